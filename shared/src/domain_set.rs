@@ -1,0 +1,238 @@
+//! The domains that a server was compiled with, and what it checks of an event before it is published.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    Code, Event, FanOut, RawEvent, Topic, TopicError, TopicName,
+    domains::{catalogue, crm, projects, staff, store},
+    json::Members,
+    limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
+    topic::is_segment,
+};
+
+/// A set of domains. Topics and events of these are checked against their types; those of any other domain travel
+/// as they are, to the topics that their publisher names.
+///
+/// ```
+/// use tidings_shared::{Domains, RawEvent};
+/// let raw = RawEvent::parse(
+///     r#"{"domain":"projects","event":"task_created","payload":{"uuid":"0198c0de-0000-7000-8000-000000000001"}}"#,
+/// )?;
+/// let topics = Domains::shipped().fan_out(&raw, None)?;
+/// assert_eq!(topics.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["projects:all", "projects:tasks"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Domains(Vec<Domain>);
+
+/// One domain's checks, as plain functions.
+#[derive(Debug, Clone)]
+struct Domain {
+    name: &'static str,
+    fan_out: FanOut,
+    check_topic: fn(&TopicName) -> Result<(), TopicError>,
+    check_event: fn(&RawEvent) -> Result<Vec<TopicName>, EventError>,
+}
+
+/// Why an event cannot be published. The publisher's fault; not to be retried as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventError {
+    /// The domain is known and has no event of that name.
+    Unknown {
+        /// The domain.
+        domain: &'static str,
+        /// The name that was given.
+        event: String,
+        /// The names that would have been right.
+        names: &'static [&'static str],
+    },
+    /// The payload, the event's names or the presence of topics is not what the domain declares.
+    Invalid(String),
+    /// A topic that was named breaks the grammar or is not this event's to reach.
+    Topic(String),
+    /// More topics than one publication may reach.
+    TooManyTopics,
+}
+
+impl EventError {
+    /// The code on the wire.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unknown { .. } => Code::UnknownEvent,
+            Self::Invalid(_) => Code::InvalidEvent,
+            Self::Topic(_) => Code::InvalidTopic,
+            Self::TooManyTopics => Code::TooManyTopics,
+        }
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { domain, event, names } => {
+                write!(f, "{domain} has no event {event:?}; its events are {}", names.join(", "))
+            }
+            Self::Invalid(reason) | Self::Topic(reason) => f.write_str(reason),
+            Self::TooManyTopics => {
+                write!(f, "a publication reaches at most {MAX_TOPICS_PER_PUBLICATION} topics")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EventError {}
+
+impl Domains {
+    /// No domain: everything travels as it is.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The five domains that ship.
+    pub fn shipped() -> Self {
+        Self::none()
+            .with::<catalogue::Event>()
+            .with::<staff::Event>()
+            .with::<projects::Event>()
+            .with::<crm::Event>()
+            .with::<store::Event>()
+    }
+
+    /// Adds the domain of `E`; one of the same name is replaced.
+    #[must_use]
+    pub fn with<E: Event>(mut self) -> Self {
+        let domain = Domain {
+            name: E::Topic::DOMAIN,
+            fan_out: E::FAN_OUT,
+            check_topic: |name| E::Topic::from_name(name).map(drop),
+            check_event: check_event::<E>,
+        };
+        self.0.retain(|known| known.name != domain.name);
+        self.0.push(domain);
+        self
+    }
+
+    fn find(&self, name: &str) -> Option<&Domain> {
+        self.0.iter().find(|domain| domain.name == name)
+    }
+
+    /// Checks that a topic of a domain in this set is one of that domain's; topics of other domains pass.
+    ///
+    /// # Errors
+    /// [`TopicError::NotOfDomain`].
+    pub fn check_topic(&self, topic: &TopicName) -> Result<(), TopicError> {
+        self.find(topic.domain()).map_or(Ok(()), |domain| (domain.check_topic)(topic))
+    }
+
+    /// Checks an event and says which topics it reaches, each once; `named` are the topics that its publisher
+    /// named, if it named any.
+    ///
+    /// # Errors
+    /// What is wrong with the event or with the topics.
+    pub fn fan_out(
+        &self,
+        event: &RawEvent,
+        named: Option<&[TopicName]>,
+    ) -> Result<Vec<TopicName>, EventError> {
+        check_name("domain", &event.domain)?;
+        check_name("event", &event.event)?;
+        let domain = self.find(&event.domain);
+        let computed = domain.map(|domain| (domain.check_event)(event)).transpose()?;
+        let rule = domain.map_or(FanOut::Named, |domain| domain.fan_out);
+        let topics = match (rule, computed, named) {
+            (FanOut::Computed, _, Some(_)) => {
+                return Err(EventError::Invalid(format!(
+                    "the topics of {} events follow from the payload: leave `topics` out",
+                    event.domain
+                )));
+            }
+            (FanOut::Named, _, None) => {
+                return Err(EventError::Invalid(format!(
+                    "the payload of a {} event does not say whom it reaches: name the `topics`",
+                    event.domain
+                )));
+            }
+            (_, Some(computed), None) => computed,
+            (_, _, named) => self.check_named(event, named.unwrap_or_default())?,
+        };
+        if topics.len() > MAX_TOPICS_PER_PUBLICATION {
+            return Err(EventError::TooManyTopics);
+        }
+        Ok(topics)
+    }
+
+    /// An event reaches topics of its own domain, or of domains that are not in this set.
+    fn check_named(&self, event: &RawEvent, named: &[TopicName]) -> Result<Vec<TopicName>, EventError> {
+        if named.is_empty() {
+            return Err(EventError::Invalid("`topics` names no topic: name at least one".to_owned()));
+        }
+        let mut topics = Vec::new();
+        for topic in named {
+            if topic.domain() != event.domain && self.find(topic.domain()).is_some() {
+                return Err(EventError::Topic(format!(
+                    "{topic} takes events of {}, not of {}",
+                    topic.domain(),
+                    event.domain
+                )));
+            }
+            self.check_topic(topic).map_err(|error| EventError::Topic(error.to_string()))?;
+            if !topics.contains(topic) {
+                topics.push(topic.clone());
+            }
+            if topics.len() > MAX_TOPICS_PER_PUBLICATION {
+                return Err(EventError::TooManyTopics);
+            }
+        }
+        Ok(topics)
+    }
+}
+
+fn check_name(member: &str, name: &str) -> Result<(), EventError> {
+    if is_segment(name) && name.len() <= MAX_NAME_BYTES {
+        return Ok(());
+    }
+    Err(EventError::Invalid(format!(
+        "`{member}` has 1 to {MAX_NAME_BYTES} characters of A-Z a-z 0-9 _ . ~ -"
+    )))
+}
+
+/// Reads a typed event from the form in which it travels.
+pub(crate) fn decode<E: Event>(raw: &RawEvent) -> Result<E, EventError> {
+    if raw.domain != E::Topic::DOMAIN {
+        return Err(EventError::Invalid(format!("an event of {}, not of {}", raw.domain, E::Topic::DOMAIN)));
+    }
+    let payload: &RawValue = &raw.payload;
+    if !payload.get().starts_with('{') {
+        // serde would also read a struct from an array, by position.
+        return Err(EventError::Invalid(format!("payload of {}: must be an object", raw.event)));
+    }
+    match E::decode(&raw.event, payload) {
+        Ok(Some(event)) => Ok(event),
+        Ok(None) => {
+            Err(EventError::Unknown { domain: E::Topic::DOMAIN, event: raw.event.clone(), names: E::NAMES })
+        }
+        Err(error) => Err(EventError::Invalid(format!("payload of {}: {error}", raw.event))),
+    }
+}
+
+fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
+    let event: E = decode(raw)?;
+    if let Some(keys) = E::closed_keys(event.name()) {
+        let members = Members::parse(raw.payload.get()).map_err(EventError::Invalid)?;
+        if let Some(key) = members.names().find(|name| !keys.contains(name)) {
+            return Err(EventError::Invalid(format!(
+                "payload of {}: undeclared key {key:?}; {} events carry {} and nothing else",
+                raw.event,
+                raw.domain,
+                keys.join(", ")
+            )));
+        }
+    }
+    Ok(event.fan_out())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Every bound of the protocol, with its unit and its reason. Settings of the server start from these.
+
+use std::time::Duration;
+
+/// Bytes of a topic name. Long enough for a domain, two words and two UUIDs; short enough to log and index.
+pub const MAX_TOPIC_BYTES: usize = 255;
+
+/// Bytes of a domain's or an event's name: the longest of the shipped ones has 22.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Bytes of an `origin` tag, which is an opaque mark of who caused a publication.
+pub const MAX_ORIGIN_BYTES: usize = 64;
+
+/// Bytes of the `client` member of a hello, `name/version`.
+pub const MAX_CLIENT_BYTES: usize = 128;
+
+/// Topics that one session may subscribe to: more than a page shows, few enough for a linear merge.
+pub const MAX_TOPICS_PER_SESSION: usize = 128;
+
+/// Topics in one subscribe or unsubscribe frame: a whole session fits in one frame, so a resume is one step.
+pub const MAX_TOPICS_PER_FRAME: usize = 128;
+
+/// Topics that one publication may reach: bounds the cost of one publish.
+pub const MAX_TOPICS_PER_PUBLICATION: usize = 128;
+
+/// Bytes of one frame that a client sends.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of a frame before a hello was accepted (so also of the token): strangers get less.
+pub const MAX_MESSAGE_BYTES_BEFORE_HELLO: usize = 4 * 1024;
+
+/// Bytes of an HTTP request body.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Containers within containers in one frame, the frame itself included.
+pub const MAX_JSON_DEPTH: usize = 32;
+
+/// The largest `ref`: the largest integer that JavaScript holds exactly, 2^53 − 1.
+pub const MAX_REF: u64 = (1 << 53) - 1;
+
+/// Frames a session may send per second; a burst may be twice that.
+pub const FRAMES_PER_SECOND: u32 = 100;
+
+/// From the accepted upgrade to a hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// From the accepted TCP connection to the last byte of the request's header.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For the whole body of an HTTP request.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence of the server after which it sends a ping.
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// After a ping, the time in which anything at all must arrive.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A socket that accepts no byte for so long is a slow consumer.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From a drain's start to the end of the process, at the latest.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time over which clients are told to spread their return from a drain.
+pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
+
+/// Connections per node.
+pub const MAX_CONNECTIONS: usize = 50_000;
+
+/// Bytes of a tenant's log, as encoded frames with their bookkeeping.
+pub const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Publications in a tenant's log.
+pub const LOG_MAX_ENTRIES: usize = 100_000;
+
+/// Age of the oldest publication in a tenant's log.
+pub const LOG_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
+pub const READ_BATCH: usize = 256;
