@@ -1,0 +1,163 @@
+//! Child processes: started in one way, and with errors that say what was run and what to do about it.
+
+use std::ffi::OsStr;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// What cargo and rustup set for the children of `cargo run`, and what would steer another compiler wrongly.
+const RUST_ENVIRONMENT: [&str; 8] = [
+    "CARGO",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// A child process that is about to run.
+#[derive(Debug)]
+pub(crate) struct Cmd {
+    inner: Command,
+    remedy: Option<String>,
+}
+
+impl Cmd {
+    /// A child that will run `program`, found on the path.
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
+        Self { inner: Command::new(program), remedy: None }
+    }
+
+    /// Appends an argument.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.inner.arg(arg);
+        self
+    }
+
+    /// Appends arguments.
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.inner.args(args);
+        self
+    }
+
+    /// Runs the child in `dir`.
+    pub(crate) fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.inner.current_dir(dir);
+        self
+    }
+
+    /// Sets a variable of the child's environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// Takes a variable out of the child's environment.
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// Takes out all that names a Rust compiler or its flags, so that the child chooses afresh.
+    pub(crate) fn without_rust_env(self) -> Self {
+        RUST_ENVIRONMENT.iter().fold(self, |cmd, name| cmd.without_env(name))
+    }
+
+    /// Says in the error what a person can do when this child fails.
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Runs to the end with the child's output shown as it comes.
+    pub(crate) fn run(mut self) -> Result<()> {
+        println!("$ {}", self.shown());
+        let status = self.inner.status().with_context(|| self.not_started())?;
+        if !status.success() {
+            bail!(self.failed(&status.to_string(), ""));
+        }
+        Ok(())
+    }
+
+    /// Runs long work: its output passes through on a terminal, and is kept back in a pipe unless it fails.
+    pub(crate) fn work(self) -> Result<()> {
+        if std::io::stdout().is_terminal() {
+            return self.run();
+        }
+        println!("$ {}", self.shown());
+        std::io::stdout().flush().context("standard output is closed")?;
+        self.read().map(drop)
+    }
+
+    /// Runs silently and returns what the child wrote to its standard output.
+    pub(crate) fn read(mut self) -> Result<String> {
+        let output = self.inner.stdin(Stdio::null()).output().with_context(|| self.not_started())?;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            bail!(self.failed(&output.status.to_string(), &format!("{stdout}{stderr}")));
+        }
+        Ok(stdout)
+    }
+
+    /// The command underneath, for a child that is not run to its end here.
+    pub(crate) fn into_inner(self) -> Command {
+        self.inner
+    }
+
+    fn shown(&self) -> String {
+        let words = std::iter::once(self.inner.get_program()).chain(self.inner.get_args());
+        let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        match self.inner.get_current_dir() {
+            Some(dir) => format!("{line}   (in {})", dir.display()),
+            None => line,
+        }
+    }
+
+    fn not_started(&self) -> String {
+        let program = self.inner.get_program().to_string_lossy();
+        let remedy = self.remedy.as_deref().unwrap_or("is it installed and on the path?");
+        format!("`{program}` could not be started: {remedy}")
+    }
+
+    fn failed(&self, status: &str, output: &str) -> String {
+        let mut text = format!("`{}` failed ({status})", self.shown());
+        if !output.trim().is_empty() {
+            text.push_str(&format!("; it said:\n{}", output.trim_end()));
+        }
+        if let Some(remedy) = &self.remedy {
+            text.push_str(&format!("\n{remedy}"));
+        }
+        text
+    }
+}
+
+/// Finds `program` in cargo's own folder of binaries first, then on the path.
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = cargo_bin().into_iter().chain(std::env::split_paths(&path));
+    let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    folders.map(|folder| folder.join(&file)).find(|file| file.is_file())
+}
+
+/// The folder into which `cargo install` puts binaries.
+pub(crate) fn cargo_bin() -> Option<PathBuf> {
+    cargo_home().map(|home| home.join("bin"))
+}
+
+/// Cargo's home folder.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    let named = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
+/// The path with cargo's folder of binaries in front, for children that look for tools themselves.
+pub(crate) fn path_with_cargo_bin() -> Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = cargo_bin().into_iter().chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).context("the PATH variable holds a folder whose name cannot be in it")
+}

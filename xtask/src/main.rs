@@ -1,0 +1,69 @@
+//! Set-up, build, demo and tests of Tidings as one command: `cargo xtask`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::cmd::Cmd;
+use crate::project::Project;
+
+mod cmd;
+mod demo;
+mod package;
+mod project;
+mod setup;
+mod sizes;
+mod stamp;
+mod suite;
+mod version;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup            installs all that building and testing need; a no-op when it is there
+  build            makes the npm package: target/npm/tidings-VERSION.tgz
+  demo [ARG…]      builds and serves the demo; ARG… (such as --listen 127.0.0.1:7710) go to its server
+  test             runs every check and test
+  test STEP…       runs only the named steps
+  test --list      names the steps
+  fmt              formats Rust and TypeScript
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    match (command.as_str(), rest) {
+        ("help" | "--help" | "-h", _) => print!("{HELP}"),
+        ("test", [list]) if list == "--list" => suite::list(),
+        ("test", steps) => suite::run(&Project::find()?, steps)?,
+        ("demo", arguments) => demo::run(&Project::find()?, arguments)?,
+        ("setup", []) => setup::for_all(&Project::find()?)?,
+        ("build", []) => drop(package::build(&Project::find()?)?),
+        ("fmt", []) => format(&Project::find()?)?,
+        ("setup" | "build" | "fmt", _) => bail!("`{command}` takes no arguments\n\n{HELP}"),
+        _ => bail!("there is no command `{command}`\n\n{HELP}"),
+    }
+    Ok(())
+}
+
+/// Formats Rust and TypeScript in place.
+fn format(project: &Project) -> Result<()> {
+    Cmd::new("cargo").args(["fmt", "--all"]).dir(&project.root).run()?;
+    for folder in [project.npm_package(), project.www()] {
+        Cmd::new("npm").args(["run", "--silent", "format"]).dir(folder).run()?;
+    }
+    Ok(())
+}

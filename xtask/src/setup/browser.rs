@@ -1,0 +1,74 @@
+//! Chromium and its driver, of one major version.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{announce, apt_install};
+use crate::cmd::{Cmd, which};
+use crate::version::{major, version_in};
+
+/// Names under which Chromium and its kin are installed.
+const CHROMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// A browser and the driver that fits it.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    /// The browser's program.
+    pub(crate) chrome: PathBuf,
+    /// The driver's program.
+    pub(crate) driver: PathBuf,
+    version: String,
+}
+
+impl fmt::Display for Browser {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {} and its driver", self.chrome.display(), self.version)
+    }
+}
+
+/// Finds the browser and its driver, or installs Debian's.
+pub(crate) fn ensure() -> Result<Browser> {
+    if locate_chrome().is_none() || locate_driver().is_none() {
+        announce("installing Debian's Chromium and its driver");
+        apt_install(&["chromium", "chromium-driver"]).context(
+            "Chromium and chromedriver are needed for the browser tests.\n\
+             Remedy: install both, of one version, and name them by CHROME and CHROMEDRIVER if they are not on the path.",
+        )?;
+    }
+    find()
+}
+
+/// Finds the browser and its driver: by CHROME and CHROMEDRIVER, else on the path.
+pub(crate) fn find() -> Result<Browser> {
+    let chrome = locate_chrome().context("no Chromium here: run `cargo xtask setup`, or set CHROME")?;
+    let driver =
+        locate_driver().context("no chromedriver here: run `cargo xtask setup`, or set CHROMEDRIVER")?;
+    let version = |program: &PathBuf| -> Result<String> {
+        let said = Cmd::new(program).arg("--version").read()?;
+        let version = version_in(&said).with_context(|| format!("{} tells no version", program.display()))?;
+        Ok(version.to_owned())
+    };
+    let (chrome_version, driver_version) = (version(&chrome)?, version(&driver)?);
+    ensure!(
+        major(&chrome_version) == major(&driver_version),
+        "{} is version {chrome_version}, but {} is {driver_version}: their major versions must be the same. \
+         Upgrade the older one, or name a fitting pair by CHROME and CHROMEDRIVER",
+        chrome.display(),
+        driver.display()
+    );
+    Ok(Browser { chrome, driver, version: chrome_version })
+}
+
+fn locate_chrome() -> Option<PathBuf> {
+    named_by("CHROME").or_else(|| CHROMES.iter().find_map(|name| which(name)))
+}
+
+fn locate_driver() -> Option<PathBuf> {
+    named_by("CHROMEDRIVER").or_else(|| which("chromedriver"))
+}
+
+fn named_by(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

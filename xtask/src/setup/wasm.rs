@@ -1,0 +1,257 @@
+//! A compiler that can build for `wasm32-unknown-unknown`.
+//!
+//! The active toolchain when it has the target, or gets it from rustup. Where rustup reaches no network,
+//! Debian's compiler, for which the target's standard library is built from Debian's own source and which is
+//! then linked into rustup under the name [`LINKED`].
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{announce, apt_install, as_root};
+use crate::cmd::{Cmd, cargo_home, which};
+use crate::project::Project;
+use crate::version::{major, upstream, version_in};
+
+/// The target that browsers run.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// rustup's name for Debian's compiler.
+const LINKED: &str = "tidings-wasm";
+
+/// Where Debian's packages put the compiler and cargo.
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// A toolchain that was seen to compile for the target.
+#[derive(Debug)]
+pub(crate) enum WasmToolchain {
+    /// The one that builds everything else.
+    Active,
+    /// Debian's, which brings its own linker.
+    Linked {
+        /// The linker's program.
+        linker: String,
+    },
+}
+
+impl WasmToolchain {
+    /// `cargo` by this toolchain, with flags that do not depend on the host's or on where the repository lies.
+    pub(crate) fn cargo(&self, project: &Project) -> Cmd {
+        self.apply(Cmd::new("cargo").dir(&project.root)).env("CARGO_ENCODED_RUSTFLAGS", flags(project))
+    }
+
+    /// Steers a child that runs cargo or rustc to this toolchain.
+    pub(crate) fn apply(&self, cmd: Cmd) -> Cmd {
+        match self {
+            // Left as it is: `cargo run` has told its children which toolchain is the active one.
+            Self::Active => cmd.without_env("RUSTFLAGS").without_env("CARGO_ENCODED_RUSTFLAGS"),
+            Self::Linked { linker } => cmd
+                .without_rust_env()
+                .env("RUSTUP_TOOLCHAIN", LINKED)
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker),
+        }
+    }
+
+    /// Does it have clippy?
+    pub(crate) fn has_clippy(&self) -> bool {
+        matches!(self, Self::Active)
+    }
+
+    /// What the compiler says of itself; part of what a build depends on.
+    pub(crate) fn identity(&self) -> Result<String> {
+        self.apply(Cmd::new("rustc").arg("-vV")).read()
+    }
+
+    /// Compiles a trivial crate: the one proof that compiler, standard library and linker fit together.
+    fn probe(&self, project: &Project) -> Result<()> {
+        let folder = project.scratch("wasm-probe")?;
+        let source = folder.join("probe.rs");
+        fs::write(&source, "pub fn probe(text: &str) -> String { text.to_owned() }\n")
+            .with_context(|| format!("cannot write {}", source.display()))?;
+        let mut rustc = Cmd::new("rustc").args(["--target", TARGET, "--crate-type", "cdylib", "--out-dir"]);
+        rustc = rustc.arg(&folder).arg(&source);
+        if let Self::Linked { linker } = self {
+            rustc = rustc.arg(format!("-Clinker={linker}"));
+        }
+        self.apply(rustc).read().map(drop)
+    }
+}
+
+impl fmt::Display for WasmToolchain {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => write!(out, "the active toolchain compiles for {TARGET}"),
+            Self::Linked { .. } => write!(out, "the toolchain `{LINKED}` (Debian's) compiles for {TARGET}"),
+        }
+    }
+}
+
+/// Finds a toolchain for the target without changing anything.
+pub(crate) fn find(project: &Project) -> Option<WasmToolchain> {
+    let linked = || debian_linker().ok().map(|linker| WasmToolchain::Linked { linker });
+    let candidates = std::iter::once(WasmToolchain::Active).chain(std::iter::once_with(linked).flatten());
+    candidates.into_iter().find(|toolchain| toolchain.probe(project).is_ok())
+}
+
+/// Finds a toolchain for the target, or installs one.
+pub(crate) fn ensure(project: &Project) -> Result<WasmToolchain> {
+    if let Some(toolchain) = find(project) {
+        return Ok(toolchain);
+    }
+    let by_rustup = match add_by_rustup(project) {
+        Ok(toolchain) => return Ok(toolchain),
+        Err(error) => error,
+    };
+    announce(&format!("rustup could not add {TARGET}; taking Debian's compiler instead"));
+    install_from_debian(project).with_context(|| {
+        format!(
+            "no compiler here builds for {TARGET}, and neither way of getting one worked.\n\
+             Remedy: give rustup its network and run `rustup target add {TARGET}`, or use Debian 12 or later, \
+             whose packages rustc-web, cargo-web, rust-web-src and lld do as well.\n\
+             First way, rustup: {by_rustup:#}\n\
+             Second way, Debian's packages"
+        )
+    })
+}
+
+fn add_by_rustup(project: &Project) -> Result<WasmToolchain> {
+    announce(&format!("adding {TARGET} to the active toolchain"));
+    Cmd::new("rustup")
+        .args(["target", "add", TARGET])
+        .dir(&project.root)
+        // Without a network the answer shall come at once.
+        .env("RUSTUP_MAX_RETRIES", "0")
+        .remedy("Is the network that rustup loads from reachable?")
+        .read()?;
+    WasmToolchain::Active.probe(project)?;
+    Ok(WasmToolchain::Active)
+}
+
+fn install_from_debian(project: &Project) -> Result<WasmToolchain> {
+    which("rustup")
+        .context("rustup is not installed, and it has to hold the second compiler: https://rustup.rs")?;
+    let version = install_debian_compiler()?;
+    Cmd::new("rustup").args(["toolchain", "link", LINKED, "/usr"]).read()?;
+    let toolchain = WasmToolchain::Linked { linker: debian_linker()? };
+    if toolchain.probe(project).is_err() {
+        let libraries = build_standard_library(project, &version)?;
+        install_standard_library(&libraries)?;
+        toolchain
+            .probe(project)
+            .context("the standard library was built and installed, and yet nothing compiles")?;
+    }
+    Ok(toolchain)
+}
+
+/// Installs the packages where they are missing, and returns the compiler's version.
+fn install_debian_compiler() -> Result<String> {
+    if Path::new(DEBIAN_RUSTC).exists() {
+        let owner = debian_version("rustc-web");
+        ensure!(
+            owner.is_ok(),
+            "{DEBIAN_RUSTC} exists and is not from the package rustc-web; remove it, or its package, first"
+        );
+    }
+    let packages = ["rustc-web", "cargo-web", "rust-web-src"];
+    if packages.iter().any(|package| debian_version(package).is_err()) {
+        announce("installing Debian's Rust compiler and its source");
+        apt_install(&packages)?;
+    }
+    if which(&debian_linker()?).is_none() {
+        announce("installing Debian's linker for WebAssembly");
+        apt_install(&[&format!("lld-{}", debian_llvm()?)])?;
+    }
+
+    let package = debian_version("rustc-web")?;
+    let wanted = upstream(&package);
+    let said = Cmd::new(DEBIAN_RUSTC).arg("--version").without_rust_env().read()?;
+    if version_in(&said) != Some(wanted) {
+        bail!("{DEBIAN_RUSTC} says `{}`, but the package rustc-web is {package}: reinstall it", said.trim());
+    }
+    Ok(wanted.to_owned())
+}
+
+/// The version of an installed package.
+fn debian_version(package: &str) -> Result<String> {
+    let query = ["--show", "--showformat=${db:Status-Status} ${Version}", package];
+    let answer = Cmd::new("dpkg-query").args(query).read()?;
+    let version = answer.strip_prefix("installed ");
+    Ok(version.with_context(|| format!("the package {package} is not installed"))?.to_owned())
+}
+
+/// The major version of the LLVM in Debian's compiler, of which the linker must be.
+fn debian_llvm() -> Result<u32> {
+    let said = Cmd::new(DEBIAN_RUSTC).arg("-vV").without_rust_env().read()?;
+    llvm_major(&said).with_context(|| format!("{DEBIAN_RUSTC} does not say which LLVM it has"))
+}
+
+fn llvm_major(said: &str) -> Option<u32> {
+    said.lines().find_map(|line| line.strip_prefix("LLVM version: ")).and_then(major)
+}
+
+fn debian_linker() -> Result<String> {
+    Ok(format!("wasm-ld-{}", debian_llvm()?))
+}
+
+/// Builds the target's standard library from the compiler's own source, and returns its files.
+fn build_standard_library(project: &Project, version: &str) -> Result<Vec<PathBuf>> {
+    let source = PathBuf::from(format!("/usr/src/rustc-{version}"));
+    let folder = project.scratch("wasm-std")?;
+    announce("building the standard library for WebAssembly from Debian's source (about a minute)");
+    let flags = format!(
+        "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix={}=/rustc/{version}",
+        source.display()
+    );
+    Cmd::new(DEBIAN_CARGO)
+        .args(["build", "--locked", "--release", "--manifest-path", "sysroot/Cargo.toml", "--target", TARGET])
+        .args(["--features", "compiler-builtins-mem,panic-unwind,backtrace", "--target-dir"])
+        .arg(&folder)
+        .dir(source.join("library"))
+        .without_rust_env()
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", flags)
+        .remedy("Its dependencies come from crates.io: is that reachable?")
+        .work()?;
+
+    let built = folder.join(TARGET).join("release/deps");
+    let files = fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let mut libraries: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    libraries.retain(|file| file.extension().is_some_and(|extension| extension == "rlib"));
+    ensure!(!libraries.is_empty(), "the build left no library in {}", built.display());
+    Ok(libraries)
+}
+
+/// Puts the libraries where the compiler looks, in place of what may be there of an older version.
+fn install_standard_library(libraries: &[PathBuf]) -> Result<()> {
+    let question = ["--print", "target-libdir", "--target", TARGET];
+    let folder = Cmd::new(DEBIAN_RUSTC).args(question).without_rust_env().read()?;
+    let folder = Path::new(folder.trim());
+    let held = fs::read_dir(folder).into_iter().flatten().filter_map(|file| Some(file.ok()?.path()));
+    as_root("rm")?.arg("-f").args(held).read()?;
+    as_root("install")?.arg("-d").arg(folder).read()?;
+    as_root("install")?.args(["-m", "644", "-t"]).arg(folder).args(libraries).read()?;
+    Ok(())
+}
+
+/// Keeps this machine's folders out of the panic messages of what is shipped.
+fn flags(project: &Project) -> String {
+    let mut flags = vec![format!("--remap-path-prefix={}=/tidings", project.root.display())];
+    flags.extend(cargo_home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+    flags.join("\u{1f}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linker_follows_the_llvm_of_the_compiler() {
+        let said = "rustc 1.96.0 (ac68faa20 2026-05-25)\nrelease: 1.96.0\nLLVM version: 22.1.8\n";
+        assert_eq!(llvm_major(said), Some(22));
+        assert_eq!(llvm_major("rustc 1.96.0"), None);
+    }
+}

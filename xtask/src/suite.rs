@@ -1,0 +1,184 @@
+//! `cargo xtask test`: every check and test, cheap ones first, each as a step that can be run alone.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cmd::Cmd;
+use crate::project::Project;
+use crate::setup::browser;
+use crate::setup::wasm::{self, TARGET};
+use crate::{demo, package, setup};
+
+mod layers;
+mod server;
+mod wasm_tests;
+
+struct Step {
+    name: &'static str,
+    says: &'static str,
+    run: fn(&Project) -> Result<()>,
+}
+
+const STEPS: [Step; 13] = [
+    Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
+    Step { name: "fmt", says: "Rust is formatted", run: fmt },
+    Step { name: "layers", says: "modules depend in one direction", run: layers::check },
+    Step { name: "deny", says: "dependencies have known licences and sources", run: deny },
+    Step { name: "clippy", says: "clippy has nothing to say", run: clippy },
+    Step {
+        name: "clippy-wasm",
+        says: "nor for the browser client as it is compiled for browsers",
+        run: clippy_wasm,
+    },
+    Step { name: "doc", says: "documentation builds without broken links", run: doc },
+    Step { name: "rust", says: "Rust tests", run: rust },
+    Step {
+        name: "package",
+        says: "the npm package is made and within its size",
+        run: |p| package::build(p).map(drop),
+    },
+    Step { name: "typescript", says: "TypeScript is formatted, linted and typed", run: typescript },
+    Step { name: "npm", says: "tests of the npm package in Node", run: npm },
+    Step {
+        name: "wasm",
+        says: "tests of the browser client in Chromium against a server",
+        run: wasm_tests::run,
+    },
+    Step { name: "browser", says: "the demo converges in two windows", run: in_browser },
+];
+
+/// Prints the names of the steps.
+pub(crate) fn list() {
+    for step in &STEPS {
+        println!("{:<12} {}", step.name, step.says);
+    }
+}
+
+/// Runs the named steps, or all, and stops at the first that fails.
+pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
+    let chosen = choose(names)?;
+    let mut times = Vec::new();
+    for step in chosen {
+        println!("\n=== {}: {}", step.name, step.says);
+        let start = Instant::now();
+        (step.run)(project).with_context(|| {
+            let name = step.name;
+            format!("the step `{name}` failed; `cargo xtask test {name}` runs only it")
+        })?;
+        times.push((step.name, start.elapsed()));
+    }
+    println!("\n{}", summary(&times));
+    Ok(())
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
+    if names.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let known = || STEPS.map(|step| step.name).join(", ");
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        bail!("there is no test step `{unknown}`; the steps are: {}", known());
+    }
+    Ok(STEPS.iter().filter(|step| names.iter().any(|name| name == step.name)).collect())
+}
+
+fn summary(times: &[(&str, Duration)]) -> String {
+    let line = |name: &str, time: Duration| format!("{name:<12} ok {:>8.1} s\n", time.as_secs_f32());
+    let steps: String = times.iter().map(|(name, time)| line(name, *time)).collect();
+    steps + &line("together", times.iter().map(|(_, time)| *time).sum())
+}
+
+fn cargo(project: &Project) -> Cmd {
+    Cmd::new("cargo").dir(&project.root)
+}
+
+fn fmt(project: &Project) -> Result<()> {
+    cargo(project).args(["fmt", "--all", "--check"]).remedy("`cargo xtask fmt` formats.").run()
+}
+
+fn deny(project: &Project) -> Result<()> {
+    let program = setup::tool("cargo-deny")?;
+    // Without `advisories`, whose database comes from a host that not every machine reaches.
+    let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    Cmd::new(program).args(["--offline", "--locked"]).args(checks).dir(&project.root).run()
+}
+
+fn clippy(project: &Project) -> Result<()> {
+    cargo(project)
+        .args(["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+        .run()
+}
+
+fn clippy_wasm(project: &Project) -> Result<()> {
+    let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    let package = ["--package", "tidings-client-wasm", "--all-targets", "--locked", "--target", TARGET];
+    let cargo = |command| toolchain.apply(cargo(project)).arg(command).args(package);
+    if toolchain.has_clippy() {
+        return cargo("clippy").args(["--", "--deny", "warnings"]).run();
+    }
+    println!("(Debian's compiler comes without clippy: the compiler's own warnings are checked)");
+    cargo("check").env("RUSTFLAGS", "-Dwarnings").run()
+}
+
+fn doc(project: &Project) -> Result<()> {
+    let options = ["doc", "--workspace", "--no-deps", "--locked"];
+    cargo(project).args(options).env("RUSTDOCFLAGS", "-Dwarnings").run()
+}
+
+fn rust(project: &Project) -> Result<()> {
+    cargo(project).args(["test", "--workspace", "--locked"]).run()
+}
+
+fn typescript(project: &Project) -> Result<()> {
+    let tarball = package::build(project)?;
+    package::unpack_into(project, &tarball, &project.www())?;
+    for folder in [project.npm_package(), project.www()] {
+        Cmd::new("npm").args(["run", "check"]).dir(folder).remedy("`cargo xtask fmt` formats.").run()?;
+    }
+    Ok(())
+}
+
+fn npm(project: &Project) -> Result<()> {
+    let tarball = package::build(project)?;
+    let server = server::binary(project, "tidings-server", "tidings")?;
+    Cmd::new("npm")
+        .arg("test")
+        .dir(project.npm_package())
+        .env("TIDINGS_TARBALL", tarball)
+        .env("TIDINGS_BIN", server)
+        .run()
+}
+
+fn in_browser(project: &Project) -> Result<()> {
+    demo::build_page(project)?;
+    let browser = browser::find()?;
+    let server = server::binary(project, "tidings-server", "tidings")?;
+    let demo = server::binary(project, "tidings-demo", "tidings-demo")?;
+    Cmd::new("npm")
+        .arg("test")
+        .dir(project.browser_tests())
+        .env("TIDINGS_BIN", server)
+        .env("TIDINGS_DEMO_BIN", demo)
+        .env("CHROME", browser.chrome)
+        .run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_names_choose_all_steps_and_names_keep_the_order_of_the_suite() -> Result<()> {
+        assert_eq!(choose(&[])?.len(), STEPS.len());
+        let chosen = choose(&["rust".to_owned(), "fmt".to_owned()])?;
+        assert_eq!(chosen.iter().map(|step| step.name).collect::<Vec<_>>(), ["fmt", "rust"]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_step_is_an_error_that_lists_the_known_ones() {
+        let error = choose(&["rest".to_owned()]).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("`rest`") && error.contains("clippy-wasm"), "{error}");
+    }
+}

@@ -1,0 +1,72 @@
+//! The browser client's own tests, in headless Chromium against a real server.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::server::Server;
+use crate::cmd::{Cmd, path_with_cargo_bin};
+use crate::project::{Project, read_json};
+use crate::setup;
+use crate::setup::browser::{self, Browser};
+use crate::setup::wasm;
+
+/// Runs them. The server's address is compiled into the tests: a browser has no environment.
+pub(crate) fn run(project: &Project) -> Result<()> {
+    let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    let browser = browser::find()?;
+    let capabilities = capabilities(project, &browser)?;
+    let server = Server::start(project)?;
+    println!("server for the tests: {}", server.url);
+    toolchain
+        .apply(Cmd::new(setup::tool("wasm-pack")?))
+        .args(["test", "--headless", "--chrome", "--chromedriver"])
+        .arg(&browser.driver)
+        .args(["--mode", "no-install"])
+        .arg(project.root.join("client-wasm"))
+        .dir(&project.root)
+        .env("PATH", path_with_cargo_bin()?)
+        .env("TIDINGS_TEST_URL", &server.url)
+        .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities)
+        .run()
+}
+
+/// Writes what the browser is to be started with: `client-wasm/webdriver.json`, and what only this machine needs.
+fn capabilities(project: &Project, browser: &Browser) -> Result<PathBuf> {
+    let mut capabilities = read_json(&project.root.join("client-wasm/webdriver.json"))?;
+    let is_root = Cmd::new("id").arg("-u").read()?.trim() == "0";
+    adapt(&mut capabilities, &browser.chrome.to_string_lossy(), is_root);
+    let path = project.scratch("wasm-tests")?.join("webdriver.json");
+    fs::write(&path, capabilities.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Names the browser's program, and drops the sandbox for root, as whom Chromium's does not start.
+fn adapt(capabilities: &mut Value, chrome: &str, is_root: bool) {
+    let options = &mut capabilities["goog:chromeOptions"];
+    options["binary"] = json!(chrome);
+    if let (true, Some(arguments)) = (is_root, options["args"].as_array_mut()) {
+        arguments.push(json!("--no-sandbox"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_goes_without_the_sandbox() {
+        let base = json!({"goog:chromeOptions": {"args": ["--headless=new"]}});
+        let mut user = base.clone();
+        adapt(&mut user, "/usr/bin/chromium", false);
+        let expected =
+            json!({"goog:chromeOptions": {"args": ["--headless=new"], "binary": "/usr/bin/chromium"}});
+        assert_eq!(user, expected);
+
+        let mut root = base;
+        adapt(&mut root, "/usr/bin/chromium", true);
+        assert_eq!(root["goog:chromeOptions"]["args"], json!(["--headless=new", "--no-sandbox"]));
+    }
+}
