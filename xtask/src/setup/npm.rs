@@ -34,7 +34,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<String> {
         std::fs::create_dir_all(folder.join("node_modules")).context("cannot create node_modules")?;
         stamp::write(&stamp, &digest)?;
     }
-    Ok(format!("{} as locked", folder.display()))
+    Ok(format!("{} holds what its lock file names", folder.join("node_modules").display()))
 }
 
 fn check_node() -> Result<()> {

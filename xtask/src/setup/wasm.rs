@@ -124,6 +124,7 @@ fn add_by_rustup(project: &Project) -> Result<WasmToolchain> {
         .dir(&project.root)
         // Without a network the answer shall come at once.
         .env("RUSTUP_MAX_RETRIES", "0")
+        .env("RUST_BACKTRACE", "0")
         .remedy("Is the network that rustup loads from reachable?")
         .read()?;
     WasmToolchain::Active.probe(project)?;
@@ -200,6 +201,8 @@ fn debian_linker() -> Result<String> {
 fn build_standard_library(project: &Project, version: &str) -> Result<Vec<PathBuf>> {
     let source = PathBuf::from(format!("/usr/src/rustc-{version}"));
     let folder = project.scratch("wasm-std")?;
+    // Libraries of an older compiler beside the new ones would be installed with them.
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     announce("building the standard library for WebAssembly from Debian's source (about a minute)");
     let flags = format!(
         "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix={}=/rustc/{version}",
