@@ -101,7 +101,7 @@ fn deny(project: &Project) -> Result<()> {
     let program = setup::tool("cargo-deny")?;
     // Without `advisories`, whose database comes from a host that not every machine reaches.
     let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
-    Cmd::new(program).args(["--offline", "--locked"]).args(checks).dir(&project.root).run()
+    Cmd::new(program).arg("--locked").args(checks).dir(&project.root).run()
 }
 
 fn clippy(project: &Project) -> Result<()> {
