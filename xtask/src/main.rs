@@ -63,7 +63,7 @@ fn run(arguments: &[String]) -> Result<()> {
 /// Formats Rust and TypeScript in place.
 fn format(project: &Project) -> Result<()> {
     Cmd::new("cargo").args(["fmt", "--all"]).dir(&project.root).run()?;
-    for folder in [project.npm_package(), project.www()] {
+    for folder in project.npm_folders() {
         Cmd::new("npm").args(["run", "--silent", "format"]).dir(folder).run()?;
     }
     Ok(())

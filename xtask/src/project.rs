@@ -47,6 +47,11 @@ impl Project {
         self.root.join("tests/browser")
     }
 
+    /// The folders with TypeScript or JavaScript of our own.
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 3] {
+        [self.npm_package(), self.www(), self.browser_tests()]
+    }
+
     /// A folder under cargo's target folder for what xtask itself keeps; made when missing.
     pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.target.join("xtask").join(name);

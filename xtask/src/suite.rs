@@ -137,7 +137,7 @@ fn rust(project: &Project) -> Result<()> {
 fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
-    for folder in [project.npm_package(), project.www()] {
+    for folder in project.npm_folders() {
         Cmd::new("npm").args(["run", "check"]).dir(folder).remedy("`cargo xtask fmt` formats.").run()?;
     }
     Ok(())

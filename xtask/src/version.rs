@@ -13,6 +13,12 @@ pub(crate) fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+/// Is the version at least this one, by its first two numbers?
+pub(crate) fn is_at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
 /// The upstream part of a Debian version: `1.96.0+dfsg1-1~deb12u2` → `1.96.0`.
 pub(crate) fn upstream(debian: &str) -> &str {
     let without_epoch = debian.split_once(':').map_or(debian, |(_, rest)| rest);
@@ -41,6 +47,14 @@ mod tests {
         assert_eq!(major("156.0.8078.79"), Some(156));
         assert_eq!(major("20"), Some(20));
         assert_eq!(major("x.1"), None);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(is_at_least("20.19.0", (20, 19)));
+        assert!(is_at_least("22.1.0", (20, 19)));
+        assert!(!is_at_least("20.9.5", (20, 19)));
+        assert!(!is_at_least("nonsense", (20, 19)));
     }
 
     #[test]

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use super::announce;
 use crate::cmd::{Cmd, which};
 use crate::stamp::{self, Inputs};
-use crate::version::{major, version_in};
+use crate::version::{is_at_least, version_in};
 
-/// The oldest Node.js that the package and its tools support.
-const NODE: u32 = 20;
+/// The oldest Node.js that the tools support.
+const NODE: (u32, u32) = (20, 19);
 
 /// Installs the packages of `folder` unless its lock file has been installed already.
 pub(crate) fn ensure(folder: &Path) -> Result<String> {
@@ -38,12 +38,12 @@ pub(crate) fn ensure(folder: &Path) -> Result<String> {
 }
 
 fn check_node() -> Result<()> {
-    let remedy = format!("install Node.js {NODE} or later, with npm: https://nodejs.org");
+    let remedy = format!("install Node.js {}.{} or later, with npm: https://nodejs.org", NODE.0, NODE.1);
     for program in ["node", "npm"] {
         which(program).with_context(|| format!("`{program}` is not installed: {remedy}"))?;
     }
     let said = Cmd::new("node").arg("--version").read()?;
-    let version = version_in(&said).and_then(major);
-    ensure!(version.is_some_and(|version| version >= NODE), "Node.js is {}: {remedy}", said.trim());
+    let is_enough = version_in(&said).is_some_and(|version| is_at_least(version, NODE));
+    ensure!(is_enough, "Node.js is {}: {remedy}", said.trim());
     Ok(())
 }
