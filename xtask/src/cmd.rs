@@ -104,6 +104,20 @@ impl Cmd {
         Ok(stdout)
     }
 
+    /// Becomes the child where the system can do that, so that signals meant for this program reach it.
+    pub(crate) fn become_it(self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+            println!("$ {}", self.shown());
+            std::io::stdout().flush().context("standard output is closed")?;
+            let not_started = self.not_started();
+            Err(self.into_inner().exec()).context(not_started)
+        }
+        #[cfg(not(unix))]
+        self.run()
+    }
+
     /// The command underneath, for a child that is not run to its end here.
     pub(crate) fn into_inner(self) -> Command {
         self.inner

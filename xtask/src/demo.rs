@@ -13,7 +13,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         .args(["run", "--release", "--package", "tidings-demo", "--"])
         .args(arguments)
         .dir(&project.root)
-        .run()
+        .become_it()
 }
 
 /// Builds the package and, on it, the demo's page.
