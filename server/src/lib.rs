@@ -1,1 +1,48 @@
-//! To come.
+//! The Tidings hub, to embed in an application or to run as the `tidings` binary.
+//!
+//! - [`Hub`] is where publications come in and go out; it needs no runtime and no network.
+//! - [`Gateway`] lets browsers in: its routes are a warp filter that stands beside an application's own.
+//! - [`Authorize`] says who may do what; [`DevAccess`] lets everybody in, on loopback.
+//!
+//! Inside, from the middle outwards: `log` keeps a tenant's publications, `reader` follows it in order, `tenant` joins
+//! the two and wakes those that wait, `session` speaks the protocol, and `socket` moves its bytes.
+//!
+//! ```no_run
+//! use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::new(HubSettings::new("acme".parse()?));
+//! let access = DevAccess::new(hub.home().clone());
+//! let gateway = Gateway::new(hub.clone(), access, GatewaySettings::development());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:7700").await?;
+//! let routes = gateway.routes(); // .or(your own)
+//! gateway.serve(listener, routes, async { let _ = tokio::signal::ctrl_c().await; }).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod accept;
+mod access;
+mod gateway;
+mod http;
+mod hub;
+mod log;
+mod moment;
+mod origin;
+mod problem;
+mod publication;
+mod reader;
+mod session;
+mod socket;
+mod tenant;
+
+pub use access::{AccessError, Authorize, DevAccess, Identity};
+pub use gateway::{Gateway, GatewaySettings};
+pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Published, Subscription};
+pub use log::{Log, LogLimits};
+pub use moment::{Clock, Moment};
+pub use origin::OriginRule;
+pub use publication::{Draft, Matched, Publication};
+pub use reader::{Delivery, Reader, Start};
+pub use session::{Output, Session, SessionSettings};
+pub use tenant::{Counters, TenantId, TenantIdError};

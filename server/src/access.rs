@@ -1,0 +1,70 @@
+//! Who may do what. The server asks; an application answers.
+
+use std::fmt;
+
+use tidings_shared::{Code, TopicName};
+
+use crate::TenantId;
+
+/// Who a session is, as its token said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose token it is.
+    pub subject: String,
+    /// The tenant; it comes from the verified token and nowhere else.
+    pub tenant: TenantId,
+    /// When the token ends, in milliseconds since 1970.
+    pub expires_at: Option<u64>,
+}
+
+/// Why a token was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessError {
+    /// [`Code::Unauthorized`] or [`Code::TokenExpired`].
+    pub code: Code,
+    /// A sentence for people, which does not quote the token.
+    pub message: String,
+}
+
+/// Decides who may do what. Asked on hello, subscribe, publish and resume; it must answer at once.
+pub trait Authorize: fmt::Debug + Send + Sync + 'static {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// When there is none or it does not hold.
+    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError>;
+
+    /// Whether this topic may be subscribed to.
+    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool;
+
+    /// Whether this topic may be published to.
+    fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool;
+}
+
+/// For development: everybody is welcome, without a token, to one tenant, with all rights. Only ever serve it on
+/// loopback.
+#[derive(Debug, Clone)]
+pub struct DevAccess {
+    tenant: TenantId,
+}
+
+impl DevAccess {
+    /// Everybody gets into this tenant.
+    pub fn new(tenant: TenantId) -> Self {
+        Self { tenant }
+    }
+}
+
+impl Authorize for DevAccess {
+    fn authenticate(&self, _token: Option<&str>, _now_unix_ms: u64) -> Result<Identity, AccessError> {
+        Ok(Identity { subject: "developer".to_owned(), tenant: self.tenant.clone(), expires_at: None })
+    }
+
+    fn may_subscribe(&self, _identity: &Identity, _topic: &TopicName) -> bool {
+        true
+    }
+
+    fn may_publish(&self, _identity: &Identity, _topic: &TopicName) -> bool {
+        true
+    }
+}

@@ -1,0 +1,52 @@
+//! The configuration file: the flags of `serve` under their own names. What it says becomes their default, so flags
+//! and environment win over it.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Command;
+use toml::{Table, Value};
+
+use super::Failure;
+
+/// Puts the values of `--config`, if there is one, behind the flags of `serve`.
+pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
+    // Only to find the file; whatever is wrong with the arguments is said by the real parse.
+    let found = command.clone().ignore_errors(true).try_get_matches_from(arguments).ok();
+    let path = found.as_ref().and_then(|matches| {
+        let (name, serve) = matches.subcommand()?;
+        if name == "serve" { serve.get_one::<PathBuf>("config").cloned() } else { None }
+    });
+    let Some(path) = path else { return Ok(command) };
+    let fault = |reason: String| Failure::Usage(format!("configuration {}: {reason}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
+    let table: Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
+    let mut defaults = Vec::new();
+    for (key, value) in table {
+        let known = command
+            .find_subcommand("serve")
+            .is_some_and(|serve| serve.get_arguments().any(|arg| arg.get_long() == Some(&key)));
+        if !known || key == "config" {
+            return Err(fault(format!("`{key}` is no setting; `tidings serve --help` lists them")));
+        }
+        defaults.push((
+            key.replace('-', "_"),
+            texts(&value).map_err(|reason| fault(format!("`{key}` {reason}")))?,
+        ));
+    }
+    Ok(command.mut_subcommand("serve", |serve| {
+        defaults.into_iter().fold(serve, |serve, (id, values)| {
+            serve.mut_arg(id, |arg| arg.default_values(values.into_iter().map(clap::builder::OsStr::from)))
+        })
+    }))
+}
+
+/// A setting's value as one would write it behind a flag.
+fn texts(value: &Value) -> Result<Vec<String>, &'static str> {
+    Ok(match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Integer(number) => vec![number.to_string()],
+        Value::Boolean(is_on) => vec![is_on.to_string()],
+        Value::Array(values) => values.iter().map(texts).collect::<Result<Vec<_>, _>>()?.concat(),
+        _ => return Err("is a text, a whole number, true, false, or a list of texts"),
+    })
+}

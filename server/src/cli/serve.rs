@@ -1,0 +1,195 @@
+//! `tidings serve`.
+
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use tidings_server::{
+    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, LogLimits, OriginRule, SessionSettings, TenantId,
+};
+use tidings_shared::limits;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// The tenant of a server that runs for development.
+const DEV_TENANT: &str = "dev";
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, env = "TIDINGS_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// For development: no token is needed, everybody has all rights in the tenant `dev`; loopback only
+    #[arg(long, env = "TIDINGS_DEV", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    dev: bool,
+    /// File with settings, as TOML whose keys are the names of these flags; flags and environment win
+    #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Web page that is let in, as scheme://host[:port]; may be given several times. With --dev: loopback pages
+    #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Time for a hello after the upgrade
+    #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    hello_timeout: Duration,
+    /// Time for a request's header after the connection
+    #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    header_timeout: Duration,
+    /// Silence after which the server sends a ping
+    #[arg(long, env = "TIDINGS_HEARTBEAT", default_value = "25s", value_parser = duration, value_name = "TIME")]
+    heartbeat: Duration,
+    /// Time in which a socket must accept something, or it is closed as a slow consumer
+    #[arg(long, env = "TIDINGS_WRITE_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    write_timeout: Duration,
+    /// Time for a drain after SIGTERM or SIGINT
+    #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    drain_timeout: Duration,
+    /// Bytes of one message from a client
+    #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
+    max_message_bytes: usize,
+    /// Topics that one session may subscribe to
+    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
+    max_topics_per_session: usize,
+    /// Connections at a time
+    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
+    max_connections: usize,
+    /// Frames that a session may send per second; a burst may be twice that
+    #[arg(long, env = "TIDINGS_FRAMES_PER_SECOND", default_value_t = limits::FRAMES_PER_SECOND, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    frames_per_second: u32,
+    /// Bytes of a tenant's log
+    #[arg(long, env = "TIDINGS_LOG_MAX_BYTES", default_value_t = limits::LOG_MAX_BYTES, value_name = "N")]
+    log_max_bytes: usize,
+    /// Publications in a tenant's log
+    #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", default_value_t = limits::LOG_MAX_ENTRIES, value_name = "N")]
+    log_max_entries: usize,
+    /// Age of the oldest publication in a tenant's log
+    #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    log_max_age: Duration,
+    /// Signature algorithm of the tokens (not yet: this version has --dev only)
+    #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
+    jwt_algorithm: Option<String>,
+    /// Key that tokens are checked with (not yet)
+    #[arg(long, env = "TIDINGS_JWT_KEY_FILE", value_name = "FILE")]
+    jwt_key_file: Option<PathBuf>,
+    /// Audience that tokens must name (not yet)
+    #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_name = "A")]
+    jwt_audience: Option<String>,
+    /// Issuer that tokens must name (not yet)
+    #[arg(long, env = "TIDINGS_JWT_ISSUER", value_name = "I")]
+    jwt_issuer: Option<String>,
+    /// The one tenant of this server, for tokens that name none (not yet)
+    #[arg(long, env = "TIDINGS_SINGLE_TENANT", value_name = "NAME")]
+    single_tenant: Option<String>,
+}
+
+/// Reads a duration such as `5s` or `10m`; none is longer than a day.
+fn duration(text: &str) -> Result<Duration, String> {
+    const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > MAX => Err("longer than a day".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("no time at all".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write 250ms, 5s, 10m or 1h")),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        self.check()?;
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let ansi = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Failed(error.to_string()))?;
+        runtime.block_on(self.serve())
+    }
+
+    /// What the flags can't say each on their own.
+    fn check(&self) -> Result<(), Failure> {
+        let jwt = [
+            ("--jwt-algorithm", self.jwt_algorithm.is_some()),
+            ("--jwt-key-file", self.jwt_key_file.is_some()),
+            ("--jwt-audience", self.jwt_audience.is_some()),
+            ("--jwt-issuer", self.jwt_issuer.is_some()),
+            ("--single-tenant", self.single_tenant.is_some()),
+        ];
+        if let Some((flag, _)) = jwt.iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::Usage(format!("{flag}: not yet; this version runs with --dev only")));
+        }
+        if !self.dev {
+            let reason = "a server without keys would let everybody in: give --dev (loopback only); keys are not yet there";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        if !self.listen.ip().is_loopback() {
+            let reason =
+                format!("--listen {}: --dev needs no token, so it listens on loopback only", self.listen);
+            return Err(Failure::Usage(reason));
+        }
+        if !self.allow_origin.is_empty() {
+            let reason = "--allow-origin: with --dev the pages of this machine are let in, and no others";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn serve(self) -> Result<(), Failure> {
+        let failed = |reason: String| Failure::Failed(reason);
+        let tenant = TenantId::parse(DEV_TENANT).map_err(|error| failed(error.to_string()))?;
+        let log = LogLimits {
+            max_bytes: self.log_max_bytes,
+            max_entries: self.log_max_entries,
+            max_age: self.log_max_age,
+        };
+        let hub = Hub::new(HubSettings { log, ..HubSettings::new(tenant.clone()) });
+        let settings = GatewaySettings {
+            session: SessionSettings {
+                hello_timeout: self.hello_timeout,
+                heartbeat: self.heartbeat,
+                max_message_bytes: self.max_message_bytes,
+                max_topics: self.max_topics_per_session,
+                frames_per_second: self.frames_per_second,
+                ..SessionSettings::default()
+            },
+            header_timeout: self.header_timeout,
+            write_timeout: self.write_timeout,
+            max_connections: self.max_connections,
+            drain_timeout: self.drain_timeout,
+            ..GatewaySettings::new(OriginRule::Loopback)
+        };
+        let gateway = Gateway::new(hub, DevAccess::new(tenant), settings);
+        let cannot_listen = |error| failed(format!("can't listen on {}: {error}", self.listen));
+        let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        let stop = stop_signal().map_err(|error| failed(format!("can't listen for signals: {error}")))?;
+        tracing::info!("for development: no token is needed; everybody on this machine has all rights");
+        // A closed standard output is no reason to stop.
+        let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+        gateway.serve(listener, gateway.routes(), stop).await;
+        Ok(())
+    }
+}
+
+/// Done at the first SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("draining");
+    })
+}

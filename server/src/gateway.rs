@@ -1,0 +1,108 @@
+//! The gateway: how browsers and tools reach a hub.
+
+use std::{sync::Arc, time::Duration};
+
+use tidings_shared::limits;
+use tokio::sync::watch;
+
+use crate::{Authorize, Hub, OriginRule, SessionSettings};
+
+/// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// The bounds of each session.
+    pub session: SessionSettings,
+    /// The web pages that are let in.
+    pub origins: OriginRule,
+    /// From a TCP connection to the last byte of a request's header.
+    pub header_timeout: Duration,
+    /// For the whole body of a request.
+    pub body_timeout: Duration,
+    /// Bytes of a request's body.
+    pub max_body_bytes: usize,
+    /// A socket that accepts no byte for so long is closed.
+    pub write_timeout: Duration,
+    /// Connections at a time, HTTP and WebSocket together.
+    pub max_connections: usize,
+    /// From the begin of a drain to its end, at the latest.
+    pub drain_timeout: Duration,
+    /// The time over which a drain spreads the return of its clients.
+    pub drain_spread: Duration,
+}
+
+impl GatewaySettings {
+    /// The default bounds, for pages of these origins.
+    pub fn new(origins: OriginRule) -> Self {
+        Self {
+            session: SessionSettings::default(),
+            origins,
+            header_timeout: limits::HEADER_TIMEOUT,
+            body_timeout: limits::BODY_TIMEOUT,
+            max_body_bytes: limits::MAX_BODY_BYTES,
+            write_timeout: limits::WRITE_TIMEOUT,
+            max_connections: limits::MAX_CONNECTIONS,
+            drain_timeout: limits::DRAIN_TIMEOUT,
+            drain_spread: limits::DRAIN_SPREAD,
+        }
+    }
+
+    /// The default bounds, for pages that this machine serves.
+    pub fn development() -> Self {
+        Self::new(OriginRule::Loopback)
+    }
+}
+
+/// Lets WebSocket and HTTP clients reach a hub. Cloning is cheap and gives the same gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    hub: Hub,
+    access: Arc<dyn Authorize>,
+    settings: GatewaySettings,
+    /// Becomes true once, when a drain begins. Every session holds a receiver, so that the end of all can be awaited.
+    draining: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// A gateway to a hub.
+    pub fn new(hub: Hub, access: impl Authorize, settings: GatewaySettings) -> Self {
+        let (draining, _) = watch::channel(false);
+        Self(Arc::new(Inner { hub, access: Arc::new(access), settings, draining }))
+    }
+
+    /// The hub behind it.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    pub(crate) fn access(&self) -> &Arc<dyn Authorize> {
+        &self.0.access
+    }
+
+    pub(crate) fn settings(&self) -> &GatewaySettings {
+        &self.0.settings
+    }
+
+    /// Lets sessions know of a drain; a session counts as there until it drops this.
+    pub(crate) fn watch_drain(&self) -> watch::Receiver<bool> {
+        self.0.draining.subscribe()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.0.draining.borrow()
+    }
+
+    /// Sessions that are there now.
+    pub fn sessions(&self) -> usize {
+        self.0.draining.receiver_count()
+    }
+
+    /// Sends every session away and waits until all are gone, at most for the drain's deadline. No session is let in
+    /// any more. Says whether all went in time.
+    pub async fn drain(&self) -> bool {
+        self.0.draining.send_replace(true);
+        tokio::time::timeout(self.0.settings.drain_timeout, self.0.draining.closed()).await.is_ok()
+    }
+}

@@ -1,0 +1,281 @@
+//! The routes, as a warp filter. The only file that knows warp.
+
+use std::{convert::Infallible, future::Future, time::Duration};
+
+use futures_util::StreamExt;
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+    upgrade::OnUpgrade,
+};
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use tidings_shared::{
+    Code, TopicName,
+    frame::{ClientFrame, SUBPROTOCOL},
+};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use uuid::Uuid;
+use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, reply::Response};
+
+use crate::{
+    Gateway, Session,
+    accept::{self, Place},
+    problem::{Problem, PublishRequest, publish_as},
+    socket,
+};
+
+impl Gateway {
+    /// `GET /v1/ws`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an application's own with
+    /// `or`. What it rejects, it has not answered.
+    pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+        let gateway = self.clone();
+        let with_gateway = warp::any().map(move || gateway.clone());
+        let ws = warp::path!("v1" / "ws")
+            .and(warp::get())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<OnUpgrade>())
+            .and(warp::ext::optional::<Place>())
+            .map(|gateway, headers, upgrade, place| upgrade_to_ws(gateway, &headers, upgrade, place));
+        let publish = warp::path!("v1" / "publish")
+            .and(warp::post())
+            .and(with_gateway)
+            .and(warp::header::headers_cloned())
+            .and(warp::body::stream())
+            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
+                publish(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+            });
+        let health = warp::path!("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
+        ws.or(publish).unify().or(health).unify()
+    }
+
+    /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
+    /// away and the call returns when all are gone, at the latest after the drain's deadline.
+    pub async fn serve<F>(&self, listener: TcpListener, routes: F, shutdown: impl Future<Output = ()>)
+    where
+        F: Filter<Error = Rejection> + Clone + Send + Sync + 'static,
+        F::Extract: Reply,
+        F::Future: Send,
+    {
+        let service = TowerToHyperService::new(warp::service(routes.recover(answer_rejection)));
+        let settings = self.settings();
+        tokio::select! {
+            () = accept::run(listener, service, settings.max_connections, settings.header_timeout, shutdown) => {}
+            () = self.evict_aged() => {}
+        }
+        if !self.drain().await {
+            tracing::warn!("not every session ended before the drain's deadline");
+        }
+    }
+
+    /// Lets old publications go also where nothing is published.
+    async fn evict_aged(&self) {
+        let mut every_second = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            every_second.tick().await;
+            self.hub().handle_timeout(self.hub().clock().now());
+        }
+    }
+}
+
+fn upgrade_to_ws(
+    gateway: Gateway,
+    headers: &HeaderMap,
+    upgrade: Option<OnUpgrade>,
+    place: Option<Place>,
+) -> Response {
+    let subprotocol = match check_handshake(&gateway, headers) {
+        Ok(subprotocol) => subprotocol,
+        Err(answer) => return *answer,
+    };
+    let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
+        let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
+        return Problem::new(Code::InvalidFrame, message).answer();
+    };
+    let accept = derive_accept_key(key.as_bytes());
+    tokio::spawn(async move {
+        let _place = place;
+        match upgrade.await {
+            Ok(upgraded) => {
+                let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
+                let now = hub.clock().now();
+                let session = Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now);
+                socket::run(upgraded, session, gateway).await;
+            }
+            Err(error) => tracing::debug!(%error, "an upgrade failed"),
+        }
+    });
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let answer = response.headers_mut();
+    answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(accept) {
+        answer.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if subprotocol {
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    response
+}
+
+/// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.
+fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<Response>> {
+    let has_token =
+        |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
+    let refuse = |code, message: &str| Box::new(Problem::new(code, message).answer());
+    if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
+        let mut answer = upgrade_required("this is a WebSocket endpoint: ask for an upgrade");
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return Err(Box::new(answer));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let mut answer = upgrade_required("the WebSocket version is 13");
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(Box::new(answer));
+    }
+    if !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_nonce) {
+        return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
+    }
+    if !gateway.settings().origins.allows(headers) {
+        return Err(refuse(Code::Forbidden, "pages of this origin are not let in"));
+    }
+    let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
+    if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {
+        let message = format!("the subprotocol is {SUBPROTOCOL}; offering none means the same");
+        return Err(refuse(Code::InvalidFrame, &message));
+    }
+    if gateway.is_draining() {
+        return Err(refuse(Code::GoingAway, "this server is draining"));
+    }
+    Ok(offers)
+}
+
+fn upgrade_required(detail: &str) -> Response {
+    let code = Code::InvalidFrame;
+    problem(StatusCode::UPGRADE_REQUIRED, code.as_str(), code.meaning(), detail)
+}
+
+/// The tokens of a header that is a comma-separated list, over all its lines.
+fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// RFC 6455, section 4.2.1: a base64 text that stands for 16 bytes.
+fn is_nonce(key: &HeaderValue) -> bool {
+    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    matches!(key.as_bytes(), [text @ .., b'=', b'='] if text.len() == 22 && text.iter().all(is_base64))
+}
+
+async fn publish<S, B, E>(gateway: &Gateway, headers: &HeaderMap, body: S) -> Result<Response, Problem>
+where
+    S: futures_util::Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    if !gateway.settings().origins.allows(headers) {
+        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
+    }
+    if gateway.is_draining() {
+        return Err(Problem::new(Code::GoingAway, "this server is draining"));
+    }
+    let now = gateway.hub().clock().now();
+    let identity = gateway
+        .access()
+        .authenticate(bearer(headers)?, now.unix_ms)
+        .map_err(|error| Problem::new(error.code, error.message))?;
+    let body = timeout(gateway.settings().body_timeout, read(body, gateway.settings().max_body_bytes))
+        .await
+        .map_err(|_| Problem::new(Code::InvalidFrame, "the body did not come in time"))??;
+    let body =
+        std::str::from_utf8(&body).map_err(|_| Problem::new(Code::InvalidFrame, "the body is not UTF-8"))?;
+    let frame =
+        ClientFrame::parse_publish_body(body).map_err(|error| Problem::new(Code::InvalidFrame, error))?;
+    let ClientFrame::Publish { event, topics, key, origin, .. } = frame else {
+        return Err(Problem::new(Code::Internal, "a publish became something else"));
+    };
+    let request = PublishRequest { event, topics, key, origin };
+    let published =
+        publish_as(gateway.hub(), &**gateway.access(), &identity, request, gateway.hub().clock().now())?;
+    let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
+    let answer =
+        json!({ "position": published.position.to_string(), "topics": topics, "key": published.key });
+    Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
+}
+
+/// The token of an `Authorization: Bearer …`, if there is one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    token
+        .map(Some)
+        .ok_or_else(|| Problem::new(Code::Unauthorized, "the header is `Authorization: Bearer <token>`"))
+}
+
+async fn read<S, B, E>(body: S, max: usize) -> Result<Vec<u8>, Problem>
+where
+    S: futures_util::Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    let mut bytes = Vec::new();
+    let mut body = std::pin::pin!(body);
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| Problem::new(Code::InvalidFrame, "the body ended early"))?;
+        if bytes.len() + chunk.remaining() > max {
+            return Err(Problem::new(Code::TooLarge, format!("a body has at most {max} bytes")));
+        }
+        while chunk.has_remaining() {
+            bytes.extend_from_slice(chunk.chunk());
+            chunk.advance(chunk.chunk().len());
+        }
+    }
+    Ok(bytes)
+}
+
+impl Problem {
+    /// RFC 9457, with the protocol's code as the member `code`.
+    fn answer(&self) -> Response {
+        let status =
+            StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        problem(status, self.code.as_str(), self.code.meaning(), &self.message)
+    }
+}
+
+fn problem(status: StatusCode, code: &str, title: &str, detail: &str) -> Response {
+    let body = json!({ "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+    answer_json(status, "application/problem+json", body.to_string())
+}
+
+fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = body.into_response();
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response {
+    warp::reply::with_status(body, status).into_response()
+}
+
+/// What no route wanted.
+async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
+    let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
+    Ok(match (rejection.is_not_found(), is_wrong_method) {
+        (true, _) => problem(StatusCode::NOT_FOUND, "not_found", "Nothing is here.", "no such path"),
+        (_, true) => {
+            let title = "The path is right and the method is not.";
+            problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, "another method is needed")
+        }
+        _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
+    })
+}

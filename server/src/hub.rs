@@ -1,0 +1,311 @@
+//! The hub: tenants, and what an application does with them from Rust.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::Stream;
+use tidings_shared::{
+    Code, Domains, Event, EventError, Position, RawEvent, Topic, TopicName,
+    limits::{MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION, READ_BATCH},
+};
+use uuid::Uuid;
+
+use crate::{
+    Clock, Counters, Moment,
+    log::{Log, LogLimits},
+    publication::Draft,
+    reader::Delivery,
+    tenant::{Follower, Tenant, TenantId},
+};
+
+/// What a hub is made of.
+#[derive(Debug, Clone)]
+pub struct HubSettings {
+    /// The domains whose topics and events are checked.
+    pub domains: Domains,
+    /// The bounds of each tenant's log.
+    pub log: LogLimits,
+    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    pub home: TenantId,
+}
+
+impl HubSettings {
+    /// The shipped domains, the default bounds, and `home`.
+    pub fn new(home: TenantId) -> Self {
+        Self { domains: Domains::shipped(), log: LogLimits::default(), home }
+    }
+}
+
+/// Where publications come in and go out. Cloning is cheap and gives the same hub.
+///
+/// ```
+/// use tidings_server::{Delivery, Hub, HubSettings};
+/// use tidings_shared::domains::staff;
+/// # use futures_util::StreamExt;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let hub = Hub::new(HubSettings::new("acme".parse()?));
+/// let mut people = hub.subscribe(&staff::Topic::People);
+/// hub.announce(&staff::Event::PersonUpdated(staff::Person { uuid: uuid::Uuid::nil() }));
+/// if let Some(Delivery::Event { publication, .. }) = people.next().await {
+///     assert_eq!(publication.event.event, "person_updated");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: HubSettings,
+    clock: Clock,
+    tenants: Mutex<HashMap<TenantId, Tenant>>,
+    failed_announcements: AtomicU64,
+}
+
+/// What a publisher may say beside the event.
+#[derive(Debug, Clone, Default)]
+pub struct PublishOptions {
+    /// The topics, for events that don't say them themselves.
+    pub topics: Option<Vec<TopicName>>,
+    /// The idempotency key; a new one (UUID version 7) when there is none.
+    pub key: Option<Uuid>,
+    /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
+    pub origin: Option<String>,
+}
+
+/// The answer to a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its identity.
+    pub key: Uuid,
+    /// The whole fan-out.
+    pub topics: Vec<TopicName>,
+}
+
+/// Why something was not published. [`PublishError::code`] says whether it may be retried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The event or its topics are not what the domain declares.
+    Event(EventError),
+    /// The origin is too long.
+    Origin,
+    /// The payload can't be written as JSON.
+    Encode(String),
+}
+
+impl PublishError {
+    /// The code on the wire.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Event(error) => error.code(),
+            Self::Origin | Self::Encode(_) => Code::InvalidEvent,
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(error) => error.fmt(f),
+            Self::Origin => write!(f, "`origin` has at most {MAX_ORIGIN_BYTES} bytes"),
+            Self::Encode(reason) => write!(f, "the payload can't be written as JSON: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl From<EventError> for PublishError {
+    fn from(error: EventError) -> Self {
+        Self::Event(error)
+    }
+}
+
+impl Hub {
+    /// A hub without history.
+    pub fn new(settings: HubSettings) -> Self {
+        let inner = Inner {
+            settings,
+            clock: Clock::start(),
+            tenants: Mutex::default(),
+            failed_announcements: AtomicU64::new(0),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// The domains whose topics and events are checked.
+    pub fn domains(&self) -> &Domains {
+        &self.0.settings.domains
+    }
+
+    /// The clock that dates publications.
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    pub fn home(&self) -> &TenantId {
+        &self.0.settings.home
+    }
+
+    /// Publishes to the topics that the event names itself, in the home tenant.
+    ///
+    /// # Errors
+    /// When the payload can't be written or there are too many topics.
+    pub fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
+        self.publish_with(event, PublishOptions::default())
+    }
+
+    /// Publishes an event with a key, an origin or topics.
+    ///
+    /// # Errors
+    /// When the payload can't be written, or the topics are too many or not this event's to reach.
+    pub fn publish_with<E: Event>(
+        &self,
+        event: &E,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let raw = RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))?;
+        let topics = match &options.topics {
+            // Also checks what was named.
+            Some(named) => self.domains().fan_out(&raw, Some(named))?,
+            None => event.fan_out(),
+        };
+        self.append(self.home(), raw, topics, options, self.0.clock.now())
+    }
+
+    /// Publishes an event as it came over the wire: checked by its domain, with the undeclared keys of its payload.
+    ///
+    /// # Errors
+    /// What is wrong with the event or its topics.
+    pub fn publish_raw(
+        &self,
+        tenant: &TenantId,
+        event: RawEvent,
+        options: PublishOptions,
+        now: Moment,
+    ) -> Result<Published, PublishError> {
+        let topics = self.domains().fan_out(&event, options.topics.as_deref())?;
+        self.append(tenant, event, topics, options, now)
+    }
+
+    fn append(
+        &self,
+        tenant: &TenantId,
+        event: RawEvent,
+        topics: Vec<TopicName>,
+        options: PublishOptions,
+        now: Moment,
+    ) -> Result<Published, PublishError> {
+        if topics.len() > MAX_TOPICS_PER_PUBLICATION {
+            return Err(EventError::TooManyTopics.into());
+        }
+        if options.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
+            return Err(PublishError::Origin);
+        }
+        let key = options.key.unwrap_or_else(Uuid::now_v7);
+        let draft = Draft { key, origin: options.origin, topics, event };
+        let publication = self.tenant(tenant).publish(draft, now);
+        Ok(Published {
+            position: publication.position,
+            key: publication.key,
+            topics: publication.topics.clone(),
+        })
+    }
+
+    /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never
+    /// waits. Failures are logged and counted.
+    pub fn announce<E: Event>(&self, event: &E) {
+        self.announce_with(event, PublishOptions::default());
+    }
+
+    /// As [`Hub::announce`], with a key, an origin or topics.
+    pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
+        if let Err(error) = self.publish_with(event, options) {
+            self.0.failed_announcements.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(domain = E::Topic::DOMAIN, event = event.name(), %error, "announcement failed");
+        }
+    }
+
+    /// Announcements that failed since the hub began.
+    pub fn failed_announcements(&self) -> u64 {
+        self.0.failed_announcements.load(Ordering::Relaxed)
+    }
+
+    /// Subscribes to a topic of the home tenant, from now on.
+    pub fn subscribe<T: Topic>(&self, topic: &T) -> Subscription {
+        self.subscribe_to(self.home(), &[topic.name()])
+    }
+
+    /// Subscribes to several topics of a tenant, from now on; what reaches several of them is delivered once.
+    pub fn subscribe_to(&self, tenant: &TenantId, topics: &[TopicName]) -> Subscription {
+        let mut follower = self.tenant(tenant).follow();
+        follower.subscribe(topics, None);
+        Subscription { follower, ready: VecDeque::new() }
+    }
+
+    /// Lets go of what is too old in every tenant's log. Publishing does it too; a shell calls this now and then for
+    /// tenants that have fallen silent.
+    pub fn handle_timeout(&self, now: Moment) {
+        let tenants: Vec<Tenant> = self.lock_tenants().values().cloned().collect();
+        for tenant in tenants {
+            tenant.evict_aged(now);
+        }
+    }
+
+    /// What a tenant holds just now.
+    pub fn counters(&self, tenant: &TenantId) -> Counters {
+        self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
+    }
+
+    pub(crate) fn tenant(&self, id: &TenantId) -> Tenant {
+        let mut tenants = self.lock_tenants();
+        if let Some(tenant) = tenants.get(id) {
+            return tenant.clone();
+        }
+        let (epoch, _) = Uuid::new_v4().as_u64_pair();
+        let tenant = Tenant::new(Log::new(self.0.settings.log, epoch));
+        tenants.insert(id.clone(), tenant.clone());
+        tenant
+    }
+
+    fn lock_tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Tenant>> {
+        self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An in-process subscription: a stream that never ends. It rides the log as a session does, so a slow one costs
+/// others nothing and gets a [`Delivery::Sync`] when the log has moved on without it.
+#[derive(Debug)]
+pub struct Subscription {
+    follower: Follower,
+    ready: VecDeque<Delivery>,
+}
+
+impl Stream for Subscription {
+    type Item = Delivery;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let this = self.get_mut();
+        if this.ready.is_empty() {
+            this.ready.extend(this.follower.poll_read(READ_BATCH, cx.waker()));
+        }
+        match this.ready.pop_front() {
+            Some(delivery) => Poll::Ready(Some(delivery)),
+            None => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The tenant's log: a bounded ring of publications with an index by topic. It is the queue: live delivery, resume and
+//! slow sessions all read from it. Pure: time and randomness are arguments.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tidings_shared::{
+    Position, TopicName,
+    limits::{LOG_MAX_AGE, LOG_MAX_BYTES, LOG_MAX_ENTRIES},
+};
+use uuid::Uuid;
+
+use crate::{
+    Moment,
+    publication::{Draft, Publication},
+};
+
+/// The bounds of a tenant's log. What is over any of them is evicted, the oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLimits {
+    /// Bytes, as encoded frames with their bookkeeping.
+    pub max_bytes: usize,
+    /// Publications.
+    pub max_entries: usize,
+    /// Age of the oldest publication.
+    pub max_age: Duration,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { max_bytes: LOG_MAX_BYTES, max_entries: LOG_MAX_ENTRIES, max_age: LOG_MAX_AGE }
+    }
+}
+
+/// A bounded history of publications, whose offsets grow by one.
+#[derive(Debug)]
+pub struct Log {
+    limits: LogLimits,
+    epoch: u64,
+    entries: VecDeque<Arc<Publication>>,
+    bytes: usize,
+    /// The place of the last entry that was evicted; the place before the first where none was.
+    evicted: Position,
+    topics: HashMap<TopicName, TopicIndex>,
+    keys: HashMap<Uuid, u64>,
+}
+
+/// What the log knows of one topic. It is kept while the ring holds an entry of the topic or a session subscribes.
+#[derive(Debug, Default)]
+struct TopicIndex {
+    /// The offsets of its entries in the ring, in order.
+    offsets: VecDeque<u64>,
+    /// The highest offset that may have been evicted.
+    evicted: u64,
+    /// How many sessions subscribe.
+    holds: usize,
+}
+
+impl Log {
+    /// An empty log. Every new history needs an `epoch` of its own, drawn at random.
+    pub fn new(limits: LogLimits, epoch: u64) -> Self {
+        let evicted = Position::new(epoch, 0, 0);
+        Self {
+            limits,
+            epoch: evicted.epoch,
+            entries: VecDeque::new(),
+            bytes: 0,
+            evicted,
+            topics: HashMap::new(),
+            keys: HashMap::new(),
+        }
+    }
+
+    /// Appends a publication, or finds the one that has the same key.
+    pub fn append(&mut self, draft: Draft, now: Moment) -> Arc<Publication> {
+        self.evict_aged(now);
+        if let Some(known) = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)) {
+            return Arc::clone(known);
+        }
+        let offset = self.head().offset + 1;
+        let position = Position::new(self.epoch, offset, Position::tag_of(draft.key));
+        let publication = Arc::new(Publication::new(draft, position, now.unix_ms, now.since_start));
+        self.bytes += publication.cost();
+        self.keys.insert(publication.key, offset);
+        for topic in &publication.topics {
+            self.index(topic).offsets.push_back(offset);
+        }
+        self.entries.push_back(Arc::clone(&publication));
+        while self.entries.len() > self.limits.max_entries || self.bytes > self.limits.max_bytes {
+            self.evict();
+        }
+        publication
+    }
+
+    /// Evicts what is older than the bound.
+    pub fn evict_aged(&mut self, now: Moment) {
+        let is_aged =
+            |entry: &Arc<Publication>| now.since_start.saturating_sub(entry.appended) > self.limits.max_age;
+        let aged = self.entries.iter().take_while(|entry| is_aged(entry)).count();
+        for _ in 0..aged {
+            self.evict();
+        }
+    }
+
+    fn evict(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.evicted = entry.position;
+        self.bytes -= entry.cost();
+        self.keys.remove(&entry.key);
+        for topic in &entry.topics {
+            let Some(index) = self.topics.get_mut(topic) else { continue };
+            index.offsets.pop_front();
+            index.evicted = entry.position.offset;
+            self.forget_if_unused(topic);
+        }
+    }
+
+    /// The place of the newest entry.
+    pub fn head(&self) -> Position {
+        self.entries.back().map_or(self.evicted, |entry| entry.position)
+    }
+
+    /// The place of the newest entry that the ring no longer holds: everything after it is here.
+    pub fn tail(&self) -> Position {
+        self.evicted
+    }
+
+    /// The place that a client named, if this log can vouch for it: everything after it is in the ring.
+    pub fn resumable(&self, since: &str) -> Option<Position> {
+        let since: Position = since.parse().ok()?;
+        let known = if since.offset == self.evicted.offset {
+            self.evicted
+        } else {
+            self.entry(since.offset)?.position
+        };
+        (known == since).then_some(since)
+    }
+
+    /// The entry at an offset, while the ring holds it.
+    pub fn entry(&self, offset: u64) -> Option<&Arc<Publication>> {
+        let index = offset.checked_sub(self.evicted.offset + 1)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// The offsets of a topic's entries after `offset`, in order.
+    pub fn offsets_after(&self, topic: &TopicName, offset: u64) -> impl Iterator<Item = u64> {
+        let offsets = self.topics.get(topic).map(|index| &index.offsets);
+        let start = offsets.map_or(0, |offsets| offsets.partition_point(|&known| known <= offset));
+        offsets.into_iter().flat_map(move |offsets| offsets.range(start..).copied())
+    }
+
+    /// Whether the topic may have had an entry after `offset` that the ring no longer holds.
+    pub fn may_have_lost(&self, topic: &TopicName, offset: u64) -> bool {
+        self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted) > offset
+    }
+
+    /// Keeps what is known of a topic while a session subscribes to it.
+    pub fn hold(&mut self, topic: &TopicName) {
+        self.index(topic).holds += 1;
+    }
+
+    /// Ends a [`Log::hold`].
+    pub fn release(&mut self, topic: &TopicName) {
+        if let Some(index) = self.topics.get_mut(topic) {
+            index.holds = index.holds.saturating_sub(1);
+            self.forget_if_unused(topic);
+        }
+    }
+
+    fn index(&mut self, topic: &TopicName) -> &mut TopicIndex {
+        // A topic that was forgotten may have had the entry that was evicted last.
+        let evicted = self.evicted.offset;
+        self.topics.entry(topic.clone()).or_insert_with(|| TopicIndex { evicted, ..TopicIndex::default() })
+    }
+
+    fn forget_if_unused(&mut self, topic: &TopicName) {
+        if self.topics.get(topic).is_some_and(|index| index.holds == 0 && index.offsets.is_empty()) {
+            self.topics.remove(topic);
+        }
+    }
+
+    /// Publications in the ring.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the ring holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes that the ring's entries cost.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Topics of which the log knows anything.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Time as the pure cores see it: an argument.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment: `since_start` runs evenly and measures deadlines and ages; `unix_ms` is what people and tokens mean, and
+/// may jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since the clock was started.
+    pub since_start: Duration,
+    /// Milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+/// The source of moments, for the shells.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Moment {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment {
+            since_start: self.start.elapsed(),
+            unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The instant at which `since_start` will have passed.
+    pub fn instant(&self, since_start: Duration) -> Instant {
+        self.start + since_start
+    }
+}

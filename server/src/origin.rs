@@ -1,0 +1,99 @@
+//! Which web pages may talk to this server. A browser names the page's origin; tools name none.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hyper::{HeaderMap, Uri, header::ORIGIN};
+
+/// The origins that are let in. A request without one is let in; one with several never is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginRule {
+    /// Exactly these, as `scheme://host` or `scheme://host:port`.
+    Exact(Vec<String>),
+    /// Any page that this machine served itself, for development: a page from elsewhere must not reach a developer's
+    /// server through the developer's browser.
+    Loopback,
+}
+
+impl OriginRule {
+    /// Whether a request with these headers is let in.
+    pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let (origin, None) = (origins.next(), origins.next()) else { return false };
+        match origin.map(|origin| origin.to_str()) {
+            None => true,
+            Some(Err(_)) => false,
+            Some(Ok(origin)) => match self {
+                Self::Exact(allowed) => allowed.iter().any(|allowed| allowed == origin),
+                Self::Loopback => is_loopback(origin),
+            },
+        }
+    }
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let Ok(uri) = origin.parse::<Uri>() else { return false };
+    let has_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    let Some(host) = uri.host().filter(|_| has_scheme) else { return false };
+    let is_v6 = |host: &str| {
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        inner.and_then(|host| host.parse().ok()).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
+    };
+    host == "localhost" || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()) || is_v6(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(rule: &OriginRule, origins: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(ORIGIN, origin.parse().unwrap());
+        }
+        rule.allows(&headers)
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_are_let_in_for_development() {
+        for origin in [
+            "http://localhost:5173",
+            "https://localhost",
+            "http://127.0.0.1:1",
+            "http://127.9.9.9",
+            "http://[::1]:80",
+        ] {
+            assert!(allows(&OriginRule::Loopback, &[origin]), "{origin}");
+        }
+        for origin in [
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://example.com",
+            "http://user@localhost.example.com",
+            "http://10.0.0.1",
+            "null",
+            "file://localhost",
+            "localhost",
+            "",
+        ] {
+            assert!(!allows(&OriginRule::Loopback, &[origin]), "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_exact_rule_knows_no_suffix_prefix_port_or_scheme_of_its_own() {
+        let rule = OriginRule::Exact(vec!["https://app.example.com".to_owned()]);
+        assert!(allows(&rule, &["https://app.example.com"]));
+        assert!(allows(&rule, &[]), "tools name no origin");
+        for origin in [
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.com",
+            "https://evil-app.example.com",
+            "https://example.com",
+            "null",
+        ] {
+            assert!(!allows(&rule, &[origin]), "{origin}");
+        }
+        assert!(!allows(&rule, &["https://app.example.com", "https://app.example.com"]), "two headers");
+    }
+}

@@ -1,0 +1,136 @@
+//! A publication: an event with its place, its identity and its fan-out, as stored and delivered.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tidings_shared::{Position, RawEvent, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
+use uuid::Uuid;
+
+/// What a publisher hands to the log.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The identity: the same key again is the same publication.
+    pub key: Uuid,
+    /// An opaque mark of who caused this.
+    pub origin: Option<String>,
+    /// The fan-out, each topic once, at most [`MAX_TOPICS_PER_PUBLICATION`].
+    pub topics: Vec<TopicName>,
+    /// The event.
+    pub event: RawEvent,
+}
+
+/// A publication in the log. The same position means the same bytes, for every session.
+#[derive(Debug)]
+pub struct Publication {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its identity.
+    pub key: Uuid,
+    /// When it was published, in milliseconds since 1970.
+    pub at: u64,
+    /// The mark that its publisher gave it.
+    pub origin: Option<String>,
+    /// The whole fan-out.
+    pub topics: Vec<TopicName>,
+    /// The event.
+    pub event: RawEvent,
+    pub(crate) appended: Duration,
+    /// Everything of the frame before the names of the topics, and everything after.
+    head: String,
+    tail: String,
+    /// The frames that were asked for, by matched topics.
+    frames: Mutex<Vec<(Matched, Bytes)>>,
+}
+
+/// Which of a publication's topics a session subscribes to: one bit for each, in the order of its fan-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Matched(u128);
+
+const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u128::BITS as usize);
+
+/// Frames that a publication keeps encoded; sets of matched topics beyond these are encoded for each session. Most
+/// publications have two topics, so three sets.
+const MAX_KEPT_FRAMES: usize = 8;
+
+/// Bytes that an entry of the log costs beside its text: the structure, its places in the indices.
+const ENTRY_OVERHEAD: usize = 512;
+
+impl Matched {
+    /// The bits for which `is_subscribed` holds.
+    pub(crate) fn of(publication: &Publication, is_subscribed: impl Fn(&TopicName) -> bool) -> Self {
+        let bits = publication.topics.iter().enumerate().filter(|(_, topic)| is_subscribed(topic));
+        Self(bits.fold(0, |set, (index, _)| set | 1 << index))
+    }
+
+    /// Whether nothing matched.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The matched topics of that publication.
+    pub fn topics(self, publication: &Publication) -> impl Iterator<Item = &TopicName> {
+        publication
+            .topics
+            .iter()
+            .enumerate()
+            .filter(move |(index, _)| self.0 & (1 << index) != 0)
+            .map(|(_, topic)| topic)
+    }
+}
+
+impl Publication {
+    pub(crate) fn new(draft: Draft, position: Position, at: u64, appended: Duration) -> Self {
+        let Draft { key, origin, topics, event } = draft;
+        let mut head = format!(r#"{{"op":"event","position":"{position}","key":"{key}","at":{at},"#);
+        if let Some(origin) = &origin {
+            let _ = write!(head, r#""origin":{},"#, json_string(origin));
+        }
+        head.push_str(r#""topics":["#);
+        let payload: &RawValue = &event.payload;
+        let (domain, name) = (json_string(&event.domain), json_string(&event.event));
+        let tail = format!(r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
+        Self { position, key, at, origin, topics, event, appended, head, tail, frames: Mutex::default() }
+    }
+
+    /// The `event` frame for a session that matched these topics: encoded once, then shared.
+    pub fn frame(&self, matched: Matched) -> Bytes {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = frames.iter().find(|(set, _)| *set == matched) {
+            return frame.clone();
+        }
+        let frame = self.encode(matched);
+        if frames.len() < MAX_KEPT_FRAMES {
+            frames.push((matched, frame.clone()));
+        }
+        frame
+    }
+
+    fn encode(&self, matched: Matched) -> Bytes {
+        let names: usize = matched.topics(self).map(|topic| topic.as_str().len() + 3).sum();
+        let mut frame = String::with_capacity(self.head.len() + names + self.tail.len());
+        frame.push_str(&self.head);
+        for (index, topic) in matched.topics(self).enumerate() {
+            // A topic's grammar has nothing that JSON would escape.
+            let comma = if index == 0 { "" } else { "," };
+            let _ = write!(frame, "{comma}\"{topic}\"");
+        }
+        frame.push_str(&self.tail);
+        frame.into()
+    }
+
+    /// What this entry costs a log, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len()).sum();
+        // The payload is held twice: in the event and, encoded, in the tail and in at least one frame.
+        self.head.len() + 3 * self.tail.len() + topics + ENTRY_OVERHEAD
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,488 @@
+//! The server side of one connection: the protocol as a state machine. Pure: it is driven with texts and moments, and
+//! polled for what to send.
+//!
+//! The law of calling: after every `handle_*`, call [`Session::poll_output`] until it gives `None`, and only then
+//! hand in more; so what waits here is bounded by one frame's answers or one batch of the log. When the waker that was
+//! passed is woken, or [`Session::poll_timeout`] has come, poll again.
+
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+
+use bytes::Bytes;
+use tidings_shared::{
+    Code, TopicName,
+    code::close,
+    frame::{AnnouncedLimits, ClientFrame, Outcome, Refusal, ServerFrame, TopicOutcome},
+    limits,
+};
+use uuid::Uuid;
+
+use crate::{
+    Authorize, Hub, Identity, Moment,
+    problem::{Problem, PublishRequest, publish_as},
+    reader::{Delivery, Start},
+    tenant::Follower,
+};
+
+/// The bounds of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSettings {
+    /// From the upgrade to a hello.
+    pub hello_timeout: Duration,
+    /// Silence after which the server sends a ping.
+    pub heartbeat: Duration,
+    /// After a ping, the time in which anything at all must arrive.
+    pub ping_timeout: Duration,
+    /// Bytes of one frame from a client.
+    pub max_message_bytes: usize,
+    /// Bytes of a frame before the hello.
+    pub max_message_bytes_before_hello: usize,
+    /// Topics of one session.
+    pub max_topics: usize,
+    /// Frames per second from a client, with bursts of twice as many.
+    pub frames_per_second: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            hello_timeout: limits::HELLO_TIMEOUT,
+            heartbeat: limits::HEARTBEAT,
+            ping_timeout: limits::PING_TIMEOUT,
+            max_message_bytes: limits::MAX_MESSAGE_BYTES,
+            max_message_bytes_before_hello: limits::MAX_MESSAGE_BYTES_BEFORE_HELLO,
+            max_topics: limits::MAX_TOPICS_PER_SESSION,
+            frames_per_second: limits::FRAMES_PER_SECOND,
+        }
+    }
+}
+
+/// What the shell is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this text.
+    Frame(Bytes),
+    /// Send a WebSocket ping, which tools that know nothing of frames answer by themselves.
+    Ping,
+    /// Close the connection. It is the last output.
+    Close {
+        /// The close code.
+        code: u16,
+        /// One of the codes' names, or a few words.
+        reason: &'static str,
+    },
+}
+
+/// The server side of one connection.
+#[derive(Debug)]
+pub struct Session {
+    id: Uuid,
+    hub: Hub,
+    access: Arc<dyn Authorize>,
+    settings: SessionSettings,
+    outbox: VecDeque<Output>,
+    state: State,
+    started: Duration,
+    last_sent: Duration,
+    last_heard: Duration,
+    pinged: Option<Duration>,
+    budget: Budget,
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitsHello,
+    Open { identity: Identity, follower: Follower },
+    Closed,
+}
+
+/// A token bucket over frames: `frames_per_second`, bursts of twice as many.
+#[derive(Debug)]
+struct Budget {
+    frames: f64,
+    refilled: Duration,
+}
+
+impl Session {
+    /// A session whose connection was just upgraded. `id` is drawn at random.
+    pub fn new(
+        id: Uuid,
+        hub: Hub,
+        access: Arc<dyn Authorize>,
+        settings: SessionSettings,
+        now: Moment,
+    ) -> Self {
+        let now = now.since_start;
+        Self {
+            id,
+            hub,
+            access,
+            settings,
+            outbox: VecDeque::new(),
+            state: State::AwaitsHello,
+            started: now,
+            last_sent: now,
+            last_heard: now,
+            pinged: None,
+            budget: Budget { frames: f64::from(settings.frames_per_second) * 2.0, refilled: now },
+        }
+    }
+
+    /// Takes a text message.
+    pub fn handle_text(&mut self, text: &str, now: Moment) {
+        self.handle_alive(now);
+        let max = match self.state {
+            State::AwaitsHello => self.settings.max_message_bytes_before_hello,
+            State::Open { .. } => self.settings.max_message_bytes,
+            State::Closed => return,
+        };
+        if text.len() > max {
+            return self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
+        }
+        if !self.spend(now) {
+            return;
+        }
+        match ClientFrame::parse(text) {
+            Ok(frame) => self.handle_frame(frame, now),
+            Err(Refusal::UnknownOp { r#ref, .. }) if matches!(self.state, State::AwaitsHello) => {
+                self.require_hello(r#ref);
+            }
+            Err(refusal @ Refusal::UnknownOp { r#ref, .. }) => {
+                let message = refusal.to_string();
+                self.refuse(r#ref, Problem::new(Code::UnknownOp, message));
+            }
+            Err(refusal @ Refusal::Invalid(_)) => self.end(None, Code::InvalidFrame, refusal.to_string()),
+        }
+    }
+
+    /// Takes a binary message, which no frame is.
+    pub fn handle_binary(&mut self, now: Moment) {
+        self.handle_alive(now);
+        self.refuse(None, Problem::new(Code::InvalidFrame, "frames are text messages"));
+        self.close(close::UNSUPPORTED, Code::InvalidFrame.as_str());
+    }
+
+    /// Takes a message that was over the socket's limit and never read.
+    pub fn handle_too_large(&mut self) {
+        let max = self.settings.max_message_bytes;
+        self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
+    }
+
+    /// Takes a WebSocket ping, which the codec answers; it counts as a frame.
+    pub fn handle_ping(&mut self, now: Moment) {
+        self.handle_alive(now);
+        self.spend(now);
+    }
+
+    /// Takes any sign of life, such as a WebSocket pong.
+    pub fn handle_alive(&mut self, now: Moment) {
+        self.last_heard = now.since_start;
+        self.pinged = None;
+    }
+
+    /// Acts on what [`Session::poll_timeout`] announced.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        let now = now.since_start;
+        match self.state {
+            State::AwaitsHello if now >= self.started + self.settings.hello_timeout => {
+                let message = format!("no hello came within {:?}", self.settings.hello_timeout);
+                self.end(None, Code::HelloTimeout, message);
+            }
+            State::Open { .. } => match self.pinged {
+                Some(pinged) if now >= pinged + self.settings.ping_timeout => {
+                    self.close(close::AWAY, "no answer to a ping");
+                }
+                None if now >= self.ping_due() => {
+                    self.send(&ServerFrame::Ping);
+                    self.outbox.push_back(Output::Ping);
+                    self.pinged = Some(now);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Tells the client to come back after a while, and closes.
+    pub fn handle_drain(&mut self, retry_after: Duration) {
+        if !matches!(self.state, State::Closed) {
+            let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+            self.send(&ServerFrame::Goaway { retry_after_ms });
+            self.close(close::RESTART, Code::GoingAway.as_str());
+        }
+    }
+
+    /// Ends a session whose socket accepts nothing.
+    pub fn handle_stalled(&mut self) {
+        self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
+    }
+
+    /// When [`Session::handle_timeout`] has something to do, as time since the clock's start.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match (&self.state, self.pinged) {
+            (State::AwaitsHello, _) => Some(self.started + self.settings.hello_timeout),
+            (State::Open { .. }, Some(pinged)) => Some(pinged + self.settings.ping_timeout),
+            (State::Open { .. }, None) => Some(self.ping_due()),
+            (State::Closed, _) => None,
+        }
+    }
+
+    /// A ping keeps a silent server visible to the client, and a silent client to the server.
+    fn ping_due(&self) -> Duration {
+        self.last_sent.min(self.last_heard) + self.settings.heartbeat
+    }
+
+    /// What to do next; `None` when there is nothing until the waker is woken or the timeout comes.
+    pub fn poll_output(&mut self, now: Moment, waker: &Waker) -> Option<Output> {
+        if self.outbox.is_empty()
+            && let State::Open { follower, .. } = &mut self.state
+        {
+            for delivery in follower.poll_read(limits::READ_BATCH, waker) {
+                self.outbox.push_back(Output::Frame(frame_of(&delivery)));
+            }
+        }
+        let output = self.outbox.pop_front()?;
+        if matches!(output, Output::Frame(_)) {
+            self.last_sent = now.since_start;
+        }
+        Some(output)
+    }
+
+    /// Whether this session has ended; what is left to poll is its last words.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Counts a frame; a session that sends too many ends.
+    fn spend(&mut self, now: Moment) -> bool {
+        let per_second = self.settings.frames_per_second;
+        let has_budget = self.budget.take(per_second, now.since_start);
+        if !has_budget {
+            self.end(None, Code::RateLimited, format!("at most {per_second} frames per second"));
+        }
+        has_budget
+    }
+
+    fn handle_frame(&mut self, frame: ClientFrame, now: Moment) {
+        match (&mut self.state, frame) {
+            (State::Closed, _) => {}
+            (State::AwaitsHello, ClientFrame::Hello { token, .. }) => self.hello(token.as_deref(), now),
+            (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
+            (State::Open { .. }, ClientFrame::Hello { .. }) => {
+                let message = "this session has had its hello; send `token` to replace the token";
+                self.refuse(None, Problem::new(Code::Forbidden, message));
+            }
+            (State::Open { identity, follower }, ClientFrame::Subscribe { r#ref, topics, since }) => {
+                let answer = subscribe(
+                    &self.hub,
+                    &*self.access,
+                    self.settings,
+                    identity,
+                    follower,
+                    &topics,
+                    since.as_deref(),
+                );
+                match answer {
+                    Ok(topics) => {
+                        let position = follower.reader().position().to_string();
+                        self.send(&ServerFrame::Subscribed { r#ref, position, topics });
+                    }
+                    Err(problem) => self.refuse(Some(r#ref), problem),
+                }
+            }
+            (State::Open { follower, .. }, ClientFrame::Unsubscribe { r#ref, topics }) => {
+                if topics.len() > limits::MAX_TOPICS_PER_FRAME {
+                    return self.refuse(Some(r#ref), too_many_topics());
+                }
+                let name = |topic: String| match TopicName::parse(&topic) {
+                    Ok(topic) => {
+                        follower.unsubscribe(&topic);
+                        topic.to_string()
+                    }
+                    Err(_) => topic,
+                };
+                let topics = topics.into_iter().map(name).collect();
+                self.send(&ServerFrame::Unsubscribed { r#ref: Some(r#ref), topics, code: None });
+            }
+            (State::Open { identity, .. }, ClientFrame::Publish { r#ref, event, topics, key, origin }) => {
+                let request = PublishRequest { event, topics, key, origin };
+                match publish_as(&self.hub, &*self.access, identity, request, now) {
+                    Ok(published) => self.send(&ServerFrame::Published {
+                        r#ref,
+                        key: published.key.to_string(),
+                        position: published.position.to_string(),
+                        topics: published.topics.iter().map(TopicName::to_string).collect(),
+                    }),
+                    Err(problem) => self.refuse(Some(r#ref), problem),
+                }
+            }
+            (State::Open { identity, .. }, ClientFrame::Token { r#ref, token }) => {
+                match self.access.authenticate(Some(&token), now.unix_ms) {
+                    Ok(fresh) if fresh.subject == identity.subject && fresh.tenant == identity.tenant => {
+                        let expires_at = fresh.expires_at;
+                        *identity = fresh;
+                        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
+                    }
+                    Ok(_) => {
+                        let message =
+                            "the new token is of another subject or tenant: open another connection";
+                        self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
+                    }
+                    Err(error) => self.refuse(Some(r#ref), Problem::new(error.code, error.message)),
+                }
+            }
+            (State::Open { .. }, ClientFrame::Ping { r#ref }) => self.send(&ServerFrame::Pong { r#ref }),
+            (State::Open { .. }, ClientFrame::Pong) => {}
+        }
+    }
+
+    fn hello(&mut self, token: Option<&str>, now: Moment) {
+        let identity = match self.access.authenticate(token, now.unix_ms) {
+            Ok(identity) => identity,
+            Err(error) => return self.end(None, error.code, error.message),
+        };
+        let follower = self.hub.tenant(&identity.tenant).follow();
+        self.send(&ServerFrame::Welcome {
+            session: self.id.to_string(),
+            tenant: identity.tenant.to_string(),
+            position: follower.reader().position().to_string(),
+            heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            expires_at: identity.expires_at,
+            limits: AnnouncedLimits {
+                max_message_bytes: self.settings.max_message_bytes as u64,
+                max_topics_per_session: self.settings.max_topics as u64,
+                max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME as u64,
+                frames_per_second: u64::from(self.settings.frames_per_second),
+            },
+        });
+        self.state = State::Open { identity, follower };
+    }
+
+    fn require_hello(&mut self, r#ref: Option<u64>) {
+        self.end(r#ref, Code::HelloRequired, "the first frame is a hello".to_owned());
+    }
+
+    fn send(&mut self, frame: &ServerFrame) {
+        self.outbox.push_back(Output::Frame(encode(frame)));
+    }
+
+    /// Says no and goes on.
+    fn refuse(&mut self, r#ref: Option<u64>, problem: Problem) {
+        self.send(&ServerFrame::error(r#ref, problem.code, problem.message));
+    }
+
+    /// Says no and closes with the code's own close code.
+    fn end(&mut self, r#ref: Option<u64>, code: Code, message: String) {
+        if !self.is_closed() {
+            self.refuse(r#ref, Problem::new(code, message));
+            self.close(code.close().unwrap_or(close::NORMAL), code.as_str());
+        }
+    }
+
+    fn close(&mut self, code: u16, reason: &'static str) {
+        self.outbox.push_back(Output::Close { code, reason });
+        self.state = State::Closed;
+    }
+}
+
+/// Adds topics to a session: one outcome for each, those that are let in start together.
+fn subscribe(
+    hub: &Hub,
+    access: &dyn Authorize,
+    settings: SessionSettings,
+    identity: &Identity,
+    follower: &mut Follower,
+    topics: &[String],
+    since: Option<&str>,
+) -> Result<Vec<TopicOutcome>, Problem> {
+    if topics.len() > limits::MAX_TOPICS_PER_FRAME {
+        return Err(too_many_topics());
+    }
+    let mut accepted: Vec<TopicName> = Vec::new();
+    let mut outcomes: Vec<TopicOutcome> = Vec::with_capacity(topics.len());
+    for text in topics {
+        let judged = match TopicName::parse(text) {
+            Err(_) => Err(Code::InvalidTopic),
+            Ok(topic) if hub.domains().check_topic(&topic).is_err() => Err(Code::InvalidTopic),
+            Ok(topic) if !access.may_subscribe(identity, &topic) => Err(Code::Forbidden),
+            Ok(topic) => Ok(topic),
+        };
+        let refused = |topic: String, code: Code| TopicOutcome {
+            topic,
+            outcome: Outcome::Refused,
+            code: Some(code.to_string()),
+        };
+        outcomes.push(match judged {
+            Err(code) => refused(text.clone(), code),
+            Ok(topic) => {
+                let is_new = !follower.reader().is_subscribed(&topic) && !accepted.contains(&topic);
+                let new = accepted.iter().filter(|topic| !follower.reader().is_subscribed(topic)).count();
+                if is_new && follower.reader().topic_count() + new >= settings.max_topics {
+                    refused(topic.to_string(), Code::TooManyTopics)
+                } else {
+                    let outcome =
+                        TopicOutcome { topic: topic.to_string(), outcome: Outcome::Live, code: None };
+                    accepted.push(topic);
+                    outcome
+                }
+            }
+        });
+    }
+    let start = match follower.subscribe(&accepted, since) {
+        Start::Live => Outcome::Live,
+        Start::Resumed => Outcome::Resumed,
+        Start::Sync => Outcome::Sync,
+    };
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
+        outcome.outcome = start;
+    }
+    Ok(outcomes)
+}
+
+fn too_many_topics() -> Problem {
+    let message = format!("a frame names at most {} topics", limits::MAX_TOPICS_PER_FRAME);
+    Problem::new(Code::TooManyTopics, message)
+}
+
+fn ref_of(frame: &ClientFrame) -> Option<u64> {
+    match frame {
+        ClientFrame::Subscribe { r#ref, .. }
+        | ClientFrame::Unsubscribe { r#ref, .. }
+        | ClientFrame::Publish { r#ref, .. }
+        | ClientFrame::Token { r#ref, .. }
+        | ClientFrame::Ping { r#ref } => Some(*r#ref),
+        ClientFrame::Hello { .. } | ClientFrame::Pong => None,
+    }
+}
+
+/// The frame that carries a delivery.
+pub(crate) fn frame_of(delivery: &Delivery) -> Bytes {
+    match delivery {
+        Delivery::Event { publication, matched } => publication.frame(*matched),
+        Delivery::Sync { position, topics } => encode(&ServerFrame::Sync {
+            position: position.to_string(),
+            topics: topics.iter().map(TopicName::to_string).collect(),
+        }),
+    }
+}
+
+fn encode(frame: &ServerFrame) -> Bytes {
+    // Strings, numbers and lists of them: serde_json has nothing to refuse.
+    serde_json::to_vec(frame).unwrap_or_default().into()
+}
+
+impl Budget {
+    fn take(&mut self, per_second: u32, now: Duration) -> bool {
+        let per_second = f64::from(per_second);
+        let since = now.saturating_sub(self.refilled).as_secs_f64();
+        self.frames = (self.frames + since * per_second).min(per_second * 2.0);
+        self.refilled = now;
+        let has_one = self.frames >= 1.0;
+        if has_one {
+            self.frames -= 1.0;
+        }
+        has_one
+    }
+}
+
+#[cfg(test)]
+mod tests;
