@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Durati
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
@@ -19,9 +19,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for a client beyond the cap to take its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Clients beyond the cap that are answered at a time.
+const MAX_REFUSALS: usize = 64;
+
 /// What a client beyond the cap is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\
-    Content-Type: application/problem+json\r\nContent-Length: 80\r\n\r\n\
+    Content-Type: application/problem+json\r\nContent-Length: 82\r\n\r\n\
     {\"status\":503,\"code\":\"overloaded\",\"detail\":\"all connections are taken, try later\"}";
 
 /// A place under the cap; travels with a request, so that an upgraded socket keeps it.
@@ -44,6 +47,7 @@ pub(crate) async fn run<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let (stop, stopping) = watch::channel(());
     let mut shutdown = pin!(shutdown);
     loop {
@@ -64,7 +68,12 @@ pub(crate) async fn run<S, B>(
                 let place = Place(Arc::new(permit));
                 tokio::spawn(serve_one(stream, service.clone(), place, header_timeout, stopping.clone()));
             }
-            Err(_) => refuse(stream),
+            Err(_) => {
+                // A flood gets no answer, so that refusing stays cheap.
+                if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    tokio::spawn(refuse(stream, permit));
+                }
+            }
         }
     }
     drop(stop);
@@ -107,14 +116,16 @@ async fn serve_one<S, B>(
     }
 }
 
-fn refuse(mut stream: TcpStream) {
-    tokio::spawn(async move {
-        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
-            let _ = stream.write_all(REFUSAL).await;
-            let _ = stream.shutdown().await;
-        })
-        .await;
-    });
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
+        stream.write_all(REFUSAL).await?;
+        stream.shutdown().await?;
+        // Closing with the request unread would reset the connection, and the answer with it.
+        let mut discarded = [0; 1024];
+        while stream.read(&mut discarded).await? > 0 {}
+        std::io::Result::Ok(())
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ mod reader;
 mod session;
 mod socket;
 mod tenant;
+#[cfg(test)]
+mod test_support;
 
 pub use access::{AccessError, Authorize, DevAccess, Identity};
 pub use gateway::{Gateway, GatewaySettings};

@@ -1,1 +1,122 @@
+use super::*;
+use crate::test_support::{at, draft, log, topic};
 
+/// Appends `count` publications to `topic`, with keys from `first` on.
+fn fill(log: &mut Log, first: u128, count: u128, topic: &str) {
+    for key in first..first + count {
+        log.append(draft(key, &[topic]), at(0));
+    }
+}
+
+#[test]
+fn offsets_grow_by_one_and_the_same_key_is_the_same_publication() {
+    let mut log = log(10);
+    let first = log.append(draft(1, &["a"]), at(0));
+    let second = log.append(draft(2, &["b"]), at(0));
+    assert_eq!((first.position.offset, second.position.offset), (1, 2));
+    let again = log.append(draft(1, &["c"]), at(5));
+    assert_eq!(again.position, first.position);
+    assert_eq!(again.topics, first.topics, "bodies are not compared: the first one counts");
+    assert_eq!(log.head(), second.position);
+}
+
+#[test]
+fn every_bound_evicts_the_oldest_first() {
+    let mut by_count = log(3);
+    fill(&mut by_count, 1, 5, "a");
+    assert_eq!((by_count.len(), by_count.tail().offset), (3, 2));
+    assert_eq!(by_count.keys.len(), 3);
+
+    let cost = log(1).append(draft(1, &["a"]), at(0)).cost();
+    let limits = LogLimits { max_bytes: 2 * cost + 100, ..LogLimits::default() };
+    let mut by_bytes = Log::new(limits, 1);
+    fill(&mut by_bytes, 1, 5, "a");
+    assert_eq!(by_bytes.len(), 2);
+    assert!(by_bytes.bytes() <= limits.max_bytes);
+
+    let mut by_age = Log::new(LogLimits { max_age: Duration::from_secs(10), ..limits }, 1);
+    by_age.append(draft(1, &["a"]), at(0));
+    by_age.append(draft(2, &["a"]), at(5));
+    by_age.evict_aged(at(10));
+    assert_eq!(by_age.len(), 2);
+    by_age.evict_aged(at(11));
+    assert_eq!(by_age.len(), 1);
+    by_age.evict_aged(at(60));
+    assert_eq!((by_age.len(), by_age.bytes(), by_age.topic_count()), (0, 0, 0));
+    assert_eq!(by_age.head().offset, 2, "an empty log still knows where it is");
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_evicts_nothing() {
+    let mut log = Log::new(LogLimits { max_age: Duration::from_secs(10), ..LogLimits::default() }, 1);
+    log.append(draft(1, &["a"]), at(0));
+    log.evict_aged(Moment { unix_ms: u64::MAX, ..at(1) });
+    assert_eq!(log.len(), 1);
+}
+
+#[test]
+fn an_entry_larger_than_the_whole_log_is_published_and_evicted_at_once() {
+    let mut log = Log::new(LogLimits { max_bytes: 10, ..LogLimits::default() }, 1);
+    let publication = log.append(draft(1, &["a"]), at(0));
+    assert_eq!((log.len(), log.head()), (0, publication.position));
+    assert!(log.may_have_lost(&topic("a"), 0));
+}
+
+#[test]
+fn a_position_resumes_while_everything_after_it_is_in_the_ring() {
+    let mut log = log(100);
+    let start = log.head();
+    fill(&mut log, 1, 100, "a");
+    assert_eq!(log.resumable(&start.to_string()), Some(start), "exactly as many as the log holds");
+    let first = log.entry(1).unwrap().position;
+    fill(&mut log, 101, 1, "a");
+    assert_eq!(log.resumable(&start.to_string()), None, "one more");
+    assert_eq!(log.resumable(&first.to_string()), Some(first), "the tag of the last evicted entry is kept");
+    assert_eq!(log.resumable(&log.head().to_string()), Some(log.head()));
+}
+
+#[test]
+fn positions_of_other_histories_do_not_resume() {
+    let mut log = log(10);
+    fill(&mut log, 1, 3, "a");
+    let head = log.head();
+    let ahead = Position { offset: head.offset + 1, ..head };
+    let other_epoch = Position { epoch: head.epoch ^ 1, ..head };
+    let other_entry = Position { tag: head.tag ^ 1, ..head };
+    for position in [ahead, other_epoch, other_entry] {
+        assert_eq!(log.resumable(&position.to_string()), None, "{position}");
+    }
+    for text in ["", "garbage", "0.0.0", &format!("{head} ")] {
+        assert_eq!(log.resumable(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_a_topic_lost_is_known_while_it_is_held_and_assumed_when_it_was_forgotten() {
+    let mut log = log(2);
+    let (held, forgotten) = (topic("held"), topic("forgotten"));
+    log.hold(&held);
+    fill(&mut log, 1, 10, "noise");
+    assert!(!log.may_have_lost(&held, 0), "nothing was published there");
+    assert!(log.may_have_lost(&forgotten, 0), "nobody can tell");
+    assert!(!log.may_have_lost(&forgotten, log.tail().offset));
+    log.hold(&forgotten);
+    assert!(log.may_have_lost(&forgotten, 0), "holding it now brings nothing back");
+    log.release(&forgotten);
+    log.release(&held);
+    assert!(log.may_have_lost(&held, 0));
+    assert_eq!(log.topic_count(), 1, "only the topic that has entries");
+}
+
+#[test]
+fn offsets_after_a_place_are_those_of_the_topic_alone() {
+    let mut log = log(10);
+    for key in 1..=6 {
+        log.append(draft(key, &[if key % 2 == 0 { "even" } else { "odd" }]), at(0));
+    }
+    let after = |name: &str, offset| log.offsets_after(&topic(name), offset).collect::<Vec<_>>();
+    assert_eq!(after("even", 0), [2, 4, 6]);
+    assert_eq!(after("even", 2), [4, 6]);
+    assert_eq!(after("odd", 5), [0_u64; 0]);
+    assert_eq!(after("none", 0), [0_u64; 0]);
+}

@@ -1,1 +1,171 @@
+use super::*;
+use crate::test_support::{at, draft, log, topic};
 
+/// What a reader gets, as text: offsets with the matched topics, and syncs.
+fn read(reader: &mut Reader, log: &Log, max: usize) -> Vec<String> {
+    let text = |delivery| match delivery {
+        Delivery::Event { publication, matched } => {
+            let topics: Vec<&str> = matched.topics(&publication).map(TopicName::as_str).collect();
+            format!("{} {}", publication.position.offset, topics.join(","))
+        }
+        Delivery::Sync { position, topics } => {
+            let topics: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
+            format!("sync@{} {}", position.offset, topics.join(","))
+        }
+    };
+    reader.read(log, max).into_iter().map(text).collect()
+}
+
+fn subscribe(reader: &mut Reader, log: &mut Log, topics: &[&str], since: Option<Position>) -> Start {
+    let topics: Vec<TopicName> = topics.iter().map(|name| topic(name)).collect();
+    reader.subscribe(log, &topics, since.map(|since| since.to_string()).as_deref())
+}
+
+#[test]
+fn a_publication_to_several_topics_is_delivered_once_with_those_that_matched() {
+    let mut log = log(10);
+    let mut reader = Reader::new(&log);
+    assert_eq!(subscribe(&mut reader, &mut log, &["a", "b"], None), Start::Live);
+    log.append(draft(1, &["c", "b", "a"]), at(0));
+    log.append(draft(2, &["c"]), at(0));
+    log.append(draft(3, &["a"]), at(0));
+    assert_eq!(read(&mut reader, &log, 10), ["1 b,a", "3 a"]);
+    assert_eq!(read(&mut reader, &log, 10), [""; 0]);
+    assert_eq!(reader.position(), log.head());
+}
+
+#[test]
+fn batches_lose_nothing_and_keep_the_order_of_the_log() {
+    for topics in [["a", "b"], ["a", "a"]] {
+        batches_of(topics);
+    }
+}
+
+fn batches_of(topics: [&str; 2]) {
+    let mut log = log(1000);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &topics, None);
+    for key in 1..=25 {
+        log.append(draft(key, &[topics[usize::from(key % 3 == 0)]]), at(0));
+    }
+    let mut got = Vec::new();
+    loop {
+        let batch = read(&mut reader, &log, 10);
+        if batch.is_empty() {
+            break;
+        }
+        assert!(batch.len() <= 10);
+        got.extend(batch);
+    }
+    let offsets: Vec<u64> = got.iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(offsets, (1..=25).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_quiet_topic_is_not_synced_by_the_noise_of_others() {
+    let mut log = log(5);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["quiet"], None);
+    for key in 1..=50 {
+        log.append(draft(key, &["noise"]), at(0));
+    }
+    log.append(draft(51, &["quiet"]), at(0));
+    assert_eq!(read(&mut reader, &log, 10), ["51 quiet"]);
+}
+
+#[test]
+fn a_reader_that_is_too_late_gets_one_sync_for_what_it_lost_and_then_what_is_new() {
+    let mut log = log(100);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a"], None);
+    for key in 1..=101 {
+        log.append(draft(key, &["a"]), at(0));
+    }
+    assert_eq!(read(&mut reader, &log, 10), ["sync@101 a"]);
+    assert_eq!(read(&mut reader, &log, 10), [""; 0]);
+    log.append(draft(102, &["a"]), at(0));
+    assert_eq!(read(&mut reader, &log, 10), ["102 a"]);
+}
+
+#[test]
+fn topics_that_lost_nothing_go_on_when_another_is_synced() {
+    let mut log = log(3);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["lost", "kept"], None);
+    for (key, topic) in [(1, "lost"), (2, "noise"), (3, "kept"), (4, "lost"), (5, "kept")] {
+        log.append(draft(key, &[topic]), at(0));
+    }
+    // 1 and 2 are evicted. Of `lost`, 4 is covered by the sync.
+    assert_eq!(read(&mut reader, &log, 10), ["sync@2 lost", "3 kept", "5 kept"]);
+    log.append(draft(6, &["lost", "kept"]), at(0));
+    assert_eq!(read(&mut reader, &log, 10), ["6 lost,kept"]);
+}
+
+#[test]
+fn the_first_subscribe_resumes_from_where_the_client_was() {
+    let mut log = log(10);
+    log.append(draft(1, &["a"]), at(0));
+    let since = log.head();
+    log.append(draft(2, &["a"]), at(0));
+    log.append(draft(3, &["b"]), at(0));
+    let mut reader = Reader::new(&log);
+    assert_eq!(subscribe(&mut reader, &mut log, &["a"], Some(since)), Start::Resumed);
+    assert_eq!(reader.position(), since);
+    assert_eq!(read(&mut reader, &log, 10), ["2 a"]);
+    // What this reader has passed can't be replayed for a later topic.
+    assert_eq!(subscribe(&mut reader, &mut log, &["b"], Some(since)), Start::Sync);
+    assert_eq!(read(&mut reader, &log, 10), [""; 0]);
+    let head = log.head();
+    assert_eq!(subscribe(&mut reader, &mut log, &["c"], Some(head)), Start::Resumed);
+}
+
+#[test]
+fn a_topic_that_resumes_ahead_of_its_reader_is_not_given_what_it_has() {
+    let mut log = log(10);
+    let start = log.head();
+    log.append(draft(1, &["a", "b"]), at(0));
+    let since = log.append(draft(2, &["a", "b"]), at(0)).position;
+    log.append(draft(3, &["b"]), at(0));
+    let mut reader = Reader::new(&log);
+    assert_eq!(subscribe(&mut reader, &mut log, &["a"], Some(start)), Start::Resumed);
+    assert_eq!(subscribe(&mut reader, &mut log, &["b"], Some(since)), Start::Resumed);
+    assert_eq!(read(&mut reader, &log, 10), ["1 a", "2 a", "3 b"]);
+}
+
+#[test]
+fn what_cannot_be_resumed_starts_at_the_head_with_a_sync() {
+    let mut log = log(2);
+    let since = log.head();
+    for key in 1..=3 {
+        log.append(draft(key, &["a"]), at(0));
+    }
+    let mut reader = Reader::new(&log);
+    assert_eq!(subscribe(&mut reader, &mut log, &["a"], Some(since)), Start::Sync);
+    assert_eq!(read(&mut reader, &log, 10), [""; 0]);
+}
+
+#[test]
+fn a_topic_added_while_others_are_behind_starts_at_the_common_position() {
+    let mut log = log(10);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a"], None);
+    log.append(draft(1, &["a"]), at(0));
+    log.append(draft(2, &["b"]), at(0));
+    assert_eq!(subscribe(&mut reader, &mut log, &["b"], None), Start::Live);
+    assert_eq!(reader.position().offset, 0, "everything after the position follows, for every topic");
+    assert_eq!(read(&mut reader, &log, 10), ["1 a", "2 b"]);
+}
+
+#[test]
+fn unsubscribing_leaves_no_trace() {
+    let mut log = log(10);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a", "b"], None);
+    log.append(draft(1, &["a"]), at(0));
+    assert!(reader.unsubscribe(&mut log, &topic("a")));
+    assert!(!reader.unsubscribe(&mut log, &topic("a")));
+    assert_eq!(read(&mut reader, &log, 10), [""; 0]);
+    assert_eq!(reader.clear(&mut log), [topic("b")]);
+    log.evict_aged(at(10_000));
+    assert_eq!(log.topic_count(), 0);
+}
