@@ -309,3 +309,6 @@ impl Stream for Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::task::Waker;
+
+use tidings_shared::domains::{crm, staff};
+
+use super::*;
+
+fn hub(max_entries: usize) -> Hub {
+    let log = LogLimits { max_entries, ..LogLimits::default() };
+    Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) })
+}
+
+fn person(n: u128) -> staff::Event {
+    staff::Event::PersonUpdated(staff::Person { uuid: Uuid::from_u128(n) })
+}
+
+/// What a subscription has ready, without a runtime.
+fn ready(subscription: &mut Subscription) -> Vec<Delivery> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let next = || match Pin::new(&mut *subscription).poll_next(&mut cx) {
+        Poll::Ready(delivery) => delivery,
+        Poll::Pending => None,
+    };
+    std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn an_announcement_reaches_the_subscribers_of_its_topics_as_the_typed_event() {
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut other = hub.subscribe(&staff::Topic::Person(Uuid::from_u128(2)));
+    hub.announce(&person(1));
+    let [Delivery::Event { publication, .. }] = &ready(&mut people)[..] else { panic!("one event") };
+    assert_eq!(publication.event.decode::<staff::Event>(), Ok(person(1)));
+    assert!(ready(&mut other).is_empty());
+}
+
+#[test]
+fn two_tenants_never_meet() {
+    let hub = hub(10);
+    let mut elsewhere = hub.subscribe_to(&"other".parse().unwrap(), &["staff:people".parse().unwrap()]);
+    hub.announce(&person(1));
+    assert!(ready(&mut elsewhere).is_empty());
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_gets_a_sync_when_the_log_has_moved_on() {
+    let hub = hub(3);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    for n in 0..4 {
+        hub.announce(&person(n));
+    }
+    assert!(matches!(&ready(&mut people)[..], [Delivery::Sync { topics, .. }] if topics.len() == 1));
+}
+
+#[test]
+fn an_announcement_that_fails_is_counted_and_hurts_nobody() {
+    let hub = hub(10);
+    let options =
+        PublishOptions { origin: Some("x".repeat(MAX_ORIGIN_BYTES + 1)), ..PublishOptions::default() };
+    hub.announce_with(&person(1), options);
+    assert_eq!(hub.failed_announcements(), 1);
+    let foreign =
+        PublishOptions { topics: Some(vec!["staff:people".parse().unwrap()]), ..PublishOptions::default() };
+    assert_eq!(hub.publish_with(&person(1), foreign).unwrap_err().code(), Code::InvalidEvent);
+}
+
+#[test]
+fn an_interaction_reaches_its_contacts_and_one_without_contacts_reaches_nobody() {
+    let hub = hub(10);
+    let contact = Uuid::from_u128(1);
+    let mut interactions = hub.subscribe(&crm::Topic::Interactions(contact));
+    let notice = crm::Notice::to(Uuid::from_u128(9), [contact, contact]);
+    let published = hub.publish(&crm::Event::InteractionCreated(notice)).unwrap();
+    assert_eq!((published.topics.len(), ready(&mut interactions).len()), (1, 1));
+    let nobody =
+        hub.publish(&crm::Event::InteractionCreated(crm::Notice::to(Uuid::from_u128(9), []))).unwrap();
+    assert!(nobody.topics.is_empty());
+}
+
+#[test]
+fn the_same_key_again_answers_the_first_publication() {
+    let hub = hub(10);
+    let options = || PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
+    let first = hub.publish_with(&person(1), options()).unwrap();
+    assert_eq!(hub.publish_with(&person(2), options()).unwrap(), first);
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
