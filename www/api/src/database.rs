@@ -1,0 +1,138 @@
+//! One thread that owns the SQLite connection, so that no async thread ever waits for the disk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde_json::Value;
+use tidings_server::Hub;
+use tokio::sync::oneshot;
+
+use crate::{change::Changes, fault::Fault};
+
+/// Requests that may wait for the database: at well under a millisecond each, a wait that nobody notices.
+const MAX_WAITING: usize = 256;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the database thread, which ends when the last handle is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    jobs: SyncSender<Job>,
+    hub: Hub,
+}
+
+impl Database {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(connection: Connection, hub: Hub) -> std::io::Result<Self> {
+        let (jobs, waiting) = sync_channel(MAX_WAITING);
+        std::thread::Builder::new().name("database".to_owned()).spawn(move || run(connection, &waiting))?;
+        Ok(Self { jobs, hub })
+    }
+
+    /// Reads. One transaction, so that an answer made of several queries is of one moment.
+    pub(crate) async fn read<F>(&self, query: F) -> Result<Value, Fault>
+    where
+        F: FnOnce(&Connection) -> Result<Value, Fault> + Send + 'static,
+    {
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            query(&transaction)
+        })
+        .await
+    }
+
+    /// Writes, commits, and announces what changed, in this order. It runs to its end even when the caller has
+    /// gone, so a committed write is always announced.
+    pub(crate) async fn write<F>(&self, origin: Option<String>, write: F) -> Result<Value, Fault>
+    where
+        F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<Value, Fault> + Send + 'static,
+    {
+        let hub = self.hub.clone();
+        self.call(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut changes = Changes::default();
+            let answer = write(&transaction, &mut changes)?;
+            transaction.commit()?;
+            changes.announce(&hub, origin.as_deref());
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn call<F>(&self, work: F) -> Result<Value, Fault>
+    where
+        F: FnOnce(&mut Connection) -> Result<Value, Fault> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // The caller may have gone; then nobody wants the answer.
+            let _ = answer.send(work(connection));
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Fault::overloaded(),
+            TrySendError::Disconnected(_) => Fault::internal(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(Fault::internal()))
+    }
+}
+
+fn run(mut connection: Connection, jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        // Unwinding drops the job's transaction, which rolls it back: the connection is as good as before.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+            tracing::error!(
+                "a request to the database panicked; its caller was told, the next one is served"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tidings_server::HubSettings;
+
+    use super::*;
+    use crate::schema;
+
+    fn database() -> Database {
+        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()));
+        Database::start(schema::in_memory(), hub).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_one_request_is_told_to_its_caller_and_costs_nobody_else() {
+        let database = database();
+        let fault = database.write(None, |_, _| panic!("on purpose")).await.unwrap_err();
+        assert_eq!(fault.status, 500);
+        assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap(), json!(1));
+    }
+
+    #[tokio::test]
+    async fn a_request_beyond_the_bound_is_refused_while_those_before_it_are_served() {
+        let database = database();
+        let (start, started) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let slow: Job = Box::new(move |_| {
+            start.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        database.jobs.send(slow).unwrap();
+        started.recv().unwrap();
+        let (done, all_done) = oneshot::channel();
+        for _ in 1..MAX_WAITING {
+            database.jobs.try_send(Box::new(|_| ())).unwrap();
+        }
+        database.jobs.try_send(Box::new(|_| done.send(()).unwrap())).unwrap();
+
+        assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap_err(), Fault::overloaded());
+
+        release.send(()).unwrap();
+        all_done.await.unwrap();
+        assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap(), json!(1));
+    }
+}

@@ -1,0 +1,296 @@
+//! The application's routes in one table, and what stands between the network and the store.
+
+use std::{path::PathBuf, time::Duration};
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
+use rusqlite::{Connection, Transaction};
+use serde_json::Value;
+use tidings_server::Gateway;
+use tidings_shared::limits::MAX_ORIGIN_BYTES;
+use uuid::Uuid;
+use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use warp::{Filter, Rejection, Reply, reply::Response};
+
+use crate::{
+    change::Changes,
+    database::Database,
+    fault::Fault,
+    store::{catalogue, crm, projects, staff},
+    table::Body,
+};
+
+/// Bytes of a request's body: the longest text of a form, several times over.
+const MAX_BODY_BYTES: usize = 32 * 1024;
+
+/// For the whole body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the page may load things from and connect to: this very server. `wasm-unsafe-eval` allows WebAssembly and
+/// nothing else.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
+     object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What a route does; the functions are the store's.
+#[derive(Clone, Copy)]
+enum Call {
+    List(fn(&Connection) -> Result<Value, Fault>),
+    Read(fn(&Connection, Uuid) -> Result<Value, Fault>),
+    Create(fn(&Transaction<'_>, &Body, &mut Changes) -> Result<Value, Fault>),
+    Update(fn(&Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<Value, Fault>),
+    Delete(fn(&Transaction<'_>, Uuid, &mut Changes) -> Result<(), Fault>),
+}
+use Call::{Create, Delete, List, Read, Update};
+
+/// Method, path below `/api/` (`*` is a uuid), and what it does.
+const ROUTES: &[(Method, &[&str], Call)] = &[
+    (Method::GET, &["departments"], List(staff::departments)),
+    (Method::POST, &["departments"], Create(staff::create_department)),
+    (Method::GET, &["departments", "*"], Read(staff::department)),
+    (Method::PATCH, &["departments", "*"], Update(staff::update_department)),
+    (Method::DELETE, &["departments", "*"], Delete(staff::delete_department)),
+    (Method::GET, &["teams"], List(staff::teams)),
+    (Method::POST, &["teams"], Create(staff::create_team)),
+    (Method::GET, &["teams", "*"], Read(staff::team)),
+    (Method::PATCH, &["teams", "*"], Update(staff::update_team)),
+    (Method::DELETE, &["teams", "*"], Delete(staff::delete_team)),
+    (Method::GET, &["people"], List(staff::people)),
+    (Method::POST, &["people"], Create(staff::create_person)),
+    (Method::GET, &["people", "*"], Read(staff::person)),
+    (Method::PATCH, &["people", "*"], Update(staff::update_person)),
+    (Method::DELETE, &["people", "*"], Delete(staff::delete_person)),
+    (Method::POST, &["memberships"], Create(staff::create_membership)),
+    (Method::DELETE, &["memberships", "*"], Delete(staff::delete_membership)),
+    (Method::GET, &["projects"], List(projects::projects)),
+    (Method::POST, &["projects"], Create(projects::create_project)),
+    (Method::GET, &["projects", "*"], Read(projects::project)),
+    (Method::PATCH, &["projects", "*"], Update(projects::update_project)),
+    (Method::DELETE, &["projects", "*"], Delete(projects::delete_project)),
+    (Method::POST, &["projects", "*", "action"], Update(projects::act_on_project)),
+    (Method::PUT, &["projects", "*", "order"], Update(projects::order_assignments)),
+    (Method::POST, &["assignments"], Create(projects::create_assignment)),
+    (Method::PATCH, &["assignments", "*"], Update(projects::update_assignment)),
+    (Method::DELETE, &["assignments", "*"], Delete(projects::delete_assignment)),
+    (Method::GET, &["tasks"], List(projects::tasks)),
+    (Method::POST, &["tasks"], Create(projects::create_task)),
+    (Method::GET, &["tasks", "*"], Read(projects::task)),
+    (Method::PATCH, &["tasks", "*"], Update(projects::update_task)),
+    (Method::DELETE, &["tasks", "*"], Delete(projects::delete_task)),
+    (Method::GET, &["catalogues"], List(catalogue::catalogues)),
+    (Method::POST, &["catalogues"], Create(catalogue::create_catalogue)),
+    (Method::GET, &["catalogues", "*"], Read(catalogue::catalogue)),
+    (Method::PATCH, &["catalogues", "*"], Update(catalogue::update_catalogue)),
+    (Method::DELETE, &["catalogues", "*"], Delete(catalogue::delete_catalogue)),
+    (Method::POST, &["categories"], Create(catalogue::create_category)),
+    (Method::DELETE, &["categories", "*"], Delete(catalogue::delete_category)),
+    (Method::GET, &["manufacturers"], List(catalogue::manufacturers)),
+    (Method::POST, &["manufacturers"], Create(catalogue::create_manufacturer)),
+    (Method::DELETE, &["manufacturers", "*"], Delete(catalogue::delete_manufacturer)),
+    (Method::POST, &["items"], Create(catalogue::create_item)),
+    (Method::GET, &["items", "*"], Read(catalogue::item)),
+    (Method::PATCH, &["items", "*"], Update(catalogue::update_item)),
+    (Method::DELETE, &["items", "*"], Delete(catalogue::delete_item)),
+    (Method::GET, &["contacts"], List(crm::contacts)),
+    (Method::POST, &["contacts"], Create(crm::create_contact)),
+    (Method::GET, &["contacts", "*"], Read(crm::contact)),
+    (Method::PATCH, &["contacts", "*"], Update(crm::update_contact)),
+    (Method::DELETE, &["contacts", "*"], Delete(crm::delete_contact)),
+    (Method::GET, &["contacts", "*", "interactions"], Read(crm::interactions)),
+    (Method::POST, &["interactions"], Create(crm::create_interaction)),
+    (Method::PATCH, &["interactions", "*"], Update(crm::update_interaction)),
+    (Method::DELETE, &["interactions", "*"], Delete(crm::delete_interaction)),
+];
+
+/// Everything that the demo serves: the library's routes, its own API, and its page.
+pub(crate) fn routes(
+    gateway: &Gateway,
+    database: Database,
+    dist: PathBuf,
+) -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone + use<> {
+    gateway.routes().or(api(database)).or(page(dist))
+}
+
+/// `/api/…`.
+fn api(database: Database) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+    warp::path("api")
+        .and(warp::method())
+        .and(warp::path::tail())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method: Method, path: warp::path::Tail, headers: HeaderMap, body| {
+            let database = database.clone();
+            async move {
+                let answer = answer(&database, &method, path.as_str(), &headers, body).await;
+                answer.unwrap_or_else(|fault| problem(&fault))
+            }
+        })
+}
+
+/// The built page. What Vite named after its content may be kept for ever; the rest is asked for each time.
+fn page(dist: PathBuf) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+    let mut always = HeaderMap::new();
+    always.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    always.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    always.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let kept = warp::reply::with::header("cache-control", "public, max-age=31536000, immutable");
+    let asked = warp::reply::with::header("cache-control", "no-cache");
+    let assets = warp::path("assets").and(warp::fs::dir(dist.join("assets"))).with(kept);
+    let rest = warp::fs::dir(dist).with(asked);
+    assets.or(rest).with(warp::reply::with::headers(always))
+}
+
+async fn answer<B: Buf>(
+    database: &Database,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Fault> {
+    refuse_other_sites(headers)?;
+    let (call, uuid) = find(method, path)?;
+    let body = read_body(body).await?;
+    let origin = origin_tag(headers)?;
+    let (status, value) = match call {
+        List(list) => (StatusCode::OK, database.read(list).await?),
+        Read(read) => (StatusCode::OK, database.read(move |db| read(db, uuid)).await?),
+        Create(create) => {
+            let body = parse_body(headers, &body)?;
+            (
+                StatusCode::CREATED,
+                database.write(origin, move |tx, changes| create(tx, &body, changes)).await?,
+            )
+        }
+        Update(update) => {
+            let body = parse_body(headers, &body)?;
+            let write = database.write(origin, move |tx, changes| update(tx, uuid, &body, changes));
+            (StatusCode::OK, write.await?)
+        }
+        Delete(delete) => {
+            let write = move |tx: &Transaction<'_>, changes: &mut Changes| {
+                delete(tx, uuid, changes).map(|()| Value::Null)
+            };
+            database.write(origin, write).await?;
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    };
+    Ok(json(status, "application/json", &value))
+}
+
+/// The route, and the uuid in its path (nil in one that has none).
+fn find(method: &Method, path: &str) -> Result<(Call, Uuid), Fault> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let fits = |pattern: &[&str]| {
+        pattern.len() == segments.len() && pattern.iter().zip(&segments).all(|(p, s)| *p == "*" || p == s)
+    };
+    let here: Vec<_> = ROUTES.iter().filter(|(_, pattern, _)| fits(pattern)).collect();
+    let Some((_, pattern, call)) = here.iter().find(|(m, _, _)| m == method) else {
+        let methods: Vec<_> = here.iter().map(|(method, _, _)| method.as_str()).collect();
+        return Err(match methods[..] {
+            [] => Fault::new(404, "not_found", "there is no such route below /api/"),
+            _ => Fault::new(405, "method_not_allowed", format!("this path takes {}", methods.join(", "))),
+        });
+    };
+    let mut uuid = Uuid::nil();
+    for (_, segment) in pattern.iter().zip(&segments).filter(|(p, _)| **p == "*") {
+        uuid = Uuid::parse_str(segment).map_err(|_| {
+            Fault::new(400, "invalid_path", "this path names a record by its uuid, and this is none")
+        })?;
+    }
+    Ok((*call, uuid))
+}
+
+/// There is no login, so a page from elsewhere must not reach the API through the browser of whoever runs the demo:
+/// neither as itself (`Origin`) nor under a name that it made point here (`Host`).
+fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Fault> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or(""));
+    let origin = origin.map(|origin| origin.strip_prefix("http://").unwrap_or(""));
+    if host.is_some_and(is_loopback) && origin.is_none_or(is_loopback) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        403,
+        "forbidden",
+        "the demo answers only pages of this machine: open it at http://127.0.0.1",
+    ))
+}
+
+/// Whether `host` or `host:port` is this machine.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// The tag with which a tab finds its own changes among the events.
+fn origin_tag(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let Some(tag) = headers.get("x-tidings-origin") else { return Ok(None) };
+    let tag = tag.to_str().ok().filter(|tag| !tag.is_empty() && tag.len() <= MAX_ORIGIN_BYTES);
+    let rule = format!("`X-Tidings-Origin` is 1 to {MAX_ORIGIN_BYTES} visible ASCII characters");
+    tag.map(|tag| Some(tag.to_owned())).ok_or_else(|| Fault::new(400, "invalid_header", rule))
+}
+
+async fn read_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Fault> {
+    let read = async {
+        let mut bytes = Vec::new();
+        let mut body = std::pin::pin!(body);
+        while let Some(part) = body.next().await {
+            let mut part =
+                part.map_err(|_| Fault::new(400, "invalid_body", "the body broke off; send it again"))?;
+            if bytes.len() + part.remaining() > MAX_BODY_BYTES {
+                return Err(Fault::new(
+                    413,
+                    "too_large",
+                    format!("a body has at most {MAX_BODY_BYTES} bytes"),
+                ));
+            }
+            while part.has_remaining() {
+                let chunk = part.chunk();
+                bytes.extend_from_slice(chunk);
+                let length = chunk.len();
+                part.advance(length);
+            }
+        }
+        Ok(bytes)
+    };
+    let late =
+        || Fault::new(408, "timeout", format!("the body did not come within {} s", BODY_TIMEOUT.as_secs()));
+    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn parse_body(headers: &HeaderMap, body: &[u8]) -> Result<Body, Fault> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if content_type.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(Fault::new(
+            415,
+            "unsupported_media_type",
+            "send the body as `Content-Type: application/json`",
+        ));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::new(400, "invalid_body", format!("the body is not a JSON object: {error}")))
+}
+
+fn problem(fault: &Fault) -> Response {
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, "application/problem+json", &fault.to_json());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn json(status: StatusCode, content_type: &'static str, value: &Value) -> Response {
+    let mut response = Response::new(value.to_string().into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

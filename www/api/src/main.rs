@@ -1,0 +1,103 @@
+//! The demo application: a small back office whose windows converge. An ordinary program that embeds the library:
+//! it serves its page and its API on SQLite, and announces each committed write through a [`tidings_server::Hub`].
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, TenantId};
+use tokio::net::TcpListener;
+
+mod change;
+mod database;
+mod fault;
+mod http;
+mod schema;
+mod seed;
+mod store;
+mod table;
+
+/// A small back office whose windows converge.
+#[derive(Debug, Parser)]
+#[command(name = "tidings-demo", version)]
+struct Options {
+    /// Where to listen; loopback only, because there is no login. Port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:7710")]
+    listen: SocketAddr,
+
+    /// The SQLite file; made, and filled with examples, when it is not there.
+    #[arg(long, default_value = "www/data/demo.sqlite")]
+    data: PathBuf,
+
+    /// The built page.
+    #[arg(long, default_value = "www/dist")]
+    dist: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("tidings-demo: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), String> {
+    if !options.listen.ip().is_loopback() {
+        return Err(format!(
+            "--listen {} can be reached from other machines, and the demo has no login: \
+             use 127.0.0.1 or [::1]",
+            options.listen
+        ));
+    }
+    if !options.dist.join("index.html").is_file() {
+        return Err(format!(
+            "there is no built page in {}: run `cargo xtask demo`, which builds it, or name its folder with --dist",
+            options.dist.display()
+        ));
+    }
+    let home: TenantId = "dev".parse().map_err(|error| format!("the tenant has no valid name: {error}"))?;
+    let hub = Hub::new(HubSettings::new(home));
+    let connection = schema::open(&options.data)?;
+    let database = database::Database::start(connection, hub.clone())
+        .map_err(|error| format!("cannot start the database thread: {error}"))?;
+
+    let access = DevAccess::new(hub.home().clone());
+    let gateway = Gateway::new(hub, access, GatewaySettings::development());
+    let routes = http::routes(&gateway, database, options.dist);
+
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
+    })?;
+    let address = listener.local_addr().map_err(|error| format!("the listener has no address: {error}"))?;
+    println!("listening on http://{address}");
+    println!("Open it in two windows and edit something in one of them.");
+    gateway.serve(listener, routes, stopped()).await;
+    Ok(())
+}
+
+/// Ends when the process is asked to end.
+async fn stopped() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}

@@ -1,0 +1,204 @@
+//! The database file: opened, brought up to date, and filled when it is new.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::seed;
+
+/// One step per version of the file; `user_version` counts those that were taken. Only ever append.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE departments (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        description TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE teams (
+        uuid BLOB PRIMARY KEY,
+        department_uuid BLOB REFERENCES departments ON DELETE SET NULL,
+        name TEXT NOT NULL,
+        purpose TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX teams_by_department ON teams (department_uuid);
+
+    CREATE TABLE people (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL DEFAULT '',
+        email TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE memberships (
+        uuid BLOB PRIMARY KEY,
+        team_uuid BLOB NOT NULL REFERENCES teams ON DELETE CASCADE,
+        person_uuid BLOB NOT NULL REFERENCES people ON DELETE CASCADE,
+        UNIQUE (team_uuid, person_uuid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX memberships_by_person ON memberships (person_uuid);
+
+    CREATE TABLE projects (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        summary TEXT NOT NULL DEFAULT '',
+        lead_uuid BLOB REFERENCES people ON DELETE SET NULL,
+        status TEXT NOT NULL DEFAULT 'planned' CHECK (status IN ('planned', 'active', 'on_hold', 'completed')),
+        is_template INTEGER NOT NULL DEFAULT 0,
+        is_archived INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX projects_by_lead ON projects (lead_uuid);
+
+    CREATE TABLE tasks (
+        uuid BLOB PRIMARY KEY,
+        title TEXT NOT NULL,
+        notes TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE assignments (
+        uuid BLOB PRIMARY KEY,
+        project_uuid BLOB NOT NULL REFERENCES projects ON DELETE CASCADE,
+        task_uuid BLOB NOT NULL REFERENCES tasks ON DELETE CASCADE,
+        person_uuid BLOB REFERENCES people ON DELETE SET NULL,
+        place INTEGER NOT NULL DEFAULT 0,
+        is_done INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX assignments_by_project ON assignments (project_uuid, place);
+    CREATE INDEX assignments_by_task ON assignments (task_uuid);
+    CREATE INDEX assignments_by_person ON assignments (person_uuid);
+
+    CREATE TABLE catalogues (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        description TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE categories (
+        uuid BLOB PRIMARY KEY,
+        catalogue_uuid BLOB NOT NULL REFERENCES catalogues ON DELETE CASCADE,
+        name TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX categories_by_catalogue ON categories (catalogue_uuid);
+
+    CREATE TABLE manufacturers (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE items (
+        uuid BLOB PRIMARY KEY,
+        catalogue_uuid BLOB NOT NULL REFERENCES catalogues ON DELETE CASCADE,
+        category_uuid BLOB REFERENCES categories ON DELETE SET NULL,
+        manufacturer_uuid BLOB REFERENCES manufacturers ON DELETE SET NULL,
+        name TEXT NOT NULL,
+        sku TEXT NOT NULL DEFAULT '',
+        price_cents INTEGER NOT NULL DEFAULT 0,
+        stock INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX items_by_catalogue ON items (catalogue_uuid);
+    CREATE INDEX items_by_category ON items (category_uuid);
+    CREATE INDEX items_by_manufacturer ON items (manufacturer_uuid);
+
+    CREATE TABLE contacts (
+        uuid BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        company TEXT NOT NULL DEFAULT '',
+        email TEXT NOT NULL DEFAULT '',
+        phone TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE interactions (
+        uuid BLOB PRIMARY KEY,
+        subject_uuid BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('call', 'email', 'meeting', 'note')),
+        summary TEXT NOT NULL DEFAULT '',
+        happened_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX interactions_by_subject ON interactions (subject_uuid);
+
+    CREATE TABLE interaction_parties (
+        interaction_uuid BLOB NOT NULL REFERENCES interactions ON DELETE CASCADE,
+        contact_uuid BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+        PRIMARY KEY (interaction_uuid, contact_uuid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX interaction_parties_by_contact ON interaction_parties (contact_uuid);
+"];
+
+/// Opens the file, making it and its folder when they are not there, and seeds a database that has no tables yet.
+///
+/// # Errors
+/// A sentence that names the file and what to do.
+pub(crate) fn open(path: &Path) -> Result<Connection, String> {
+    let fault = |error: &dyn std::fmt::Display| {
+        format!("cannot open the database {}: {error}; name another file with --data", path.display())
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| fault(&error))?;
+    }
+    let connection = Connection::open(path).map_err(|error| fault(&error))?;
+    prepare(connection).map_err(|error| fault(&error))
+}
+
+/// A database that lives as long as its connection.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let connection = Connection::open_in_memory().expect("memory is there");
+    prepare(connection).expect("a new database takes every migration")
+}
+
+fn prepare(mut connection: Connection) -> Result<Connection, Box<dyn std::error::Error>> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = u32::try_from(MIGRATIONS.len())?;
+    if version > known {
+        let reason =
+            format!("it has version {version} and this program knows {known}: it is from a newer program");
+        return Err(reason.into());
+    }
+    for migration in MIGRATIONS.iter().skip(version as usize) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    if version == 0 {
+        seed::fill(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_seeded_once_and_opened_again_as_it_was_left() {
+        let folder = std::env::temp_dir().join(format!("tidings-demo-{}", uuid::Uuid::now_v7()));
+        let path = folder.join("deeper/demo.sqlite");
+        let people = |connection: &Connection| -> i64 {
+            connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0)).unwrap()
+        };
+
+        let connection = open(&path).unwrap();
+        assert!(people(&connection) > 3);
+        connection.execute("DELETE FROM people", []).unwrap();
+        drop(connection);
+
+        assert_eq!(people(&open(&path).unwrap()), 0, "an emptied table is not seeded again");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_newer_program_is_refused_with_a_reason() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(prepare(connection).unwrap_err().to_string().contains("a newer program"));
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_opened_is_named_with_the_flag_that_changes_it() {
+        let error = open(Path::new("/dev/null/demo.sqlite")).unwrap_err();
+        assert!(error.contains("/dev/null/demo.sqlite") && error.contains("--data"), "{error}");
+    }
+}

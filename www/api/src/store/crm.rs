@@ -1,0 +1,238 @@
+//! Contacts and the interactions with them. A contact's own record travels in the `store` domain, which carries
+//! records; an interaction's event says only that there was one, to each contact that took part.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
+use tidings_shared::{
+    Segment,
+    domains::{crm, store},
+};
+use uuid::Uuid;
+
+use crate::{
+    change::Changes,
+    fault::Fault,
+    table::{Body, Field, Kind, Table, row, rows},
+};
+
+/// Parties of one interaction beside its subject. The old and the new ones of an update together stay below the
+/// topics that one publication may reach.
+pub(crate) const MAX_PARTIES: usize = 40;
+
+const CONTACTS: Table = Table {
+    name: "contacts",
+    noun: "contact",
+    fields: &[
+        Field { name: "name", kind: Kind::Name },
+        Field { name: "company", kind: Kind::Line },
+        Field { name: "email", kind: Kind::Line },
+        Field { name: "phone", kind: Kind::Line },
+    ],
+};
+
+const INTERACTIONS: Table = Table {
+    name: "interactions",
+    noun: "interaction",
+    fields: &[
+        Field { name: "subject_uuid", kind: Kind::Parent(&CONTACTS) },
+        Field { name: "kind", kind: Kind::Choice(&["call", "email", "meeting", "note"]) },
+        Field { name: "summary", kind: Kind::Prose },
+        Field { name: "happened_at", kind: Kind::Count(1 << 53) },
+    ],
+};
+
+/// All contacts, with how many interactions each took part in.
+pub(crate) fn contacts(db: &Connection) -> Result<Value, Fault> {
+    rows(db, "SELECT * FROM contacts ORDER BY name COLLATE NOCASE, uuid", [])
+}
+
+/// One contact.
+pub(crate) fn contact(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+    row(db, "contact", "SELECT * FROM contacts WHERE uuid = ?", [uuid])
+}
+
+/// A contact's interactions, the newest first: as subject or as a party.
+pub(crate) fn interactions(db: &Connection, contact: Uuid) -> Result<Value, Fault> {
+    CONTACTS.expect(db, contact)?;
+    let mut interactions = rows(
+        db,
+        "SELECT i.*, s.name AS subject_name FROM interactions i JOIN contacts s ON s.uuid = i.subject_uuid
+         WHERE i.subject_uuid = ?1
+            OR i.uuid IN (SELECT interaction_uuid FROM interaction_parties WHERE contact_uuid = ?1)
+         ORDER BY i.happened_at DESC, i.uuid DESC",
+        [contact],
+    )?;
+    for interaction in interactions.as_array_mut().into_iter().flatten() {
+        let uuid = interaction["uuid"].as_str().and_then(|text| Uuid::parse_str(text).ok());
+        interaction["parties"] = party_rows(db, uuid.ok_or_else(Fault::internal)?)?;
+    }
+    Ok(interactions)
+}
+
+fn interaction(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+    let mut interaction = row(
+        db,
+        "interaction",
+        "SELECT i.*, s.name AS subject_name FROM interactions i JOIN contacts s ON s.uuid = i.subject_uuid
+         WHERE i.uuid = ?",
+        [uuid],
+    )?;
+    interaction["parties"] = party_rows(db, uuid)?;
+    Ok(interaction)
+}
+
+fn party_rows(db: &Connection, interaction: Uuid) -> Result<Value, Fault> {
+    rows(
+        db,
+        "SELECT c.uuid, c.name FROM interaction_parties p JOIN contacts c ON c.uuid = p.contact_uuid
+         WHERE p.interaction_uuid = ? ORDER BY c.name COLLATE NOCASE, c.uuid",
+        [interaction],
+    )
+}
+
+pub(crate) fn create_contact(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let uuid = CONTACTS.insert(tx, body)?;
+    push_contact(tx, uuid, changes)
+}
+
+pub(crate) fn update_contact(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    CONTACTS.update(tx, uuid, body)?;
+    push_contact(tx, uuid, changes)
+}
+
+/// Interactions about this contact go with it; in others it is no longer a party.
+pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+    let about = involved(tx, "subject_uuid = ?", uuid)?;
+    let joined = involved(
+        tx,
+        "uuid IN (SELECT interaction_uuid FROM interaction_parties WHERE contact_uuid = ?1) AND subject_uuid <> ?1",
+        uuid,
+    )?;
+    CONTACTS.delete(tx, uuid)?;
+    for before in about {
+        changes.push(crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+    }
+    for before in joined {
+        let after = one_involved(tx, before.uuid)?;
+        changes.push(crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+    }
+    changes.push(store::Event::Deleted(store::Deleted { schema: schema()?, key: uuid.to_string() }));
+    Ok(())
+}
+
+/// `parties` in the body is a list of contacts' uuids.
+pub(crate) fn create_interaction(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let (body, parties) = split_parties(body)?;
+    let uuid = INTERACTIONS.insert(tx, &body)?;
+    set_parties(tx, uuid, parties.as_deref().unwrap_or_default())?;
+    changes.push(crm::Event::InteractionCreated(crm::Notice::of(&one_involved(tx, uuid)?)));
+    interaction(tx, uuid)
+}
+
+/// Reaches those who were involved before and those who are now.
+pub(crate) fn update_interaction(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let before = one_involved(tx, uuid)?;
+    let (body, parties) = split_parties(body)?;
+    INTERACTIONS.update(tx, uuid, &body)?;
+    if let Some(parties) = parties {
+        set_parties(tx, uuid, &parties)?;
+    }
+    let after = one_involved(tx, uuid)?;
+    changes.push(crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+    interaction(tx, uuid)
+}
+
+pub(crate) fn delete_interaction(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    changes: &mut Changes,
+) -> Result<(), Fault> {
+    let before = one_involved(tx, uuid)?;
+    INTERACTIONS.delete(tx, uuid)?;
+    changes.push(crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+    Ok(())
+}
+
+fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<Value, Fault> {
+    let record = contact(tx, uuid)?;
+    changes.push(store::Event::Upserted(store::Upserted {
+        schema: schema()?,
+        key: uuid.to_string(),
+        record: record.clone(),
+    }));
+    Ok(record)
+}
+
+/// The schema of contacts in the `store` domain; its topic is `store:contacts`.
+fn schema() -> Result<Segment<{ store::MAX_SCHEMA_BYTES }>, Fault> {
+    Segment::parse("contacts").map_err(|_| Fault::internal())
+}
+
+/// Takes `parties` out of the body: they have a table of their own.
+fn split_parties(body: &Body) -> Result<(Body, Option<Vec<Uuid>>), Fault> {
+    let mut body = body.clone();
+    let Some(parties) = body.remove("parties") else { return Ok((body, None)) };
+    let parties: Option<Vec<Uuid>> = parties
+        .as_array()
+        .filter(|parties| parties.len() <= MAX_PARTIES)
+        .and_then(|parties| parties.iter().map(|party| Uuid::parse_str(party.as_str()?).ok()).collect());
+    let rule = format!("`parties` is not accepted: give a list of at most {MAX_PARTIES} uuids of contacts");
+    Ok((body, Some(parties.ok_or_else(|| Fault::field("parties", rule))?)))
+}
+
+fn set_parties(tx: &Transaction<'_>, uuid: Uuid, parties: &[Uuid]) -> Result<(), Fault> {
+    tx.execute("DELETE FROM interaction_parties WHERE interaction_uuid = ?", [uuid])?;
+    for party in parties {
+        CONTACTS.expect(tx, *party).map_err(|_| {
+            Fault::field(
+                "parties",
+                format!("the contact {party} does not exist; leave it out or choose another"),
+            )
+        })?;
+        tx.execute("INSERT OR IGNORE INTO interaction_parties VALUES (?, ?)", params![uuid, party])?;
+    }
+    Ok(())
+}
+
+/// The interactions that fulfil a condition, as events see them.
+fn involved(db: &Connection, condition: &'static str, uuid: Uuid) -> Result<Vec<crm::Interaction>, Fault> {
+    let sql = format!("SELECT uuid, subject_uuid FROM interactions WHERE {condition} ORDER BY uuid");
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement
+        .query_map([uuid], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(Uuid, Uuid)>, _>>()?;
+    found.into_iter().map(|(uuid, subject)| with_parties(db, uuid, subject)).collect()
+}
+
+fn one_involved(db: &Connection, uuid: Uuid) -> Result<crm::Interaction, Fault> {
+    let sql = "SELECT subject_uuid FROM interactions WHERE uuid = ?";
+    let subject: Option<Uuid> = db.query_row(sql, [uuid], |row| row.get(0)).optional()?;
+    with_parties(db, uuid, subject.ok_or_else(|| Fault::missing("interaction"))?)
+}
+
+fn with_parties(db: &Connection, uuid: Uuid, subject: Uuid) -> Result<crm::Interaction, Fault> {
+    let sql = "SELECT contact_uuid FROM interaction_parties WHERE interaction_uuid = ? ORDER BY contact_uuid";
+    let parties = db
+        .prepare_cached(sql)?
+        .query_map([uuid], |row| Ok(crm::Party { contact: row.get(0)? }))?
+        .collect::<Result<_, _>>()?;
+    Ok(crm::Interaction { uuid, subject: Some(subject), parties: Some(parties) })
+}

@@ -1,0 +1,301 @@
+//! Departments, teams, people, and who belongs to which team.
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde_json::Value;
+use tidings_shared::domains::{projects, staff};
+use uuid::Uuid;
+
+use crate::{
+    change::Changes,
+    fault::Fault,
+    store::projects::assignment_events,
+    table::{Body, Field, Kind, Table, row, rows},
+};
+
+pub(crate) const DEPARTMENTS: Table = Table {
+    name: "departments",
+    noun: "department",
+    fields: &[Field { name: "name", kind: Kind::Name }, Field { name: "description", kind: Kind::Prose }],
+};
+
+pub(crate) const TEAMS: Table = Table {
+    name: "teams",
+    noun: "team",
+    fields: &[
+        Field { name: "name", kind: Kind::Name },
+        Field { name: "purpose", kind: Kind::Prose },
+        Field { name: "department_uuid", kind: Kind::Link(&DEPARTMENTS) },
+    ],
+};
+
+pub(crate) const PEOPLE: Table = Table {
+    name: "people",
+    noun: "person",
+    fields: &[
+        Field { name: "name", kind: Kind::Name },
+        Field { name: "role", kind: Kind::Line },
+        Field { name: "email", kind: Kind::Line },
+    ],
+};
+
+const MEMBERSHIPS: Table = Table {
+    name: "memberships",
+    noun: "membership",
+    fields: &[
+        Field { name: "team_uuid", kind: Kind::Parent(&TEAMS) },
+        Field { name: "person_uuid", kind: Kind::Parent(&PEOPLE) },
+    ],
+};
+
+/// All departments, with how many teams each has.
+pub(crate) fn departments(db: &Connection) -> Result<Value, Fault> {
+    rows(
+        db,
+        "SELECT d.*, (SELECT count(*) FROM teams t WHERE t.department_uuid = d.uuid) AS teams
+         FROM departments d ORDER BY d.name COLLATE NOCASE, d.uuid",
+        [],
+    )
+}
+
+/// A department and its teams.
+pub(crate) fn department(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+    let mut department = row(db, "department", "SELECT * FROM departments WHERE uuid = ?", [uuid])?;
+    department["teams"] = rows(
+        db,
+        "SELECT t.*, (SELECT count(*) FROM memberships m WHERE m.team_uuid = t.uuid) AS members
+         FROM teams t WHERE t.department_uuid = ? ORDER BY t.name COLLATE NOCASE, t.uuid",
+        [uuid],
+    )?;
+    Ok(department)
+}
+
+pub(crate) fn create_department(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let uuid = DEPARTMENTS.insert(tx, body)?;
+    changes.push(staff::Event::DepartmentCreated(staff::Department { uuid }));
+    department(tx, uuid)
+}
+
+pub(crate) fn update_department(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    DEPARTMENTS.update(tx, uuid, body)?;
+    changes.push(staff::Event::DepartmentUpdated(staff::Department { uuid }));
+    department(tx, uuid)
+}
+
+/// Its teams stay and belong to no department.
+pub(crate) fn delete_department(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    changes: &mut Changes,
+) -> Result<(), Fault> {
+    let teams = uuids(tx, "SELECT uuid FROM teams WHERE department_uuid = ?", uuid)?;
+    DEPARTMENTS.delete(tx, uuid)?;
+    for team in teams {
+        changes.push(staff::Event::TeamUpdated(staff::Team {
+            uuid: team,
+            department_uuid: None,
+            previous_department_uuid: Some(uuid),
+        }));
+    }
+    changes.push(staff::Event::DepartmentDeleted(staff::Department { uuid }));
+    Ok(())
+}
+
+/// All teams, with their department's name and how many members each has.
+pub(crate) fn teams(db: &Connection) -> Result<Value, Fault> {
+    rows(
+        db,
+        "SELECT t.*, d.name AS department_name,
+                (SELECT count(*) FROM memberships m WHERE m.team_uuid = t.uuid) AS members
+         FROM teams t LEFT JOIN departments d ON d.uuid = t.department_uuid
+         ORDER BY t.name COLLATE NOCASE, t.uuid",
+        [],
+    )
+}
+
+/// A team, its department's name and its members.
+pub(crate) fn team(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+    let mut team = row(
+        db,
+        "team",
+        "SELECT t.*, d.name AS department_name
+         FROM teams t LEFT JOIN departments d ON d.uuid = t.department_uuid WHERE t.uuid = ?",
+        [uuid],
+    )?;
+    team["members"] = rows(
+        db,
+        "SELECT m.uuid, m.person_uuid, p.name, p.role
+         FROM memberships m JOIN people p ON p.uuid = m.person_uuid
+         WHERE m.team_uuid = ? ORDER BY p.name COLLATE NOCASE, p.uuid",
+        [uuid],
+    )?;
+    Ok(team)
+}
+
+pub(crate) fn create_team(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
+    let uuid = TEAMS.insert(tx, body)?;
+    let department_uuid = department_of(tx, uuid)?;
+    changes.push(staff::Event::TeamCreated(staff::Team {
+        uuid,
+        department_uuid,
+        previous_department_uuid: None,
+    }));
+    team(tx, uuid)
+}
+
+pub(crate) fn update_team(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let before = department_of(tx, uuid)?;
+    TEAMS.update(tx, uuid, body)?;
+    let after = department_of(tx, uuid)?;
+    changes.push(staff::Event::TeamUpdated(staff::Team {
+        uuid,
+        department_uuid: after,
+        previous_department_uuid: before.filter(|_| before != after),
+    }));
+    team(tx, uuid)
+}
+
+pub(crate) fn delete_team(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+    let department_uuid = department_of(tx, uuid)?;
+    let memberships = memberships(tx, "team_uuid", uuid)?;
+    TEAMS.delete(tx, uuid)?;
+    for membership in memberships {
+        changes.push(staff::Event::TeamPersonRemoved(membership));
+    }
+    changes.push(staff::Event::TeamDeleted(staff::Team {
+        uuid,
+        department_uuid,
+        previous_department_uuid: None,
+    }));
+    Ok(())
+}
+
+/// All people, with the names of their teams.
+pub(crate) fn people(db: &Connection) -> Result<Value, Fault> {
+    rows(
+        db,
+        "SELECT p.*, (SELECT group_concat(name, ', ') FROM (
+                 SELECT t.name FROM memberships m JOIN teams t ON t.uuid = m.team_uuid
+                 WHERE m.person_uuid = p.uuid ORDER BY t.name COLLATE NOCASE)) AS team_names
+         FROM people p ORDER BY p.name COLLATE NOCASE, p.uuid",
+        [],
+    )
+}
+
+/// A person and the teams that they belong to.
+pub(crate) fn person(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+    let mut person = row(db, "person", "SELECT * FROM people WHERE uuid = ?", [uuid])?;
+    person["teams"] = rows(
+        db,
+        "SELECT m.uuid, m.team_uuid, t.name, t.purpose
+         FROM memberships m JOIN teams t ON t.uuid = m.team_uuid
+         WHERE m.person_uuid = ? ORDER BY t.name COLLATE NOCASE, t.uuid",
+        [uuid],
+    )?;
+    Ok(person)
+}
+
+pub(crate) fn create_person(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let uuid = PEOPLE.insert(tx, body)?;
+    changes.push(staff::Event::PersonCreated(staff::Person { uuid }));
+    person(tx, uuid)
+}
+
+pub(crate) fn update_person(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    PEOPLE.update(tx, uuid, body)?;
+    changes.push(staff::Event::PersonUpdated(staff::Person { uuid }));
+    person(tx, uuid)
+}
+
+/// They leave their teams; what they led or were to do stays, with nobody's name on it.
+pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+    let memberships = memberships(tx, "person_uuid", uuid)?;
+    let assignments = assignment_events(tx, "person_uuid", uuid)?;
+    let led = tx
+        .prepare_cached("SELECT uuid, is_template FROM projects WHERE lead_uuid = ?")?
+        .query_map([uuid], |row| Ok(projects::Project { uuid: row.get(0)?, is_template: Some(row.get(1)?) }))?
+        .collect::<Result<Vec<_>, _>>()?;
+    PEOPLE.delete(tx, uuid)?;
+    for membership in memberships {
+        changes.push(staff::Event::TeamPersonRemoved(membership));
+    }
+    for assignment in assignments {
+        changes.push(projects::Event::AssignmentUpdated(assignment));
+    }
+    for project in led {
+        changes.push(projects::Event::ProjectUpdated(project));
+    }
+    changes.push(staff::Event::PersonDeleted(staff::Person { uuid }));
+    Ok(())
+}
+
+/// A person joins a team.
+pub(crate) fn create_membership(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<Value, Fault> {
+    let uuid = MEMBERSHIPS.insert(tx, body)?;
+    let membership = memberships(tx, "uuid", uuid)?.pop().ok_or_else(Fault::internal)?;
+    changes.push(staff::Event::TeamPersonAdded(membership));
+    row(tx, "membership", "SELECT * FROM memberships WHERE uuid = ?", [uuid])
+}
+
+/// A person leaves a team.
+pub(crate) fn delete_membership(
+    tx: &Transaction<'_>,
+    uuid: Uuid,
+    changes: &mut Changes,
+) -> Result<(), Fault> {
+    let membership = memberships(tx, "uuid", uuid)?.pop();
+    MEMBERSHIPS.delete(tx, uuid)?;
+    changes.push(staff::Event::TeamPersonRemoved(membership.ok_or_else(Fault::internal)?));
+    Ok(())
+}
+
+fn department_of(db: &Connection, team: Uuid) -> Result<Option<Uuid>, Fault> {
+    let department = db
+        .query_row("SELECT department_uuid FROM teams WHERE uuid = ?", [team], |row| row.get(0))
+        .optional()?;
+    department.ok_or_else(|| Fault::missing("team"))
+}
+
+/// The memberships whose `column` is `uuid`, as events name them.
+fn memberships(db: &Connection, column: &'static str, uuid: Uuid) -> Result<Vec<staff::Membership>, Fault> {
+    let sql =
+        format!("SELECT uuid, team_uuid, person_uuid FROM memberships WHERE {column} = ? ORDER BY uuid");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map([uuid], |row| {
+        Ok(staff::Membership { uuid: row.get(0)?, team_uuid: row.get(1)?, staff_person_uuid: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The first column of a query's rows.
+fn uuids(db: &Connection, sql: &str, uuid: Uuid) -> Result<Vec<Uuid>, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([uuid], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

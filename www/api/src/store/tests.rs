@@ -1,0 +1,459 @@
+//! Each write is driven as the routes drive it, through the database thread, while a subscriber of the hub listens.
+
+use std::{pin::pin, task::Poll};
+
+use futures_util::{FutureExt, StreamExt};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tidings_server::{Delivery, Hub, HubSettings, Subscription};
+use tidings_shared::TopicName;
+use uuid::Uuid;
+
+use super::{catalogue, crm, projects, staff};
+use crate::{change::Changes, database::Database, fault::Fault, schema, table::Body};
+
+type Create = fn(&rusqlite::Transaction<'_>, &Body, &mut Changes) -> Result<Value, Fault>;
+type Update = fn(&rusqlite::Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<Value, Fault>;
+type Delete = fn(&rusqlite::Transaction<'_>, Uuid, &mut Changes) -> Result<(), Fault>;
+
+/// A new database, and a hub that somebody listens to.
+struct World {
+    database: Database,
+    hub: Hub,
+}
+
+impl World {
+    fn new() -> Self {
+        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()));
+        let database = Database::start(schema::in_memory(), hub.clone()).unwrap();
+        Self { database, hub }
+    }
+
+    async fn create(&self, create: Create, body: Value) -> Result<Uuid, Fault> {
+        let body = object(body);
+        let made = self.database.write(None, move |tx, changes| create(tx, &body, changes)).await?;
+        Ok(uuid_of(&made))
+    }
+
+    async fn update(&self, update: Update, uuid: Uuid, body: Value) -> Result<Value, Fault> {
+        let body = object(body);
+        self.database.write(None, move |tx, changes| update(tx, uuid, &body, changes)).await
+    }
+
+    async fn delete(&self, delete: Delete, uuid: Uuid) -> Result<(), Fault> {
+        self.database
+            .write(None, move |tx, changes| delete(tx, uuid, changes).map(|()| Value::Null))
+            .await
+            .map(drop)
+    }
+
+    async fn read(&self, read: fn(&Connection, Uuid) -> Result<Value, Fault>, uuid: Uuid) -> Value {
+        self.database.read(move |db| read(db, uuid)).await.unwrap()
+    }
+
+    /// Hears what reaches these topics from now on.
+    fn hear(&self, topics: &[String]) -> Subscription {
+        let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
+        self.hub.subscribe_to(self.hub.home(), &topics)
+    }
+}
+
+fn object(body: Value) -> Body {
+    body.as_object().unwrap().clone()
+}
+
+fn uuid_of(record: &Value) -> Uuid {
+    record["uuid"].as_str().unwrap().parse().unwrap()
+}
+
+/// What has arrived: the event's name and all its topics. Announcements are in the hub before a write is answered,
+/// so nothing has to be waited for.
+fn heard(subscription: &mut Subscription) -> Vec<(String, Vec<String>)> {
+    let mut heard = Vec::new();
+    while let Some(Some(delivery)) = subscription.next().now_or_never() {
+        let Delivery::Event { publication, .. } = delivery else { panic!("a sync: {delivery:?}") };
+        let topics = publication.topics.iter().map(ToString::to_string).collect();
+        heard.push((publication.event.event.clone(), topics));
+    }
+    heard
+}
+
+fn event(name: &str, topics: &[String]) -> (String, Vec<String>) {
+    (name.to_owned(), topics.to_vec())
+}
+
+fn topics<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).to_vec()
+}
+
+#[tokio::test]
+async fn a_moved_team_is_announced_to_its_old_and_its_new_department() {
+    let world = World::new();
+    let old = world.create(staff::create_department, json!({ "name": "Old" })).await.unwrap();
+    let new = world.create(staff::create_department, json!({ "name": "New" })).await.unwrap();
+    let team =
+        world.create(staff::create_team, json!({ "name": "T", "department_uuid": old })).await.unwrap();
+    let mut all = world.hear(&topics(["staff:teams"]));
+
+    world.update(staff::update_team, team, json!({ "department_uuid": new })).await.unwrap();
+    world.update(staff::update_team, team, json!({ "name": "Renamed" })).await.unwrap();
+    world.update(staff::update_team, team, json!({ "department_uuid": null })).await.unwrap();
+
+    let (one, from, to) =
+        (format!("staff:team:{team}"), format!("staff:department:{old}"), format!("staff:department:{new}"));
+    let teams = "staff:teams".to_owned();
+    assert_eq!(
+        heard(&mut all),
+        [
+            event("team_updated", &[teams.clone(), one.clone(), to.clone(), from]),
+            event("team_updated", &[teams.clone(), one.clone(), to.clone()]),
+            event("team_updated", &[teams, one, to]),
+        ]
+    );
+    assert_eq!(world.read(staff::team, team).await["department_uuid"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_deleted_department_lets_its_teams_go_and_says_so() {
+    let world = World::new();
+    let department = world.create(staff::create_department, json!({ "name": "D" })).await.unwrap();
+    let body = json!({ "name": "T", "department_uuid": department });
+    let team = world.create(staff::create_team, body).await.unwrap();
+    let mut all = world.hear(&topics(["staff:teams", "staff:departments"]));
+
+    world.delete(staff::delete_department, department).await.unwrap();
+
+    let one = format!("staff:department:{department}");
+    assert_eq!(
+        heard(&mut all),
+        [
+            event("team_updated", &["staff:teams".to_owned(), format!("staff:team:{team}"), one.clone()]),
+            event("department_deleted", &["staff:departments".to_owned(), one]),
+        ]
+    );
+    assert_eq!(world.read(staff::team, team).await["department_name"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_deleted_person_leaves_teams_assignments_and_projects_and_each_hears_of_it() {
+    let world = World::new();
+    let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
+    let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
+    let body = json!({ "team_uuid": team, "person_uuid": person });
+    world.create(staff::create_membership, body).await.unwrap();
+    let body = json!({ "name": "J", "lead_uuid": person, "is_template": true });
+    let project = world.create(projects::create_project, body).await.unwrap();
+    let task = world.create(projects::create_task, json!({ "title": "K" })).await.unwrap();
+    let body = json!({ "project_uuid": project, "task_uuid": task, "person_uuid": person });
+    world.create(projects::create_assignment, body).await.unwrap();
+    let mut all = world.hear(&topics(["staff:people", "projects:all"]));
+
+    world.delete(staff::delete_person, person).await.unwrap();
+
+    let (of_person, of_project) = (format!("staff:person:{person}"), format!("projects:project:{project}"));
+    assert_eq!(
+        heard(&mut all),
+        [
+            event(
+                "team_person_removed",
+                &[
+                    "staff:teams".to_owned(),
+                    format!("staff:team:{team}"),
+                    "staff:people".to_owned(),
+                    of_person.clone()
+                ]
+            ),
+            event("assignment_updated", &["projects:all".to_owned(), of_project.clone()]),
+            event(
+                "project_updated",
+                &["projects:all".to_owned(), of_project, "projects:templates".to_owned()]
+            ),
+            event("person_deleted", &["staff:people".to_owned(), of_person]),
+        ]
+    );
+    let left = world.read(projects::project, project).await;
+    assert_eq!((&left["lead_name"], &left["assignments"][0]["person_name"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn joining_a_team_twice_is_refused_and_announced_once() {
+    let world = World::new();
+    let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
+    let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
+    let body = json!({ "team_uuid": team, "person_uuid": person });
+    let mut both = world.hear(&[format!("staff:team:{team}"), format!("staff:person:{person}")]);
+
+    let membership = world.create(staff::create_membership, body.clone()).await.unwrap();
+    assert_eq!(world.create(staff::create_membership, body).await.unwrap_err().status, 409);
+    world.delete(staff::delete_membership, membership).await.unwrap();
+
+    let names: Vec<_> = heard(&mut both).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["team_person_added", "team_person_removed"]);
+}
+
+#[tokio::test]
+async fn a_refused_write_changes_nothing_and_announces_nothing() {
+    let world = World::new();
+    let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
+    let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
+    let names = ["staff:people", "staff:teams", "staff:departments", "projects:all", "catalogue"];
+    let mut all = world.hear(&topics(names));
+    let nobody = Uuid::now_v7();
+
+    let long = "x".repeat(121);
+    for (body, field) in [
+        (json!({ "name": "" }), Some("name")),
+        (json!({ "name": long }), Some("name")),
+        (json!({ "name": "two\nlines" }), Some("name")),
+        (json!({ "name": 7 }), Some("name")),
+        (json!({ "role": "no name" }), Some("name")),
+        (json!({ "name": "N", "shoe_size": 43 }), None),
+    ] {
+        let fault = world.create(staff::create_person, body).await.unwrap_err();
+        assert_eq!((fault.status, fault.field), (422, field), "{fault:?}");
+    }
+    let fault =
+        world.update(staff::update_team, team, json!({ "name": "New", "department_uuid": nobody })).await;
+    assert_eq!(fault.unwrap_err().field, Some("department_uuid"));
+    assert_eq!(
+        world.update(staff::update_person, nobody, json!({ "name": "N" })).await.unwrap_err().status,
+        404
+    );
+    assert_eq!(world.delete(staff::delete_person, nobody).await.unwrap_err().status, 404);
+    let fault =
+        world.create(staff::create_membership, json!({ "team_uuid": team, "person_uuid": nobody })).await;
+    assert_eq!(fault.unwrap_err().field, Some("person_uuid"));
+
+    assert_eq!(heard(&mut all), []);
+    assert_eq!(world.read(staff::person, person).await["name"], "P");
+    assert_eq!(world.read(staff::team, team).await["name"], "T");
+}
+
+#[tokio::test]
+async fn what_was_half_done_when_a_write_failed_is_undone() {
+    let world = World::new();
+    let mut all = world.hear(&topics(["staff:people"]));
+    let failed = world.database.write(None, |tx, changes| {
+        staff::create_person(tx, &object(json!({ "name": "Half" })), changes)?;
+        Err(Fault::conflict("on purpose"))
+    });
+    assert_eq!(failed.await.unwrap_err().status, 409);
+    assert_eq!(heard(&mut all), []);
+    let people = world.database.read(staff::people).await.unwrap();
+    assert!(people.as_array().unwrap().iter().all(|person| person["name"] != "Half"));
+}
+
+#[tokio::test]
+async fn a_write_whose_commit_fails_announces_nothing() {
+    let world = World::new();
+    let mut all = world.hear(&topics(["staff:people"]));
+    let failed = world.database.write(None, |tx, changes| {
+        // Checked at the commit and not before, so all of the write itself succeeds.
+        tx.pragma_update(None, "defer_foreign_keys", true)?;
+        tx.execute("INSERT INTO memberships VALUES (randomblob(16), randomblob(16), randomblob(16))", [])?;
+        staff::create_person(tx, &object(json!({ "name": "Never" })), changes)
+    });
+    assert_eq!(failed.await.unwrap_err().status, 500);
+    assert_eq!(heard(&mut all), []);
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_is_announced_all_the_same() {
+    let world = World::new();
+    let mut people = world.hear(&topics(["staff:people"]));
+    let write = world.database.write(Some("tab-1".to_owned()), |tx, changes| {
+        staff::create_person(tx, &object(json!({ "name": "Gone" })), changes)
+    });
+    {
+        let mut write = pin!(write);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(matches!(write.as_mut().poll(&mut context), Poll::Pending | Poll::Ready(Ok(_))));
+        // Dropped here, as warp drops the answer to a browser that hung up.
+    }
+    let Some(Delivery::Event { publication, .. }) = people.next().await else { panic!("no event") };
+    assert_eq!(publication.event.event, "person_created");
+    assert_eq!(publication.origin.as_deref(), Some("tab-1"));
+}
+
+#[tokio::test]
+async fn projects_go_through_their_statuses_and_each_step_has_its_event() {
+    let world = World::new();
+    let project = world.create(projects::create_project, json!({ "name": "J" })).await.unwrap();
+    let mut one = world.hear(&[format!("projects:project:{project}")]);
+    let act =
+        |action: &'static str| world.update(projects::act_on_project, project, json!({ "action": action }));
+
+    for action in ["start", "hold", "start", "complete", "reopen", "archive", "unarchive"] {
+        act(action).await.unwrap();
+    }
+    assert_eq!(act("reopen").await.unwrap_err().status, 409, "it is active");
+    assert_eq!(act("explode").await.unwrap_err().field, Some("action"));
+
+    let names: Vec<_> = heard(&mut one).into_iter().map(|(name, _)| name).collect();
+    let steps = ["started", "status_changed", "started", "completed", "reopened", "archived", "unarchived"];
+    assert_eq!(names, steps.map(|step| format!("project_{step}")));
+    assert_eq!(world.read(projects::project, project).await["status"], "active");
+}
+
+#[tokio::test]
+async fn a_template_is_announced_to_templates_until_after_it_ceased_to_be_one() {
+    let world = World::new();
+    let mut templates = world.hear(&topics(["projects:templates"]));
+    let body = json!({ "name": "T", "is_template": true });
+    let template = world.create(projects::create_project, body).await.unwrap();
+    world.update(projects::update_project, template, json!({ "is_template": false })).await.unwrap();
+    world.update(projects::update_project, template, json!({ "name": "No template" })).await.unwrap();
+    let names: Vec<_> = heard(&mut templates).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["project_created", "project_updated"]);
+}
+
+#[tokio::test]
+async fn a_project_from_a_template_starts_with_its_assignments_in_their_order() {
+    let world = World::new();
+    let body = json!({ "name": "T", "is_template": true });
+    let template = world.create(projects::create_project, body).await.unwrap();
+    let mut made = Vec::new();
+    for title in ["one", "two", "three"] {
+        let task = world.create(projects::create_task, json!({ "title": title })).await.unwrap();
+        let body = json!({ "project_uuid": template, "task_uuid": task });
+        made.push(world.create(projects::create_assignment, body).await.unwrap());
+    }
+    made.rotate_left(1);
+    let mut one = world.hear(&[format!("projects:project:{template}")]);
+    world.update(projects::order_assignments, template, json!({ "assignments": made })).await.unwrap();
+    let reordered = heard(&mut one).remove(0);
+    assert_eq!(reordered.0, "assignment_reordered");
+
+    let body = json!({ "name": "P", "template_uuid": template });
+    let project = world.create(projects::create_project, body).await.unwrap();
+    let project = world.read(projects::project, project).await;
+    let titles: Vec<_> =
+        project["assignments"].as_array().unwrap().iter().map(|a| a["title"].clone()).collect();
+    assert_eq!(titles, ["two", "three", "one"]);
+
+    let fault =
+        world.update(projects::order_assignments, template, json!({ "assignments": &made[1..] })).await;
+    assert_eq!(fault.unwrap_err().status, 409);
+    let body = json!({ "name": "P", "template_uuid": uuid_of(&project) });
+    assert_eq!(world.create(projects::create_project, body).await.unwrap_err().field, Some("template_uuid"));
+}
+
+#[tokio::test]
+async fn a_renamed_task_is_announced_to_the_projects_that_show_its_title() {
+    let world = World::new();
+    let project = world.create(projects::create_project, json!({ "name": "J" })).await.unwrap();
+    let task = world.create(projects::create_task, json!({ "title": "K" })).await.unwrap();
+    let body = json!({ "project_uuid": project, "task_uuid": task });
+    world.create(projects::create_assignment, body).await.unwrap();
+    let mut all = world.hear(&[format!("projects:project:{project}"), "projects:tasks".to_owned()]);
+    world.update(projects::update_task, task, json!({ "title": "Renamed" })).await.unwrap();
+    world.delete(projects::delete_task, task).await.unwrap();
+    let names: Vec<_> = heard(&mut all).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["task_updated", "assignment_updated", "assignment_deleted", "task_deleted"]);
+}
+
+#[tokio::test]
+async fn catalogue_events_name_the_kind_the_record_and_the_catalogue_and_nothing_else() {
+    let world = World::new();
+    let old = world.create(catalogue::create_catalogue, json!({ "name": "Old" })).await.unwrap();
+    let new = world.create(catalogue::create_catalogue, json!({ "name": "New" })).await.unwrap();
+    let body = json!({ "name": "C", "catalogue_uuid": old });
+    let category = world.create(catalogue::create_category, body).await.unwrap();
+    let body = json!({ "name": "I", "catalogue_uuid": old, "category_uuid": category, "price_cents": 100 });
+    let item = world.create(catalogue::create_item, body).await.unwrap();
+    let mut all = world.hear(&topics(["catalogue"]));
+
+    let moved = world.update(catalogue::update_item, item, json!({ "catalogue_uuid": new })).await.unwrap();
+    assert_eq!(moved["category_uuid"], Value::Null, "the category stays behind");
+    let fault = world.update(catalogue::update_item, item, json!({ "category_uuid": category })).await;
+    assert_eq!(fault.unwrap_err().field, Some("category_uuid"));
+    world.create(catalogue::create_manufacturer, json!({ "name": "M" })).await.unwrap();
+
+    let mut payloads = Vec::new();
+    while let Some(Some(Delivery::Event { publication, .. })) = all.next().now_or_never() {
+        payloads.push(serde_json::from_str::<Value>(publication.event.payload.get()).unwrap());
+    }
+    assert_eq!(payloads[0], json!({ "kind": "item", "uuid": item, "parent": new }));
+    assert_eq!(payloads[1], json!({ "kind": "item", "uuid": item, "parent": old }));
+    assert_eq!((&payloads[2]["kind"], &payloads[2]["parent"]), (&json!("manufacturer"), &Value::Null));
+    assert_eq!(payloads.len(), 3);
+}
+
+#[tokio::test]
+async fn an_interaction_is_announced_to_the_contacts_of_before_and_of_after_and_names_none() {
+    let world = World::new();
+    let mut contacts = Vec::new();
+    for name in ["A", "B", "C", "D"] {
+        contacts.push(world.create(crm::create_contact, json!({ "name": name })).await.unwrap());
+    }
+    let [a, b, c, d] = contacts[..] else { panic!("four contacts") };
+    let topic = |contact: Uuid| format!("crm:contact:{contact}:interactions");
+    let mut all = world.hear(&[topic(a), topic(b), topic(c), topic(d)]);
+
+    let body = json!({ "subject_uuid": a, "kind": "call", "summary": "S", "parties": [b, a] });
+    let interaction = world.create(crm::create_interaction, body).await.unwrap();
+    world.update(crm::update_interaction, interaction, json!({ "parties": [c] })).await.unwrap();
+    world.delete(crm::delete_contact, c).await.unwrap();
+    world.delete(crm::delete_contact, a).await.unwrap();
+
+    assert_eq!(
+        heard(&mut all),
+        [
+            event("interaction_created", &[topic(a), topic(b)]),
+            event("interaction_updated", &[topic(a), topic(b), topic(c)]),
+            event("interaction_updated", &[topic(a), topic(c)]),
+            event("interaction_deleted", &[topic(a)]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_contact_travels_as_a_record_of_the_store_domain() {
+    let world = World::new();
+    let mut all = world.hear(&topics(["store:contacts"]));
+    let contact = world.create(crm::create_contact, json!({ "name": "A" })).await.unwrap();
+    world.delete(crm::delete_contact, contact).await.unwrap();
+    let Some(Delivery::Event { publication, .. }) = all.next().await else { panic!("no event") };
+    let payload: Value = serde_json::from_str(publication.event.payload.get()).unwrap();
+    assert_eq!((&payload["key"], &payload["record"]["name"]), (&json!(contact), &json!("A")));
+    assert_eq!(heard(&mut all), [event("deleted", &topics(["store:contacts"]))]);
+}
+
+#[tokio::test]
+async fn more_parties_than_the_bound_are_refused_and_the_most_allowed_still_fit_one_publication() {
+    let world = World::new();
+    let subject = world.create(crm::create_contact, json!({ "name": "S" })).await.unwrap();
+    let mut parties = Vec::new();
+    for n in 0..=crm::MAX_PARTIES * 2 {
+        parties.push(world.create(crm::create_contact, json!({ "name": format!("P{n}") })).await.unwrap());
+    }
+    let (first, second) = parties.split_at(crm::MAX_PARTIES);
+    let body = |parties: &[Uuid]| json!({ "subject_uuid": subject, "kind": "note", "parties": parties });
+    let fault = world.create(crm::create_interaction, body(second)).await.unwrap_err();
+    assert_eq!(fault.field, Some("parties"));
+
+    let interaction = world.create(crm::create_interaction, body(first)).await.unwrap();
+    let mut all = world.hear(&[format!("crm:contact:{subject}:interactions")]);
+    let second = &second[..crm::MAX_PARTIES];
+    world.update(crm::update_interaction, interaction, json!({ "parties": second })).await.unwrap();
+    assert_eq!(heard(&mut all)[0].1.len(), 1 + 2 * crm::MAX_PARTIES);
+}
+
+#[tokio::test]
+async fn a_full_table_refuses_another_row() {
+    let world = World::new();
+    world
+        .database
+        .write(None, |tx, _| {
+            let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+                       INSERT INTO manufacturers SELECT randomblob(16), 'M' || i FROM n";
+            tx.execute(sql, [crate::table::MAX_ROWS])?;
+            Ok(Value::Null)
+        })
+        .await
+        .unwrap();
+    let fault =
+        world.create(catalogue::create_manufacturer, json!({ "name": "One more" })).await.unwrap_err();
+    assert_eq!(fault.status, 409);
+    assert!(fault.detail.contains("2000") && fault.detail.contains("delete"), "{}", fault.detail);
+}

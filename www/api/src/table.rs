@@ -1,0 +1,241 @@
+//! Tables as data: which fields a record has, what may stand in them, and the four things one does with a row.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, types::Value as Cell};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::fault::Fault;
+
+/// Rows that a table may have. It bounds every list, so that none needs pages: this is a demo.
+pub(crate) const MAX_ROWS: i64 = 2_000;
+
+/// Characters of a name or title: one line on a screen.
+pub(crate) const MAX_NAME_CHARS: usize = 120;
+
+/// Characters of a longer text: a screen full.
+pub(crate) const MAX_PROSE_CHARS: usize = 2_000;
+
+/// A table of the schema and how its records are written.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// One of its records, for people.
+    pub(crate) noun: &'static str,
+    pub(crate) fields: &'static [Field],
+}
+
+/// A column that a request may set.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+/// What may stand in a field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// One line that is not empty; required in a new record.
+    Name,
+    /// One line or none.
+    Line,
+    /// Text of several lines or none.
+    Prose,
+    /// One of these words; required in a new record.
+    Choice(&'static [&'static str]),
+    /// A whole number from 0 to this.
+    Count(i64),
+    /// True or false.
+    Flag,
+    /// A record of another table that this one belongs to; required in a new record.
+    Parent(&'static Table),
+    /// A record of another table, or null.
+    Link(&'static Table),
+}
+
+/// The object that came in a request's body.
+pub(crate) type Body = Map<String, Value>;
+
+impl Table {
+    /// Inserts a record and returns its identity.
+    ///
+    /// # Errors
+    /// The field at fault, or that the table is full.
+    pub(crate) fn insert(&self, tx: &Transaction<'_>, body: &Body) -> Result<Uuid, Fault> {
+        let rows: i64 = tx.query_row(&format!("SELECT count(*) FROM {}", self.name), [], |row| row.get(0))?;
+        if rows >= MAX_ROWS {
+            return Err(Fault::conflict(format!(
+                "this demo keeps at most {MAX_ROWS} {}; delete one first",
+                self.name
+            )));
+        }
+        let given = self.cells(tx, body)?;
+        if let Some(field) = self.fields.iter().find(|f| f.kind.is_required() && !body.contains_key(f.name)) {
+            return Err(Fault::field(
+                field.name,
+                format!("`{}` is missing: {}", field.name, field.kind.rule()),
+            ));
+        }
+        let uuid = Uuid::now_v7();
+        let columns: String = given.iter().map(|(column, _)| format!(", {column}")).collect();
+        let marks = ", ?".repeat(given.len());
+        let sql = format!("INSERT INTO {} (uuid{columns}) VALUES (?{marks})", self.name);
+        let cells = std::iter::once(Cell::Blob(uuid.as_bytes().to_vec()))
+            .chain(given.into_iter().map(|(_, cell)| cell));
+        tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(cells))?;
+        Ok(uuid)
+    }
+
+    /// Sets the fields that the body names and leaves the others as they are.
+    ///
+    /// # Errors
+    /// The field at fault, or that there is no such record.
+    pub(crate) fn update(&self, tx: &Transaction<'_>, uuid: Uuid, body: &Body) -> Result<(), Fault> {
+        let given = self.cells(tx, body)?;
+        self.expect(tx, uuid)?;
+        if given.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<String> = given.iter().map(|(column, _)| format!("{column} = ?")).collect();
+        let sql = format!("UPDATE {} SET {} WHERE uuid = ?", self.name, columns.join(", "));
+        let cells = given.into_iter().map(|(_, cell)| cell).chain([Cell::Blob(uuid.as_bytes().to_vec())]);
+        tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(cells))?;
+        Ok(())
+    }
+
+    /// Deletes a record; the schema's foreign keys say what goes with it.
+    ///
+    /// # Errors
+    /// That there is no such record.
+    pub(crate) fn delete(&self, tx: &Transaction<'_>, uuid: Uuid) -> Result<(), Fault> {
+        match tx.execute(&format!("DELETE FROM {} WHERE uuid = ?", self.name), params![uuid])? {
+            0 => Err(Fault::missing(self.noun)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a record exists.
+    ///
+    /// # Errors
+    /// That it does not.
+    pub(crate) fn expect(&self, db: &Connection, uuid: Uuid) -> Result<(), Fault> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE uuid = ?)", self.name);
+        match db.query_row(&sql, [uuid], |row| row.get(0))? {
+            true => Ok(()),
+            false => Err(Fault::missing(self.noun)),
+        }
+    }
+
+    /// The body's members as cells, each checked.
+    fn cells(&self, db: &Connection, body: &Body) -> Result<Vec<(&'static str, Cell)>, Fault> {
+        let mut cells = Vec::new();
+        for (name, value) in body {
+            let Some(field) = self.fields.iter().find(|field| field.name == name) else {
+                let names: Vec<_> = self.fields.iter().map(|field| field.name).collect();
+                return Err(Fault::new(
+                    422,
+                    "unknown_field",
+                    format!("a {} has no field {name:?}; its fields are {}", self.noun, names.join(", ")),
+                ));
+            };
+            let cell = field.kind.cell(value).ok_or_else(|| {
+                Fault::field(field.name, format!("`{}` is not accepted: {}", field.name, field.kind.rule()))
+            })?;
+            if let (Kind::Parent(table) | Kind::Link(table), Cell::Blob(blob)) = (field.kind, &cell) {
+                let uuid = Uuid::from_slice(blob).map_err(|_| Fault::internal())?;
+                table.expect(db, uuid).map_err(|_| {
+                    Fault::field(
+                        field.name,
+                        format!(
+                            "the {} of `{}` does not exist; perhaps it was deleted: choose another",
+                            table.noun, field.name
+                        ),
+                    )
+                })?;
+            }
+            cells.push((field.name, cell));
+        }
+        Ok(cells)
+    }
+}
+
+impl Kind {
+    fn is_required(self) -> bool {
+        matches!(self, Self::Name | Self::Choice(_) | Self::Parent(_))
+    }
+
+    /// What may stand here, as advice.
+    fn rule(self) -> String {
+        match self {
+            Self::Name => format!("give one line of 1 to {MAX_NAME_CHARS} characters"),
+            Self::Line => format!("give one line of at most {MAX_NAME_CHARS} characters"),
+            Self::Prose => format!("give a text of at most {MAX_PROSE_CHARS} characters"),
+            Self::Choice(words) => format!("give one of {}", words.join(", ")),
+            Self::Count(most) => format!("give a whole number from 0 to {most}"),
+            Self::Flag => "give true or false".to_owned(),
+            Self::Parent(table) => format!("give the uuid of a {}", table.noun),
+            Self::Link(table) => format!("give the uuid of a {}, or null", table.noun),
+        }
+    }
+
+    fn cell(self, value: &Value) -> Option<Cell> {
+        let text = |most: usize, lines: bool| {
+            let text = value.as_str()?.trim();
+            let fits = text.chars().take(most + 1).count() <= most;
+            let clean = text.chars().all(|c| !c.is_control() || (lines && matches!(c, '\n' | '\r' | '\t')));
+            (fits && clean).then(|| text.to_owned())
+        };
+        let uuid = || Some(Cell::Blob(Uuid::parse_str(value.as_str()?).ok()?.as_bytes().to_vec()));
+        match self {
+            Self::Name => text(MAX_NAME_CHARS, false).filter(|text| !text.is_empty()).map(Cell::Text),
+            Self::Line => text(MAX_NAME_CHARS, false).map(Cell::Text),
+            Self::Prose => text(MAX_PROSE_CHARS, true).map(Cell::Text),
+            Self::Choice(words) => {
+                words.iter().find(|word| value == **word).map(|word| Cell::Text((*word).to_owned()))
+            }
+            Self::Count(most) => value.as_i64().filter(|n| (0..=most).contains(n)).map(Cell::Integer),
+            Self::Flag => value.as_bool().map(|flag| Cell::Integer(flag.into())),
+            Self::Parent(_) => uuid(),
+            Self::Link(_) if value.is_null() => Some(Cell::Null),
+            Self::Link(_) => uuid(),
+        }
+    }
+}
+
+/// Every row of a query as an object, its columns' names as keys.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn rows(db: &Connection, sql: &str, params: impl Params) -> Result<Value, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, object)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Value::Array(rows))
+}
+
+/// The one row of a query as an object.
+///
+/// # Errors
+/// That there is none, in which case `noun` says of what.
+pub(crate) fn row(db: &Connection, noun: &str, sql: &str, params: impl Params) -> Result<Value, Fault> {
+    let row = db.prepare_cached(sql)?.query_row(params, object).optional()?;
+    row.ok_or_else(|| Fault::missing(noun))
+}
+
+/// Blobs are UUIDs and integers named `is_…` are flags: so says the schema.
+fn object(row: &Row<'_>) -> rusqlite::Result<Value> {
+    let columns = row.as_ref();
+    let mut object = Map::new();
+    for at in 0..columns.column_count() {
+        let name = columns.column_name(at)?;
+        let value = match row.get_ref(at)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) if name.starts_with("is_") => Value::Bool(number != 0),
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+            ValueRef::Blob(_) => row.get::<_, Uuid>(at)?.to_string().into(),
+        };
+        object.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(object))
+}
