@@ -1,0 +1,73 @@
+import type * as model from "./model.ts";
+
+/** Marks what this window causes. The API hands it on, so the feed can tell our own events from the others'. */
+export const origin = `tab-${crypto.randomUUID()}`;
+
+/** A request is given up after this long, and the fault is one that may be retried. */
+const TIMEOUT_MS = 10_000;
+
+/** What the API, or the way to it, answered instead of data. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    readonly field?: string,
+  ) {
+    super(detail);
+  }
+
+  /** Whether the same request may succeed later. */
+  get retryable(): boolean {
+    return this.status === 0 || this.status === 408 || this.status >= 500;
+  }
+}
+
+async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const headers: Record<string, string> = { "X-Tidings-Origin": origin };
+  if (body) headers["Content-Type"] = "application/json";
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(`/api/${path}`, {
+      method,
+      headers,
+      ...(body && { body: JSON.stringify(body) }),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    text = await response.text();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem(
+      0,
+      "unreachable",
+      "The server cannot be reached. Your input is kept; try again in a moment.",
+    );
+  }
+  if (!response.ok) throw problemOf(response.status, text);
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+function problemOf(status: number, text: string): Problem {
+  try {
+    const { code, detail, field } = JSON.parse(text) as { code?: string; detail?: string; field?: string };
+    return new Problem(
+      status,
+      code ?? "unknown",
+      detail ?? `The server answered with status ${status}.`,
+      field,
+    );
+  } catch {
+    return new Problem(status, "unknown", `The server answered with status ${status} and no reason.`);
+  }
+}
+
+export const load = <T>(path: string, signal?: AbortSignal) => call<T>("GET", path, undefined, signal);
+export const create = <T extends { uuid: string }>(path: string, body: object) => call<T>("POST", path, body);
+export const update = (path: string, body: object) => call<unknown>("PATCH", path, body);
+export const remove = (path: string) => call<void>("DELETE", path);
+export const act = (project: string, action: model.ProjectAction) =>
+  call<unknown>("POST", `projects/${project}/action`, { action });
+export const order = (project: string, assignments: string[]) =>
+  call<unknown>("PUT", `projects/${project}/order`, { assignments });

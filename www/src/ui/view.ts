@@ -1,0 +1,102 @@
+import type { Problem } from "../api.ts";
+import { type Child, fill, h } from "../h.ts";
+import { live } from "../live.ts";
+import type { Scene } from "../router.ts";
+import type { Heard } from "../tidings.ts";
+import type { Field } from "./controls.ts";
+import { Form, type Values } from "./form.ts";
+
+interface ViewOptions<T> {
+  topics: readonly string[];
+  load: (signal: AbortSignal) => Promise<T>;
+  concerns?: (event: Heard) => boolean;
+  /** What the view consists of; hidden until the first data is there. */
+  content: Child[];
+  update: (data: T) => void;
+  /** Where a view of one record leads back to, and what its records are called. */
+  back?: { href: string; label: string; noun: string };
+  /** The heading of a view that has none of its own. */
+  title?: string;
+}
+
+/** Fills the scene, and keeps what it shows equal to what is stored. */
+export function view<T>({ main, signal }: Scene, options: ViewOptions<T>): void {
+  const { topics, load, concerns, update, back, title } = options;
+  const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
+  const waiting = h("p", { class: "empty" }, "Loading …");
+  const content = h("div", { class: "content", hidden: true }, ...options.content);
+  fill(
+    main,
+    back && h("p", { class: "back" }, h("a", { href: back.href }, `← ${back.label}`)),
+    title && h("h1", {}, title),
+    notice,
+    waiting,
+    content,
+  );
+
+  const onProblem = (problem: Problem | null): void => {
+    notice.hidden = problem === null;
+    if (!problem) return;
+    const gone = problem.status === 404 && back;
+    if (gone) {
+      waiting.hidden = true;
+      content.hidden = true;
+      fill(
+        notice,
+        h("p", {}, `This ${back.noun} does not exist any more. `, h("a", { href: back.href }, back.label)),
+      );
+    } else {
+      const kept = content.hidden ? "" : " What you see is older.";
+      fill(notice, h("p", {}, `${problem.message}${kept}`));
+    }
+  };
+
+  void live<T>({
+    topics,
+    load,
+    ...(concerns && { concerns }),
+    onProblem,
+    onData: (data) => {
+      update(data);
+      waiting.hidden = true;
+      content.hidden = false;
+    },
+    signal,
+  });
+}
+
+interface AddOptions {
+  /** What the box is called. */
+  title: string;
+  testid: string;
+  fields: Field[];
+  submit?: string;
+  add: (values: Values) => Promise<unknown>;
+  /** Open from the start; else behind its title. */
+  open?: boolean;
+}
+
+/** A form for a new record, folded away until it is needed. */
+export function addBox({ title, testid, fields, submit = "Add", add, open = false }: AddOptions) {
+  const form = new Form({
+    testid,
+    fields,
+    submit,
+    save: async (values) => {
+      await add(values);
+      form.reset(fields);
+    },
+  });
+  const element = h(
+    "details",
+    { class: "card add", open },
+    h("summary", { "data-testid": `${testid}-open` }, title),
+    form.element,
+  );
+  return { element, offer: form.offer.bind(form) };
+}
+
+/** A part of a view with a heading of its own. */
+export function section(title: string, ...content: Child[]): HTMLElement {
+  return h("section", { class: "part" }, h("h2", {}, title), ...content);
+}

@@ -1,0 +1,81 @@
+import { create, load } from "../api.ts";
+import { h } from "../h.ts";
+import type { DepartmentDetail, DepartmentRow } from "../model.ts";
+import type { Scene } from "../router.ts";
+import type { Field } from "../ui/controls.ts";
+import { recordCard } from "../ui/record.ts";
+import { table } from "../ui/table.ts";
+import { addBox, section, view } from "../ui/view.ts";
+import { TEAM_NAME_AND_PURPOSE } from "./teams.ts";
+
+const FIELDS: Field[] = [
+  { name: "name", label: "Name", kind: "line", required: true },
+  { name: "description", label: "Description", kind: "prose" },
+];
+
+export function departments(scene: Scene): void {
+  const list = table<DepartmentRow>({
+    testid: "departments",
+    caption: "Departments",
+    empty: "No departments yet: add the first.",
+    columns: [
+      { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/departments/${uuid}` }, name) },
+      { head: "Description", cell: ({ description }) => description },
+      { head: "Teams", kind: "number", cell: ({ teams }) => teams },
+    ],
+  });
+  const box = addBox({
+    title: "New department",
+    testid: "add-department",
+    fields: FIELDS,
+    add: (values) => create("departments", values),
+  });
+  view<DepartmentRow[]>(scene, {
+    title: "Departments",
+    // The teams are counted, so their coming and going matters too.
+    topics: ["staff:departments", "staff:teams"],
+    load: (signal) => load("departments", signal),
+    content: [box.element, list.element],
+    update: list.update,
+  });
+}
+
+export function department(scene: Scene): void {
+  const { uuid } = scene;
+  const card = recordCard<DepartmentDetail>({
+    noun: "department",
+    path: "departments",
+    home: "#/departments",
+    title: ({ name }) => name,
+    fields: FIELDS,
+    shown: [{ name: "description", label: "Description", of: ({ description }) => description }],
+    warning: "Its teams stay, and belong to no department.",
+  });
+  const teams = table<DepartmentDetail["teams"][number]>({
+    testid: "department-teams",
+    caption: "Teams of this department",
+    empty: "No team belongs to this department.",
+    columns: [
+      { head: "Name", cell: (team) => h("a", { href: `#/teams/${team.uuid}` }, team.name) },
+      { head: "Purpose", cell: ({ purpose }) => purpose },
+      { head: "Members", kind: "number", cell: ({ members }) => members },
+    ],
+  });
+  const box = addBox({
+    title: "New team in this department",
+    testid: "add-team",
+    fields: TEAM_NAME_AND_PURPOSE,
+    add: (values) => create("teams", { ...values, department_uuid: uuid }),
+  });
+  view<DepartmentDetail>(scene, {
+    back: { href: "#/departments", label: "Departments", noun: "department" },
+    // Memberships are counted here, and appear on the topics of teams.
+    topics: [`staff:department:${uuid}`, "staff:teams"],
+    load: (signal) => load(`departments/${uuid}`, signal),
+    content: [card.element, section("Teams", teams.element, box.element)],
+    update: (data) => {
+      card.update(data);
+      teams.update(data.teams);
+    },
+  });
+}

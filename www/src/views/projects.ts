@@ -1,0 +1,242 @@
+import { act, create, load, order, remove, update } from "../api.ts";
+import { words } from "../format.ts";
+import { fill, h } from "../h.ts";
+import type {
+  Assignment,
+  PersonRow,
+  Project,
+  ProjectAction,
+  ProjectDetail,
+  ProjectRow,
+  TaskRow,
+} from "../model.ts";
+import type { Scene } from "../router.ts";
+import type { Field, Option } from "../ui/controls.ts";
+import { attempt } from "../ui/dialog.ts";
+import { asOptions, recordCard } from "../ui/record.ts";
+import { table } from "../ui/table.ts";
+import { addBox, section, view } from "../ui/view.ts";
+
+const FIELDS: Field[] = [
+  { name: "name", label: "Name", kind: "line", required: true },
+  { name: "summary", label: "Summary", kind: "prose" },
+  { name: "lead_uuid", label: "Lead", kind: "select", none: "Nobody" },
+];
+
+const TEMPLATE: Field = { name: "template_uuid", label: "Start from", kind: "select", none: "Nothing" };
+
+/** What may be done with a project as it is; the API has the same rules. */
+function possible({ status, is_archived }: Project): ProjectAction[] {
+  if (is_archived) return ["unarchive"];
+  switch (status) {
+    case "planned":
+      return ["start", "archive"];
+    case "on_hold":
+      return ["start", "archive"];
+    case "active":
+      return ["complete", "hold"];
+    case "completed":
+      return ["reopen", "archive"];
+  }
+}
+
+const statusChip = ({ status, is_archived, is_template }: Project) => {
+  const word = is_archived ? "archived" : is_template ? "template" : words(status);
+  return h("span", { class: `state ${is_archived ? "archived" : status}` }, word);
+};
+
+function projectTable(testid: string, caption: string, empty: string) {
+  return table<ProjectRow>({
+    testid,
+    caption,
+    empty,
+    columns: [
+      { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/projects/${uuid}` }, name) },
+      { head: "Status", cell: statusChip },
+      { head: "Lead", cell: ({ lead_name }) => lead_name },
+      { head: "Done", kind: "number", cell: ({ done, assignments }) => `${done} of ${assignments}` },
+    ],
+  });
+}
+
+const withOptions = (signal: AbortSignal) =>
+  Promise.all([load<ProjectRow[]>("projects", signal), load<PersonRow[]>("people", signal)]);
+
+export function projects(scene: Scene): void {
+  const list = projectTable("projects", "Projects", "No projects yet: add the first.");
+  const archive = projectTable("archived-projects", "Archived projects", "Nothing is archived.");
+  const box = addBox({
+    title: "New project",
+    testid: "add-project",
+    fields: [...FIELDS, TEMPLATE],
+    add: (values) => create("projects", values),
+  });
+  view<[ProjectRow[], PersonRow[]]>(scene, {
+    title: "Projects",
+    topics: ["projects:all", "staff:people"],
+    load: withOptions,
+    content: [box.element, list.element, section("Archive", archive.element)],
+    update: ([rows, people]) => {
+      const own = rows.filter((row) => !row.is_template);
+      list.update(own.filter((row) => !row.is_archived));
+      archive.update(own.filter((row) => row.is_archived));
+      box.offer("lead_uuid", asOptions(people));
+      box.offer("template_uuid", asOptions(rows.filter((row) => row.is_template)));
+    },
+  });
+}
+
+export function templates(scene: Scene): void {
+  const list = projectTable("templates", "Templates", "No templates yet: add the first.");
+  const box = addBox({
+    title: "New template",
+    testid: "add-template",
+    fields: FIELDS,
+    add: (values) => create("projects", { ...values, is_template: true }),
+  });
+  view<[ProjectRow[], PersonRow[]]>(scene, {
+    title: "Templates",
+    // Assignments are counted here and appear on the topic of all.
+    topics: ["projects:templates", "projects:all", "staff:people"],
+    load: withOptions,
+    content: [box.element, list.element],
+    update: ([rows, people]) => {
+      list.update(rows.filter((row) => row.is_template));
+      box.offer("lead_uuid", asOptions(people));
+    },
+  });
+}
+
+export function project(scene: Scene): void {
+  const { uuid } = scene;
+  const actions = h("div", { class: "actions", "data-testid": "project-actions" });
+  const card = recordCard<ProjectDetail>({
+    noun: "project",
+    path: "projects",
+    home: "#/projects",
+    title: ({ name }) => name,
+    fields: [...FIELDS, { name: "is_template", label: "Is a template for other projects", kind: "flag" }],
+    shown: [
+      { name: "status", label: "Status", of: statusChip },
+      { name: "summary", label: "Summary", of: ({ summary }) => summary },
+      {
+        name: "lead",
+        label: "Lead",
+        of: ({ lead_uuid, lead_name }) => lead_uuid && h("a", { href: `#/people/${lead_uuid}` }, lead_name),
+      },
+    ],
+    warning: "Its assignments go with it.",
+    actions,
+  });
+  const steps = assignmentTable(uuid);
+  const box = addBox({
+    title: "Add a task",
+    testid: "add-assignment",
+    fields: [
+      { name: "task_uuid", label: "Task", kind: "select", required: true },
+      { name: "person_uuid", label: "Who", kind: "select", none: "Nobody yet" },
+    ],
+    add: (values) => create("assignments", { ...values, project_uuid: uuid }),
+  });
+  view<[ProjectDetail, PersonRow[], TaskRow[]]>(scene, {
+    back: { href: "#/projects", label: "Projects", noun: "project" },
+    topics: [`projects:project:${uuid}`, "projects:tasks", "staff:people"],
+    load: (signal) =>
+      Promise.all([
+        load<ProjectDetail>(`projects/${uuid}`, signal),
+        load<PersonRow[]>("people", signal),
+        load<TaskRow[]>("tasks", signal),
+      ]),
+    content: [card.element, section("Assignments", steps.element, box.element)],
+    update: ([data, people, tasks]) => {
+      card.offer("lead_uuid", asOptions(people));
+      card.update(data);
+      fill(actions, ...possible(data).map((action) => actionButton(uuid, action)));
+      steps.update(data.assignments, asOptions(people));
+      box.offer("person_uuid", asOptions(people));
+      box.offer("task_uuid", asOptions(tasks.map((task) => ({ uuid: task.uuid, name: task.title }))));
+    },
+  });
+}
+
+function actionButton(uuid: string, action: ProjectAction): HTMLElement {
+  const text = action.charAt(0).toUpperCase() + action.slice(1);
+  const button = h("button", { type: "button", class: "quiet", "data-testid": `action-${action}` }, text);
+  button.addEventListener("click", () => void attempt(button, () => act(uuid, action)));
+  return button;
+}
+
+interface Step extends Assignment {
+  people: Option[];
+  first: boolean;
+  last: boolean;
+}
+
+/** A project's assignments, to tick, give to somebody, move and remove. */
+function assignmentTable(project: string) {
+  let uuids: string[] = [];
+  const move = (uuid: string, by: number) => {
+    const at = uuids.indexOf(uuid);
+    const moved = uuids.toSpliced(at, 1).toSpliced(at + by, 0, uuid);
+    return order(project, moved);
+  };
+  const button = (text: string, label: string, disabled: boolean, run: () => Promise<unknown>) => {
+    const element = h(
+      "button",
+      { type: "button", class: "quiet small", "aria-label": label, disabled },
+      text,
+    );
+    element.addEventListener("click", () => void attempt(element, run));
+    return element;
+  };
+  const done = ({ uuid, title, is_done }: Step) => {
+    const box = h("input", { type: "checkbox", checked: is_done, "aria-label": `${title} is done` });
+    box.addEventListener("change", () => {
+      const wanted = box.checked;
+      // The box shows what is stored: it turns when the event arrives.
+      box.checked = is_done;
+      void attempt(box, () => update(`assignments/${uuid}`, { is_done: wanted }));
+    });
+    return box;
+  };
+  const who = ({ uuid, title, person_uuid, people }: Step) => {
+    const select = h("select", { "aria-label": `Who does ${title}` });
+    const options = people.map(({ value, label }) => h("option", { value }, label));
+    fill(select, h("option", { value: "" }, "Nobody"), ...options);
+    select.value = person_uuid ?? "";
+    select.addEventListener("change", () => {
+      void attempt(select, () => update(`assignments/${uuid}`, { person_uuid: select.value || null }));
+    });
+    return select;
+  };
+  const list = table<Step>({
+    testid: "assignments",
+    caption: "Assignments in their order",
+    empty: "Nothing to do yet.",
+    columns: [
+      { head: "Done", cell: done },
+      { head: "Task", cell: ({ task_uuid, title }) => h("a", { href: `#/tasks/${task_uuid}` }, title) },
+      { head: "Who", cell: who },
+      {
+        head: "",
+        kind: "actions",
+        cell: ({ uuid, title, first, last }) =>
+          h(
+            "span",
+            { class: "actions" },
+            button("↑", `Move ${title} up`, first, () => move(uuid, -1)),
+            button("↓", `Move ${title} down`, last, () => move(uuid, 1)),
+            button("Remove", `Remove ${title}`, false, () => remove(`assignments/${uuid}`)),
+          ),
+      },
+    ],
+  });
+  return {
+    element: list.element,
+    update(assignments: Assignment[], people: Option[]): void {
+      uuids = assignments.map(({ uuid }) => uuid);
+      const last = assignments.length - 1;
+      list.update(assignments.map((a, at) => ({ ...a, people, first: at === 0, last: at === last })));
+    },
+  };
+}
