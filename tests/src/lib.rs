@@ -1,1 +1,1 @@
-//! To come.
+//! What the end-to-end tests stand on.
