@@ -1,7 +1,7 @@
 //! Child processes: started in one way, and with errors that say what was run and what to do about it.
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -89,7 +89,6 @@ impl Cmd {
             return self.run();
         }
         println!("$ {}", self.shown());
-        std::io::stdout().flush().context("standard output is closed")?;
         self.read().map(drop)
     }
 
@@ -110,7 +109,6 @@ impl Cmd {
         {
             use std::os::unix::process::CommandExt;
             println!("$ {}", self.shown());
-            std::io::stdout().flush().context("standard output is closed")?;
             let not_started = self.not_started();
             Err(self.into_inner().exec()).context(not_started)
         }

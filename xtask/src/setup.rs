@@ -2,7 +2,6 @@
 //!
 //! Each step looks first whether its thing is there, and so is a no-op the second time.
 
-use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -61,8 +60,6 @@ fn run(project: &Project, steps: &[Step]) -> Result<()> {
 /// Says what a step is about to do that takes a while.
 fn announce(text: &str) {
     println!("setup  {text}");
-    // A closed standard output shows at the next print.
-    let _ = std::io::stdout().flush();
 }
 
 /// Installs Debian packages, never at the price of removing others.
