@@ -1,0 +1,71 @@
+//! How long to wait before the next connection.
+
+use super::{
+    Now,
+    limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS},
+};
+
+/// Full jitter: a wait is drawn evenly between nothing and a ceiling that doubles with each failure, so that clients
+/// which lost the same server do not come back in step.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+    /// What a server that went away asked for.
+    not_before_ms: u64,
+}
+
+impl Backoff {
+    /// A session was healthy: the next wait is short again.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A server asked this client to stay away until then.
+    pub(crate) fn not_before(&mut self, ms: u64) {
+        self.not_before_ms = ms;
+    }
+
+    /// Counts a failure and says when to try again.
+    pub(crate) fn next_ms(&mut self, now: Now) -> u64 {
+        let ceiling = BACKOFF_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX_MS);
+        self.failures = self.failures.saturating_add(1);
+        let wait = (ceiling * u64::from(now.random)) >> u32::BITS;
+        now.ms.saturating_add(wait).max(self.not_before_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(random: u32) -> Vec<u64> {
+        let mut backoff = Backoff::default();
+        (0..10).map(|_| backoff.next_ms(Now { ms: 1_000, random }) - 1_000).collect()
+    }
+
+    #[test]
+    fn waits_are_spread_from_nothing_to_a_ceiling_that_doubles_up_to_20_seconds() {
+        assert_eq!(waits(0), [0; 10]);
+        let longest = [249, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999, 19_999, 19_999];
+        assert_eq!(waits(u32::MAX), longest);
+        assert_eq!(waits(u32::MAX / 2)[..3], [124, 249, 499]);
+    }
+
+    #[test]
+    fn a_reset_makes_the_next_wait_short_again() {
+        let mut backoff = Backoff::default();
+        for _ in 0..1_000 {
+            backoff.next_ms(Now { ms: 0, random: 0 });
+        }
+        backoff.reset();
+        assert_eq!(backoff.next_ms(Now { ms: 0, random: u32::MAX }), 249);
+    }
+
+    #[test]
+    fn the_time_that_a_server_asked_for_is_waited_out() {
+        let mut backoff = Backoff::default();
+        backoff.not_before(9_000);
+        assert_eq!(backoff.next_ms(Now { ms: 5_000, random: u32::MAX }), 9_000);
+        assert_eq!(backoff.next_ms(Now { ms: 8_900, random: u32::MAX }), 9_399);
+    }
+}

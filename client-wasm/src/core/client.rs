@@ -1,0 +1,496 @@
+//! The client: every input, and what follows from it.
+
+use std::{collections::VecDeque, fmt};
+
+use tidings_shared::{
+    Code,
+    frame::{ClientFrame, Outcome, ServerFrame},
+    limits::{MAX_JSON_DEPTH, MAX_MESSAGE_BYTES, MAX_ORIGIN_BYTES},
+};
+
+use super::{
+    ConnectionId, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+    backoff::Backoff,
+    connection::{Connection, Stage},
+    error::TOKEN_FAILED,
+    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES},
+    pace::Pace,
+    publishes::Publishes,
+    subscriptions::Subscriptions,
+};
+
+/// The moment of a `handle_*`: the time, and a random number that was not used before.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Milliseconds of a clock that does not run backwards, from any start.
+    pub ms: u64,
+    /// Any number, evenly distributed; it need not be secret.
+    pub random: u32,
+}
+
+/// How a client behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `name/version`, for the server's logs.
+    pub client: Option<String>,
+    /// Whether the user gives tokens: then each connection begins with [`Output::Token`].
+    pub asks_for_tokens: bool,
+}
+
+/// The outputs that wait to be taken. What one input adds is bounded by the limits of subscriptions and publishes.
+#[derive(Debug)]
+pub(crate) struct Outputs<P>(VecDeque<Output<P>>);
+
+impl<P> Outputs<P> {
+    pub(crate) fn push(&mut self, output: Output<P>) {
+        self.0.push_back(output);
+    }
+
+    pub(crate) fn extend(&mut self, outputs: impl Iterator<Item = Output<P>>) {
+        self.0.extend(outputs);
+    }
+}
+
+/// A client. Its payloads are of type `P`: JSON text natively, a JavaScript value in a browser.
+///
+/// The [module](super) says how it is driven.
+#[derive(Debug)]
+pub struct Client<P> {
+    options: Options,
+    connection: Connection,
+    last_connection: u64,
+    last_ref: u64,
+    subscriptions: Subscriptions,
+    publishes: Publishes<P>,
+    backoff: Backoff,
+    pace: Pace,
+    /// What the server takes as one message; its default until it has said so.
+    max_message_bytes: u64,
+    /// Up to where everything was delivered to the subscriptions.
+    position: Option<String>,
+    /// The server refused the last token, and has not welcomed this client since.
+    unauthorized: bool,
+    /// What the server said was wrong with this connection.
+    complaint: Option<Error>,
+    status: Status,
+    out: Outputs<P>,
+}
+
+impl<P: Clone> Client<P> {
+    /// A client that does nothing until something is asked of it.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            connection: Connection::Idle,
+            last_connection: 0,
+            last_ref: 0,
+            subscriptions: Subscriptions::default(),
+            publishes: Publishes::default(),
+            backoff: Backoff::default(),
+            pace: Pace::default(),
+            max_message_bytes: MAX_MESSAGE_BYTES as u64,
+            position: None,
+            unauthorized: false,
+            complaint: None,
+            status: Status::Idle,
+            out: Outputs(VecDeque::new()),
+        }
+    }
+
+    /// Takes the next thing to do or to tell.
+    pub fn poll_output(&mut self) -> Option<Output<P>> {
+        self.out.0.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due, on the clock of [`Now`]; a time that has passed means as soon as possible.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let sendable = self.connection.sendable().is_some();
+        let changed = (sendable && self.subscriptions.changed()).then_some(0);
+        let publish = (sendable && self.publishes.any_unsent()).then(|| self.pace.ready_ms());
+        [self.connection.timeout_ms(), changed, publish].into_iter().flatten().min()
+    }
+
+    /// Where the client stands.
+    pub fn status(&self) -> Status {
+        self.connection.status()
+    }
+
+    /// The user wants what is published on these topics.
+    ///
+    /// # Errors
+    /// When one is no topic, when they are too many, or when the client is closed.
+    pub fn handle_subscribe(
+        &mut self,
+        topics: &[impl AsRef<str>],
+        now: Now,
+    ) -> Result<SubscriptionId, Error> {
+        self.check_not_closed()?;
+        let id = self.subscriptions.add(topics, &mut self.out)?;
+        self.wanted(now);
+        Ok(id)
+    }
+
+    /// The user no longer wants what this subscription brings. One that is gone already is passed over.
+    pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
+        self.subscriptions.remove(id);
+    }
+
+    /// Checks the JSON text of an event for what would cost the connection: its size and its depth.
+    ///
+    /// # Errors
+    /// The bound that it breaks.
+    pub fn check_event(&self, text: &str) -> Result<(), Error> {
+        let room = self.max_message_bytes.saturating_sub(PUBLISH_OVERHEAD_BYTES);
+        if text.len() as u64 > room {
+            let message = format!("An event has at most {room} bytes of JSON, and this has {}.", text.len());
+            return Err(Error::new(Code::TooLarge.as_str(), message));
+        }
+        // The frame is one container more.
+        if depth(text) >= MAX_JSON_DEPTH {
+            let message = format!("An event's containers are nested at most {} deep.", MAX_JSON_DEPTH - 1);
+            return Err(Error::new(Code::InvalidEvent.as_str(), message));
+        }
+        Ok(())
+    }
+
+    /// The user publishes an event, which [`Self::check_event`] accepts. It is sent with every connection until it is
+    /// answered.
+    ///
+    /// # Errors
+    /// When its origin is too long, when too many wait for an answer, or when the client is closed.
+    pub fn handle_publish(&mut self, publish: Publish<P>, now: Now) -> Result<PublishId, Error> {
+        self.check_not_closed()?;
+        if publish.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
+            let message = format!("`origin` has at most {MAX_ORIGIN_BYTES} bytes.");
+            return Err(Error::new(Code::TooLarge.as_str(), message));
+        }
+        let id = self.publishes.add(publish)?;
+        self.wanted(now);
+        self.send_publishes(now);
+        Ok(id)
+    }
+
+    /// The user no longer waits for a publish. If it was sent, it may be published all the same.
+    pub fn handle_cancel(&mut self, id: PublishId) {
+        self.publishes.remove(id);
+    }
+
+    /// The user is done: publishes that wait fail, and nothing happens any more.
+    pub fn handle_close(&mut self) {
+        if !matches!(self.connection, Connection::Closed) {
+            self.subscriptions = Subscriptions::default();
+            self.end(&Error::closed());
+        }
+    }
+
+    /// The answer to [`Output::Token`]: a token, none, or what went wrong.
+    pub fn handle_token(
+        &mut self,
+        connection: ConnectionId,
+        token: Result<Option<String>, String>,
+        now: Now,
+    ) {
+        match self.connection {
+            Connection::Trying { id, stage: Stage::Token, .. } if id == connection => match token {
+                Ok(token) => self.open_socket(id, token, now),
+                Err(message) => self.token_failed(message, now),
+            },
+            _ => {}
+        }
+    }
+
+    /// The WebSocket is open.
+    pub fn handle_open(&mut self, connection: ConnectionId, now: Now) {
+        let Connection::Trying { id, stage, .. } = &mut self.connection else { return };
+        let Stage::Socket { token } = stage else { return };
+        if *id != connection {
+            return;
+        }
+        let token = token.take();
+        *stage = Stage::Welcome;
+        self.send(ClientFrame::Hello { token, client: self.options.client.clone() }, now);
+        self.send_subscriptions(now);
+        self.send_publishes(now);
+    }
+
+    /// A message arrived and was read as a frame, or could not be read as one.
+    pub fn handle_frame(
+        &mut self,
+        connection: ConnectionId,
+        frame: Result<ServerFrame<P>, impl fmt::Display>,
+        now: Now,
+    ) {
+        if self.connection.sendable() != Some(connection) {
+            return;
+        }
+        if let Connection::Open { heard_ms, .. } = &mut self.connection {
+            *heard_ms = now.ms;
+        }
+        match frame {
+            Ok(frame) => self.take(frame, now),
+            Err(error) => {
+                // It may have been an event. The next connection would get it again, so nobody waits for that one.
+                self.out.extend(self.subscriptions.all_live().into_iter().map(Output::Sync));
+                self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), error.to_string())));
+            }
+        }
+    }
+
+    /// The WebSocket was closed or never opened; `code` is its close code, 1006 when there is none.
+    pub fn handle_closed(&mut self, connection: ConnectionId, code: u16, now: Now) {
+        if self.connection.socket() == Some(connection) {
+            self.lost(code, now);
+        }
+    }
+
+    /// The time of [`Self::poll_timeout`] has come. Too early does no harm.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if self.connection.timeout_ms().is_some_and(|due| due <= now.ms) {
+            match self.connection {
+                Connection::Waiting { .. } => self.connect(now),
+                Connection::Trying { stage: Stage::Token, .. } => {
+                    self.token_failed("The token callback took too long.".to_owned(), now);
+                }
+                _ => self.give_up(now),
+            }
+        }
+        if self.subscriptions.changed() {
+            self.send_subscriptions(now);
+        }
+        self.send_publishes(now);
+    }
+
+    fn check_not_closed(&self) -> Result<(), Error> {
+        if matches!(self.connection, Connection::Closed) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Something was asked for, which needs a connection.
+    fn wanted(&mut self, now: Now) {
+        if matches!(self.connection, Connection::Idle) {
+            self.connect(now);
+        }
+    }
+
+    fn connect(&mut self, now: Now) {
+        if self.subscriptions.is_empty() && self.publishes.is_empty() {
+            return self.become_(Connection::Idle);
+        }
+        self.last_connection += 1;
+        let connection = ConnectionId(self.last_connection);
+        if self.options.asks_for_tokens {
+            self.become_(Connection::waiting_for_token(connection, now));
+            self.out.push(Output::Token { connection });
+        } else {
+            self.open_socket(connection, None, now);
+        }
+    }
+
+    fn open_socket(&mut self, connection: ConnectionId, token: Option<String>, now: Now) {
+        self.complaint = None;
+        self.become_(Connection::waiting_for_socket(connection, token, now));
+        self.out.push(Output::Connect { connection });
+    }
+
+    fn become_(&mut self, connection: Connection) {
+        self.connection = connection;
+        let status = self.connection.status();
+        if std::mem::replace(&mut self.status, status) != status {
+            self.out.push(Output::Status(status));
+        }
+    }
+
+    fn send(&mut self, frame: ClientFrame<P>, now: Now) {
+        if let Some(connection) = self.connection.sendable() {
+            self.pace.sent(now.ms);
+            self.out.push(Output::Send { connection, frame });
+        }
+    }
+
+    fn next_ref(&mut self) -> u64 {
+        self.last_ref += 1;
+        self.last_ref
+    }
+
+    /// Brings the session to what is wanted. On a new session this is one subscribe for everything.
+    fn send_subscriptions(&mut self, now: Now) {
+        if self.connection.sendable().is_none() {
+            return;
+        }
+        let (subscribe, unsubscribe) = (self.next_ref(), self.next_ref());
+        let difference = self.subscriptions.reconcile(subscribe);
+        if !difference.unsubscribe.is_empty() {
+            let topics = difference.unsubscribe;
+            self.send(ClientFrame::Unsubscribe { r#ref: unsubscribe, topics }, now);
+        }
+        if !difference.subscribe.is_empty() {
+            let since = self.position.clone().filter(|_| difference.resumes);
+            let topics = difference.subscribe;
+            self.send(ClientFrame::Subscribe { r#ref: subscribe, topics, since }, now);
+        }
+    }
+
+    fn send_publishes(&mut self, now: Now) {
+        while self.connection.sendable().is_some() && self.pace.ready_ms() <= now.ms {
+            let r#ref = self.next_ref();
+            let Some(frame) = self.publishes.send_next(r#ref) else { break };
+            self.send(frame, now);
+        }
+    }
+
+    fn take(&mut self, frame: ServerFrame<P>, now: Now) {
+        match frame {
+            ServerFrame::Welcome { heartbeat_ms, limits, .. } => {
+                self.unauthorized = false;
+                self.pace.announced(limits.frames_per_second);
+                self.max_message_bytes = limits.max_message_bytes;
+                self.subscriptions.announced(limits.max_topics_per_session, limits.max_topics_per_frame);
+                if let Some(id) = self.connection.sendable() {
+                    self.become_(Connection::open(id, heartbeat_ms, now));
+                }
+            }
+            ServerFrame::Subscribed { r#ref, position, topics } => {
+                // What was missed is still to come when a topic is resumed; only then is this position reached.
+                if topics.iter().all(|topic| topic.outcome != Outcome::Resumed) {
+                    self.position = Some(position);
+                }
+                self.subscriptions.subscribed(r#ref, topics, &mut self.out);
+            }
+            ServerFrame::Unsubscribed { r#ref: None, topics, code } => {
+                self.subscriptions.revoked(&topics, &Error::of_code(code), &mut self.out);
+            }
+            ServerFrame::Event { position, key, at, origin, topics, event } => {
+                self.position = Some(position.clone());
+                let deliveries = self.subscriptions.deliveries(&topics);
+                if !deliveries.is_empty() {
+                    let publication = Publication { position, key, at, origin, event };
+                    self.out.push(Output::Event { deliveries, publication });
+                }
+            }
+            ServerFrame::Sync { position, topics } => {
+                self.position = Some(position);
+                self.out.extend(self.subscriptions.deliveries(&topics).into_iter().map(Output::Sync));
+            }
+            ServerFrame::Published { r#ref, key, position, topics } => {
+                if let Some(publish) = self.publishes.answered(r#ref) {
+                    self.out.push(Output::Published { publish, key, position, topics });
+                }
+            }
+            ServerFrame::Ping => self.send(ClientFrame::Pong, now),
+            ServerFrame::Goaway { retry_after_ms } => {
+                self.backoff.not_before(now.ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS)));
+            }
+            ServerFrame::Error { r#ref, code, message } => {
+                self.refused(r#ref, Error::new(code, message), now)
+            }
+            // Answers of which nothing follows, and frames of a newer server.
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, r#ref: Option<u64>, error: Error, now: Now) {
+        let Some(r#ref) = r#ref else {
+            self.complaint = Some(error.clone());
+            return self.out.push(Output::Error(error));
+        };
+        if self.subscriptions.is_asked(r#ref) {
+            if error.may_retry() {
+                // Everything is asked for again, with a wait, by a new connection.
+                return self.give_up(now);
+            }
+            self.subscriptions.refused(r#ref, &error, &mut self.out);
+        } else if error.code != Code::GoingAway.as_str() {
+            // A server that goes away leaves the publish to the next connection.
+            if let Some(publish) = self.publishes.answered(r#ref) {
+                self.out.push(Output::PublishFailed { publish, error });
+            }
+        }
+    }
+
+    fn token_failed(&mut self, message: String, now: Now) {
+        self.out.push(Output::Error(Error::new(TOKEN_FAILED, message)));
+        self.wait(now);
+    }
+
+    /// This side ends the connection and tries another.
+    fn give_up(&mut self, now: Now) {
+        if let Some(connection) = self.connection.socket() {
+            self.out.push(Output::Disconnect { connection });
+        }
+        self.lost(NO_CLOSE_CODE, now);
+    }
+
+    fn lost(&mut self, code: u16, now: Now) {
+        if let Connection::Open { since_ms, .. } = self.connection
+            && now.ms.saturating_sub(since_ms) >= HEALTHY_MS
+        {
+            self.backoff.reset();
+        }
+        let error = || self.complaint.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
+        match code {
+            INVALID_FRAME | REVOKED => {
+                let error = error();
+                return self.end(&error);
+            }
+            UNAUTHORIZED if self.unauthorized || !self.options.asks_for_tokens => {
+                let error = error();
+                return self.end(&error);
+            }
+            UNAUTHORIZED => self.unauthorized = true,
+            TOO_LARGE => {
+                // Sent again, it would end the next connection too.
+                let error = error();
+                self.publishes.fail_sent(&error, &mut self.out);
+                self.out.push(Output::Error(error));
+            }
+            _ => {}
+        }
+        self.wait(now);
+    }
+
+    fn wait(&mut self, now: Now) {
+        self.subscriptions.connection_lost();
+        self.publishes.connection_lost();
+        let until_ms = self.backoff.next_ms(now);
+        self.become_(Connection::Waiting { until_ms });
+    }
+
+    /// For good. Who asked for it needs no error of the connection.
+    fn end(&mut self, error: &Error) {
+        if let Some(connection) = self.connection.socket() {
+            self.out.push(Output::Disconnect { connection });
+        }
+        self.become_(Connection::Closed);
+        self.subscriptions.fail_all(error, &mut self.out);
+        self.publishes.fail_all(error, &mut self.out);
+        if *error != Error::closed() && self.complaint.is_none() {
+            self.out.push(Output::Error(error.clone()));
+        }
+    }
+}
+
+/// Containers within containers in a JSON text.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// What browsers report when there was no Close frame.
+const NO_CLOSE_CODE: u16 = 1006;
+/// The close codes after which coming back is of no use, or of use only with a change.
+const INVALID_FRAME: u16 = 4400;
+const UNAUTHORIZED: u16 = 4401;
+const REVOKED: u16 = 4403;
+const TOO_LARGE: u16 = 1009;

@@ -1,0 +1,84 @@
+//! Where a client stands on its way to a session.
+
+use super::{
+    ConnectionId, Now, Status,
+    limits::{CONNECT_TIMEOUT_MS, MAX_HEARTBEAT_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS},
+};
+
+/// The states of a connection.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    /// Nothing was asked for.
+    Idle,
+    /// Until the next attempt.
+    Waiting { until_ms: u64 },
+    /// On the way.
+    Trying { id: ConnectionId, stage: Stage, deadline_ms: u64 },
+    /// Welcomed.
+    Open { id: ConnectionId, since_ms: u64, heard_ms: u64, silence_ms: u64 },
+    /// For good.
+    Closed,
+}
+
+/// What an attempt waits for.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The user's token.
+    Token,
+    /// The WebSocket.
+    Socket { token: Option<String> },
+    /// The server's welcome; frames may be sent already.
+    Welcome,
+}
+
+impl Connection {
+    pub(crate) fn waiting_for_token(id: ConnectionId, now: Now) -> Self {
+        Self::Trying { id, stage: Stage::Token, deadline_ms: now.ms.saturating_add(TOKEN_TIMEOUT_MS) }
+    }
+
+    pub(crate) fn waiting_for_socket(id: ConnectionId, token: Option<String>, now: Now) -> Self {
+        let deadline_ms = now.ms.saturating_add(CONNECT_TIMEOUT_MS);
+        Self::Trying { id, stage: Stage::Socket { token }, deadline_ms }
+    }
+
+    pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, now: Now) -> Self {
+        let silence_ms = heartbeat_ms.min(MAX_HEARTBEAT_MS) + WATCHDOG_GRACE_MS;
+        Self::Open { id, since_ms: now.ms, heard_ms: now.ms, silence_ms }
+    }
+
+    /// The connection that frames can be sent on.
+    pub(crate) fn sendable(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Trying { id, stage: Stage::Welcome, .. } | Self::Open { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The connection that has a WebSocket, or will have one as soon as the driver comes to it.
+    pub(crate) fn socket(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Trying { id, stage: Stage::Socket { .. }, .. } => Some(*id),
+            _ => self.sendable(),
+        }
+    }
+
+    /// When something is due that nobody else brings about.
+    pub(crate) fn timeout_ms(&self) -> Option<u64> {
+        match self {
+            Self::Idle | Self::Closed => None,
+            Self::Waiting { until_ms } => Some(*until_ms),
+            Self::Trying { deadline_ms, .. } => Some(*deadline_ms),
+            Self::Open { heard_ms, silence_ms, .. } => Some(heard_ms.saturating_add(*silence_ms)),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Idle => Status::Idle,
+            Self::Waiting { .. } => Status::Waiting,
+            Self::Trying { .. } => Status::Connecting,
+            Self::Open { .. } => Status::Open,
+            Self::Closed => Status::Closed,
+        }
+    }
+}

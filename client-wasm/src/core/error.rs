@@ -1,0 +1,104 @@
+//! What can go wrong, as the user of a client hears of it.
+
+use std::{borrow::Cow, fmt};
+
+use tidings_shared::{Code, TopicError};
+
+/// The client was closed, by its user or by an error that forbids to come back.
+pub const CLOSED: &str = "closed";
+/// As many publishes as the client holds are waiting for an answer.
+pub const OFFLINE_FULL: &str = "offline_full";
+/// The user's token callback failed or took too long.
+pub const TOKEN_FAILED: &str = "token_failed";
+/// The environment refuses to open a connection at all, such as an insecure one from a secure page.
+pub const CONNECT_FAILED: &str = "connect_failed";
+
+/// An error with a code. Codes of the server are its own, and a newer server may have some that this client does not
+/// know; the client adds [`CLOSED`], [`OFFLINE_FULL`], [`TOKEN_FAILED`] and [`CONNECT_FAILED`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What went wrong, for programs.
+    pub code: Cow<'static, str>,
+    /// What went wrong and what to do, for people.
+    pub message: Cow<'static, str>,
+}
+
+impl Error {
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+
+    /// An error of the server of which only the code is known.
+    pub(crate) fn of_code(code: Option<String>) -> Self {
+        let code = code.unwrap_or_else(|| Code::Forbidden.as_str().to_owned());
+        let message = known(&code).map_or("The server refused it.", Code::meaning);
+        Self::new(code, message)
+    }
+
+    /// What the code of a Close frame says, if it says anything.
+    pub(crate) fn of_close(close: u16) -> Option<Self> {
+        let code = Code::ALL.iter().find(|code| code.close() == Some(close))?;
+        Some(Self::new(code.as_str(), code.meaning()))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(CLOSED, "The client was closed: make a new one.")
+    }
+
+    /// An event is not what its domain declares, or no event at all.
+    pub fn invalid_event(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidEvent.as_str(), message)
+    }
+
+    /// The environment refuses to open a connection.
+    pub fn connect_failed(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(CONNECT_FAILED, message)
+    }
+
+    pub(crate) fn of_topic(topic: &str, error: &TopicError) -> Self {
+        Self::new(Code::InvalidTopic.as_str(), format!("`{topic}` is not a topic: {error}"))
+    }
+
+    /// Whether the same may succeed later, unchanged.
+    pub fn may_retry(&self) -> bool {
+        match &*self.code {
+            OFFLINE_FULL | TOKEN_FAILED => true,
+            code => known(code).is_some_and(Code::may_retry),
+        }
+    }
+}
+
+fn known(code: &str) -> Option<Code> {
+    Code::ALL.iter().copied().find(|known| known.as_str() == code)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_whether_to_retry_without_matching_on_text() {
+        assert!(Error::of_code(Some("rate_limited".to_owned())).may_retry());
+        assert!(!Error::of_code(Some("invalid_event".to_owned())).may_retry());
+        assert!(!Error::of_code(Some("a_code_of_next_year".to_owned())).may_retry());
+        assert!(!Error::closed().may_retry());
+        assert!(Error::new(OFFLINE_FULL, "").may_retry());
+    }
+
+    #[test]
+    fn close_codes_become_the_codes_of_the_table() {
+        let code = |close| Error::of_close(close).map(|error| error.code.into_owned());
+        assert_eq!(code(4400).as_deref(), Some("invalid_frame"));
+        assert_eq!(code(4401).as_deref(), Some("unauthorized"));
+        assert_eq!(code(4403).as_deref(), Some("forbidden"));
+        assert_eq!(code(1006), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! Every bound of the client, with its unit and its reason. Those of the protocol are in [`tidings_shared::limits`].
+
+/// Publishes that were not answered yet, sent or not. Beyond it a publish fails at once, so that a long time offline
+/// costs a bounded amount of memory and the application hears of it.
+pub const MAX_PUBLISHES: usize = 256;
+
+/// Subscriptions that may exist at a time. A page has dozens; a leak of them shall be an error, not a slow page.
+pub const MAX_SUBSCRIPTIONS: usize = 4096;
+
+/// Milliseconds that the user's token callback may take.
+pub const TOKEN_TIMEOUT_MS: u64 = 30_000;
+
+/// Milliseconds from the start of a connection to the server's welcome.
+pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
+
+/// Milliseconds within which the first wait before a reconnect is drawn; each further one doubles it.
+pub const BACKOFF_FIRST_MS: u64 = 250;
+
+/// Milliseconds within which any wait before a reconnect is drawn, at the most.
+pub const BACKOFF_MAX_MS: u64 = 20_000;
+
+/// Milliseconds that a session must have lasted for the next wait to be short again.
+pub const HEALTHY_MS: u64 = 5_000;
+
+/// Milliseconds that a server may be late with its heartbeat before the connection counts as dead.
+pub const WATCHDOG_GRACE_MS: u64 = 10_000;
+
+/// Milliseconds between heartbeats, at the most: a server that announces more is taken at this word.
+pub const MAX_HEARTBEAT_MS: u64 = 300_000;
+
+/// Milliseconds that a server which goes away can ask a client to stay away, at the most.
+pub const MAX_RETRY_AFTER_MS: u64 = 300_000;
+
+/// Bytes of a publish frame beside its event: the members' names, the key, an origin at its longest and escaped, and
+/// some topics.
+pub const PUBLISH_OVERHEAD_BYTES: u64 = 1024;

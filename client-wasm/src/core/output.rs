@@ -1,0 +1,165 @@
+//! What the client wants done, and what its user is to hear.
+
+use tidings_shared::{RawEvent, TopicName, frame::ClientFrame};
+use uuid::Uuid;
+
+use super::Error;
+
+/// Names a subscription; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u64);
+
+/// Names a publish; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishId(pub u64);
+
+/// Names a connection, or the attempt at one; never used again, so that what a dead connection still says is known as
+/// such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Where the client stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing was asked of it yet, or nothing any more.
+    Idle,
+    /// On its way to a session.
+    Connecting,
+    /// The server has welcomed it.
+    Open,
+    /// Waiting before the next attempt.
+    Waiting,
+    /// For good.
+    Closed,
+}
+
+impl Status {
+    /// The name, for users.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Waiting => "waiting",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A subscription, and those of its topics that something happened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The topics.
+    pub topics: Vec<TopicName>,
+}
+
+/// Adds a topic to a subscription's delivery; they are by ascending id.
+pub(crate) fn deliver(deliveries: &mut Vec<Delivery>, subscription: SubscriptionId, topic: &TopicName) {
+    match deliveries.binary_search_by_key(&subscription, |delivery| delivery.subscription) {
+        Ok(index) => deliveries[index].topics.push(topic.clone()),
+        Err(index) => deliveries.insert(index, Delivery { subscription, topics: vec![topic.clone()] }),
+    }
+}
+
+/// An event as it was published, once, whatever number of subscriptions gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication<P> {
+    /// Its place in the log; opaque.
+    pub position: String,
+    /// Its identity.
+    pub key: String,
+    /// When it was published, in milliseconds since 1970.
+    pub at: u64,
+    /// The mark that its publisher gave it.
+    pub origin: Option<String>,
+    /// The event.
+    pub event: RawEvent<P>,
+}
+
+/// What to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publish<P> {
+    /// The event.
+    pub event: RawEvent<P>,
+    /// The topics, for events that don't say them.
+    pub topics: Option<Vec<String>>,
+    /// The idempotency key: made once, and sent with every attempt.
+    pub key: Uuid,
+    /// An opaque mark of who caused this.
+    pub origin: Option<String>,
+}
+
+/// What is to be done or told. The first four are for whoever drives the client, the others for its user.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "an output that is not carried out is a frame that was not sent or an event that was not seen"]
+pub enum Output<P> {
+    /// Ask the user for a token and hand it to `handle_token`.
+    Token {
+        /// The attempt that it is for.
+        connection: ConnectionId,
+    },
+    /// Open a WebSocket, and tell the client by `handle_open` or `handle_closed`.
+    Connect {
+        /// What the WebSocket is called from now on.
+        connection: ConnectionId,
+    },
+    /// Send a frame.
+    Send {
+        /// The WebSocket.
+        connection: ConnectionId,
+        /// The frame.
+        frame: ClientFrame<P>,
+    },
+    /// Close the WebSocket. Nothing that it still says is of interest.
+    Disconnect {
+        /// The WebSocket.
+        connection: ConnectionId,
+    },
+    /// The client stands somewhere else now.
+    Status(Status),
+    /// All topics of a subscription are in force: what is published from now on arrives.
+    Ready {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+    /// An event arrived.
+    Event {
+        /// Who gets it, each once.
+        deliveries: Vec<Delivery>,
+        /// The event.
+        publication: Publication<P>,
+    },
+    /// A subscription may have missed something: its user loads again.
+    Sync(Delivery),
+    /// A subscription lost a topic, or all of them.
+    Failed {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The topic; none when it is all of them.
+        topic: Option<TopicName>,
+        /// Why.
+        error: Error,
+    },
+    /// A publish was answered.
+    Published {
+        /// The publish.
+        publish: PublishId,
+        /// The publication's identity.
+        key: String,
+        /// Its place in the log.
+        position: String,
+        /// The whole fan-out.
+        topics: Vec<String>,
+    },
+    /// A publish failed.
+    PublishFailed {
+        /// The publish.
+        publish: PublishId,
+        /// Why.
+        error: Error,
+    },
+    /// Something went wrong that no subscription or publish stands for.
+    Error(Error),
+}

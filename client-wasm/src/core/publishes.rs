@@ -1,0 +1,93 @@
+//! Publishes that wait for their answer.
+
+use tidings_shared::frame::ClientFrame;
+
+use super::{Error, Output, Publish, PublishId, client::Outputs, error::OFFLINE_FULL, limits::MAX_PUBLISHES};
+
+/// In the order in which they were asked for, which is the order in which they are sent, again after a reconnect.
+#[derive(Debug)]
+pub(crate) struct Publishes<P> {
+    next_id: u64,
+    pending: Vec<Pending<P>>,
+}
+
+#[derive(Debug)]
+struct Pending<P> {
+    id: PublishId,
+    publish: Publish<P>,
+    /// The `ref` with which this session got it.
+    sent: Option<u64>,
+}
+
+impl<P> Default for Publishes<P> {
+    fn default() -> Self {
+        Self { next_id: 1, pending: Vec::new() }
+    }
+}
+
+impl<P: Clone> Publishes<P> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(crate) fn any_unsent(&self) -> bool {
+        self.pending.iter().any(|pending| pending.sent.is_none())
+    }
+
+    pub(crate) fn add(&mut self, publish: Publish<P>) -> Result<PublishId, Error> {
+        if self.pending.len() >= MAX_PUBLISHES {
+            let message = "Too many publishes wait for an answer: try again when some were answered.";
+            return Err(Error::new(OFFLINE_FULL, message));
+        }
+        let id = PublishId(self.next_id);
+        self.next_id += 1;
+        self.pending.push(Pending { id, publish, sent: None });
+        Ok(id)
+    }
+
+    /// Forgets a publish. If it was sent already, it may be published all the same.
+    pub(crate) fn remove(&mut self, id: PublishId) {
+        self.pending.retain(|pending| pending.id != id);
+    }
+
+    /// The next one that this session did not get yet.
+    pub(crate) fn send_next(&mut self, r#ref: u64) -> Option<ClientFrame<P>> {
+        let pending = self.pending.iter_mut().find(|pending| pending.sent.is_none())?;
+        pending.sent = Some(r#ref);
+        let Publish { event, topics, key, origin } = pending.publish.clone();
+        Some(ClientFrame::Publish { r#ref, event, topics, key: Some(key), origin })
+    }
+
+    /// Takes the one that was sent with this `ref`.
+    pub(crate) fn answered(&mut self, r#ref: u64) -> Option<PublishId> {
+        let index = self.pending.iter().position(|pending| pending.sent == Some(r#ref))?;
+        Some(self.pending.remove(index).id)
+    }
+
+    /// The session is gone: what it did not answer goes to the next one.
+    pub(crate) fn connection_lost(&mut self) {
+        for pending in &mut self.pending {
+            pending.sent = None;
+        }
+    }
+
+    /// Those that were sent and not answered fail.
+    pub(crate) fn fail_sent(&mut self, error: &Error, out: &mut Outputs<P>) {
+        self.fail(error, out, |pending| pending.sent.is_some());
+    }
+
+    /// All fail.
+    pub(crate) fn fail_all(&mut self, error: &Error, out: &mut Outputs<P>) {
+        self.fail(error, out, |_| true);
+    }
+
+    fn fail(&mut self, error: &Error, out: &mut Outputs<P>, which: fn(&Pending<P>) -> bool) {
+        self.pending.retain(|pending| {
+            let fails = which(pending);
+            if fails {
+                out.push(Output::PublishFailed { publish: pending.id, error: error.clone() });
+            }
+            !fails
+        });
+    }
+}

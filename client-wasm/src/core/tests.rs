@@ -1,0 +1,282 @@
+//! The client against a server that the test plays, without a network and without waiting.
+
+use serde_json::json;
+use tidings_shared::{
+    RawEvent,
+    frame::{ServerFrame, ServerMembers},
+};
+use uuid::Uuid;
+
+use super::{Client, ConnectionId, Error, Now, Options, Output, Publish, PublishId, Status, SubscriptionId};
+
+mod connecting;
+mod publishing;
+mod subscribing;
+
+type Payload = serde_json::Value;
+
+/// A client, its clock, and what came out of it.
+struct Bench {
+    client: Client<Payload>,
+    ms: u64,
+    random: u32,
+    /// The connection that was asked for last.
+    connection: Option<ConnectionId>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn with_tokens() -> Self {
+        Self::with(Options { asks_for_tokens: true, ..Options::default() })
+    }
+
+    fn with(options: Options) -> Self {
+        Self { client: Client::new(options), ms: 1_000_000, random: u32::MAX / 2, connection: None }
+    }
+
+    fn now(&self) -> Now {
+        Now { ms: self.ms, random: self.random }
+    }
+
+    /// Everything that waits to be done or told.
+    fn outputs(&mut self) -> Vec<Output<Payload>> {
+        let outputs: Vec<_> = std::iter::from_fn(|| self.client.poll_output()).collect();
+        for output in &outputs {
+            if let Output::Connect { connection } | Output::Token { connection } = output {
+                self.connection = Some(*connection);
+            }
+        }
+        outputs
+    }
+
+    /// The frames among the outputs, as they stand on the wire.
+    fn frames(&mut self) -> Vec<serde_json::Value> {
+        let frame = |output| match output {
+            Output::Send { frame, .. } => Some(serde_json::to_value(frame).unwrap()),
+            _ => None,
+        };
+        self.outputs().into_iter().filter_map(frame).collect()
+    }
+
+    fn connection(&self) -> ConnectionId {
+        self.connection.expect("the client has not connected")
+    }
+
+    fn subscribe(&mut self, topics: &[&str]) -> SubscriptionId {
+        let now = self.now();
+        self.client.handle_subscribe(topics, now).unwrap()
+    }
+
+    fn publish(&mut self, key: u128) -> Result<PublishId, Error> {
+        let now = self.now();
+        self.client.handle_publish(publish(key), now)
+    }
+
+    fn open(&mut self) {
+        self.outputs();
+        let now = self.now();
+        self.client.handle_open(self.connection(), now);
+    }
+
+    fn receive(&mut self, frame: serde_json::Value) {
+        self.receive_text(&frame.to_string());
+    }
+
+    fn receive_text(&mut self, text: &str) {
+        let now = self.now();
+        let members: Result<ServerMembers<Payload>, _> = serde_json::from_str(text);
+        let frame = members
+            .map_err(|error| error.to_string())
+            .and_then(|members| ServerFrame::try_from(members).map_err(|error| error.to_string()));
+        self.client.handle_frame(self.connection(), frame, now);
+    }
+
+    fn welcome(&mut self) {
+        self.receive(json!({
+            "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
+            "limits": {"max_message_bytes": 65_536, "max_topics_per_session": 128, "max_topics_per_frame": 128,
+                       "frames_per_second": 100},
+        }));
+    }
+
+    /// Answers a subscribe with one outcome for all of its topics.
+    fn subscribed(&mut self, subscribe: &serde_json::Value, position: &str, outcome: &str) {
+        assert_eq!(subscribe["op"], "subscribe");
+        let topics = subscribe["topics"].as_array().unwrap();
+        let topics: Vec<_> = topics.iter().map(|topic| json!({"topic": topic, "outcome": outcome})).collect();
+        self.receive(json!({
+            "op": "subscribed", "ref": subscribe["ref"], "position": position, "topics": topics,
+        }));
+    }
+
+    /// Opens a session in which these topics are in force at a position.
+    fn session(&mut self, topics: &[&str], position: &str) -> SubscriptionId {
+        let subscription = self.subscribe(topics);
+        self.open();
+        let frames = self.frames();
+        self.welcome();
+        self.subscribed(&frames[1], position, "live");
+        self.outputs();
+        subscription
+    }
+
+    fn event(&mut self, topics: &[&str], position: &str) {
+        self.receive(json!({
+            "op": "event", "position": position, "key": Uuid::nil(), "at": 1, "topics": topics,
+            "event": {"domain": "staff", "event": "person_updated", "payload": {"uuid": Uuid::nil()}},
+        }));
+    }
+
+    fn close(&mut self, code: u16) {
+        let now = self.now();
+        self.client.handle_closed(self.connection(), code, now);
+    }
+
+    /// Lets time pass up to the next timeout, and says how long that was.
+    fn next_timeout(&mut self) -> u64 {
+        let due = self.client.poll_timeout().expect("nothing is due");
+        let passed = due.saturating_sub(self.ms);
+        self.ms += passed;
+        let now = self.now();
+        self.client.handle_timeout(now);
+        passed
+    }
+
+    /// Loses the connection and opens the next; the frames with which it begins.
+    fn reconnect(&mut self) -> Vec<serde_json::Value> {
+        self.close(1006);
+        self.next_timeout();
+        self.open();
+        self.frames()
+    }
+}
+
+fn publish(key: u128) -> Publish<Payload> {
+    let (domain, event) = ("staff".to_owned(), "person_updated".to_owned());
+    let event = RawEvent { domain, event, payload: json!({"uuid": Uuid::nil()}) };
+    Publish { event, topics: None, key: Uuid::from_u128(key), origin: None }
+}
+
+/// What subscriptions hear, in short.
+fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
+    let short = |output| match output {
+        Output::Ready { subscription } => Some(format!("ready {}", subscription.0)),
+        Output::Event { deliveries, publication } => {
+            let to: Vec<_> =
+                deliveries.iter().map(|d| format!("{}{:?}", d.subscription.0, d.topics)).collect();
+            Some(format!("event {} to {}", publication.position, to.join(" ")))
+        }
+        Output::Sync(delivery) => Some(format!("sync {}{:?}", delivery.subscription.0, delivery.topics)),
+        Output::Failed { subscription, topic, error } => {
+            Some(format!("failed {} {topic:?} {}", subscription.0, error.code))
+        }
+        Output::Error(error) => Some(format!("error {}", error.code)),
+        _ => None,
+    };
+    outputs.into_iter().filter_map(short).collect()
+}
+
+fn statuses(outputs: &[Output<Payload>]) -> Vec<Status> {
+    let status = |output: &Output<Payload>| match output {
+        Output::Status(status) => Some(*status),
+        _ => None,
+    };
+    outputs.iter().filter_map(status).collect()
+}
+
+#[test]
+fn a_client_of_which_nothing_is_asked_does_nothing() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.client.poll_output(), None);
+    assert_eq!(bench.client.poll_timeout(), None);
+    assert_eq!(bench.client.status(), Status::Idle);
+    let now = bench.now();
+    bench.client.handle_timeout(now);
+    bench.client.handle_closed(ConnectionId(7), 1006, now);
+    bench.client.handle_frame(ConnectionId(7), Ok::<_, String>(ServerFrame::Ping), now);
+    assert_eq!(bench.client.poll_output(), None);
+}
+
+#[test]
+fn all_that_is_known_is_said_as_soon_as_the_connection_is_open() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people", "staff:teams"]);
+    bench.subscribe(&["staff:people"]);
+    bench.publish(1).unwrap();
+    bench.open();
+    let frames = bench.frames();
+    assert_eq!(frames[0], json!({"op": "hello"}));
+    assert_eq!(frames[1]["topics"], json!(["staff:people", "staff:teams"]));
+    assert_eq!(frames[1].get("since"), None);
+    assert_eq!(frames[2]["op"], "publish");
+    assert_eq!(frames.len(), 3);
+}
+
+#[test]
+fn frames_that_this_version_does_not_know_are_passed_over() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.receive(json!({"op": "applause", "volume": 11}));
+    bench.receive(json!({"op": "error", "ref": 77, "code": "a_code_of_next_year", "message": "?"}));
+    bench.receive(json!({"op": "unsubscribed", "ref": 78, "topics": ["staff:people"]}));
+    bench.receive(json!({"op": "published", "ref": 79, "key": "k", "position": "p", "topics": []}));
+    bench.event(&["staff:people"], "p2");
+    assert_eq!(told(bench.outputs()), ["event p2 to 1[\"staff:people\"]"]);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_makes_everybody_load_again() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.receive_text("{\"op\":\"event\"}");
+    assert_eq!(told(bench.outputs()), ["sync 1[\"staff:people\"]", "error invalid_frame"]);
+    bench.receive_text("<html>");
+    assert_eq!(told(bench.outputs()), ["sync 1[\"staff:people\"]", "error invalid_frame"]);
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.receive(json!({"op": "ping"}));
+    assert_eq!(bench.frames(), [json!({"op": "pong"})]);
+}
+
+#[test]
+fn close_is_final_and_fails_what_waits() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let publish = bench.publish(1).unwrap();
+    bench.outputs();
+    bench.client.handle_close();
+    bench.client.handle_close();
+    let outputs = bench.outputs();
+    assert_eq!(outputs[0], Output::Disconnect { connection: bench.connection() });
+    assert_eq!(outputs[1], Output::Status(Status::Closed));
+    assert_eq!(outputs[2], Output::PublishFailed { publish, error: Error::closed() });
+    assert_eq!(outputs.len(), 3);
+    let now = bench.now();
+    assert_eq!(bench.client.handle_subscribe(&["staff:people"], now), Err(Error::closed()));
+    assert_eq!(bench.publish(2), Err(Error::closed()));
+    assert_eq!(bench.client.poll_timeout(), None);
+}
+
+#[test]
+fn frames_of_a_connection_that_was_given_up_count_for_nothing() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let old = bench.connection();
+    let frames = bench.reconnect();
+    bench.subscribed(&frames[1], "p1", "resumed");
+    bench.outputs();
+    let now = bench.now();
+    let sync = ServerFrame::Sync { position: "old".to_owned(), topics: vec![] };
+    bench.client.handle_frame(old, Ok::<_, String>(sync), now);
+    bench.client.handle_closed(old, 4403, now);
+    bench.client.handle_open(old, now);
+    assert_eq!(bench.outputs(), []);
+    assert!(matches!(bench.reconnect()[..], [_, ref subscribe] if subscribe["since"] == "p1"));
+}

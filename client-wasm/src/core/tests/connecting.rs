@@ -1,0 +1,209 @@
+//! On the way to a session, and back to it.
+
+use super::*;
+use crate::core::limits::{CONNECT_TIMEOUT_MS, MAX_RETRY_AFTER_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS};
+
+#[test]
+fn the_way_to_a_session_and_back_is_told_as_status() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
+    bench.open();
+    assert_eq!(statuses(&bench.outputs()), []);
+    bench.welcome();
+    assert_eq!(statuses(&bench.outputs()), [Status::Open]);
+    bench.close(1006);
+    assert_eq!(statuses(&bench.outputs()), [Status::Waiting]);
+    bench.next_timeout();
+    assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
+}
+
+#[test]
+fn waits_grow_with_failures_and_are_short_again_after_a_healthy_session() {
+    let mut bench = Bench::new();
+    bench.random = u32::MAX;
+    bench.subscribe(&["staff:people"]);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        bench.outputs();
+        bench.close(1006);
+        waits.push(bench.next_timeout());
+    }
+    bench.open();
+    bench.welcome();
+    bench.ms += 4_999;
+    bench.close(1006);
+    waits.push(bench.next_timeout());
+    bench.open();
+    bench.welcome();
+    bench.ms += 5_000;
+    bench.close(1006);
+    waits.push(bench.next_timeout());
+    assert_eq!(waits, [249, 499, 999, 1_999, 249]);
+}
+
+#[test]
+fn a_connection_without_a_welcome_is_given_up() {
+    for opens in [false, true] {
+        let mut bench = Bench::new();
+        bench.subscribe(&["staff:people"]);
+        bench.outputs();
+        if opens {
+            bench.open();
+            bench.outputs();
+        }
+        assert_eq!(bench.next_timeout(), CONNECT_TIMEOUT_MS);
+        let disconnect = Output::Disconnect { connection: bench.connection() };
+        assert_eq!(bench.outputs(), [disconnect, Output::Status(Status::Waiting)]);
+    }
+}
+
+#[test]
+fn a_silent_server_is_given_up_after_its_heartbeat_and_some_grace() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.ms += 30_000;
+    bench.receive(json!({"op": "ping"}));
+    bench.outputs();
+    assert_eq!(bench.next_timeout(), 25_000 + WATCHDOG_GRACE_MS);
+    let outputs = bench.outputs();
+    assert_eq!(outputs[0], Output::Disconnect { connection: bench.connection() });
+    assert_eq!(statuses(&outputs), [Status::Waiting]);
+}
+
+#[test]
+fn a_timeout_that_comes_too_early_does_no_harm() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.ms += 25_000 + WATCHDOG_GRACE_MS - 1;
+    let now = bench.now();
+    bench.client.handle_timeout(now);
+    assert_eq!(bench.outputs(), []);
+}
+
+#[test]
+fn a_server_that_goes_away_is_left_alone_for_as_long_as_it_asked() {
+    let mut bench = Bench::new();
+    bench.random = 0;
+    bench.session(&["staff:people"], "p1");
+    bench.receive(json!({"op": "goaway", "retry_after_ms": 3_000}));
+    assert_eq!(bench.outputs(), []);
+    bench.ms += 100;
+    bench.close(1012);
+    assert_eq!(bench.next_timeout(), 2_900);
+
+    bench.session(&["staff:teams"], "p1");
+    bench.receive(json!({"op": "goaway", "retry_after_ms": u64::MAX}));
+    bench.close(1012);
+    assert_eq!(bench.next_timeout(), MAX_RETRY_AFTER_MS);
+}
+
+#[test]
+fn a_client_that_nobody_needs_any_more_does_not_come_back() {
+    let mut bench = Bench::new();
+    let people = bench.session(&["staff:people"], "p1");
+    bench.client.handle_unsubscribe(people);
+    bench.close(1006);
+    bench.next_timeout();
+    assert_eq!(statuses(&bench.outputs()), [Status::Waiting, Status::Idle]);
+    assert_eq!(bench.client.poll_timeout(), None);
+    bench.subscribe(&["staff:people"]);
+    assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
+}
+
+#[test]
+fn after_4400_and_4403_a_client_stays_away_and_says_why() {
+    for (close, code) in [(4400, "invalid_frame"), (4403, "forbidden")] {
+        let mut bench = Bench::with_tokens();
+        bench.subscribe(&["staff:people"]);
+        bench.outputs();
+        let now = bench.now();
+        bench.client.handle_token(bench.connection(), Ok(Some("t".to_owned())), now);
+        bench.open();
+        bench.welcome();
+        bench.publish(1).unwrap();
+        bench.outputs();
+        bench.close(close);
+        let outputs = bench.outputs();
+        assert_eq!(statuses(&outputs), [Status::Closed]);
+        let failed = |output: &_| matches!(output, Output::PublishFailed { error, .. } if error.code == code);
+        assert!(outputs.iter().any(failed));
+        assert_eq!(told(outputs), [format!("failed 1 None {code}"), format!("error {code}")]);
+        assert_eq!(bench.client.poll_timeout(), None);
+        assert_eq!(bench.publish(2), Err(Error::closed()));
+    }
+}
+
+#[test]
+fn each_connection_gets_a_token_of_its_own() {
+    let mut bench = Bench::with_tokens();
+    bench.subscribe(&["staff:people"]);
+    for token in ["first", "second"] {
+        let outputs = bench.outputs();
+        assert_eq!(outputs.last(), Some(&Output::Token { connection: bench.connection() }));
+        let now = bench.now();
+        bench.client.handle_token(bench.connection(), Ok(Some(token.to_owned())), now);
+        bench.open();
+        assert_eq!(bench.frames()[0], json!({"op": "hello", "token": token}));
+        bench.close(1006);
+        bench.next_timeout();
+    }
+}
+
+#[test]
+fn after_4401_a_client_comes_back_once_with_a_fresh_token() {
+    let mut bench = Bench::with_tokens();
+    bench.subscribe(&["staff:people"]);
+    let refuse = |bench: &mut Bench| {
+        bench.outputs();
+        let now = bench.now();
+        bench.client.handle_token(bench.connection(), Ok(Some("t".to_owned())), now);
+        bench.open();
+        bench.receive(json!({"op": "error", "code": "token_expired", "message": "The token has expired."}));
+        bench.close(4401);
+    };
+    refuse(&mut bench);
+    assert_eq!(told(bench.outputs()), ["error token_expired"]);
+    bench.next_timeout();
+    bench.outputs();
+    let now = bench.now();
+    bench.client.handle_token(bench.connection(), Ok(Some("t".to_owned())), now);
+    bench.open();
+    bench.welcome();
+    bench.close(4401);
+    bench.next_timeout();
+    refuse(&mut bench);
+    let outputs = bench.outputs();
+    assert_eq!(statuses(&outputs).last(), Some(&Status::Closed));
+    assert_eq!(told(outputs), ["error token_expired", "failed 1 None token_expired"]);
+}
+
+#[test]
+fn without_a_token_callback_there_is_no_coming_back_from_4401() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.close(4401);
+    assert_eq!(told(bench.outputs()), ["failed 1 None unauthorized", "error unauthorized"]);
+    assert_eq!(bench.client.status(), Status::Closed);
+}
+
+#[test]
+fn a_token_callback_that_fails_or_never_answers_is_tried_again_later() {
+    let mut bench = Bench::with_tokens();
+    bench.subscribe(&["staff:people"]);
+    bench.outputs();
+    let now = bench.now();
+    let first = bench.connection();
+    bench.client.handle_token(first, Err("no network".to_owned()), now);
+    assert_eq!(told(bench.outputs()), ["error token_failed"]);
+    bench.next_timeout();
+    bench.outputs();
+    assert_eq!(bench.next_timeout(), TOKEN_TIMEOUT_MS);
+    assert_eq!(told(bench.outputs()), ["error token_failed"]);
+    bench.next_timeout();
+    bench.outputs();
+    let now = bench.now();
+    bench.client.handle_token(first, Ok(Some("late".to_owned())), now);
+    assert_eq!(bench.outputs(), []);
+    assert_eq!(bench.client.status(), Status::Connecting);
+}

@@ -1,0 +1,101 @@
+//! The shell that runs the [core](crate::core) in a browser, a worker or Node: one WebSocket, one timer, and the values
+//! that cross the boundary.
+//!
+//! Its only user is the TypeScript of the npm package, which hands it a [`Host`](host::Host). No `RefCell` is borrowed
+//! while the host runs, so that the host may call back in; what comes of that waits until the host has returned.
+
+mod decode;
+mod host;
+mod shell;
+mod socket;
+mod timer;
+mod value;
+
+use std::rc::Rc;
+
+use uuid::Uuid;
+use wasm_bindgen::prelude::*;
+
+use self::{host::Host, shell::Shell, value::JsPayload};
+use crate::core::{ConnectionId, Error, Options, Publish, PublishId, SubscriptionId};
+
+/// A client with its WebSocket. Numbers name subscriptions, publishes and connections.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Core(Rc<Shell>);
+
+#[wasm_bindgen]
+impl Core {
+    /// A client that connects to `url` (`ws:` or `wss:`) when something is asked of it, and calls the methods of
+    /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(host: Host, url: String, client: Option<String>, asks_for_tokens: bool) -> Self {
+        Self(Shell::new(host, url, Options { client, asks_for_tokens }))
+    }
+
+    /// Subscribes to topics and returns the subscription's number.
+    ///
+    /// # Errors
+    /// `{ code, message, retryable }`.
+    pub fn subscribe(&self, topics: Vec<String>) -> Result<f64, JsValue> {
+        let id = self.0.tell(|client, now| client.handle_subscribe(&topics, now));
+        id.map(|SubscriptionId(id)| id as f64).map_err(|error| value::error(&error, None))
+    }
+
+    /// Ends a subscription; one that has ended is passed over.
+    pub fn unsubscribe(&self, subscription: f64) {
+        self.0.tell(|client, _| client.handle_unsubscribe(SubscriptionId(subscription as u64)));
+    }
+
+    /// Publishes an event, given as JSON text, and returns the publish's number. The answer comes by `host.published`
+    /// or `host.publishFailed`.
+    ///
+    /// # Errors
+    /// `{ code, message, retryable }`, when the event is none or not what its domain declares, or when it can't be
+    /// taken.
+    pub fn publish(
+        &self,
+        event: String,
+        topics: Option<Vec<String>>,
+        key: &str,
+        origin: Option<String>,
+    ) -> Result<f64, JsValue> {
+        let publish = || {
+            self.0.check_event(&event)?;
+            let event = value::parse_event(&event).map_err(Error::invalid_event)?;
+            decode::check(&event).map_err(Error::invalid_event)?;
+            let key = Uuid::try_parse(key).map_err(|_| Error::invalid_event("`key` is not a UUID."))?;
+            let publish = Publish::<JsPayload> { event, topics, key, origin };
+            self.0.tell(|client, now| client.handle_publish(publish, now))
+        };
+        publish().map(|PublishId(id)| id as f64).map_err(|error| value::error(&error, None))
+    }
+
+    /// Forgets a publish; if it was sent already, it may be published all the same.
+    pub fn cancel(&self, publish: f64) {
+        self.0.tell(|client, _| client.handle_cancel(PublishId(publish as u64)));
+    }
+
+    /// Answers `host.token`: a token, or nothing where none is needed.
+    pub fn token(&self, connection: f64, token: Option<String>) {
+        let connection = ConnectionId(connection as u64);
+        self.0.tell(|client, now| client.handle_token(connection, Ok(token), now));
+    }
+
+    /// Answers `host.token` with what went wrong.
+    #[wasm_bindgen(js_name = tokenFailed)]
+    pub fn token_failed(&self, connection: f64, message: String) {
+        let connection = ConnectionId(connection as u64);
+        self.0.tell(|client, now| client.handle_token(connection, Err(message), now));
+    }
+
+    /// Drops the WebSocket as a lost network would; the client comes back as it does then.
+    pub fn drop_socket(&self) {
+        self.0.drop_socket();
+    }
+
+    /// Closes for good.
+    pub fn close(&self) {
+        self.0.tell(|client, _| client.handle_close());
+    }
+}

@@ -1,0 +1,172 @@
+//! Drives the core: carries out what it wants done, and wakes it in time.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
+
+use super::{
+    decode,
+    host::Host,
+    socket::{Happening, Socket},
+    timer::{self, Timer},
+    value::{self, JsPayload},
+};
+use crate::core::{Client, ConnectionId, Delivery, Error, Now, Options, Output, Publication};
+
+pub(crate) struct Shell {
+    host: Host,
+    url: String,
+    client: RefCell<Client<JsPayload>>,
+    socket: RefCell<Option<Socket>>,
+    timer: Timer,
+    draining: Cell<bool>,
+}
+
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shell")
+    }
+}
+
+impl Shell {
+    pub(crate) fn new(host: Host, url: String, options: Options) -> Rc<Self> {
+        Rc::new_cyclic(|weak: &Weak<Self>| {
+            let weak = weak.clone();
+            let timer = Timer::new(&host, move || {
+                if let Some(shell) = weak.upgrade() {
+                    shell.timer.fired();
+                    shell.tell(|client, now| client.handle_timeout(now));
+                }
+            });
+            Self {
+                host,
+                url,
+                client: RefCell::new(Client::new(options)),
+                socket: RefCell::default(),
+                timer,
+                draining: Cell::new(false),
+            }
+        })
+    }
+
+    /// Tells the core something, and does what comes of it.
+    pub(crate) fn tell<R>(self: &Rc<Self>, what: impl FnOnce(&mut Client<JsPayload>, Now) -> R) -> R {
+        let result = what(&mut self.client.borrow_mut(), now());
+        self.drain();
+        result
+    }
+
+    pub(crate) fn check_event(&self, text: &str) -> Result<(), Error> {
+        self.client.borrow().check_event(text)
+    }
+
+    pub(crate) fn drop_socket(&self) {
+        if let Some(socket) = &*self.socket.borrow() {
+            socket.close();
+        }
+    }
+
+    fn drain(self: &Rc<Self>) {
+        if self.draining.replace(true) {
+            // The host called back in: the loop that called it goes on.
+            return;
+        }
+        while let Some(output) = self.next_output() {
+            self.carry_out(output);
+        }
+        self.draining.set(false);
+        self.timer.set(self.client.borrow().poll_timeout(), now().ms);
+    }
+
+    fn next_output(&self) -> Option<Output<JsPayload>> {
+        self.client.borrow_mut().poll_output()
+    }
+
+    fn carry_out(self: &Rc<Self>, output: Output<JsPayload>) {
+        let host = &self.host;
+        match output {
+            Output::Token { connection } => host.token(connection.0 as f64),
+            Output::Connect { connection } => self.connect(connection),
+            Output::Send { frame, .. } => {
+                if let Some(socket) = &*self.socket.borrow() {
+                    socket.send(&value::stringify(&frame));
+                }
+            }
+            Output::Disconnect { .. } => drop(self.socket.take()),
+            Output::Status(status) => host.status(status.as_str()),
+            Output::Ready { subscription } => host.ready(subscription.0 as f64),
+            Output::Event { deliveries, publication } => self.deliver(&deliveries, &publication),
+            Output::Sync(delivery) => {
+                host.sync(delivery.subscription.0 as f64, value::to_js(&delivery.topics));
+            }
+            Output::Failed { subscription, topic, error } => {
+                host.failed(subscription.0 as f64, value::error(&error, topic.as_ref()));
+            }
+            Output::Published { publish, key, position, topics } => {
+                host.published(publish.0 as f64, value::published(&key, &position, &topics));
+            }
+            Output::PublishFailed { publish, error } => {
+                host.publish_failed(publish.0 as f64, value::error(&error, None));
+            }
+            Output::Error(error) => host.error(value::error(&error, None)),
+        }
+    }
+
+    fn deliver(&self, deliveries: &[Delivery], publication: &Publication<JsPayload>) {
+        match decode::check(&publication.event) {
+            Ok(decoded) => {
+                let event = value::to_js(&publication.event);
+                for delivery in deliveries {
+                    let meta = value::meta(publication, &delivery.topics, decoded);
+                    self.host.event(delivery.subscription.0 as f64, &event, meta);
+                }
+            }
+            Err(error) => {
+                let error = Error::invalid_event(error);
+                for delivery in deliveries {
+                    let error = value::error(&error, delivery.topics.first());
+                    self.host.malformed(delivery.subscription.0 as f64, error);
+                }
+            }
+        }
+    }
+
+    fn connect(self: &Rc<Self>, connection: ConnectionId) {
+        let weak = Rc::downgrade(self);
+        let socket = Socket::open(&self.url, &self.host, move |happening| {
+            if let Some(shell) = weak.upgrade() {
+                shell.happened(connection, happening);
+            }
+        });
+        match socket {
+            Ok(socket) => drop(self.socket.replace(Some(socket))),
+            Err(reason) => {
+                self.host.error(value::error(&Error::connect_failed(value::text(&reason)), None));
+                self.client.borrow_mut().handle_closed(connection, NO_CLOSE_CODE, now());
+            }
+        }
+    }
+
+    fn happened(self: &Rc<Self>, connection: ConnectionId, happening: Happening) {
+        match happening {
+            Happening::Open => self.tell(|client, now| client.handle_open(connection, now)),
+            Happening::Message(text) => {
+                let frame = value::parse_frame(&text);
+                self.tell(|client, now| client.handle_frame(connection, frame, now));
+            }
+            Happening::Closed(code) => {
+                drop(self.socket.take());
+                self.tell(|client, now| client.handle_closed(connection, code, now));
+            }
+        }
+    }
+}
+
+/// What a browser reports when there was no Close frame.
+const NO_CLOSE_CODE: u16 = 1006;
+
+fn now() -> Now {
+    let random = js_sys::Math::random() * f64::from(u32::MAX);
+    Now { ms: timer::now_ms(), random: random as u32 }
+}
