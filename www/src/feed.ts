@@ -84,7 +84,7 @@ export function startFeed(): void {
 function showLatency(latencies: number[]): void {
   const ms = median(latencies);
   const reading = byId("latency");
-  reading.textContent = `${ms} ms`;
+  reading.textContent = `latency ${ms} ms`;
   reading.title = `Publish to this window: median of the last ${latencies.length}, by this machine's clock`;
 }
 
@@ -104,11 +104,12 @@ function eventEntry(event: Heard, meta: EventMeta, latency: number): HTMLElement
       { class: "line" },
       h("span", { class: `chip ${event.domain}` }, event.domain),
       h("strong", {}, words(event.event)),
-      h("span", { class: "who" }, own ? "this window" : "another"),
+      h("span", { class: "who" }, own ? "this window" : "another window"),
     ),
     h("p", { class: "line faint" }, h("time", {}, time(meta.at)), `${latency} ms`),
     topicList(meta.topics),
-    details(event, meta.position),
+    h("code", { class: "position", title: "Position in the log" }, meta.position),
+    h("details", {}, h("summary", {}, "payload"), h("pre", {}, JSON.stringify(event.payload, null, 1))),
   );
 }
 
@@ -125,16 +126,6 @@ function syncEntry(topics: readonly string[], position: string): HTMLElement {
 
 function topicList(topics: readonly string[]): HTMLElement {
   return h("ul", { class: "topics" }, ...topics.map((topic) => h("li", {}, h("code", {}, topic))));
-}
-
-function details(event: Heard, position: string): HTMLElement {
-  return h(
-    "details",
-    {},
-    h("summary", {}, "position and payload"),
-    h("code", { class: "position" }, position),
-    h("pre", {}, JSON.stringify(event.payload, null, 1)),
-  );
 }
 
 let unspoken: Heard[] = [];

@@ -45,8 +45,13 @@ export function startShell(): void {
 /** Marks the section of the view that is shown, and points the second window's link at the same view. */
 export function markCurrent(section: string): void {
   for (const link of byId("nav").querySelectorAll("a")) {
-    if (link.dataset.nav === section) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.nav !== section) {
+      link.removeAttribute("aria-current");
+      continue;
+    }
+    link.setAttribute("aria-current", "page");
+    // On a narrow screen the sections are one line that scrolls sideways.
+    link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   byId("second").setAttribute("href", location.hash);
 }

@@ -74,7 +74,7 @@ export function contact(scene: Scene): void {
     caption: "Interactions with this contact, the newest first",
     empty: "No interactions yet.",
     columns: [
-      { head: "When", cell: ({ happened_at }) => moment(happened_at) },
+      { head: "When", cell: ({ happened_at }) => h("time", {}, moment(happened_at)) },
       { head: "Kind", cell: ({ kind }) => h("span", { class: "state" }, kind) },
       { head: "What was said", cell: ({ summary }) => summary },
       {
