@@ -239,7 +239,8 @@ test("a refused value is named at its field, which gets the focus", async () => 
 test("the page can be driven by the keyboard alone", async () => {
   const [a, b] = await twoWindows("#/departments");
   const { keyboard } = a.page;
-  await a.page.focus('[data-testid="add-department-open"]');
+  const opener = await a.page.waitForSelector('[data-testid="add-department-open"]', { visible: true });
+  await opener.focus();
   await keyboard.press("Enter");
   await keyboard.press("Tab");
   await keyboard.type("Finance");

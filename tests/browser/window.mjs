@@ -42,9 +42,8 @@ export class Window {
     page.on("pageerror", (error) => window.faults.push(String(error)));
     page.on("console", (message) => {
       // That a server was away or a record gone is reported too, and meant to happen.
-      const expected = /^Failed to load resource|net::ERR|WebSocket connection to/.test(message.text());
-      if (message.type() === "error" && !expected) window.faults.push(message.text());
-      window.faults.push(message.text());
+      const meant = /^Failed to load resource|^WebSocket connection to/.test(message.text());
+      if (message.type() === "error" && !meant) window.faults.push(message.text());
     });
     // Counts the documents that this window has loaded: a test that says "untouched" looks at it.
     page.on("domcontentloaded", () => window.documents++);
