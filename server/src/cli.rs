@@ -1,11 +1,16 @@
 //! The command line. Exit codes: 0 when done, 1 when something failed, 2 for bad usage or configuration.
 
 mod config;
+mod link;
+mod publish;
 mod serve;
+mod tail;
+mod time;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Typed change events from a backend to every open browser tab.
 #[derive(Debug, Parser)]
@@ -19,6 +24,10 @@ struct Cli {
 enum Command {
     /// Run the hub and its WebSocket and HTTP endpoints
     Serve(Box<serve::Serve>),
+    /// Publish one event and print the answer
+    Publish(publish::Publish),
+    /// Print what is published on some topics
+    Tail(tail::Tail),
 }
 
 /// Why a command ended early.
@@ -37,9 +46,22 @@ pub(crate) fn run() -> ExitCode {
         Err(failure) => return report(&failure),
     };
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    let done = match cli.command {
-        Command::Serve(serve) => serve.run(),
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::Failed(error.to_string())),
     };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(serve) => serve.run().await,
+            Command::Publish(publish) => publish.run().await,
+            Command::Tail(tail) => tail.run().await,
+        }
+    });
+    // A name look-up that hangs must not keep a command that is done.
+    runtime.shutdown_background();
     done.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }
 

@@ -48,3 +48,8 @@ pub use publication::{Draft, Matched, Publication};
 pub use reader::{Delivery, Reader, Start};
 pub use session::{Output, Session, SessionSettings};
 pub use tenant::{Counters, TenantId, TenantIdError};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -95,6 +95,12 @@ async fn drive(
                 match written {
                     Ok(true) => {}
                     Ok(false) => return End::Ours,
+                    Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                        // A peer that reads again just now learns why.
+                        session.handle_stalled();
+                        let written = finish(socket, session, clock).await;
+                        return if written { End::Ours } else { End::Broken };
+                    }
                     Err(_) => return End::Broken,
                 }
             }

@@ -1,11 +1,6 @@
 //! `tidings serve`.
 
-use std::{
-    io::{IsTerminal, Write},
-    net::SocketAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tidings_server::{
@@ -13,9 +8,8 @@ use tidings_server::{
 };
 use tidings_shared::limits;
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 
-use super::Failure;
+use super::{Failure, time::duration};
 
 /// The tenant of a server that runs for development.
 const DEV_TENANT: &str = "dev";
@@ -87,17 +81,6 @@ pub(super) struct Serve {
     single_tenant: Option<String>,
 }
 
-/// Reads a duration such as `5s` or `10m`; none is longer than a day.
-fn duration(text: &str) -> Result<Duration, String> {
-    const MAX: Duration = Duration::from_secs(24 * 60 * 60);
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration > MAX => Err("longer than a day".to_owned()),
-        Ok(duration) if duration.is_zero() => Err("no time at all".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 250ms, 5s, 10m or 1h")),
-    }
-}
-
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least 1".to_owned()),
@@ -107,13 +90,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         self.check()?;
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let ansi = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
-        let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Failed(error.to_string()))?;
-        runtime.block_on(self.serve())
+        self.serve().await
     }
 
     /// What the flags can't say each on their own.

@@ -1,0 +1,68 @@
+//! `tidings publish`.
+
+use std::{io::Write, ops::ControlFlow, time::Duration};
+
+use clap::Args;
+use tidings_client_wasm::core::{Output, Publish as Request};
+use tidings_shared::RawEvent;
+use uuid::Uuid;
+
+use super::{
+    Failure,
+    link::{Link, Server},
+    time::duration,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    #[command(flatten)]
+    server: Server,
+    /// Topic to publish to, for events that don't say it themselves; may be given several times
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Idempotency key, a UUID: the same key again answers the first publication
+    #[arg(long)]
+    key: Option<Uuid>,
+    /// Mark of who caused this, which travels with the publication
+    #[arg(long)]
+    origin: Option<String>,
+    /// Time for the answer
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    timeout: Duration,
+    /// Event, as {"domain":…,"event":…,"payload":{…}}
+    #[arg(value_parser = event)]
+    event: RawEvent,
+}
+
+fn event(text: &str) -> Result<RawEvent, String> {
+    RawEvent::parse(text).map_err(|error| error.to_string())
+}
+
+impl Publish {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let Self { server, topics, key, origin, timeout, event } = self;
+        let mut link = Link::new(server);
+        let request = Request {
+            event,
+            topics: Some(topics).filter(|topics| !topics.is_empty()),
+            key: key.unwrap_or_else(Uuid::now_v7),
+            origin,
+        };
+        let now = link.now();
+        link.client.handle_publish(request, now).map_err(|error| Failure::Failed(error.to_string()))?;
+        let answered = link.run(|output| match output {
+            Output::Published { key, position, topics, .. } => {
+                let answer = serde_json::json!({ "position": position, "topics": topics, "key": key });
+                ControlFlow::Break(Ok(answer))
+            }
+            Output::PublishFailed { error, .. } => {
+                ControlFlow::Break(Err(Failure::Failed(error.to_string())))
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        let late = |_| Failure::Failed(format!("no answer within {timeout:?}; it may have been published"));
+        let answer = tokio::time::timeout(timeout, answered).await.map_err(late)???;
+        let _ = writeln!(std::io::stdout(), "{answer}");
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! `tidings tail`.
+
+use std::{io::Write, ops::ControlFlow};
+
+use clap::Args;
+use tidings_client_wasm::core::{Delivery, Output, Status};
+use tidings_shared::{TopicName, frame::ServerFrame};
+
+use super::{
+    Failure,
+    link::{Link, Server},
+};
+
+/// Prints what is published, one JSON object a line, until it is interrupted. An `event` or `sync` looks as on the
+/// wire; a `sync` means that something may have been missed.
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    #[command(flatten)]
+    server: Server,
+    /// Topics to subscribe to
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+}
+
+impl Tail {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut link = Link::new(self.server);
+        let now = link.now();
+        link.client.handle_subscribe(&self.topics, now).map_err(|error| Failure::Usage(error.to_string()))?;
+        link.run(|output| match output {
+            Output::Event { deliveries, publication } => {
+                let topics = names(deliveries.iter().flat_map(|delivery| &delivery.topics));
+                print(&ServerFrame::Event {
+                    position: publication.position,
+                    key: publication.key,
+                    at: publication.at,
+                    origin: publication.origin,
+                    topics,
+                    event: publication.event,
+                })
+            }
+            Output::Sync(Delivery { topics, .. }) => {
+                // The position is the client's own affair; it resumes by itself.
+                print(&serde_json::json!({ "op": "sync", "topics": names(topics.iter()) }))
+            }
+            Output::Failed { error, topic, .. } => {
+                let topic = topic.map_or_else(String::new, |topic| format!("{topic}: "));
+                ControlFlow::Break(Err(Failure::Failed(format!("{topic}{error}"))))
+            }
+            Output::Status(Status::Waiting) => {
+                eprintln!("disconnected; trying again");
+                ControlFlow::Continue(())
+            }
+            Output::Error(error) => {
+                eprintln!("{error}");
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .await?
+    }
+}
+
+fn names<'a>(topics: impl Iterator<Item = &'a TopicName>) -> Vec<String> {
+    topics.map(TopicName::to_string).collect()
+}
+
+/// Prints a line; a closed pipe is the end.
+fn print(line: &impl serde::Serialize) -> ControlFlow<Result<(), Failure>> {
+    let text = serde_json::to_string(line).unwrap_or_default();
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(Ok(())),
+    }
+}
