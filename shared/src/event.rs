@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Topic, TopicName};
+use crate::{Topic, TopicName, schema::EventSchema};
 
 /// Who says which topics an event reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,15 @@ pub trait Event: Sized + fmt::Debug {
     /// Who says which topics an event reaches.
     const FAN_OUT: FanOut = FanOut::Computed;
 
+    /// Whether undeclared payload keys are refused, because they could tell a subscriber what it must not learn.
+    const CLOSED: bool = false;
+
+    /// What these events are about, for those who are not Rust.
+    const DOCS: &'static str = "";
+
+    /// The events as data, for those who are not Rust.
+    const SCHEMA: &'static [EventSchema];
+
     /// This event's name on the wire.
     fn name(&self) -> &'static str;
 
@@ -62,8 +71,8 @@ pub trait Event: Sized + fmt::Debug {
     /// The serializer's.
     fn encode<S: Serializer>(&self, payload: S) -> Result<S::Ok, S::Error>;
 
-    /// The only payload keys that a publisher may send with the event `name`, where undeclared ones are refused
-    /// because they could tell a subscriber what it must not learn. `None`: undeclared keys survive.
+    /// The only payload keys that a publisher may send with the event `name`, where the domain is [`Event::CLOSED`].
+    /// `None`: undeclared keys survive.
     fn closed_keys(_name: &str) -> Option<&'static [&'static str]> {
         None
     }
@@ -121,27 +130,3 @@ impl RawEvent {
         crate::domain_set::decode(self)
     }
 }
-
-/// Writes an event enum's [`Event::NAMES`], [`Event::name`], [`Event::decode`] and [`Event::encode`]: each variant
-/// holds one payload and has one name on the wire.
-macro_rules! event_names {
-    ($( $variant:ident = $name:literal ),+ $(,)?) => {
-        const NAMES: &'static [&'static str] = &[ $( $name, )+ ];
-
-        fn name(&self) -> &'static str {
-            match self { $( Self::$variant(..) => $name, )+ }
-        }
-
-        fn decode<'de, D: serde::Deserializer<'de>>(name: &str, payload: D) -> Result<Option<Self>, D::Error> {
-            match name {
-                $( $name => serde::Deserialize::deserialize(payload).map(|p| Some(Self::$variant(p))), )+
-                _ => Ok(None),
-            }
-        }
-
-        fn encode<S: serde::Serializer>(&self, payload: S) -> Result<S::Ok, S::Error> {
-            match self { $( Self::$variant(p) => serde::Serialize::serialize(p, payload), )+ }
-        }
-    };
-}
-pub(crate) use event_names;

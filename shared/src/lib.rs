@@ -15,7 +15,11 @@
 //! assert_eq!(topics, ["staff:people", "staff:person:00000000-0000-0000-0000-000000000000"]);
 //! ```
 
+// The derives name this crate from outside, also here.
+extern crate self as tidings_shared;
+
 pub mod code;
+pub mod derive;
 mod domain_set;
 pub mod domains;
 mod event;
@@ -23,6 +27,7 @@ pub mod frame;
 mod json;
 pub mod limits;
 mod position;
+pub mod schema;
 mod topic;
 
 pub use code::Code;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use crate::limits::MAX_TOPIC_BYTES;
+use crate::{limits::MAX_TOPIC_BYTES, schema::TopicSchema};
 
 /// A topic's address inside a tenant: segments of `[A-Za-z0-9_.~-]+` joined by `:`, at most 255 bytes, the first
 /// of which is the domain. UUID segments are lower-cased, so that two spellings are one topic.
@@ -248,6 +248,12 @@ pub trait Topic: Sized + Clone + Eq + fmt::Debug {
 
     /// The patterns of its names, for people: `staff:person:{uuid}`.
     const PATTERNS: &'static [&'static str];
+
+    /// What these topics are for, for those who are not Rust.
+    const DOCS: &'static str = "";
+
+    /// The topics as data, for those who are not Rust.
+    const SCHEMA: &'static [TopicSchema];
 
     /// Reads the segments after the domain; `None` when they are no topic of this domain.
     fn from_segments(segments: &[&str]) -> Option<Self>;

@@ -1,32 +1,16 @@
 //! Interactions with contacts. Each involved contact has a topic, and none of them learns of the others.
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{FanOut, TopicName, event::event_names, topic::uuid_segment};
+use crate::derive::{Event, Payload, Topic};
 
 /// Where interactions appear.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
+#[topic(domain = "crm")]
 pub enum Topic {
     /// The interactions of one contact.
+    #[topic("contact:{uuid}:interactions")]
     Interactions(Uuid),
-}
-
-impl crate::Topic for Topic {
-    const DOMAIN: &'static str = "crm";
-    const PATTERNS: &'static [&'static str] = &["crm:contact:{uuid}:interactions"];
-
-    fn from_segments(segments: &[&str]) -> Option<Self> {
-        match segments {
-            ["contact", uuid, "interactions"] => uuid_segment(uuid).map(Self::Interactions),
-            _ => None,
-        }
-    }
-
-    fn name(&self) -> TopicName {
-        let Self::Interactions(contact) = self;
-        TopicName::from_segments(&["crm", "contact", &contact.to_string(), "interactions"])
-    }
 }
 
 /// An interaction as the application has it, from which the involved contacts follow.
@@ -66,12 +50,13 @@ fn once_each(contacts: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
 }
 
 /// The payload, and the contacts that it goes to; these steer the fan-out and are never part of the payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Payload)]
+#[payload(topics = topics)]
 pub struct Notice {
     /// The interaction.
     pub interaction_uuid: Uuid,
     /// Whom it reaches; empty in an event that came over the wire.
-    #[serde(skip)]
+    #[payload(skip)]
     pub contacts: Vec<Uuid>,
 }
 
@@ -90,10 +75,15 @@ impl Notice {
     pub fn to(interaction_uuid: Uuid, contacts: impl IntoIterator<Item = Uuid>) -> Self {
         Self { interaction_uuid, contacts: once_each(contacts) }
     }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.contacts.iter().copied().map(Topic::Interactions).collect()
+    }
 }
 
 /// What happens to interactions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Event)]
+#[event(closed, named)]
 pub enum Event {
     /// An interaction is new.
     InteractionCreated(Notice),
@@ -101,27 +91,4 @@ pub enum Event {
     InteractionUpdated(Notice),
     /// An interaction is gone.
     InteractionDeleted(Notice),
-}
-
-impl crate::Event for Event {
-    type Topic = Topic;
-
-    const FAN_OUT: FanOut = FanOut::Named;
-
-    event_names! {
-        InteractionCreated = "interaction_created",
-        InteractionUpdated = "interaction_updated",
-        InteractionDeleted = "interaction_deleted",
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        let (Self::InteractionCreated(notice)
-        | Self::InteractionUpdated(notice)
-        | Self::InteractionDeleted(notice)) = self;
-        notice.contacts.iter().copied().map(Topic::Interactions).collect()
-    }
-
-    fn closed_keys(_name: &str) -> Option<&'static [&'static str]> {
-        Some(&["interaction_uuid"])
-    }
 }

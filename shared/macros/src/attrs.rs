@@ -1,0 +1,78 @@
+//! What the derives have in common.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Attribute, Data, DataEnum, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta, Result};
+
+/// Names that mean something else to JavaScript objects than a key.
+const RESERVED: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// The text of the doc comment, its lines joined.
+pub(crate) fn docs(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join(" ").trim().to_owned()
+}
+
+/// The enum that a derive is for.
+pub(crate) fn expect_enum<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a DataEnum> {
+    match &input.data {
+        Data::Enum(data) if !data.variants.is_empty() => Ok(data),
+        _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for an enum with at least one variant"))),
+    }
+}
+
+/// The named fields that a derive is for.
+pub(crate) fn expect_fields<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a FieldsNamed> {
+    match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => Ok(fields),
+            _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for a struct with named fields"))),
+        },
+        _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for a struct with named fields"))),
+    }
+}
+
+/// `PersonUpdated` as `person_updated`.
+pub(crate) fn snake_case(ident: &Ident) -> String {
+    let mut name = String::new();
+    for (index, c) in ident.to_string().chars().enumerate() {
+        if c.is_ascii_uppercase() && index > 0 {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+/// An identifier as a key on the wire: `r#type` is `type`.
+pub(crate) fn key(ident: &Ident) -> Result<String> {
+    let text = ident.to_string();
+    let text = text.strip_prefix("r#").unwrap_or(&text).to_owned();
+    if RESERVED.contains(&text.as_str()) {
+        let message = format!("`{text}` is reserved: JavaScript objects have something of that name already");
+        return Err(Error::new_spanned(ident, message));
+    }
+    Ok(text)
+}
+
+/// Refuses a name that an earlier one has too.
+pub(crate) fn expect_new(seen: &mut Vec<String>, name: &str, at: &dyn quote::ToTokens, what: &str) -> Result<()> {
+    if seen.iter().any(|earlier| earlier == name) {
+        let mut tokens = TokenStream::new();
+        at.to_tokens(&mut tokens);
+        return Err(Error::new_spanned(tokens, format!("two {what} have the name `{name}`")));
+    }
+    seen.push(name.to_owned());
+    Ok(())
+}
+
+/// The crate that the generated code builds on.
+pub(crate) fn krate() -> TokenStream {
+    quote!(::tidings_shared)
+}

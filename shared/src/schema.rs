@@ -1,0 +1,203 @@
+//! Domains as data, for those who are not Rust: TypeScript, JSON Schema, AsyncAPI and the tables of PROTOCOL.md are
+//! written from it.
+
+mod asyncapi;
+mod json_schema;
+mod markdown;
+mod typescript;
+
+pub use asyncapi::asyncapi;
+pub use json_schema::json_schema;
+pub use markdown::{codes_table, domains_table};
+pub use typescript::typescript;
+
+use crate::{Event, FanOut, Topic};
+
+/// A domain.
+#[derive(Debug, Clone, Copy)]
+pub struct DomainSchema {
+    /// The first segment of its topics.
+    pub name: &'static str,
+    /// What its topics are for.
+    pub topic_docs: &'static str,
+    /// What its events are about.
+    pub event_docs: &'static str,
+    /// Its topics.
+    pub topics: &'static [TopicSchema],
+    /// Its events.
+    pub events: &'static [EventSchema],
+    /// Who says which topics an event reaches.
+    pub fan_out: FanOut,
+    /// Whether undeclared payload keys are refused.
+    pub closed: bool,
+}
+
+/// A topic.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicSchema {
+    /// The variant's name, which payloads refer to.
+    pub name: &'static str,
+    /// The name of the function that builds it, in snake_case.
+    pub builder: &'static str,
+    /// Its pattern, with the domain: `staff:person:{uuid}`.
+    pub pattern: &'static str,
+    /// What it is.
+    pub docs: &'static str,
+}
+
+impl TopicSchema {
+    /// The names of the fields in the pattern.
+    pub fn fields(&self) -> impl Iterator<Item = &'static str> {
+        self.pattern.split(':').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+/// An event.
+#[derive(Debug, Clone, Copy)]
+pub struct EventSchema {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it means.
+    pub docs: &'static str,
+    /// Its payload.
+    pub payload: &'static PayloadSchema,
+}
+
+impl EventSchema {
+    /// Whether the event may appear on the topic.
+    pub fn may_reach(&self, topic: &TopicSchema) -> bool {
+        // A payload whose method tells the topics may reach any.
+        self.payload.reaches.is_empty() || self.payload.reaches.contains(&topic.name)
+    }
+}
+
+/// A payload. Several events may have the same.
+#[derive(Debug)]
+pub struct PayloadSchema {
+    /// The struct's name.
+    pub name: &'static str,
+    /// What it is.
+    pub docs: &'static str,
+    /// What is on the wire.
+    pub fields: &'static [FieldSchema],
+    /// The names of the topics that it reaches; empty where a method tells.
+    pub reaches: &'static [&'static str],
+}
+
+/// A field of a payload.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldSchema {
+    /// Its key on the wire.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// Whether Rust leaves it out when there is no value, instead of writing `null`.
+    pub omits: bool,
+    /// What it is.
+    pub docs: &'static str,
+}
+
+/// A field's type.
+#[derive(Debug, Clone, Copy)]
+pub enum Type {
+    /// A UUID, as hyphenated text.
+    Uuid,
+    /// Text.
+    String,
+    /// Text that can stand in a topic's name.
+    Segment {
+        /// Its longest, in bytes.
+        max: usize,
+    },
+    /// True or false.
+    Bool,
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
+    /// A number.
+    Number,
+    /// One of several names.
+    Choice {
+        /// The names that are known.
+        names: &'static [&'static str],
+        /// Whether a later version may have others.
+        is_open: bool,
+    },
+    /// Anything that JSON can say.
+    Any,
+    /// Something or nothing.
+    Option(&'static Type),
+    /// Several.
+    List(&'static Type),
+}
+
+impl Type {
+    /// Whether there may be nothing: then `null` and an absent key are both understood.
+    pub fn is_option(&self) -> bool {
+        matches!(self, Self::Option(_))
+    }
+}
+
+impl DomainSchema {
+    /// The domain of these events.
+    pub const fn of<E: Event>() -> Self {
+        Self {
+            name: E::Topic::DOMAIN,
+            topic_docs: E::Topic::DOCS,
+            event_docs: E::DOCS,
+            topics: E::Topic::SCHEMA,
+            events: E::SCHEMA,
+            fan_out: E::FAN_OUT,
+            closed: E::CLOSED,
+        }
+    }
+}
+
+/// The five domains that ship.
+pub const SHIPPED: [DomainSchema; 5] = {
+    use crate::domains::{catalogue, crm, projects, staff, store};
+    [
+        DomainSchema::of::<catalogue::Event>(),
+        DomainSchema::of::<staff::Event>(),
+        DomainSchema::of::<projects::Event>(),
+        DomainSchema::of::<crm::Event>(),
+        DomainSchema::of::<store::Event>(),
+    ]
+};
+
+/// The fingerprint of a set of domains: it changes when topics, events or payloads do, and with nothing else. Sixteen
+/// hexadecimal digits (FNV-1a, 64 bits), for hello and welcome, so that either side can say once that they differ.
+pub fn fingerprint(domains: &[DomainSchema]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |text: &str| {
+        for byte in text.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for domain in domains {
+        add(domain.name);
+        for topic in domain.topics {
+            add(topic.pattern);
+        }
+        for event in domain.events {
+            add(event.name);
+            for field in event.payload.fields {
+                add(field.name);
+                add(&format!("{:?}", field.ty));
+            }
+        }
+    }
+    format!("{hash:016x}")
+}
+
+/// A document as it is committed: indented, with a newline at its end.
+fn pretty(document: &serde_json::Value) -> String {
+    format!("{document:#}\n")
+}
+
+#[cfg(test)]
+mod tests;

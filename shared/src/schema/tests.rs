@@ -1,0 +1,26 @@
+use super::*;
+
+#[test]
+fn every_shipped_topic_and_event_is_described() {
+    for domain in SHIPPED {
+        assert!(!domain.topic_docs.is_empty() && !domain.event_docs.is_empty(), "{}", domain.name);
+        for topic in domain.topics {
+            assert!(!topic.docs.is_empty(), "{}", topic.pattern);
+        }
+        for event in domain.events {
+            assert!(!event.docs.is_empty() && !event.payload.docs.is_empty(), "{}", event.name);
+            assert!(event.payload.fields.iter().all(|field| !field.docs.is_empty()), "{}", event.name);
+            for reached in event.payload.reaches {
+                assert!(domain.topics.iter().any(|topic| topic.name == *reached), "{reached}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_fingerprint_changes_with_the_domains_and_only_with_them() {
+    let all = fingerprint(&SHIPPED);
+    assert_eq!(all, fingerprint(&SHIPPED));
+    assert_eq!(all.len(), 16);
+    assert_ne!(all, fingerprint(&SHIPPED[..4]));
+}
