@@ -1,0 +1,218 @@
+//! A WebSocket to the byte, for what no well-behaved client sends.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+};
+
+use serde_json::Value;
+
+use crate::{Request, Response, http::connect};
+
+/// The key of the example in RFC 6455, whose answer is known.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// RFC 6455, section 1.3.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// A frame's opcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opcode(pub u8);
+
+impl Opcode {
+    /// Goes on with a message.
+    pub const CONTINUATION: Self = Self(0);
+    /// Begins a text message.
+    pub const TEXT: Self = Self(1);
+    /// Begins a binary message.
+    pub const BINARY: Self = Self(2);
+    /// A Close.
+    pub const CLOSE: Self = Self(8);
+    /// A ping.
+    pub const PING: Self = Self(9);
+    /// A pong.
+    pub const PONG: Self = Self(10);
+}
+
+/// A frame, with everything that can be wrong with one.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Whether the message ends here.
+    pub is_final: bool,
+    /// The three reserved bits.
+    pub reserved: u8,
+    /// The opcode.
+    pub opcode: Opcode,
+    /// Whether it is masked, as a client must.
+    pub is_masked: bool,
+    /// The length that the header claims, when it is not the payload's.
+    pub claimed: Option<u64>,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A good frame that is a whole message.
+    pub fn new(opcode: Opcode, payload: impl Into<Vec<u8>>) -> Self {
+        Self { is_final: true, reserved: 0, opcode, is_masked: true, claimed: None, payload: payload.into() }
+    }
+
+    /// A text message.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(Opcode::TEXT, text.into())
+    }
+
+    /// The same, without the message's end.
+    #[must_use]
+    pub fn unfinished(mut self) -> Self {
+        self.is_final = false;
+        self
+    }
+
+    /// The bytes on the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+        let mut bytes = vec![u8::from(self.is_final) << 7 | self.reserved << 4 | self.opcode.0];
+        let masked = u8::from(self.is_masked) << 7;
+        let length = self.claimed.unwrap_or(self.payload.len() as u64);
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(length @ ..126), _) => bytes.push(masked | length),
+            (_, Ok(length)) => {
+                bytes.push(masked | 126);
+                bytes.extend(length.to_be_bytes());
+            }
+            _ => {
+                bytes.push(masked | 127);
+                bytes.extend(length.to_be_bytes());
+            }
+        }
+        if self.is_masked {
+            bytes.extend(MASK);
+            bytes.extend(self.payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        } else {
+            bytes.extend(&self.payload);
+        }
+        bytes
+    }
+}
+
+/// An upgraded connection that does nothing by itself.
+#[derive(Debug)]
+pub struct RawSocket(BufReader<TcpStream>);
+
+impl RawSocket {
+    /// The request of a good handshake, to be completed or spoilt.
+    pub fn handshake() -> Request {
+        Request::get("/v1/ws")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", KEY)
+    }
+
+    /// Connects and upgrades.
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(connect(address), &[])
+    }
+
+    /// Upgrades a connection, sending these bytes in one piece with the request.
+    #[track_caller]
+    pub fn connect_with(stream: TcpStream, ahead: &[u8]) -> Self {
+        let mut socket = Self(BufReader::new(stream));
+        let head = format!(
+            "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+        );
+        socket.write(&[head.as_bytes(), ahead].concat());
+        let answer = Response::read(&mut socket.0);
+        assert_eq!((answer.status, answer.header("sec-websocket-accept")), (101, Some(ACCEPT)), "{answer:?}");
+        socket
+    }
+
+    /// Connects, upgrades and is welcomed.
+    #[track_caller]
+    pub fn hello(address: SocketAddr) -> Self {
+        let mut socket = Self::connect(address);
+        socket.send(&Frame::text(r#"{"op":"hello"}"#));
+        assert_eq!(socket.next_frame()["op"], "welcome");
+        socket
+    }
+
+    /// Writes bytes.
+    #[track_caller]
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).expect("the server takes what it is sent");
+    }
+
+    /// Writes bytes that the server may not want any more.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.0.get_mut().write_all(bytes).is_ok()
+    }
+
+    /// Writes a frame.
+    #[track_caller]
+    pub fn send(&mut self, frame: &Frame) {
+        self.write(&frame.bytes());
+    }
+
+    /// Says that nothing more will be written, without a Close.
+    pub fn shut_down(&self) {
+        self.0.get_ref().shutdown(Shutdown::Write).expect("the connection is there");
+    }
+
+    /// Reads a frame of the WebSocket; none at the end of the stream. A server's frames are whole and unmasked.
+    #[track_caller]
+    pub fn read(&mut self) -> Option<(Opcode, Vec<u8>)> {
+        match self.0.fill_buf() {
+            Ok([]) => return None,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            other => assert!(other.is_ok(), "nothing came before the deadline: {other:?}"),
+        }
+        let mut bytes = |count: usize| {
+            let mut bytes = vec![0; count];
+            self.0.read_exact(&mut bytes).expect("the rest of a frame comes");
+            bytes
+        };
+        let head = bytes(2);
+        assert_eq!((head[0] & 0xf0, head[1] & 0x80), (0x80, 0), "whole, unmasked, no extension");
+        let big_endian =
+            |bytes: Vec<u8>| bytes.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+        let length = match head[1] {
+            126 => big_endian(bytes(2)),
+            127 => big_endian(bytes(8)),
+            length => usize::from(length),
+        };
+        Some((Opcode(head[0] & 0x0f), bytes(length)))
+    }
+
+    /// Reads the next text message as a frame of the protocol.
+    #[track_caller]
+    pub fn next_frame(&mut self) -> Value {
+        loop {
+            match self.read() {
+                Some((Opcode::TEXT, payload)) => {
+                    return serde_json::from_slice(&payload).expect("a frame is JSON");
+                }
+                Some((Opcode::PING | Opcode::PONG, _)) => {}
+                other => panic!("a frame was to come, and not {other:?}"),
+            }
+        }
+    }
+
+    /// Reads up to a Close and returns its code, none when it has none; then reads the end of the stream.
+    #[track_caller]
+    pub fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match self.read() {
+                Some((Opcode::CLOSE, payload)) => {
+                    // A server ends the connection when it has the client's Close, or its end.
+                    let _ = self.0.get_ref().shutdown(Shutdown::Write);
+                    assert_eq!(self.read(), None, "something came after the Close");
+                    return payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                }
+                Some(_) => {}
+                None => panic!("the connection ended without a Close"),
+            }
+        }
+    }
+}
