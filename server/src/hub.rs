@@ -75,8 +75,6 @@ struct Inner {
 /// What a publisher may say beside the event.
 #[derive(Debug, Clone, Default)]
 pub struct PublishOptions {
-    /// The topics, for events that don't say them themselves.
-    pub topics: Option<Vec<TopicName>>,
     /// The idempotency key; a new one (UUID version 7) when there is none.
     pub key: Option<Uuid>,
     /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
@@ -169,25 +167,43 @@ impl Hub {
         self.publish_with(event, PublishOptions::default())
     }
 
-    /// Publishes an event with a key, an origin or topics.
+    /// As [`Hub::publish`], with a key or an origin.
     ///
     /// # Errors
-    /// When the payload can't be written, or the topics are too many or not this event's to reach.
+    /// As [`Hub::publish`].
     pub fn publish_with<E: Event>(
         &self,
         event: &E,
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
-        let raw = RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))?;
-        let topics = match &options.topics {
-            // Also checks what was named.
-            Some(named) => self.domains().fan_out(&raw, Some(named))?,
-            None => event.fan_out(),
-        };
-        self.append(self.home(), raw, topics, options, self.0.clock.now())
+        self.append(self.home(), raw(event)?, event.fan_out(), options, self.0.clock.now())
     }
 
-    /// Publishes an event as it came over the wire: checked by its domain, with the undeclared keys of its payload.
+    /// Publishes to topics that the publisher names, for domains whose events don't say them all themselves. They are
+    /// topics of the event's own domain: others do not compile.
+    ///
+    /// ```compile_fail,E0308
+    /// # use tidings_server::{Hub, PublishOptions};
+    /// use tidings_shared::domains::{projects, staff};
+    /// # fn publish(hub: &Hub, event: &staff::Event) {
+    /// let _ = hub.publish_to(event, &[projects::Topic::All], PublishOptions::default());
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Hub::publish`], and when the domain's fan-out is always computed.
+    pub fn publish_to<E: Event>(
+        &self,
+        event: &E,
+        topics: &[E::Topic],
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let named: Vec<TopicName> = topics.iter().map(Topic::name).collect();
+        self.publish_raw(self.home(), raw(event)?, Some(&named), options, self.0.clock.now())
+    }
+
+    /// Publishes an event as it came over the wire: checked by its domain, with the undeclared keys of its payload, and
+    /// to the topics that its publisher named, if any.
     ///
     /// # Errors
     /// What is wrong with the event or its topics.
@@ -195,10 +211,11 @@ impl Hub {
         &self,
         tenant: &TenantId,
         event: RawEvent,
+        named: Option<&[TopicName]>,
         options: PublishOptions,
         now: Moment,
     ) -> Result<Published, PublishError> {
-        let topics = self.domains().fan_out(&event, options.topics.as_deref())?;
+        let topics = self.domains().fan_out(&event, named)?;
         self.append(tenant, event, topics, options, now)
     }
 
@@ -232,7 +249,7 @@ impl Hub {
         self.announce_with(event, PublishOptions::default());
     }
 
-    /// As [`Hub::announce`], with a key, an origin or topics.
+    /// As [`Hub::announce`], with a key or an origin.
     pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
         if let Err(error) = self.publish_with(event, options) {
             self.0.failed_announcements.fetch_add(1, Ordering::Relaxed);
@@ -285,6 +302,10 @@ impl Hub {
     fn lock_tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Tenant>> {
         self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {
+    RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))
 }
 
 /// An in-process subscription: a stream that never ends. It rides the log as a session does, so a slow one costs

@@ -57,6 +57,6 @@ pub(crate) fn publish_as(
             "publishing takes the right to every topic that the event reaches",
         ));
     }
-    let options = PublishOptions { topics, key, origin };
-    Ok(hub.publish_raw(&identity.tenant, event, options, now)?)
+    let options = PublishOptions { key, origin };
+    Ok(hub.publish_raw(&identity.tenant, event, topics.as_deref(), options, now)?)
 }

@@ -9,6 +9,7 @@ use crate::{
     domains::{catalogue, crm, projects, staff, store},
     json::Members,
     limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
+    schema::{self, DomainSchema, Fingerprint},
     topic::is_segment,
 };
 
@@ -30,8 +31,7 @@ pub struct Domains(Vec<Domain>);
 /// One domain's checks, as plain functions.
 #[derive(Debug, Clone)]
 struct Domain {
-    name: &'static str,
-    fan_out: FanOut,
+    schema: DomainSchema,
     check_topic: fn(&TopicName) -> Result<(), TopicError>,
     check_event: fn(&RawEvent) -> Result<Vec<TopicName>, EventError>,
 }
@@ -105,18 +105,23 @@ impl Domains {
     #[must_use]
     pub fn with<E: Event>(mut self) -> Self {
         let domain = Domain {
-            name: E::Topic::DOMAIN,
-            fan_out: E::FAN_OUT,
+            schema: DomainSchema::of::<E>(),
             check_topic: |name| E::Topic::from_name(name).map(drop),
             check_event: check_event::<E>,
         };
-        self.0.retain(|known| known.name != domain.name);
+        self.0.retain(|known| known.schema.name != domain.schema.name);
         self.0.push(domain);
         self
     }
 
+    /// What tells this set from another, see [`fingerprint`](schema::fingerprint).
+    pub fn fingerprint(&self) -> Fingerprint {
+        let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
+        schema::fingerprint(&schemas)
+    }
+
     fn find(&self, name: &str) -> Option<&Domain> {
-        self.0.iter().find(|domain| domain.name == name)
+        self.0.iter().find(|domain| domain.schema.name == name)
     }
 
     /// Checks that a topic of a domain in this set is one of that domain's; topics of other domains pass.
@@ -141,7 +146,7 @@ impl Domains {
         check_name("event", &event.event)?;
         let domain = self.find(&event.domain);
         let computed = domain.map(|domain| (domain.check_event)(event)).transpose()?;
-        let rule = domain.map_or(FanOut::Named, |domain| domain.fan_out);
+        let rule = domain.map_or(FanOut::Named, |domain| domain.schema.fan_out);
         let topics = match (rule, computed, named) {
             (FanOut::Computed, _, Some(_)) => {
                 return Err(EventError::Invalid(format!(

@@ -11,6 +11,8 @@ pub use json_schema::json_schema;
 pub use markdown::{codes_table, domains_table};
 pub use typescript::typescript;
 
+use std::fmt;
+
 use crate::{Event, FanOut, Topic};
 
 /// A domain.
@@ -169,29 +171,82 @@ pub const SHIPPED: [DomainSchema; 5] = {
     ]
 };
 
-/// The fingerprint of a set of domains: it changes when topics, events or payloads do, and with nothing else. Sixteen
-/// hexadecimal digits (FNV-1a, 64 bits), for hello and welcome, so that either side can say once that they differ.
-pub fn fingerprint(domains: &[DomainSchema]) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |text: &str| {
-        for byte in text.bytes().chain([0]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    for domain in domains {
-        add(domain.name);
-        for topic in domain.topics {
-            add(topic.pattern);
-        }
-        for event in domain.events {
-            add(event.name);
-            for field in event.payload.fields {
-                add(field.name);
-                add(&format!("{:?}", field.ty));
+/// The fingerprint of a set of domains, in any order, for hello and welcome: it changes when topics, events or payloads
+/// do and with nothing else, so that either side can say once that they differ.
+pub const fn fingerprint(domains: &[DomainSchema]) -> Fingerprint {
+    let (mut sum, mut index) = (0_u64, 0);
+    while index < domains.len() {
+        sum = sum.wrapping_add(domains[index].hash());
+        index += 1;
+    }
+    Fingerprint(sum)
+}
+
+/// A [`fingerprint`]; on the wire sixteen hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// FNV-1a, 64 bits, over texts that each end with a zero.
+const fn hash_text(mut hash: u64, text: &str) -> u64 {
+    let (bytes, mut index) = (text.as_bytes(), 0);
+    while index <= bytes.len() {
+        let byte = if index < bytes.len() { bytes[index] } else { 0 };
+        hash = (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3);
+        index += 1;
+    }
+    hash
+}
+
+const fn hash_type(hash: u64, ty: &Type) -> u64 {
+    match ty {
+        Type::Uuid => hash_text(hash, "uuid"),
+        Type::String => hash_text(hash, "string"),
+        Type::Segment { .. } => hash_text(hash, "segment"),
+        Type::Bool => hash_text(hash, "bool"),
+        Type::Integer { .. } => hash_text(hash, "integer"),
+        Type::Number => hash_text(hash, "number"),
+        Type::Any => hash_text(hash, "any"),
+        Type::Option(inner) => hash_type(hash_text(hash, "option"), inner),
+        Type::List(inner) => hash_type(hash_text(hash, "list"), inner),
+        Type::Choice { names, .. } => {
+            let (mut hash, mut index) = (hash_text(hash, "choice"), 0);
+            while index < names.len() {
+                hash = hash_text(hash, names[index]);
+                index += 1;
             }
+            hash
         }
     }
-    format!("{hash:016x}")
+}
+
+impl DomainSchema {
+    const fn hash(&self) -> u64 {
+        let mut hash = hash_text(0xcbf2_9ce4_8422_2325, self.name);
+        let mut index = 0;
+        while index < self.topics.len() {
+            hash = hash_text(hash, self.topics[index].pattern);
+            index += 1;
+        }
+        index = 0;
+        while index < self.events.len() {
+            let event = &self.events[index];
+            hash = hash_text(hash, event.name);
+            let mut field = 0;
+            while field < event.payload.fields.len() {
+                hash = hash_text(hash, event.payload.fields[field].name);
+                hash = hash_type(hash, &event.payload.fields[field].ty);
+                field += 1;
+            }
+            index += 1;
+        }
+        hash
+    }
 }
 
 /// A document as it is committed: indented, with a newline at its end.

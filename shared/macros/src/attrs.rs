@@ -2,7 +2,9 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Attribute, Data, DataEnum, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta, Result};
+use syn::{
+    Attribute, Data, DataEnum, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta, Result,
+};
 
 /// Names that mean something else to JavaScript objects than a key.
 const RESERVED: [&str; 3] = ["__proto__", "constructor", "prototype"];
@@ -23,7 +25,10 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
 pub(crate) fn expect_enum<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a DataEnum> {
     match &input.data {
         Data::Enum(data) if !data.variants.is_empty() => Ok(data),
-        _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for an enum with at least one variant"))),
+        _ => Err(Error::new_spanned(
+            &input.ident,
+            format!("{derive} is for an enum with at least one variant"),
+        )),
     }
 }
 
@@ -62,7 +67,12 @@ pub(crate) fn key(ident: &Ident) -> Result<String> {
 }
 
 /// Refuses a name that an earlier one has too.
-pub(crate) fn expect_new(seen: &mut Vec<String>, name: &str, at: &dyn quote::ToTokens, what: &str) -> Result<()> {
+pub(crate) fn expect_new(
+    seen: &mut Vec<String>,
+    name: &str,
+    at: &dyn quote::ToTokens,
+    what: &str,
+) -> Result<()> {
     if seen.iter().any(|earlier| earlier == name) {
         let mut tokens = TokenStream::new();
         at.to_tokens(&mut tokens);

@@ -17,9 +17,12 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
                 expect_new(&mut names, &wire, &variant.ident, "variants")?;
                 variants.push(&variant.ident);
             }
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 && other.is_none() => other = Some(&variant.ident),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 && other.is_none() => {
+                other = Some(&variant.ident)
+            }
             _ => {
-                let message = "a choice's variants are names; one may hold a `String`, for names of a later version";
+                let message =
+                    "a choice's variants are names; one may hold a `String`, for names of a later version";
                 return Err(Error::new_spanned(variant, message));
             }
         }

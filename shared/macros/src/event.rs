@@ -9,7 +9,7 @@ use crate::attrs::{docs, expect_enum, expect_new, krate, snake_case};
 pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let data = expect_enum(&input, "Event")?;
     let (krate, name) = (krate(), &input.ident);
-    let settings = settings(&input, &krate)?;
+    let settings = settings(&input)?;
     let (mut seen, mut variants, mut payloads, mut schemas) = (vec![], vec![], vec![], vec![]);
     for variant in &data.variants {
         let wire = wire_name(variant)?;
@@ -92,7 +92,7 @@ struct Settings {
     fan_out: TokenStream,
 }
 
-fn settings(input: &DeriveInput, _krate: &TokenStream) -> Result<Settings> {
+fn settings(input: &DeriveInput) -> Result<Settings> {
     let mut settings = Settings { closed: false, fan_out: quote!(Computed) };
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         attribute.parse_nested_meta(|meta| {
@@ -122,7 +122,10 @@ fn wire_name(variant: &Variant) -> Result<String> {
             name = given.value();
             let is_good = |c: char| c.is_ascii_alphanumeric() || "_.~-".contains(c);
             if name.is_empty() || name.len() > 64 || !name.chars().all(is_good) {
-                return Err(Error::new_spanned(given, "an event's name has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -"));
+                return Err(Error::new_spanned(
+                    given,
+                    "an event's name has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -",
+                ));
             }
             Ok(())
         })?;

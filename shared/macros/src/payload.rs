@@ -1,7 +1,7 @@
 //! `#[derive(Payload)]`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{
     DeriveInput, Error, Field, Ident, Path, Result, Token, Type,
     parse::{Parse, ParseStream},
@@ -34,7 +34,8 @@ impl Parse for Reach {
             syn::parenthesized!(content in input);
             fields = content.parse_terminated(Ident::parse, Token![,])?;
         }
-        let condition = if input.parse::<Option<Token![if]>>()?.is_some() { Some(input.parse()?) } else { None };
+        let condition =
+            if input.parse::<Option<Token![if]>>()?.is_some() { Some(input.parse()?) } else { None };
         Ok(Self { variant, fields, condition })
     }
 }
@@ -134,22 +135,23 @@ fn fan_out(settings: &Settings, krate: &TokenStream) -> TokenStream {
         return quote!(self.#method());
     }
     let steps = settings.reaches.iter().map(|Reach { variant, fields, condition }| {
-        // Each argument is named after its field, so that a fault is shown where the field is written.
         let mut step = if fields.is_empty() {
             quote!(topics.push(#topic::#variant);)
         } else {
-            let fields = fields.iter();
-            let (values, names): (Vec<_>, Vec<_>) = fields.map(|field| (quote!(self.#field), field)).unzip();
+            // Spanned, so that a fault is shown where the field is written.
+            let argument = |field: &Ident| {
+                quote_spanned!(field.span()=> #krate::derive::TopicArgument::argument(&self.#field))
+            };
+            let (arguments, names): (Vec<_>, Vec<_>) = fields.iter().map(|field| (argument(field), field)).unzip();
             quote! {
-                if let (#(::core::option::Option::Some(#names),)*) =
-                    (#(#krate::derive::TopicArgument::argument(&#values),)*)
-                {
+                if let (#(::core::option::Option::Some(#names),)*) = (#(#arguments,)*) {
                     topics.push(#topic::#variant(#(::core::clone::Clone::clone(#names)),*));
                 }
             }
         };
         if let Some(condition) = condition {
-            step = quote!(if #krate::derive::Condition::holds(&self.#condition) { #step });
+            let span = condition.span();
+            step = quote_spanned!(span=> if #krate::derive::Condition::holds(&self.#condition) { #step });
         }
         step
     });
@@ -167,7 +169,8 @@ fn settings(input: &DeriveInput) -> Result<Settings> {
             if meta.path.is_ident("reaches") {
                 let content;
                 syn::parenthesized!(content in meta.input);
-                let reaches: Punctuated<Reach, Token![,]> = content.parse_terminated(Reach::parse, Token![,])?;
+                let reaches: Punctuated<Reach, Token![,]> =
+                    content.parse_terminated(Reach::parse, Token![,])?;
                 settings.reaches = reaches.into_iter().collect();
                 Ok(())
             } else if meta.path.is_ident("topics") {

@@ -33,7 +33,11 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             return Err(Error::new_spanned(&text, message));
         }
         shapes.push(pattern.shape.clone());
-        let full = if text.value().is_empty() { domain.value() } else { format!("{}:{}", domain.value(), text.value()) };
+        let full = if text.value().is_empty() {
+            domain.value()
+        } else {
+            format!("{}:{}", domain.value(), text.value())
+        };
         let bindings = bindings(variant, &pattern, &text)?;
         let ident = &variant.ident;
         let (variant_name, variant_docs) = (ident.to_string(), docs(&variant.attrs));
@@ -138,7 +142,8 @@ fn domain(input: &DeriveInput) -> Result<LitStr> {
 
 fn pattern_of(variant: &Variant) -> Result<LitStr> {
     let attribute = variant.attrs.iter().find(|attribute| attribute.path().is_ident("topic"));
-    let missing = || Error::new(variant.span(), "say the pattern: `#[topic(\"…\")]`, `#[topic(\"…:{uuid}\")]`");
+    let missing =
+        || Error::new(variant.span(), "say the pattern: `#[topic(\"…\")]`, `#[topic(\"…:{uuid}\")]`");
     attribute.ok_or_else(missing)?.parse_args()
 }
 
@@ -158,7 +163,8 @@ fn parse(text: &LitStr) -> Result<Pattern> {
             }
         }
     }
-    let words: usize = parts.iter().map(|part| if let Part::Word(word) = part { word.len() } else { 0 }).sum();
+    let words: usize =
+        parts.iter().map(|part| if let Part::Word(word) = part { word.len() } else { 0 }).sum();
     let fields = parts.iter().filter(|part| matches!(part, Part::Field(_))).count();
     if words > 64 || fields > 3 || parts.len() > 8 {
         return fail("a pattern has at most 8 segments, 64 characters of words and 3 fields".to_owned());
@@ -174,8 +180,11 @@ fn is_word(text: &str) -> bool {
 
 /// A name for each field of the variant, in the order of the pattern's fields.
 fn bindings(variant: &Variant, pattern: &Pattern, text: &LitStr) -> Result<Vec<syn::Ident>> {
-    let wanted: Vec<&String> =
-        pattern.parts.iter().filter_map(|part| if let Part::Field(name) = part { Some(name) } else { None }).collect();
+    let wanted: Vec<&String> = pattern
+        .parts
+        .iter()
+        .filter_map(|part| if let Part::Field(name) = part { Some(name) } else { None })
+        .collect();
     if wanted.len() != variant.fields.len() {
         let message = format!(
             "the pattern names {} field(s) and the variant has {}: each field stands once in braces",

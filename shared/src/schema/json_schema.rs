@@ -7,7 +7,8 @@ use super::{DomainSchema, EventSchema, FieldSchema, Type};
 /// One document with a definition for each event, named `domain.event`.
 pub fn json_schema(domains: &[DomainSchema]) -> String {
     let definitions = definitions(domains);
-    let refs: Vec<Value> = definitions.keys().map(|name| json!({ "$ref": format!("#/$defs/{name}") })).collect();
+    let refs: Vec<Value> =
+        definitions.keys().map(|name| json!({ "$ref": format!("#/$defs/{name}") })).collect();
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Events of Tidings",
@@ -19,7 +20,9 @@ pub fn json_schema(domains: &[DomainSchema]) -> String {
 }
 
 pub(super) fn definitions(domains: &[DomainSchema]) -> Map<String, Value> {
-    let of = |domain: &DomainSchema, event: &EventSchema| (definition_name(domain, event), definition(domain, event));
+    let of = |domain: &DomainSchema, event: &EventSchema| {
+        (definition_name(domain, event), definition(domain, event))
+    };
     domains.iter().flat_map(|domain| domain.events.iter().map(move |event| of(domain, event))).collect()
 }
 
@@ -29,8 +32,10 @@ pub(super) fn definition_name(domain: &DomainSchema, event: &EventSchema) -> Str
 
 fn definition(domain: &DomainSchema, event: &EventSchema) -> Value {
     let fields = event.payload.fields;
-    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
-    let required: Vec<&str> = fields.iter().filter(|field| !field.ty.is_option()).map(|field| field.name).collect();
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|field| !field.ty.is_option()).map(|field| field.name).collect();
     json!({
         "description": event.docs,
         "type": "object",
@@ -61,7 +66,9 @@ fn schema_of(ty: &Type) -> Value {
     match ty {
         Type::Uuid => json!({ "type": "string", "format": "uuid" }),
         Type::String => json!({ "type": "string" }),
-        Type::Segment { max } => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.~-]+$", "maxLength": max }),
+        Type::Segment { max } => {
+            json!({ "type": "string", "pattern": "^[A-Za-z0-9_.~-]+$", "maxLength": max })
+        }
         Type::Bool => json!({ "type": "boolean" }),
         Type::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Type::Number => json!({ "type": "number" }),

@@ -11,7 +11,8 @@ pub fn codes_table() -> String {
     for code in Code::ALL {
         let retry = if code.may_retry() { "yes" } else { "no" };
         let close = code.close().map(|code| code.to_string()).unwrap_or_default();
-        let _ = writeln!(table, "| `{code}` | {retry} | {} | {close} | {} |", code.http_status(), code.meaning());
+        let _ =
+            writeln!(table, "| `{code}` | {retry} | {} | {close} | {} |", code.http_status(), code.meaning());
     }
     table
 }
@@ -23,7 +24,11 @@ pub fn domains_table(domains: &[DomainSchema]) -> String {
 
 fn section(domain: &DomainSchema) -> String {
     let mut text = format!("### {}\n\n", domain.name);
-    let undeclared = if domain.closed { "Undeclared payload keys are refused." } else { "Undeclared payload keys survive." };
+    let undeclared = if domain.closed {
+        "Undeclared payload keys are refused."
+    } else {
+        "Undeclared payload keys survive."
+    };
     let fan_out = match domain.fan_out {
         FanOut::Computed => "The topics follow from the event.",
         FanOut::Named => "The publisher names the topics.",
@@ -37,9 +42,11 @@ fn section(domain: &DomainSchema) -> String {
     text.push_str("\n| event | payload | reaches |\n|---|---|---|\n");
     for event in domain.events {
         let fields: Vec<String> = event.payload.fields.iter().map(field).collect();
-        let mut reaches: Vec<String> = event.payload.reaches.iter().map(|topic| pattern(domain, topic)).collect();
+        let mut reaches: Vec<String> =
+            event.payload.reaches.iter().map(|topic| pattern(domain, topic)).collect();
         reaches.dedup();
-        let reaches = if reaches.is_empty() { "the topics that are named".to_owned() } else { reaches.join(", ") };
+        let reaches =
+            if reaches.is_empty() { "the topics that are named".to_owned() } else { reaches.join(", ") };
         let _ = writeln!(text, "| `{}` {} | {} | {reaches} |", event.name, event.docs, fields.join(", "));
     }
     text

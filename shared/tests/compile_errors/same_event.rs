@@ -1,0 +1,26 @@
+use tidings_shared::{Segment, derive::{Event, Payload, Topic}};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, PartialEq, Eq, Topic)]
+#[topic(domain = "helpdesk")]
+enum Topic {
+    #[topic("queue:{name}")]
+    Queue(Segment),
+    #[topic("ticket:{uuid}")]
+    Ticket(Uuid),
+}
+
+#[derive(Debug, Payload)]
+#[payload(reaches(Ticket(uuid)))]
+struct Ticket {
+    uuid: Uuid,
+}
+
+#[derive(Debug, Event)]
+enum Event {
+    Opened(Ticket),
+    #[event(name = "opened")]
+    Reopened(Ticket),
+}
+
+fn main() {}
