@@ -9,7 +9,7 @@ mod typescript;
 pub use asyncapi::asyncapi;
 pub use json_schema::json_schema;
 pub use markdown::{codes_table, domains_table};
-pub use typescript::typescript;
+pub use typescript::{Home, typescript};
 
 use std::fmt;
 

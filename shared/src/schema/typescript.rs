@@ -1,8 +1,229 @@
-//! TypeScript declarations.
+//! TypeScript declarations of domains: payloads, events as unions told apart by `event`, the `Topics` that bind topics
+//! to their events, and builders of topics.
 
-use super::DomainSchema;
+use std::fmt::Write as _;
 
-/// To come.
-pub fn typescript(_domains: &[DomainSchema]) -> String {
-    String::new()
+use super::{DomainSchema, EventSchema, PayloadSchema, TopicSchema, Type};
+
+/// How a generated file refers to the interface `Topics` and the helper types of the npm package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// It is the package's own file and declares them.
+    Package,
+    /// It is a user's file beside the package, which it augments.
+    User,
+}
+
+/// A TypeScript module that declares these domains.
+pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
+    let mut text = "// Generated from the Rust definitions of the domains. Do not edit.\n\n".to_owned();
+    if home == Home::User {
+        // A module augmentation needs a module to augment.
+        text.push_str("import \"tidings\";\n\n");
+    }
+    for domain in domains {
+        payloads(&mut text, domain);
+        events(&mut text, domain);
+        events_by_topic(&mut text, domain);
+    }
+    match home {
+        Home::Package => {
+            text.push_str(
+                "/** Which events a topic can bring. Augment it with the topics of your own domains. */\n",
+            );
+            text.push_str("export interface Topics {\n");
+            topics(&mut text, domains, "  ");
+            text.push_str("}\n\n");
+        }
+        Home::User => {
+            text.push_str("declare module \"tidings\" {\n  interface Topics {\n");
+            topics(&mut text, domains, "    ");
+            text.push_str("  }\n}\n\n");
+        }
+    }
+    builders(&mut text, domains);
+    text
+}
+
+/// `staff` and `Person` as `StaffPerson`.
+fn type_name(domain: &DomainSchema, name: &str) -> String {
+    let mut joined = String::new();
+    for word in domain.name.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut characters = word.chars();
+        joined.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        joined.extend(characters);
+    }
+    joined + name
+}
+
+/// `person_updated` as `PersonUpdated`.
+fn pascal_case(name: &str) -> String {
+    let mut pascal = String::new();
+    for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut characters = word.chars();
+        pascal.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        pascal.extend(characters);
+    }
+    pascal
+}
+
+fn docs(text: &mut String, indent: &str, docs: &str) {
+    if !docs.is_empty() {
+        // The end of a comment must not come from a comment.
+        let _ = writeln!(text, "{indent}/** {} */", docs.replace("*/", "*\u{200b}/"));
+    }
+}
+
+fn payloads(text: &mut String, domain: &DomainSchema) {
+    let mut seen: Vec<&PayloadSchema> = Vec::new();
+    for payload in domain.events.iter().map(|event| event.payload) {
+        if seen.iter().any(|earlier| earlier.name == payload.name) {
+            continue;
+        }
+        seen.push(payload);
+        docs(text, "", payload.docs);
+        let _ = writeln!(text, "export interface {} {{", payload_type(domain, payload));
+        for field in payload.fields {
+            docs(text, "  ", field.docs);
+            // What may be null may be absent too: both sides read them as one.
+            let optional = if field.ty.is_option() { "?" } else { "" };
+            let _ = writeln!(text, "  {}{optional}: {};", key(field.name), type_of(&field.ty));
+        }
+        text.push_str("}\n\n");
+    }
+}
+
+/// A key, in quotes where it is no identifier.
+fn key(name: &str) -> String {
+    if is_identifier(name) { name.to_owned() } else { format!("{name:?}") }
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn type_of(ty: &Type) -> String {
+    match ty {
+        Type::Uuid | Type::String | Type::Segment { .. } => "string".to_owned(),
+        Type::Bool => "boolean".to_owned(),
+        Type::Integer { .. } | Type::Number => "number".to_owned(),
+        Type::Any => "unknown".to_owned(),
+        Type::Choice { names, is_open } => {
+            let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+            // `string & {}` keeps the known names in an editor's completion.
+            let later = if *is_open { " | (string & {})" } else { "" };
+            format!("{}{later}", names.join(" | "))
+        }
+        Type::Option(inner) => format!("{} | null", type_of(inner)),
+        Type::List(inner) => match inner {
+            Type::Choice { .. } | Type::Option(_) => format!("({})[]", type_of(inner)),
+            _ => format!("{}[]", type_of(inner)),
+        },
+    }
+}
+
+/// Payloads may be named like events, so theirs is a name of its own.
+fn payload_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
+    type_name(domain, &format!("{}Payload", payload.name))
+}
+
+fn event_type(domain: &DomainSchema, event: &EventSchema) -> String {
+    type_name(domain, &pascal_case(event.name))
+}
+
+fn events(text: &mut String, domain: &DomainSchema) {
+    for event in domain.events {
+        docs(text, "", event.docs);
+        let _ = writeln!(text, "export interface {} {{", event_type(domain, event));
+        let _ = writeln!(text, "  domain: {:?};", domain.name);
+        let _ = writeln!(text, "  event: {:?};", event.name);
+        let _ = writeln!(text, "  payload: {};", payload_type(domain, event.payload));
+        text.push_str("}\n\n");
+    }
+    docs(text, "", domain.event_docs);
+    union(text, &type_name(domain, "Event"), domain.events.iter().map(|event| event_type(domain, event)));
+}
+
+fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
+    let members: Vec<String> = members.collect();
+    let _ = match &members[..] {
+        [] => writeln!(text, "export type {name} = never;\n"),
+        [one] => writeln!(text, "export type {name} = {one};\n"),
+        many => writeln!(text, "export type {name} =\n  | {};\n", many.join("\n  | ")),
+    };
+}
+
+/// The union of what may appear on a topic, `StaffPersonEvent`; the domain's own union where that is everything.
+fn topic_events(domain: &DomainSchema, topic: &TopicSchema) -> String {
+    if domain.events.iter().all(|event| event.may_reach(topic)) {
+        type_name(domain, "Event")
+    } else {
+        type_name(domain, &format!("{}Event", topic.name))
+    }
+}
+
+fn events_by_topic(text: &mut String, domain: &DomainSchema) {
+    for topic in domain.topics {
+        let name = topic_events(domain, topic);
+        if name != type_name(domain, "Event") {
+            docs(text, "", &format!("What `{}` can bring.", topic.pattern));
+            let on_topic = domain.events.iter().filter(|event| event.may_reach(topic));
+            union(text, &name, on_topic.map(|event| event_type(domain, event)));
+        }
+    }
+}
+
+/// A topic's pattern as a template literal, `staff:person:${string}`.
+fn template(topic: &TopicSchema, field: impl Fn(&str) -> String) -> String {
+    let segment =
+        |segment: &str| match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
+            Some(name) => format!("${{{}}}", field(name)),
+            None => segment.to_owned(),
+        };
+    topic.pattern.split(':').map(segment).collect::<Vec<_>>().join(":")
+}
+
+fn topics(text: &mut String, domains: &[DomainSchema], indent: &str) {
+    for domain in domains {
+        for topic in domain.topics {
+            docs(text, indent, topic.docs);
+            let events = topic_events(domain, topic);
+            if topic.fields().next().is_some() {
+                let template = template(topic, |_| "string".to_owned());
+                let _ = writeln!(text, "{indent}[topic: `{template}`]: {events};");
+            } else {
+                let _ = writeln!(text, "{indent}{}: {events};", key(topic.pattern));
+            }
+        }
+    }
+}
+
+fn builders(text: &mut String, domains: &[DomainSchema]) {
+    text.push_str("/** Builds topics: `topic.staff.person(id)`. */\nexport const topic = {\n");
+    for domain in domains {
+        docs(text, "  ", domain.topic_docs);
+        let _ = writeln!(text, "  {}: {{", key(domain.name));
+        for topic in domain.topics {
+            docs(text, "    ", topic.docs);
+            let builder = camel_case(topic.builder);
+            let parameters: Vec<String> =
+                topic.fields().map(|field| format!("{}: string", camel_case(field))).collect();
+            if parameters.is_empty() {
+                let _ = writeln!(text, "    {builder}: {:?},", topic.pattern);
+            } else {
+                let template = template(topic, camel_case);
+                let _ =
+                    writeln!(text, "    {builder}: ({}) => `{template}` as const,", parameters.join(", "));
+            }
+        }
+        text.push_str("  },\n");
+    }
+    text.push_str("} as const;\n");
+}
+
+fn camel_case(name: &str) -> String {
+    let pascal = pascal_case(name);
+    let mut characters = pascal.chars();
+    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
 }
