@@ -2,3 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod hello;
+mod publish;
+mod resume;
+mod subscribe;
