@@ -29,12 +29,8 @@ export interface Table<T> {
 }
 
 /** A table that keeps the rows that did not change, lights up those that did, and leaves the focus where it was. */
-export function table<T extends { uuid: string }>({
-  testid,
-  caption,
-  empty,
-  columns,
-}: TableOptions<T>): Table<T> {
+export function table<T extends { uuid: string }>(options: TableOptions<T>): Table<T> {
+  const { testid, caption, empty, columns, news = (row: T) => row } = options;
   const body = h("tbody");
   const none = h("p", { class: "empty", hidden: true }, empty);
   const element = h(
