@@ -43,7 +43,13 @@ export function table<T extends { uuid: string }>(options: TableOptions<T>): Tab
       h(
         "thead",
         {},
-        h("tr", {}, ...columns.map(({ head, kind }) => h("th", { scope: "col", class: kind }, head))),
+        h(
+          "tr",
+          {},
+          ...columns.map(({ head, kind }) =>
+            h("th", { scope: "col", class: kind }, head || h("span", { class: "hidden" }, "Actions")),
+          ),
+        ),
       ),
       body,
     ),
