@@ -32,8 +32,18 @@ impl OriginRule {
 
 fn is_loopback(origin: &str) -> bool {
     let Ok(uri) = origin.parse::<Uri>() else { return false };
-    let has_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-    let Some(host) = uri.host().filter(|_| has_scheme) else { return false };
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
+    // A browser writes scheme, host and port, and nothing else: no user, no path.
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    if !port.is_some_and(|port| port.is_empty() || is_port(port))
+        || origin != format!("{scheme}://{authority}")
+    {
+        return false;
+    }
+    let host = authority.host();
     let is_v6 = |host: &str| {
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         inner.and_then(|host| host.parse().ok()).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
@@ -72,6 +82,12 @@ mod tests {
             "http://10.0.0.1",
             "null",
             "file://localhost",
+            "http://user@localhost",
+            "http://localhost/",
+            "http://localhost/path",
+            "http://localhost?x",
+            "http://localhost:",
+            "http://localhost:99999",
             "localhost",
             "",
         ] {

@@ -173,6 +173,28 @@ test("after a power cut of the server both windows show what changed while they 
   untouched(b);
 });
 
+test("after a burst of writes both windows equal the store, with fewer loads than writes", async () => {
+  const people = await demo.call("GET", "people");
+  const [a, b] = await twoWindows("#/people");
+  await Promise.all([a.shows("people", "Buyer"), b.shows("people", "Buyer")]);
+  let loads = 0;
+  a.page.on("request", (request) => {
+    if (request.url().endsWith("/api/people")) loads++;
+  });
+  const writes = 200;
+  const write = (n) => demo.call("PATCH", `people/${people[n % people.length].uuid}`, { role: `Role ${n}` });
+  await Promise.all(Array.from({ length: writes }, (_, n) => write(n)));
+
+  const stored = (await demo.call("GET", "people")).map(({ name, role }) => `${name}: ${role}`);
+  const shown = (wanted) => {
+    const rows = [...document.querySelectorAll('[data-testid="people"] tbody tr')];
+    const texts = rows.map(({ cells }) => `${cells[0].textContent}: ${cells[1].textContent}`);
+    return JSON.stringify(texts) === wanted;
+  };
+  await Promise.all([a, b].map(({ page }) => page.waitForFunction(shown, {}, JSON.stringify(stored))));
+  assert.ok(loads < writes / 2, `${loads} loads for ${writes} writes`);
+});
+
 test("text that looks like HTML is shown as it was typed", async () => {
   const evil = '<img src=x onerror="document.title=1">';
   const person = await find("people", "Noor van Dijk");

@@ -64,12 +64,12 @@ export class Window {
 
   /** Until the connection's state is the one that events arrive in. */
   live() {
-    return this.page.waitForSelector(`${testid("status")}[data-status="connected"]`);
+    return this.page.waitForSelector(`${testid("status")}[data-status="open"]`);
   }
 
   /** Until the connection is known to be lost. */
   lost() {
-    return this.page.waitForSelector(`${testid("status")}:not([data-status="connected"])`);
+    return this.page.waitForSelector(`${testid("status")}:not([data-status="open"])`);
   }
 
   /** Goes to another view, as a click on a link would. */

@@ -21,7 +21,7 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     /// Lines of its standard output; the end of them is the end of the process.
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     log: Arc<Mutex<String>>,
 }
 
@@ -64,12 +64,17 @@ impl Server {
                 }
             }
         });
-        let mut server = Self { child, address: SocketAddr::from(([0; 4], 0)), lines, log };
-        let line = server.lines.recv_timeout(DEADLINE);
+        let mut server =
+            Self { child, address: SocketAddr::from(([0; 4], 0)), lines: Mutex::new(lines), log };
+        let line = server.next_line();
         let line = line.unwrap_or_else(|error| panic!("no line came: {error}; its log:\n{}", server.log()));
         let address = line.strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         server.address = address.unwrap_or_else(|| panic!("not what a server says: {line:?}"));
         server
+    }
+
+    fn next_line(&mut self) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().expect("nobody else reads lines").recv_timeout(DEADLINE)
     }
 
     /// Where it listens.
@@ -93,7 +98,7 @@ impl Server {
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         loop {
-            match self.lines.recv_timeout(DEADLINE) {
+            match self.next_line() {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     return self.child.wait().expect("it was not waited for");

@@ -85,5 +85,5 @@ export async function live<T>({
     }),
   );
   await Promise.all(subscriptions);
-  await reload();
+  if (!signal.aborted) await reload();
 }

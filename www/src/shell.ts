@@ -12,10 +12,8 @@ const SECTIONS = [
 const STATUS_WORDS: Record<string, string> = {
   idle: "not connected",
   connecting: "connecting …",
-  connected: "live",
+  open: "live",
   waiting: "reconnecting …",
-  reconnecting: "reconnecting …",
-  offline: "offline",
   closed: "closed",
 };
 

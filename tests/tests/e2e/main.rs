@@ -2,3 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod hello;
+mod hostile;
+mod http;
+mod publish;
+mod resume;
+mod subscribe;

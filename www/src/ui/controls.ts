@@ -101,7 +101,11 @@ function inputControl(field: Field, id: string, input: HTMLInputElement): Contro
 
 function selectControl(field: Field, id: string, input: HTMLSelectElement): Control {
   let chosen: string | null = null;
+  let offered = "";
   const offer = (options: Option[]): void => {
+    // An open list would close if it were filled again with the same.
+    if (offered === JSON.stringify(options)) return;
+    offered = JSON.stringify(options);
     const none = h("option", { value: "" }, field.none ?? "Choose …");
     fill(input, none, ...options.map(({ value, label }) => h("option", { value }, label)));
     input.value = chosen ?? "";
@@ -151,6 +155,7 @@ function manyControl(field: Field): Control {
       draw();
     },
     offer: (offered) => {
+      if (JSON.stringify(offered) === JSON.stringify(options)) return;
       options = offered;
       draw();
     },

@@ -13,6 +13,14 @@ interface TableOptions<T> {
   /** What stands there instead of no rows. */
   empty: string;
   columns: Column<T>[];
+  /** What of a row counts as news when it changes; all of it, when left out. */
+  news?: (row: T) => unknown;
+}
+
+interface Entry {
+  row: HTMLTableRowElement;
+  content: string;
+  news: string;
 }
 
 export interface Table<T> {
@@ -21,12 +29,8 @@ export interface Table<T> {
 }
 
 /** A table that keeps the rows that did not change, lights up those that did, and leaves the focus where it was. */
-export function table<T extends { uuid: string }>({
-  testid,
-  caption,
-  empty,
-  columns,
-}: TableOptions<T>): Table<T> {
+export function table<T extends { uuid: string }>(options: TableOptions<T>): Table<T> {
+  const { testid, caption, empty, columns, news = (row: T) => row } = options;
   const body = h("tbody");
   const none = h("p", { class: "empty", hidden: true }, empty);
   const element = h(
@@ -39,13 +43,19 @@ export function table<T extends { uuid: string }>({
       h(
         "thead",
         {},
-        h("tr", {}, ...columns.map(({ head, kind }) => h("th", { scope: "col", class: kind }, head))),
+        h(
+          "tr",
+          {},
+          ...columns.map(({ head, kind }) =>
+            h("th", { scope: "col", class: kind }, head || h("span", { class: "hidden" }, "Actions")),
+          ),
+        ),
       ),
       body,
     ),
     none,
   );
-  let shown = new Map<string, { row: HTMLTableRowElement; content: string }>();
+  let shown = new Map<string, Entry>();
   let first = true;
 
   const draw = (record: T): HTMLTableRowElement =>
@@ -57,13 +67,16 @@ export function table<T extends { uuid: string }>({
     );
 
   const update = (rows: T[]): void => {
-    const next = new Map<string, { row: HTMLTableRowElement; content: string }>();
+    const next = new Map<string, Entry>();
     const focused = body.contains(document.activeElement) ? focusPath(body) : undefined;
     for (const record of rows) {
       const content = JSON.stringify(record);
       const before = shown.get(record.uuid);
-      const entry = before?.content === content ? before : { row: draw(record), content };
-      if (entry !== before && !first) flash(entry.row);
+      const entry =
+        before?.content === content
+          ? before
+          : { row: draw(record), content, news: JSON.stringify(news(record)) };
+      if (entry.news !== before?.news && !first) flash(entry.row);
       next.set(record.uuid, entry);
     }
     for (const [uuid, { row }] of shown) if (next.get(uuid)?.row !== row) row.remove();

@@ -168,7 +168,7 @@ function actionButton(uuid: string, action: ProjectAction): HTMLElement {
 
 interface Step extends Assignment {
   people: Option[];
-  first: boolean;
+  at: number;
   last: boolean;
 }
 
@@ -213,6 +213,8 @@ function assignmentTable(project: string) {
     testid: "assignments",
     caption: "Assignments in their order",
     empty: "Nothing to do yet.",
+    // Who else could do it is offered in each row, and no news about the row.
+    news: ({ title, person_name, is_done, at }) => [title, person_name, is_done, at],
     columns: [
       { head: "Done", cell: done },
       { head: "Task", cell: ({ task_uuid, title }) => h("a", { href: `#/tasks/${task_uuid}` }, title) },
@@ -220,11 +222,11 @@ function assignmentTable(project: string) {
       {
         head: "",
         kind: "actions",
-        cell: ({ uuid, title, first, last }) =>
+        cell: ({ uuid, title, at, last }) =>
           h(
             "span",
             { class: "actions" },
-            button("↑", `Move ${title} up`, first, () => move(uuid, -1)),
+            button("↑", `Move ${title} up`, at === 0, () => move(uuid, -1)),
             button("↓", `Move ${title} down`, last, () => move(uuid, 1)),
             button("Remove", `Remove ${title}`, false, () => remove(`assignments/${uuid}`)),
           ),
@@ -236,7 +238,7 @@ function assignmentTable(project: string) {
     update(assignments: Assignment[], people: Option[]): void {
       uuids = assignments.map(({ uuid }) => uuid);
       const last = assignments.length - 1;
-      list.update(assignments.map((a, at) => ({ ...a, people, first: at === 0, last: at === last })));
+      list.update(assignments.map((a, at) => ({ ...a, people, at, last: at === last })));
     },
   };
 }
