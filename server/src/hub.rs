@@ -70,7 +70,12 @@ struct Inner {
     clock: Clock,
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     failed_announcements: AtomicU64,
+    /// Fingerprints of other domains that clients said hello with; each is logged once.
+    other_schemas: Mutex<Vec<String>>,
 }
+
+/// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
+const MAX_OTHER_SCHEMAS: usize = 16;
 
 /// What a publisher may say beside the event.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +145,7 @@ impl Hub {
             clock: Clock::start(),
             tenants: Mutex::default(),
             failed_announcements: AtomicU64::new(0),
+            other_schemas: Mutex::default(),
         };
         Self(Arc::new(inner))
     }
@@ -286,6 +292,18 @@ impl Hub {
     /// What a tenant holds just now.
     pub fn counters(&self, tenant: &TenantId) -> Counters {
         self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
+    }
+
+    /// Logs, once for each, that a client was compiled with other domains. It is no fault: what one side does not know
+    /// travels as it is.
+    pub(crate) fn compare_schema(&self, schema: &str, client: Option<&str>) {
+        let own = self.domains().fingerprint().to_string();
+        let mut others = self.0.other_schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = schema != own && !others.iter().any(|other| other == schema);
+        if is_new && others.len() < MAX_OTHER_SCHEMAS {
+            others.push(schema.to_owned());
+            tracing::info!(?schema, ?client, own, "a client was compiled with other domains");
+        }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Tenant {

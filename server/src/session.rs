@@ -265,7 +265,12 @@ impl Session {
     fn handle_frame(&mut self, frame: ClientFrame, now: Moment) {
         match (&mut self.state, frame) {
             (State::Closed, _) => {}
-            (State::AwaitsHello, ClientFrame::Hello { token, .. }) => self.hello(token.as_deref(), now),
+            (State::AwaitsHello, ClientFrame::Hello { token, client, schema }) => {
+                self.hello(token.as_deref(), now);
+                if let (State::Open { .. }, Some(schema)) = (&self.state, schema) {
+                    self.hub.compare_schema(&schema, client.as_deref());
+                }
+            }
             (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
             (State::Open { .. }, ClientFrame::Hello { .. }) => {
                 let message = "this session has had its hello; send `token` to replace the token";
@@ -347,6 +352,7 @@ impl Session {
             position: follower.reader().position().to_string(),
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
+            schema: Some(self.hub.domains().fingerprint().to_string()),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,

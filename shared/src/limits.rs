@@ -14,6 +14,9 @@ pub const MAX_ORIGIN_BYTES: usize = 64;
 /// Bytes of the `client` member of a hello, `name/version`.
 pub const MAX_CLIENT_BYTES: usize = 128;
 
+/// Bytes of the `schema` member of a hello: a fingerprint has 16.
+pub const MAX_SCHEMA_BYTES: usize = 64;
+
 /// Topics that one session may subscribe to: more than a page shows, few enough for a linear merge.
 pub const MAX_TOPICS_PER_SESSION: usize = 128;
 

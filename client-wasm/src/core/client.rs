@@ -208,7 +208,7 @@ impl<P: Clone> Client<P> {
         }
         let token = token.take();
         *stage = Stage::Welcome;
-        self.send(ClientFrame::Hello { token, client: self.options.client.clone() }, now);
+        self.send(ClientFrame::Hello { token, client: self.options.client.clone(), schema: None }, now);
         self.send_subscriptions(now);
         self.send_publishes(now);
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Code, RawEvent,
     json::{Members, check_shape},
-    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_ORIGIN_BYTES, MAX_REF},
+    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_ORIGIN_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
 };
 
 /// A frame that a client sends. Topics are text here: each is judged on its own, so that one bad topic does not
@@ -25,6 +25,9 @@ pub enum ClientFrame<P = Box<RawValue>> {
         /// `name/version` of the client, for the server's logs.
         #[serde(skip_serializing_if = "Option::is_none")]
         client: Option<String>,
+        /// The [fingerprint](crate::schema::fingerprint) of the domains that the client was compiled with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema: Option<String>,
     },
     /// Adds topics to the session.
     Subscribe {
@@ -157,6 +160,7 @@ impl ClientFrame {
             "hello" => Self::Hello {
                 token: members.optional("token")?,
                 client: short(&members, "client", MAX_CLIENT_BYTES)?,
+                schema: short(&members, "schema", MAX_SCHEMA_BYTES)?,
             },
             "subscribe" => Self::Subscribe {
                 r#ref: reference()?,

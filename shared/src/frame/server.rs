@@ -26,6 +26,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// When the token ends, in milliseconds since 1970; none when there is no token.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
+        /// The [fingerprint](crate::schema::fingerprint) of the domains that the server was compiled with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema: Option<String>,
         /// What this server allows.
         limits: AnnouncedLimits,
     },
@@ -178,6 +181,8 @@ pub struct ServerMembers<P = Box<RawValue>> {
     #[serde(default)]
     expires_at: Option<u64>,
     #[serde(default)]
+    schema: Option<String>,
+    #[serde(default)]
     limits: Option<AnnouncedLimits>,
     #[serde(default)]
     topics: Option<Vec<TopicMember>>,
@@ -261,6 +266,7 @@ impl<P> TryFrom<ServerMembers<P>> for ServerFrame<P> {
                 position: need(m.position, "position")?,
                 heartbeat_ms: need(m.heartbeat_ms, "heartbeat_ms")?,
                 expires_at: m.expires_at,
+                schema: m.schema,
                 limits: need(m.limits, "limits")?,
             },
             "subscribed" => Self::Subscribed {
