@@ -5,11 +5,13 @@ mod asyncapi;
 mod json_schema;
 mod markdown;
 mod typescript;
+mod vectors;
 
 pub use asyncapi::asyncapi;
 pub use json_schema::json_schema;
 pub use markdown::{codes_table, domains_table};
 pub use typescript::{Home, typescript};
+pub use vectors::vectors;
 
 use std::fmt;
 
@@ -69,7 +71,8 @@ impl EventSchema {
     /// Whether the event may appear on the topic.
     pub fn may_reach(&self, topic: &TopicSchema) -> bool {
         // A payload whose method tells the topics may reach any.
-        self.payload.reaches.is_empty() || self.payload.reaches.contains(&topic.name)
+        let reaches = self.payload.reaches;
+        reaches.is_empty() || reaches.iter().any(|reach| reach.topic == topic.name)
     }
 }
 
@@ -82,8 +85,33 @@ pub struct PayloadSchema {
     pub docs: &'static str,
     /// What is on the wire.
     pub fields: &'static [FieldSchema],
-    /// The names of the topics that it reaches; empty where a method tells.
-    pub reaches: &'static [&'static str],
+    /// The topics that it reaches; empty where a method tells.
+    pub reaches: &'static [ReachSchema],
+}
+
+/// A topic that a payload reaches: unless a field that names it is absent, or the condition does not hold.
+#[derive(Debug, Clone, Copy)]
+pub struct ReachSchema {
+    /// The topic's variant.
+    pub topic: &'static str,
+    /// The payload's fields that stand in the topic's pattern, in its order.
+    pub fields: &'static [&'static str],
+    /// The field that must be true.
+    pub condition: Option<&'static str>,
+}
+
+impl ReachSchema {
+    /// The topic's pattern, with the payload's fields in it: `staff:person:{staff_person_uuid}`.
+    pub fn pattern(&self, domain: &DomainSchema) -> String {
+        let pattern =
+            domain.topics.iter().find(|topic| topic.name == self.topic).map_or("", |topic| topic.pattern);
+        let mut fields = self.fields.iter();
+        let segment = |segment: &str| match segment.strip_prefix('{') {
+            Some(_) => format!("{{{}}}", fields.next().unwrap_or(&"")),
+            None => segment.to_owned(),
+        };
+        pattern.split(':').map(segment).collect::<Vec<_>>().join(":")
+    }
 }
 
 /// A field of a payload.

@@ -9,6 +9,7 @@ use crate::project::Project;
 
 mod cmd;
 mod demo;
+mod generated;
 mod package;
 mod project;
 mod setup;
@@ -27,6 +28,7 @@ cargo xtask COMMAND
   test STEP…       runs only the named steps
   test --list      names the steps
   fmt              formats Rust and TypeScript
+  gen              writes what follows from the domains' definitions: TypeScript, schemas, tables, vectors
 ";
 
 fn main() -> ExitCode {
@@ -54,7 +56,8 @@ fn run(arguments: &[String]) -> Result<()> {
         ("setup", []) => setup::for_all(&Project::find()?)?,
         ("build", []) => drop(package::build(&Project::find()?)?),
         ("fmt", []) => format(&Project::find()?)?,
-        ("setup" | "build" | "fmt", _) => bail!("`{command}` takes no arguments\n\n{HELP}"),
+        ("gen", []) => generated::write(&Project::find()?)?,
+        ("setup" | "build" | "fmt" | "gen", _) => bail!("`{command}` takes no arguments\n\n{HELP}"),
         _ => bail!("there is no command `{command}`\n\n{HELP}"),
     }
     Ok(())

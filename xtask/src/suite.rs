@@ -8,7 +8,7 @@ use crate::cmd::Cmd;
 use crate::project::Project;
 use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
-use crate::{demo, package, setup};
+use crate::{demo, generated, package, setup};
 
 mod layers;
 mod server;
@@ -20,10 +20,11 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
     Step { name: "fmt", says: "Rust is formatted", run: fmt },
     Step { name: "layers", says: "modules depend in one direction", run: layers::check },
+    Step { name: "generated", says: "generated files are what the definitions say", run: generated::check },
     Step { name: "deny", says: "dependencies have known licences and sources", run: deny },
     Step { name: "clippy", says: "clippy has nothing to say", run: clippy },
     Step {

@@ -69,7 +69,14 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     }
     let topics = fan_out(&settings, &krate);
     let topic = &settings.topic;
-    let reaches = settings.reaches.iter().map(|reach| reach.variant.to_string());
+    let reaches = settings.reaches.iter().map(|Reach { variant, fields, condition }| {
+        let (variant, fields) = (variant.to_string(), fields.iter().map(Ident::to_string));
+        let condition = match condition.as_ref().map(Ident::to_string) {
+            Some(field) => quote!(::core::option::Option::Some(#field)),
+            None => quote!(::core::option::Option::None),
+        };
+        quote!(#krate::schema::ReachSchema { topic: #variant, fields: &[#(#fields),*], condition: #condition })
+    });
     let type_docs = docs(&input.attrs);
 
     // The field types' own bound is what teaches: it is asked for where the field is.

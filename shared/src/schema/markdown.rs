@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{DomainSchema, FieldSchema, Type};
+use super::{DomainSchema, FieldSchema, ReachSchema, Type};
 use crate::{Code, FanOut};
 
 /// The table of codes.
@@ -42,9 +42,11 @@ fn section(domain: &DomainSchema) -> String {
     text.push_str("\n| event | payload | reaches |\n|---|---|---|\n");
     for event in domain.events {
         let fields: Vec<String> = event.payload.fields.iter().map(field).collect();
-        let mut reaches: Vec<String> =
-            event.payload.reaches.iter().map(|topic| pattern(domain, topic)).collect();
-        reaches.dedup();
+        let reach = |reach: &ReachSchema| {
+            let condition = reach.condition.map(|field| format!(" if `{field}`")).unwrap_or_default();
+            format!("`{}`{condition}", reach.pattern(domain))
+        };
+        let reaches: Vec<String> = event.payload.reaches.iter().map(reach).collect();
         let reaches =
             if reaches.is_empty() { "the topics that are named".to_owned() } else { reaches.join(", ") };
         let _ = writeln!(text, "| `{}` {} | {} | {reaches} |", event.name, event.docs, fields.join(", "));
@@ -73,9 +75,4 @@ fn type_name(ty: &Type) -> String {
         Type::Option(inner) => type_name(inner),
         Type::List(inner) => format!("list of {}", type_name(inner)),
     }
-}
-
-fn pattern(domain: &DomainSchema, topic: &str) -> String {
-    let found = domain.topics.iter().find(|known| known.name == topic);
-    format!("`{}`", found.map_or(topic, |topic| topic.pattern))
 }

@@ -1,0 +1,73 @@
+//! `cargo xtask gen`: writes what follows from the Rust definitions of the shipped domains. It is committed, and a test
+//! step fails when it is not what the definitions say.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tidings_shared::schema::{self, Home, SHIPPED};
+
+use crate::project::Project;
+
+/// Writes every generated file that differs.
+pub(crate) fn write(project: &Project) -> Result<()> {
+    for (path, text) in all(project)? {
+        if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            println!("wrote {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Fails when a generated file is not what the definitions say.
+pub(crate) fn check(project: &Project) -> Result<()> {
+    for (path, text) in all(project)? {
+        if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            bail!(
+                "{} is not what the Rust definitions say: run `cargo xtask gen` and commit it",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Every generated file, whole.
+fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
+    let root = &project.root;
+    let protocol = root.join("PROTOCOL.md");
+    let text = fs::read_to_string(&protocol).with_context(|| format!("reading {}", protocol.display()))?;
+    let text = between(&text, "codes", &schema::codes_table())?;
+    let text = between(&text, "domains", &schema::domains_table(&SHIPPED))?;
+    Ok(vec![
+        (root.join("client-wasm/npm/src/domains.ts"), schema::typescript(&SHIPPED, Home::Package)),
+        (root.join("shared/schema/events.schema.json"), schema::json_schema(&SHIPPED)),
+        (root.join("shared/schema/asyncapi.json"), schema::asyncapi(&SHIPPED, env!("CARGO_PKG_VERSION"))),
+        (root.join("tests/vectors/generated.json"), schema::vectors(&SHIPPED)),
+        (protocol, text),
+    ])
+}
+
+/// Puts `new` between the marks `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
+fn between(text: &str, name: &str, new: &str) -> Result<String> {
+    let (start, end) = (format!("<!-- generated: {name} -->\n"), format!("<!-- end of {name} -->"));
+    let parts = text.split_once(&start).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+    let (before, after) = parts.with_context(|| format!("PROTOCOL.md has no marks for `{name}`"))?;
+    Ok(format!("{before}{start}{new}{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_the_marks_is_replaced_and_nothing_else() {
+        let text = "a\n<!-- generated: x -->\nold\n<!-- end of x -->\nb\n";
+        let expected = "a\n<!-- generated: x -->\nnew\n<!-- end of x -->\nb\n";
+        assert_eq!(between(text, "x", "new\n").unwrap(), expected);
+        assert!(between(text, "y", "new\n").is_err());
+    }
+}
