@@ -1,16 +1,16 @@
 //! The wire protocol, version 1: one JSON object per WebSocket message.
 //!
 //! [`ClientFrame`] and [`ServerFrame`] are the whole of it. Each side writes its frames with serde. The server reads
-//! with [`ClientFrame::parse`], which is strict; a client reads through [`ServerMembers`], which takes what it knows
-//! and passes over the rest, so that an old tab survives a newer server. The payload's type `P` is JSON text natively
-//! and a JavaScript value in a browser.
+//! with [`ClientFrame::parse`], which is strict; a client reads with [`ServerFrame::read`], which takes what it knows and
+//! passes over the rest, so that an old tab survives a newer server. The payload's type `P` is JSON text natively and a
+//! JavaScript value in a browser.
 
 mod client;
 mod server;
 
 pub(crate) use client::parse_event;
 pub use client::{ClientFrame, FrameError, Refusal};
-pub use server::{AnnouncedLimits, Outcome, ServerFrame, ServerMembers, TopicOutcome};
+pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome};
 
 /// The WebSocket subprotocol that names this protocol.
 pub const SUBPROTOCOL: &str = "tidings.v1.json";

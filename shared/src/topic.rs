@@ -66,7 +66,8 @@ impl fmt::Display for TopicError {
             Self::TooLong { bytes, max } => write!(f, "at most {max} bytes, and this has {bytes}"),
             Self::EmptySegment => f.write_str("a topic's segments, joined by ':', are not empty"),
             Self::Character { character } => {
-                write!(f, "a topic's segments are of A-Z a-z 0-9 _ . ~ -, not {character:?}")
+                let character = character.escape_default();
+                write!(f, "a topic's segments are of A-Z a-z 0-9 _ . ~ -, not '{character}'")
             }
             Self::NotOfDomain { domain, topic, patterns } => {
                 write!(f, "{topic} is no topic of {domain}, whose topics are {}", patterns.join(", "))

@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,65 +10,84 @@ import { fileURLToPath } from "node:url";
 
 const DIST = fileURLToPath(new URL("../../www/dist", import.meta.url));
 
-/** Starts the demo with new data. `kill` and `restart` keep its port and data, as a crash and its repair would. */
-export async function startDemo() {
-  const binary = process.env.TIDINGS_DEMO_BIN;
-  if (!binary)
-    throw new Error("TIDINGS_DEMO_BIN is not set: run `cargo xtask test browser`, which builds the demo");
-  const folder = await mkdtemp(join(tmpdir(), "tidings-demo-"));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  let process_;
-
-  const start = async () => {
-    const args = ["--listen", `127.0.0.1:${port}`, "--data", join(folder, "demo.sqlite"), "--dist", DIST];
-    process_ = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
-    const ended = once(process_, "exit").then(([code]) => {
-      throw new Error(`the demo ended with code ${code} before it listened`);
-    });
-    ended.catch(() => {});
-    const lines = createInterface({ input: process_.stdout });
-    const listening = (async () => {
-      for await (const line of lines) if (line === `listening on ${url}`) return;
-    })();
-    await Promise.race([listening, ended]);
-  };
-  const end = async (signal) => {
-    if (process_.exitCode !== null || process_.signalCode !== null) return;
-    const ended = once(process_, "exit");
-    process_.kill(signal);
-    await ended;
-  };
-
-  await start();
-  return {
-    url,
-    /** As a power cut would: nothing is flushed, closed or said. */
-    kill: () => end("SIGKILL"),
-    restart: start,
-    async stop() {
-      await end("SIGTERM");
-      await rm(folder, { recursive: true, force: true });
-    },
-    async call(method, path, body, headers = {}) {
-      const answer = await fetch(`${url}/api/${path}`, {
-        method,
-        headers: { ...(body && { "Content-Type": "application/json" }), ...headers },
-        ...(body && { body: JSON.stringify(body) }),
+/** One run of the binary. */
+class Run {
+  static async start(data, port) {
+    const binary = process.env.TIDINGS_DEMO_BIN;
+    if (!binary)
+      throw new Error("TIDINGS_DEMO_BIN is not set: run `cargo xtask test browser`, which builds the demo");
+    const args = ["--listen", `127.0.0.1:${port}`, "--data", data, "--dist", DIST];
+    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const listening = new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const url = /^listening on (.*)$/.exec(line)?.[1];
+        if (url) resolve(url);
       });
-      const text = await answer.text();
-      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-      return text ? JSON.parse(text) : undefined;
-    },
-  };
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the demo ended with code ${code} before it listened`)));
+    });
+    return new Run(child, await listening);
+  }
+
+  constructor(child, url) {
+    this.child = child;
+    this.url = url;
+  }
+
+  async end(signal) {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = once(this.child, "exit");
+    this.child.kill(signal);
+    await ended;
+  }
+
+  async call(method, path, body) {
+    const answer = await fetch(`${this.url}/api/${path}`, {
+      method,
+      ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : undefined;
+  }
 }
 
-/** A restart has to find its old port again, so it is chosen here and not by the demo. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+/** A demo with new data, which keeps its address and data through crashes. */
+export class Demo {
+  static async start() {
+    const folder = await mkdtemp(join(tmpdir(), "tidings-demo-"));
+    return new Demo(folder, await Run.start(join(folder, "demo.sqlite"), 0));
+  }
+
+  constructor(folder, run) {
+    this.folder = folder;
+    this.run = run;
+    this.url = run.url;
+  }
+
+  /** Asks the API, as another program would. */
+  call(method, path, body) {
+    return this.run.call(method, path, body);
+  }
+
+  /** As a power cut would: nothing is flushed, closed or said. */
+  kill() {
+    return this.run.end("SIGKILL");
+  }
+
+  async restart() {
+    this.run = await Run.start(join(this.folder, "demo.sqlite"), new URL(this.url).port);
+  }
+
+  /** Changes the data while nobody serves this address: through another process, at another one. */
+  async changeWhileAway(change) {
+    const run = await Run.start(join(this.folder, "demo.sqlite"), 0);
+    await change(run);
+    await run.end("SIGTERM");
+  }
+
+  async stop() {
+    await this.run.end("SIGTERM");
+    await rm(this.folder, { recursive: true, force: true });
+  }
 }

@@ -47,7 +47,7 @@ impl<P> Outputs<P> {
     }
 
     pub(crate) fn extend(&mut self, outputs: impl Iterator<Item = Output<P>>) {
-        self.0.extend(outputs);
+        outputs.for_each(|output| self.push(output));
     }
 }
 

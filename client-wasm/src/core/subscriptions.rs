@@ -123,8 +123,7 @@ impl Subscriptions {
         let mut names: Vec<TopicName> = Vec::new();
         for text in topics.iter().map(AsRef::as_ref) {
             let name = TopicName::parse(text).map_err(|error| {
-                let end = text.char_indices().nth(MAX_TOPIC_BYTES).map_or(text.len(), |(end, _)| end);
-                Error::of_topic(&text[..end], &error)
+                Error::of_topic(&text.chars().take(MAX_TOPIC_BYTES).collect::<String>(), &error)
             })?;
             if !names.contains(&name) {
                 names.push(name);

@@ -2,19 +2,18 @@
 //!
 //! The value itself is not replaced by what was decoded, so that payload keys which no type declares survive.
 
-use std::fmt;
-
-use js_sys::Array;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IgnoredAny};
 use tidings_shared::{
     Event, RawEvent, Topic,
+    derive::PayloadField,
     domains::{catalogue, crm, projects, staff, store},
+    schema::Type,
 };
 
-use super::value::JsPayload;
+use super::{de, value::JsPayload};
 
 /// What a domain's check says of an event's name and payload.
-type Check = fn(&str, &JsPayload) -> Result<bool, serde_wasm_bindgen::Error>;
+type Check = fn(&str, &JsPayload) -> Result<bool, de::Error>;
 
 /// The domains that this client was compiled with.
 const DOMAINS: [(&str, Check); 5] = [
@@ -27,7 +26,7 @@ const DOMAINS: [(&str, Check); 5] = [
 
 const fn entry<E: Event>() -> (&'static str, Check) {
     (<E::Topic as Topic>::DOMAIN, |name, payload| {
-        Ok(E::decode(name, serde_wasm_bindgen::Deserializer::from(payload.value().clone()))?.is_some())
+        Ok(E::decode(name, de::Value(payload.value().clone()))?.is_some())
     })
 }
 
@@ -36,17 +35,12 @@ const fn entry<E: Event>() -> (&'static str, Check) {
 /// # Errors
 /// A sentence about what is wrong with the payload of an event that this client knows.
 pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
-    let payload = event.payload.value();
-    let wrong = |reason: &dyn fmt::Display| format!("payload of {} {}: {reason}", event.domain, event.event);
     let Some((_, check)) = DOMAINS.iter().find(|(domain, _)| *domain == event.domain) else {
         return Ok(false);
     };
     match check(&event.event, &event.payload) {
-        Ok(false) => Ok(false),
-        // serde would read a struct from an array too.
-        Ok(true) if !payload.is_object() || Array::is_array(payload) => Err(wrong(&"must be an object")),
-        Ok(true) => Ok(true),
-        Err(error) => Err(wrong(&super::value::without_prefix(&error.to_string()))),
+        Ok(is_known) => Ok(is_known),
+        Err(de::Error(reason)) => Err(["payload of ", &event.event, ": ", &reason].concat()),
     }
 }
 
@@ -64,4 +58,8 @@ impl Serialize for AnyRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_unit()
     }
+}
+
+impl PayloadField for AnyRecord {
+    const TYPE: Type = Type::Any;
 }

@@ -116,7 +116,7 @@ impl Shell {
     fn deliver(&self, deliveries: &[Delivery], publication: &Publication<JsPayload>) {
         match decode::check(&publication.event) {
             Ok(decoded) => {
-                let event = value::to_js(&publication.event);
+                let event = value::event(&publication.event);
                 for delivery in deliveries {
                     let meta = value::meta(publication, &delivery.topics, decoded);
                     self.host.event(delivery.subscription.0 as f64, &event, meta);
@@ -167,6 +167,6 @@ impl Shell {
 const NO_CLOSE_CODE: u16 = 1006;
 
 fn now() -> Now {
-    let random = js_sys::Math::random() * f64::from(u32::MAX);
+    let random = timer::random() * f64::from(u32::MAX);
     Now { ms: timer::now_ms(), random: random as u32 }
 }

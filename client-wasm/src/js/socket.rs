@@ -2,7 +2,6 @@
 //!
 //! Declared by hand, because messages go in and out as JavaScript strings: their text never becomes Rust's.
 
-use js_sys::Function;
 use tidings_shared::frame::SUBPROTOCOL;
 use wasm_bindgen::prelude::*;
 
@@ -22,13 +21,13 @@ extern "C" {
     fn close(this: &WebSocket, code: u16);
 
     #[wasm_bindgen(method, setter)]
-    fn set_onopen(this: &WebSocket, handler: Option<&Function>);
+    fn set_onopen(this: &WebSocket, handler: &JsValue);
 
     #[wasm_bindgen(method, setter)]
-    fn set_onmessage(this: &WebSocket, handler: Option<&Function>);
+    fn set_onmessage(this: &WebSocket, handler: &JsValue);
 
     #[wasm_bindgen(method, setter)]
-    fn set_onclose(this: &WebSocket, handler: Option<&Function>);
+    fn set_onclose(this: &WebSocket, handler: &JsValue);
 
     /// What handlers get: a message has `data`, a close has `code`.
     type Event;
@@ -70,10 +69,10 @@ impl Socket {
         let open = Handler::new(move |_| on_open(Happening::Open));
         let message = Handler::new(move |event: Event| on_message(Happening::Message(event.data())));
         let close = Handler::new(move |event: Event| on_close(Happening::Closed(event.code())));
-        let guard = |handler: &Handler| host.guard(handler.as_ref().unchecked_ref());
-        socket.set_onopen(Some(&guard(&open)));
-        socket.set_onmessage(Some(&guard(&message)));
-        socket.set_onclose(Some(&guard(&close)));
+        let guard = |handler: &Handler| host.guard(handler.as_ref());
+        socket.set_onopen(&guard(&open));
+        socket.set_onmessage(&guard(&message));
+        socket.set_onclose(&guard(&close));
         Ok(Self { socket, _handlers: [open, message, close] })
     }
 
@@ -90,9 +89,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.socket.set_onopen(None);
-        self.socket.set_onmessage(None);
-        self.socket.set_onclose(None);
+        self.socket.set_onopen(&JsValue::NULL);
+        self.socket.set_onmessage(&JsValue::NULL);
+        self.socket.set_onclose(&JsValue::NULL);
         self.socket.close(NORMAL);
     }
 }

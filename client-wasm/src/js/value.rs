@@ -1,12 +1,17 @@
 //! Between JavaScript's values and Rust's.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Serialize, Serializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use tidings_shared::{
     RawEvent, TopicName,
-    frame::{ClientFrame, ServerFrame, ServerMembers},
+    frame::{ClientFrame, FrameMembers, ServerFrame},
 };
 use wasm_bindgen::prelude::*;
 
+pub(crate) use super::ser::to_js;
+use super::{de, ser};
 use crate::core::{Error, Publication};
 
 #[wasm_bindgen]
@@ -17,14 +22,23 @@ extern "C" {
     #[wasm_bindgen(js_namespace = JSON, js_name = stringify)]
     fn json_stringify(value: &JsValue) -> JsValue;
 
+    #[wasm_bindgen(js_namespace = Reflect, js_name = get, catch)]
+    fn reflect_get(of: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(js_name = String)]
     fn to_string(value: &JsValue) -> String;
 }
 
-/// A payload: the JavaScript value that was parsed from the message, as it is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
+/// A payload: the JavaScript value that was parsed from the message, as it is. serde cannot carry it; where it is
+/// written, `null` stands until it is put in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct JsPayload(JsValue);
+
+impl Serialize for JsPayload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
 
 impl JsPayload {
     pub(crate) fn value(&self) -> &JsValue {
@@ -73,38 +87,67 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
     to_js(&Failure { code: &error.code, message: &error.message, retryable: error.may_retry(), topic })
 }
 
-/// A value of ours as JavaScript's. None of ours fails to be one.
-pub(crate) fn to_js(value: &impl Serialize) -> JsValue {
-    value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
-}
-
 /// The text of a frame, as JavaScript's string.
 pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> JsValue {
-    json_stringify(&to_js(frame))
+    let value = to_js(frame);
+    if let ClientFrame::Publish { event, .. } = frame {
+        ser::set(&value, "event", &self::event(event));
+    }
+    json_stringify(&value)
+}
+
+/// An event with its payload.
+pub(crate) fn event(event: &RawEvent<JsPayload>) -> JsValue {
+    let value = to_js(event);
+    ser::set(&value, "payload", event.payload.value());
+    value
 }
 
 /// Reads a frame from the text of a message.
 pub(crate) fn parse_frame(text: &JsValue) -> Result<ServerFrame<JsPayload>, String> {
-    let members: ServerMembers<JsPayload> = parse(text)?;
-    members.try_into().map_err(|error: tidings_shared::frame::FrameError| error.to_string())
+    let value = json_parse(text).map_err(|error| self::text(&error))?;
+    ServerFrame::read(&Frame(value)).map_err(|error| error.to_string())
+}
+
+/// A frame before it is known which one it is.
+struct Frame(JsValue);
+
+impl FrameMembers<JsPayload> for Frame {
+    fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+        let value = member(&self.0, name)?;
+        if value.is_null() || value.is_undefined() { Ok(None) } else { read(value).map(Some) }
+    }
+
+    fn event(&self) -> Result<RawEvent<JsPayload>, String> {
+        read_event(member(&self.0, "event")?)
+    }
 }
 
 /// Reads an event from its text.
 pub(crate) fn parse_event(text: &str) -> Result<RawEvent<JsPayload>, String> {
-    parse(&text.into())
+    read_event(json_parse(&text.into()).map_err(|error| self::text(&error))?)
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(text: &JsValue) -> Result<T, String> {
-    let value = json_parse(text).map_err(|error| self::text(&error))?;
-    serde_wasm_bindgen::from_value(value).map_err(|error| without_prefix(&error.to_string()).to_owned())
+fn read_event(value: JsValue) -> Result<RawEvent<JsPayload>, String> {
+    let RawEvent::<IgnoredAny> { domain, event, .. } = read(value.clone())?;
+    Ok(RawEvent { domain, event, payload: JsPayload(member(&value, "payload")?) })
+}
+
+fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, String> {
+    T::deserialize(de::Value(value)).map_err(|error| error.0)
+}
+
+/// A member of an object.
+fn member(of: &JsValue, name: &str) -> Result<JsValue, String> {
+    reflect_get(of, name).map_err(|_| "a frame is an object".to_owned())
+}
+
+/// Reads an array of strings.
+pub(crate) fn strings(array: JsValue) -> Result<Vec<String>, String> {
+    read(array)
 }
 
 /// What JavaScript would print of a value.
 pub(crate) fn text(value: &JsValue) -> String {
     to_string(value)
-}
-
-/// The message of a JavaScript error without its class.
-pub(crate) fn without_prefix(message: &str) -> &str {
-    message.strip_prefix("Error: ").unwrap_or(message)
 }

@@ -208,7 +208,7 @@ pub(crate) fn parse_event(text: &str) -> Result<RawEvent, FrameError> {
     check_shape(text).and_then(|()| event_of(text)).map_err(FrameError)
 }
 
-fn event_of(text: &str) -> Result<RawEvent, String> {
+pub(crate) fn event_of(text: &str) -> Result<RawEvent, String> {
     let members = Members::parse(text)?;
     Ok(RawEvent {
         domain: members.required("domain")?,

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{Code, RawEvent, frame::FrameError};
+use crate::{
+    Code, RawEvent,
+    frame::{FrameError, client::event_of},
+    json::Members,
+};
 
 /// A frame that the server sends. Positions are opaque text, codes are text because a newer server may have more of
 /// them; [`Code`] names those that are known.
@@ -163,147 +167,98 @@ pub enum Outcome {
     Refused,
 }
 
-/// The members of any server frame, before it is known which one it is. One flat type reads all of them from any
-/// deserializer, which costs a browser less code than an enum whose tag may come last.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ServerMembers<P = Box<RawValue>> {
-    op: String,
-    #[serde(default)]
-    r#ref: Option<u64>,
-    #[serde(default)]
-    session: Option<String>,
-    #[serde(default)]
-    tenant: Option<String>,
-    #[serde(default)]
-    position: Option<String>,
-    #[serde(default)]
-    heartbeat_ms: Option<u64>,
-    #[serde(default)]
-    expires_at: Option<u64>,
-    #[serde(default)]
-    schema: Option<String>,
-    #[serde(default)]
-    limits: Option<AnnouncedLimits>,
-    #[serde(default)]
-    topics: Option<Vec<TopicMember>>,
-    #[serde(default)]
-    key: Option<String>,
-    #[serde(default)]
-    at: Option<u64>,
-    #[serde(default)]
-    origin: Option<String>,
-    #[serde(default = "Option::default")]
-    event: Option<RawEvent<P>>,
-    #[serde(default)]
-    retry_after_ms: Option<u64>,
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-/// `topics` holds names, but outcomes in a `subscribed`.
-#[derive(Debug, Clone)]
-enum TopicMember {
-    Name(String),
-    Outcome(TopicOutcome),
-}
-
-impl<'de> Deserialize<'de> for TopicMember {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrOutcome;
-
-        impl<'de> serde::de::Visitor<'de> for NameOrOutcome {
-            type Value = TopicMember;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a topic or its outcome")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<TopicMember, E> {
-                Ok(TopicMember::Name(name.to_owned()))
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<TopicMember, A::Error> {
-                TopicOutcome::deserialize(serde::de::value::MapAccessDeserializer::new(map))
-                    .map(TopicMember::Outcome)
-            }
-        }
-
-        deserializer.deserialize_any(NameOrOutcome)
-    }
-}
-
-impl<P> TryFrom<ServerMembers<P>> for ServerFrame<P> {
-    type Error = FrameError;
-
-    /// Tells which frame it is.
+/// The members of a server's frame, wherever they stand: in JSON text natively, in a JavaScript value in a browser.
+pub trait FrameMembers<P> {
+    /// The member as a `T`; absent and `null` are `None`.
     ///
     /// # Errors
-    /// The member that it lacks.
-    fn try_from(m: ServerMembers<P>) -> Result<Self, FrameError> {
-        fn need<T>(member: Option<T>, name: &str) -> Result<T, FrameError> {
-            member.ok_or_else(|| FrameError(format!("`{name}` is missing in a frame of the server")))
-        }
-        fn names(topics: Option<Vec<TopicMember>>) -> Result<Vec<String>, FrameError> {
-            let name = |member| match member {
-                TopicMember::Name(name) => Ok(name),
-                TopicMember::Outcome(_) => Err(FrameError("`topics` holds names here".to_owned())),
-            };
-            need(topics, "topics")?.into_iter().map(name).collect()
-        }
-        fn outcomes(topics: Option<Vec<TopicMember>>) -> Result<Vec<TopicOutcome>, FrameError> {
-            let outcome = |member| match member {
-                TopicMember::Outcome(outcome) => Ok(outcome),
-                TopicMember::Name(_) => Err(FrameError("`topics` holds outcomes here".to_owned())),
-            };
-            need(topics, "topics")?.into_iter().map(outcome).collect()
-        }
-        Ok(match m.op.as_str() {
+    /// A sentence that names the member.
+    fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String>;
+
+    /// The member `event`, with its payload as it is.
+    ///
+    /// # Errors
+    /// A sentence that names the member.
+    fn event(&self) -> Result<RawEvent<P>, String>;
+}
+
+impl FrameMembers<Box<RawValue>> for Members<'_> {
+    fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+        Members::optional(self, name)
+    }
+
+    fn event(&self) -> Result<RawEvent, String> {
+        event_of(self.raw("event")?.get()).map_err(|error| format!("`event`: {error}"))
+    }
+}
+
+impl<P> ServerFrame<P> {
+    /// Reads a frame from its members. What this version does not know is passed over, so that an old tab survives a
+    /// newer server.
+    ///
+    /// # Errors
+    /// The member that it lacks, or that is not what it should be.
+    pub fn read(members: &impl FrameMembers<P>) -> Result<Self, FrameError> {
+        Self::read_members(members).map_err(FrameError)
+    }
+
+    fn read_members<M: FrameMembers<P>>(m: &M) -> Result<Self, String> {
+        let op: String = required(m, "op")?;
+        Ok(match op.as_str() {
             "welcome" => Self::Welcome {
-                session: need(m.session, "session")?,
-                tenant: need(m.tenant, "tenant")?,
-                position: need(m.position, "position")?,
-                heartbeat_ms: need(m.heartbeat_ms, "heartbeat_ms")?,
-                expires_at: m.expires_at,
-                schema: m.schema,
-                limits: need(m.limits, "limits")?,
+                session: required(m, "session")?,
+                tenant: required(m, "tenant")?,
+                position: required(m, "position")?,
+                heartbeat_ms: required(m, "heartbeat_ms")?,
+                expires_at: m.optional("expires_at")?,
+                schema: m.optional("schema")?,
+                limits: required(m, "limits")?,
             },
             "subscribed" => Self::Subscribed {
-                r#ref: need(m.r#ref, "ref")?,
-                position: need(m.position, "position")?,
-                topics: outcomes(m.topics)?,
+                r#ref: required(m, "ref")?,
+                position: required(m, "position")?,
+                topics: required(m, "topics")?,
             },
-            "unsubscribed" => Self::Unsubscribed { r#ref: m.r#ref, topics: names(m.topics)?, code: m.code },
+            "unsubscribed" => Self::Unsubscribed {
+                r#ref: m.optional("ref")?,
+                topics: required(m, "topics")?,
+                code: m.optional("code")?,
+            },
             "event" => Self::Event {
-                position: need(m.position, "position")?,
-                key: need(m.key, "key")?,
-                at: need(m.at, "at")?,
-                origin: m.origin,
-                topics: names(m.topics)?,
-                event: need(m.event, "event")?,
+                position: required(m, "position")?,
+                key: required(m, "key")?,
+                at: required(m, "at")?,
+                origin: m.optional("origin")?,
+                topics: required(m, "topics")?,
+                event: m.event()?,
             },
-            "sync" => Self::Sync { position: need(m.position, "position")?, topics: names(m.topics)? },
+            "sync" => Self::Sync { position: required(m, "position")?, topics: required(m, "topics")? },
             "published" => Self::Published {
-                r#ref: need(m.r#ref, "ref")?,
-                key: need(m.key, "key")?,
-                position: need(m.position, "position")?,
-                topics: names(m.topics)?,
+                r#ref: required(m, "ref")?,
+                key: required(m, "key")?,
+                position: required(m, "position")?,
+                topics: required(m, "topics")?,
             },
             "token_accepted" => {
-                Self::TokenAccepted { r#ref: need(m.r#ref, "ref")?, expires_at: m.expires_at }
+                Self::TokenAccepted { r#ref: required(m, "ref")?, expires_at: m.optional("expires_at")? }
             }
-            "pong" => Self::Pong { r#ref: need(m.r#ref, "ref")? },
+            "pong" => Self::Pong { r#ref: required(m, "ref")? },
             "ping" => Self::Ping,
-            "goaway" => Self::Goaway { retry_after_ms: need(m.retry_after_ms, "retry_after_ms")? },
+            "goaway" => Self::Goaway { retry_after_ms: required(m, "retry_after_ms")? },
             "error" => Self::Error {
-                r#ref: m.r#ref,
-                code: need(m.code, "code")?,
-                message: m.message.unwrap_or_default(),
+                r#ref: m.optional("ref")?,
+                code: required(m, "code")?,
+                message: m.optional("message")?.unwrap_or_default(),
             },
-            _ => Self::Unknown { op: m.op },
+            _ => Self::Unknown { op },
         })
     }
+}
+
+/// Not inlined at its many callers, which would double what a browser loads for reading frames.
+#[inline(never)]
+fn required<P, T: DeserializeOwned>(members: &impl FrameMembers<P>, name: &str) -> Result<T, String> {
+    members.optional(name)?.ok_or_else(|| ["`", name, "` is missing"].concat())
 }
 
 impl ServerFrame {
@@ -312,9 +267,7 @@ impl ServerFrame {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
-        let members: ServerMembers =
-            serde_json::from_str(text).map_err(|error| FrameError(error.to_string()))?;
-        members.try_into()
+        Self::read(&Members::parse(text).map_err(FrameError)?)
     }
 
     /// An `error` frame.

@@ -1,7 +1,7 @@
 //! The demo application: a small back office whose windows converge. An ordinary program that embeds the library:
 //! it serves its page and its API on SQLite, and announces each committed write through a [`tidings_server::Hub`].
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, TenantId};
@@ -79,8 +79,11 @@ async fn run(options: Options) -> Result<(), String> {
         format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
     })?;
     let address = listener.local_addr().map_err(|error| format!("the listener has no address: {error}"))?;
-    println!("listening on http://{address}");
-    println!("Open it in two windows and edit something in one of them.");
+    // Whoever reads this may have gone, which is no reason to stop.
+    let _ = writeln!(
+        std::io::stdout(),
+        "listening on http://{address}\nOpen it in two windows and edit something in one of them."
+    );
     gateway.serve(listener, routes, stopped()).await;
     Ok(())
 }
