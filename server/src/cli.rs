@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 when done, 1 when something failed, 2 for bad usage or configuration.
+//! The command line of `tidings`, for a binary of one's own too. Exit codes: 0 when done, 1 when something failed, 2 for
+//! bad usage or configuration.
 
 mod config;
 mod link;
@@ -10,6 +11,7 @@ mod time;
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tidings_shared::Domains;
 use tracing_subscriber::EnvFilter;
 
 /// Typed change events from a backend to every open browser tab.
@@ -39,8 +41,16 @@ enum Failure {
     Failed(String),
 }
 
-/// Runs what the arguments ask for.
-pub(crate) fn run() -> ExitCode {
+/// Runs what the arguments ask for, with these domains. It is the whole of a server with domains of its own:
+///
+/// ```no_run
+/// use tidings_shared::Domains;
+///
+/// fn main() -> std::process::ExitCode {
+///     tidings_server::cli::run(Domains::shipped()) // .with::<helpdesk::Event>()
+/// }
+/// ```
+pub fn run(domains: Domains) -> ExitCode {
     let command = match config::apply(Cli::command(), std::env::args_os()) {
         Ok(command) => command,
         Err(failure) => return report(&failure),
@@ -55,7 +65,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Serve(serve) => serve.run().await,
+            Command::Serve(serve) => serve.run(domains).await,
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,
         }

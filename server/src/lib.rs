@@ -23,6 +23,7 @@
 
 mod accept;
 mod access;
+pub mod cli;
 mod gateway;
 mod http;
 mod hub;

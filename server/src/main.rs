@@ -1,7 +1,7 @@
 //! The `tidings` binary: the hub as a server of its own, and tools to talk to one.
 
-mod cli;
+use tidings_shared::Domains;
 
 fn main() -> std::process::ExitCode {
-    cli::run()
+    tidings_server::cli::run(Domains::shipped())
 }

@@ -3,12 +3,12 @@
 
 use std::{ops::ControlFlow, pin::Pin, time::Duration};
 
+use crate::Clock;
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hyper::Uri;
 use serde_json::value::RawValue;
 use tidings_client_wasm::core::{Client, ConnectionId, Now, Options, Output, Status};
-use tidings_server::Clock;
 use tidings_shared::frame::{SUBPROTOCOL, ServerFrame};
 use tokio::{net::TcpStream, time::sleep_until};
 use tokio_tungstenite::{

@@ -2,11 +2,11 @@
 
 use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Args;
-use tidings_server::{
+use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, LogLimits, OriginRule, SessionSettings, TenantId,
 };
-use tidings_shared::limits;
+use clap::Args;
+use tidings_shared::{Domains, limits};
 use tokio::net::TcpListener;
 
 use super::{Failure, time::duration};
@@ -90,9 +90,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, domains: Domains) -> Result<(), Failure> {
         self.check()?;
-        self.serve().await
+        self.serve(domains).await
     }
 
     /// What the flags can't say each on their own.
@@ -123,7 +123,7 @@ impl Serve {
         Ok(())
     }
 
-    async fn serve(self) -> Result<(), Failure> {
+    async fn serve(self, domains: Domains) -> Result<(), Failure> {
         let failed = |reason: String| Failure::Failed(reason);
         let tenant = TenantId::parse(DEV_TENANT).map_err(|error| failed(error.to_string()))?;
         let log = LogLimits {
@@ -131,7 +131,7 @@ impl Serve {
             max_entries: self.log_max_entries,
             max_age: self.log_max_age,
         };
-        let hub = Hub::new(HubSettings { log, ..HubSettings::new(tenant.clone()) });
+        let hub = Hub::new(HubSettings { domains, log, home: tenant.clone() });
         let settings = GatewaySettings {
             session: SessionSettings {
                 hello_timeout: self.hello_timeout,
