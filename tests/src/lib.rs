@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use binary::tidings;
+pub use binary::{Finished, finish, tidings};
 pub use client::{Client, Incoming};
 pub use http::{Request, Response};
 pub use raw::{Frame, Opcode, RawSocket};

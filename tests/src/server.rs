@@ -22,6 +22,8 @@ pub struct Server {
     address: SocketAddr,
     /// Lines of its standard output; the end of them is the end of the process.
     lines: Mutex<Receiver<String>>,
+    /// Lines that came after the first.
+    rest: Vec<String>,
     log: Arc<Mutex<String>>,
 }
 
@@ -64,8 +66,13 @@ impl Server {
                 }
             }
         });
-        let mut server =
-            Self { child, address: SocketAddr::from(([0; 4], 0)), lines: Mutex::new(lines), log };
+        let mut server = Self {
+            child,
+            address: SocketAddr::from(([0; 4], 0)),
+            lines: Mutex::new(lines),
+            rest: Vec::new(),
+            log,
+        };
         let line = server.next_line();
         let line = line.unwrap_or_else(|error| panic!("no line came: {error}; its log:\n{}", server.log()));
         let address = line.strip_prefix("listening on http://").and_then(|address| address.parse().ok());
@@ -99,13 +106,18 @@ impl Server {
     pub fn wait(&mut self) -> ExitStatus {
         loop {
             match self.next_line() {
-                Ok(_) => {}
+                Ok(line) => self.rest.push(line),
                 Err(RecvTimeoutError::Disconnected) => {
                     return self.child.wait().expect("it was not waited for");
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the server still runs; its log:\n{}", self.log()),
             }
         }
+    }
+
+    /// What it wrote to standard output after its address, up to its end: see [`Server::wait`].
+    pub fn rest_of_output(&self) -> Vec<String> {
+        self.rest.clone()
     }
 
     /// Publishes over HTTP and returns the answer, whatever it is.

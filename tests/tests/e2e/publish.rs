@@ -189,6 +189,24 @@ fn an_event_as_large_as_a_frame_may_be_arrives_whole() {
 }
 
 #[test]
+fn an_event_as_large_as_a_body_may_be_reaches_every_socket() {
+    let server = Server::start();
+    let since = Client::hello(&server).subscribe(&["big"], None, "live");
+    let mut subscriber = Client::subscribed(&server, &["big"]);
+    let body = |text: &str| {
+        let event = json!({ "domain": "big", "event": "x", "payload": { "text": text } });
+        json!({ "event": event, "topics": ["big"] })
+    };
+    let text = "x".repeat(256 * 1024 - body("").to_string().len());
+    assert_eq!(server.post(&body(&text)).status, 200);
+    assert_eq!(subscriber.expect("event")["event"]["payload"]["text"], json!(text));
+    assert_eq!(subscriber.ask(&json!({ "op": "ping", "ref": 1 }))["op"], "pong");
+    let mut later = Client::hello(&server);
+    later.subscribe(&["big"], since["position"].as_str(), "resumed");
+    assert_eq!(later.expect("event")["event"]["payload"]["text"], json!(text));
+}
+
+#[test]
 fn topics_that_a_publisher_names_are_lower_cased_and_counted_once() {
     let server = Server::start();
     let contact = sample::uuid();
