@@ -237,6 +237,27 @@ fn a_reader_that_never_reads_is_cut_off_and_the_others_get_everything_meanwhile(
 }
 
 #[test]
+fn a_stalled_reader_that_reads_again_learns_why_it_was_cut_off() {
+    let embedded = Embedded::start(|settings| settings.write_timeout = Duration::from_millis(200));
+    let mut stalled = embedded.client(&["clock"]);
+    let event = json!({ "domain": "clock", "event": "ticked", "payload": { "text": "x".repeat(200_000) } });
+    let body = json!({ "event": event, "topics": ["clock"] }).to_string();
+    eventually("the session has ended", || {
+        assert_eq!(Request::post("/v1/publish").body(body.as_str()).send(embedded.address).status, 200);
+        embedded.hub.counters(embedded.hub.home()).followers == 0
+    });
+    let error = loop {
+        let frame = stalled.next_frame();
+        if frame["op"] != "event" {
+            break frame;
+        }
+    };
+    assert_eq!((&error["op"], &error["code"]), (&json!("error"), &json!("slow_consumer")));
+    stalled.expect_close(4410);
+    embedded.stop();
+}
+
+#[test]
 fn a_reader_that_was_slow_gets_the_rest_in_order_or_a_sync_and_never_a_hole() {
     let server = Server::with(&["--log-max-entries", "40"]);
     let mut slow = Client::subscribed(&server, &["clock", "clock:rare"]);

@@ -62,7 +62,7 @@ fn a_signal_sends_every_session_away_and_the_process_ends_well() {
         let mut in_the_middle = RawSocket::hello(server.address());
         in_the_middle.send(&Frame::new(Opcode::TEXT, r#"{"op":"pi"#).unfinished());
         let keep_alive = TcpStream::connect(server.address()).unwrap();
-        server.signal(signal);
+        server.process().signal(signal);
         for client in &mut idle {
             let goaway = client.expect("goaway");
             assert!(goaway["retry_after_ms"].as_u64().unwrap() <= 5000, "{goaway}");
@@ -76,7 +76,7 @@ fn a_signal_sends_every_session_away_and_the_process_ends_well() {
         };
         assert!(matches!(close, Incoming::Close(1012, _)), "{close:?}");
         assert_eq!(in_the_middle.close_code(), Some(1012));
-        assert_eq!(server.wait().code(), Some(0), "{signal}: {}", server.log());
+        assert_eq!(server.exit_code(), Some(0), "{signal}: {}", server.process().log());
         drop(keep_alive);
         assert!(TcpStream::connect(server.address()).is_err());
     }
@@ -89,13 +89,13 @@ fn what_was_published_before_the_signal_is_delivered_before_the_goaway() {
     for number in 0..50 {
         assert_eq!(server.post(&json!({ "event": sample::ticked(number), "topics": ["clock"] })).status, 200);
     }
-    server.signal("TERM");
+    server.process().signal("TERM");
     for number in 0..50 {
         assert_eq!(client.expect("event")["event"]["payload"]["number"], json!(number));
     }
     client.expect("goaway");
     client.expect_close(1012);
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn a_drain_ends_at_its_deadline_also_when_a_client_reads_nothing() {
     for _ in 0..60 {
         assert_eq!(server.post(&json!({ "event": event, "topics": ["clock"] })).status, 200);
     }
-    server.signal("TERM");
-    assert_eq!(server.wait().code(), Some(0));
+    server.process().signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
@@ -223,7 +223,12 @@ fn the_address_is_the_only_thing_on_standard_output() {
     let mut server = Server::run(command);
     assert!(server.address().ip().is_loopback() && server.address().port() != 0);
     assert_eq!(Request::get("/health").send(server.address()).status, 200);
-    server.signal("TERM");
-    assert_eq!((server.wait().code(), server.rest_of_output()), (Some(0), vec![]));
-    assert!(server.log().contains("no token"), "development is said aloud: {}", server.log());
+    server.process().signal("TERM");
+    let (status, rest) = server.process().wait();
+    assert_eq!((status.code(), rest), (Some(0), vec![]));
+    assert!(
+        server.process().log().contains("no token"),
+        "development is said aloud: {}",
+        server.process().log()
+    );
 }
