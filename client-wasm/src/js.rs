@@ -39,16 +39,22 @@ impl Core {
         Self(Shell::new(host, url, Options { client, asks_for_tokens }))
     }
 
-    /// Subscribes to an array of topics and returns the subscription's number.
+    /// Subscribes to an array of topics and returns the subscription's number. Nothing happens before [`Self::run`], so
+    /// that the number is known before anything is told about it.
     ///
     /// # Errors
     /// `{ code, message, retryable }`.
     pub fn subscribe(&self, topics: JsValue) -> Result<f64, JsValue> {
         let subscribe = || {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
-            self.0.tell(|client, now| client.handle_subscribe(&topics, now))
+            self.0.note(|client, now| client.handle_subscribe(&topics, now))
         };
         subscribe().map(|SubscriptionId(id)| id as f64).map_err(|error| value::error(&error, None))
+    }
+
+    /// Does what was asked for.
+    pub fn run(&self) {
+        self.0.tell(|_, _| ());
     }
 
     /// Ends a subscription; one that has ended is passed over.
@@ -56,8 +62,8 @@ impl Core {
         self.0.tell(|client, _| client.handle_unsubscribe(SubscriptionId(subscription as u64)));
     }
 
-    /// Publishes an event, given as JSON text, and returns the publish's number. The answer comes by `host.published`
-    /// or `host.publishFailed`.
+    /// Publishes an event, given as JSON text, and returns the publish's number. Nothing happens before [`Self::run`];
+    /// the answer comes by `host.published` or `host.publishFailed`.
     ///
     /// # Errors
     /// `{ code, message, retryable }`, when the event is none or not what its domain declares, or when it can't be
@@ -79,7 +85,7 @@ impl Core {
                 .map(Uuid::from_bytes)
                 .ok_or_else(|| Error::invalid_event("`key` is not a UUID."))?;
             let publish = Publish::<JsPayload> { event, topics, key, origin };
-            self.0.tell(|client, now| client.handle_publish(publish, now))
+            self.0.note(|client, now| client.handle_publish(publish, now))
         };
         publish().map(|PublishId(id)| id as f64).map_err(|error| value::error(&error, None))
     }
@@ -103,6 +109,7 @@ impl Core {
     }
 
     /// Drops the WebSocket as a lost network would; the client comes back as it does then.
+    #[wasm_bindgen(js_name = dropSocket)]
     pub fn drop_socket(&self) {
         self.0.drop_socket();
     }

@@ -43,10 +43,12 @@ enum End {
 pub(crate) async fn run(upgraded: Upgraded, mut session: Session, gateway: Gateway) {
     let settings = gateway.settings();
     let max = settings.session.max_message_bytes;
+    // Writing has no bound of its own: a frame is as large as its publication, and the next one is taken only when
+    // this one has been written out.
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .max_write_buffer_size(2 * BUFFER_BYTES + max)
+        .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(max))
         .max_frame_size(Some(max));
     let mut socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;

@@ -1,11 +1,18 @@
-//! Where the `tidings` binary is.
+//! The `tidings` binary: where it is, and commands that end by themselves.
 
 use std::{
     env,
+    io::Read,
     path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
 };
+
+use crate::DEADLINE;
 
 /// A command that runs the `tidings` binary, without the settings that the tester's environment may hold.
 pub fn tidings() -> Command {
@@ -21,11 +28,12 @@ pub fn tidings() -> Command {
 /// The binary named by `TIDINGS_BIN`, or else the workspace's own, brought up to date: `cargo test` builds no binaries
 /// of other packages, and an old one would be tested without a word.
 fn path() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| env::var_os("TIDINGS_BIN").map_or_else(build, PathBuf::from))
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let path = PATH.get_or_init(|| env::var_os("TIDINGS_BIN").map_or_else(build, |path| Ok(path.into())));
+    path.as_ref().unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-fn build() -> PathBuf {
+fn build() -> Result<PathBuf, String> {
     let test = env::current_exe().expect("a test knows its own path");
     // <target>/<profile>/deps/<test>
     let profile = test.ancestors().nth(2).expect("a test lies in its target folder");
@@ -36,7 +44,49 @@ fn build() -> PathBuf {
     if profile.ends_with("release") {
         build.arg("--release");
     }
-    let is_built = build.status().is_ok_and(|status| status.success());
-    assert!(is_built, "the server could not be built: see {build:?}, or name a binary in TIDINGS_BIN");
-    profile.join(format!("tidings{}", env::consts::EXE_SUFFIX))
+    if build.status().is_ok_and(|status| status.success()) {
+        return Ok(profile.join(format!("tidings{}", env::consts::EXE_SUFFIX)));
+    }
+    Err(format!("the server could not be built: try {build:?}, or name a binary in TIDINGS_BIN"))
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+/// Runs a command that ends by itself; one that does not is ended and fails the test.
+#[track_caller]
+pub fn finish(command: &mut Command) -> Finished {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let (sender, ends) = mpsc::channel();
+    let stdout = collect(child.stdout.take().expect("standard output is piped"), sender.clone());
+    let stderr = collect(child.stderr.take().expect("standard error is piped"), sender);
+    // Disconnected: both have ended, and the process with them.
+    let has_ended = ends.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Disconnected);
+    if !has_ended {
+        let _ = child.kill();
+    }
+    let status = child.wait().expect("it was not waited for");
+    let text = |thread: JoinHandle<String>| thread.join().unwrap_or_default();
+    let finished = Finished { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
+    assert!(has_ended, "still running after {DEADLINE:?}: {command:?}: {finished:?}");
+    finished
+}
+
+fn collect(mut stream: impl Read + Send + 'static, until: Sender<()>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error counts too.
+        let _ = stream.read_to_end(&mut bytes);
+        drop(until);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }

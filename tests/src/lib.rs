@@ -8,6 +8,7 @@
 mod binary;
 mod client;
 mod http;
+mod process;
 mod raw;
 pub mod sample;
 mod server;
@@ -17,9 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use binary::tidings;
+pub use binary::{Finished, finish, tidings};
 pub use client::{Client, Incoming};
 pub use http::{Request, Response};
+pub use process::Process;
 pub use raw::{Frame, Opcode, RawSocket};
 pub use server::Server;
 

@@ -1,19 +1,19 @@
-import type { EventMeta } from "tidings";
+import { type EventMeta, type Sync, topic, type UntypedEvent } from "tidings";
 import { origin } from "./api.ts";
 import { median, time, words } from "./format.ts";
 import { byId, fill, h } from "./h.ts";
-import { type Heard, listen, subscribe } from "./tidings.ts";
+import { listen, subscribe } from "./tidings.ts";
 
 /** Everything but the contacts' own topics, which are subscribed to by whoever shows a contact. */
 const TOPICS = [
-  "staff:departments",
-  "staff:teams",
-  "staff:people",
-  "projects:all",
-  "projects:templates",
-  "projects:tasks",
-  "catalogue",
-  "store:contacts",
+  topic.staff.departments,
+  topic.staff.teams,
+  topic.staff.people,
+  topic.projects.all,
+  topic.projects.templates,
+  topic.projects.tasks,
+  topic.catalogue,
+  topic.store.schema("contacts"),
 ];
 
 /** Entries that the panel keeps; older ones make room. */
@@ -21,9 +21,6 @@ const MAX_ENTRIES = 80;
 
 /** Events that the latency reading is the median of. */
 const LATENCY_OF = 20;
-
-/** Positions that are remembered so as to show an event of several subscriptions once. */
-const MAX_SEEN = 200;
 
 /** Fills the panel that shows each event as it arrives, and the latency reading. */
 export function startFeed(): void {
@@ -38,46 +35,72 @@ export function startFeed(): void {
     list,
   );
 
+  /** By what they tell of, the newest last. */
+  const entries = new Map<string, Entry>();
   const forget = (): void => {
+    entries.clear();
     fill(list);
     empty.hidden = false;
   };
-  const add = (entry: HTMLElement): void => {
+  /** Several subscriptions of this window may hear of one thing: it is one entry, which names all their topics. */
+  const enter = (
+    what: string,
+    topics: readonly string[],
+    make: (topics: HTMLElement) => HTMLElement,
+  ): boolean => {
+    const known = entries.get(what);
+    if (known) {
+      known.name(topics);
+      return false;
+    }
+    const entry = new Entry(make);
+    entry.name(topics);
+    entries.set(what, entry);
+    list.prepend(entry.element);
     empty.hidden = true;
-    list.prepend(entry);
-    while (list.children.length > MAX_ENTRIES) list.lastElementChild?.remove();
-  };
-
-  const latencies: number[] = [];
-  const seen = new Set<string>();
-  /** Several subscriptions of this window may hear of one event; it is shown once. */
-  const isNew = (what: string): boolean => {
-    if (seen.has(what)) return false;
-    seen.add(what);
-    const [oldest] = seen;
-    if (seen.size > MAX_SEEN && oldest) seen.delete(oldest);
+    const [oldest] = entries;
+    if (oldest && entries.size > MAX_ENTRIES) {
+      entries.delete(oldest[0]);
+      oldest[1].element.remove();
+    }
     return true;
   };
 
+  const latencies: number[] = [];
   listen({
     onEvent(event, meta) {
-      if (!isNew(`event ${meta.position}`)) return;
       const latency = Math.max(0, Date.now() - meta.at);
+      const make = (topics: HTMLElement) => eventEntry(event, meta, latency, topics);
+      if (!enter(`event ${meta.position}`, meta.topics, make)) return;
       latencies.push(latency);
       if (latencies.length > LATENCY_OF) latencies.shift();
       showLatency(latencies);
-      add(eventEntry(event, meta, latency));
       if (meta.origin !== origin) announce(event);
     },
-    onSync(topics, position) {
-      if (isNew(`sync ${position} ${topics.join(" ")}`)) add(syncEntry(topics, position));
-    },
+    onSync: (sync) => void enter(`sync ${sync.position}`, sync.topics, (topics) => syncEntry(sync, topics)),
   });
 
+  const ignore = () => {};
   const never = new AbortController().signal;
-  for (const topic of TOPICS) {
-    const ignore = () => {};
-    void subscribe(topic, { onEvent: ignore, onSync: ignore, onProblem: ignore, signal: never });
+  void subscribe(TOPICS, { onEvent: ignore, onSync: ignore, onError: ignore, signal: never });
+}
+
+/** Something that arrived, and on which topics. */
+class Entry {
+  readonly element: HTMLElement;
+  readonly #names = new Set<string>();
+  readonly #list = h("ul", { class: "topics" });
+
+  constructor(make: (topics: HTMLElement) => HTMLElement) {
+    this.element = make(this.#list);
+  }
+
+  name(topics: readonly string[]): void {
+    for (const name of topics) {
+      if (this.#names.has(name)) continue;
+      this.#names.add(name);
+      this.#list.append(h("li", {}, h("code", {}, name)));
+    }
   }
 }
 
@@ -88,7 +111,7 @@ function showLatency(latencies: number[]): void {
   reading.title = `Publish to this window: median of the last ${latencies.length}, by this machine's clock`;
 }
 
-function eventEntry(event: Heard, meta: EventMeta, latency: number): HTMLElement {
+function eventEntry(event: UntypedEvent, meta: EventMeta, latency: number, topics: HTMLElement): HTMLElement {
   const own = meta.origin === origin;
   return h(
     "li",
@@ -112,31 +135,27 @@ function eventEntry(event: Heard, meta: EventMeta, latency: number): HTMLElement
       h("span", { class: "who" }, own ? "this window" : "another window"),
       `${latency} ms`,
     ),
-    topicList(meta.topics),
+    topics,
     h("code", { class: "position", title: "Position in the log" }, meta.position),
     h("details", {}, h("summary", {}, "payload"), h("pre", {}, JSON.stringify(event.payload, null, 1))),
   );
 }
 
-function syncEntry(topics: readonly string[], position: string): HTMLElement {
+function syncEntry({ position }: Sync, topics: HTMLElement): HTMLElement {
   return h(
     "li",
     { class: "event sync", "data-event": "sync" },
     h("p", { class: "line" }, h("span", { class: "chip sync" }, "sync"), h("strong", {}, "load again")),
     h("p", { class: "line faint" }, h("time", {}, time(Date.now())), "something may have been missed"),
-    topicList(topics),
+    topics,
     h("code", { class: "position" }, position),
   );
 }
 
-function topicList(topics: readonly string[]): HTMLElement {
-  return h("ul", { class: "topics" }, ...topics.map((topic) => h("li", {}, h("code", {}, topic))));
-}
-
-let unspoken: Heard[] = [];
+let unspoken: UntypedEvent[] = [];
 
 /** Tells users of screen readers what changed elsewhere: at most one sentence a second, however much happens. */
-function announce(event: Heard): void {
+function announce(event: UntypedEvent): void {
   unspoken.push(event);
   if (unspoken.length > 1) return;
   setTimeout(() => {

@@ -1,19 +1,20 @@
+import type { EventOf, Topic } from "tidings";
 import { Problem } from "./api.ts";
-import { type Heard, subscribe } from "./tidings.ts";
+import { subscribe } from "./tidings.ts";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8_000;
 
 /** A part of the data that is shown, and how it is kept equal to what is stored. */
-export interface Slice<T> {
+export interface Slice<T, P extends Topic> {
   /** Whatever may change the slice appears on these. */
-  topics: readonly string[];
+  topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
   onData: (data: T) => void;
   /** A load failed: the old data stays. `null` takes it back. */
   onProblem: (problem: Problem | null) => void;
   /** Whether an event of these topics concerns the slice; all do, when left out. */
-  concerns?: (event: Heard) => boolean;
+  concerns?: (event: EventOf<P>) => boolean;
   signal: AbortSignal;
 }
 
@@ -22,17 +23,13 @@ export interface Slice<T> {
  * time, and however much happens during a load causes exactly one more. A failed load is tried again, ever more
  * rarely, unless trying again is pointless.
  */
-export async function live<T>({
-  topics,
-  load,
-  onData,
-  onProblem,
-  concerns,
-  signal,
-}: Slice<T>): Promise<void> {
+export async function live<T, P extends Topic>(slice: Slice<T, P>): Promise<void> {
+  const { topics, load, onData, onProblem, concerns, signal } = slice;
   let loading = false;
   let again = false;
   let failures = 0;
+  /** Why the slice may grow stale without anybody noticing: said as long as it is so. */
+  let deaf: Problem | null = null;
   let retry: number | undefined;
   signal.addEventListener("abort", () => clearTimeout(retry));
 
@@ -64,7 +61,7 @@ export async function live<T>({
     }
     if (signal.aborted) return;
     failures = 0;
-    onProblem(null);
+    onProblem(deaf);
     onData(data);
   };
 
@@ -74,16 +71,23 @@ export async function live<T>({
     retry = setTimeout(reload, most * (0.5 + Math.random() / 2));
   };
 
-  const subscriptions = topics.map((topic) =>
-    subscribe(topic, {
+  try {
+    await subscribe(topics, {
       onEvent: (event) => {
         if (!concerns || concerns(event)) void reload();
       },
       onSync: () => void reload(),
-      onProblem,
+      onError: (error) => {
+        // An event that cannot be read is an event all the same; anything else means that none may come.
+        if (error.code !== "invalid_event")
+          deaf = new Problem(400, error.code, `No live data: ${error.message}`);
+        void reload();
+      },
       signal,
-    }),
-  );
-  await Promise.all(subscriptions);
-  if (!signal.aborted) await reload();
+    });
+  } catch {
+    // Refused, of which `onError` heard, or not wanted any more.
+    if (signal.aborted) return;
+  }
+  await reload();
 }

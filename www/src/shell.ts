@@ -1,5 +1,6 @@
 import { byId, fill, h } from "./h.ts";
 import { client } from "./tidings.ts";
+import { toast } from "./ui/dialog.ts";
 
 const SECTIONS = [
   { title: "Staff", links: ["people", "teams", "departments"] },
@@ -32,6 +33,8 @@ export function startShell(): void {
   }
   showStatus(client.status);
   client.on("status", showStatus);
+  // What no single subscription stands for, such as a browser that forbids WebAssembly.
+  client.on("error", ({ message, hint }) => toast(hint ? `${message} ${hint}` : message, "fault"));
   startTheme();
   // The hash is the router's: a plain jump to #main would be a route that does not exist.
   byId("skip").addEventListener("click", (event) => {

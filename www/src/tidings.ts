@@ -1,53 +1,53 @@
-import { createClient, type EventMeta, type TidingsError } from "tidings";
-import { Problem } from "./api.ts";
+import {
+  createClient,
+  type EventMeta,
+  type EventOf,
+  type Sync,
+  type TidingsError,
+  type Topic,
+  type UntypedEvent,
+} from "tidings";
 
 /** The one connection of this window. */
 export const client = createClient({ url: "/v1/ws" });
 
-/** An event as it arrives: of any domain. */
-export interface Heard {
-  domain: string;
-  event: string;
-  payload: Record<string, unknown>;
-}
-
-/** What every subscription of the page passes on to the feed. */
+/** Who is told of everything that any subscription of this window hears. */
 export interface Listener {
-  onEvent(event: Heard, meta: EventMeta): void;
-  onSync(topics: readonly string[], position: string): void;
+  onEvent(event: UntypedEvent, meta: EventMeta): void;
+  onSync(sync: Sync): void;
 }
 
 let listener: Listener | undefined;
 
-/** Names who is told of everything that arrives. */
+/** Names the listener. */
 export function listen(to: Listener): void {
   listener = to;
 }
 
-interface Handlers {
-  onEvent: (event: Heard, meta: EventMeta) => void;
+interface Handlers<T extends Topic> {
+  onEvent: (event: EventOf<T>) => void;
+  /** Something may have been missed. */
   onSync: () => void;
-  onProblem: (problem: Problem) => void;
+  /** A topic was refused, or an event is not what its type says. */
+  onError: (error: TidingsError) => void;
   signal: AbortSignal;
 }
 
-/** Subscribes until the signal aborts; resolves once the subscription is in force. */
-export async function subscribe(topic: string, handlers: Handlers): Promise<void> {
-  const { onEvent, onSync, onProblem, signal } = handlers;
-  const problem = (error: TidingsError) => onProblem(new Problem(400, error.code, error.message));
+/** Subscribes until the signal aborts; resolves once all topics are in force. */
+export async function subscribe<T extends Topic>(topics: readonly T[], handlers: Handlers<T>): Promise<void> {
+  const { onEvent, onSync, onError, signal } = handlers;
   const subscription = client.subscribe(
-    topic,
+    topics,
     (event, meta) => {
-      const heard = event as Heard;
-      listener?.onEvent(heard, meta);
-      onEvent(heard, meta);
+      listener?.onEvent(event as UntypedEvent, meta);
+      onEvent(event);
     },
     {
-      onSync: ({ topics, position }) => {
-        listener?.onSync(topics, position);
+      onSync: (sync) => {
+        listener?.onSync(sync);
         onSync();
       },
-      onError: problem,
+      onError,
       signal,
     },
   );

@@ -9,7 +9,7 @@ use tidings_shared::{
 };
 
 use super::{
-    ConnectionId, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+    ConnectionId, Delivery, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
     backoff::Backoff,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,
@@ -46,8 +46,10 @@ impl<P> Outputs<P> {
         self.0.push_back(output);
     }
 
-    pub(crate) fn extend(&mut self, outputs: impl Iterator<Item = Output<P>>) {
-        outputs.for_each(|output| self.push(output));
+    pub(crate) fn sync(&mut self, deliveries: Vec<Delivery>, position: &str) {
+        for delivery in deliveries {
+            self.push(Output::Sync { delivery, position: position.to_owned() });
+        }
     }
 }
 
@@ -230,7 +232,7 @@ impl<P: Clone> Client<P> {
             Ok(frame) => self.take(frame, now),
             Err(error) => {
                 // It may have been an event. The next connection would get it again, so nobody waits for that one.
-                self.out.extend(self.subscriptions.all_live().into_iter().map(Output::Sync));
+                self.out.sync(self.subscriptions.all_live(), self.position.as_deref().unwrap_or_default());
                 self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), error.to_string())));
             }
         }
@@ -350,10 +352,11 @@ impl<P: Clone> Client<P> {
             }
             ServerFrame::Subscribed { r#ref, position, topics } => {
                 // What was missed is still to come when a topic is resumed; only then is this position reached.
-                if topics.iter().all(|topic| topic.outcome != Outcome::Resumed) {
+                let is_reached = topics.iter().all(|topic| topic.outcome != Outcome::Resumed);
+                self.subscriptions.subscribed(r#ref, &position, topics, &mut self.out);
+                if is_reached {
                     self.position = Some(position);
                 }
-                self.subscriptions.subscribed(r#ref, topics, &mut self.out);
             }
             ServerFrame::Unsubscribed { r#ref: None, topics, code } => {
                 self.subscriptions.revoked(&topics, &Error::of_code(code), &mut self.out);
@@ -367,8 +370,8 @@ impl<P: Clone> Client<P> {
                 }
             }
             ServerFrame::Sync { position, topics } => {
+                self.out.sync(self.subscriptions.deliveries(&topics), &position);
                 self.position = Some(position);
-                self.out.extend(self.subscriptions.deliveries(&topics).into_iter().map(Output::Sync));
             }
             ServerFrame::Published { r#ref, key, position, topics } => {
                 if let Some(publish) = self.publishes.answered(r#ref) {

@@ -132,7 +132,12 @@ pub enum Output<P> {
         publication: Publication<P>,
     },
     /// A subscription may have missed something: its user loads again.
-    Sync(Delivery),
+    Sync {
+        /// The subscription, and the topics that it may have missed something on.
+        delivery: Delivery,
+        /// Everything after this follows.
+        position: String,
+    },
     /// A subscription lost a topic, or all of them.
     Failed {
         /// The subscription.

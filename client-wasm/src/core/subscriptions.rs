@@ -189,7 +189,13 @@ impl Subscriptions {
     }
 
     /// The outcomes of the subscribe with this `ref`.
-    pub(crate) fn subscribed<P>(&mut self, r#ref: u64, outcomes: Vec<TopicOutcome>, out: &mut Outputs<P>) {
+    pub(crate) fn subscribed<P>(
+        &mut self,
+        r#ref: u64,
+        position: &str,
+        outcomes: Vec<TopicOutcome>,
+        out: &mut Outputs<P>,
+    ) {
         let mut lost = Vec::new();
         for TopicOutcome { topic, outcome, code } in outcomes {
             let asked = |known: &Topic| known.name.as_str() == topic && known.state == State::Asked(r#ref);
@@ -209,7 +215,7 @@ impl Subscriptions {
                 }
             }
         }
-        out.extend(lost.into_iter().map(Output::Sync));
+        out.sync(lost, position);
     }
 
     /// The subscribe with this `ref` was refused as a whole; `false` if there was none.

@@ -182,7 +182,9 @@ fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
                 deliveries.iter().map(|d| format!("{}{:?}", d.subscription.0, d.topics)).collect();
             Some(format!("event {} to {}", publication.position, to.join(" ")))
         }
-        Output::Sync(delivery) => Some(format!("sync {}{:?}", delivery.subscription.0, delivery.topics)),
+        Output::Sync { delivery, .. } => {
+            Some(format!("sync {}{:?}", delivery.subscription.0, delivery.topics))
+        }
         Output::Failed { subscription, topic, error } => {
             Some(format!("failed {} {topic:?} {}", subscription.0, error.code))
         }

@@ -28,9 +28,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue);
 
-    /// A subscription may have missed something on these topics.
+    /// A subscription may have missed something: the topics, and the position after which everything follows.
     #[wasm_bindgen(method)]
-    pub(crate) fn sync(this: &Host, subscription: f64, topics: JsValue);
+    pub(crate) fn sync(this: &Host, subscription: f64, sync: JsValue);
 
     /// An event for a subscription is not what its domain declares; the subscription goes on.
     #[wasm_bindgen(method)]

@@ -51,10 +51,14 @@ impl Shell {
     }
 
     /// Tells the core something, and does what comes of it.
-    pub(crate) fn tell<R>(self: &Rc<Self>, what: impl FnOnce(&mut Client<JsPayload>, Now) -> R) -> R {
-        let result = what(&mut self.client.borrow_mut(), now());
+    pub(crate) fn tell(self: &Rc<Self>, what: impl FnOnce(&mut Client<JsPayload>, Now)) {
+        self.note(what);
         self.drain();
-        result
+    }
+
+    /// Tells the core something. What comes of it waits for the next [`Self::tell`].
+    pub(crate) fn note<R>(&self, what: impl FnOnce(&mut Client<JsPayload>, Now) -> R) -> R {
+        what(&mut self.client.borrow_mut(), now())
     }
 
     pub(crate) fn check_event(&self, text: &str) -> Result<(), Error> {
@@ -97,8 +101,8 @@ impl Shell {
             Output::Status(status) => host.status(status.as_str()),
             Output::Ready { subscription } => host.ready(subscription.0 as f64),
             Output::Event { deliveries, publication } => self.deliver(&deliveries, &publication),
-            Output::Sync(delivery) => {
-                host.sync(delivery.subscription.0 as f64, value::to_js(&delivery.topics));
+            Output::Sync { delivery, position } => {
+                host.sync(delivery.subscription.0 as f64, value::sync(&delivery.topics, &position));
             }
             Output::Failed { subscription, topic, error } => {
                 host.failed(subscription.0 as f64, value::error(&error, topic.as_ref()));

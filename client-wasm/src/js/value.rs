@@ -59,6 +59,12 @@ struct Meta<'a> {
 }
 
 #[derive(Serialize)]
+struct Sync<'a> {
+    topics: &'a [TopicName],
+    position: &'a str,
+}
+
+#[derive(Serialize)]
 struct Published<'a> {
     key: &'a str,
     position: &'a str,
@@ -77,6 +83,10 @@ struct Failure<'a> {
 pub(crate) fn meta(publication: &Publication<JsPayload>, topics: &[TopicName], decoded: bool) -> JsValue {
     let Publication { position, key, at, origin, .. } = publication;
     to_js(&Meta { topics, position, key, at: *at, origin: origin.as_deref(), decoded })
+}
+
+pub(crate) fn sync(topics: &[TopicName], position: &str) -> JsValue {
+    to_js(&Sync { topics, position })
 }
 
 pub(crate) fn published(key: &str, position: &str, topics: &[String]) -> JsValue {

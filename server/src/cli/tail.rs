@@ -3,7 +3,7 @@
 use std::{io::Write, ops::ControlFlow};
 
 use clap::Args;
-use tidings_client_wasm::core::{Delivery, Output, Status};
+use tidings_client_wasm::core::{Output, Status};
 use tidings_shared::{TopicName, frame::ServerFrame};
 
 use super::{
@@ -39,9 +39,9 @@ impl Tail {
                     event: publication.event,
                 })
             }
-            Output::Sync(Delivery { topics, .. }) => {
-                // The position is the client's own affair; it resumes by itself.
-                print(&serde_json::json!({ "op": "sync", "topics": names(topics.iter()) }))
+            Output::Sync { delivery, position } => {
+                let topics = names(delivery.topics.iter());
+                print(&serde_json::json!({ "op": "sync", "position": position, "topics": topics }))
             }
             Output::Failed { error, topic, .. } => {
                 let topic = topic.map_or_else(String::new, |topic| format!("{topic}: "));

@@ -256,7 +256,7 @@ fn a_client_that_stops_sending_without_a_close_is_let_go() {
 
 #[test]
 fn a_name_that_is_markup_or_terminal_codes_is_data() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut neighbour = Neighbour::of(&server);
     let nasty = "\u{1b}[31m\u{7}<script>alert(1)</script>\r\nlistening on http://evil";
     let mut client = Client::connect(&server);
@@ -269,7 +269,8 @@ fn a_name_that_is_markup_or_terminal_codes_is_data() {
     let answer = client.ask(&json!({ "op": "publish", "ref": 3, "event": event, "topics": ["a"] }));
     assert_eq!(answer["code"], "invalid_event");
     neighbour.is_undisturbed();
-    assert!(!server.log().contains('\u{1b}') && !server.log().contains("evil\n"), "{}", server.log());
+    let log = server.process().log();
+    assert!(!log.contains('\u{1b}') && !log.contains("evil\n"), "{log}");
 }
 
 #[test]

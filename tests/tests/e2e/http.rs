@@ -242,9 +242,7 @@ fn an_origin_is_loopback_to_the_letter() {
 #[test]
 fn paths_and_methods_that_are_not_there_are_problems_too() {
     let server = Server::start();
-    for path in
-        ["/", "/v1", "/v1/", "/v2/ws", "/v1/publish/x", "/V1/WS", "/v1/../health", "//health"]
-    {
+    for path in ["/", "/v1", "/v1/", "/v2/ws", "/v1/publish/x", "/V1/WS", "/v1/../health", "//health"] {
         Request::get(path).send(server.address()).assert_problem(404, "not_found");
     }
     for (method, path) in

@@ -1,9 +1,15 @@
 //! End to end: the real `tidings` binary, or the library behind a real listener, spoken to over real sockets.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod command;
+mod embedded;
 mod hello;
 mod hostile;
 mod http;
+mod library;
+mod limits;
+mod order;
+mod process;
 mod publish;
 mod resume;
 mod subscribe;

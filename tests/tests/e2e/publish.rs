@@ -100,7 +100,7 @@ fn a_publish_over_the_websocket_names_the_whole_fan_out_and_reaches_its_own_publ
         std::mem::swap(&mut published, &mut event_frame);
     }
     assert_eq!((&published["op"], &published["ref"]), (&json!("published"), &json!(0)));
-    assert_eq!(sorted(&published["topics"]), [format!("staff:people"), format!("staff:person:{uuid}")]);
+    assert_eq!(sorted(&published["topics"]), ["staff:people", &format!("staff:person:{uuid}")]);
     assert!(
         published["key"].as_str().unwrap().parse::<uuid::Uuid>().is_ok_and(|key| key.get_version_num() == 7)
     );
@@ -186,6 +186,24 @@ fn an_event_as_large_as_a_frame_may_be_arrives_whole() {
     message.push(' ');
     publisher.send_message(Message::text(message));
     publisher.expect_end("too_large", 1009);
+}
+
+#[test]
+fn an_event_as_large_as_a_body_may_be_reaches_every_socket() {
+    let server = Server::start();
+    let since = Client::hello(&server).subscribe(&["big"], None, "live");
+    let mut subscriber = Client::subscribed(&server, &["big"]);
+    let body = |text: &str| {
+        let event = json!({ "domain": "big", "event": "x", "payload": { "text": text } });
+        json!({ "event": event, "topics": ["big"] })
+    };
+    let text = "x".repeat(256 * 1024 - body("").to_string().len());
+    assert_eq!(server.post(&body(&text)).status, 200);
+    assert_eq!(subscriber.expect("event")["event"]["payload"]["text"], json!(text));
+    assert_eq!(subscriber.ask(&json!({ "op": "ping", "ref": 1 }))["op"], "pong");
+    let mut later = Client::hello(&server);
+    later.subscribe(&["big"], since["position"].as_str(), "resumed");
+    assert_eq!(later.expect("event")["event"]["payload"]["text"], json!(text));
 }
 
 #[test]

@@ -1,15 +1,15 @@
+import type { EventOf, Topic } from "tidings";
 import type { Problem } from "../api.ts";
 import { type Child, fill, h } from "../h.ts";
 import { live } from "../live.ts";
 import type { Scene } from "../router.ts";
-import type { Heard } from "../tidings.ts";
 import type { Field } from "./controls.ts";
 import { Form, type Values } from "./form.ts";
 
-interface ViewOptions<T> {
-  topics: readonly string[];
+interface ViewOptions<T, P extends Topic> {
+  topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
-  concerns?: (event: Heard) => boolean;
+  concerns?: (event: EventOf<P>) => boolean;
   /** What the view consists of; hidden until the first data is there. */
   content: Child[];
   update: (data: T) => void;
@@ -20,7 +20,7 @@ interface ViewOptions<T> {
 }
 
 /** Fills the scene, and keeps what it shows equal to what is stored. */
-export function view<T>({ main, signal }: Scene, options: ViewOptions<T>): void {
+export function view<T, P extends Topic>({ main, signal }: Scene, options: ViewOptions<T, P>): void {
   const { topics, load, concerns, update, back, title } = options;
   const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
   const waiting = h("p", { class: "empty" }, "Loading …");
@@ -51,7 +51,7 @@ export function view<T>({ main, signal }: Scene, options: ViewOptions<T>): void 
     }
   };
 
-  void live<T>({
+  void live<T, P>({
     topics,
     load,
     ...(concerns && { concerns }),

@@ -1,9 +1,9 @@
+import { type CatalogueEvent, topic } from "tidings";
 import { create, load, remove } from "../api.ts";
 import { money } from "../format.ts";
 import { h } from "../h.ts";
 import type { CatalogueDetail, CatalogueRow, Category, Item, Manufacturer } from "../model.ts";
 import type { Scene } from "../router.ts";
-import type { Heard } from "../tidings.ts";
 import type { Field } from "../ui/controls.ts";
 import { attempt, confirmed } from "../ui/dialog.ts";
 import { asOptions, recordCard } from "../ui/record.ts";
@@ -28,7 +28,7 @@ const ITEM_FIELDS: Field[] = [
  * Whether an event concerns what a catalogue holds. `parent` names the catalogue of the record that changed; where
  * there is none, as with manufacturers, it may concern any.
  */
-const inCatalogue = (event: Heard, uuid: string | undefined) =>
+const inCatalogue = (event: CatalogueEvent, uuid: string | undefined) =>
   !uuid || !event.payload.parent || event.payload.parent === uuid;
 
 export function catalogues(scene: Scene): void {
@@ -48,10 +48,10 @@ export function catalogues(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("catalogues", values),
   });
-  view<CatalogueRow[]>(scene, {
+  view(scene, {
     title: "Catalogues",
-    topics: ["catalogue"],
-    load: (signal) => load("catalogues", signal),
+    topics: [topic.catalogue],
+    load: (signal) => load<CatalogueRow[]>("catalogues", signal),
     content: [box.element, list.element],
     update: list.update,
   });
@@ -98,9 +98,9 @@ export function catalogue(scene: Scene): void {
     fields: [{ name: "name", label: "Name", kind: "line", required: true }],
     add: (values) => create("categories", { ...values, catalogue_uuid: uuid }),
   });
-  view<[CatalogueDetail, Manufacturer[]]>(scene, {
+  view(scene, {
     back: { href: "#/catalogues", label: "Catalogues", noun: "catalogue" },
-    topics: ["catalogue"],
+    topics: [topic.catalogue],
     concerns: (event) => inCatalogue(event, uuid),
     load: (signal) =>
       Promise.all([
@@ -144,11 +144,11 @@ export function item(scene: Scene): void {
       { name: "manufacturer", label: "Manufacturer", of: ({ manufacturer_name }) => manufacturer_name },
     ],
   });
-  view<[Item, CatalogueDetail, Manufacturer[]]>(scene, {
+  view(scene, {
     back: { href: "#/catalogues", label: "Catalogues", noun: "item" },
-    topics: ["catalogue"],
+    topics: [topic.catalogue],
     concerns: (event) => event.payload.uuid === uuid || inCatalogue(event, home),
-    load: async (signal) => {
+    load: async (signal): Promise<[Item, CatalogueDetail, Manufacturer[]]> => {
       const found = await load<Item>(`items/${uuid}`, signal);
       home = found.catalogue_uuid;
       const [holder, manufacturers] = await Promise.all([
@@ -179,10 +179,10 @@ export function manufacturers(scene: Scene): void {
     fields: [{ name: "name", label: "Name", kind: "line", required: true }],
     add: (values) => create("manufacturers", values),
   });
-  view<Manufacturer[]>(scene, {
+  view(scene, {
     title: "Manufacturers",
-    topics: ["catalogue"],
-    load: (signal) => load("manufacturers", signal),
+    topics: [topic.catalogue],
+    load: (signal) => load<Manufacturer[]>("manufacturers", signal),
     content: [box.element, list.element],
     update: list.update,
   });

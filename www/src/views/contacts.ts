@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { create, load, remove, update } from "../api.ts";
 import { moment } from "../format.ts";
 import { fill, h } from "../h.ts";
@@ -43,10 +44,10 @@ export function contacts(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("contacts", values),
   });
-  view<Contact[]>(scene, {
+  view(scene, {
     title: "Contacts",
-    topics: ["store:contacts"],
-    load: (signal) => load("contacts", signal),
+    topics: [topic.store.schema("contacts")],
+    load: (signal) => load<Contact[]>("contacts", signal),
     content: [box.element, list.element],
     update: list.update,
   });
@@ -113,10 +114,10 @@ export function contact(scene: Scene): void {
     add: (values) => create("interactions", { ...values, subject_uuid: uuid }),
   });
   box.offer("kind", KINDS);
-  view<[Contact, Interaction[], Contact[]]>(scene, {
+  view(scene, {
     back: { href: "#/contacts", label: "Contacts", noun: "contact" },
     // An event on a contact's topic does not say who else took part: that is for the API to show or not.
-    topics: [`crm:contact:${uuid}:interactions`, "store:contacts"],
+    topics: [topic.crm.interactions(uuid), topic.store.schema("contacts")],
     load: (signal) =>
       Promise.all([
         load<Contact>(`contacts/${uuid}`, signal),

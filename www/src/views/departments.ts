@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { create, load } from "../api.ts";
 import { h } from "../h.ts";
 import type { DepartmentDetail, DepartmentRow } from "../model.ts";
@@ -30,11 +31,11 @@ export function departments(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("departments", values),
   });
-  view<DepartmentRow[]>(scene, {
+  view(scene, {
     title: "Departments",
     // The teams are counted, so their coming and going matters too.
-    topics: ["staff:departments", "staff:teams"],
-    load: (signal) => load("departments", signal),
+    topics: [topic.staff.departments, topic.staff.teams],
+    load: (signal) => load<DepartmentRow[]>("departments", signal),
     content: [box.element, list.element],
     update: list.update,
   });
@@ -67,11 +68,11 @@ export function department(scene: Scene): void {
     fields: TEAM_NAME_AND_PURPOSE,
     add: (values) => create("teams", { ...values, department_uuid: uuid }),
   });
-  view<DepartmentDetail>(scene, {
+  view(scene, {
     back: { href: "#/departments", label: "Departments", noun: "department" },
     // Memberships are counted here, and appear on the topics of teams.
-    topics: [`staff:department:${uuid}`, "staff:teams"],
-    load: (signal) => load(`departments/${uuid}`, signal),
+    topics: [topic.staff.department(uuid), topic.staff.teams],
+    load: (signal) => load<DepartmentDetail>(`departments/${uuid}`, signal),
     content: [card.element, section("Teams", teams.element, box.element)],
     update: (data) => {
       card.update(data);

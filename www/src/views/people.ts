@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { create, load } from "../api.ts";
 import { h } from "../h.ts";
 import type { PersonDetail, PersonRow, TeamRow } from "../model.ts";
@@ -31,11 +32,11 @@ export function people(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("people", values),
   });
-  view<PersonRow[]>(scene, {
+  view(scene, {
     title: "People",
     // The teams' names stand in the list.
-    topics: ["staff:people", "staff:teams"],
-    load: (signal) => load("people", signal),
+    topics: [topic.staff.people, topic.staff.teams],
+    load: (signal) => load<PersonRow[]>("people", signal),
     content: [box.element, list.element],
     update: list.update,
   });
@@ -72,9 +73,9 @@ export function person(scene: Scene): void {
     submit: "Join",
     add: (values) => create("memberships", { ...values, person_uuid: uuid }),
   });
-  view<[PersonDetail, TeamRow[]]>(scene, {
+  view(scene, {
     back: { href: "#/people", label: "People", noun: "person" },
-    topics: [`staff:person:${uuid}`, "staff:teams"],
+    topics: [topic.staff.person(uuid), topic.staff.teams],
     load: (signal) =>
       Promise.all([load<PersonDetail>(`people/${uuid}`, signal), load<TeamRow[]>("teams", signal)]),
     content: [card.element, section("Teams", teams.element, box.element)],

@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { act, create, load, order, remove, update } from "../api.ts";
 import { words } from "../format.ts";
 import { fill, h } from "../h.ts";
@@ -71,9 +72,9 @@ export function projects(scene: Scene): void {
     fields: [...FIELDS, TEMPLATE],
     add: (values) => create("projects", values),
   });
-  view<[ProjectRow[], PersonRow[]]>(scene, {
+  view(scene, {
     title: "Projects",
-    topics: ["projects:all", "staff:people"],
+    topics: [topic.projects.all, topic.staff.people],
     load: withOptions,
     content: [box.element, list.element, section("Archive", archive.element)],
     update: ([rows, people]) => {
@@ -94,10 +95,10 @@ export function templates(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("projects", { ...values, is_template: true }),
   });
-  view<[ProjectRow[], PersonRow[]]>(scene, {
+  view(scene, {
     title: "Templates",
     // Assignments are counted here and appear on the topic of all.
-    topics: ["projects:templates", "projects:all", "staff:people"],
+    topics: [topic.projects.templates, topic.projects.all, topic.staff.people],
     load: withOptions,
     content: [box.element, list.element],
     update: ([rows, people]) => {
@@ -138,9 +139,9 @@ export function project(scene: Scene): void {
     ],
     add: (values) => create("assignments", { ...values, project_uuid: uuid }),
   });
-  view<[ProjectDetail, PersonRow[], TaskRow[]]>(scene, {
+  view(scene, {
     back: { href: "#/projects", label: "Projects", noun: "project" },
-    topics: [`projects:project:${uuid}`, "projects:tasks", "staff:people"],
+    topics: [topic.projects.project(uuid), topic.projects.tasks, topic.staff.people],
     load: (signal) =>
       Promise.all([
         load<ProjectDetail>(`projects/${uuid}`, signal),

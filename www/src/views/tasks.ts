@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { create, load } from "../api.ts";
 import { words } from "../format.ts";
 import { h } from "../h.ts";
@@ -30,11 +31,11 @@ export function tasks(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("tasks", values),
   });
-  view<TaskRow[]>(scene, {
+  view(scene, {
     title: "Task library",
     // Which projects use a task shows on the topic of all.
-    topics: ["projects:all"],
-    load: (signal) => load("tasks", signal),
+    topics: [topic.projects.all],
+    load: (signal) => load<TaskRow[]>("tasks", signal),
     content: [box.element, list.element],
     update: list.update,
   });
@@ -60,10 +61,10 @@ export function task(scene: Scene): void {
       { head: "Status", cell: ({ is_template, status }) => (is_template ? "template" : words(status)) },
     ],
   });
-  view<TaskDetail>(scene, {
+  view(scene, {
     back: { href: "#/tasks", label: "Task library", noun: "task" },
-    topics: ["projects:all"],
-    load: (signal) => load(`tasks/${uuid}`, signal),
+    topics: [topic.projects.all],
+    load: (signal) => load<TaskDetail>(`tasks/${uuid}`, signal),
     content: [card.element, section("Used in", projects.element)],
     update: (data) => {
       card.update(data);

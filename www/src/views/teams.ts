@@ -1,3 +1,4 @@
+import { topic } from "tidings";
 import { create, load, remove } from "../api.ts";
 import { h } from "../h.ts";
 import type { DepartmentRow, PersonRow, TeamDetail, TeamRow } from "../model.ts";
@@ -38,9 +39,9 @@ export function teams(scene: Scene): void {
     fields: FIELDS,
     add: (values) => create("teams", values),
   });
-  view<[TeamRow[], DepartmentRow[]]>(scene, {
+  view(scene, {
     title: "Teams",
-    topics: ["staff:teams", "staff:departments"],
+    topics: [topic.staff.teams, topic.staff.departments],
     load: (signal) =>
       Promise.all([load<TeamRow[]>("teams", signal), load<DepartmentRow[]>("departments", signal)]),
     content: [box.element, list.element],
@@ -85,10 +86,10 @@ export function team(scene: Scene): void {
     fields: [{ name: "person_uuid", label: "Person", kind: "select", required: true }],
     add: (values) => create("memberships", { ...values, team_uuid: uuid }),
   });
-  view<[TeamDetail, DepartmentRow[], PersonRow[]]>(scene, {
+  view(scene, {
     back: { href: "#/teams", label: "Teams", noun: "team" },
     // The names of the department and of people stand here, and those are to choose from.
-    topics: [`staff:team:${uuid}`, "staff:departments", "staff:people"],
+    topics: [topic.staff.team(uuid), topic.staff.departments, topic.staff.people],
     load: (signal) =>
       Promise.all([
         load<TeamDetail>(`teams/${uuid}`, signal),

@@ -1,0 +1,7 @@
+//! Prints the TypeScript of the domain: `cargo run --example types > helpdesk.ts`.
+
+use tidings_shared::schema::{DomainSchema, Home, typescript};
+
+fn main() {
+    print!("{}", typescript(&[DomainSchema::of::<helpdesk::Event>()], Home::User));
+}

@@ -1,0 +1,107 @@
+//! A process that a test started, and what it writes.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread,
+};
+
+use crate::DEADLINE;
+
+/// A running process. Dropping it ends it; when the test has failed what it wrote to standard error is printed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Lines of its standard output; the end of them is the end of the process.
+    lines: Mutex<Receiver<String>>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts a command.
+    #[track_caller]
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take().expect("standard output is piped");
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // A test that has ended hears nothing more.
+                let _ = sender.send(line);
+            }
+        });
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut stderr = child.stderr.take().expect("standard error is piped");
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+                if let Ok(mut log) = kept.lock() {
+                    log.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                }
+            }
+        });
+        Self { child, lines: Mutex::new(lines), log }
+    }
+
+    /// The next line of its standard output.
+    #[track_caller]
+    pub fn next_line(&mut self) -> String {
+        match self.receive() {
+            Ok(line) => line,
+            Err(error) => panic!("no line came: {error}; on standard error:\n{}", self.log()),
+        }
+    }
+
+    /// A line of its standard output that is there already.
+    pub fn try_line(&mut self) -> Option<String> {
+        self.lines.get_mut().ok()?.try_recv().ok()
+    }
+
+    fn receive(&mut self) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().expect("nobody else reads lines").recv_timeout(DEADLINE)
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().map(|log| log.clone()).unwrap_or_default()
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{kill}");
+    }
+
+    /// Waits for its end; returns its status and the lines of standard output that nobody has taken.
+    #[track_caller]
+    pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {
+        let mut rest = Vec::new();
+        loop {
+            match self.receive() {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return (self.child.wait().expect("it was not waited for"), rest);
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("still running; on standard error:\n{}", self.log()),
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("on standard error of process {}:\n{}", self.child.id(), self.log());
+        }
+    }
+}

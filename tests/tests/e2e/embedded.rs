@@ -1,0 +1,53 @@
+//! The library behind a real listener, for what only an application that embeds it can set or see.
+
+use std::net::SocketAddr;
+
+use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings};
+use tidings_tests::Client;
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
+
+/// A hub and its gateway, served on a free port by a runtime of their own.
+pub(crate) struct Embedded {
+    pub(crate) runtime: Runtime,
+    pub(crate) hub: Hub,
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Embedded {
+    pub(crate) fn start(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let hub = Hub::new(HubSettings::new("acme".parse().unwrap()));
+        let mut settings = GatewaySettings::development();
+        change(&mut settings);
+        let gateway = Gateway::new(hub.clone(), DevAccess::new(hub.home().clone()), settings);
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = runtime.spawn({
+            let gateway = gateway.clone();
+            async move {
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                gateway.serve(listener, gateway.routes(), stopped).await;
+            }
+        });
+        Self { runtime, hub, gateway, address, stop, served }
+    }
+
+    /// A client that is welcomed and subscribed.
+    pub(crate) fn client(&self, topics: &[&str]) -> Client {
+        let mut client = Client::hello_to(self.address);
+        client.subscribe(topics, None, "live");
+        client
+    }
+
+    /// Drains, and returns when serving has ended.
+    pub(crate) fn stop(self) {
+        let _ = self.stop.send(());
+        self.runtime.block_on(self.served).unwrap();
+    }
+}

@@ -1,0 +1,234 @@
+//! The process: its settings, its exit codes, and its end.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::Command,
+};
+
+use serde_json::json;
+use tidings_tests::{
+    Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, finish, sample, tidings,
+};
+
+/// The exit code, and what was said on standard error.
+#[track_caller]
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let Finished { code, stderr, .. } = finish(command);
+    (code, stderr)
+}
+
+fn serve(flags: &[&str]) -> Command {
+    let mut command = tidings();
+    command.arg("serve").args(flags);
+    command
+}
+
+/// A file that is gone with the test.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidings-test-{}.toml", sample::uuid()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// What the server tells a client of its settings: heartbeat, topics, frames.
+fn announced(server: &Server) -> (u64, u64, u64) {
+    let welcome = Client::connect(server).ask(&json!({ "op": "hello" }));
+    let limit = |name: &str| welcome["limits"][name].as_u64().unwrap();
+    (welcome["heartbeat_ms"].as_u64().unwrap(), limit("max_topics_per_session"), limit("frames_per_second"))
+}
+
+#[test]
+fn a_signal_sends_every_session_away_and_the_process_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start();
+        let mut idle: Vec<Client> = (0..10).map(|_| Client::subscribed(&server, &["staff:people"])).collect();
+        let mut stranger = Client::connect(&server);
+        let mut in_the_middle = RawSocket::hello(server.address());
+        in_the_middle.send(&Frame::new(Opcode::TEXT, r#"{"op":"pi"#).unfinished());
+        let keep_alive = TcpStream::connect(server.address()).unwrap();
+        server.process().signal(signal);
+        for client in &mut idle {
+            let goaway = client.expect("goaway");
+            assert!(goaway["retry_after_ms"].as_u64().unwrap() <= 5000, "{goaway}");
+            client.expect_close(1012);
+        }
+        let close = loop {
+            match stranger.read() {
+                Incoming::Frame(frame) => assert_eq!(frame["op"], "goaway"),
+                other => break other,
+            }
+        };
+        assert!(matches!(close, Incoming::Close(1012, _)), "{close:?}");
+        assert_eq!(in_the_middle.close_code(), Some(1012));
+        assert_eq!(server.exit_code(), Some(0), "{signal}: {}", server.process().log());
+        drop(keep_alive);
+        assert!(TcpStream::connect(server.address()).is_err());
+    }
+}
+
+#[test]
+fn what_was_published_before_the_signal_is_delivered_before_the_goaway() {
+    let mut server = Server::start();
+    let mut client = Client::subscribed(&server, &["clock"]);
+    for number in 0..50 {
+        assert_eq!(server.post(&json!({ "event": sample::ticked(number), "topics": ["clock"] })).status, 200);
+    }
+    server.process().signal("TERM");
+    for number in 0..50 {
+        assert_eq!(client.expect("event")["event"]["payload"]["number"], json!(number));
+    }
+    client.expect("goaway");
+    client.expect_close(1012);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_also_when_a_client_reads_nothing() {
+    let mut server = Server::with(&["--drain-timeout", "500ms", "--write-timeout", "60s"]);
+    let mut stalled = RawSocket::hello(server.address());
+    stalled.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["clock"]}"#));
+    assert_eq!(stalled.next_frame()["op"], "subscribed");
+    let event = json!({ "domain": "clock", "event": "ticked", "payload": { "text": "x".repeat(200_000) } });
+    for _ in 0..60 {
+        assert_eq!(server.post(&json!({ "event": event, "topics": ["clock"] })).status, 200);
+    }
+    server.process().signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn bad_usage_is_exit_code_2_and_names_the_setting() {
+    for (flags, named) in [
+        (&[][..], "--dev"),
+        (&["--dev", "--listen", "0.0.0.0:0"], "--listen"),
+        (&["--dev", "--listen", "[::]:0"], "--listen"),
+        (&["--dev", "--listen", "192.0.2.1:0"], "--listen"),
+        (&["--dev", "--listen", "nowhere"], "--listen"),
+        (&["--dev", "--listen", "127.0.0.1:99999"], "--listen"),
+        (&["--dev", "--heartbeat", "soon"], "--heartbeat"),
+        (&["--dev", "--heartbeat", "0s"], "--heartbeat"),
+        (&["--dev", "--hello-timeout=-1s"], "--hello-timeout"),
+        (&["--dev", "--header-timeout", "2days"], "--header-timeout"),
+        (&["--dev", "--max-message-bytes", "0"], "--max-message-bytes"),
+        (&["--dev", "--max-message-bytes", "1.5"], "--max-message-bytes"),
+        (&["--dev", "--max-topics-per-session=-1"], "--max-topics-per-session"),
+        (&["--dev", "--max-connections", "0"], "--max-connections"),
+        (&["--dev", "--frames-per-second", "0"], "--frames-per-second"),
+        (&["--dev", "--frames-per-second", "4294967296"], "--frames-per-second"),
+        (&["--dev", "--log-max-entries", "many"], "--log-max-entries"),
+        (&["--dev", "--no-such-flag"], "--no-such-flag"),
+        (&["--dev", "extra"], "extra"),
+        (&["--dev", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"], "--listen"),
+        (&["--dev", "--allow-origin", "https://app.example.com"], "--allow-origin"),
+        (&["--dev", "--jwt-key-file", "/nowhere"], "--jwt-key-file"),
+    ] {
+        let (code, said) = run(&mut serve(flags));
+        assert_eq!(code, Some(2), "{flags:?}: {said}");
+        assert!(said.contains(named), "{flags:?}: {said}");
+    }
+    assert_eq!(run(&mut tidings()).0, Some(2));
+    assert_eq!(run(tidings().arg("no-such-command")).0, Some(2));
+}
+
+#[test]
+fn help_and_version_are_no_faults() {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["--version"], &["help"]] {
+        let finished = finish(tidings().args(arguments));
+        assert_eq!((finished.code, finished.stdout.is_empty()), (Some(0), false), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_a_failure_that_says_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = run(&mut serve(&["--dev", "--listen", &address]));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&address), "{said}");
+}
+
+#[test]
+fn a_file_sets_what_flags_set_and_flags_win_over_environment_and_environment_over_the_file() {
+    let file = TempFile::new(
+        "dev = true\nlisten = \"127.0.0.1:0\"\nheartbeat = \"3s\"\nmax-topics-per-session = 3\nframes-per-second = 3\n",
+    );
+    let server = Server::run(serve(&["--config", file.path()]));
+    assert_eq!(announced(&server), (3000, 3, 3));
+    let mut command = serve(&["--config", file.path(), "--frames-per-second", "5"]);
+    command.env("TIDINGS_FRAMES_PER_SECOND", "4").env("TIDINGS_MAX_TOPICS_PER_SESSION", "4");
+    assert_eq!(announced(&Server::run(command)), (3000, 4, 5));
+    let mut command = serve(&[]);
+    command.env("TIDINGS_CONFIG", file.path()).env("TIDINGS_HEARTBEAT", "4s");
+    assert_eq!(announced(&Server::run(command)), (4000, 3, 3));
+    let mut command = serve(&[]);
+    command.env("TIDINGS_DEV", "true").env("TIDINGS_LISTEN", "127.0.0.1:0");
+    assert_eq!(announced(&Server::run(command)), (25_000, 128, 100));
+}
+
+#[test]
+fn a_flag_can_take_back_what_the_file_says() {
+    let file = TempFile::new("dev = true\nlisten = \"127.0.0.1:0\"\n");
+    let (code, said) = run(&mut serve(&["--config", file.path(), "--dev=false"]));
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn a_file_with_a_fault_is_exit_code_2_and_names_the_setting() {
+    for (text, named) in [
+        ("dev = true\nhartbeat = \"3s\"\n", "hartbeat"),
+        ("dev = true\nmax_connections = 3\n", "max_connections"),
+        ("dev = true\nheartbeat = 3\n", "heartbeat"),
+        ("dev = true\nheartbeat = \"soon\"\n", "heartbeat"),
+        ("dev = \"perhaps\"\n", "dev"),
+        ("dev = true\nlisten = \"0.0.0.0:0\"\n", "listen"),
+        ("dev = true\nmax-connections = 0\n", "max-connections"),
+        ("dev = true\nmax-connections = 1.5\n", "max-connections"),
+        ("dev = true\n[limits]\nmax-connections = 3\n", "limits"),
+        ("dev = true\ndev = true\n", "dev"),
+        ("dev = true\nconfig = \"other.toml\"\n", "config"),
+        ("dev = true\nhelp = true\n", "help"),
+        ("not TOML", "TOML"),
+    ] {
+        let listen = if text.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
+        let file = TempFile::new(&format!("{listen}{text}"));
+        let (code, said) = run(&mut serve(&["--config", file.path()]));
+        assert_eq!(code, Some(2), "{text}: {said}");
+        assert!(named == "TOML" || said.contains(named), "{text}: {said}");
+    }
+    let (code, said) = run(&mut serve(&["--config", "/no/such/file.toml"]));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("/no/such/file.toml"), "{said}");
+}
+
+#[test]
+fn the_address_is_the_only_thing_on_standard_output() {
+    let mut command = serve(&["--dev", "--listen", "127.0.0.1:0"]);
+    command.env("RUST_LOG", "trace");
+    let mut server = Server::run(command);
+    assert!(server.address().ip().is_loopback() && server.address().port() != 0);
+    assert_eq!(Request::get("/health").send(server.address()).status, 200);
+    server.process().signal("TERM");
+    let (status, rest) = server.process().wait();
+    assert_eq!((status.code(), rest), (Some(0), vec![]));
+    assert!(
+        server.process().log().contains("no token"),
+        "development is said aloud: {}",
+        server.process().log()
+    );
+}
