@@ -1,8 +1,8 @@
 import type { Core, CoreFailure, Host, Load, Loaded } from "./core.js";
-import type { KnownEvent, Topic, UntypedEvent } from "./domains.js";
 import { call, closedError, TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { Handle } from "./subscription.js";
+import type { KnownEvent, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
 import type {
   ClientOptions,
   EventItem,
@@ -20,6 +20,7 @@ import { uuid7 } from "./uuid.js";
 
 export * from "./domains.js";
 export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
+export type { EventOf, KnownEvent, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
 export type {
   ClientOptions,
   EventItem,
@@ -118,7 +119,7 @@ export class Client {
    * Publishes an event. While there is no connection it waits, for at most as long as `signal` allows; after a
    * reconnect it is sent again with the same key, so that it is published once.
    */
-  publish(event: KnownEvent, options?: PublishOptions): Promise<Published>;
+  publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
   publish<D extends string>(
     event: D extends KnownEvent["domain"] ? never : UntypedEvent<D>,
     options?: PublishOptions,

@@ -1,5 +1,5 @@
-import type { EventOf } from "./domains.js";
 import type { TidingsError } from "./errors.js";
+import type { EventOf } from "./topics.js";
 
 /** Where a client stands. `waiting`: before the next attempt to connect. `closed`: for good. */
 export type Status = "idle" | "connecting" | "open" | "waiting" | "closed";

@@ -203,23 +203,32 @@ fn builders(text: &mut String, domains: &[DomainSchema]) {
     text.push_str("/** Builds topics: `topic.staff.person(id)`. */\nexport const topic = {\n");
     for domain in domains {
         docs(text, "  ", domain.topic_docs);
+        if let [TopicSchema { pattern, .. }] = domain.topics
+            && *pattern == domain.name
+        {
+            let _ = writeln!(text, "  {}: {pattern:?},", key(domain.name));
+            continue;
+        }
         let _ = writeln!(text, "  {}: {{", key(domain.name));
         for topic in domain.topics {
             docs(text, "    ", topic.docs);
-            let builder = camel_case(topic.builder);
-            let parameters: Vec<String> =
-                topic.fields().map(|field| format!("{}: string", camel_case(field))).collect();
-            if parameters.is_empty() {
-                let _ = writeln!(text, "    {builder}: {:?},", topic.pattern);
-            } else {
-                let template = template(topic, camel_case);
-                let _ =
-                    writeln!(text, "    {builder}: ({}) => `{template}` as const,", parameters.join(", "));
-            }
+            builder(text, topic);
         }
         text.push_str("  },\n");
     }
     text.push_str("} as const;\n");
+}
+
+fn builder(text: &mut String, topic: &TopicSchema) {
+    let name = camel_case(topic.builder);
+    let parameters: Vec<String> =
+        topic.fields().map(|field| format!("{}: string", camel_case(field))).collect();
+    let _ = if parameters.is_empty() {
+        writeln!(text, "    {name}: {:?},", topic.pattern)
+    } else {
+        let template = template(topic, camel_case);
+        writeln!(text, "    {name}: ({}) => `{template}` as const,", parameters.join(", "))
+    };
 }
 
 fn camel_case(name: &str) -> String {

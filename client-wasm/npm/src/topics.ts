@@ -1,0 +1,25 @@
+import type { Topics } from "./domains.js";
+
+/** An event that no type is known for: of a domain that was not compiled in, or on a topic that is only a string. */
+export interface UntypedEvent<D extends string = string> {
+  domain: D;
+  event: string;
+  payload: unknown;
+}
+
+/** A topic; any string is one for the compiler, and those that `Topics` knows are completed. */
+export type Topic = keyof Topics | (string & {});
+
+/** The events that can appear on a topic, or on any of several. */
+export type EventOf<T extends string> = T extends keyof Topics ? Topics[T] : UntypedEvent;
+
+/** The events that types are known for. */
+export type KnownEvent = Topics[keyof Topics];
+
+/** An event with payload keys beyond those that its type declares; they survive to the subscribers. */
+type WithUndeclaredKeys<E> = E extends { payload: infer P }
+  ? Omit<E, "payload"> & { payload: P & { [key: string]: unknown } }
+  : never;
+
+/** What may be published of the events that types are known for. */
+export type PublishableEvent = WithUndeclaredKeys<KnownEvent>;
