@@ -1,0 +1,68 @@
+// Makes `dist` from `src` and from `pkg`, where `cargo xtask build` has put the core and its glue.
+//
+// dist/client.js        the shell
+// dist/index.js         the entry `tidings`: loads the core from core-inline.js
+// dist/url.js           the entry `tidings/url`: loads the core from core.wasm
+// dist/core-inline.js   the core as text, for wherever a file beside a module can't be named
+// dist/core-glue.js     wasm-bindgen's glue, wrapped so that a new instance can be made of it
+// dist/core.wasm        the core
+import { execFileSync } from "node:child_process";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const dist = join(root, "dist");
+const pkg = join(root, "pkg");
+const { name, version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist);
+
+const wasm = await readFile(join(pkg, "tidings_core_bg.wasm")).catch((cause) => {
+  throw new Error("The core is missing: `cargo xtask build` makes it and then calls this.", { cause });
+});
+await copyFile(join(pkg, "tidings_core_bg.wasm"), join(dist, "core.wasm"));
+
+const common = { format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
+
+// The glue keeps its instance in variables of its module; as a function's, they are new with every call.
+const glue = await build({
+  ...common,
+  stdin: { contents: `export { Core, initSync } from "./tidings_core.js"`, resolveDir: pkg },
+  bundle: true,
+  format: "iife",
+  globalName: "glue",
+  write: false,
+});
+await writeFile(
+  join(dist, "core-glue.js"),
+  `export function glue(){${glue.outputFiles[0].text.trim()}return glue}\n`,
+);
+
+const inline = `import { glue } from "./core-glue.js";
+const text = ${JSON.stringify(wasm.toString("base64"))};
+export async function load() {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return { glue, module: await WebAssembly.compile(bytes) };
+}`;
+await build({
+  ...common,
+  stdin: { contents: inline, resolveDir: dist },
+  outfile: join(dist, "core-inline.js"),
+});
+
+await build({
+  ...common,
+  entryPoints: [join(root, "src/client.ts")],
+  bundle: true,
+  define: { CLIENT: JSON.stringify(`${name}-js/${version}`) },
+  outdir: dist,
+});
+// The entries share the shell, so that an error is of the same class whichever was imported.
+await build({ ...common, entryPoints: [join(root, "src/index.ts"), join(root, "src/url.ts")], outdir: dist });
+
+const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
+execFileSync(process.execPath, [join(dirname(tsc), "bin/tsc"), "--project", root], { stdio: "inherit" });

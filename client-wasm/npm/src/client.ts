@@ -1,0 +1,442 @@
+import type { Core, CoreFailure, Host, Load, Loaded } from "./core.js";
+import type { KnownEvent, Topic, UntypedEvent } from "./domains.js";
+import { call, closedError, TidingsError } from "./errors.js";
+import { Events } from "./events.js";
+import { Handle } from "./subscription.js";
+import type {
+  ClientOptions,
+  EventItem,
+  EventMeta,
+  EventsOptions,
+  Handler,
+  ListenOptions,
+  Published,
+  PublishOptions,
+  Status,
+  SubscribeOptions,
+  Subscription,
+} from "./types.js";
+import { uuid7 } from "./uuid.js";
+
+export * from "./domains.js";
+export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
+export type {
+  ClientOptions,
+  EventItem,
+  EventMeta,
+  EventsOptions,
+  Handler,
+  ListenOptions,
+  Published,
+  PublishOptions,
+  Status,
+  SubscribeOptions,
+  Subscription,
+  Sync,
+} from "./types.js";
+
+declare const CLIENT: string;
+
+/** Publishes that wait for the core, at most; as many as the core then holds. */
+const MAX_PUBLISHES = 256;
+
+/** How often the core may fail within a minute before the client gives up. */
+const MAX_FAILURES_PER_MINUTE = 3;
+
+/** A publish, independent of the core that sends it. */
+interface Pending {
+  event: string;
+  topics: readonly string[] | undefined;
+  key: string;
+  origin: string | undefined;
+  id: number | undefined;
+  settle(error: unknown, answer?: Published): void;
+}
+
+interface Listeners {
+  status: (status: Status) => void;
+  error: (error: TidingsError) => void;
+}
+
+/** A connection to a Tidings server, made with `createClient`. */
+export class Client {
+  declare [Symbol.dispose]: () => void;
+  #load: Load;
+  #options: ClientOptions;
+  #status: Status = "idle";
+  #starts = false;
+  #loaded: Loaded | undefined;
+  #core: Core | undefined;
+  /** Stands for the present core, before and after it can be called. */
+  #life: object | undefined;
+  #failures: number[] = [];
+  #handles = new Set<Handle>();
+  #handleOf = new Map<number, Handle>();
+  #publishes = new Set<Pending>();
+  #publishOf = new Map<number, Pending>();
+  #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
+
+  /** @internal */
+  constructor(load: Load, options: ClientOptions) {
+    this.#load = load;
+    this.#options = options;
+  }
+
+  /** Where the client stands. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /**
+   * Subscribes to a topic, or to several: `handler` then gets each event once, whatever number of the topics it is
+   * on. The first subscription connects.
+   */
+  subscribe<const T extends Topic>(
+    topics: T | readonly T[],
+    handler: Handler<T>,
+    options: SubscribeOptions = {},
+  ): Subscription {
+    return this.#subscribe(list(topics), handler as (event: never, meta: EventMeta) => void, options);
+  }
+
+  /**
+   * The events of a topic, or of several, for `for await`. It subscribes when the loop begins and unsubscribes when
+   * it is left; a signal or `close()` ends it. A refused topic, a malformed event or a sync without `onSync` ends it
+   * with an error.
+   */
+  events<const T extends Topic>(
+    topics: T | readonly T[],
+    options: EventsOptions = {},
+  ): AsyncIterableIterator<EventItem<T>> {
+    return new Events<T>(
+      (handler, subscribeOptions, onEnd) => this.#subscribe(list(topics), handler, subscribeOptions, onEnd),
+      options,
+    );
+  }
+
+  /**
+   * Publishes an event. While there is no connection it waits, for at most as long as `signal` allows; after a
+   * reconnect it is sent again with the same key, so that it is published once.
+   */
+  publish(event: KnownEvent, options?: PublishOptions): Promise<Published>;
+  publish<D extends string>(
+    event: D extends KnownEvent["domain"] ? never : UntypedEvent<D>,
+    options?: PublishOptions,
+  ): Promise<Published>;
+  publish(event: unknown, { topics, key, origin, signal }: PublishOptions = {}): Promise<Published> {
+    return new Promise((resolve, reject) => {
+      if (this.#status === "closed") throw closedError();
+      signal?.throwIfAborted();
+      // As text, so that what the caller changes afterwards is not published.
+      const pending: Pending = {
+        event: toText(event),
+        topics,
+        key: key ?? uuid7(),
+        origin,
+        id: undefined,
+        settle,
+      };
+      if (this.#publishes.size >= MAX_PUBLISHES) {
+        const message = "Too many publishes wait for an answer.";
+        throw new TidingsError({ code: "offline_full", message, retryable: true });
+      }
+      const publishes = this.#publishes;
+      const abort = () => {
+        if (pending.id !== undefined) this.#run((core) => core.cancel(pending.id as number));
+        settle(signal?.reason);
+      };
+      const publishOf = this.#publishOf;
+      function settle(error: unknown, answer?: Published): void {
+        publishes.delete(pending);
+        if (pending.id !== undefined) publishOf.delete(pending.id);
+        signal?.removeEventListener("abort", abort);
+        if (answer) resolve(answer);
+        else reject(error);
+      }
+      signal?.addEventListener("abort", abort);
+      publishes.add(pending);
+      this.#start();
+      this.#send(pending);
+    });
+  }
+
+  /**
+   * Listens: `status` hears where the client stands, `error` hears what no `onError` and no promise tells of.
+   * Returns what takes the listener off. Errors without a listener go to the console.
+   */
+  on<K extends keyof Listeners>(type: K, listener: Listeners[K], { signal }: ListenOptions = {}): () => void {
+    const listeners = this.#listeners[type] as Set<Listeners[K]>;
+    const off = () => {
+      listeners.delete(listener);
+      signal?.removeEventListener("abort", off);
+    };
+    if (!signal?.aborted) {
+      listeners.add(listener);
+      signal?.addEventListener("abort", off);
+    }
+    return off;
+  }
+
+  /** Closes for good: subscriptions and loops end, publishes that wait fail. May be called again. */
+  close(): void {
+    if (this.#status === "closed") return;
+    this.#closed();
+    for (const handle of [...this.#handles]) handle.closed();
+    for (const pending of [...this.#publishes]) pending.settle(closedError());
+    this.#run((core) => core.close());
+  }
+
+  #subscribe(
+    topics: readonly string[],
+    handler: (event: never, meta: EventMeta) => void,
+    options: SubscribeOptions,
+    onEnd?: () => void,
+  ): Handle {
+    const owner = {
+      ended: (handle: Handle) => this.#ended(handle),
+      error: (error: TidingsError) => this.#error(error),
+    };
+    const handle = new Handle(owner, topics, handler, options, onEnd);
+    if (this.#status === "closed") handle.failed(closedError());
+    else if (options.signal?.aborted) handle.end(options.signal.reason);
+    else {
+      this.#handles.add(handle);
+      this.#start();
+      this.#ask(handle);
+    }
+    return handle;
+  }
+
+  #ended(handle: Handle): void {
+    this.#handles.delete(handle);
+    const { id } = handle;
+    if (id === undefined) return;
+    this.#handleOf.delete(id);
+    this.#run((core) => core.unsubscribe(id));
+  }
+
+  /** Loads the core, with the first thing that is asked for. */
+  #start(): void {
+    if (this.#starts) return;
+    this.#starts = true;
+    this.#setStatus("connecting");
+    Promise.resolve()
+      .then(() => {
+        if (typeof WebSocket === "undefined") {
+          const message = "This environment has no WebSocket.";
+          throw new TidingsError({ code: "websocket_unavailable", message });
+        }
+        return this.#load();
+      })
+      .then(
+        (loaded) => {
+          this.#loaded = loaded;
+          this.#begin();
+        },
+        (error) => this.#fail(unavailable(error)),
+      );
+  }
+
+  /** Makes an instance of the core, and asks it for everything. */
+  #begin(): void {
+    if (this.#status === "closed" || !this.#loaded) return;
+    try {
+      const glue = this.#loaded.glue();
+      glue.initSync({ module: this.#loaded.module });
+      const url = socketUrl(this.#options.url);
+      this.#core = new glue.Core(this.#host(), url, CLIENT, this.#options.token !== undefined);
+    } catch (error) {
+      this.#fail(unavailable(error));
+      return;
+    }
+    for (const handle of [...this.#handles]) this.#ask(handle);
+    for (const pending of [...this.#publishes]) this.#send(pending);
+  }
+
+  #ask(handle: Handle): void {
+    this.#run((core) => {
+      try {
+        handle.id = core.subscribe(handle.topics);
+      } catch (error) {
+        if (!isFailure(error)) throw error;
+        handle.failed(error);
+        return;
+      }
+      this.#handleOf.set(handle.id, handle);
+      core.run();
+    });
+  }
+
+  #send(pending: Pending): void {
+    this.#run((core) => {
+      try {
+        pending.id = core.publish(pending.event, pending.topics, pending.key, pending.origin);
+      } catch (error) {
+        if (!isFailure(error)) throw error;
+        pending.settle(new TidingsError(error));
+        return;
+      }
+      this.#publishOf.set(pending.id, pending);
+      core.run();
+    });
+  }
+
+  /** Calls the core, if there is one, and replaces it when it fails. */
+  #run(what: (core: Core) => void): void {
+    const core = this.#core;
+    if (!core) return;
+    try {
+      what(core);
+    } catch (error) {
+      this.#failed(core, error);
+    }
+  }
+
+  /** The core failed, as no input should make it: another takes its place, and everybody loads again. */
+  #failed(core: Core, cause: unknown): void {
+    if (core !== this.#core) return;
+    this.#core = undefined;
+    this.#life = undefined;
+    this.#handleOf.clear();
+    this.#publishOf.clear();
+    for (const handle of this.#handles) handle.orphaned();
+    for (const pending of this.#publishes) pending.id = undefined;
+    const message = "The core failed and is replaced.";
+    const error = new TidingsError({ code: "core_failed", message, retryable: true }, { cause });
+    const now = performance.now();
+    this.#failures = [...this.#failures.filter((at) => now - at < 60_000), now];
+    if (this.#failures.length > MAX_FAILURES_PER_MINUTE) this.#fail(error);
+    else {
+      this.#error(error);
+      this.#setStatus("connecting");
+      // Not from within the one that failed.
+      queueMicrotask(() => this.#begin());
+    }
+  }
+
+  /** Ends with an error. */
+  #fail(error: TidingsError): void {
+    if (this.#status === "closed") return;
+    this.#closed();
+    for (const handle of [...this.#handles]) handle.failed(error);
+    for (const pending of [...this.#publishes]) pending.settle(error);
+    this.#error(error);
+  }
+
+  #closed(): void {
+    const core = this.#core;
+    this.#setStatus("closed");
+    // Freed when no call is inside it any more.
+    queueMicrotask(() => {
+      if (core && core === this.#core) this.#run(() => core.free());
+      this.#core = undefined;
+      this.#life = undefined;
+    });
+  }
+
+  /** What an instance of the core calls; what comes from one that was replaced is passed over. */
+  #host(): Host {
+    const life = {};
+    this.#life = life;
+    const isPresent = () => this.#life === life;
+    const handle = (id: number) => (isPresent() ? this.#handleOf.get(id) : undefined);
+    const publish = (id: number) => (isPresent() ? this.#publishOf.get(id) : undefined);
+    return {
+      guard:
+        (callback) =>
+        (...args) => {
+          if (!isPresent()) {
+            // The socket of a core that failed: it goes when it stirs.
+            (args[0] as { target?: { close?(): void } } | undefined)?.target?.close?.();
+            return;
+          }
+          this.#run(() => void callback(...args));
+        },
+      token: (connection) => void this.#token(connection),
+      status: (status) => {
+        if (!isPresent() || this.#status === "closed") return;
+        if (status === "closed") this.#closed();
+        else this.#setStatus(status);
+      },
+      ready: (id) => handle(id)?.isReady(),
+      event: (id, event, meta) => handle(id)?.event(event, meta),
+      sync: (id, sync) => handle(id)?.sync(sync),
+      malformed: (id, failure) => void handle(id)?.error(failure),
+      failed: (id, failure) => handle(id)?.failed(failure),
+      published: (id, answer) => publish(id)?.settle(undefined, answer),
+      publishFailed: (id, failure) => publish(id)?.settle(new TidingsError(failure)),
+      error: (failure) => {
+        if (isPresent()) this.#error(new TidingsError(failure));
+      },
+    };
+  }
+
+  async #token(connection: number): Promise<void> {
+    const { token } = this.#options;
+    try {
+      const fresh = typeof token === "function" ? await token() : token;
+      this.#run((core) => core.token(connection, fresh));
+    } catch (error) {
+      this.#run((core) => core.tokenFailed(connection, `The token callback failed: ${error}`));
+    }
+  }
+
+  #setStatus(status: Status): void {
+    if (this.#status === status) return;
+    this.#status = status;
+    for (const listener of [...this.#listeners.status]) call(listener, status);
+  }
+
+  #error(error: TidingsError): void {
+    const listeners = [...this.#listeners.error];
+    if (!listeners.length) console.error(error);
+    for (const listener of listeners) call(listener, error);
+  }
+}
+
+if (Symbol.dispose) Client.prototype[Symbol.dispose] = Client.prototype.close;
+
+function list<T extends string>(topics: T | readonly T[]): readonly T[] {
+  return typeof topics === "string" ? [topics] : [...topics];
+}
+
+/** What the core throws on purpose; anything else means that it failed. */
+function isFailure(error: unknown): error is CoreFailure {
+  return !(error instanceof Error) && typeof (error as CoreFailure | undefined)?.code === "string";
+}
+
+function toText(event: unknown): string {
+  let cause: unknown;
+  try {
+    const text = JSON.stringify(event);
+    if (text) return text;
+  } catch (error) {
+    cause = error;
+  }
+  throw new TidingsError(
+    { code: "invalid_event", message: "The event can't be written as JSON." },
+    { cause },
+  );
+}
+
+/** The absolute `ws:` or `wss:` form of a URL. */
+function socketUrl(given: string | URL = "/v1/ws"): string {
+  try {
+    const url = new URL(given, globalThis.location?.href);
+    url.protocol = url.protocol.replace(/^http/, "ws");
+    url.hash = "";
+    if (/^wss?:$/.test(url.protocol)) return url.href;
+  } catch {
+    // Said below.
+  }
+  throw new TidingsError({ code: "invalid_url", message: `\`url\` is no URL of a WebSocket: ${given}` });
+}
+
+/** Why there is no core. */
+function unavailable(cause: unknown): TidingsError {
+  if (cause instanceof TidingsError) return cause;
+  const isForbidden =
+    typeof WebAssembly === "undefined" || (cause instanceof Error && cause.name === "CompileError");
+  const message = `The WebAssembly core ${isForbidden ? "is not allowed to run" : "could not be loaded"}.`;
+  return new TidingsError({ code: "wasm_unavailable", message, retryable: !isForbidden }, { cause });
+}

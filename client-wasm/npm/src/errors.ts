@@ -1,0 +1,104 @@
+/** What the server can answer; the same names as on the wire. */
+export type ServerCode =
+  | "invalid_frame"
+  | "unknown_op"
+  | "hello_required"
+  | "hello_timeout"
+  | "unauthorized"
+  | "token_expired"
+  | "forbidden"
+  | "invalid_topic"
+  | "invalid_event"
+  | "unknown_event"
+  | "too_large"
+  | "too_many_topics"
+  | "rate_limited"
+  | "slow_consumer"
+  | "overloaded"
+  | "going_away"
+  | "internal";
+
+/** What can go wrong without a server. */
+export type ClientCode =
+  /** The client was closed, by its user or by an error that forbids to come back. */
+  | "closed"
+  /** The subscription was ended before it was in force. */
+  | "ended"
+  /** Events may have been missed: load again. */
+  | "sync_required"
+  /** As many publishes as a client holds (256) wait for their answer. */
+  | "offline_full"
+  /** The token callback failed or took longer than 30 seconds. */
+  | "token_failed"
+  /** `url` is not one, or not of `ws:`, `wss:`, `http:` or `https:`. */
+  | "invalid_url"
+  /** This environment has no `WebSocket`. */
+  | "websocket_unavailable"
+  /** The environment refuses to open such a connection. */
+  | "connect_failed"
+  /** The WebAssembly core could not be loaded or is not allowed to run. */
+  | "wasm_unavailable"
+  /** The core failed and was replaced; everything is subscribed again. */
+  | "core_failed";
+
+/** A code; a newer server may have some that this version does not know. */
+export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
+
+const HINTS: Record<string, string | undefined> = {
+  closed: "Make a new client with createClient().",
+  forbidden: "Check the rights in the token.",
+  offline_full: "Publish again when some of the others were answered.",
+  sync_required: "Load the data again, and pass onSync to be told without an error.",
+  unauthorized: "Pass a `token` function that returns a fresh token.",
+  wasm_unavailable:
+    "Allow 'wasm-unsafe-eval' in script-src of the Content-Security-Policy, or reload the page.",
+  websocket_unavailable: "Use Node.js 22 or later, or set globalThis.WebSocket.",
+};
+
+/** What an error is made of. */
+export interface Failure {
+  code: TidingsErrorCode;
+  message: string;
+  retryable?: boolean;
+  topic?: string;
+}
+
+/** Every error of this package. */
+export class TidingsError extends Error {
+  override readonly name = "TidingsError";
+  /** What went wrong, for programs. */
+  readonly code: TidingsErrorCode;
+  /** Whether the same may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** What to do about it, where that can be said in general. */
+  readonly hint: string | undefined;
+  /** The topic that it is about, if it is about one. */
+  readonly topic: string | undefined;
+
+  constructor({ code, message, retryable = false, topic }: Failure, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.retryable = retryable;
+    this.hint = HINTS[code];
+    this.topic = topic;
+  }
+}
+
+/** The error of a client that was closed. */
+export const closedError = (): TidingsError =>
+  new TidingsError({ code: "closed", message: "The client is closed." });
+
+/** Reports what a callback of the user threw, as the browser reports what an event listener throws. */
+export function report(error: unknown): void {
+  if (typeof reportError === "function") reportError(error);
+  else console.error(error);
+}
+
+/** Calls a callback of the user, which may throw. */
+export function call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
+  try {
+    callback?.(...args);
+  } catch (error) {
+    report(error);
+  }
+}

@@ -1,0 +1,116 @@
+import { call, closedError, type Failure, TidingsError } from "./errors.js";
+import type { EventMeta, SubscribeOptions, Subscription, Sync } from "./types.js";
+
+/** What a subscription needs of its client. */
+export interface Owner {
+  ended(handle: Handle): void;
+  error(error: TidingsError): void;
+}
+
+/** A subscription, independent of the core that serves it. */
+export class Handle implements Subscription {
+  readonly topics: readonly string[];
+  readonly ready: Promise<void>;
+  /** Its number in the present core. */
+  id: number | undefined;
+  declare [Symbol.dispose]: () => void;
+  #owner: Owner | undefined;
+  #handler: (event: never, meta: EventMeta) => void;
+  #options: SubscribeOptions;
+  #onEnd: (() => void) | undefined;
+  #left: number;
+  #settle!: { resolve(): void; reject(reason: unknown): void };
+  /** It was in force before the core was replaced. */
+  #resyncs = false;
+  #live = false;
+
+  constructor(
+    owner: Owner,
+    topics: readonly string[],
+    handler: (event: never, meta: EventMeta) => void,
+    options: SubscribeOptions,
+    onEnd?: () => void,
+  ) {
+    this.topics = topics;
+    this.#onEnd = onEnd;
+    this.#left = new Set(topics).size;
+    this.#owner = owner;
+    this.#handler = handler;
+    this.#options = options;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    // Whoever does not look at it is told by onError.
+    this.ready.catch(() => {});
+    options.signal?.addEventListener("abort", this.#aborted);
+  }
+
+  unsubscribe(): void {
+    this.end(
+      new TidingsError({ code: "ended", message: "The subscription was ended before it was in force." }),
+    );
+  }
+
+  #aborted = (): void => this.end(this.#options.signal?.reason);
+
+  /** Ends it, for this reason if anybody waits. */
+  end(reason: unknown): void {
+    const owner = this.#owner;
+    if (!owner) return;
+    this.#owner = undefined;
+    this.#options.signal?.removeEventListener("abort", this.#aborted);
+    this.#settle.reject(reason);
+    owner.ended(this);
+    this.#onEnd?.();
+  }
+
+  /** It is in force. */
+  isReady(): void {
+    this.#live = true;
+    this.#settle.resolve();
+    if (this.#resyncs) {
+      this.#resyncs = false;
+      this.sync({ topics: this.topics, position: "" });
+    }
+  }
+
+  /** The core that served it is gone, and with it what was on its way. */
+  orphaned(): void {
+    this.id = undefined;
+    this.#resyncs ||= this.#live;
+  }
+
+  event(event: unknown, meta: EventMeta): void {
+    if (this.#owner) call(this.#handler, event as never, meta);
+  }
+
+  sync(sync: Sync): void {
+    if (!this.#owner) return;
+    if (this.#options.onSync) call(this.#options.onSync, sync);
+    else this.error({ code: "sync_required", message: "Events may have been missed.", retryable: true });
+  }
+
+  /** Something went wrong; it goes on. */
+  error(failure: Failure | TidingsError): TidingsError {
+    const error = failure instanceof TidingsError ? failure : new TidingsError(failure);
+    if (this.#options.onError) call(this.#options.onError, error);
+    else this.#owner?.error(error);
+    return error;
+  }
+
+  /** It lost a topic or, if the failure names none, all of them. */
+  failed(failure: Failure | TidingsError): void {
+    if (!this.#owner) return;
+    const error = this.error(failure);
+    this.#settle.reject(error);
+    if (error.topic === undefined || --this.#left === 0) this.end(error);
+  }
+
+  /** Its client was closed on purpose, which is no error. */
+  closed(): void {
+    this.end(closedError());
+  }
+}
+
+// Browsers without it have no `using` either.
+if (Symbol.dispose) Handle.prototype[Symbol.dispose] = Handle.prototype.unsubscribe;

@@ -1,0 +1,112 @@
+import type { EventOf } from "./domains.js";
+import type { TidingsError } from "./errors.js";
+
+/** Where a client stands. `waiting`: before the next attempt to connect. `closed`: for good. */
+export type Status = "idle" | "connecting" | "open" | "waiting" | "closed";
+
+/** What is known of an event beside the event itself. */
+export interface EventMeta {
+  /** Those of the event's topics that the subscription has. */
+  readonly topics: readonly string[];
+  /** Its place in the server's log; opaque. */
+  readonly position: string;
+  /** Its identity, a UUID. */
+  readonly key: string;
+  /** When it was published, in milliseconds since 1970, by the server's clock. */
+  readonly at: number;
+  /** The mark that its publisher gave it. */
+  readonly origin?: string;
+  /** Whether it was checked against its type. `false`: its domain, or its name, is unknown to this version. */
+  readonly decoded: boolean;
+}
+
+/** "Load again": nothing proves that everything arrived. */
+export interface Sync {
+  /** The topics that may have missed something. */
+  readonly topics: readonly string[];
+  /** Everything after this follows; opaque, and empty where the client can't tell. */
+  readonly position: string;
+}
+
+/** How a client behaves. */
+export interface ClientOptions {
+  /** The server's WebSocket: `wss:`, `https:` or relative to the page. `/v1/ws` if left out. */
+  url?: string | URL;
+  /** A token, or what returns one; called for every connection. Not needed while developing. */
+  token?: string | (() => string | undefined | Promise<string | undefined>);
+}
+
+/** Called for each event of a subscription, in the order of the server's log. */
+export type Handler<T extends string> = (event: EventOf<T>, meta: EventMeta) => void;
+
+/** Options of a subscription. */
+export interface SubscribeOptions {
+  /**
+   * A topic was refused or taken away (the others go on), an event was not what its type says (the subscription
+   * goes on), or the client was closed by an error. Without it, the client's `error` listeners hear of that.
+   */
+  onError?: (error: TidingsError) => void;
+  /** Events may have been missed: load again. Without it, `onError` gets an error with the code `sync_required`. */
+  onSync?: (sync: Sync) => void;
+  /** Ends the subscription. */
+  signal?: AbortSignal;
+}
+
+/** A subscription, until it is ended. */
+export interface Subscription {
+  /** As they were given. */
+  readonly topics: readonly string[];
+  /**
+   * Resolves once all topics are in force: what is published from then on arrives. Rejects when one was refused or
+   * the subscription ended before. Need not be looked at.
+   */
+  readonly ready: Promise<void>;
+  /** Ends it; nothing is delivered after this returns. May be called again. */
+  unsubscribe(): void;
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}
+
+/** Options of an iteration over events. */
+export interface EventsOptions {
+  /** Events may have been missed: load again. Without it, the iteration ends with an error, `sync_required`. */
+  onSync?: (sync: Sync) => void;
+  /** Ends the iteration. */
+  signal?: AbortSignal;
+  /** How many events may wait for a slow loop (1024); beyond it they are dropped, which is a sync. */
+  buffer?: number;
+}
+
+/** An event and what is known of it. */
+export interface EventItem<T extends string> {
+  event: EventOf<T>;
+  meta: EventMeta;
+}
+
+/** Options of a publish. */
+export interface PublishOptions {
+  /** The topics, for events that don't say them: of `crm`, and of domains that the server does not know. */
+  topics?: readonly string[];
+  /** The idempotency key, a UUID; made if left out. The same key again answers the first publication. */
+  key?: string;
+  /** An opaque mark of who caused this, at most 64 bytes; subscribers find it in `meta.origin`. */
+  origin?: string;
+  /** Stops waiting. What was sent already may be published all the same. */
+  signal?: AbortSignal;
+}
+
+/** The server's answer to a publish. */
+export interface Published {
+  /** The publication's identity. */
+  readonly key: string;
+  /** Its place in the server's log; opaque. */
+  readonly position: string;
+  /** All topics that it reached. */
+  readonly topics: readonly string[];
+}
+
+/** Options of a listener. */
+export interface ListenOptions {
+  /** Takes the listener off. */
+  signal?: AbortSignal;
+}

@@ -1,0 +1,22 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { Client } from "./client.js";
+import type { ClientOptions } from "./types.js";
+
+export * from "./client.js";
+
+/** As `createClient` of `tidings`, but the core is fetched as a file of its own, which is the smallest transfer. */
+export function createClient(options: ClientOptions = {}): Client {
+  return new Client(async () => {
+    const core = fetch(new URL("./core.wasm", import.meta.url));
+    const [{ glue }, module] = await Promise.all([import("./core-glue.js"), compile(await core)]);
+    return { glue, module };
+  }, options);
+}
+
+async function compile(response: Response): Promise<WebAssembly.Module> {
+  if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
+  // Streaming needs the media type, which not every server knows.
+  if (response.headers.get("content-type") === "application/wasm")
+    return WebAssembly.compileStreaming(response);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
