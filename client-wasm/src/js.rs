@@ -18,6 +18,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 use wasm_bindgen::prelude::*;
 
+pub use self::decode::{AnyRecord, Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
 use crate::core::{ConnectionId, Error, Options, Publish, PublishId, SubscriptionId};
 
@@ -36,7 +37,8 @@ impl Core {
     /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`.
     #[wasm_bindgen(constructor)]
     pub fn new(host: Host, url: String, client: Option<String>, asks_for_tokens: bool) -> Self {
-        Self(Shell::new(host, url, Options { client, asks_for_tokens }))
+        let schema = decode::fingerprint().map(|fingerprint| fingerprint.to_string());
+        Self(Shell::new(host, url, Options { client, schema, asks_for_tokens }))
     }
 
     /// Subscribes to an array of topics and returns the subscription's number. Nothing happens before [`Self::run`], so

@@ -165,6 +165,7 @@ test("after a power cut of the server both windows show what changed while they 
   await demo.restart();
   await Promise.all([a.live(), b.live()]);
   await Promise.all([a.shows("value-role", "Head of supply"), b.shows("people", "Head of supply")]);
+  await a.screenshot("recovered");
 
   await demo.call("PATCH", `people/${person.uuid}`, { role: "Head of everything" });
   await Promise.all([a.shows("value-role", "Head of everything"), b.shows("people", "Head of everything")]);
@@ -203,6 +204,34 @@ test("text that looks like HTML is shown as it was typed", async () => {
   await a.submit("edit-form");
   await Promise.all([a.shows("title", evil), b.shows("people", evil)]);
   for (const window of [a, b]) assert.equal(await window.page.$("main img"), null);
+});
+
+test("the feed shows each event once, with all its topics, whose it was, and where it is in the log", async () => {
+  const person = await find("people", "Amara Okafor");
+  const [a, b] = await twoWindows(`#/people/${person.uuid}`);
+  await a.click("edit");
+  await a.fill("edit-form", "role", "Chief engineer");
+  await a.submit("edit-form");
+  const entry = async (window) => {
+    await window.shows("feed", "person updated");
+    const entries = await window.page.$$eval('[data-testid="feed"] > li', (all) =>
+      all.map((one) => ({
+        event: one.dataset.event,
+        own: one.dataset.own,
+        topics: [...one.querySelectorAll(".topics li")].map((topic) => topic.textContent).sort(),
+        position: one.querySelector(".position").textContent,
+      })),
+    );
+    assert.equal(entries.length, 1);
+    return entries[0];
+  };
+  const [own, other] = [await entry(a), await entry(b)];
+  assert.deepEqual(own, { ...other, own: "true" }, "but for whose it was, both windows got the same");
+  assert.equal(other.own, "false");
+  assert.deepEqual(own.topics, ["staff:people", `staff:person:${person.uuid}`]);
+  assert.notEqual(own.position, "");
+  await b.shows("latency", "ms");
+  await b.shows("announcer", "In another window: staff, person updated");
 });
 
 test("what is being typed outlives a change from elsewhere, which is offered", async () => {

@@ -33,6 +33,8 @@ pub struct Now {
 pub struct Options {
     /// `name/version`, for the server's logs.
     pub client: Option<String>,
+    /// The fingerprint of the domains that this client is compiled with.
+    pub schema: Option<String>,
     /// Whether the user gives tokens: then each connection begins with [`Output::Token`].
     pub asks_for_tokens: bool,
 }
@@ -210,7 +212,8 @@ impl<P: Clone> Client<P> {
         }
         let token = token.take();
         *stage = Stage::Welcome;
-        self.send(ClientFrame::Hello { token, client: self.options.client.clone(), schema: None }, now);
+        let Options { client, schema, .. } = self.options.clone();
+        self.send(ClientFrame::Hello { token, client, schema }, now);
         self.send_subscriptions(now);
         self.send_publishes(now);
     }

@@ -2,32 +2,55 @@
 //!
 //! The value itself is not replaced by what was decoded, so that payload keys which no type declares survive.
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IgnoredAny};
 use tidings_shared::{
     Event, RawEvent, Topic,
     derive::PayloadField,
-    domains::{catalogue, crm, projects, staff, store},
-    schema::Type,
+    schema::{Fingerprint, Type},
 };
 
 use super::{de, value::JsPayload};
 
-/// What a domain's check says of an event's name and payload.
-type Check = fn(&str, &JsPayload) -> Result<bool, de::Error>;
+/// A domain that a client is compiled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Domain {
+    name: &'static str,
+    check: fn(&str, &JsPayload) -> Result<bool, de::Error>,
+}
 
-/// The domains that this client was compiled with.
-const DOMAINS: [(&str, Check); 5] = [
-    entry::<catalogue::Event>(),
-    entry::<staff::Event>(),
-    entry::<projects::Event>(),
-    entry::<crm::Event>(),
-    entry::<store::Event<AnyRecord>>(),
-];
+impl Domain {
+    /// The domain of these events.
+    pub const fn of<E: Event>() -> Self {
+        let check = |name: &str, payload: &JsPayload| {
+            Ok(E::decode(name, de::Value(payload.value().clone()))?.is_some())
+        };
+        Self { name: E::Topic::DOMAIN, check }
+    }
+}
 
-const fn entry<E: Event>() -> (&'static str, Check) {
-    (<E::Topic as Topic>::DOMAIN, |name, payload| {
-        Ok(E::decode(name, de::Value(payload.value().clone()))?.is_some())
-    })
+/// The domains that a client is compiled with, and what tells them from another client's or a server's.
+#[derive(Debug, Clone, Copy)]
+pub struct Domains {
+    /// The domains.
+    pub domains: &'static [Domain],
+    /// Of their schemas.
+    pub fingerprint: Fingerprint,
+}
+
+thread_local! {
+    static DOMAINS: Cell<Option<Domains>> = const { Cell::new(None) };
+}
+
+/// Says which domains this client is compiled with; [`client!`](crate::client) does.
+pub fn register(domains: Domains) {
+    DOMAINS.set(Some(domains));
+}
+
+/// The fingerprint of the domains that this client is compiled with.
+pub(crate) fn fingerprint() -> Option<Fingerprint> {
+    DOMAINS.get().map(|domains| domains.fingerprint)
 }
 
 /// Checks an event: `true` when it is one of a known domain's, `false` when this client does not know it.
@@ -35,18 +58,19 @@ const fn entry<E: Event>() -> (&'static str, Check) {
 /// # Errors
 /// A sentence about what is wrong with the payload of an event that this client knows.
 pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
-    let Some((_, check)) = DOMAINS.iter().find(|(domain, _)| *domain == event.domain) else {
+    let domains = DOMAINS.get().map_or(&[][..], |domains| domains.domains);
+    let Some(domain) = domains.iter().find(|domain| domain.name == event.domain) else {
         return Ok(false);
     };
-    match check(&event.event, &event.payload) {
+    match (domain.check)(&event.event, &event.payload) {
         Ok(is_known) => Ok(is_known),
         Err(de::Error(reason)) => Err(["payload of ", &event.event, ": ", &reason].concat()),
     }
 }
 
-/// A store's record, which the application types.
+/// A record that is taken whatever it is: that of a store, which the application types.
 #[derive(Debug)]
-struct AnyRecord;
+pub struct AnyRecord;
 
 impl<'de> Deserialize<'de> for AnyRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

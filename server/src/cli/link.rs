@@ -64,6 +64,8 @@ impl Link {
     pub(super) fn new(server: Server) -> Self {
         let options = Options {
             client: Some(concat!("tidings-cli/", env!("CARGO_PKG_VERSION")).to_owned()),
+            // It decodes nothing, so it has no domains to differ in.
+            schema: None,
             asks_for_tokens: server.token.is_some(),
         };
         Self { client: Client::new(options), server, clock: Clock::start(), socket: None, connecting: None }
