@@ -1,23 +1,23 @@
 //! Reads Rust types from JavaScript values that came from `JSON.parse`.
 //!
-//! Less than `serde_wasm_bindgen`'s deserializer, which reads any value and describes the wrong ones: that costs 13 KB
-//! after brotli. Here an error says what was expected, and JSON's six kinds of values are all there is.
+//! Less than `serde_wasm_bindgen`'s deserializer, which reads any value and describes the wrong ones, floats included: that
+//! costs 17 KB after brotli (ARCHITECTURE.md has the figures). Here an error says what was expected, and JSON's six kinds
+//! of values are all there is. What goes the other way is `serde_wasm_bindgen`'s.
 
 use std::fmt;
 
+use js_sys::{Object, Reflect};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use wasm_bindgen::prelude::*;
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = Reflect, js_name = get)]
-    fn member(of: &JsValue, name: &JsValue) -> JsValue;
+/// A member of what is known to be an object.
+fn member(of: &JsValue, name: &JsValue) -> JsValue {
+    Reflect::get(of, name).unwrap_or_default()
+}
 
-    #[wasm_bindgen(js_namespace = Object)]
-    fn keys(of: &JsValue) -> JsValue;
-
-    #[wasm_bindgen(js_namespace = Reflect, js_name = get)]
-    fn element(of: &JsValue, index: u32) -> JsValue;
+/// An element of what is known to be an array.
+fn element(of: &JsValue, index: u32) -> JsValue {
+    Reflect::get_u32(of, index).unwrap_or_default()
 }
 
 /// A value to read from.
@@ -82,7 +82,7 @@ impl Value {
         if !self.0.is_object() || self.0.is_array() {
             return Err(Error::expected(expected));
         }
-        Ok(Members { names: keys(&self.0), of: self.0, at: 0 })
+        Ok(Members { names: Object::keys(self.0.unchecked_ref::<Object>()).into(), of: self.0, at: 0 })
     }
 
     fn array(self, expected: &dyn de::Expected) -> Result<Elements, Error> {

@@ -1,5 +1,6 @@
 //! What the TypeScript shell gives the core.
 
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -10,7 +11,7 @@ extern "C" {
     /// Wraps a callback of the core before it is handed to the browser, so that the host hears of it when the core
     /// fails in there.
     #[wasm_bindgen(method)]
-    pub(crate) fn guard(this: &Host, callback: &JsValue) -> JsValue;
+    pub(crate) fn guard(this: &Host, callback: &Function) -> Function;
 
     /// A token is needed for this connection.
     #[wasm_bindgen(method)]

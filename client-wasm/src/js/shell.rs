@@ -171,6 +171,6 @@ impl Shell {
 const NO_CLOSE_CODE: u16 = 1006;
 
 fn now() -> Now {
-    let random = timer::random() * f64::from(u32::MAX);
+    let random = js_sys::Math::random() * f64::from(u32::MAX);
     Now { ms: timer::now_ms(), random: random as u32 }
 }

@@ -1,43 +1,11 @@
 //! The browser's WebSocket: the one file that knows it.
-//!
-//! Declared by hand, because messages go in and out as JavaScript strings: their text never becomes Rust's.
 
+use js_sys::Function;
 use tidings_shared::frame::SUBPROTOCOL;
 use wasm_bindgen::prelude::*;
+use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use super::host::Host;
-
-#[wasm_bindgen]
-extern "C" {
-    type WebSocket;
-
-    #[wasm_bindgen(constructor, catch)]
-    fn new(url: &str, protocol: &str) -> Result<WebSocket, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn send(this: &WebSocket, text: &JsValue) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method)]
-    fn close(this: &WebSocket, code: u16);
-
-    #[wasm_bindgen(method, setter)]
-    fn set_onopen(this: &WebSocket, handler: &JsValue);
-
-    #[wasm_bindgen(method, setter)]
-    fn set_onmessage(this: &WebSocket, handler: &JsValue);
-
-    #[wasm_bindgen(method, setter)]
-    fn set_onclose(this: &WebSocket, handler: &JsValue);
-
-    /// What handlers get: a message has `data`, a close has `code`.
-    type Event;
-
-    #[wasm_bindgen(method, getter)]
-    fn data(this: &Event) -> JsValue;
-
-    #[wasm_bindgen(method, getter)]
-    fn code(this: &Event) -> u16;
-}
 
 /// What happens to a WebSocket.
 pub(crate) enum Happening {
@@ -52,10 +20,8 @@ pub(crate) enum Happening {
 pub(crate) struct Socket {
     socket: WebSocket,
     /// Alive for as long as the browser may call them.
-    _handlers: [Handler; 3],
+    _handlers: (Closure<dyn Fn()>, Closure<dyn Fn(MessageEvent)>, Closure<dyn Fn(CloseEvent)>),
 }
-
-type Handler = Closure<dyn Fn(Event)>;
 
 impl Socket {
     /// Begins to connect; `on` hears of everything from then on, but never before this returns.
@@ -64,35 +30,35 @@ impl Socket {
         host: &Host,
         on: impl Fn(Happening) + Clone + 'static,
     ) -> Result<Self, JsValue> {
-        let socket = WebSocket::new(url, SUBPROTOCOL)?;
+        let socket = WebSocket::new_with_str(url, SUBPROTOCOL)?;
         let (on_open, on_message, on_close) = (on.clone(), on.clone(), on);
-        let open = Handler::new(move |_| on_open(Happening::Open));
-        let message = Handler::new(move |event: Event| on_message(Happening::Message(event.data())));
-        let close = Handler::new(move |event: Event| on_close(Happening::Closed(event.code())));
-        let guard = |handler: &Handler| host.guard(handler.as_ref());
-        socket.set_onopen(&guard(&open));
-        socket.set_onmessage(&guard(&message));
-        socket.set_onclose(&guard(&close));
-        Ok(Self { socket, _handlers: [open, message, close] })
+        let open = Closure::new(move || on_open(Happening::Open));
+        let message = Closure::new(move |event: MessageEvent| on_message(Happening::Message(event.data())));
+        let close = Closure::new(move |event: CloseEvent| on_close(Happening::Closed(event.code())));
+        let guard = |handler: &JsValue| -> Function { host.guard(handler.unchecked_ref()) };
+        socket.set_onopen(Some(&guard(open.as_ref())));
+        socket.set_onmessage(Some(&guard(message.as_ref())));
+        socket.set_onclose(Some(&guard(close.as_ref())));
+        Ok(Self { socket, _handlers: (open, message, close) })
     }
 
     /// Sends a text. On a socket that is closing this does nothing: its close is about to be heard of.
-    pub(crate) fn send(&self, text: &JsValue) {
-        let _ = self.socket.send(text);
+    pub(crate) fn send(&self, text: &str) {
+        let _ = self.socket.send_with_str(text);
     }
 
     /// Closes; that is heard of as if the other side had done it.
     pub(crate) fn close(&self) {
-        self.socket.close(NORMAL);
+        let _ = self.socket.close_with_code(NORMAL);
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.socket.set_onopen(&JsValue::NULL);
-        self.socket.set_onmessage(&JsValue::NULL);
-        self.socket.set_onclose(&JsValue::NULL);
-        self.socket.close(NORMAL);
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onclose(None);
+        let _ = self.socket.close_with_code(NORMAL);
     }
 }
 

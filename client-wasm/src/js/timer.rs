@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 use super::host::Host;
@@ -9,17 +10,13 @@ use super::host::Host;
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(handler: &JsValue, ms: f64) -> JsValue;
+    fn set_timeout(handler: &Function, ms: f64) -> JsValue;
 
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(handle: &JsValue);
 
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
-
-    /// A number from 0 up to, but not, 1.
-    #[wasm_bindgen(js_namespace = Math)]
-    pub(crate) fn random() -> f64;
 }
 
 /// Milliseconds of a clock that does not run backwards.
@@ -29,7 +26,7 @@ pub(crate) fn now_ms() -> u64 {
 
 /// A timer that can be set to another time. Dropping it clears it.
 pub(crate) struct Timer {
-    handler: JsValue,
+    handler: Function,
     /// When it is due, and its handle.
     set: RefCell<Option<(u64, JsValue)>>,
     /// What `handler` runs.
@@ -39,7 +36,7 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn new(host: &Host, fires: impl Fn() + 'static) -> Self {
         let closure = Closure::<dyn Fn()>::new(fires);
-        let handler = host.guard(closure.as_ref());
+        let handler = host.guard(closure.as_ref().unchecked_ref());
         Self { handler, set: RefCell::default(), _closure: closure }
     }
 

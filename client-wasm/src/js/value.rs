@@ -1,7 +1,8 @@
 //! Between JavaScript's values and Rust's.
 
+use js_sys::{JSON, Reflect};
 use serde::{
-    Serialize, Serializer,
+    Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 use tidings_shared::{
@@ -10,35 +11,23 @@ use tidings_shared::{
 };
 use wasm_bindgen::prelude::*;
 
-pub(crate) use super::ser::to_js;
-use super::{de, ser};
+use super::de;
 use crate::core::{Error, Publication};
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
-    fn json_parse(text: &JsValue) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(js_namespace = JSON, js_name = stringify)]
-    fn json_stringify(value: &JsValue) -> JsValue;
-
-    #[wasm_bindgen(js_namespace = Reflect, js_name = get, catch)]
-    fn reflect_get(of: &JsValue, name: &str) -> Result<JsValue, JsValue>;
-
     #[wasm_bindgen(js_name = String)]
     fn to_string(value: &JsValue) -> String;
+
+    // As js_sys::JSON::parse, but for a string that never becomes Rust's.
+    #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
+    fn json_parse(text: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// A payload: the JavaScript value that was parsed from the message, as it is. serde cannot carry it; where it is
-/// written, `null` stands until it is put in its place.
-#[derive(Debug, Clone)]
-pub(crate) struct JsPayload(JsValue);
-
-impl Serialize for JsPayload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
-}
+/// A payload: the JavaScript value that was parsed from the message, as it is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
 
 impl JsPayload {
     pub(crate) fn value(&self) -> &JsValue {
@@ -97,20 +86,19 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
     to_js(&Failure { code: &error.code, message: &error.message, retryable: error.may_retry(), topic })
 }
 
+/// A value of ours as JavaScript's. None of ours fails to be one.
+pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
+    value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
+}
+
 /// The text of a frame, as JavaScript's string.
-pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> JsValue {
-    let value = to_js(frame);
-    if let ClientFrame::Publish { event, .. } = frame {
-        ser::set(&value, "event", &self::event(event));
-    }
-    json_stringify(&value)
+pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> String {
+    JSON::stringify(&to_js(frame)).map(String::from).unwrap_or_default()
 }
 
 /// An event with its payload.
 pub(crate) fn event(event: &RawEvent<JsPayload>) -> JsValue {
-    let value = to_js(event);
-    ser::set(&value, "payload", event.payload.value());
-    value
+    to_js(event)
 }
 
 /// Reads a frame from the text of a message.
@@ -149,7 +137,7 @@ fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, String> {
 
 /// A member of an object.
 fn member(of: &JsValue, name: &str) -> Result<JsValue, String> {
-    reflect_get(of, name).map_err(|_| "a frame is an object".to_owned())
+    Reflect::get(of, &name.into()).map_err(|_| "a frame is an object".to_owned())
 }
 
 /// Reads an array of strings.
