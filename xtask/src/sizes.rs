@@ -54,13 +54,15 @@ fn lines(project: &Project) -> Result<Vec<Line>> {
     let package = project.npm_package();
     let main = Graph::of(&package, ".")?;
     let url = Graph::of(&package, "./url")?;
+    let beside = &url.all - &main.at_once;
+    let is_wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
+    let (wasm, glue) = beside.iter().cloned().partition(is_wasm);
     let line = |what, files, budget| Line { what, files, budget };
-    let pkg = |name: &str| BTreeSet::from([package.join("pkg").join(name)]);
     Ok(vec![
-        line("wasm", pkg("tidings_core_bg.wasm"), None),
-        line("glue", pkg("tidings_core.js"), None),
+        line("wasm", wasm, None),
+        line("glue", glue, None),
+        line("tidings/url: both", beside, Some(URL_CORE)),
         line("shell", main.at_once.clone(), Some(SHELL)),
-        line("tidings/url beside it", &url.all - &main.at_once, Some(URL_CORE)),
         line("default entry, in all", main.all, Some(DEFAULT_ENTRY)),
     ])
 }

@@ -107,6 +107,16 @@ fn a_second_hello_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_fresh_token_is_accepted_in_place() {
+    let server = Server::start();
+    let mut client = Client::subscribed(&server, &["staff:people"]);
+    let answer = client.ask(&json!({ "op": "token", "ref": 4, "token": "any will do for development" }));
+    assert_eq!(answer, json!({ "op": "token_accepted", "ref": 4 }));
+    server.publish(&sample::person_updated(&sample::uuid()));
+    client.expect("event");
+}
+
+#[test]
 fn a_stranger_may_send_4_kib_and_not_a_byte_more() {
     let server = Server::start();
     let hello = |bytes: usize| {
