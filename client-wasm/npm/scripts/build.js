@@ -3,6 +3,7 @@
 // dist/client.js        the shell
 // dist/index.js         the entry `tidings`: loads the core from core-inline.js
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
+// dist/own.js           the entry `tidings/own`: loads a core that its user built
 // dist/core-inline.js   the core as text, for wherever a file beside a module can't be named
 // dist/core-glue.js     wasm-bindgen's glue, wrapped so that a new instance can be made of it
 // dist/core.wasm        the core
@@ -62,7 +63,11 @@ await build({
   outdir: dist,
 });
 // The entries share the shell, so that an error is of the same class whichever was imported.
-await build({ ...common, entryPoints: [join(root, "src/index.ts"), join(root, "src/url.ts")], outdir: dist });
+await build({
+  ...common,
+  entryPoints: ["index", "url", "own", "wasm"].map((entry) => join(root, `src/${entry}.ts`)),
+  outdir: dist,
+});
 
 const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
 execFileSync(process.execPath, [join(dirname(tsc), "bin/tsc"), "--project", root], { stdio: "inherit" });

@@ -239,10 +239,12 @@ export class Client {
   }
 
   /** Makes an instance of the core, and asks it for everything. */
-  #begin(): void {
+  async #begin(): Promise<void> {
     if (this.#status === "closed" || !this.#loaded) return;
     try {
-      const glue = this.#loaded.glue();
+      const glue = await this.#loaded.glue();
+      // Closed meanwhile, which may be while a core of one's own is loaded.
+      if ((this.#status as Status) === "closed") return;
       glue.initSync({ module: this.#loaded.module });
       const url = socketUrl(this.#options.url);
       this.#core = new glue.Core(this.#host(), url, CLIENT, this.#options.token !== undefined);
@@ -311,7 +313,7 @@ export class Client {
       this.#error(error);
       this.#setStatus("connecting");
       // Not from within the one that failed.
-      queueMicrotask(() => this.#begin());
+      queueMicrotask(() => void this.#begin());
     }
   }
 
@@ -369,6 +371,8 @@ export class Client {
       error: (failure) => {
         if (isPresent()) this.#error(new TidingsError(failure));
       },
+      otherSchema: (server) =>
+        console.info(`tidings: the server has other domains (${server}); what is unknown arrives untyped`),
     };
   }
 

@@ -41,6 +41,7 @@ export interface Host {
   published(publish: number, answer: Published): void;
   publishFailed(publish: number, failure: CoreFailure): void;
   error(failure: CoreFailure): void;
+  otherSchema(server: string): void;
 }
 
 /** wasm-bindgen's glue, bound to one instance. */
@@ -52,7 +53,7 @@ export interface Glue {
 /** A compiled core, of which instances can be made. */
 export interface Loaded {
   module: WebAssembly.Module;
-  glue(): Glue;
+  glue(): Glue | Promise<Glue>;
 }
 
 /** The two ways to come by a core differ in this alone. */

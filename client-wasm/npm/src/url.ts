@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Client } from "./client.js";
 import type { ClientOptions } from "./types.js";
+import { compile } from "./wasm.js";
 
 export * from "./client.js";
 
@@ -11,12 +12,4 @@ export function createClient(options: ClientOptions = {}): Client {
     const [{ glue }, module] = await Promise.all([import("./core-glue.js"), compile(await core)]);
     return { glue, module };
   }, options);
-}
-
-async function compile(response: Response): Promise<WebAssembly.Module> {
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-  // Streaming needs the media type, which not every server knows.
-  if (response.headers.get("content-type") === "application/wasm")
-    return WebAssembly.compileStreaming(response);
-  return WebAssembly.compile(await response.arrayBuffer());
 }

@@ -76,6 +76,8 @@ pub struct Client<P> {
     unauthorized: bool,
     /// What the server said was wrong with this connection.
     complaint: Option<Error>,
+    /// It was told that the server has other domains.
+    told_of_schema: bool,
     status: Status,
     out: Outputs<P>,
 }
@@ -96,6 +98,7 @@ impl<P: Clone> Client<P> {
             position: None,
             unauthorized: false,
             complaint: None,
+            told_of_schema: false,
             status: Status::Idle,
             out: Outputs(VecDeque::new()),
         }
@@ -344,8 +347,14 @@ impl<P: Clone> Client<P> {
 
     fn take(&mut self, frame: ServerFrame<P>, now: Now) {
         match frame {
-            ServerFrame::Welcome { heartbeat_ms, limits, .. } => {
+            ServerFrame::Welcome { heartbeat_ms, limits, schema, .. } => {
                 self.unauthorized = false;
+                if let (Some(server), Some(own)) = (schema, &self.options.schema)
+                    && server != *own
+                    && !std::mem::replace(&mut self.told_of_schema, true)
+                {
+                    self.out.push(Output::OtherSchema { server });
+                }
                 self.pace.announced(limits.frames_per_second);
                 self.max_message_bytes = limits.max_message_bytes;
                 self.subscriptions.announced(limits.max_topics_per_session, limits.max_topics_per_frame);

@@ -167,4 +167,10 @@ pub enum Output<P> {
     },
     /// Something went wrong that no subscription or publish stands for.
     Error(Error),
+    /// The server was compiled with other domains than this client; told once. It is no fault: what one side does not
+    /// know travels as it is.
+    OtherSchema {
+        /// The fingerprint of the server's.
+        server: String,
+    },
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Client, ConnectionId, Error, Now, Options, Output, Publish, PublishId, Status, SubscriptionId};
 
 mod connecting;
+mod evolution;
 mod publishing;
 mod subscribing;
 

@@ -49,6 +49,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = publishFailed)]
     pub(crate) fn publish_failed(this: &Host, publish: f64, error: JsValue);
 
+    /// The server has other domains than this core.
+    #[wasm_bindgen(method, js_name = otherSchema)]
+    pub(crate) fn other_schema(this: &Host, server: &str);
+
     /// Something went wrong that no subscription or publish stands for.
     #[wasm_bindgen(method)]
     pub(crate) fn error(this: &Host, error: JsValue);

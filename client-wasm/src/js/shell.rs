@@ -114,6 +114,7 @@ impl Shell {
                 host.publish_failed(publish.0 as f64, value::error(&error, None));
             }
             Output::Error(error) => host.error(value::error(&error, None)),
+            Output::OtherSchema { server } => host.other_schema(&server),
         }
     }
 

@@ -1,0 +1,143 @@
+//! Domains change while servers and clients of several ages are about: what one side does not know, the other side's
+//! types still carry.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a helper of a test fails the test")]
+
+use std::task::{Context, Poll, Waker};
+
+use futures_util::StreamExt;
+use tidings_server::{Clock, Delivery, Hub, HubSettings, PublishOptions, Subscription};
+use tidings_shared::{Code, Domains, EventError, RawEvent, Topic as _, domains::catalogue};
+
+/// The catalogue of last year: fewer kinds of records, no `parent`.
+mod last_year {
+    use tidings_shared::derive::{Choice, Event, Payload, Topic};
+    use uuid::Uuid;
+
+    /// Where.
+    #[derive(Debug, Clone, PartialEq, Eq, Topic)]
+    #[topic(domain = "catalogue")]
+    pub enum Topic {
+        /// All.
+        #[topic("")]
+        Catalogue,
+    }
+
+    /// Kinds.
+    #[derive(Debug, Clone, PartialEq, Eq, Choice)]
+    pub enum Kind {
+        /// An item.
+        Item,
+        /// What is unknown.
+        Other(String),
+    }
+
+    /// A change.
+    #[derive(Debug, Clone, PartialEq, Eq, Payload)]
+    #[payload(reaches(Catalogue))]
+    pub struct Change {
+        /// Kind.
+        pub kind: Kind,
+        /// Which.
+        #[payload(null)]
+        pub uuid: Option<Uuid>,
+    }
+
+    /// Events.
+    #[derive(Debug, Clone, PartialEq, Eq, Event)]
+    pub enum Event {
+        /// Changed.
+        DataChanged(Change),
+    }
+}
+
+/// The catalogue of next year: an event more.
+mod next_year {
+    use tidings_shared::{
+        derive::{Event, Payload},
+        domains::catalogue::{Change, Topic},
+    };
+
+    /// A sale.
+    #[derive(Debug, Clone, PartialEq, Eq, Payload)]
+    #[payload(reaches(Catalogue))]
+    pub struct Sale {
+        /// Percent.
+        pub percent: u8,
+    }
+
+    /// Events.
+    #[derive(Debug, Clone, PartialEq, Eq, Event)]
+    pub enum Event {
+        /// Changed.
+        DataChanged(Change),
+        /// A sale.
+        SaleBegan(Sale),
+    }
+}
+
+fn server(domains: Domains) -> (Hub, Subscription) {
+    let hub = Hub::new(HubSettings { domains, ..HubSettings::new("acme".parse().unwrap()) });
+    let subscription = hub.subscribe(&catalogue::Topic::Catalogue);
+    (hub, subscription)
+}
+
+fn publish(hub: &Hub, event: &str) -> Result<(), Code> {
+    let event = RawEvent::parse(event).unwrap();
+    let published = hub.publish_raw(hub.home(), event, None, PublishOptions::default(), Clock::start().now());
+    published.map(drop).map_err(|error| error.code())
+}
+
+fn next(subscription: &mut Subscription) -> RawEvent {
+    match subscription.poll_next_unpin(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Delivery::Event { publication, .. })) => publication.event.clone(),
+        other => panic!("an event, not {other:?}"),
+    }
+}
+
+const WITH_A_NEW_KEY: &str =
+    r#"{"domain":"catalogue","event":"data_changed","payload":{"kind":"item","uuid":null,"parent":null}}"#;
+const WITH_A_NEW_KIND: &str =
+    r#"{"domain":"catalogue","event":"data_changed","payload":{"kind":"smart_rule"}}"#;
+const NEW: &str = r#"{"domain":"catalogue","event":"sale_began","payload":{"percent":20}}"#;
+
+#[test]
+fn an_older_server_carries_new_keys_and_new_names_as_they_are() {
+    let (hub, mut subscription) = server(Domains::none().with::<last_year::Event>());
+    publish(&hub, WITH_A_NEW_KEY).unwrap();
+    let event = next(&mut subscription);
+    assert!(event.payload.get().contains("parent"));
+    assert!(event.decode::<catalogue::Event>().is_ok());
+    publish(&hub, WITH_A_NEW_KIND).unwrap();
+    let newer: catalogue::Event = next(&mut subscription).decode().unwrap();
+    let catalogue::Event::DataChanged(change) = newer;
+    assert_eq!(change.kind, catalogue::Kind::SmartRule);
+    // An event that it does not know at all it can't place: the publisher hears of it, and nothing is lost silently.
+    assert_eq!(publish(&hub, NEW), Err(Code::UnknownEvent));
+}
+
+#[test]
+fn an_older_client_reads_what_it_knows_of_a_newer_servers_events() {
+    let (hub, mut subscription) = server(Domains::none().with::<next_year::Event>());
+    publish(&hub, WITH_A_NEW_KEY).unwrap();
+    assert!(next(&mut subscription).decode::<last_year::Event>().is_ok());
+    publish(&hub, WITH_A_NEW_KIND).unwrap();
+    let last_year::Event::DataChanged(change) = next(&mut subscription).decode().unwrap();
+    assert_eq!(change.kind, last_year::Kind::Other("smart_rule".to_owned()));
+    publish(&hub, NEW).unwrap();
+    let event = next(&mut subscription);
+    let unknown = event.decode::<catalogue::Event>().unwrap_err();
+    assert!(matches!(unknown, EventError::Unknown { .. }));
+    assert_eq!(event.payload.get(), r#"{"percent":20}"#, "it arrives as such");
+}
+
+#[test]
+fn sets_of_domains_of_different_ages_have_different_fingerprints() {
+    let ages = [
+        Domains::none().with::<last_year::Event>(),
+        Domains::none().with::<catalogue::Event>(),
+        Domains::none().with::<next_year::Event>(),
+    ];
+    let fingerprints = ages.map(|domains| domains.fingerprint().to_string());
+    assert!(fingerprints[0] != fingerprints[1] && fingerprints[1] != fingerprints[2], "{fingerprints:?}");
+    assert_eq!(catalogue::Topic::Catalogue.name(), last_year::Topic::Catalogue.name());
+}
