@@ -1,0 +1,101 @@
+// A host that remembers what it heard, and the means to do to its socket what a network and a server can do.
+
+/** Rejects a wait after so many milliseconds, so that a test fails by itself and says why. */
+const PATIENCE_MS = 10_000;
+
+/** The sockets that were opened, the newest last. */
+const sockets = [];
+const Native = globalThis.WebSocket;
+globalThis.WebSocket = class extends Native {
+  constructor(...args) {
+    super(...args);
+    sockets.push(this);
+  }
+};
+
+/** Hands the newest socket a message that the server did not send. */
+export function forge(text) {
+  sockets.at(-1).onmessage(new MessageEvent("message", { data: text }));
+}
+
+/** How many sockets that are closed, or about to be, still have a handler. */
+export function handlersLeft() {
+  const isOver = ({ readyState }) => readyState >= WebSocket.CLOSING;
+  return sockets.filter(isOver).filter((socket) => socket.onopen || socket.onmessage || socket.onclose).length;
+}
+
+export class TestHost {
+  heard = [];
+  waiting = [];
+
+  guard(callback) {
+    return callback;
+  }
+
+  /** The next thing of this kind that was not asked for yet, as JSON text. */
+  next(kind) {
+    return new Promise((resolve, reject) => {
+      const fail = () => reject(new Error(`no ${kind} in time; heard ${JSON.stringify(this.heard)}`));
+      const timer = setTimeout(fail, PATIENCE_MS);
+      this.waiting.push({ kind, resolve: (text) => (clearTimeout(timer), resolve(text)) });
+      this.serve();
+    });
+  }
+
+  /** How many things of this kind wait to be asked for. */
+  count(kind) {
+    return this.heard.filter((heard) => heard.kind === kind).length;
+  }
+
+  /** Runs this when the next event arrives, from within. */
+  onEvent(callback) {
+    this.callback = callback;
+  }
+
+  hear(kind, members) {
+    this.heard.push({ kind, ...members });
+    this.serve();
+  }
+
+  serve() {
+    this.waiting = this.waiting.filter(({ kind, resolve }) => {
+      const index = this.heard.findIndex((heard) => heard.kind === kind);
+      if (index >= 0) resolve(JSON.stringify(this.heard.splice(index, 1)[0]));
+      return index < 0;
+    });
+  }
+
+  token(connection) {
+    this.hear("token", { connection });
+  }
+  status(status) {
+    this.hear("status", { status });
+  }
+  ready(id) {
+    this.hear("ready", { id });
+  }
+  event(id, event, meta) {
+    this.hear("event", { id, event, meta });
+    const { callback } = this;
+    this.callback = undefined;
+    callback?.();
+  }
+  sync(id, sync) {
+    this.hear("sync", { id, sync });
+  }
+  malformed(id, error) {
+    this.hear("malformed", { id, error });
+  }
+  failed(id, error) {
+    this.hear("failed", { id, error });
+  }
+  published(id, answer) {
+    this.hear("published", { id, answer });
+  }
+  publishFailed(id, error) {
+    this.hear("publishFailed", { id, error });
+  }
+  error(error) {
+    this.hear("error", { error });
+  }
+}
