@@ -225,7 +225,8 @@ impl EventCase {
 fn every_event_reaches_the_topics_of_its_vector() {
     let domains = Domains::shipped();
     // Those written by hand, and those that follow from the definitions.
-    let cases = [cases("events.json", "good"), cases("generated.json", "good")].into_iter().flatten().collect();
+    let cases =
+        [cases("events.json", "good"), cases("generated.json", "good")].into_iter().flatten().collect();
     all(cases, |case: &EventCase| {
         let topics = case.publish().map_err(|code| format!("{}: {code}", case.name))?;
         let reached: BTreeSet<String> = topics.iter().map(TopicName::to_string).collect();
@@ -251,7 +252,8 @@ fn every_refused_event_has_the_code_of_its_vector() {
 
 #[test]
 fn every_event_that_is_accepted_can_be_read_as_its_type_and_written_again() {
-    let cases = [cases("events.json", "good"), cases("generated.json", "good")].into_iter().flatten().collect();
+    let cases =
+        [cases("events.json", "good"), cases("generated.json", "good")].into_iter().flatten().collect();
     all(cases, |case: &EventCase| {
         let Some(written) = decode(&case.raw()).map_err(|error| format!("{}: {error}", case.name))? else {
             return Ok(());
