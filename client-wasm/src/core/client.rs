@@ -1,6 +1,6 @@
 //! The client: every input, and what follows from it.
 
-use std::{collections::VecDeque, fmt};
+use std::fmt;
 
 use tidings_shared::{
     Code,
@@ -9,11 +9,12 @@ use tidings_shared::{
 };
 
 use super::{
-    ConnectionId, Delivery, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+    ConnectionId, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
     backoff::Backoff,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,
     limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES},
+    output::Outputs,
     pace::Pace,
     publishes::Publishes,
     subscriptions::Subscriptions,
@@ -37,22 +38,6 @@ pub struct Options {
     pub schema: Option<String>,
     /// Whether the user gives tokens: then each connection begins with [`Output::Token`].
     pub asks_for_tokens: bool,
-}
-
-/// The outputs that wait to be taken. What one input adds is bounded by the limits of subscriptions and publishes.
-#[derive(Debug)]
-pub(crate) struct Outputs<P>(VecDeque<Output<P>>);
-
-impl<P> Outputs<P> {
-    pub(crate) fn push(&mut self, output: Output<P>) {
-        self.0.push_back(output);
-    }
-
-    pub(crate) fn sync(&mut self, deliveries: Vec<Delivery>, position: &str) {
-        for delivery in deliveries {
-            self.push(Output::Sync { delivery, position: position.to_owned() });
-        }
-    }
 }
 
 /// A client. Its payloads are of type `P`: JSON text natively, a JavaScript value in a browser.
@@ -100,13 +85,13 @@ impl<P: Clone> Client<P> {
             complaint: None,
             told_of_schema: false,
             status: Status::Idle,
-            out: Outputs(VecDeque::new()),
+            out: Outputs::default(),
         }
     }
 
     /// Takes the next thing to do or to tell.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
-        self.out.0.pop_front()
+        self.out.pop()
     }
 
     /// When [`Self::handle_timeout`] is due, on the clock of [`Now`]; a time that has passed means as soon as possible.

@@ -1,5 +1,7 @@
 //! What the client wants done, and what its user is to hear.
 
+use std::collections::VecDeque;
+
 use tidings_shared::{RawEvent, TopicName, frame::ClientFrame};
 use uuid::Uuid;
 
@@ -173,4 +175,30 @@ pub enum Output<P> {
         /// The fingerprint of the server's.
         server: String,
     },
+}
+
+/// The outputs that wait to be taken. What one input adds is bounded by the limits of subscriptions and publishes.
+#[derive(Debug)]
+pub(crate) struct Outputs<P>(VecDeque<Output<P>>);
+
+impl<P> Default for Outputs<P> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<P> Outputs<P> {
+    pub(crate) fn pop(&mut self) -> Option<Output<P>> {
+        self.0.pop_front()
+    }
+
+    pub(crate) fn push(&mut self, output: Output<P>) {
+        self.0.push_back(output);
+    }
+
+    pub(crate) fn sync(&mut self, deliveries: Vec<Delivery>, position: &str) {
+        for delivery in deliveries {
+            self.push(Output::Sync { delivery, position: position.to_owned() });
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use tidings_shared::frame::ClientFrame;
 
-use super::{Error, Output, Publish, PublishId, client::Outputs, error::OFFLINE_FULL, limits::MAX_PUBLISHES};
+use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
 
 /// In the order in which they were asked for, which is the order in which they are sent, again after a reconnect.
 #[derive(Debug)]

@@ -11,7 +11,9 @@ use tidings_shared::{
 };
 
 use super::{
-    Delivery, Error, Output, SubscriptionId, client::Outputs, limits::MAX_SUBSCRIPTIONS, output::deliver,
+    Delivery, Error, Output, SubscriptionId,
+    limits::MAX_SUBSCRIPTIONS,
+    output::{Outputs, deliver},
 };
 
 #[derive(Debug)]
