@@ -4,7 +4,7 @@
 //!   draws no random numbers, so that it runs in a plain test, in a browser and in a native program alike.
 //! - `js` (only on `wasm32`) is the thin shell that gives the core a browser's WebSocket, timer and values. The npm
 //!   package `tidings` is its only intended user.
-
+//!
 //! A client with domains of one's own is a crate with one line, built as a `cdylib` for `wasm32-unknown-unknown`:
 //!
 //! ```ignore

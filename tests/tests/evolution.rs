@@ -16,7 +16,7 @@ mod last_year {
     /// Where.
     #[derive(Debug, Clone, PartialEq, Eq, Topic)]
     #[topic(domain = "catalogue")]
-    pub enum Topic {
+    pub(crate) enum Topic {
         /// All.
         #[topic("")]
         Catalogue,
@@ -24,7 +24,7 @@ mod last_year {
 
     /// Kinds.
     #[derive(Debug, Clone, PartialEq, Eq, Choice)]
-    pub enum Kind {
+    pub(crate) enum Kind {
         /// An item.
         Item,
         /// What is unknown.
@@ -34,17 +34,17 @@ mod last_year {
     /// A change.
     #[derive(Debug, Clone, PartialEq, Eq, Payload)]
     #[payload(reaches(Catalogue))]
-    pub struct Change {
+    pub(crate) struct Change {
         /// Kind.
-        pub kind: Kind,
+        pub(crate) kind: Kind,
         /// Which.
         #[payload(null)]
-        pub uuid: Option<Uuid>,
+        pub(crate) uuid: Option<Uuid>,
     }
 
     /// Events.
     #[derive(Debug, Clone, PartialEq, Eq, Event)]
-    pub enum Event {
+    pub(crate) enum Event {
         /// Changed.
         DataChanged(Change),
     }
@@ -60,14 +60,14 @@ mod next_year {
     /// A sale.
     #[derive(Debug, Clone, PartialEq, Eq, Payload)]
     #[payload(reaches(Catalogue))]
-    pub struct Sale {
+    pub(crate) struct Sale {
         /// Percent.
-        pub percent: u8,
+        pub(crate) percent: u8,
     }
 
     /// Events.
     #[derive(Debug, Clone, PartialEq, Eq, Event)]
-    pub enum Event {
+    pub(crate) enum Event {
         /// Changed.
         DataChanged(Change),
         /// A sale.

@@ -3,10 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
-use tidings_shared::{
-    Segment,
-    domains::{crm, store},
-};
+use tidings_shared::domains::{crm, store};
 use uuid::Uuid;
 
 use crate::{
@@ -182,8 +179,8 @@ fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Resu
 }
 
 /// The schema of contacts in the `store` domain; its topic is `store:contacts`.
-fn schema() -> Result<Segment<{ store::MAX_SCHEMA_BYTES }>, Fault> {
-    Segment::parse("contacts").map_err(|_| Fault::internal())
+fn schema() -> Result<store::Schema, Fault> {
+    store::Schema::parse("contacts").map_err(|_| Fault::internal())
 }
 
 /// Takes `parties` out of the body: they have a table of their own.
