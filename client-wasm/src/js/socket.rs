@@ -20,8 +20,10 @@ pub(crate) enum Happening {
 pub(crate) struct Socket {
     socket: WebSocket,
     /// Alive for as long as the browser may call them.
-    _handlers: (Closure<dyn Fn()>, Closure<dyn Fn(MessageEvent)>, Closure<dyn Fn(CloseEvent)>),
+    _handlers: (Handler<JsValue>, Handler<MessageEvent>, Handler<CloseEvent>),
 }
+
+type Handler<E> = Closure<dyn Fn(E)>;
 
 impl Socket {
     /// Begins to connect; `on` hears of everything from then on, but never before this returns.
@@ -32,7 +34,7 @@ impl Socket {
     ) -> Result<Self, JsValue> {
         let socket = WebSocket::new_with_str(url, SUBPROTOCOL)?;
         let (on_open, on_message, on_close) = (on.clone(), on.clone(), on);
-        let open = Closure::new(move || on_open(Happening::Open));
+        let open = Closure::new(move |_| on_open(Happening::Open));
         let message = Closure::new(move |event: MessageEvent| on_message(Happening::Message(event.data())));
         let close = Closure::new(move |event: CloseEvent| on_close(Happening::Closed(event.code())));
         let guard = |handler: &JsValue| -> Function { host.guard(handler.unchecked_ref()) };
