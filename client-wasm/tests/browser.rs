@@ -183,7 +183,7 @@ async fn after_an_unsubscribe_nothing_arrives() {
 #[wasm_bindgen_test]
 async fn an_event_that_is_not_what_its_domain_declares_does_not_leave() {
     let (core, host) = client();
-    let error = |event: Value| try_publish(&core, &event, &[]).unwrap_err();
+    let error = |event: Value| try_publish(&core, &event, &[]).expect_err("it must not leave");
     let staff = |payload: Value| json!({"domain": "staff", "event": "person_updated", "payload": payload});
     let missing = error(staff(json!({})));
     assert_eq!(missing["code"], "invalid_event");
@@ -289,7 +289,7 @@ async fn a_callback_may_subscribe_publish_and_close_from_within() {
         subscribe(&within, &["staff:people"]);
         within.close();
         assert_eq!(
-            read(&within.subscribe(js_sys::Array::of1(&"a".into()).into()).unwrap_err())["code"],
+            read(&within.subscribe(js_sys::Array::of1(&"a".into()).into()).expect_err("closed"))["code"],
             "closed"
         );
     });

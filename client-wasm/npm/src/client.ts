@@ -120,8 +120,8 @@ export class Client {
    * reconnect it is sent again with the same key, so that it is published once.
    */
   publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
-  publish<D extends string>(
-    event: D extends KnownEvent["domain"] ? never : UntypedEvent<D>,
+  publish<const E extends UntypedEvent>(
+    event: E & (E["domain"] extends KnownEvent["domain"] ? never : unknown),
     options?: PublishOptions,
   ): Promise<Published>;
   publish(event: unknown, { topics, key, origin, signal }: PublishOptions = {}): Promise<Published> {

@@ -65,7 +65,7 @@ export interface Failure {
 
 /** Every error of this package. */
 export class TidingsError extends Error {
-  override readonly name = "TidingsError";
+  declare readonly name: "TidingsError";
   /** What went wrong, for programs. */
   readonly code: TidingsErrorCode;
   /** Whether the same may succeed later, unchanged. */
@@ -83,6 +83,9 @@ export class TidingsError extends Error {
     this.topic = topic;
   }
 }
+
+// On the prototype, so that the stack of an error begins with it.
+(TidingsError.prototype as { name: string }).name = "TidingsError";
 
 /** The error of a client that was closed. */
 export const closedError = (): TidingsError =>

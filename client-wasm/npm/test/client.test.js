@@ -1,0 +1,327 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { createClient, TidingsError, topic } from "tidings";
+import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
+
+const ID = "0198c0de-0000-7000-8000-000000000001";
+const URL_ = "http://127.0.0.1:1/v1/ws";
+const event = { domain: "staff", event: "person_updated", payload: { uuid: ID } };
+
+/** A client that is closed when the test is over. */
+function open(t, options = {}) {
+  useFake(t);
+  const client = createClient({ url: URL_, ...options });
+  t.after(() => client.close());
+  const errors = [];
+  client.on("error", (error) => errors.push(error));
+  return { client, errors };
+}
+
+const code = (expected) => (error) => {
+  assert.ok(error instanceof TidingsError, String(error));
+  assert.equal(error.code, expected);
+  return true;
+};
+
+test("a client does nothing until something is asked of it", async (t) => {
+  const { client } = open(t);
+  await settled();
+  assert.equal(client.status, "idle");
+  assert.equal(sockets.length, 0);
+});
+
+test("a subscription is ready, gets its events, and what they are known by", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  const subscription = client.subscribe(topic.staff.people, (event, meta) => heard.push({ event, meta }));
+  assert.deepEqual(subscription.topics, ["staff:people"]);
+  await subscription.ready;
+  assert.equal(client.status, "open");
+  assert.equal(socket().url, "ws://127.0.0.1:1/v1/ws");
+  assert.equal(socket().protocol, "tidings.v1.json");
+  assert.match(socket().sent[0].client, /^tidings-js\/\d/);
+  socket().event(["staff:people"], { uuid: ID, note: "kept" });
+  assert.equal(heard.length, 1);
+  assert.deepEqual(heard[0].event.payload, { uuid: ID, note: "kept" });
+  const { key, ...meta } = heard[0].meta;
+  assert.match(key, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(meta, {
+    topics: ["staff:people"],
+    position: "000000000abc.8.0000001f",
+    at: 1,
+    decoded: true,
+  });
+});
+
+test("several topics of one subscription are one delivery, and a second one of a topic costs no frame", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  await client.subscribe(["staff:people", "staff:teams"], (_, meta) => heard.push(meta.topics)).ready;
+  await client.subscribe("staff:people", (_, meta) => heard.push(meta.topics)).ready;
+  socket().event(["staff:teams", "staff:people"], { uuid: ID });
+  assert.deepEqual(heard, [["staff:people", "staff:teams"], ["staff:people"]]);
+  assert.equal(socket().sent.filter(({ op }) => op === "subscribe").length, 1);
+});
+
+test("nothing is delivered after unsubscribe, a signal, or the end of `using`", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  const abort = new AbortController();
+  const one = client.subscribe("staff:people", () => heard.push(1));
+  const two = client.subscribe("staff:people", () => heard.push(2), { signal: abort.signal });
+  const three = client.subscribe("staff:people", () => heard.push(3));
+  const four = client.subscribe("staff:people", () => heard.push(4));
+  await four.ready;
+  one.unsubscribe();
+  one.unsubscribe();
+  abort.abort();
+  two.unsubscribe();
+  three[Symbol.dispose]();
+  socket().event(["staff:people"], { uuid: ID });
+  assert.deepEqual(heard, [4]);
+  four.unsubscribe();
+  await settled();
+  assert.deepEqual(socket().sent.at(-1).topics, ["staff:people"]);
+  assert.equal(socket().sent.at(-1).op, "unsubscribe");
+});
+
+test("a subscription that ends before it is in force rejects `ready`, and nobody has to look", async (t) => {
+  const { client, errors } = open(t);
+  const ended = client.subscribe("staff:people", () => {});
+  ended.unsubscribe();
+  await assert.rejects(ended.ready, code("ended"));
+  const aborted = client.subscribe("staff:people", () => {}, { signal: AbortSignal.abort("enough") });
+  await assert.rejects(aborted.ready, (reason) => reason === "enough");
+  client.subscribe("staff:people", () => {}).unsubscribe();
+  await settled();
+  assert.deepEqual(errors, []);
+});
+
+test("a callback may unsubscribe, subscribe and close from within, and what it throws harms nobody", async (t) => {
+  const { client } = open(t);
+  const thrown = [];
+  globalThis.reportError = (error) => thrown.push(error.message);
+  t.after(() => delete globalThis.reportError);
+  const heard = [];
+  const first = client.subscribe("staff:people", () => {
+    heard.push("first");
+    first.unsubscribe();
+    second.unsubscribe();
+    client.subscribe("staff:people", () => heard.push("new"));
+    throw new Error("of the user");
+  });
+  const second = client.subscribe("staff:people", () => heard.push("second"));
+  client.subscribe("staff:people", () => heard.push("third"));
+  await second.ready;
+  socket().event(["staff:people"], { uuid: ID });
+  assert.deepEqual(heard, ["first", "third"]);
+  assert.deepEqual(thrown, ["of the user"]);
+  client.subscribe("staff:people", () => client.close());
+  socket().event(["staff:people"], { uuid: ID });
+  assert.deepEqual(heard, ["first", "third", "third", "new"]);
+  assert.equal(client.status, "closed");
+  await settled();
+  assert.equal(socket().readyState, 3);
+  assert.equal(socket().onmessage, null);
+});
+
+test("a malformed event is an error of its subscription, which goes on", async (t) => {
+  const { client } = open(t);
+  const [heard, errors] = [[], []];
+  const onError = (error) => errors.push(error);
+  await client.subscribe("staff:people", (event) => heard.push(event), { onError }).ready;
+  socket().event(["staff:people"], { uuid: "not one" });
+  socket().event(["staff:people"], { uuid: ID });
+  assert.equal(heard.length, 1);
+  assert.equal(errors.length, 1);
+  code("invalid_event")(errors[0]);
+  assert.equal(errors[0].topic, "staff:people");
+});
+
+test("a refused topic rejects `ready` and is told to onError, or to the client, or to the console", async (t) => {
+  const { client, errors } = open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "subscribe") return answer(socket, frame);
+    const topics = frame.topics.map((topic) => ({ topic, outcome: "refused", code: "forbidden" }));
+    socket.receive({ op: "subscribed", ref: frame.ref, position: "p", topics });
+  };
+  const own = [];
+  const onError = (error) => own.push(error.code);
+  await assert.rejects(client.subscribe("staff:people", () => {}, { onError }).ready, code("forbidden"));
+  assert.deepEqual(own, ["forbidden"]);
+  await assert.rejects(client.subscribe("staff:people", () => {}).ready, (error) => {
+    assert.equal(error.topic, "staff:people");
+    assert.equal(error.retryable, false);
+    assert.match(error.hint, /token/);
+    return code("forbidden")(error);
+  });
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["forbidden"],
+  );
+  await assert.rejects(client.subscribe("no topic", () => {}).ready, code("invalid_topic"));
+  await assert.rejects(client.subscribe([], () => {}).ready, code("invalid_topic"));
+
+  const printed = mock.method(console, "error", () => {});
+  t.after(() => printed.mock.restore());
+  const silent = createClient({ url: URL_ });
+  await assert.rejects(silent.subscribe("no topic", () => {}).ready, code("invalid_topic"));
+  silent.close();
+  assert.equal(printed.mock.callCount(), 1);
+});
+
+test("a sync reaches onSync, or else onError as `sync_required`", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  const onSync = (sync) => heard.push(sync);
+  const onError = (error) => heard.push(error.code);
+  await client.subscribe("staff:people", () => {}, { onSync }).ready;
+  await client.subscribe("staff:people", () => {}, { onError }).ready;
+  socket().receive({ op: "sync", position: "p", topics: ["staff:people"] });
+  assert.deepEqual(heard, [{ topics: ["staff:people"], position: "p" }, "sync_required"]);
+});
+
+test("a lost connection is made again and resumes; what waited is published with the same key", async (t) => {
+  const { client } = open(t);
+  const statuses = [];
+  client.on("status", (status) => statuses.push(status));
+  await client.subscribe("staff:people", () => {}).ready;
+  server.answer = (socket, frame) => frame.op !== "publish" && answer(socket, frame);
+  const published = client.publish(event);
+  await settled();
+  const { key } = socket().sent.at(-1);
+  assert.match(key, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  server.answer = undefined;
+  socket().drop();
+  assert.equal((await published).key, key);
+  assert.equal(sockets.length, 2);
+  assert.equal(socket().sent[1].since, "000000000abc.7.0000001f");
+  assert.deepEqual(statuses, ["connecting", "open", "waiting", "connecting", "open"]);
+});
+
+test("a publish is a snapshot, is checked before it leaves, and carries what it is given", async (t) => {
+  const { client } = open(t);
+  const changing = structuredClone(event);
+  const published = client.publish(changing, { topics: ["a:b"], key: ID, origin: "me" });
+  changing.payload.uuid = "changed";
+  assert.deepEqual(await published, {
+    key: ID,
+    position: "000000000abc.9.0000001f",
+    topics: ["staff:people"],
+  });
+  const { ref, ...frame } = socket().sent.at(-1);
+  assert.deepEqual(frame, { op: "publish", event, topics: ["a:b"], key: ID, origin: "me" });
+  assert.equal(typeof ref, "number");
+
+  const refused = (wrong, options) => client.publish(wrong, options);
+  const circular = { ...event };
+  circular.payload = circular;
+  await assert.rejects(refused(circular), code("invalid_event"));
+  await assert.rejects(refused(undefined), code("invalid_event"));
+  await assert.rejects(refused({ ...event, payload: { uuid: 7 } }), code("invalid_event"));
+  await assert.rejects(refused(event, { key: "mine" }), code("invalid_event"));
+  await assert.rejects(refused(event, { origin: "o".repeat(65) }), code("too_large"));
+  await assert.rejects(
+    refused({ ...event, payload: { uuid: ID, text: "ä".repeat(40_000) } }),
+    code("too_large"),
+  );
+  assert.equal(socket().sent.at(-1).ref, ref);
+});
+
+test("a publish stops waiting by its signal, and close() fails those that wait", async (t) => {
+  const { client } = open(t);
+  server.answer = () => {};
+  const abort = new AbortController();
+  const aborted = client.publish(event, { signal: abort.signal });
+  const waiting = client.publish(event);
+  await settled();
+  abort.abort();
+  await assert.rejects(aborted, { name: "AbortError" });
+  await assert.rejects(client.publish(event, { signal: abort.signal }), { name: "AbortError" });
+  client.close();
+  client.close();
+  await assert.rejects(waiting, code("closed"));
+  await assert.rejects(client.publish(event), code("closed"));
+  await assert.rejects(client.subscribe("staff:people", () => {}).ready, code("closed"));
+  assert.equal(client.status, "closed");
+});
+
+test("publishes that wait are bounded before the core is there and after", async (t) => {
+  const { client } = open(t);
+  server.answer = () => {};
+  const waiting = Array.from({ length: 256 }, () => client.publish(event));
+  for (const publish of waiting) publish.catch(() => {});
+  await assert.rejects(client.publish(event), code("offline_full"));
+  await settled();
+  await assert.rejects(client.publish(event), code("offline_full"));
+});
+
+test("a token is asked for with every connection", async (t) => {
+  let calls = 0;
+  const { client } = open(t, { token: async () => `token ${++calls}` });
+  await client.subscribe("staff:people", () => {}).ready;
+  assert.equal(socket().sent[0].token, "token 1");
+  socket().drop(4401);
+  while (sockets.length < 2 || client.status !== "open") await settled();
+  assert.equal(socket().sent[0].token, "token 2");
+});
+
+test("a fatal close ends everything with the server's reason", async (t) => {
+  const { client, errors } = open(t);
+  const own = [];
+  await client.subscribe("staff:people", () => {}, { onError: (error) => own.push(error.code) }).ready;
+  server.answer = () => {};
+  const publish = client.publish(event);
+  publish.catch(() => {});
+  await settled();
+  socket().receive({ op: "error", code: "forbidden", message: "Revoked." });
+  socket().drop(4403);
+  await assert.rejects(publish, code("forbidden"));
+  assert.deepEqual(own, ["forbidden"]);
+  assert.equal(client.status, "closed");
+  assert.deepEqual(
+    errors.map(({ message }) => message),
+    ["Revoked."],
+  );
+  await settled();
+  assert.equal(sockets.length, 1);
+});
+
+test("listeners are taken off by their signal and by what `on` returns", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  const abort = new AbortController();
+  client.on("status", () => heard.push("signal"), { signal: abort.signal });
+  client.on("status", () => heard.push("aborted"), { signal: AbortSignal.abort() });
+  const off = client.on("status", () => heard.push("off"));
+  off();
+  off();
+  abort.abort();
+  await client.subscribe("staff:people", () => {}).ready;
+  assert.deepEqual(heard, []);
+});
+
+test("without a WebSocket, or with a url that is none, the error says so", async (t) => {
+  const { client } = open(t);
+  delete globalThis.WebSocket;
+  await assert.rejects(client.subscribe("staff:people", () => {}).ready, code("websocket_unavailable"));
+  assert.equal(client.status, "closed");
+  useFake(t);
+  for (const url of ["/v1/ws", "ftp://example.com/", "::"]) {
+    const lost = createClient({ url });
+    lost.on("error", () => {});
+    await assert.rejects(lost.publish(event), code("invalid_url"));
+  }
+});
+
+test("where WebAssembly is forbidden the error says so", async (t) => {
+  const { client } = open(t);
+  const compile = mock.method(WebAssembly, "compile", () => {
+    throw new WebAssembly.CompileError("violates the Content Security Policy directive");
+  });
+  t.after(() => compile.mock.restore());
+  await assert.rejects(client.subscribe("staff:people", () => {}).ready, (error) => {
+    assert.match(error.hint, /wasm-unsafe-eval/);
+    return code("wasm_unavailable")(error);
+  });
+});

@@ -1,0 +1,74 @@
+// A core that fails, as no input should make it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client } from "../dist/client.js";
+import { load } from "../dist/core-inline.js";
+import { server, settled, socket, sockets, useFake } from "./fake.js";
+
+const ID = "0198c0de-0000-7000-8000-000000000001";
+
+/** A client whose cores fail when they are told to. */
+async function open(t) {
+  useFake(t);
+  const { module, glue } = await load();
+  const sabotage = { next: false, always: false };
+  const failing = () => {
+    const real = glue();
+    class Core extends real.Core {
+      constructor(host, ...rest) {
+        const guard = (callback) =>
+          host.guard((...args) => {
+            if (sabotage.next || sabotage.always) {
+              sabotage.next = false;
+              throw new WebAssembly.RuntimeError("unreachable");
+            }
+            return callback(...args);
+          });
+        super(Object.assign(Object.create(host), host, { guard }), ...rest);
+      }
+    }
+    return { initSync: real.initSync, Core };
+  };
+  const client = new Client(async () => ({ module, glue: failing }), { url: "http://127.0.0.1:1/v1/ws" });
+  t.after(() => client.close());
+  const errors = [];
+  client.on("error", ({ code }) => errors.push(code));
+  return { client, sabotage, errors };
+}
+
+test("a core that fails is replaced: everything is subscribed again and told to load again", async (t) => {
+  const { client, sabotage, errors } = await open(t);
+  const [heard, synced] = [[], []];
+  const onSync = (sync) => synced.push(sync.topics);
+  await client.subscribe("staff:people", ({ payload }) => heard.push(payload.n), { onSync }).ready;
+  server.answer = () => {};
+  const published = client.publish({ domain: "staff", event: "person_updated", payload: { uuid: ID } });
+  await settled();
+  server.answer = undefined;
+  const dead = socket();
+  sabotage.next = true;
+  dead.event(["staff:people"], { uuid: ID, n: 1 });
+  assert.deepEqual(errors, ["core_failed"]);
+  assert.equal((await published).key, dead.sent.at(-1).key);
+  while (client.status !== "open") await settled();
+  await settled();
+  assert.equal(sockets.length, 2);
+  assert.deepEqual(synced, [["staff:people"]]);
+
+  // What the dead one's socket still says counts for nothing, and closes it.
+  dead.event(["staff:people"], { uuid: ID, n: 2 });
+  assert.equal(dead.readyState, 3);
+  socket().event(["staff:people"], { uuid: ID, n: 3 });
+  assert.deepEqual(heard, [3]);
+});
+
+test("a core that fails again and again ends the client", async (t) => {
+  const { client, sabotage, errors } = await open(t);
+  const subscription = client.subscribe("staff:people", () => {});
+  await subscription.ready;
+  sabotage.always = true;
+  socket().event(["staff:people"], { uuid: ID });
+  while (client.status !== "closed") await settled();
+  assert.deepEqual(new Set(errors), new Set(["core_failed"]));
+  assert.ok(sockets.length <= 5, `${sockets.length}`);
+});

@@ -1,0 +1,119 @@
+// A server that the tests play, behind a WebSocket of their own.
+
+/** The sockets that were opened, the newest last. */
+export const sockets = [];
+
+/** How the server answers a frame; a test may put another function in its place. */
+export const server = { answer: undefined };
+
+const at = (position) => `000000000abc.${position}.0000001f`;
+
+export class FakeWebSocket {
+  static CLOSING = 2;
+  readyState = 0;
+  sent = [];
+
+  constructor(url, protocol) {
+    this.url = url;
+    this.protocol = protocol;
+    sockets.push(this);
+    queueMicrotask(() => {
+      if (this.readyState !== 0) return;
+      this.readyState = 1;
+      this.onopen?.({ target: this });
+    });
+  }
+
+  send(text) {
+    const frame = JSON.parse(text);
+    this.sent.push(frame);
+    queueMicrotask(() => (server.answer ?? answer)(this, frame));
+  }
+
+  close() {
+    if (this.readyState >= 2) return;
+    this.readyState = 3;
+    queueMicrotask(() => this.onclose?.({ target: this, code: 1000 }));
+  }
+
+  /** The server says something. */
+  receive(frame) {
+    this.onmessage?.({ target: this, data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  }
+
+  /** The connection ends without this side's doing. */
+  drop(code = 1006) {
+    this.readyState = 3;
+    this.onclose?.({ target: this, code });
+  }
+
+  event(topics, payload, { event = "person_updated", domain = "staff", position = 8 } = {}) {
+    const key = crypto.randomUUID();
+    this.receive({
+      op: "event",
+      position: at(position),
+      key,
+      at: 1,
+      topics,
+      event: { domain, event, payload },
+    });
+  }
+}
+
+/** A server that allows everything. */
+export function answer(socket, frame) {
+  switch (frame.op) {
+    case "hello":
+      socket.receive({
+        op: "welcome",
+        session: "s",
+        tenant: "dev",
+        position: at(7),
+        heartbeat_ms: 25_000,
+        limits: {
+          max_message_bytes: 65_536,
+          max_topics_per_session: 128,
+          max_topics_per_frame: 128,
+          frames_per_second: 100,
+        },
+      });
+      break;
+    case "subscribe":
+      socket.receive({
+        op: "subscribed",
+        ref: frame.ref,
+        position: at(7),
+        topics: frame.topics.map((topic) => ({ topic, outcome: frame.since ? "resumed" : "live" })),
+      });
+      break;
+    case "unsubscribe":
+      socket.receive({ op: "unsubscribed", ref: frame.ref, topics: frame.topics });
+      break;
+    case "publish":
+      socket.receive({
+        op: "published",
+        ref: frame.ref,
+        key: frame.key,
+        position: at(9),
+        topics: ["staff:people"],
+      });
+      break;
+  }
+}
+
+/** Puts the fake in the place of the real one until the test is over. */
+export function useFake(t) {
+  const real = globalThis.WebSocket;
+  globalThis.WebSocket = FakeWebSocket;
+  server.answer = undefined;
+  sockets.length = 0;
+  t.after(() => {
+    globalThis.WebSocket = real;
+  });
+}
+
+/** The newest socket. */
+export const socket = () => sockets.at(-1);
+
+/** Resolves when what was asked for has gone through the core and the fake. */
+export const settled = () => new Promise((resolve) => setTimeout(resolve, 5));

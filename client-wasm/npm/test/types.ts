@@ -1,0 +1,89 @@
+// What the compiler must know, and must not allow. Never run: `npm run check` compiles it.
+import {
+  type Client,
+  createClient,
+  type StaffPersonEvent,
+  type TidingsError,
+  topic,
+  type UntypedEvent,
+} from "tidings";
+import type { createClient as createByUrl } from "tidings/url";
+
+declare module "tidings" {
+  interface Topics {
+    [topic: `orders:order:${string}`]: { domain: "orders"; event: "order_paid"; payload: { total: number } };
+  }
+}
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Same<A, B>): void => {};
+
+const client: Client = createClient({ url: new URL("wss://example.com/v1/ws"), token: async () => "t" });
+same<Client, ReturnType<typeof createByUrl>>(true);
+declare const id: string;
+
+client.subscribe(`staff:person:${id}`, (event) => {
+  same<typeof event, StaffPersonEvent>(true);
+  if (event.event === "person_updated") {
+    const uuid: string = event.payload.uuid;
+    void uuid;
+  }
+  // @ts-expect-error an event that never appears on that topic
+  if (event.event === "department_created") return;
+});
+client.subscribe(topic.staff.person(id), (event) => same<typeof event, StaffPersonEvent>(true));
+client.subscribe(["catalogue", "projects:tasks"], (event) => {
+  if (event.domain === "catalogue") same<typeof event.event, "data_changed">(true);
+  else same<typeof event.event, "task_created" | "task_updated" | "task_deleted">(true);
+});
+client.subscribe(id, (event) => same<typeof event, UntypedEvent>(true));
+client.subscribe("orders:order:7", (event, meta) => {
+  const total: number = event.payload.total;
+  void [total, meta.topics, meta.origin];
+});
+
+async function iterate(): Promise<void> {
+  for await (const { event, meta } of client.events("projects:all", {
+    onSync: ({ topics }) => void topics,
+  })) {
+    same<typeof event.domain, "projects">(true);
+    void meta.at;
+  }
+}
+
+async function publish(): Promise<void> {
+  const { key, position, topics } = await client.publish({
+    domain: "staff",
+    event: "person_updated",
+    payload: { uuid: id, note: "undeclared keys survive" },
+  });
+  void [key, position, topics, iterate];
+  await client.publish(
+    { domain: "orders", event: "order_paid", payload: { total: 1 } },
+    { topics: ["orders:order:7"] },
+  );
+  await client.publish(
+    { domain: "unheard_of", event: "anything", payload: [1] },
+    { topics: ["unheard_of:x"] },
+  );
+  // @ts-expect-error no such event
+  await client.publish({ domain: "staff", event: "person_promoted", payload: { uuid: id } });
+  // @ts-expect-error a payload without its key
+  await client.publish({ domain: "staff", event: "person_updated", payload: {} });
+  // @ts-expect-error record data in the catalogue
+  await client.publish({ domain: "catalogue", event: "data_changed", payload: { kind: "item", price: 1 } });
+}
+
+client.on("status", (status) => {
+  if (status === "open") return;
+  // @ts-expect-error no such status
+  if (status === "opened") return;
+});
+client.on("error", (error) => {
+  same<typeof error, TidingsError>(true);
+  if (error.code === "offline_full" || error.retryable) void [error.hint, publish];
+});
+{
+  using subscription = client.subscribe("catalogue", () => {});
+  void subscription.ready;
+}
