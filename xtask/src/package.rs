@@ -19,7 +19,7 @@ const CRATE_FILE: &str = "tidings_client_wasm.wasm";
 const CORE: &str = "tidings_core";
 
 /// What the package is made from, relative to the repository.
-const INPUTS: [&str; 4] = ["Cargo.toml", "Cargo.lock", "shared", "client-wasm"];
+const INPUTS: [&str; 5] = ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", "xtask/src/package.rs"];
 
 /// Makes the tarball unless nothing changed since it was made, checks its size, and returns its path.
 pub(crate) fn build(project: &Project) -> Result<PathBuf> {
@@ -126,7 +126,7 @@ fn optimise(project: &Project) -> Result<()> {
     );
     let program = project.npm_package().join("node_modules/.bin/wasm-opt");
     Cmd::new(program)
-        .args(["-Oz", "--strip-producers", "-o"])
+        .args(["--flatten", "--rereloop", "-Oz", "-Oz", "--strip-producers", "-o"])
         .arg(&wasm)
         .arg(&wasm)
         .remedy(

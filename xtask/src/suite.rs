@@ -1,14 +1,15 @@
 //! `cargo xtask test`: every check and test, cheap ones first, each as a step that can be run alone.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cmd::Cmd;
 use crate::project::Project;
 use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
-use crate::{demo, generated, package, setup};
+use crate::{demo, generated, package, setup, stamp};
 
 mod layers;
 mod server;
@@ -139,12 +140,17 @@ fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
     for folder in project.npm_folders() {
-        Cmd::new("npm").args(["run", "check"]).dir(folder).remedy("`cargo xtask fmt` formats.").run()?;
+        Cmd::new("npm")
+            .args(["run", "check"])
+            .dir(folder)
+            .remedy("If it is about form only, `cargo xtask fmt` mends it.")
+            .run()?;
     }
     Ok(())
 }
 
 fn npm(project: &Project) -> Result<()> {
+    require_tests(&project.npm_package().join("test"))?;
     let tarball = package::build(project)?;
     let server = server::binary(project, "tidings-server", "tidings")?;
     Cmd::new("npm")
@@ -156,6 +162,7 @@ fn npm(project: &Project) -> Result<()> {
 }
 
 fn in_browser(project: &Project) -> Result<()> {
+    require_tests(&project.browser_tests())?;
     demo::build_page(project)?;
     let browser = browser::find()?;
     let server = server::binary(project, "tidings-server", "tidings")?;
@@ -167,6 +174,18 @@ fn in_browser(project: &Project) -> Result<()> {
         .env("TIDINGS_DEMO_BIN", demo)
         .env("CHROME", browser.chrome)
         .run()
+}
+
+/// Refuses a folder without tests: the runners are content with it, and so nobody would notice.
+fn require_tests(folder: &Path) -> Result<()> {
+    let files = stamp::sources(folder)?;
+    let is_test = |file: &&PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.contains(".test.") || name.ends_with(".rs")
+    };
+    let held = files.iter().filter(is_test).count();
+    ensure!(held > 0, "{} holds no tests", folder.display());
+    Ok(())
 }
 
 #[cfg(test)]

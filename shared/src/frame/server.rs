@@ -129,7 +129,7 @@ pub enum ServerFrame<P = Box<RawValue>> {
 }
 
 /// The limits that a server tells its clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnouncedLimits {
     /// Bytes of one frame from a client.
     pub max_message_bytes: u64,
@@ -197,68 +197,106 @@ impl<P> ServerFrame<P> {
     /// newer server.
     ///
     /// # Errors
-    /// The member that it lacks, or that is not what it should be.
+    /// The first member that it lacks, or that is not what it should be.
     pub fn read(members: &impl FrameMembers<P>) -> Result<Self, FrameError> {
-        Self::read_members(members).map_err(FrameError)
-    }
-
-    fn read_members<M: FrameMembers<P>>(m: &M) -> Result<Self, String> {
-        let op: String = required(m, "op")?;
-        Ok(match op.as_str() {
-            "welcome" => Self::Welcome {
-                session: required(m, "session")?,
-                tenant: required(m, "tenant")?,
-                position: required(m, "position")?,
-                heartbeat_ms: required(m, "heartbeat_ms")?,
-                expires_at: m.optional("expires_at")?,
-                schema: m.optional("schema")?,
-                limits: required(m, "limits")?,
-            },
-            "subscribed" => Self::Subscribed {
-                r#ref: required(m, "ref")?,
-                position: required(m, "position")?,
-                topics: required(m, "topics")?,
-            },
-            "unsubscribed" => Self::Unsubscribed {
-                r#ref: m.optional("ref")?,
-                topics: required(m, "topics")?,
-                code: m.optional("code")?,
-            },
-            "event" => Self::Event {
-                position: required(m, "position")?,
-                key: required(m, "key")?,
-                at: required(m, "at")?,
-                origin: m.optional("origin")?,
-                topics: required(m, "topics")?,
-                event: m.event()?,
-            },
-            "sync" => Self::Sync { position: required(m, "position")?, topics: required(m, "topics")? },
-            "published" => Self::Published {
-                r#ref: required(m, "ref")?,
-                key: required(m, "key")?,
-                position: required(m, "position")?,
-                topics: required(m, "topics")?,
-            },
-            "token_accepted" => {
-                Self::TokenAccepted { r#ref: required(m, "ref")?, expires_at: m.optional("expires_at")? }
-            }
-            "pong" => Self::Pong { r#ref: required(m, "ref")? },
-            "ping" => Self::Ping,
-            "goaway" => Self::Goaway { retry_after_ms: required(m, "retry_after_ms")? },
-            "error" => Self::Error {
-                r#ref: m.optional("ref")?,
-                code: required(m, "code")?,
-                message: m.optional("message")?.unwrap_or_default(),
-            },
-            _ => Self::Unknown { op },
-        })
+        let mut reader = Reader { members, fault: None };
+        let frame = reader.frame();
+        reader.fault.map_or(Ok(frame), |fault| Err(FrameError(fault)))
     }
 }
 
-/// Not inlined at its many callers, which would double what a browser loads for reading frames.
-#[inline(never)]
-fn required<P, T: DeserializeOwned>(members: &impl FrameMembers<P>, name: &str) -> Result<T, String> {
-    members.optional(name)?.ok_or_else(|| ["`", name, "` is missing"].concat())
+/// Reads on after a fault, with a default in the place of what is wrong: leaving at each of so many members would cost a
+/// browser 2 KB of code.
+struct Reader<'a, M> {
+    members: &'a M,
+    /// The first.
+    fault: Option<String>,
+}
+
+impl<M> Reader<'_, M> {
+    fn frame<P>(&mut self) -> ServerFrame<P>
+    where
+        M: FrameMembers<P>,
+    {
+        let op: String = self.required("op");
+        match op.as_str() {
+            "welcome" => ServerFrame::Welcome {
+                session: self.required("session"),
+                tenant: self.required("tenant"),
+                position: self.required("position"),
+                heartbeat_ms: self.required("heartbeat_ms"),
+                expires_at: self.optional("expires_at"),
+                schema: self.optional("schema"),
+                limits: self.required("limits"),
+            },
+            "subscribed" => ServerFrame::Subscribed {
+                r#ref: self.required("ref"),
+                position: self.required("position"),
+                topics: self.required("topics"),
+            },
+            "unsubscribed" => ServerFrame::Unsubscribed {
+                r#ref: self.optional("ref"),
+                topics: self.required("topics"),
+                code: self.optional("code"),
+            },
+            "event" => match self.members.event() {
+                Ok(event) => ServerFrame::Event {
+                    position: self.required("position"),
+                    key: self.required("key"),
+                    at: self.required("at"),
+                    origin: self.optional("origin"),
+                    topics: self.required("topics"),
+                    event,
+                },
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    ServerFrame::Unknown { op }
+                }
+            },
+            "sync" => {
+                ServerFrame::Sync { position: self.required("position"), topics: self.required("topics") }
+            }
+            "published" => ServerFrame::Published {
+                r#ref: self.required("ref"),
+                key: self.required("key"),
+                position: self.required("position"),
+                topics: self.required("topics"),
+            },
+            "token_accepted" => ServerFrame::TokenAccepted {
+                r#ref: self.required("ref"),
+                expires_at: self.optional("expires_at"),
+            },
+            "pong" => ServerFrame::Pong { r#ref: self.required("ref") },
+            "ping" => ServerFrame::Ping,
+            "goaway" => ServerFrame::Goaway { retry_after_ms: self.required("retry_after_ms") },
+            "error" => ServerFrame::Error {
+                r#ref: self.optional("ref"),
+                code: self.required("code"),
+                message: self.optional("message").unwrap_or_default(),
+            },
+            _ => ServerFrame::Unknown { op },
+        }
+    }
+
+    fn optional<P, T: DeserializeOwned>(&mut self, name: &str) -> Option<T>
+    where
+        M: FrameMembers<P>,
+    {
+        self.members.optional(name).unwrap_or_else(|fault| {
+            self.fault.get_or_insert(fault);
+            None
+        })
+    }
+
+    fn required<P, T: DeserializeOwned + Default>(&mut self, name: &str) -> T
+    where
+        M: FrameMembers<P>,
+    {
+        self.optional(name).unwrap_or_else(|| {
+            self.fault.get_or_insert_with(|| ["`", name, "` is missing"].concat());
+            T::default()
+        })
+    }
 }
 
 impl ServerFrame {

@@ -15,6 +15,7 @@ use crate::setup::wasm;
 
 /// Runs them. The server's address is compiled into the tests: a browser has no environment.
 pub(crate) fn run(project: &Project) -> Result<()> {
+    super::require_tests(&project.root.join("client-wasm/tests"))?;
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let browser = browser::find()?;
     let capabilities = capabilities(project, &browser)?;
