@@ -2,7 +2,7 @@ import type { Core, CoreFailure, Host, Load, Loaded } from "./core.js";
 import { call, closedError, TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { Handle } from "./subscription.js";
-import type { KnownEvent, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
+import type { KnownEvent, PublishableEvent, Spelt, Topic, UntypedEvent } from "./topics.js";
 import type {
   ClientOptions,
   EventItem,
@@ -93,7 +93,7 @@ export class Client {
    * on. The first subscription connects.
    */
   subscribe<const T extends Topic>(
-    topics: T | readonly T[],
+    topics: Spelt<T> | readonly Spelt<T>[],
     handler: Handler<T>,
     options: SubscribeOptions = {},
   ): Subscription {
@@ -106,7 +106,7 @@ export class Client {
    * with an error.
    */
   events<const T extends Topic>(
-    topics: T | readonly T[],
+    topics: Spelt<T> | readonly Spelt<T>[],
     options: EventsOptions = {},
   ): AsyncIterableIterator<EventItem<T>> {
     return new Events<T>(

@@ -475,6 +475,11 @@ export type StoreEvent =
   | StoreUpserted
   | StoreDeleted;
 
+/** The domains that refuse undeclared payload keys. */
+export type ClosedDomain =
+  | "catalogue"
+  | "crm";
+
 /** Which events a topic can bring. Augment it with the topics of your own domains. */
 export interface Topics {
   /** Everything. */

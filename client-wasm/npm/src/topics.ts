@@ -1,4 +1,4 @@
-import type { Topics } from "./domains.js";
+import type { ClosedDomain, Topics } from "./domains.js";
 
 /** An event that no type is known for: of a domain that was not compiled in, or on a topic that is only a string. */
 export interface UntypedEvent<D extends string = string> {
@@ -10,16 +10,28 @@ export interface UntypedEvent<D extends string = string> {
 /** A topic; any string is one for the compiler, and those that `Topics` knows are completed. */
 export type Topic = keyof Topics | (string & {});
 
+/** The domains whose topics are known. */
+type KnownDomain = KnownEvent["domain"];
+
+/** `T`, unless it is none of the topics of a known domain: a misspelt topic does not compile. */
+export type Spelt<T extends string> = T extends keyof Topics
+  ? T
+  : T extends KnownDomain | `${KnownDomain}:${string}`
+    ? never
+    : T;
+
 /** The events that can appear on a topic, or on any of several. */
 export type EventOf<T extends string> = T extends keyof Topics ? Topics[T] : UntypedEvent;
 
 /** The events that types are known for. */
 export type KnownEvent = Topics[keyof Topics];
 
-/** An event with payload keys beyond those that its type declares; they survive to the subscribers. */
-type WithUndeclaredKeys<E> = E extends { payload: infer P }
-  ? Omit<E, "payload"> & { payload: P & { [key: string]: unknown } }
-  : never;
+/** An event with payload keys beyond those that its type declares; they survive to the subscribers, where allowed. */
+type WithUndeclaredKeys<E> = E extends { domain: ClosedDomain }
+  ? E
+  : E extends { payload: infer P }
+    ? Omit<E, "payload"> & { payload: P & { [key: string]: unknown } }
+    : never;
 
 /** What may be published of the events that types are known for. */
 export type PublishableEvent = WithUndeclaredKeys<KnownEvent>;

@@ -28,6 +28,8 @@ client.subscribe(`staff:person:${id}`, (event) => {
     const uuid: string = event.payload.uuid;
     void uuid;
   }
+  // @ts-expect-error a key that its payload does not have
+  if (event.event === "person_updated") void event.payload.uid;
   // @ts-expect-error an event that never appears on that topic
   if (event.event === "department_created") return;
 });
@@ -36,6 +38,15 @@ client.subscribe(["catalogue", "projects:tasks"], (event) => {
   if (event.domain === "catalogue") same<typeof event.event, "data_changed">(true);
   else same<typeof event.event, "task_created" | "task_updated" | "task_deleted">(true);
 });
+// @ts-expect-error a misspelt topic
+client.subscribe("staff:peple", () => {});
+// @ts-expect-error a misspelt topic among others
+client.subscribe(["staff:people", "staff:peple"], () => {});
+// @ts-expect-error a misspelt topic of one's own domain
+client.events("orders:ordr:7");
+client.subscribe(["staff:people", "elsewhere:x", id], () => {});
+// @ts-expect-error no such topic to build
+topic.staff.persons(id);
 client.subscribe(id, (event) => same<typeof event, UntypedEvent>(true));
 client.subscribe("orders:order:7", (event, meta) => {
   const total: number = event.payload.total;
@@ -68,6 +79,10 @@ async function publish(): Promise<void> {
   );
   // @ts-expect-error no such event
   await client.publish({ domain: "staff", event: "person_promoted", payload: { uuid: id } });
+  // @ts-expect-error the payload of another event
+  await client.publish({ domain: "staff", event: "team_person_added", payload: { uuid: id } });
+  // @ts-expect-error a key of the wrong type
+  await client.publish({ domain: "staff", event: "person_updated", payload: { uuid: 7 } });
   // @ts-expect-error a payload without its key
   await client.publish({ domain: "staff", event: "person_updated", payload: {} });
   // @ts-expect-error record data in the catalogue

@@ -28,6 +28,10 @@ pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
     }
     match home {
         Home::Package => {
+            let closed =
+                domains.iter().filter(|domain| domain.closed).map(|domain| format!("{:?}", domain.name));
+            text.push_str("/** The domains that refuse undeclared payload keys. */\n");
+            union(&mut text, "ClosedDomain", closed);
             text.push_str(
                 "/** Which events a topic can bring. Augment it with the topics of your own domains. */\n",
             );
