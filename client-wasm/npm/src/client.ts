@@ -321,7 +321,7 @@ export class Client {
   #fail(error: TidingsError): void {
     if (this.#status === "closed") return;
     this.#closed();
-    for (const handle of [...this.#handles]) handle.failed(error);
+    for (const handle of [...this.#handles]) handle.failed(error, true);
     for (const pending of [...this.#publishes]) pending.settle(error);
     this.#error(error);
   }
@@ -365,7 +365,8 @@ export class Client {
       event: (id, event, meta) => handle(id)?.event(event, meta),
       sync: (id, sync) => handle(id)?.sync(sync),
       malformed: (id, failure) => void handle(id)?.error(failure),
-      failed: (id, failure) => handle(id)?.failed(failure),
+      // Without a topic it is the whole client that failed, of which it says so itself.
+      failed: (id, failure) => handle(id)?.failed(failure, failure.topic === undefined),
       published: (id, answer) => publish(id)?.settle(undefined, answer),
       publishFailed: (id, failure) => publish(id)?.settle(new TidingsError(failure)),
       error: (failure) => {

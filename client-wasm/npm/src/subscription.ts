@@ -90,18 +90,18 @@ export class Handle implements Subscription {
     else this.error({ code: "sync_required", message: "Events may have been missed.", retryable: true });
   }
 
-  /** Something went wrong; it goes on. */
-  error(failure: Failure | TidingsError): TidingsError {
+  /** Something went wrong; it goes on. `isTold`: the client's listeners hear of it anyhow. */
+  error(failure: Failure | TidingsError, isTold = false): TidingsError {
     const error = failure instanceof TidingsError ? failure : new TidingsError(failure);
     if (this.#options.onError) call(this.#options.onError, error);
-    else this.#owner?.error(error);
+    else if (!isTold) this.#owner?.error(error);
     return error;
   }
 
   /** It lost a topic or, if the failure names none, all of them. */
-  failed(failure: Failure | TidingsError): void {
+  failed(failure: Failure | TidingsError, isTold = false): void {
     if (!this.#owner) return;
-    const error = this.error(failure);
+    const error = this.error(failure, isTold);
     this.#settle.reject(error);
     if (error.topic === undefined || --this.#left === 0) this.end(error);
   }

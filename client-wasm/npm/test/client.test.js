@@ -270,6 +270,7 @@ test("a fatal close ends everything with the server's reason", async (t) => {
   const { client, errors } = open(t);
   const own = [];
   await client.subscribe("staff:people", () => {}, { onError: (error) => own.push(error.code) }).ready;
+  await client.subscribe("staff:people", () => {}).ready;
   server.answer = () => {};
   const publish = client.publish(event);
   publish.catch(() => {});
@@ -314,8 +315,8 @@ test("without a WebSocket, or with a url that is none, the error says so", async
   }
 });
 
-test("where WebAssembly is forbidden the error says so", async (t) => {
-  const { client } = open(t);
+test("where WebAssembly is forbidden the error says so, once", async (t) => {
+  const { client, errors } = open(t);
   const compile = mock.method(WebAssembly, "compile", () => {
     throw new WebAssembly.CompileError("violates the Content Security Policy directive");
   });
@@ -324,4 +325,8 @@ test("where WebAssembly is forbidden the error says so", async (t) => {
     assert.match(error.hint, /wasm-unsafe-eval/);
     return code("wasm_unavailable")(error);
   });
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["wasm_unavailable"],
+  );
 });
