@@ -1,4 +1,4 @@
-import type { EventOf, Topic } from "tidings";
+import type { EventOf, KnownTopic } from "tidings";
 import { Problem } from "./api.ts";
 import { subscribe } from "./tidings.ts";
 
@@ -6,7 +6,7 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8_000;
 
 /** A part of the data that is shown, and how it is kept equal to what is stored. */
-export interface Slice<T, P extends Topic> {
+export interface Slice<T, P extends KnownTopic> {
   /** Whatever may change the slice appears on these. */
   topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
@@ -23,7 +23,7 @@ export interface Slice<T, P extends Topic> {
  * time, and however much happens during a load causes exactly one more. A failed load is tried again, ever more
  * rarely, unless trying again is pointless.
  */
-export async function live<T, P extends Topic>(slice: Slice<T, P>): Promise<void> {
+export async function live<T, P extends KnownTopic>(slice: Slice<T, P>): Promise<void> {
   const { topics, load, onData, onProblem, concerns, signal } = slice;
   let loading = false;
   let again = false;

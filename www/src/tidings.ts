@@ -2,9 +2,9 @@ import {
   createClient,
   type EventMeta,
   type EventOf,
+  type KnownTopic,
   type Sync,
   type TidingsError,
-  type Topic,
   type UntypedEvent,
 } from "tidings";
 
@@ -24,7 +24,7 @@ export function listen(to: Listener): void {
   listener = to;
 }
 
-interface Handlers<T extends Topic> {
+interface Handlers<T extends KnownTopic> {
   onEvent: (event: EventOf<T>) => void;
   /** Something may have been missed. */
   onSync: () => void;
@@ -34,7 +34,10 @@ interface Handlers<T extends Topic> {
 }
 
 /** Subscribes until the signal aborts; resolves once all topics are in force. */
-export async function subscribe<T extends Topic>(topics: readonly T[], handlers: Handlers<T>): Promise<void> {
+export async function subscribe<T extends KnownTopic>(
+  topics: readonly T[],
+  handlers: Handlers<T>,
+): Promise<void> {
   const { onEvent, onSync, onError, signal } = handlers;
   const subscription = client.subscribe(
     topics,

@@ -2,7 +2,7 @@ import type { Core, CoreFailure, Host, Load, Loaded } from "./core.js";
 import { call, closedError, TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { Handle } from "./subscription.js";
-import type { KnownEvent, PublishableEvent, Spelt, Topic, UntypedEvent } from "./topics.js";
+import type { KnownEvent, KnownTopic, PublishableEvent, Spelt, UntypedEvent } from "./topics.js";
 import type {
   ClientOptions,
   EventItem,
@@ -20,7 +20,7 @@ import { uuid7 } from "./uuid.js";
 
 export * from "./domains.js";
 export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
-export type { EventOf, KnownEvent, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
+export type { EventOf, KnownEvent, KnownTopic, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
 export type {
   ClientOptions,
   EventItem,
@@ -92,12 +92,22 @@ export class Client {
    * Subscribes to a topic, or to several: `handler` then gets each event once, whatever number of the topics it is
    * on. The first subscription connects.
    */
-  subscribe<const T extends Topic>(
+  subscribe<const T extends KnownTopic>(
+    topics: T | readonly T[],
+    handler: Handler<T>,
+    options?: SubscribeOptions,
+  ): Subscription;
+  subscribe<const T extends string>(
     topics: Spelt<T> | readonly Spelt<T>[],
     handler: Handler<T>,
+    options?: SubscribeOptions,
+  ): Subscription;
+  subscribe(
+    topics: string | readonly string[],
+    handler: (event: never, meta: EventMeta) => void,
     options: SubscribeOptions = {},
   ): Subscription {
-    return this.#subscribe(list(topics), handler as (event: never, meta: EventMeta) => void, options);
+    return this.#subscribe(list(topics), handler, options);
   }
 
   /**
@@ -105,14 +115,20 @@ export class Client {
    * it is left; a signal or `close()` ends it. A refused topic, a malformed event or a sync without `onSync` ends it
    * with an error.
    */
-  events<const T extends Topic>(
+  events<const T extends KnownTopic>(
+    topics: T | readonly T[],
+    options?: EventsOptions,
+  ): AsyncIterableIterator<EventItem<T>>;
+  events<const T extends string>(
     topics: Spelt<T> | readonly Spelt<T>[],
-    options: EventsOptions = {},
-  ): AsyncIterableIterator<EventItem<T>> {
-    return new Events<T>(
+    options?: EventsOptions,
+  ): AsyncIterableIterator<EventItem<T>>;
+  events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
+    const events = new Events(
       (handler, subscribeOptions, onEnd) => this.#subscribe(list(topics), handler, subscribeOptions, onEnd),
       options,
     );
+    return events as AsyncIterableIterator<never>;
   }
 
   /**
@@ -402,7 +418,7 @@ export class Client {
 
 if (Symbol.dispose) Client.prototype[Symbol.dispose] = Client.prototype.close;
 
-function list<T extends string>(topics: T | readonly T[]): readonly T[] {
+function list(topics: string | readonly string[]): readonly string[] {
   return typeof topics === "string" ? [topics] : [...topics];
 }
 

@@ -7,8 +7,11 @@ export interface UntypedEvent<D extends string = string> {
   payload: unknown;
 }
 
+/** The topics whose events are known. */
+export type KnownTopic = keyof Topics;
+
 /** A topic; any string is one for the compiler, and those that `Topics` knows are completed. */
-export type Topic = keyof Topics | (string & {});
+export type Topic = KnownTopic | (string & {});
 
 /** The domains whose topics are known. */
 type KnownDomain = KnownEvent["domain"];

@@ -1,4 +1,4 @@
-import type { EventOf, Topic } from "tidings";
+import type { EventOf, KnownTopic } from "tidings";
 import type { Problem } from "../api.ts";
 import { type Child, fill, h } from "../h.ts";
 import { live } from "../live.ts";
@@ -6,7 +6,7 @@ import type { Scene } from "../router.ts";
 import type { Field } from "./controls.ts";
 import { Form, type Values } from "./form.ts";
 
-interface ViewOptions<T, P extends Topic> {
+interface ViewOptions<T, P extends KnownTopic> {
   topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
   concerns?: (event: EventOf<P>) => boolean;
@@ -20,7 +20,7 @@ interface ViewOptions<T, P extends Topic> {
 }
 
 /** Fills the scene, and keeps what it shows equal to what is stored. */
-export function view<T, P extends Topic>({ main, signal }: Scene, options: ViewOptions<T, P>): void {
+export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: ViewOptions<T, P>): void {
   const { topics, load, concerns, update, back, title } = options;
   const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
   const waiting = h("p", { class: "empty" }, "Loading …");
