@@ -67,15 +67,6 @@ pub struct EventSchema {
     pub payload: &'static PayloadSchema,
 }
 
-impl EventSchema {
-    /// Whether the event may appear on the topic.
-    pub fn may_reach(&self, topic: &TopicSchema) -> bool {
-        // A payload whose method tells the topics may reach any.
-        let reaches = self.payload.reaches;
-        reaches.is_empty() || reaches.iter().any(|reach| reach.topic == topic.name)
-    }
-}
-
 /// A payload. Several events may have the same.
 #[derive(Debug)]
 pub struct PayloadSchema {
@@ -87,6 +78,14 @@ pub struct PayloadSchema {
     pub fields: &'static [FieldSchema],
     /// The topics that it reaches; empty where a method tells.
     pub reaches: &'static [ReachSchema],
+}
+
+impl PayloadSchema {
+    /// Whether it may appear on the topic.
+    pub fn may_reach(&self, topic: &TopicSchema) -> bool {
+        // A payload whose method tells the topics may reach any.
+        self.reaches.is_empty() || self.reaches.iter().any(|reach| reach.topic == topic.name)
+    }
 }
 
 /// A topic that a payload reaches: unless a field that names it is absent, or the condition does not hold.

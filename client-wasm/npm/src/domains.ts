@@ -10,15 +10,17 @@ export interface CatalogueChangePayload {
   parent?: string | null;
 }
 
-/** Something changed. */
-export interface CatalogueDataChanged {
+/**
+ * - `data_changed`: Something changed.
+ */
+export interface CatalogueOnChange {
   domain: "catalogue";
   event: "data_changed";
   payload: CatalogueChangePayload;
 }
 
 /** What happens to the catalogue. No record data: prices and the like stay behind the application's own API. */
-export type CatalogueEvent = CatalogueDataChanged;
+export type CatalogueEvent = CatalogueOnChange;
 
 /** A department. */
 export interface StaffDepartmentPayload {
@@ -52,143 +54,83 @@ export interface StaffMembershipPayload {
   staff_person_uuid: string;
 }
 
-/** A department is new. */
-export interface StaffDepartmentCreated {
+/**
+ * - `department_created`: A department is new.
+ * - `department_updated`: A department changed.
+ * - `department_deleted`: A department is gone.
+ */
+export interface StaffOnDepartment {
   domain: "staff";
-  event: "department_created";
+  event: "department_created" | "department_updated" | "department_deleted";
   payload: StaffDepartmentPayload;
 }
 
-/** A department changed. */
-export interface StaffDepartmentUpdated {
+/**
+ * - `team_created`: A team is new.
+ * - `team_updated`: A team changed or moved.
+ * - `team_deleted`: A team is gone.
+ */
+export interface StaffOnTeam {
   domain: "staff";
-  event: "department_updated";
-  payload: StaffDepartmentPayload;
-}
-
-/** A department is gone. */
-export interface StaffDepartmentDeleted {
-  domain: "staff";
-  event: "department_deleted";
-  payload: StaffDepartmentPayload;
-}
-
-/** A team is new. */
-export interface StaffTeamCreated {
-  domain: "staff";
-  event: "team_created";
+  event: "team_created" | "team_updated" | "team_deleted";
   payload: StaffTeamPayload;
 }
 
-/** A team changed or moved. */
-export interface StaffTeamUpdated {
+/**
+ * - `person_created`: A person is new.
+ * - `person_updated`: A person changed.
+ * - `person_deleted`: A person is gone.
+ */
+export interface StaffOnPerson {
   domain: "staff";
-  event: "team_updated";
-  payload: StaffTeamPayload;
-}
-
-/** A team is gone. */
-export interface StaffTeamDeleted {
-  domain: "staff";
-  event: "team_deleted";
-  payload: StaffTeamPayload;
-}
-
-/** A person is new. */
-export interface StaffPersonCreated {
-  domain: "staff";
-  event: "person_created";
+  event: "person_created" | "person_updated" | "person_deleted";
   payload: StaffPersonPayload;
 }
 
-/** A person changed. */
-export interface StaffPersonUpdated {
+/**
+ * - `team_person_added`: A person joined a team.
+ * - `team_person_removed`: A person left a team.
+ */
+export interface StaffOnMembership {
   domain: "staff";
-  event: "person_updated";
-  payload: StaffPersonPayload;
-}
-
-/** A person is gone. */
-export interface StaffPersonDeleted {
-  domain: "staff";
-  event: "person_deleted";
-  payload: StaffPersonPayload;
-}
-
-/** A person joined a team. */
-export interface StaffTeamPersonAdded {
-  domain: "staff";
-  event: "team_person_added";
-  payload: StaffMembershipPayload;
-}
-
-/** A person left a team. */
-export interface StaffTeamPersonRemoved {
-  domain: "staff";
-  event: "team_person_removed";
+  event: "team_person_added" | "team_person_removed";
   payload: StaffMembershipPayload;
 }
 
 /** What happens to staff. */
 export type StaffEvent =
-  | StaffDepartmentCreated
-  | StaffDepartmentUpdated
-  | StaffDepartmentDeleted
-  | StaffTeamCreated
-  | StaffTeamUpdated
-  | StaffTeamDeleted
-  | StaffPersonCreated
-  | StaffPersonUpdated
-  | StaffPersonDeleted
-  | StaffTeamPersonAdded
-  | StaffTeamPersonRemoved;
+  | StaffOnDepartment
+  | StaffOnTeam
+  | StaffOnPerson
+  | StaffOnMembership;
 
 /** What `staff:departments` can bring. */
-export type StaffDepartmentsEvent =
-  | StaffDepartmentCreated
-  | StaffDepartmentUpdated
-  | StaffDepartmentDeleted;
+export type StaffDepartmentsEvent = StaffOnDepartment;
 
 /** What `staff:teams` can bring. */
 export type StaffTeamsEvent =
-  | StaffTeamCreated
-  | StaffTeamUpdated
-  | StaffTeamDeleted
-  | StaffTeamPersonAdded
-  | StaffTeamPersonRemoved;
+  | StaffOnTeam
+  | StaffOnMembership;
 
 /** What `staff:people` can bring. */
 export type StaffPeopleEvent =
-  | StaffPersonCreated
-  | StaffPersonUpdated
-  | StaffPersonDeleted
-  | StaffTeamPersonAdded
-  | StaffTeamPersonRemoved;
+  | StaffOnPerson
+  | StaffOnMembership;
 
 /** What `staff:department:{uuid}` can bring. */
 export type StaffDepartmentEvent =
-  | StaffDepartmentCreated
-  | StaffDepartmentUpdated
-  | StaffDepartmentDeleted
-  | StaffTeamCreated
-  | StaffTeamUpdated
-  | StaffTeamDeleted;
+  | StaffOnDepartment
+  | StaffOnTeam;
 
 /** What `staff:team:{uuid}` can bring. */
 export type StaffTeamEvent =
-  | StaffTeamCreated
-  | StaffTeamUpdated
-  | StaffTeamDeleted
-  | StaffTeamPersonAdded
-  | StaffTeamPersonRemoved;
+  | StaffOnTeam
+  | StaffOnMembership;
 
 /** What `staff:person:{uuid}` can bring. */
 export type StaffPersonEvent =
-  | StaffPersonCreated
-  | StaffPersonUpdated
-  | StaffPersonDeleted
-  | StaffTeamPersonAdded
-  | StaffTeamPersonRemoved;
+  | StaffOnPerson
+  | StaffOnMembership;
 
 /** A project, or the template of one. */
 export interface ProjectsProjectPayload {
@@ -222,188 +164,74 @@ export interface ProjectsDependencyPayload {
   project_uuid: string;
 }
 
-/** A project is new. */
-export interface ProjectsProjectCreated {
+/**
+ * - `project_created`: A project is new.
+ * - `project_updated`: A project changed.
+ * - `project_deleted`: A project is gone.
+ * - `project_started`: Work on a project began.
+ * - `project_completed`: A project is done.
+ * - `project_reopened`: A project that was done goes on.
+ * - `project_archived`: A project was put away.
+ * - `project_unarchived`: A project was taken out of the archive.
+ * - `project_status_changed`: A project's status changed in a way that has no event of its own.
+ */
+export interface ProjectsOnProject {
   domain: "projects";
-  event: "project_created";
+  event: "project_created" | "project_updated" | "project_deleted" | "project_started" | "project_completed" | "project_reopened" | "project_archived" | "project_unarchived" | "project_status_changed";
   payload: ProjectsProjectPayload;
 }
 
-/** A project changed. */
-export interface ProjectsProjectUpdated {
+/**
+ * - `task_created`: A task is new.
+ * - `task_updated`: A task changed.
+ * - `task_deleted`: A task is gone.
+ */
+export interface ProjectsOnTask {
   domain: "projects";
-  event: "project_updated";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project is gone. */
-export interface ProjectsProjectDeleted {
-  domain: "projects";
-  event: "project_deleted";
-  payload: ProjectsProjectPayload;
-}
-
-/** Work on a project began. */
-export interface ProjectsProjectStarted {
-  domain: "projects";
-  event: "project_started";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project is done. */
-export interface ProjectsProjectCompleted {
-  domain: "projects";
-  event: "project_completed";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project that was done goes on. */
-export interface ProjectsProjectReopened {
-  domain: "projects";
-  event: "project_reopened";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project was put away. */
-export interface ProjectsProjectArchived {
-  domain: "projects";
-  event: "project_archived";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project was taken out of the archive. */
-export interface ProjectsProjectUnarchived {
-  domain: "projects";
-  event: "project_unarchived";
-  payload: ProjectsProjectPayload;
-}
-
-/** A project's status changed in a way that has no event of its own. */
-export interface ProjectsProjectStatusChanged {
-  domain: "projects";
-  event: "project_status_changed";
-  payload: ProjectsProjectPayload;
-}
-
-/** A task is new. */
-export interface ProjectsTaskCreated {
-  domain: "projects";
-  event: "task_created";
+  event: "task_created" | "task_updated" | "task_deleted";
   payload: ProjectsTaskPayload;
 }
 
-/** A task changed. */
-export interface ProjectsTaskUpdated {
+/**
+ * - `assignment_created`: A project has a new assignment.
+ * - `assignment_updated`: An assignment changed.
+ * - `assignment_deleted`: An assignment is gone.
+ * - `assignment_reordered`: A project's assignments are in another order.
+ */
+export interface ProjectsOnAssignment {
   domain: "projects";
-  event: "task_updated";
-  payload: ProjectsTaskPayload;
-}
-
-/** A task is gone. */
-export interface ProjectsTaskDeleted {
-  domain: "projects";
-  event: "task_deleted";
-  payload: ProjectsTaskPayload;
-}
-
-/** A project has a new assignment. */
-export interface ProjectsAssignmentCreated {
-  domain: "projects";
-  event: "assignment_created";
+  event: "assignment_created" | "assignment_updated" | "assignment_deleted" | "assignment_reordered";
   payload: ProjectsAssignmentPayload;
 }
 
-/** An assignment changed. */
-export interface ProjectsAssignmentUpdated {
+/**
+ * - `dependency_added`: An assignment waits for another.
+ * - `dependency_removed`: An assignment no longer waits for another.
+ */
+export interface ProjectsOnDependency {
   domain: "projects";
-  event: "assignment_updated";
-  payload: ProjectsAssignmentPayload;
-}
-
-/** An assignment is gone. */
-export interface ProjectsAssignmentDeleted {
-  domain: "projects";
-  event: "assignment_deleted";
-  payload: ProjectsAssignmentPayload;
-}
-
-/** A project's assignments are in another order. */
-export interface ProjectsAssignmentReordered {
-  domain: "projects";
-  event: "assignment_reordered";
-  payload: ProjectsAssignmentPayload;
-}
-
-/** An assignment waits for another. */
-export interface ProjectsDependencyAdded {
-  domain: "projects";
-  event: "dependency_added";
-  payload: ProjectsDependencyPayload;
-}
-
-/** An assignment no longer waits for another. */
-export interface ProjectsDependencyRemoved {
-  domain: "projects";
-  event: "dependency_removed";
+  event: "dependency_added" | "dependency_removed";
   payload: ProjectsDependencyPayload;
 }
 
 /** What happens to projects. */
 export type ProjectsEvent =
-  | ProjectsProjectCreated
-  | ProjectsProjectUpdated
-  | ProjectsProjectDeleted
-  | ProjectsProjectStarted
-  | ProjectsProjectCompleted
-  | ProjectsProjectReopened
-  | ProjectsProjectArchived
-  | ProjectsProjectUnarchived
-  | ProjectsProjectStatusChanged
-  | ProjectsTaskCreated
-  | ProjectsTaskUpdated
-  | ProjectsTaskDeleted
-  | ProjectsAssignmentCreated
-  | ProjectsAssignmentUpdated
-  | ProjectsAssignmentDeleted
-  | ProjectsAssignmentReordered
-  | ProjectsDependencyAdded
-  | ProjectsDependencyRemoved;
+  | ProjectsOnProject
+  | ProjectsOnTask
+  | ProjectsOnAssignment
+  | ProjectsOnDependency;
 
 /** What `projects:tasks` can bring. */
-export type ProjectsTasksEvent =
-  | ProjectsTaskCreated
-  | ProjectsTaskUpdated
-  | ProjectsTaskDeleted;
+export type ProjectsTasksEvent = ProjectsOnTask;
 
 /** What `projects:templates` can bring. */
-export type ProjectsTemplatesEvent =
-  | ProjectsProjectCreated
-  | ProjectsProjectUpdated
-  | ProjectsProjectDeleted
-  | ProjectsProjectStarted
-  | ProjectsProjectCompleted
-  | ProjectsProjectReopened
-  | ProjectsProjectArchived
-  | ProjectsProjectUnarchived
-  | ProjectsProjectStatusChanged;
+export type ProjectsTemplatesEvent = ProjectsOnProject;
 
 /** What `projects:project:{uuid}` can bring. */
 export type ProjectsProjectEvent =
-  | ProjectsProjectCreated
-  | ProjectsProjectUpdated
-  | ProjectsProjectDeleted
-  | ProjectsProjectStarted
-  | ProjectsProjectCompleted
-  | ProjectsProjectReopened
-  | ProjectsProjectArchived
-  | ProjectsProjectUnarchived
-  | ProjectsProjectStatusChanged
-  | ProjectsAssignmentCreated
-  | ProjectsAssignmentUpdated
-  | ProjectsAssignmentDeleted
-  | ProjectsAssignmentReordered
-  | ProjectsDependencyAdded
-  | ProjectsDependencyRemoved;
+  | ProjectsOnProject
+  | ProjectsOnAssignment
+  | ProjectsOnDependency;
 
 /** The payload, and the contacts that it goes to; these steer the fan-out and are never part of the payload. */
 export interface CrmNoticePayload {
@@ -411,32 +239,19 @@ export interface CrmNoticePayload {
   interaction_uuid: string;
 }
 
-/** An interaction is new. */
-export interface CrmInteractionCreated {
+/**
+ * - `interaction_created`: An interaction is new.
+ * - `interaction_updated`: An interaction changed; it reaches those involved before and those involved now.
+ * - `interaction_deleted`: An interaction is gone.
+ */
+export interface CrmOnNotice {
   domain: "crm";
-  event: "interaction_created";
-  payload: CrmNoticePayload;
-}
-
-/** An interaction changed; it reaches those involved before and those involved now. */
-export interface CrmInteractionUpdated {
-  domain: "crm";
-  event: "interaction_updated";
-  payload: CrmNoticePayload;
-}
-
-/** An interaction is gone. */
-export interface CrmInteractionDeleted {
-  domain: "crm";
-  event: "interaction_deleted";
+  event: "interaction_created" | "interaction_updated" | "interaction_deleted";
   payload: CrmNoticePayload;
 }
 
 /** What happens to interactions. */
-export type CrmEvent =
-  | CrmInteractionCreated
-  | CrmInteractionUpdated
-  | CrmInteractionDeleted;
+export type CrmEvent = CrmOnNotice;
 
 /** A record was written. */
 export interface StoreUpsertedPayload {
@@ -456,15 +271,19 @@ export interface StoreDeletedPayload {
   key: string;
 }
 
-/** A record was written. */
-export interface StoreUpserted {
+/**
+ * - `upserted`: A record was written.
+ */
+export interface StoreOnUpserted {
   domain: "store";
   event: "upserted";
   payload: StoreUpsertedPayload;
 }
 
-/** A record was removed. */
-export interface StoreDeleted {
+/**
+ * - `deleted`: A record was removed.
+ */
+export interface StoreOnDeleted {
   domain: "store";
   event: "deleted";
   payload: StoreDeletedPayload;
@@ -472,8 +291,8 @@ export interface StoreDeleted {
 
 /** What happens in a store whose records are `R`. */
 export type StoreEvent =
-  | StoreUpserted
-  | StoreDeleted;
+  | StoreOnUpserted
+  | StoreOnDeleted;
 
 /** The domains that refuse undeclared payload keys. */
 export type ClosedDomain =

@@ -122,7 +122,7 @@ test("a callback may unsubscribe, subscribe and close from within, and what it t
   assert.equal(client.status, "closed");
   await settled();
   assert.equal(socket().readyState, 3);
-  assert.equal(socket().onmessage, null);
+  assert.equal(socket().onmessage, undefined);
 });
 
 test("a malformed event is an error of its subscription, which goes on", async (t) => {

@@ -52,7 +52,7 @@ fn channel_id(domain: &DomainSchema, topic: &TopicSchema) -> String {
 }
 
 fn channel(domain: &DomainSchema, topic: &TopicSchema) -> Value {
-    let on_topic = domain.events.iter().filter(|event| event.may_reach(topic));
+    let on_topic = domain.events.iter().filter(|event| event.payload.may_reach(topic));
     let message = |event: &EventSchema| {
         let name = definition_name(domain, event);
         (name.clone(), json!({ "$ref": format!("#/components/messages/{name}") }))

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{DomainSchema, EventSchema, PayloadSchema, TopicSchema, Type};
+use super::{DomainSchema, PayloadSchema, TopicSchema, Type};
 
 /// How a generated file refers to the interface `Topics` and the helper types of the npm package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +79,7 @@ fn docs(text: &mut String, indent: &str, docs: &str) {
 }
 
 fn payloads(text: &mut String, domain: &DomainSchema) {
-    let mut seen: Vec<&PayloadSchema> = Vec::new();
-    for payload in domain.events.iter().map(|event| event.payload) {
-        if seen.iter().any(|earlier| earlier.name == payload.name) {
-            continue;
-        }
-        seen.push(payload);
+    for payload in payloads_of(domain) {
         docs(text, "", payload.docs);
         let _ = writeln!(text, "export interface {} {{", payload_type(domain, payload));
         for field in payload.fields {
@@ -132,21 +127,40 @@ fn payload_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
     type_name(domain, &format!("{}Payload", payload.name))
 }
 
-fn event_type(domain: &DomainSchema, event: &EventSchema) -> String {
-    type_name(domain, &pascal_case(event.name))
+/// The events that have this payload, `StaffOnPerson`.
+fn event_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
+    type_name(domain, &format!("On{}", payload.name))
 }
 
+/// The events of a domain that have one payload are one type, told apart by `event`: a union of few members keeps the
+/// compiler quick.
 fn events(text: &mut String, domain: &DomainSchema) {
-    for event in domain.events {
-        docs(text, "", event.docs);
-        let _ = writeln!(text, "export interface {} {{", event_type(domain, event));
+    for payload in payloads_of(domain) {
+        let events = || domain.events.iter().filter(|event| event.payload.name == payload.name);
+        let lines: String =
+            events().map(|event| format!(" * - `{}`: {}\n", event.name, event.docs)).collect();
+        let names: Vec<String> = events().map(|event| format!("{:?}", event.name)).collect();
+        let _ = write!(text, "/**\n{} */\n", lines.replace("*/", "*\u{200b}/"));
+        let _ = writeln!(text, "export interface {} {{", event_type(domain, payload));
         let _ = writeln!(text, "  domain: {:?};", domain.name);
-        let _ = writeln!(text, "  event: {:?};", event.name);
-        let _ = writeln!(text, "  payload: {};", payload_type(domain, event.payload));
+        let _ = writeln!(text, "  event: {};", names.join(" | "));
+        let _ = writeln!(text, "  payload: {};", payload_type(domain, payload));
         text.push_str("}\n\n");
     }
     docs(text, "", domain.event_docs);
-    union(text, &type_name(domain, "Event"), domain.events.iter().map(|event| event_type(domain, event)));
+    let types = payloads_of(domain).into_iter().map(|payload| event_type(domain, payload));
+    union(text, &type_name(domain, "Event"), types);
+}
+
+/// The payloads of a domain's events, each once.
+fn payloads_of(domain: &DomainSchema) -> Vec<&'static PayloadSchema> {
+    let mut payloads: Vec<&'static PayloadSchema> = Vec::new();
+    for payload in domain.events.iter().map(|event| event.payload) {
+        if !payloads.iter().any(|earlier| earlier.name == payload.name) {
+            payloads.push(payload);
+        }
+    }
+    payloads
 }
 
 fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
@@ -160,7 +174,7 @@ fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
 
 /// The union of what may appear on a topic, `StaffPersonEvent`; the domain's own union where that is everything.
 fn topic_events(domain: &DomainSchema, topic: &TopicSchema) -> String {
-    if domain.events.iter().all(|event| event.may_reach(topic)) {
+    if payloads_of(domain).iter().all(|payload| payload.may_reach(topic)) {
         type_name(domain, "Event")
     } else {
         type_name(domain, &format!("{}Event", topic.name))
@@ -172,8 +186,8 @@ fn events_by_topic(text: &mut String, domain: &DomainSchema) {
         let name = topic_events(domain, topic);
         if name != type_name(domain, "Event") {
             docs(text, "", &format!("What `{}` can bring.", topic.pattern));
-            let on_topic = domain.events.iter().filter(|event| event.may_reach(topic));
-            union(text, &name, on_topic.map(|event| event_type(domain, event)));
+            let on_topic = payloads_of(domain).into_iter().filter(|payload| payload.may_reach(topic));
+            union(text, &name, on_topic.map(|payload| event_type(domain, payload)));
         }
     }
 }
