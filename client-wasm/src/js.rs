@@ -36,7 +36,7 @@ impl Core {
     /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`.
     #[wasm_bindgen(constructor)]
     pub fn new(host: Host, url: String, client: Option<String>, asks_for_tokens: bool) -> Self {
-        let schema = decode::fingerprint().map(|fingerprint| fingerprint.to_string());
+        let schema = Some(decode::fingerprint().to_string());
         Self(Shell::new(host, url, Options { client, schema, asks_for_tokens }))
     }
 

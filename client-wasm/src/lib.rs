@@ -34,24 +34,23 @@ macro_rules! client {
             use $crate::wasm_bindgen;
 
             #[wasm_bindgen::prelude::wasm_bindgen(start)]
-            fn tidings_domains() {
-                $crate::js::register($crate::js::Domains {
-                    domains: const { &[$($crate::js::Domain::of::<$event>()),+] },
-                    fingerprint: const {
-                        $crate::schema::fingerprint(&[$($crate::schema::DomainSchema::of::<$event>()),+])
-                    },
-                });
+            fn register_domains() {
+                $crate::js::register($crate::domains_of!($($event),+));
             }
         };
     };
 }
 
-// What the npm package ships.
-#[cfg(all(target_arch = "wasm32", feature = "stock"))]
-client!(
-    domains::catalogue::Event,
-    domains::staff::Event,
-    domains::projects::Event,
-    domains::crm::Event,
-    domains::store::Event<js::AnyRecord>,
-);
+/// The [`js::Domains`] of these event types, as a constant.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! domains_of {
+    ($($event:ty),+ $(,)?) => {
+        const {
+            $crate::js::Domains {
+                domains: &[$($crate::js::Domain::of::<$event>()),+],
+                fingerprint: $crate::schema::fingerprint(&[$($crate::schema::DomainSchema::of::<$event>()),+]),
+            }
+        }
+    };
+}

@@ -39,18 +39,30 @@ pub struct Domains {
     pub fingerprint: Fingerprint,
 }
 
+/// What the npm package ships.
+#[cfg(feature = "stock")]
+const AT_FIRST: Domains = crate::domains_of!(
+    crate::domains::catalogue::Event,
+    crate::domains::staff::Event,
+    crate::domains::projects::Event,
+    crate::domains::crm::Event,
+    crate::domains::store::Event<AnyRecord>,
+);
+#[cfg(not(feature = "stock"))]
+const AT_FIRST: Domains = Domains { domains: &[], fingerprint: tidings_shared::schema::fingerprint(&[]) };
+
 thread_local! {
-    static DOMAINS: Cell<Option<Domains>> = const { Cell::new(None) };
+    static DOMAINS: Cell<Domains> = const { Cell::new(AT_FIRST) };
 }
 
 /// Says which domains this client is compiled with; [`client!`](crate::client) does.
 pub fn register(domains: Domains) {
-    DOMAINS.set(Some(domains));
+    DOMAINS.set(domains);
 }
 
 /// The fingerprint of the domains that this client is compiled with.
-pub(crate) fn fingerprint() -> Option<Fingerprint> {
-    DOMAINS.get().map(|domains| domains.fingerprint)
+pub(crate) fn fingerprint() -> Fingerprint {
+    DOMAINS.get().fingerprint
 }
 
 /// Checks an event: `true` when it is one of a known domain's, `false` when this client does not know it.
@@ -58,8 +70,7 @@ pub(crate) fn fingerprint() -> Option<Fingerprint> {
 /// # Errors
 /// A sentence about what is wrong with the payload of an event that this client knows.
 pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
-    let domains = DOMAINS.get().map_or(&[][..], |domains| domains.domains);
-    let Some(domain) = domains.iter().find(|domain| domain.name == event.domain) else {
+    let Some(domain) = DOMAINS.get().domains.iter().find(|domain| domain.name == event.domain) else {
         return Ok(false);
     };
     match (domain.check)(&event.event, &event.payload) {
