@@ -10,6 +10,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
+use crate::stream::WriteDeadline;
+
 /// Bytes of a request's header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
@@ -27,6 +29,14 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nC
     Content-Type: application/problem+json\r\nContent-Length: 82\r\n\r\n\
     {\"status\":503,\"code\":\"overloaded\",\"detail\":\"all connections are taken, try later\"}";
 
+/// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+}
+
 /// A place under the cap; travels with a request, so that an upgraded socket keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
@@ -36,8 +46,7 @@ pub(crate) struct Place(#[expect(dead_code, reason = "held until it is dropped")
 pub(crate) async fn run<S, B>(
     listener: TcpListener,
     service: S,
-    max_connections: usize,
-    header_timeout: Duration,
+    limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -46,7 +55,7 @@ pub(crate) async fn run<S, B>(
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let (stop, stopping) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -66,7 +75,7 @@ pub(crate) async fn run<S, B>(
         match Arc::clone(&places).try_acquire_owned() {
             Ok(permit) => {
                 let place = Place(Arc::new(permit));
-                tokio::spawn(serve_one(stream, service.clone(), place, header_timeout, stopping.clone()));
+                tokio::spawn(serve_one(stream, service.clone(), place, limits, stopping.clone()));
             }
             Err(_) => {
                 // A flood gets no answer, so that refusing stays cheap.
@@ -83,7 +92,7 @@ async fn serve_one<S, B>(
     stream: TcpStream,
     service: S,
     place: Place,
-    header_timeout: Duration,
+    limits: Limits,
     mut stopping: watch::Receiver<()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send,
@@ -99,9 +108,9 @@ async fn serve_one<S, B>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {

@@ -64,8 +64,13 @@ impl Gateway {
     {
         let service = TowerToHyperService::new(warp::service(routes.recover(answer_rejection)));
         let settings = self.settings();
+        let limits = accept::Limits {
+            max_connections: settings.max_connections,
+            header_timeout: settings.header_timeout,
+            write_timeout: settings.write_timeout,
+        };
         tokio::select! {
-            () = accept::run(listener, service, settings.max_connections, settings.header_timeout, shutdown) => {}
+            () = accept::run(listener, service, limits, shutdown) => {}
             () = self.evict_aged() => {}
         }
         if !self.drain().await {

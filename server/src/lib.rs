@@ -35,6 +35,7 @@ mod publication;
 mod reader;
 mod session;
 mod socket;
+mod stream;
 mod tenant;
 #[cfg(test)]
 mod test_support;

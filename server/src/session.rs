@@ -1,8 +1,9 @@
 //! The server side of one connection: the protocol as a state machine. Pure: it is driven with texts and moments, and
 //! polled for what to send.
 //!
-//! The law of calling: after every `handle_*`, call [`Session::poll_output`] until it gives `None`, and only then
-//! hand in more; so what waits here is bounded by one frame's answers or one batch of the log. When the waker that was
+//! The law of calling: after every `handle_*`, call [`Session::poll_output`] until it gives `None` or
+//! [`READ_BATCH`](limits::READ_BATCH) outputs, and only then hand in more; so what waits here is bounded by a few
+//! frames' answers and one batch of the log. When the waker that was
 //! passed is woken, or [`Session::poll_timeout`] has come, poll again.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
@@ -167,14 +168,13 @@ impl Session {
         self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
     }
 
-    /// Takes a WebSocket ping, which the codec answers; it counts as a frame.
-    pub fn handle_ping(&mut self, now: Moment) {
+    /// Takes a WebSocket ping or pong, which the codec deals with; each counts as a frame.
+    pub fn handle_control(&mut self, now: Moment) {
         self.handle_alive(now);
         self.spend(now);
     }
 
-    /// Takes any sign of life, such as a WebSocket pong.
-    pub fn handle_alive(&mut self, now: Moment) {
+    fn handle_alive(&mut self, now: Moment) {
         self.last_heard = now.since_start;
         self.pinged = None;
     }

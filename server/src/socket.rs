@@ -2,10 +2,10 @@
 
 use std::{future::poll_fn, hash::BuildHasher, task::Poll, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tidings_shared::code::close;
+use tidings_shared::{code::close, limits::READ_BATCH};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -74,29 +74,35 @@ async fn drive(
 ) -> End {
     let clock = gateway.hub().clock();
     let mut knows_of_drain = false;
+    let mut has_more = false;
     loop {
         let deadline = session.poll_timeout().map(|at| clock.instant(at).into());
-        let next = tokio::select! {
-            biased;
-            output = next_output(session, clock) => Next::Output(output),
-            changed = drain.wait_for(|draining| *draining), if !knows_of_drain => {
-                let _ = changed;
-                Next::Drain
+        // A session that catches up with the log is heard all the same: one message for each batch.
+        let heard = if std::mem::take(&mut has_more) { socket.next().now_or_never() } else { None };
+        let next = if let Some(message) = heard {
+            Next::Message(message)
+        } else {
+            tokio::select! {
+                biased;
+                output = next_output(session, clock) => Next::Output(output),
+                changed = drain.wait_for(|draining| *draining), if !knows_of_drain => {
+                    let _ = changed;
+                    Next::Drain
+                }
+                message = socket.next() => Next::Message(message),
+                () = async { match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                } } => Next::Timeout,
             }
-            message = socket.next() => Next::Message(message),
-            () = async { match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            } } => Next::Timeout,
         };
         let now = clock.now();
         match next {
             Next::Output(output) => {
-                let written =
-                    write_all(socket, session, clock, output, gateway.settings().write_timeout).await;
-                match written {
-                    Ok(true) => {}
-                    Ok(false) => return End::Ours,
+                match write_batch(socket, session, clock, output).await {
+                    Ok(Written::All) => {}
+                    Ok(Written::Some) => has_more = true,
+                    Ok(Written::Close) => return End::Ours,
                     Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
                         // A peer that reads again just now learns why.
                         session.handle_stalled();
@@ -108,13 +114,14 @@ async fn drive(
             }
             Next::Message(Some(Ok(Message::Text(text)))) => session.handle_text(&text, now),
             Next::Message(Some(Ok(Message::Binary(_)))) => session.handle_binary(now),
-            Next::Message(Some(Ok(Message::Ping(_)))) => session.handle_ping(now),
+            Next::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => session.handle_control(now),
             Next::Message(Some(Ok(Message::Close(_)))) => {
                 // The codec has the reply ready: writing anything out sends it.
                 let _ = timeout(CLOSE_TIMEOUT, socket.flush()).await;
                 return End::Theirs;
             }
-            Next::Message(Some(Ok(Message::Pong(_) | Message::Frame(_)))) => session.handle_alive(now),
+            // Only writing makes these.
+            Next::Message(Some(Ok(Message::Frame(_)))) => {}
             Next::Message(Some(Err(error))) => {
                 let code = match error {
                     Error::Capacity(_) => {
@@ -153,17 +160,26 @@ async fn next_output(session: &mut Session, clock: Clock) -> Output {
     .await
 }
 
-/// Writes this output and all that are ready behind it, then flushes once. `false` after a Close.
-async fn write_all(
+/// How far a batch came.
+enum Written {
+    /// Nothing is left to write just now.
+    All,
+    /// There may be more.
+    Some,
+    /// A Close was written, after which there is nothing.
+    Close,
+}
+
+/// Writes this output and those that are ready behind it, at most a batch, then flushes once. The stream itself has a
+/// deadline for a peer that takes nothing; meanwhile nothing is read from the log, nor from the peer.
+async fn write_batch(
     socket: &mut Socket,
     session: &mut Session,
     clock: Clock,
     first: Output,
-    write_timeout: Duration,
-) -> Result<bool, Error> {
-    // While the peer takes no bytes nothing is read from the log, nor from the peer.
-    let stalled = |_| Error::Io(std::io::ErrorKind::TimedOut.into());
+) -> Result<Written, Error> {
     let mut next = Some(first);
+    let mut count = 0;
     while let Some(output) = next {
         let message = match output {
             Output::Frame(frame) => {
@@ -171,21 +187,29 @@ async fn write_all(
             }
             Output::Ping => Message::Ping(bytes::Bytes::new()),
             Output::Close { code, reason } => {
-                timeout(write_timeout, send_close(socket, code, reason)).await.map_err(stalled)??;
-                return Ok(false);
+                send_close(socket, code, reason).await?;
+                return Ok(Written::Close);
             }
         };
-        timeout(write_timeout, socket.feed(message)).await.map_err(stalled)??;
+        socket.feed(message).await?;
+        count += 1;
+        if count == READ_BATCH {
+            socket.flush().await?;
+            return Ok(Written::Some);
+        }
         next = session.poll_output(clock.now(), std::task::Waker::noop());
     }
-    timeout(write_timeout, socket.flush()).await.map_err(stalled)??;
-    Ok(true)
+    socket.flush().await?;
+    Ok(Written::All)
 }
 
-/// Writes a session's last words.
+/// Writes the last words of a session that has ended; they are few.
 async fn finish(socket: &mut Socket, session: &mut Session, clock: Clock) -> bool {
     match session.poll_output(clock.now(), std::task::Waker::noop()) {
-        Some(output) => write_all(socket, session, clock, output, CLOSE_TIMEOUT).await.is_ok(),
+        Some(output) => {
+            let written = timeout(CLOSE_TIMEOUT, write_batch(socket, session, clock, output)).await;
+            matches!(written, Ok(Ok(_)))
+        }
         None => true,
     }
 }

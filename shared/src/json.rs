@@ -71,6 +71,15 @@ impl<'a> Members<'a> {
         serde_json::from_str(raw.get()).map_err(|error| format!("`{name}`: {}", without_place(&error)))
     }
 
+    /// The member as a `T`; only an absent one is `None`.
+    ///
+    /// # Errors
+    /// A sentence that names the member.
+    pub(crate) fn present<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
+        let is_absent = self.0.iter().all(|(member, _)| member != name);
+        if is_absent { Ok(None) } else { self.required(name).map(Some) }
+    }
+
     /// The member as a `T`.
     ///
     /// # Errors

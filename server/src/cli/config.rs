@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::Command;
+use clap::{ArgAction, Command};
 use toml::{Table, Value};
 
 use super::Failure;
@@ -22,11 +22,13 @@ pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>)
     let table: Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
     let mut defaults = Vec::new();
     for (key, value) in table {
-        let known = command
-            .find_subcommand("serve")
-            .is_some_and(|serve| serve.get_arguments().any(|arg| arg.get_long() == Some(&key)));
-        if !known || key == "config" {
+        let serve = command.find_subcommand("serve");
+        let known = serve.and_then(|serve| serve.get_arguments().find(|arg| arg.get_long() == Some(&key)));
+        let Some(arg) = known.filter(|_| key != "config") else {
             return Err(fault(format!("`{key}` is no setting; `tidings serve --help` lists them")));
+        };
+        if value.is_array() && !matches!(arg.get_action(), ArgAction::Append) {
+            return Err(fault(format!("`{key}` is one value, not a list")));
         }
         defaults.push((
             key.replace('-', "_"),

@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, LogLimits, OriginRule, SessionSettings, TenantId,
 };
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
 use tokio::net::TcpListener;
 
@@ -20,12 +20,12 @@ pub(super) struct Serve {
     #[arg(long, env = "TIDINGS_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR:PORT")]
     listen: SocketAddr,
     /// For development: no token is needed, everybody has all rights in the tenant `dev`; loopback only
-    #[arg(long, env = "TIDINGS_DEV", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    #[arg(long, env = "TIDINGS_DEV", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
     dev: bool,
     /// File with settings, as TOML whose keys are the names of these flags; flags and environment win
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Web page that is let in, as scheme://host[:port]; may be given several times. With --dev: loopback pages
+    /// Web page that is let in, as `scheme://host[:port]`; may be given several times. With --dev: loopback pages
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Time for a hello after the upgrade

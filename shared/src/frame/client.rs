@@ -165,7 +165,7 @@ impl ClientFrame {
             "subscribe" => Self::Subscribe {
                 r#ref: reference()?,
                 topics: members.required("topics")?,
-                since: members.optional("since")?,
+                since: members.present("since")?,
             },
             "unsubscribe" => Self::Unsubscribe { r#ref: reference()?, topics: members.required("topics")? },
             "publish" => {

@@ -165,6 +165,9 @@ pub enum Outcome {
     Sync,
     /// It is not in force; the code says why.
     Refused,
+    /// One that this version does not know; never sent. It is in force, and proves nothing: load again.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The members of a server's frame, wherever they stand: in JSON text natively, in a JavaScript value in a browser.

@@ -311,6 +311,23 @@ fn a_publisher_that_never_reads_its_answers_is_cut_off_and_others_are_not_distur
 }
 
 #[test]
+fn an_http_client_that_never_reads_its_answers_is_cut_off() {
+    let server = Server::with(&["--write-timeout", "500ms"]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    let requests = b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    let end = loop {
+        if let Err(error) = stream.write_all(&requests) {
+            break error.kind();
+        }
+    };
+    assert!(
+        matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "it holds its place for ever: {end:?}"
+    );
+}
+
+#[test]
 fn the_size_of_a_message_is_a_setting() {
     let server = Server::with(&["--max-message-bytes", "5000"]);
     let ping = |bytes: usize| {

@@ -203,6 +203,8 @@ fn a_file_with_a_fault_is_exit_code_2_and_names_the_setting() {
         ("dev = true\ndev = true\n", "dev"),
         ("dev = true\nconfig = \"other.toml\"\n", "config"),
         ("dev = true\nhelp = true\n", "help"),
+        ("dev = true\nheartbeat = [\"1s\", \"2s\"]\n", "heartbeat"),
+        ("dev = [true, true]\n", "dev"),
         ("not TOML", "TOML"),
     ] {
         let listen = if text.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
