@@ -48,8 +48,13 @@ impl Project {
     }
 
     /// The folders with TypeScript or JavaScript of our own.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 3] {
-        [self.npm_package(), self.www(), self.browser_tests()]
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
+        [self.npm_package(), self.www(), self.browser_tests(), self.own_domain().join("web")]
+    }
+
+    /// The workspace that has a domain of its own, as a user's.
+    pub(crate) fn own_domain(&self) -> PathBuf {
+        self.root.join("tests/own-domain")
     }
 
     /// A folder under cargo's target folder for what xtask itself keeps; made when missing.

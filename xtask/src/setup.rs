@@ -30,10 +30,11 @@ const BUILD: [Step; 4] = [
 ];
 
 /// What the tests need beyond that.
-const TEST: [Step; 4] = [
+const TEST: [Step; 5] = [
     Step { name: "wasm-pack", ensure: tools::wasm_pack },
     Step { name: "browser", ensure: |_| Ok(browser::ensure()?.to_string()) },
     Step { name: "npm: tests", ensure: |project| npm::ensure(&project.browser_tests()) },
+    Step { name: "npm: own", ensure: |project| npm::ensure(&project.own_domain().join("web")) },
     Step { name: "cargo-deny", ensure: tools::cargo_deny },
 ];
 

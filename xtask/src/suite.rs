@@ -12,6 +12,7 @@ use crate::setup::wasm::{self, TARGET};
 use crate::{demo, generated, package, setup, stamp};
 
 mod layers;
+mod own_domain;
 mod server;
 mod wasm_tests;
 
@@ -21,7 +22,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
     Step { name: "fmt", says: "Rust is formatted", run: fmt },
     Step { name: "layers", says: "modules depend in one direction", run: layers::check },
@@ -47,6 +48,7 @@ const STEPS: [Step; 14] = [
         says: "tests of the browser client in Chromium against a server",
         run: wasm_tests::run,
     },
+    Step { name: "own-domain", says: "a domain of one's own works as its guide says", run: own_domain::run },
     Step { name: "browser", says: "the demo converges in two windows", run: in_browser },
 ];
 
@@ -139,7 +141,8 @@ fn rust(project: &Project) -> Result<()> {
 fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
-    for folder in project.npm_folders() {
+    // The step `own-domain` checks its own, once it has what it builds.
+    for folder in [project.npm_package(), project.www(), project.browser_tests()] {
         Cmd::new("npm")
             .args(["run", "check"])
             .dir(folder)

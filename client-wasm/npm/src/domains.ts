@@ -221,6 +221,13 @@ export type ProjectsEvent =
   | ProjectsOnAssignment
   | ProjectsOnDependency;
 
+/** What `projects:all` can bring. */
+export type ProjectsAllEvent =
+  | ProjectsOnProject
+  | ProjectsOnTask
+  | ProjectsOnAssignment
+  | ProjectsOnDependency;
+
 /** What `projects:tasks` can bring. */
 export type ProjectsTasksEvent = ProjectsOnTask;
 
@@ -252,6 +259,9 @@ export interface CrmOnNotice {
 
 /** What happens to interactions. */
 export type CrmEvent = CrmOnNotice;
+
+/** What `crm:contact:{uuid}:interactions` can bring. */
+export type CrmInteractionsEvent = CrmOnNotice;
 
 /** A record was written. */
 export interface StoreUpsertedPayload {
@@ -294,6 +304,11 @@ export type StoreEvent =
   | StoreOnUpserted
   | StoreOnDeleted;
 
+/** What `store:{schema}` can bring. */
+export type StoreSchemaEvent =
+  | StoreOnUpserted
+  | StoreOnDeleted;
+
 /** The domains that refuse undeclared payload keys. */
 export type ClosedDomain =
   | "catalogue"
@@ -316,7 +331,7 @@ export interface Topics {
   /** One person, with their memberships. */
   [topic: `staff:person:${string}`]: StaffPersonEvent;
   /** Everything. */
-  "projects:all": ProjectsEvent;
+  "projects:all": ProjectsAllEvent;
   /** The task library. */
   "projects:tasks": ProjectsTasksEvent;
   /** Project templates. */
@@ -324,9 +339,9 @@ export interface Topics {
   /** One project, with its assignments and dependencies. */
   [topic: `projects:project:${string}`]: ProjectsProjectEvent;
   /** The interactions of one contact. */
-  [topic: `crm:contact:${string}:interactions`]: CrmEvent;
+  [topic: `crm:contact:${string}:interactions`]: CrmInteractionsEvent;
   /** One schema. */
-  [topic: `store:${string}`]: StoreEvent;
+  [topic: `store:${string}`]: StoreSchemaEvent;
 }
 
 /** Builds topics: `topic.staff.person(id)`. */

@@ -17,10 +17,6 @@ pub enum Home {
 /// A TypeScript module that declares these domains.
 pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
     let mut text = "// Generated from the Rust definitions of the domains. Do not edit.\n\n".to_owned();
-    if home == Home::User {
-        // A module augmentation needs a module to augment.
-        text.push_str("import \"tidings\";\n\n");
-    }
     for domain in domains {
         payloads(&mut text, domain);
         events(&mut text, domain);
@@ -172,13 +168,10 @@ fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
     };
 }
 
-/// The union of what may appear on a topic, `StaffPersonEvent`; the domain's own union where that is everything.
+/// What may appear on a topic, `StaffPersonEvent`; the domain's own union for a topic that is the domain itself.
 fn topic_events(domain: &DomainSchema, topic: &TopicSchema) -> String {
-    if payloads_of(domain).iter().all(|payload| payload.may_reach(topic)) {
-        type_name(domain, "Event")
-    } else {
-        type_name(domain, &format!("{}Event", topic.name))
-    }
+    let own = if topic.pattern == domain.name { "" } else { topic.name };
+    type_name(domain, &format!("{own}Event"))
 }
 
 fn events_by_topic(text: &mut String, domain: &DomainSchema) {

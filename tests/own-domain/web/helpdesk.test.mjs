@@ -1,0 +1,100 @@
+// One's own domain, end to end: its server, its core in a real browser, typed decoding.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import puppeteer from "puppeteer-core";
+
+const WEB = fileURLToPath(new URL(".", import.meta.url));
+const TICKET = "0198c0de-0000-7000-8000-000000000001";
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-dev-shm-usage",
+];
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+
+let server;
+let url;
+let pages;
+let browser;
+
+before(async () => {
+  server = spawn(process.env.HELPDESK_SERVER, ["serve", "--dev", "--listen", "127.0.0.1:0"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [line] = await once(createInterface(server.stdout), "line");
+  url = line.replace("listening on ", "");
+  pages = createServer(async ({ url }, response) => {
+    const path = normalize(new URL(url, "http://localhost").pathname);
+    try {
+      const body = await readFile(join(WEB, path === "/" ? "index.html" : path));
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? TYPES[".html"] }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await once(pages.listen(0, "127.0.0.1"), "listening");
+  browser = await puppeteer.launch({
+    executablePath: process.env.CHROME ?? "/usr/bin/chromium",
+    headless: true,
+    args: FLAGS,
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  pages?.close();
+  server?.kill();
+});
+
+async function publish(event, payload) {
+  const body = JSON.stringify({ event: { domain: "helpdesk", event, payload } });
+  const response = await fetch(`${url}/v1/publish`, { method: "POST", body });
+  return [response.status, await response.json()];
+}
+
+test("a ticket's events arrive typed in the browser, and what is no such event is refused", async () => {
+  const page = await browser.newPage();
+  const faults = [];
+  const told = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => told.push(message.text()));
+  const at = `http://127.0.0.1:${pages.address().port}/`;
+  await page.goto(`${at}?ticket=${TICKET}&server=${encodeURIComponent(`${url}/v1/ws`)}`);
+  const shows = (text) =>
+    page.waitForFunction((text) => document.querySelector("#log").innerText.includes(text), {}, text);
+  await shows("ready");
+
+  const [status, answer] = await publish("opened", { uuid: TICKET, queue: "billing" });
+  assert.equal(status, 200);
+  assert.deepEqual(answer.topics, ["helpdesk:queue:billing", `helpdesk:ticket:${TICKET}`]);
+  await shows("opened in billing");
+  await publish("replied", { uuid: TICKET, author: "Zoë", internal: true });
+  await shows("Zoë replied internally");
+
+  const [refused, problem] = await publish("replied", { uuid: TICKET, author: "Zoë" });
+  assert.equal(refused, 422);
+  assert.equal(problem.code, "invalid_event");
+  const log = await page.$eval("#log", (list) => list.innerText);
+  assert.ok(!log.includes("untyped"), log);
+
+  // The core checks before anything leaves the browser, too.
+  const code = await page.evaluate(async (uuid) => {
+    const event = { domain: "helpdesk", event: "replied", payload: { uuid, author: 7, internal: true } };
+    return globalThis.client.publish(event).catch((error) => error.code);
+  }, TICKET);
+  assert.equal(code, "invalid_event");
+
+  // The server has the shipped domains besides, and this core does not: said once.
+  assert.equal(told.filter((text) => text.includes("other domains")).length, 1, told.join("\n"));
+  assert.deepEqual(faults, []);
+});

@@ -1,0 +1,71 @@
+// Generated from the Rust definitions of the domains. Do not edit.
+
+/** A ticket. */
+export interface HelpdeskTicketPayload {
+  /** Which one. */
+  uuid: string;
+  /** The queue that it is in. */
+  queue: string;
+}
+
+/** An answer to a ticket. */
+export interface HelpdeskReplyPayload {
+  /** The ticket. */
+  uuid: string;
+  /** Who wrote it. */
+  author: string;
+  /** Whether the customer must not see it. */
+  internal: boolean;
+}
+
+/**
+ * - `opened`: A ticket is new.
+ * - `closed`: A ticket is done.
+ */
+export interface HelpdeskOnTicket {
+  domain: "helpdesk";
+  event: "opened" | "closed";
+  payload: HelpdeskTicketPayload;
+}
+
+/**
+ * - `replied`: Somebody answered.
+ */
+export interface HelpdeskOnReply {
+  domain: "helpdesk";
+  event: "replied";
+  payload: HelpdeskReplyPayload;
+}
+
+/** What happens to tickets. */
+export type HelpdeskEvent =
+  | HelpdeskOnTicket
+  | HelpdeskOnReply;
+
+/** What `helpdesk:queue:{name}` can bring. */
+export type HelpdeskQueueEvent = HelpdeskOnTicket;
+
+/** What `helpdesk:ticket:{uuid}` can bring. */
+export type HelpdeskTicketEvent =
+  | HelpdeskOnTicket
+  | HelpdeskOnReply;
+
+declare module "tidings" {
+  interface Topics {
+    /** The tickets of a queue. */
+    [topic: `helpdesk:queue:${string}`]: HelpdeskQueueEvent;
+    /** One ticket. */
+    [topic: `helpdesk:ticket:${string}`]: HelpdeskTicketEvent;
+  }
+}
+
+/** Builds topics: `topic.staff.person(id)`. */
+export const topic = {
+  /** Where tickets appear. */
+  helpdesk: {
+    /** The tickets of a queue. */
+    queue: (name: string) => `helpdesk:queue:${name}` as const,
+    /** One ticket. */
+    ticket: (uuid: string) => `helpdesk:ticket:${uuid}` as const,
+  },
+} as const;

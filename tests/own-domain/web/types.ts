@@ -1,0 +1,18 @@
+// What the compiler knows of one's own domain, and does not allow. Never run.
+import { createClient } from "tidings";
+import { type HelpdeskTicketEvent, topic } from "./helpdesk";
+
+const client = createClient();
+
+client.subscribe(topic.helpdesk.ticket("7"), (event: HelpdeskTicketEvent) => void event);
+client.subscribe(`helpdesk:queue:${"billing"}`, (event) => {
+  const queue: string = event.payload.queue;
+  void queue;
+  // @ts-expect-error a reply does not reach the queue
+  if (event.event === "replied") return;
+});
+// @ts-expect-error a misspelt topic
+client.subscribe("helpdesk:tiket:7", () => {});
+void client.publish({ domain: "helpdesk", event: "closed", payload: { uuid: "7", queue: "billing" } });
+// @ts-expect-error a payload without its queue
+void client.publish({ domain: "helpdesk", event: "closed", payload: { uuid: "7" } });
