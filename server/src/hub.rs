@@ -280,13 +280,20 @@ impl Hub {
         Subscription { follower, ready: VecDeque::new() }
     }
 
-    /// Lets go of what is too old in every tenant's log. Publishing does it too; a shell calls this now and then for
-    /// tenants that have fallen silent.
+    /// Lets go of what is too old in every tenant's log, and of tenants that hold nothing: their next history has
+    /// another epoch, so that old positions are known as such. A shell calls this now and then.
     pub fn handle_timeout(&self, now: Moment) {
-        let tenants: Vec<Tenant> = self.lock_tenants().values().cloned().collect();
-        for tenant in tenants {
+        let mut tenants = self.lock_tenants();
+        // Handles are given out under this lock, so a tenant that nobody holds can't be taken up meanwhile.
+        tenants.retain(|_, tenant| {
             tenant.evict_aged(now);
-        }
+            !tenant.is_unused()
+        });
+    }
+
+    /// Tenants that have a log just now.
+    pub fn tenant_count(&self) -> usize {
+        self.lock_tenants().len()
     }
 
     /// What a tenant holds just now.

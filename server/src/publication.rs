@@ -40,9 +40,8 @@ pub struct Publication {
     /// The event.
     pub event: RawEvent,
     pub(crate) appended: Duration,
-    /// Everything of the frame before the names of the topics, and everything after.
+    /// Everything of the frame before the names of the topics.
     head: String,
-    tail: String,
     /// The frames that were asked for, by matched topics.
     frames: Mutex<Vec<(Matched, Bytes)>>,
 }
@@ -53,12 +52,15 @@ pub struct Matched(u128);
 
 const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u128::BITS as usize);
 
-/// Frames that a publication keeps encoded; sets of matched topics beyond these are encoded for each session. Most
-/// publications have two topics, so three sets.
-const MAX_KEPT_FRAMES: usize = 8;
+/// Frames that a publication keeps encoded; other sets of matched topics are encoded for each session. Two, because a
+/// list and a record are what most publications reach.
+const MAX_KEPT_FRAMES: usize = 2;
 
-/// Bytes that an entry of the log costs beside its text: the structure, its places in the indices.
+/// Bytes that an entry of the log costs beside its texts: the structure, its places in the ring and among the keys.
 const ENTRY_OVERHEAD: usize = 512;
+
+/// Bytes that a topic of an entry costs beside its name: its own index, its place among the topics.
+const TOPIC_OVERHEAD: usize = 256;
 
 impl Matched {
     /// The bits for which `is_subscribed` holds.
@@ -91,10 +93,7 @@ impl Publication {
             let _ = write!(head, r#""origin":{},"#, json_string(origin));
         }
         head.push_str(r#""topics":["#);
-        let payload: &RawValue = &event.payload;
-        let (domain, name) = (json_string(&event.domain), json_string(&event.event));
-        let tail = format!(r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
-        Self { position, key, at, origin, topics, event, appended, head, tail, frames: Mutex::default() }
+        Self { position, key, at, origin, topics, event, appended, head, frames: Mutex::default() }
     }
 
     /// The `event` frame for a session that matched these topics: encoded once, then shared.
@@ -111,23 +110,31 @@ impl Publication {
     }
 
     fn encode(&self, matched: Matched) -> Bytes {
-        let names: usize = matched.topics(self).map(|topic| topic.as_str().len() + 3).sum();
-        let mut frame = String::with_capacity(self.head.len() + names + self.tail.len());
+        let mut frame = String::with_capacity(self.frame_bytes());
         frame.push_str(&self.head);
         for (index, topic) in matched.topics(self).enumerate() {
             // A topic's grammar has nothing that JSON would escape.
             let comma = if index == 0 { "" } else { "," };
             let _ = write!(frame, "{comma}\"{topic}\"");
         }
-        frame.push_str(&self.tail);
+        let (domain, name) = (json_string(&self.event.domain), json_string(&self.event.event));
+        let payload: &RawValue = &self.event.payload;
+        let _ = write!(frame, r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
         frame.into()
     }
 
-    /// What this entry costs a log, in bytes.
+    /// The most bytes that a frame of this publication has.
+    fn frame_bytes(&self) -> usize {
+        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len() + 3).sum();
+        let names = self.event.domain.len() + self.event.event.len() + 64;
+        self.head.len() + topics + names + self.event.payload.get().len()
+    }
+
+    /// What this entry costs a log at most, in bytes: the event, the frames that are kept, and what is known of each
+    /// topic.
     pub(crate) fn cost(&self) -> usize {
-        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len()).sum();
-        // The payload is held twice: in the event and, encoded, in the tail and in at least one frame.
-        self.head.len() + 3 * self.tail.len() + topics + ENTRY_OVERHEAD
+        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len() + TOPIC_OVERHEAD).sum();
+        ENTRY_OVERHEAD + self.event.payload.get().len() + MAX_KEPT_FRAMES * self.frame_bytes() + topics
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Session {
     last_sent: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
+    /// When the token ends, with its grace.
+    expires: Option<Duration>,
     budget: Budget,
 }
 
@@ -124,6 +126,7 @@ impl Session {
             last_sent: now,
             last_heard: now,
             pinged: None,
+            expires: None,
             budget: Budget { frames: f64::from(settings.frames_per_second) * 2.0, refilled: now },
         }
     }
@@ -187,6 +190,13 @@ impl Session {
                 let message = format!("no hello came within {:?}", self.settings.hello_timeout);
                 self.end(None, Code::HelloTimeout, message);
             }
+            State::Open { .. } if self.expires.is_some_and(|expires| now >= expires) => {
+                self.end(
+                    None,
+                    Code::TokenExpired,
+                    "the token has expired; come back with a fresh one".to_owned(),
+                );
+            }
             State::Open { .. } => match self.pinged {
                 Some(pinged) if now >= pinged + self.settings.ping_timeout => {
                     self.close(close::AWAY, "no answer to a ping");
@@ -220,8 +230,11 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Duration> {
         match (&self.state, self.pinged) {
             (State::AwaitsHello, _) => Some(self.started + self.settings.hello_timeout),
-            (State::Open { .. }, Some(pinged)) => Some(pinged + self.settings.ping_timeout),
-            (State::Open { .. }, None) => Some(self.ping_due()),
+            (State::Open { .. }, pinged) => {
+                let alive =
+                    pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout);
+                Some(self.expires.map_or(alive, |expires| expires.min(alive)))
+            }
             (State::Closed, _) => None,
         }
     }
@@ -323,9 +336,8 @@ impl Session {
             (State::Open { identity, .. }, ClientFrame::Token { r#ref, token }) => {
                 match self.access.authenticate(Some(&token), now.unix_ms) {
                     Ok(fresh) if fresh.subject == identity.subject && fresh.tenant == identity.tenant => {
-                        let expires_at = fresh.expires_at;
                         *identity = fresh;
-                        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
+                        self.token_accepted(r#ref, now);
                     }
                     Ok(_) => {
                         let message =
@@ -360,7 +372,26 @@ impl Session {
                 frames_per_second: u64::from(self.settings.frames_per_second),
             },
         });
+        self.expires = expiry(identity.expires_at, now);
         self.state = State::Open { identity, follower };
+    }
+
+    /// Takes the rights of a fresh token, and takes away the topics that it no longer allows.
+    fn token_accepted(&mut self, r#ref: u64, now: Moment) {
+        let State::Open { identity, follower } = &mut self.state else { return };
+        let expires_at = identity.expires_at;
+        let is_lost = |topic: &&TopicName| !self.access.may_subscribe(identity, topic);
+        let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
+        for topic in &lost {
+            follower.unsubscribe(topic);
+        }
+        self.expires = expiry(expires_at, now);
+        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
+        if !lost.is_empty() {
+            let topics = lost.iter().map(TopicName::to_string).collect();
+            let code = Some(Code::Forbidden.to_string());
+            self.send(&ServerFrame::Unsubscribed { r#ref: None, topics, code });
+        }
     }
 
     fn require_hello(&mut self, r#ref: Option<u64>) {
@@ -388,6 +419,12 @@ impl Session {
         self.outbox.push_back(Output::Close { code, reason });
         self.state = State::Closed;
     }
+}
+
+/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
+fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
+    let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
+    Some(now.since_start.saturating_add(left).saturating_add(limits::EXPIRY_GRACE))
 }
 
 /// Adds topics to a session: one outcome for each, those that are let in start together.

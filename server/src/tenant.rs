@@ -140,6 +140,11 @@ impl Tenant {
         Follower { tenant: self.clone(), id, reader }
     }
 
+    /// Whether it holds nothing and nobody holds it but whoever asks.
+    pub(crate) fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.state) == 1 && self.lock().log.is_empty()
+    }
+
     pub(crate) fn evict_aged(&self, now: Moment) {
         self.lock().log.evict_aged(now);
     }

@@ -53,6 +53,9 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the whole body of an HTTP request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// From a token's expiry to the end of its session: time for a refresh that is on its way.
+pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
+
 /// Silence of the server after which it sends a ping.
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
 

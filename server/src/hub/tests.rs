@@ -92,3 +92,23 @@ fn the_same_key_again_answers_the_first_publication() {
     assert_eq!(hub.publish_with(&person(2), options()).unwrap(), first);
     assert_eq!(hub.counters(hub.home()).log_entries, 1);
 }
+
+#[test]
+fn a_tenant_that_holds_nothing_is_forgotten_and_one_that_is_followed_is_not() {
+    let hub = hub(10);
+    let people = hub.subscribe(&staff::Topic::People);
+    let other: TenantId = "other".parse().unwrap();
+    drop(hub.subscribe_to(&other, &["a".parse().unwrap()]));
+    hub.handle_timeout(hub.clock().now());
+    assert_eq!(hub.tenant_count(), 1, "only the one that is followed");
+    hub.announce(&person(1));
+    drop(people);
+    hub.handle_timeout(hub.clock().now());
+    assert_eq!(hub.tenant_count(), 1, "its log may still be asked for");
+    let late = Moment {
+        since_start: hub.clock().now().since_start + std::time::Duration::from_secs(3600),
+        unix_ms: 0,
+    };
+    hub.handle_timeout(late);
+    assert_eq!(hub.tenant_count(), 0);
+}

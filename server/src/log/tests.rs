@@ -47,6 +47,19 @@ fn every_bound_evicts_the_oldest_first() {
 }
 
 #[test]
+fn many_topics_and_large_payloads_count_as_what_they_are() {
+    let cost = |topics: &[&str]| log(1).append(draft(1, topics), at(0)).cost();
+    let many: Vec<String> = (0..128).map(|n| format!("topic:{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert!(cost(&many) > cost(&["a"]) + 127 * 256, "each topic has an index of its own");
+    let mut large = draft(1, &["a"]);
+    large.event.payload =
+        serde_json::value::RawValue::from_string(format!("\"{}\"", "x".repeat(10_000))).unwrap();
+    let large = log(1).append(large, at(0)).cost();
+    assert!(large > 30_000, "the event and the frames that are kept: {large}");
+}
+
+#[test]
 fn a_jump_of_the_wall_clock_evicts_nothing() {
     let mut log = Log::new(LogLimits { max_age: Duration::from_secs(10), ..LogLimits::default() }, 1);
     log.append(draft(1, &["a"]), at(0));

@@ -225,3 +225,92 @@ fn a_session_that_is_gone_leaves_nothing() {
     drop(session);
     assert_eq!(hub.counters(hub.home()), crate::Counters::default());
 }
+
+/// Tokens are lists of topics; they end after 100 s.
+#[derive(Debug)]
+struct ByList;
+
+impl Authorize for ByList {
+    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
+        Ok(Identity {
+            subject: token.unwrap_or_default().to_owned().split(' ').next().unwrap_or_default().to_owned(),
+            tenant: token.unwrap_or_default().split(' ').nth(1).unwrap_or("acme").parse().unwrap(),
+            expires_at: Some(now_unix_ms + 100_000),
+        })
+    }
+
+    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
+        identity.subject != "less" || topic.as_str() != "t:2"
+    }
+
+    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
+        false
+    }
+}
+
+/// As `ByList`, but a token `less` is the same subject with fewer rights.
+#[derive(Debug)]
+struct Shrinking(std::sync::atomic::AtomicBool);
+
+impl Authorize for Shrinking {
+    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
+        self.0.store(token == Some("less"), std::sync::atomic::Ordering::Relaxed);
+        ByList.authenticate(Some("same acme"), now_unix_ms)
+    }
+
+    fn may_subscribe(&self, _: &Identity, topic: &TopicName) -> bool {
+        !self.0.load(std::sync::atomic::Ordering::Relaxed) || topic.as_str() != "t:2"
+    }
+
+    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
+        false
+    }
+}
+
+fn session_with(access: impl Authorize) -> Session {
+    let mut session =
+        Session::new(Uuid::from_u128(1), hub(), Arc::new(access), SessionSettings::default(), at(0));
+    say(&mut session, json!({ "op": "hello", "token": "more" }));
+    session
+}
+
+#[test]
+fn a_fresh_token_with_fewer_rights_takes_topics_away_and_says_so() {
+    let mut session = session_with(Shrinking(false.into()));
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1", "t:2"] }));
+    let frames = say(&mut session, json!({ "op": "token", "ref": 2, "token": "less" }));
+    assert_eq!(ops(&frames), ["token_accepted", "unsubscribed"]);
+    assert_eq!(frames[1], json!({ "op": "unsubscribed", "topics": ["t:2"], "code": "forbidden" }));
+}
+
+#[test]
+fn a_token_of_somebody_else_changes_nothing_and_forbidden_topics_are_refused() {
+    let mut session = session_with(ByList);
+    let frames = say(&mut session, json!({ "op": "token", "ref": 2, "token": "other acme" }));
+    assert_eq!(frames[0]["code"], "forbidden");
+    let event = json!({ "domain": "x", "event": "y", "payload": {} });
+    let publish = json!({ "op": "publish", "ref": 3, "event": event, "topics": ["t:1"] });
+    assert_eq!(say(&mut session, publish)[0]["code"], "forbidden");
+    let mut less =
+        Session::new(Uuid::from_u128(1), hub(), Arc::new(ByList), SessionSettings::default(), at(0));
+    say(&mut less, json!({ "op": "hello", "token": "less" }));
+    let frames = say(&mut less, json!({ "op": "subscribe", "ref": 1, "topics": ["t:2"] }));
+    assert_eq!(frames[0]["topics"][0]["code"], "forbidden");
+}
+
+#[test]
+fn a_session_ends_with_its_token_unless_that_is_refreshed() {
+    let mut session = session_with(Shrinking(false.into()));
+    let alive = |session: &mut Session, second| {
+        session.handle_text(r#"{"op":"pong"}"#, at(second));
+        session.handle_timeout(at(second));
+        !session.is_closed()
+    };
+    assert!(alive(&mut session, 104));
+    session.handle_text(r#"{"op":"token","ref":1,"token":"more"}"#, at(104));
+    assert!(alive(&mut session, 106) && alive(&mut session, 208));
+    session.handle_timeout(at(209));
+    let frames = poll(&mut session, at(209));
+    assert_eq!(frames[frames.len() - 2]["code"], "token_expired");
+    assert_eq!(frames[frames.len() - 1]["close"], 4401);
+}
