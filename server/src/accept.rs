@@ -41,21 +41,37 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct Place(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
 
-/// Accepts connections and serves each, until `shutdown` is done. Requests that are under way then are finished by
-/// their own tasks.
+/// All places; once every one of them is free, every connection is gone.
+#[derive(Debug)]
+pub(crate) struct Places {
+    semaphore: Arc<Semaphore>,
+    count: u32,
+}
+
+impl Places {
+    /// Waits until every connection is gone, upgraded ones too.
+    pub(crate) async fn all_free(&self) {
+        let _ = self.semaphore.acquire_many(self.count).await;
+    }
+}
+
+/// Accepts connections and serves each, until `shutdown` is done. Requests that are under way then are still answered;
+/// what is returned tells when.
 pub(crate) async fn run<S, B>(
     listener: TcpListener,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) where
+) -> Places
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: hyper::body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let count = u32::try_from(limits.max_connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let places = Arc::new(Semaphore::new(count as usize));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let (stop, stopping) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -86,6 +102,7 @@ pub(crate) async fn run<S, B>(
         }
     }
     drop(stop);
+    Places { semaphore: places, count }
 }
 
 async fn serve_one<S, B>(

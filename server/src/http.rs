@@ -69,12 +69,14 @@ impl Gateway {
             header_timeout: settings.header_timeout,
             write_timeout: settings.write_timeout,
         };
-        tokio::select! {
-            () = accept::run(listener, service, limits, shutdown) => {}
-            () = self.evict_aged() => {}
-        }
-        if !self.drain().await {
-            tracing::warn!("not every session ended before the drain's deadline");
+        let places = tokio::select! {
+            places = accept::run(listener, service, limits, shutdown) => places,
+            () = self.evict_aged() => return,
+        };
+        let (sessions, requests) =
+            tokio::join!(self.drain(), timeout(settings.drain_timeout, places.all_free()));
+        if !sessions || requests.is_err() {
+            tracing::warn!("not every connection ended before the drain's deadline");
         }
     }
 

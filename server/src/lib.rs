@@ -23,6 +23,7 @@
 
 mod accept;
 mod access;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod gateway;
 mod http;

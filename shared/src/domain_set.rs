@@ -9,8 +9,8 @@ use crate::{
     domains::{catalogue, crm, projects, staff, store},
     json::Members,
     limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
-    schema::{self, DomainSchema, Fingerprint},
-    topic::is_segment,
+    schema::{self, DomainSchema, Fingerprint, Type},
+    topic::{is_segment, uuid_segment},
 };
 
 /// A set of domains. Topics and events of these are checked against their types; those of any other domain travel
@@ -225,6 +225,7 @@ pub(crate) fn decode<E: Event>(raw: &RawEvent) -> Result<E, EventError> {
 
 fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
     let event: E = decode(raw)?;
+    check_uuids::<E>(raw)?;
     if let Some(keys) = E::closed_keys(event.name()) {
         let members = Members::parse(raw.payload.get()).map_err(EventError::Invalid)?;
         if let Some(key) = members.names().find(|name| !keys.contains(name)) {
@@ -237,6 +238,26 @@ fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
         }
     }
     Ok(event.fan_out())
+}
+
+/// A UUID in a payload is hyphenated, as it is in a topic. Its other spellings decode too, but what is delivered is the
+/// text, and whoever compares it with an id would not find it.
+fn check_uuids<E: Event>(raw: &RawEvent) -> Result<(), EventError> {
+    let Some(schema) = E::SCHEMA.iter().find(|schema| schema.name == raw.event) else { return Ok(()) };
+    let members = Members::parse(raw.payload.get()).map_err(EventError::Invalid)?;
+    for field in schema.payload.fields {
+        let texts: Vec<String> = match field.ty.without_option() {
+            Type::Uuid => members.optional(field.name).ok().flatten().into_iter().collect(),
+            Type::List(Type::Uuid) => members.optional(field.name).ok().flatten().unwrap_or_default(),
+            _ => continue,
+        };
+        if texts.iter().any(|text| uuid_segment(text).is_none()) {
+            let (event, name) = (&raw.event, field.name);
+            let reason = format!("payload of {event}: `{name}` is a UUID with hyphens, 8-4-4-4-12");
+            return Err(EventError::Invalid(reason));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -169,6 +169,14 @@ impl Type {
     pub fn is_option(&self) -> bool {
         matches!(self, Self::Option(_))
     }
+
+    /// The type of what is there, if something is.
+    pub fn without_option(&self) -> &Self {
+        match self {
+            Self::Option(inner) => inner.without_option(),
+            other => other,
+        }
+    }
 }
 
 impl DomainSchema {

@@ -54,9 +54,9 @@ export async function live<T, P extends KnownTopic>(slice: Slice<T, P>): Promise
       data = await load(signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Problem)) throw error;
-      onProblem(error);
-      if (error.retryable) retryLater();
+      const problem = error instanceof Problem ? error : new Problem(0, "failed", `Not loaded: ${error}`);
+      onProblem(problem);
+      if (problem.retryable) retryLater();
       return;
     }
     if (signal.aborted) return;

@@ -64,6 +64,15 @@ pub(super) struct Serve {
     /// Age of the oldest publication in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     log_max_age: Duration,
+    /// WebSocket echo at /v1/echo, for conformance suites (not yet)
+    #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    echo: bool,
+    /// Worker threads that own sessions (not yet)
+    #[arg(long, env = "TIDINGS_SHARDS", value_name = "N")]
+    shards: Option<usize>,
+    /// Connections at a time from one address (not yet)
+    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    max_connections_per_address: Option<usize>,
     /// Signature algorithm of the tokens (not yet: this version has --dev only)
     #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
     jwt_algorithm: Option<String>,
@@ -97,6 +106,14 @@ impl Serve {
 
     /// What the flags can't say each on their own.
     fn check(&self) -> Result<(), Failure> {
+        let later = [
+            ("--echo", self.echo),
+            ("--shards", self.shards.is_some()),
+            ("--max-connections-per-address", self.max_connections_per_address.is_some()),
+        ];
+        if let Some((flag, _)) = later.iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::Usage(format!("{flag}: not yet in this version; leave it out")));
+        }
         let jwt = [
             ("--jwt-algorithm", self.jwt_algorithm.is_some()),
             ("--jwt-key-file", self.jwt_key_file.is_some()),

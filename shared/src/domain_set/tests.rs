@@ -174,6 +174,9 @@ fn faults_of_an_event_have_their_codes() {
         |event: &str, payload: &str| format!(r#"{{"domain":"staff","event":"{event}","payload":{payload}}}"#);
     assert_eq!(fan_out(&staff("person_renamed", "{}"), None), Err(Code::UnknownEvent));
     for payload in [
+        r#"{"uuid":"0198c0de00007000800000000000000a"}"#,
+        r#"{"uuid":"{0198c0de-0000-7000-8000-00000000000a}"}"#,
+        r#"{"uuid":"urn:uuid:0198c0de-0000-7000-8000-00000000000a"}"#,
         r#"{"uuid":"not-a-uuid"}"#,
         r#"{"uuid":7}"#,
         "{}",
