@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::Command,
@@ -95,6 +96,29 @@ fn what_was_published_before_the_signal_is_delivered_before_the_goaway() {
     }
     client.expect("goaway");
     client.expect_close(1012);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_request_that_is_under_way_at_the_signal_is_still_answered() {
+    let mut server = Server::start();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let uuid = sample::uuid();
+    let event = json!({ "domain": "staff", "event": "person_updated", "payload": { "uuid": uuid } });
+    let body = json!({ "event": event }).to_string();
+    let (first, rest) = body.split_at(20);
+    let length = body.len();
+    write!(stream, "POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{first}")
+        .unwrap();
+    // The goaway shows that the drain has begun. Whether it found this request's header read or not, it is answered.
+    let mut witness = Client::subscribed(&server, &["staff:people"]);
+    server.process().signal("TERM");
+    witness.expect("goaway");
+    stream.write_all(rest.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let is_published = answer.starts_with("HTTP/1.1 200") && answer.contains(&uuid.to_string());
+    assert!(is_published || answer.starts_with("HTTP/1.1 503"), "{answer:?}");
     assert_eq!(server.exit_code(), Some(0));
 }
 
