@@ -6,21 +6,26 @@
 //! frames' answers and one batch of the log. When the waker that was
 //! passed is woken, or [`Session::poll_timeout`] has come, poll again.
 
+mod budget;
+mod subscribe;
+
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use tidings_shared::{
     Code, TopicName,
     code::close,
-    frame::{AnnouncedLimits, ClientFrame, Outcome, Refusal, ServerFrame, TopicOutcome},
+    frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
     limits,
 };
 use uuid::Uuid;
 
+use self::{budget::Budget, subscribe::subscribe};
+
 use crate::{
     Authorize, Hub, Identity, Moment,
     problem::{Problem, PublishRequest, publish_as},
-    reader::{Delivery, Start},
+    reader::Delivery,
     tenant::Follower,
 };
 
@@ -98,13 +103,6 @@ enum State {
     Closed,
 }
 
-/// A token bucket over frames: `frames_per_second`, bursts of twice as many.
-#[derive(Debug)]
-struct Budget {
-    frames: f64,
-    refilled: Duration,
-}
-
 impl Session {
     /// A session whose connection was just upgraded. `id` is drawn at random.
     pub fn new(
@@ -127,7 +125,7 @@ impl Session {
             last_heard: now,
             pinged: None,
             expires: None,
-            budget: Budget { frames: f64::from(settings.frames_per_second) * 2.0, refilled: now },
+            budget: Budget::new(settings.frames_per_second, now),
         }
     }
 
@@ -427,60 +425,6 @@ fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
     Some(now.since_start.saturating_add(left).saturating_add(limits::EXPIRY_GRACE))
 }
 
-/// Adds topics to a session: one outcome for each, those that are let in start together.
-fn subscribe(
-    hub: &Hub,
-    access: &dyn Authorize,
-    settings: SessionSettings,
-    identity: &Identity,
-    follower: &mut Follower,
-    topics: &[String],
-    since: Option<&str>,
-) -> Result<Vec<TopicOutcome>, Problem> {
-    if topics.len() > limits::MAX_TOPICS_PER_FRAME {
-        return Err(too_many_topics());
-    }
-    let mut accepted: Vec<TopicName> = Vec::new();
-    let mut outcomes: Vec<TopicOutcome> = Vec::with_capacity(topics.len());
-    for text in topics {
-        let judged = match TopicName::parse(text) {
-            Err(_) => Err(Code::InvalidTopic),
-            Ok(topic) if hub.domains().check_topic(&topic).is_err() => Err(Code::InvalidTopic),
-            Ok(topic) if !access.may_subscribe(identity, &topic) => Err(Code::Forbidden),
-            Ok(topic) => Ok(topic),
-        };
-        let refused = |topic: String, code: Code| TopicOutcome {
-            topic,
-            outcome: Outcome::Refused,
-            code: Some(code.to_string()),
-        };
-        outcomes.push(match judged {
-            Err(code) => refused(text.clone(), code),
-            Ok(topic) => {
-                let is_new = !follower.reader().is_subscribed(&topic) && !accepted.contains(&topic);
-                let new = accepted.iter().filter(|topic| !follower.reader().is_subscribed(topic)).count();
-                if is_new && follower.reader().topic_count() + new >= settings.max_topics {
-                    refused(topic.to_string(), Code::TooManyTopics)
-                } else {
-                    let outcome =
-                        TopicOutcome { topic: topic.to_string(), outcome: Outcome::Live, code: None };
-                    accepted.push(topic);
-                    outcome
-                }
-            }
-        });
-    }
-    let start = match follower.subscribe(&accepted, since) {
-        Start::Live => Outcome::Live,
-        Start::Resumed => Outcome::Resumed,
-        Start::Sync => Outcome::Sync,
-    };
-    for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
-        outcome.outcome = start;
-    }
-    Ok(outcomes)
-}
-
 fn too_many_topics() -> Problem {
     let message = format!("a frame names at most {} topics", limits::MAX_TOPICS_PER_FRAME);
     Problem::new(Code::TooManyTopics, message)
@@ -511,20 +455,6 @@ pub(crate) fn frame_of(delivery: &Delivery) -> Bytes {
 fn encode(frame: &ServerFrame) -> Bytes {
     // Strings, numbers and lists of them: serde_json has nothing to refuse.
     serde_json::to_vec(frame).unwrap_or_default().into()
-}
-
-impl Budget {
-    fn take(&mut self, per_second: u32, now: Duration) -> bool {
-        let per_second = f64::from(per_second);
-        let since = now.saturating_sub(self.refilled).as_secs_f64();
-        self.frames = (self.frames + since * per_second).min(per_second * 2.0);
-        self.refilled = now;
-        let has_one = self.frames >= 1.0;
-        if has_one {
-            self.frames -= 1.0;
-        }
-        has_one
-    }
 }
 
 #[cfg(test)]

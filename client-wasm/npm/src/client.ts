@@ -275,7 +275,7 @@ export class Client {
   #ask(handle: Handle): void {
     this.#run((core) => {
       try {
-        handle.id = core.subscribe(handle.topics);
+        handle.id = core.subscribe([...handle.held]);
       } catch (error) {
         if (!isFailure(error)) throw error;
         handle.failed(error);

@@ -7,6 +7,11 @@ export interface Owner {
   error(error: TidingsError): void;
 }
 
+const UUID = /(?<=^|:)[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}(?=:|$)/gi;
+
+/** The one spelling of a topic: its UUIDs are in lower case. */
+const spelling = (topic: string): string => topic.replace(UUID, (uuid) => uuid.toLowerCase());
+
 /** A subscription, independent of the core that serves it. */
 export class Handle implements Subscription {
   readonly topics: readonly string[];
@@ -18,11 +23,13 @@ export class Handle implements Subscription {
   #handler: (event: never, meta: EventMeta) => void;
   #options: SubscribeOptions;
   #onEnd: (() => void) | undefined;
-  #left: number;
+  /** Those of its topics that were not refused, each by its one spelling. */
+  readonly held: Set<string>;
   #settle!: { resolve(): void; reject(reason: unknown): void };
   /** It was in force before the core was replaced. */
   #resyncs = false;
   #live = false;
+  #refused = false;
 
   constructor(
     owner: Owner,
@@ -33,7 +40,7 @@ export class Handle implements Subscription {
   ) {
     this.topics = topics;
     this.#onEnd = onEnd;
-    this.#left = new Set(topics).size;
+    this.held = new Set(topics.map(spelling));
     this.#owner = owner;
     this.#handler = handler;
     this.#options = options;
@@ -70,14 +77,15 @@ export class Handle implements Subscription {
     this.#settle.resolve();
     if (this.#resyncs) {
       this.#resyncs = false;
-      this.sync({ topics: this.topics, position: "" });
+      this.sync({ topics: [...this.held], position: "" });
     }
   }
 
   /** The core that served it is gone, and with it what was on its way. */
   orphaned(): void {
     this.id = undefined;
-    this.#resyncs ||= this.#live;
+    // One that lost a topic is never told to be ready, and has the others all the same.
+    this.#resyncs ||= this.#live || this.#refused;
   }
 
   event(event: unknown, meta: EventMeta): void {
@@ -103,7 +111,9 @@ export class Handle implements Subscription {
     if (!this.#owner) return;
     const error = this.error(failure, isTold);
     this.#settle.reject(error);
-    if (error.topic === undefined || --this.#left === 0) this.end(error);
+    this.#refused = true;
+    if (error.topic !== undefined) this.held.delete(error.topic);
+    if (error.topic === undefined || this.held.size === 0) this.end(error);
   }
 
   /** Its client was closed on purpose, which is no error. */

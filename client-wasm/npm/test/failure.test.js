@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../dist/client.js";
 import { load } from "../dist/core-inline.js";
-import { server, settled, socket, sockets, useFake } from "./fake.js";
+import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
 
@@ -60,6 +60,33 @@ test("a core that fails is replaced: everything is subscribed again and told to 
   assert.equal(dead.readyState, 3);
   socket().event(["staff:people"], { uuid: ID, n: 3 });
   assert.deepEqual(heard, [3]);
+});
+
+test("a subscription that lost a topic keeps the others through a core that fails", async (t) => {
+  const { client, sabotage } = await open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "subscribe") return answer(socket, frame);
+    const refused = { outcome: "refused", code: "forbidden" };
+    const outcome = (topic) => ({ topic, ...(topic.startsWith("x:") ? refused : { outcome: "live" }) });
+    const topics = frame.topics.map(outcome);
+    socket.receive({ op: "subscribed", ref: frame.ref, position: "000000000abc.7.0000001f", topics });
+  };
+  const heard = [];
+  const options = {
+    onSync: ({ topics }) => heard.push(["sync", ...topics]),
+    onError: ({ code, topic }) => heard.push([code, topic]),
+  };
+  const onEvent = ({ payload }) => heard.push(payload.n);
+  const topics = ["staff:people", `x:${ID.toUpperCase()}`, `x:${ID}`];
+  await client.subscribe(topics, onEvent, options).ready.catch(() => {});
+  await settled();
+  socket().event(["staff:people"], { uuid: ID, n: 1 });
+  sabotage.next = true;
+  socket().event(["staff:people"], { uuid: ID, n: 2 });
+  while (client.status !== "open" || sockets.length < 2) await settled();
+  await settled();
+  socket().event(["staff:people"], { uuid: ID, n: 3 });
+  assert.deepEqual(heard, [["forbidden", `x:${ID}`], 1, ["sync", "staff:people"], 3]);
 });
 
 test("a core that fails again and again ends the client", async (t) => {

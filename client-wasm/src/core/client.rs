@@ -97,7 +97,7 @@ impl<P: Clone> Client<P> {
     /// When [`Self::handle_timeout`] is due, on the clock of [`Now`]; a time that has passed means as soon as possible.
     pub fn poll_timeout(&self) -> Option<u64> {
         let sendable = self.connection.sendable().is_some();
-        let changed = (sendable && self.subscriptions.changed()).then_some(0);
+        let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
         let publish = (sendable && self.publishes.any_unsent()).then(|| self.pace.ready_ms());
         [self.connection.timeout_ms(), changed, publish].into_iter().flatten().min()
     }
@@ -225,6 +225,10 @@ impl<P: Clone> Client<P> {
                 // It may have been an event. The next connection would get it again, so nobody waits for that one.
                 self.out.sync(self.subscriptions.all_live(), self.position.as_deref().unwrap_or_default());
                 self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), error.to_string())));
+                // Or the answer that somebody waits for: then the next connection asks again.
+                if self.subscriptions.any_asked() || self.publishes.any_sent() {
+                    self.give_up(now);
+                }
             }
         }
     }
@@ -247,7 +251,7 @@ impl<P: Clone> Client<P> {
                 _ => self.give_up(now),
             }
         }
-        if self.subscriptions.changed() {
+        if self.subscriptions.changed() && self.pace.changes_ms() <= now.ms {
             self.send_subscriptions(now);
         }
         self.send_publishes(now);

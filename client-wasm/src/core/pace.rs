@@ -1,10 +1,12 @@
-//! Keeps publishes under the rate that the server allows, so that a full queue does not cost the connection.
+//! Keeps publishes and changes of topics under the rate that the server allows, so that neither costs the connection.
 
 use tidings_shared::limits::FRAMES_PER_SECOND;
 
-/// Half of the burst that a server takes (which is two seconds' worth) is for publishes; the rest is room for frames
-/// that do not wait, such as subscribes and pongs.
+/// Half of the burst that a server takes (which is two seconds' worth) is for publishes.
 const BURST_MS: u64 = 1_000;
+
+/// Changes of topics may go on for so much longer; what is left of the burst is for pongs, which do not wait.
+const CHANGES_BURST_MS: u64 = 1_500;
 
 /// The frames that were sent, as a point in time that runs ahead of the clock by one interval for each.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ impl Pace {
     /// When the next publish may be sent.
     pub(crate) fn ready_ms(&self) -> u64 {
         self.ahead_ms.saturating_sub(BURST_MS)
+    }
+
+    /// When the next change of topics may be sent; until then changes add up to one.
+    pub(crate) fn changes_ms(&self) -> u64 {
+        self.ahead_ms.saturating_sub(CHANGES_BURST_MS)
     }
 }
 

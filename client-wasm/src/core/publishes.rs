@@ -30,6 +30,10 @@ impl<P: Clone> Publishes<P> {
         self.pending.is_empty()
     }
 
+    pub(crate) fn any_sent(&self) -> bool {
+        self.pending.iter().any(|pending| pending.sent.is_some())
+    }
+
     pub(crate) fn any_unsent(&self) -> bool {
         self.pending.iter().any(|pending| pending.sent.is_none())
     }

@@ -231,6 +231,10 @@ impl Subscriptions {
     }
 
     /// Whether the subscribe with this `ref` waits for its answer.
+    pub(crate) fn any_asked(&self) -> bool {
+        self.topics.iter().any(|topic| matches!(topic.state, State::Asked(_)))
+    }
+
     pub(crate) fn is_asked(&self, r#ref: u64) -> bool {
         self.topics.iter().any(|topic| topic.state == State::Asked(r#ref))
     }
@@ -270,8 +274,14 @@ impl Subscriptions {
     pub(crate) fn deliveries(&self, topics: &[String]) -> Vec<Delivery> {
         let named = |topic: &&Topic| topics.iter().any(|name| topic.name.as_str() == name);
         let mut deliveries = Vec::new();
-        for topic in self.topics.iter().filter(named).filter(|topic| topic.state == State::InForce) {
-            topic.holders.iter().for_each(|holder| deliver(&mut deliveries, holder.id, &topic.name));
+        for topic in self.topics.iter().filter(named) {
+            // What comes while a topic is asked for again is for those who had it before.
+            let hears = |holder: &&Holder| topic.state == State::InForce || holder.live;
+            topic
+                .holders
+                .iter()
+                .filter(hears)
+                .for_each(|holder| deliver(&mut deliveries, holder.id, &topic.name));
         }
         deliveries
     }

@@ -233,7 +233,7 @@ struct ByList;
 impl Authorize for ByList {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
         Ok(Identity {
-            subject: token.unwrap_or_default().to_owned().split(' ').next().unwrap_or_default().to_owned(),
+            subject: token.unwrap_or_default().split(' ').next().unwrap_or_default().to_owned(),
             tenant: token.unwrap_or_default().split(' ').nth(1).unwrap_or("acme").parse().unwrap(),
             expires_at: Some(now_unix_ms + 100_000),
         })

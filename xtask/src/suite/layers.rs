@@ -40,6 +40,7 @@ const WORDS: [WordRule; 8] = [
             "server/src/publication.rs",
             "server/src/reader.rs",
             "server/src/session.rs",
+            "server/src/session",
             "server/src/tenant.rs",
         ],
         allowed: Allowed::Nowhere,

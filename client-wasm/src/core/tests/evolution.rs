@@ -51,3 +51,30 @@ fn frames_and_members_of_a_later_server_are_passed_over() {
     let [Output::Event { publication, .. }] = &bench.outputs()[..] else { panic!("one event") };
     assert_eq!(publication.event.event, "person_renamed");
 }
+
+#[test]
+fn an_answer_that_cannot_be_read_is_asked_for_again_and_nobody_is_left_deaf() {
+    let mut bench = Bench::new();
+    let people = bench.session(&["staff:people"], "p1");
+    bench.close(1006);
+    bench.outputs();
+    bench.ms += 60_000;
+    let now = bench.now();
+    bench.client.handle_timeout(now);
+    bench.open();
+    bench.welcome();
+    let frames = bench.frames();
+    let subscribe = frames.iter().find(|frame| frame["op"] == "subscribe").unwrap();
+    // What comes before the answer is for those who had the topic before.
+    bench.event(&["staff:people"], "p2");
+    assert!(matches!(&bench.outputs()[..], [Output::Event { .. }]));
+    bench.receive(json!({
+        "op": "subscribed", "ref": subscribe["ref"], "position": "p2",
+        "topics": [{"topic": "staff:people", "outcome": {"kind": "resumed"}}],
+    }));
+    let outputs = bench.outputs();
+    let is_sync = |output: &Output<Payload>| matches!(output, Output::Sync { delivery, .. } if delivery.subscription == people);
+    assert!(outputs.iter().any(is_sync), "{outputs:?}");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })), "{outputs:?}");
+    assert_eq!(bench.client.status(), Status::Waiting);
+}

@@ -273,3 +273,24 @@ fn subscriptions_are_bounded() {
     let error = bench.client.handle_subscribe(&["staff:people"], now).unwrap_err();
     assert_eq!(error.code, "too_many_topics");
 }
+
+#[test]
+fn topics_that_change_all_the_time_stay_under_the_rate() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let (mut sent, mut row) = (0, None);
+    // A list that swaps a row every 4 ms for 10 s.
+    for turn in 0..2_500 {
+        bench.ms += 4;
+        if let Some(row) = row.replace(bench.subscribe(&[&format!("row:{turn}")])) {
+            bench.client.handle_unsubscribe(row);
+        }
+        let now = bench.now();
+        if bench.client.poll_timeout().is_some_and(|due| due <= now.ms) {
+            bench.client.handle_timeout(now);
+        }
+        sent += bench.frames().len();
+    }
+    // 100 a second, and the burst.
+    assert!((900..=1_200).contains(&sent), "{sent}");
+}
