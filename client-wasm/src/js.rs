@@ -77,11 +77,11 @@ impl Core {
         origin: Option<String>,
     ) -> Result<f64, JsValue> {
         let publish = || {
-            self.0.check_event(&event)?;
-            let event = value::parse_event(&event).map_err(Error::invalid_event)?;
-            decode::check(&event).map_err(Error::invalid_event)?;
             let topics = (!topics.is_undefined()).then(|| value::strings(topics)).transpose();
             let topics = topics.map_err(Error::invalid_event)?;
+            self.0.check_event(&event, topics.as_deref().unwrap_or_default())?;
+            let event = value::parse_event(&event).map_err(Error::invalid_event)?;
+            decode::check(&event).map_err(Error::invalid_event)?;
             let key = de::uuid(key)
                 .map(Uuid::from_bytes)
                 .ok_or_else(|| Error::invalid_event("`key` is not a UUID."))?;

@@ -13,7 +13,7 @@ use super::{
     backoff::Backoff,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,
-    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES},
+    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES, TOO_DEEP},
     output::Outputs,
     pace::Pace,
     publishes::Publishes,
@@ -127,20 +127,20 @@ impl<P: Clone> Client<P> {
         self.subscriptions.remove(id);
     }
 
-    /// Checks the JSON text of an event for what would cost the connection: its size and its depth.
+    /// Checks the JSON text of an event, and the topics that are named with it, for what would cost the connection.
     ///
     /// # Errors
     /// The bound that it breaks.
-    pub fn check_event(&self, text: &str) -> Result<(), Error> {
+    pub fn check_event(&self, text: &str, topics: &[String]) -> Result<(), Error> {
         let room = self.max_message_bytes.saturating_sub(PUBLISH_OVERHEAD_BYTES);
-        if text.len() as u64 > room {
-            let message = format!("An event has at most {room} bytes of JSON, and this has {}.", text.len());
+        let bytes = topics.iter().fold(text.len(), |bytes, topic| bytes + topic.len() + 3);
+        if bytes as u64 > room {
+            let message = format!("An event and its topics have at most {room} bytes, these {bytes}.");
             return Err(Error::new(Code::TooLarge.as_str(), message));
         }
         // The frame is one container more.
         if depth(text) >= MAX_JSON_DEPTH {
-            let message = format!("An event's containers are nested at most {} deep.", MAX_JSON_DEPTH - 1);
-            return Err(Error::new(Code::InvalidEvent.as_str(), message));
+            return Err(Error::invalid_event(TOO_DEEP));
         }
         Ok(())
     }

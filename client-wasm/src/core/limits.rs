@@ -34,3 +34,7 @@ pub const MAX_RETRY_AFTER_MS: u64 = 300_000;
 /// Bytes of a publish frame beside its event: the members' names, the key, an origin at its longest and escaped, and
 /// some topics.
 pub const PUBLISH_OVERHEAD_BYTES: u64 = 1024;
+
+/// What a user is told whose event is nested too deep: the frame around it is one container of the protocol's.
+pub(crate) const TOO_DEEP: &str = "An event's containers are nested at most 31 deep.";
+const _: () = assert!(tidings_shared::limits::MAX_JSON_DEPTH == 32, "TOO_DEEP names one less");

@@ -61,8 +61,8 @@ impl Shell {
         what(&mut self.client.borrow_mut(), now())
     }
 
-    pub(crate) fn check_event(&self, text: &str) -> Result<(), Error> {
-        self.client.borrow().check_event(text)
+    pub(crate) fn check_event(&self, text: &str, topics: &[String]) -> Result<(), Error> {
+        self.client.borrow().check_event(text, topics)
     }
 
     pub(crate) fn drop_socket(&self) {

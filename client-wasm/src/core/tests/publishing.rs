@@ -144,14 +144,17 @@ fn a_cancelled_publish_is_not_sent_any_more() {
 fn an_event_that_would_cost_the_connection_is_refused_at_home() {
     let mut bench = Bench::new();
     let nested = |depth: usize| format!("{}\"\\\"{{\"{}", "[".repeat(depth), "]".repeat(depth));
-    assert_eq!(bench.client.check_event(&nested(MAX_JSON_DEPTH - 1)), Ok(()));
-    let error = bench.client.check_event(&nested(MAX_JSON_DEPTH)).unwrap_err();
+    assert_eq!(bench.client.check_event(&nested(MAX_JSON_DEPTH - 1), &[]), Ok(()));
+    let error = bench.client.check_event(&nested(MAX_JSON_DEPTH), &[]).unwrap_err();
     assert_eq!(error.code, "invalid_event");
 
     let room = MAX_MESSAGE_BYTES - PUBLISH_OVERHEAD_BYTES as usize;
-    assert_eq!(bench.client.check_event(&" ".repeat(room)), Ok(()));
-    let error = bench.client.check_event(&" ".repeat(room + 1)).unwrap_err();
+    assert_eq!(bench.client.check_event(&" ".repeat(room), &[]), Ok(()));
+    let error = bench.client.check_event(&" ".repeat(room + 1), &[]).unwrap_err();
     assert_eq!(error.code, "too_large");
+    let topics = ["a:b".to_owned()];
+    assert_eq!(bench.client.check_event(&" ".repeat(room - 6), &topics), Ok(()));
+    assert_eq!(bench.client.check_event(&" ".repeat(room - 5), &topics).unwrap_err().code, "too_large");
 
     let now = bench.now();
     let with_origin = |bytes| Publish { origin: Some("o".repeat(bytes)), ..publish(1) };
