@@ -40,6 +40,7 @@ pub(crate) fn build(project: &Project) -> Result<PathBuf> {
         let wasm = compile(project, &toolchain)?;
         bind(project, &wasm)?;
         optimise(project)?;
+        compress(project)?;
         assemble(project, &folder)?;
         ensure!(tarball.is_file(), "`npm pack` wrote no {}", tarball.display());
         stamp::write(&stamp, &digest)?;
@@ -133,6 +134,15 @@ fn optimise(project: &Project) -> Result<()> {
             "It comes with the npm package `binaryen`, which client-wasm/npm must name in devDependencies.",
         )
         .run()
+}
+
+/// Writes what the default entry carries, beside the wasm.
+fn compress(project: &Project) -> Result<()> {
+    let pkg = project.npm_package().join("pkg");
+    let wasm = fs::File::open(pkg.join(format!("{CORE}_bg.wasm")))?;
+    let packed = fs::File::create(pkg.join(format!("{CORE}.deflate")))?;
+    zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, wasm, packed)
+        .context("cannot compress the core")
 }
 
 /// Lets the package make its entries around the core, and packs it.

@@ -12,7 +12,6 @@ import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { deflateRawSync } from "node:zlib";
 import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -23,10 +22,9 @@ const { name, version } = JSON.parse(await readFile(join(root, "package.json"), 
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 
-const wasm = await readFile(join(pkg, "tidings_core_bg.wasm")).catch((cause) => {
+await copyFile(join(pkg, "tidings_core_bg.wasm"), join(dist, "core.wasm")).catch((cause) => {
   throw new Error("The core is missing: `cargo xtask build` makes it and then calls this.", { cause });
 });
-await copyFile(join(pkg, "tidings_core_bg.wasm"), join(dist, "core.wasm"));
 
 const common = { format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
@@ -44,9 +42,9 @@ await writeFile(
   `export function glue(){${glue.outputFiles[0].text.trim()}return glue}\n`,
 );
 
-// Base64 hides the core's patterns from the compression on the wire, so it is compressed before. Every browser since 2023
-// unpacks it.
-const packed = deflateRawSync(wasm, { level: 9, memLevel: 9 });
+// Base64 hides the core's patterns from the compression on the wire, so it was compressed before. Every browser since
+// 2023 unpacks it.
+const packed = await readFile(join(pkg, "tidings_core.deflate"));
 const inline = `import { glue } from "./core-glue.js";
 const text = ${JSON.stringify(packed.toString("base64"))};
 export async function load() {

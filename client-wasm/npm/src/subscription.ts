@@ -7,10 +7,11 @@ export interface Owner {
   error(error: TidingsError): void;
 }
 
-const UUID = /(?<=^|:)[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}(?=:|$)/gi;
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 /** The one spelling of a topic: its UUIDs are in lower case. */
-const spelling = (topic: string): string => topic.replace(UUID, (uuid) => uuid.toLowerCase());
+const spelling = (topic: string): string =>
+  topic.replace(/[^:]+/g, (segment) => (UUID.test(segment) ? segment.toLowerCase() : segment));
 
 /** A subscription, independent of the core that serves it. */
 export class Handle implements Subscription {

@@ -16,7 +16,7 @@ use super::{
     limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES, TOO_DEEP},
     output::Outputs,
     pace::Pace,
-    publishes::Publishes,
+    publishes::{Publishes, depth},
     subscriptions::Subscriptions,
 };
 
@@ -98,7 +98,7 @@ impl<P: Clone> Client<P> {
     pub fn poll_timeout(&self) -> Option<u64> {
         let sendable = self.connection.sendable().is_some();
         let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
-        let publish = (sendable && self.publishes.any_unsent()).then(|| self.pace.ready_ms());
+        let publish = (sendable && self.publishes.any_sendable()).then(|| self.pace.ready_ms());
         [self.connection.timeout_ms(), changed, publish].into_iter().flatten().min()
     }
 
@@ -219,6 +219,8 @@ impl<P: Clone> Client<P> {
         if let Connection::Open { heard_ms, .. } = &mut self.connection {
             *heard_ms = now.ms;
         }
+        // What the server complained of did not end the connection.
+        self.complaint = None;
         match frame {
             Ok(frame) => self.take(frame, now),
             Err(error) => {
@@ -251,10 +253,12 @@ impl<P: Clone> Client<P> {
                 _ => self.give_up(now),
             }
         }
+        // First the publishes, which do not add up to one.
+        self.send_publishes(now);
         if self.subscriptions.changed() && self.pace.changes_ms() <= now.ms {
             self.send_subscriptions(now);
+            self.pace.changed(now.ms);
         }
-        self.send_publishes(now);
     }
 
     fn check_not_closed(&self) -> Result<(), Error> {
@@ -379,7 +383,7 @@ impl<P: Clone> Client<P> {
                     self.out.push(Output::Published { publish, key, position, topics });
                 }
             }
-            ServerFrame::Ping => self.send(ClientFrame::Pong, now),
+            ServerFrame::Ping { .. } => self.send(ClientFrame::Pong, now),
             ServerFrame::Goaway { retry_after_ms } => {
                 self.backoff.not_before(now.ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS)));
             }
@@ -441,9 +445,8 @@ impl<P: Clone> Client<P> {
             }
             UNAUTHORIZED => self.unauthorized = true,
             TOO_LARGE => {
-                // Sent again, it would end the next connection too.
                 let error = error();
-                self.publishes.fail_sent(&error, &mut self.out);
+                self.publishes.too_large(&error, &mut self.out);
                 self.out.push(Output::Error(error));
             }
             _ => {}
@@ -470,25 +473,6 @@ impl<P: Clone> Client<P> {
             self.out.push(Output::Error(error.clone()));
         }
     }
-}
-
-/// Containers within containers in a JSON text.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// What browsers report when there was no Close frame.

@@ -13,11 +13,13 @@ const CHANGES_BURST_MS: u64 = 1_500;
 pub(crate) struct Pace {
     interval_ms: u64,
     ahead_ms: u64,
+    /// When half of the rate has made up for the last change of topics, which is up to two frames.
+    change_ms: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { interval_ms: interval_ms(FRAMES_PER_SECOND.into()), ahead_ms: 0 }
+        Self { interval_ms: interval_ms(FRAMES_PER_SECOND.into()), ahead_ms: 0, change_ms: 0 }
     }
 }
 
@@ -37,9 +39,15 @@ impl Pace {
         self.ahead_ms.saturating_sub(BURST_MS)
     }
 
-    /// When the next change of topics may be sent; until then changes add up to one.
+    /// A change of topics was sent.
+    pub(crate) fn changed(&mut self, now_ms: u64) {
+        self.change_ms = now_ms.saturating_add(4 * self.interval_ms);
+    }
+
+    /// When the next change of topics may be sent; until then changes add up to one. Beyond the burst for publishes,
+    /// they leave these their half of the rate.
     pub(crate) fn changes_ms(&self) -> u64 {
-        self.ahead_ms.saturating_sub(CHANGES_BURST_MS)
+        self.ready_ms().min(self.ahead_ms.saturating_sub(CHANGES_BURST_MS).max(self.change_ms))
     }
 }
 

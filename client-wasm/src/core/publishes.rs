@@ -9,6 +9,8 @@ use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_
 pub(crate) struct Publishes<P> {
     next_id: u64,
     pending: Vec<Pending<P>>,
+    /// One of them is too large; which one shows when each is sent alone.
+    one_by_one: bool,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Pending<P> {
 
 impl<P> Default for Publishes<P> {
     fn default() -> Self {
-        Self { next_id: 1, pending: Vec::new() }
+        Self { next_id: 1, pending: Vec::new(), one_by_one: false }
     }
 }
 
@@ -34,8 +36,13 @@ impl<P: Clone> Publishes<P> {
         self.pending.iter().any(|pending| pending.sent.is_some())
     }
 
-    pub(crate) fn any_unsent(&self) -> bool {
-        self.pending.iter().any(|pending| pending.sent.is_none())
+    pub(crate) fn any_sendable(&self) -> bool {
+        self.next().is_some()
+    }
+
+    fn next(&self) -> Option<usize> {
+        let waits = self.one_by_one && self.any_sent();
+        self.pending.iter().position(|pending| pending.sent.is_none() && !waits)
     }
 
     pub(crate) fn add(&mut self, publish: Publish<P>) -> Result<PublishId, Error> {
@@ -56,7 +63,8 @@ impl<P: Clone> Publishes<P> {
 
     /// The next one that this session did not get yet.
     pub(crate) fn send_next(&mut self, r#ref: u64) -> Option<ClientFrame<P>> {
-        let pending = self.pending.iter_mut().find(|pending| pending.sent.is_none())?;
+        let index = self.next()?;
+        let pending = &mut self.pending[index];
         pending.sent = Some(r#ref);
         let Publish { event, topics, key, origin } = pending.publish.clone();
         Some(ClientFrame::Publish { r#ref, event, topics, key: Some(key), origin })
@@ -65,7 +73,9 @@ impl<P: Clone> Publishes<P> {
     /// Takes the one that was sent with this `ref`.
     pub(crate) fn answered(&mut self, r#ref: u64) -> Option<PublishId> {
         let index = self.pending.iter().position(|pending| pending.sent == Some(r#ref))?;
-        Some(self.pending.remove(index).id)
+        let id = self.pending.remove(index).id;
+        self.one_by_one &= !self.pending.is_empty();
+        Some(id)
     }
 
     /// The session is gone: what it did not answer goes to the next one.
@@ -75,9 +85,13 @@ impl<P: Clone> Publishes<P> {
         }
     }
 
-    /// Those that were sent and not answered fail.
-    pub(crate) fn fail_sent(&mut self, error: &Error, out: &mut Outputs<P>) {
-        self.fail(error, out, |pending| pending.sent.is_some());
+    /// A frame was too large. Sent again, it would end the next connection too: if only one waits for its answer, that
+    /// one fails; among several, the culprit is still to be found.
+    pub(crate) fn too_large(&mut self, error: &Error, out: &mut Outputs<P>) {
+        self.one_by_one = self.pending.iter().filter(|pending| pending.sent.is_some()).count() > 1;
+        if !self.one_by_one {
+            self.fail(error, out, |pending| pending.sent.is_some());
+        }
     }
 
     /// All fail.
@@ -94,4 +108,23 @@ impl<P: Clone> Publishes<P> {
             !fails
         });
     }
+}
+
+/// Containers within containers in a JSON text.
+pub(crate) fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }

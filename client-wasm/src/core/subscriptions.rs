@@ -230,11 +230,12 @@ impl Subscriptions {
         any
     }
 
-    /// Whether the subscribe with this `ref` waits for its answer.
+    /// Whether any subscribe waits for its answer.
     pub(crate) fn any_asked(&self) -> bool {
         self.topics.iter().any(|topic| matches!(topic.state, State::Asked(_)))
     }
 
+    /// Whether the subscribe with this `ref` waits for its answer.
     pub(crate) fn is_asked(&self, r#ref: u64) -> bool {
         self.topics.iter().any(|topic| topic.state == State::Asked(r#ref))
     }

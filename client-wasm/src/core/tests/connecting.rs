@@ -207,3 +207,14 @@ fn a_token_callback_that_fails_or_never_answers_is_tried_again_later() {
     assert_eq!(bench.outputs(), []);
     assert_eq!(bench.client.status(), Status::Connecting);
 }
+
+#[test]
+fn a_complaint_that_did_not_end_the_connection_does_not_explain_a_later_end() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.receive(json!({"op": "error", "code": "unknown_op", "message": "?"}));
+    bench.receive(json!({"op": "ping"}));
+    bench.outputs();
+    bench.close(4403);
+    assert_eq!(told(bench.outputs()), ["failed 1 None forbidden", "error forbidden"]);
+}

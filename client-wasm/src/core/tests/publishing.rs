@@ -162,3 +162,90 @@ fn an_event_that_would_cost_the_connection_is_refused_at_home() {
     let error = bench.client.handle_publish(with_origin(MAX_ORIGIN_BYTES + 1), now).unwrap_err();
     assert_eq!(error.code, "too_large");
 }
+
+#[test]
+fn only_the_publish_that_is_too_large_fails() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let publishes: Vec<_> = (1..=3).map(|key| bench.publish(key).unwrap()).collect();
+    bench.outputs();
+    bench.close(1009);
+    let mut outputs = bench.outputs();
+    // Which one it was shows when each is alone.
+    for _ in 0..3 {
+        bench.next_timeout();
+        bench.open();
+        let mut frames = bench.frames();
+        bench.welcome();
+        while let Some(frame) = frames.iter().find(|frame| frame["op"] == "publish").cloned() {
+            if frame["key"] == json!(Uuid::from_u128(2)) {
+                bench.close(1009);
+            } else {
+                bench.receive(published(&frame));
+                if bench.client.poll_timeout().is_some_and(|due| due <= bench.ms) {
+                    bench.next_timeout();
+                }
+            }
+            let more = bench.outputs();
+            frames = more
+                .iter()
+                .filter_map(|output| match output {
+                    Output::Send { frame, .. } => Some(serde_json::to_value(frame).unwrap()),
+                    _ => None,
+                })
+                .collect();
+            outputs.extend(more);
+        }
+        if bench.client.status() != Status::Waiting {
+            break;
+        }
+    }
+    let failed = |output: &_| match output {
+        Output::PublishFailed { publish, .. } => Some(*publish),
+        _ => None,
+    };
+    let answered = |output: &_| match output {
+        Output::Published { publish, .. } => Some(*publish),
+        _ => None,
+    };
+    assert_eq!(outputs.iter().filter_map(failed).collect::<Vec<_>>(), [publishes[1]]);
+    assert_eq!(outputs.iter().filter_map(answered).collect::<Vec<_>>(), [publishes[0], publishes[2]]);
+}
+
+#[test]
+fn an_answer_to_a_publish_that_cannot_be_read_is_asked_for_again() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.publish(1).unwrap();
+    let frame = bench.frames().remove(0);
+    bench.receive(json!({"op": "published", "ref": frame["ref"], "key": 7}));
+    bench.outputs();
+    bench.next_timeout();
+    bench.open();
+    assert_eq!(bench.frames()[2]["key"], frame["key"]);
+}
+
+#[test]
+fn topics_that_change_all_the_time_leave_publishes_their_turn() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let (mut published, mut subscribed, mut row) = (0, 0, None);
+    for turn in 0..2_500 {
+        bench.ms += 4;
+        if let Some(row) = row.replace(bench.subscribe(&[&format!("row:{turn}")])) {
+            bench.client.handle_unsubscribe(row);
+        }
+        if turn >= 1_000 && turn % 25 == 0 {
+            bench.publish(turn as u128).unwrap();
+        }
+        let now = bench.now();
+        if bench.client.poll_timeout().is_some_and(|due| due <= now.ms) {
+            bench.client.handle_timeout(now);
+        }
+        let frames = bench.frames();
+        published += frames.iter().filter(|frame| frame["op"] == "publish").count();
+        subscribed += frames.iter().filter(|frame| frame["op"] == "subscribe").count();
+    }
+    assert!(published >= 59, "{published} of 60 publishes");
+    assert!(subscribed >= 200, "{subscribed} subscribes");
+}
