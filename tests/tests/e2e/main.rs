@@ -15,5 +15,6 @@ mod order;
 mod process;
 mod publish;
 mod resume;
+mod stalled;
 mod subscribe;
 mod views;
