@@ -81,9 +81,7 @@ impl Reader {
     /// `since` is the position that the client has. It can be honoured where the log covers it and this reader has
     /// taken nothing after it: the first subscribe sets the reader back, a later one cannot.
     pub fn subscribe(&mut self, log: &mut Log, topics: &[TopicName], since: Option<&str>) -> Start {
-        if !self.has_pending(log) {
-            self.position = log.head();
-        }
+        self.pass(log);
         let (start, after) = match since.map(|since| log.resumable(since)) {
             None => (Start::Live, self.position.offset),
             Some(Some(since)) if since.offset >= self.position.offset => (Start::Resumed, since.offset),
@@ -119,6 +117,13 @@ impl Reader {
             log.release(topic);
         }
         topics
+    }
+
+    /// Passes over entries that are not of its topics, as far as there is nothing else.
+    pub fn pass(&mut self, log: &Log) {
+        if !self.has_pending(log) {
+            self.position = log.head();
+        }
     }
 
     fn has_pending(&self, log: &Log) -> bool {

@@ -34,7 +34,7 @@ use crate::{
 pub struct SessionSettings {
     /// From the upgrade to a hello.
     pub hello_timeout: Duration,
-    /// Silence after which the server sends a ping.
+    /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
     pub heartbeat: Duration,
     /// After a ping, the time in which anything at all must arrive.
     pub ping_timeout: Duration,
@@ -88,7 +88,8 @@ pub struct Session {
     outbox: VecDeque<Output>,
     state: State,
     started: Duration,
-    last_sent: Duration,
+    /// When the client was last told a position, by an event, a sync or a ping.
+    last_told: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
     /// When the token ends, with its grace.
@@ -121,7 +122,7 @@ impl Session {
             outbox: VecDeque::new(),
             state: State::AwaitsHello,
             started: now,
-            last_sent: now,
+            last_told: now,
             last_heard: now,
             pinged: None,
             expires: None,
@@ -183,7 +184,8 @@ impl Session {
     /// Acts on what [`Session::poll_timeout`] announced.
     pub fn handle_timeout(&mut self, now: Moment) {
         let now = now.since_start;
-        match self.state {
+        let ping_due = self.ping_due();
+        match &mut self.state {
             State::AwaitsHello if now >= self.started + self.settings.hello_timeout => {
                 let message = format!("no hello came within {:?}", self.settings.hello_timeout);
                 self.end(None, Code::HelloTimeout, message);
@@ -195,12 +197,15 @@ impl Session {
                     "the token has expired; come back with a fresh one".to_owned(),
                 );
             }
-            State::Open { .. } => match self.pinged {
+            State::Open { follower, .. } => match self.pinged {
                 Some(pinged) if now >= pinged + self.settings.ping_timeout => {
                     self.close(close::AWAY, "no answer to a ping");
                 }
-                None if now >= self.ping_due() => {
-                    self.send(&ServerFrame::Ping);
+                None if now >= ping_due => {
+                    // What this position stands for is in the outbox already, ahead of the ping.
+                    let position = Some(follower.passed().to_string());
+                    self.send(&ServerFrame::Ping { position });
+                    self.last_told = now;
                     self.outbox.push_back(Output::Ping);
                     self.pinged = Some(now);
                 }
@@ -237,9 +242,10 @@ impl Session {
         }
     }
 
-    /// A ping keeps a silent server visible to the client, and a silent client to the server.
+    /// A ping keeps a silent server visible to the client and a silent client to the server, and keeps the client's
+    /// position from ageing out of the log where nothing of its topics happens.
     fn ping_due(&self) -> Duration {
-        self.last_sent.min(self.last_heard) + self.settings.heartbeat
+        self.last_told.min(self.last_heard) + self.settings.heartbeat
     }
 
     /// What to do next; `None` when there is nothing until the waker is woken or the timeout comes.
@@ -248,14 +254,11 @@ impl Session {
             && let State::Open { follower, .. } = &mut self.state
         {
             for delivery in follower.poll_read(limits::READ_BATCH, waker) {
+                self.last_told = now.since_start;
                 self.outbox.push_back(Output::Frame(frame_of(&delivery)));
             }
         }
-        let output = self.outbox.pop_front()?;
-        if matches!(output, Output::Frame(_)) {
-            self.last_sent = now.since_start;
-        }
-        Some(output)
+        self.outbox.pop_front()
     }
 
     /// Whether this session has ended; what is left to poll is its last words.

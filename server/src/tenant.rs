@@ -7,7 +7,7 @@ use std::{
     task::Waker,
 };
 
-use tidings_shared::TopicName;
+use tidings_shared::{Position, TopicName};
 
 use crate::{
     Moment,
@@ -213,6 +213,12 @@ impl Follower {
             state.waiting.insert(self.id, waker.clone());
         }
         deliveries
+    }
+
+    /// Up to where everything of its topics has been taken: the log's head, unless there is something to read.
+    pub(crate) fn passed(&mut self) -> Position {
+        self.reader.pass(&self.tenant.lock().log);
+        self.reader.position()
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -379,7 +379,7 @@ impl<P: Clone> Client<P> {
                     self.out.push(Output::Published { publish, key, position, topics });
                 }
             }
-            ServerFrame::Ping => self.send(ClientFrame::Pong, now),
+            ServerFrame::Ping { .. } => self.send(ClientFrame::Pong, now),
             ServerFrame::Goaway { retry_after_ms } => {
                 self.backoff.not_before(now.ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS)));
             }

@@ -212,7 +212,7 @@ fn a_client_of_which_nothing_is_asked_does_nothing() {
     let now = bench.now();
     bench.client.handle_timeout(now);
     bench.client.handle_closed(ConnectionId(7), 1006, now);
-    bench.client.handle_frame(ConnectionId(7), Ok::<_, String>(ServerFrame::Ping), now);
+    bench.client.handle_frame(ConnectionId(7), Ok::<_, String>(ServerFrame::Ping { position: None }), now);
     assert_eq!(bench.client.poll_output(), None);
 }
 

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
-use tidings_shared::code::close;
+use tidings_shared::{RawEvent, code::close};
 
 use super::*;
-use crate::{DevAccess, HubSettings, LogLimits, test_support::at};
+use crate::{DevAccess, HubSettings, LogLimits, PublishOptions, test_support::at};
 
 const PERSON: &str = "0198c0de-0000-7000-8000-00000000000a";
 
@@ -162,7 +162,8 @@ fn a_silent_client_is_pinged_and_then_given_up() {
     let mut session = open(&hub());
     assert_eq!(session.poll_timeout(), Some(Duration::from_secs(25)));
     session.handle_timeout(at(25));
-    assert_eq!(poll(&mut session, at(25)), [json!({ "op": "ping" }), json!("ping")]);
+    let frames = poll(&mut session, at(25));
+    assert_eq!((ops(&frames)[0], &frames[1]), ("ping", &json!("ping")));
     session.handle_text(r#"{"op":"pong"}"#, at(26));
     assert_eq!(session.poll_timeout(), Some(Duration::from_secs(50)));
     session.handle_timeout(at(50));
@@ -172,6 +173,87 @@ fn a_silent_client_is_pinged_and_then_given_up() {
     session.handle_timeout(at(60));
     assert_eq!(poll(&mut session, at(60))[0]["close"], close::AWAY);
     assert_eq!(session.poll_timeout(), None);
+}
+
+/// The position of the ping that comes last, and the operations before it.
+fn pinged(session: &mut Session, now: Moment) -> (Value, Vec<Value>) {
+    session.handle_timeout(now);
+    let mut frames = poll(session, now);
+    assert_eq!(frames.pop(), Some(json!("ping")));
+    let ping = frames.pop().unwrap();
+    assert_eq!(ping["op"], "ping");
+    (ping["position"].clone(), frames)
+}
+
+fn tick(hub: &Hub, topic: &str) -> Value {
+    let event = RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap();
+    let topics = [topic.parse().unwrap()];
+    let published = hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), at(0));
+    json!(published.unwrap().position.to_string())
+}
+
+#[test]
+fn a_ping_carries_a_quiet_session_past_the_events_of_others() {
+    let hub = hub();
+    let mut session = open(&hub);
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"] }));
+    let mut head = json!(null);
+    for _ in 0..200 {
+        head = tick(&hub, "t:2");
+    }
+    let (position, before) = pinged(&mut session, at(25));
+    assert_eq!((position, before), (head.clone(), Vec::new()));
+    let missed = tick(&hub, "t:1");
+    let mut back = open(&hub);
+    let subscribe = json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"], "since": head });
+    let frames = say(&mut back, subscribe);
+    assert_eq!(frames[0]["topics"][0]["outcome"], "resumed");
+    assert_eq!(frames[1]["position"], missed);
+}
+
+#[test]
+fn a_ping_claims_no_more_than_was_handed_out_before_it() {
+    let hub = hub();
+    let mut session = open(&hub);
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1", "t:2"] }));
+    // In the log and not yet read.
+    let first = tick(&hub, "t:1");
+    let second = tick(&hub, "t:2");
+    session.handle_timeout(at(25));
+    let frames = poll(&mut session, at(25));
+    assert_eq!((ops(&frames), &frames[2]["position"]), (vec!["ping", "", "event", "event"], &first));
+    assert_ne!(frames[0]["position"], first, "the first event is still to come");
+    assert_eq!(frames[3]["position"], second);
+    // Read and not yet sent.
+    session.handle_text(r#"{"op":"pong"}"#, at(26));
+    let third = tick(&hub, "t:1");
+    let fourth = tick(&hub, "t:1");
+    let Some(Output::Frame(event)) = session.poll_output(at(26), Waker::noop()) else { panic!("an event") };
+    assert_eq!(serde_json::from_slice::<Value>(&event).unwrap()["position"], third);
+    let (position, before) = pinged(&mut session, at(51));
+    assert_eq!((&position, ops(&before), &before[0]["position"]), (&fourth, vec!["event"], &fourth));
+    // More was lost than the ring holds.
+    session.handle_text(r#"{"op":"pong"}"#, at(52));
+    for _ in 0..101 {
+        tick(&hub, "t:1");
+    }
+    session.handle_timeout(at(77));
+    let frames = poll(&mut session, at(77));
+    assert_eq!((ops(&frames), &frames[0]["position"]), (vec!["ping", "", "sync"], &fourth));
+}
+
+#[test]
+fn a_session_that_talks_without_pause_is_told_its_position_all_the_same() {
+    let hub = hub();
+    let mut session = open(&hub);
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"] }));
+    for second in (0..=25).step_by(5) {
+        tick(&hub, "t:2");
+        session.handle_text(r#"{"op":"ping","ref":1}"#, at(second));
+        assert_eq!(ops(&poll(&mut session, at(second))), ["pong"]);
+    }
+    let head = tick(&hub, "t:2");
+    assert_eq!(pinged(&mut session, at(25)).0, head);
 }
 
 #[test]

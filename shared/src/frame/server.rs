@@ -104,7 +104,11 @@ pub enum ServerFrame<P = Box<RawValue>> {
         r#ref: u64,
     },
     /// Says that an otherwise silent server is there; a client answers with a pong.
-    Ping,
+    Ping {
+        /// This session has had everything up to there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<String>,
+    },
     /// The server is about to close: come back after so many milliseconds.
     Goaway {
         /// The time to wait.
@@ -270,7 +274,7 @@ impl<M> Reader<'_, M> {
                 expires_at: self.optional("expires_at"),
             },
             "pong" => ServerFrame::Pong { r#ref: self.required("ref") },
-            "ping" => ServerFrame::Ping,
+            "ping" => ServerFrame::Ping { position: self.optional("position") },
             "goaway" => ServerFrame::Goaway { retry_after_ms: self.required("retry_after_ms") },
             "error" => ServerFrame::Error {
                 r#ref: self.optional("ref"),
