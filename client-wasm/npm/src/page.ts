@@ -4,8 +4,9 @@ type Target = Partial<Pick<EventTarget, "addEventListener">> | undefined;
 /** Says when the page is woken (`true`) or put to sleep, until the signal is aborted. */
 export function watchPage(tell: (isAwake: boolean) => void, signal: AbortSignal): void {
   const hear = ({ type, persisted }: Event & { persisted?: boolean }) => {
+    const isHidden = type === "visibilitychange" && document.visibilityState === "hidden";
     if (type === "freeze" || (type === "pagehide" && persisted)) tell(false);
-    else if (type !== "pagehide" && globalThis.document?.visibilityState !== "hidden") tell(true);
+    else if (type !== "pagehide" && !isHidden) tell(true);
   };
   const listen = (target: Target, types: string) => {
     for (const type of types.split(" ")) target?.addEventListener?.(type, hear, { signal });

@@ -88,11 +88,11 @@ export interface WatchOptions<T extends string, D> {
   /** Whether an event may have changed the data; all do, if left out. */
   concerns?: (event: EventOf<T>, meta: EventMeta) => boolean;
   /**
-   * Does not load for events that this client caused, because you show what you write yourself. While a load runs, and
-   * where one ran since the write began, it loads all the same, so that no older data stays on top of yours. If you
-   * can't tell whether a write succeeded, call `reload`.
+   * Does not load for events that this client caused, or for those of them that this says, because you show what you
+   * write at once, before you send it. Call `reload` if the write fails or you can't tell. Where a load ran since the
+   * write began, the event loads all the same, so that no older data stays on top of yours.
    */
-  skipOwn?: boolean;
+  skipOwn?: boolean | ((event: EventOf<T>, meta: EventMeta) => boolean);
   /**
    * For those who want to see why: `resumed`, the connection came back and nothing was missed; `sync`, something may
    * have been missed, so it loads; `own`, an event was skipped.

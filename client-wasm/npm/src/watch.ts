@@ -38,14 +38,15 @@ export class WatchHandle extends Handle implements Watch {
   }
 
   #hear(event: never, meta: EventMeta): void {
-    const { concerns, skipOwn, onNotice } = this.#options;
-    // A load that ran since the write began may have read what was there before, and shown it after the write.
-    if (skipOwn && meta.own && !this.#running && wroteAt(meta) > this.#idleSince) {
-      call(onNotice, "own");
-      return;
-    }
+    const { concerns, skipOwn = false, onNotice } = this.#options;
     try {
       if (concerns?.(event, meta) === false) return;
+      // A load that ran since the write began may have read what was there before, and shown it after the write.
+      const isShown = meta.own && !this.#running && wroteAt(meta) > this.#idleSince;
+      if (isShown && (skipOwn === true || (skipOwn && skipOwn(event, meta)))) {
+        call(onNotice, "own");
+        return;
+      }
     } catch (error) {
       report(error);
     }

@@ -197,6 +197,18 @@ test("skipOwn skips what this client caused, but not where a load may have read 
   assert.equal(running.length, 4);
 });
 
+test("skipOwn may be said of some events only", async (t) => {
+  const { client, view, running } = open(t, { skipOwn: ({ event }) => event === "person_updated" });
+  await view.ready;
+  running[0].resolve();
+  await settled();
+  const own = () => ({ origin: client.headers["Tidings-Origin"] });
+  socket().event([PEOPLE], { uuid: ID }, own());
+  assert.equal(running.length, 1);
+  socket().event([PEOPLE], { uuid: ID }, { event: "person_created", ...own() });
+  assert.equal(running.length, 2);
+});
+
 test("a refused topic is an error, and the others are loaded", async (t) => {
   useFake(t);
   server.answer = (socket, frame) => {
@@ -263,6 +275,8 @@ test("a page that is put away lets go of its connection, and is there again when
   assert.equal(pings(), 2);
   document.dispatchEvent(new Event("freeze"));
   assert.equal(client.status, "waiting");
+  // As a browser does with a tab that it thaws while another one is shown.
+  document.visibilityState = "hidden";
   document.dispatchEvent(new Event("resume"));
   while (client.status !== "open") await settled();
 
