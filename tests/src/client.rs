@@ -172,6 +172,7 @@ impl Client {
     }
 }
 
-fn is_timeout(error: &std::io::Error) -> bool {
+/// Whether a read only took too long.
+pub(crate) fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
 }

@@ -9,9 +9,13 @@ mod binary;
 mod client;
 mod http;
 mod process;
+mod proxy;
+mod random;
 mod raw;
 pub mod sample;
 mod server;
+mod tab;
+mod view;
 
 use std::{
     thread,
@@ -22,8 +26,12 @@ pub use binary::{Finished, finish, tidings};
 pub use client::{Client, Incoming};
 pub use http::{Request, Response};
 pub use process::Process;
+pub use proxy::{Cut, Direction, Ending, Proxy};
+pub use random::Random;
 pub use raw::{Frame, Opcode, RawSocket};
 pub use server::Server;
+pub use tab::{Jitter, Payload, Tab};
+pub use view::View;
 
 /// How long a test waits for what must come. Long, because only a test that fails waits so long.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,4 +44,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < DEADLINE, "still not so after {DEADLINE:?}: {what}");
         thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// How many rounds a test makes: `usual`, times the number in `TIDINGS_ROUNDS` where that is given.
+pub fn rounds(usual: usize) -> usize {
+    let times = std::env::var("TIDINGS_ROUNDS").ok().and_then(|times| times.parse().ok());
+    usual * times.unwrap_or(1)
 }

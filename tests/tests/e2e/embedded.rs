@@ -47,7 +47,13 @@ impl Embedded {
 
     /// Drains, and returns when serving has ended.
     pub(crate) fn stop(self) {
+        drop(self.drained());
+    }
+
+    /// The same, with the runtime and what may still run there.
+    pub(crate) fn drained(self) -> Runtime {
         let _ = self.stop.send(());
         self.runtime.block_on(self.served).unwrap();
+        self.runtime
     }
 }

@@ -1,8 +1,11 @@
 //! End to end: the real `tidings` binary, or the library behind a real listener, spoken to over real sockets.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod away;
 mod command;
+mod cuts;
 mod embedded;
+mod gone;
 mod hello;
 mod hostile;
 mod http;
@@ -13,3 +16,4 @@ mod process;
 mod publish;
 mod resume;
 mod subscribe;
+mod views;

@@ -1,0 +1,231 @@
+//! A browser's tab without the browser: the real client core, driven over a native WebSocket.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::value::RawValue;
+use tidings_client_wasm::core::{
+    self, ConnectionId, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
+};
+use tidings_shared::{
+    RawEvent,
+    frame::{SUBPROTOCOL, ServerFrame},
+};
+use tokio_tungstenite::tungstenite::{
+    self, Message, WebSocket,
+    client::IntoClientRequest,
+    http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
+};
+use uuid::Uuid;
+
+use crate::{DEADLINE, client::is_timeout};
+
+/// A payload as the core carries it here.
+pub type Payload = Box<RawValue>;
+
+/// The close code of a connection that ended without a Close.
+const NO_CLOSE_CODE: u16 = 1006;
+
+/// The randomness that the core is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jitter {
+    /// The smallest number each time: a wait before a reconnect is none.
+    None,
+    /// As in a browser.
+    Full,
+}
+
+/// The client core with a WebSocket. It lives only while it is driven, by [`Tab::next`].
+#[derive(Debug)]
+pub struct Tab {
+    core: core::Client<Payload>,
+    address: SocketAddr,
+    start: Instant,
+    jitter: Jitter,
+    socket: Option<(ConnectionId, WebSocket<TcpStream>)>,
+    losses: usize,
+    waits: Vec<u64>,
+}
+
+impl Tab {
+    /// A tab that comes back at once whenever its connection is lost.
+    pub fn new(address: SocketAddr) -> Self {
+        Self::with_jitter(address, Jitter::None)
+    }
+
+    /// A tab with this randomness.
+    pub fn with_jitter(address: SocketAddr, jitter: Jitter) -> Self {
+        let options = Options { client: Some("tests/1".to_owned()), ..Options::default() };
+        let (core, start) = (core::Client::new(options), Instant::now());
+        Self { core, address, start, jitter, socket: None, losses: 0, waits: Vec::new() }
+    }
+
+    /// Connections and attempts at one that were lost.
+    pub fn losses(&self) -> usize {
+        self.losses
+    }
+
+    /// The milliseconds that the core wanted to wait after each of them.
+    pub fn waits(&self) -> &[u64] {
+        &self.waits
+    }
+
+    /// Where the core stands.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Subscribes.
+    #[track_caller]
+    pub fn subscribe(&mut self, topics: &[&str]) -> SubscriptionId {
+        let now = self.now();
+        self.core.handle_subscribe(topics, now).expect("good topics")
+    }
+
+    /// Unsubscribes.
+    pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
+        self.core.handle_unsubscribe(subscription);
+    }
+
+    /// Publishes to a topic.
+    #[track_caller]
+    pub fn publish(&mut self, topic: &str, event: &serde_json::Value) -> PublishId {
+        let event = RawEvent::parse(&event.to_string()).expect("a good event");
+        let publish =
+            Publish { event, topics: Some(vec![topic.to_owned()]), key: Uuid::now_v7(), origin: None };
+        let now = self.now();
+        self.core.handle_publish(publish, now).expect("room for a publish")
+    }
+
+    /// Subscribes and waits until it is in force.
+    #[track_caller]
+    pub fn subscribed(&mut self, topics: &[&str]) -> SubscriptionId {
+        let subscription = self.subscribe(topics);
+        loop {
+            match self.expect() {
+                Output::Ready { subscription: ready } if ready == subscription => return subscription,
+                Output::Status(_) => {}
+                other => panic!("not before it is in force: {other:?}"),
+            }
+        }
+    }
+
+    /// Drives the core until it has something for its user; none when that takes until `until`.
+    pub fn next(&mut self, until: Instant) -> Option<Output<Payload>> {
+        loop {
+            while let Some(output) = self.core.poll_output() {
+                if let Some(output) = self.carry_out(output) {
+                    return Some(output);
+                }
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            self.wait(until);
+        }
+    }
+
+    /// What the core has for its user next; the deadline over, fails.
+    #[track_caller]
+    pub fn expect(&mut self) -> Output<Payload> {
+        let output = self.next(Instant::now() + DEADLINE);
+        output.unwrap_or_else(|| panic!("nothing came before the deadline: {self:?}"))
+    }
+
+    /// Breaks the connection, of which the server hears only when it looks.
+    pub fn cut(&mut self) {
+        if let Some((connection, _)) = self.socket.take() {
+            self.lost(connection, NO_CLOSE_CODE);
+        }
+    }
+
+    fn now(&self) -> Now {
+        let random = match self.jitter {
+            Jitter::None => 0,
+            Jitter::Full => Uuid::new_v4().as_u64_pair().0 as u32,
+        };
+        Now { ms: self.start.elapsed().as_millis() as u64, random }
+    }
+
+    /// Does what is the driver's to do, and gives back what is not.
+    fn carry_out(&mut self, output: Output<Payload>) -> Option<Output<Payload>> {
+        match output {
+            Output::Token { connection } => self.core.handle_token(connection, Ok(None), self.now()),
+            Output::Connect { connection } => match connect(self.address) {
+                Some(socket) => {
+                    self.socket = Some((connection, socket));
+                    self.core.handle_open(connection, self.now());
+                }
+                None => self.lost(connection, NO_CLOSE_CODE),
+            },
+            Output::Send { connection, frame } => {
+                let text = serde_json::to_string(&frame).expect("a frame is JSON");
+                // That a connection is lost is learnt by reading.
+                let _ = self.socket_of(connection).map(|socket| socket.send(Message::text(text)));
+            }
+            Output::Disconnect { connection } => {
+                let _ = self.socket_of(connection).map(|socket| socket.close(None));
+                self.socket = None;
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn socket_of(&mut self, connection: ConnectionId) -> Option<&mut WebSocket<TcpStream>> {
+        self.socket.as_mut().filter(|(id, _)| *id == connection).map(|(_, socket)| socket)
+    }
+
+    /// Waits for one thing to happen and tells the core.
+    fn wait(&mut self, until: Instant) {
+        let due = self.core.poll_timeout().map(|ms| self.start + Duration::from_millis(ms));
+        let now = Instant::now();
+        if due.is_some_and(|due| due <= now) {
+            return self.core.handle_timeout(self.now());
+        }
+        let time = due.map_or(until, |due| due.min(until)).saturating_duration_since(now);
+        let Some((connection, socket)) = &mut self.socket else { return thread::park_timeout(time) };
+        let connection = *connection;
+        // A timeout of nothing would be none.
+        let time = time.max(Duration::from_micros(1));
+        socket.get_ref().set_read_timeout(Some(time)).expect("a socket's option");
+        match socket.read() {
+            Ok(Message::Text(text)) => {
+                self.core.handle_frame(connection, ServerFrame::parse(&text), self.now());
+            }
+            Ok(Message::Close(frame)) => {
+                self.socket = None;
+                self.lost(connection, frame.map_or(NO_CLOSE_CODE, |frame| frame.code.into()));
+            }
+            Ok(_) => {}
+            Err(tungstenite::Error::Io(error)) if is_timeout(&error) => {}
+            Err(_) => {
+                self.socket = None;
+                self.lost(connection, NO_CLOSE_CODE);
+            }
+        }
+    }
+
+    fn lost(&mut self, connection: ConnectionId, code: u16) {
+        let now = self.now();
+        self.core.handle_closed(connection, code, now);
+        self.losses += 1;
+        if self.core.status() == Status::Waiting {
+            self.waits.extend(self.core.poll_timeout().map(|due| due.saturating_sub(now.ms)));
+        }
+    }
+}
+
+fn connect(address: SocketAddr) -> Option<WebSocket<TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).ok()?;
+    // It may be cut already.
+    stream.set_nodelay(true).ok()?;
+    stream.set_read_timeout(Some(DEADLINE)).ok()?;
+    stream.set_write_timeout(Some(DEADLINE)).ok()?;
+    let mut request = format!("ws://{address}/v1/ws").into_client_request().ok()?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    tungstenite::client(request, stream).ok().map(|(socket, _)| socket)
+}
