@@ -52,7 +52,11 @@ mod publishes;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use client::{Client, Now, Options};
 pub use error::Error;
-pub use output::{ConnectionId, Delivery, Output, Publication, Publish, PublishId, Status, SubscriptionId};
+pub use output::{
+    ConnectionId, Delivery, LoadId, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+};
+pub use watch::Loaded;

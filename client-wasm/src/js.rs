@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::*;
 
 pub use self::decode::{AnyRecord, Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
-use crate::core::{ConnectionId, Error, Options, Publish, PublishId, SubscriptionId};
+use crate::core::{ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId};
 
 /// A quarter of the default allocator's size, which is 2 KB after brotli.
 #[global_allocator]
@@ -40,15 +40,22 @@ impl Core {
         Self(Shell::new(host, url, Options { client, schema, asks_for_tokens }))
     }
 
-    /// Subscribes to an array of topics and returns the subscription's number. Nothing happens before [`Self::run`], so
-    /// that the number is known before anything is told about it.
+    /// Subscribes to an array of topics and returns the subscription's number. If it is watched, `host.load` says when
+    /// its data is to be loaded. Nothing happens before [`Self::run`], so that the number is known before anything is
+    /// told about it.
     ///
     /// # Errors
     /// `{ code, message, retryable }`.
-    pub fn subscribe(&self, topics: JsValue) -> Result<f64, JsValue> {
+    pub fn subscribe(&self, topics: JsValue, is_watched: bool) -> Result<f64, JsValue> {
         let subscribe = || {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
-            self.0.note(|client, now| client.handle_subscribe(&topics, now))
+            self.0.note(|client, now| {
+                if is_watched {
+                    client.handle_watch(&topics, now)
+                } else {
+                    client.handle_subscribe(&topics, now)
+                }
+            })
         };
         subscribe().map(|SubscriptionId(id)| id as f64).map_err(|error| value::error(&error, None))
     }
@@ -61,6 +68,32 @@ impl Core {
     /// Ends a subscription; one that has ended is passed over.
     pub fn unsubscribe(&self, subscription: f64) {
         self.0.tell(|client, _| client.handle_unsubscribe(SubscriptionId(subscription as u64)));
+    }
+
+    /// The data of a watched subscription may have changed; `at_once` does not wait for the retry of a load that failed.
+    pub fn reload(&self, subscription: f64, at_once: bool) {
+        let id = SubscriptionId(subscription as u64);
+        self.0.tell(
+            |client, now| {
+                if at_once { client.handle_reload(id, now) } else { client.handle_outdated(id, now) }
+            },
+        );
+    }
+
+    /// Answers `host.load`: the data is there, or the load failed and may be tried again, or not.
+    pub fn loaded(&self, subscription: f64, load: f64, is_done: bool, may_retry: bool) {
+        let how = match (is_done, may_retry) {
+            (true, _) => Loaded::Done,
+            (_, true) => Loaded::Retry,
+            _ => Loaded::Failed,
+        };
+        let (id, load) = (SubscriptionId(subscription as u64), LoadId(load as u64));
+        self.0.tell(|client, now| client.handle_loaded(id, load, how, now));
+    }
+
+    /// The page was woken or put to sleep.
+    pub fn page(&self, is_awake: bool) {
+        self.0.tell(|client, now| if is_awake { client.handle_wake(now) } else { client.handle_sleep(now) });
     }
 
     /// Publishes an event, given as JSON text, and returns the publish's number. Nothing happens before [`Self::run`];

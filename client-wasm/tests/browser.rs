@@ -70,7 +70,7 @@ fn key() -> String {
 
 fn subscribe(core: &Core, topics: &[&str]) -> f64 {
     let topics: js_sys::Array = topics.iter().map(|topic| JsValue::from_str(topic)).collect();
-    let id = core.subscribe(topics.into()).unwrap_throw();
+    let id = core.subscribe(topics.into(), false).unwrap_throw();
     core.run();
     id
 }
@@ -178,6 +178,25 @@ async fn after_an_unsubscribe_nothing_arrives() {
     }
     assert_eq!(host.next("event").await["id"], kept);
     assert_eq!(host.count("event"), 0);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_watched_is_loaded_when_it_is_in_force_and_not_after_a_reconnect_that_missed_nothing() {
+    let (core, host) = client();
+    let topic = format!("staff:person:{}", uuid(10));
+    let view = core.subscribe(vec![topic].into(), true).unwrap_throw();
+    core.run();
+    host.next("ready").await;
+    let load = host.next("load").await;
+    assert_eq!(load["id"], view);
+    core.reload(view, false);
+    core.loaded(view, load["load"].as_f64().unwrap_throw(), true, false);
+    let load = host.next("load").await;
+    core.loaded(view, load["load"].as_f64().unwrap_throw(), true, false);
+    core.page(false);
+    core.page(true);
+    assert_eq!(host.next("resumed").await["id"], view);
+    assert_eq!(host.count("load"), 0);
 }
 
 #[wasm_bindgen_test]
@@ -289,7 +308,7 @@ async fn a_callback_may_subscribe_publish_and_close_from_within() {
         subscribe(&within, &["staff:people"]);
         within.close();
         assert_eq!(
-            read(&within.subscribe(js_sys::Array::of1(&"a".into()).into()).expect_err("closed"))["code"],
+            read(&within.subscribe(js_sys::Array::of1(&"a".into()).into(), false).expect_err("closed"))["code"],
             "closed"
         );
     });

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::Stream;
 use tidings_shared::{
-    Code, Domains, Event, EventError, Position, RawEvent, Topic, TopicName,
+    Code, Domains, Event, EventError, RawEvent, Topic, TopicName,
     limits::{MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION, READ_BATCH},
 };
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     Clock, Counters, Moment,
     log::{Log, LogLimits},
-    publication::Draft,
+    publication::{Draft, Published},
     reader::Delivery,
     tenant::{Follower, Tenant, TenantId},
 };
@@ -80,21 +80,11 @@ const MAX_OTHER_SCHEMAS: usize = 16;
 /// What a publisher may say beside the event.
 #[derive(Debug, Clone, Default)]
 pub struct PublishOptions {
-    /// The idempotency key; a new one (UUID version 7) when there is none.
+    /// The idempotency key: the same again, as long as it is [remembered](crate::KeyLimits), is no second publication
+    /// and answers the first one. A new one (UUID version 7) when there is none.
     pub key: Option<Uuid>,
     /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
     pub origin: Option<String>,
-}
-
-/// The answer to a publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// Its place in the log.
-    pub position: Position,
-    /// Its identity.
-    pub key: Uuid,
-    /// The whole fan-out.
-    pub topics: Vec<TopicName>,
 }
 
 /// Why something was not published. [`PublishError::code`] says whether it may be retried.
@@ -239,14 +229,10 @@ impl Hub {
         if options.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
             return Err(PublishError::Origin);
         }
-        let key = options.key.unwrap_or_else(Uuid::now_v7);
-        let draft = Draft { key, origin: options.origin, topics, event };
-        let publication = self.tenant(tenant).publish(draft, now);
-        Ok(Published {
-            position: publication.position,
-            key: publication.key,
-            topics: publication.topics.clone(),
-        })
+        let PublishOptions { key, origin } = options;
+        let may_come_again = key.is_some();
+        let key = key.unwrap_or_else(Uuid::now_v7);
+        Ok(self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now))
     }
 
     /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never

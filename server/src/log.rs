@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::{
     Moment,
-    publication::{Draft, Publication},
+    keys::{KeyLimits, Keys},
+    publication::{Draft, Publication, Published},
 };
 
 /// The bounds of a tenant's log. What is over any of them is evicted, the oldest first.
@@ -27,11 +28,18 @@ pub struct LogLimits {
     pub max_entries: usize,
     /// Age of the oldest publication.
     pub max_age: Duration,
+    /// The bounds of what is remembered of publications that were evicted.
+    pub keys: KeyLimits,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { max_bytes: LOG_MAX_BYTES, max_entries: LOG_MAX_ENTRIES, max_age: LOG_MAX_AGE }
+        Self {
+            max_bytes: LOG_MAX_BYTES,
+            max_entries: LOG_MAX_ENTRIES,
+            max_age: LOG_MAX_AGE,
+            keys: KeyLimits::default(),
+        }
     }
 }
 
@@ -45,7 +53,10 @@ pub struct Log {
     /// The place of the last entry that was evicted; the place before the first where none was.
     evicted: Position,
     topics: HashMap<TopicName, TopicIndex>,
+    /// The offsets of the ring's entries, by key.
     keys: HashMap<Uuid, u64>,
+    /// The keys of entries that were evicted.
+    evicted_keys: Keys,
 }
 
 /// What the log knows of one topic. It is kept while the ring holds an entry of the topic or a session subscribes.
@@ -71,14 +82,16 @@ impl Log {
             evicted,
             topics: HashMap::new(),
             keys: HashMap::new(),
+            evicted_keys: Keys::new(limits.keys),
         }
     }
 
-    /// Appends a publication, or finds the one that has the same key.
-    pub fn append(&mut self, draft: Draft, now: Moment) -> Arc<Publication> {
+    /// Appends a publication, or finds the one that had the same key.
+    pub fn append(&mut self, draft: Draft, now: Moment) -> Published {
         self.evict_aged(now);
-        if let Some(known) = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)) {
-            return Arc::clone(known);
+        let known = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)).map(|e| e.published());
+        if let Some(known) = known.or_else(|| self.evicted_keys.answer(draft.key).cloned()) {
+            return known;
         }
         let offset = self.head().offset + 1;
         let position = Position::new(self.epoch, offset, Position::tag_of(draft.key));
@@ -88,14 +101,15 @@ impl Log {
         for topic in &publication.topics {
             self.index(topic).offsets.push_back(offset);
         }
-        self.entries.push_back(Arc::clone(&publication));
+        let published = publication.published();
+        self.entries.push_back(publication);
         while self.entries.len() > self.limits.max_entries || self.bytes > self.limits.max_bytes {
             self.evict();
         }
-        publication
+        published
     }
 
-    /// Evicts what is older than the bound.
+    /// Evicts, and forgets of evicted keys, what is older than the bounds.
     pub fn evict_aged(&mut self, now: Moment) {
         let is_aged =
             |entry: &Arc<Publication>| now.since_start.saturating_sub(entry.appended) > self.limits.max_age;
@@ -103,6 +117,7 @@ impl Log {
         for _ in 0..aged {
             self.evict();
         }
+        self.evicted_keys.forget_aged(now.since_start);
     }
 
     fn evict(&mut self) {
@@ -110,6 +125,9 @@ impl Log {
         self.evicted = entry.position;
         self.bytes -= entry.cost();
         self.keys.remove(&entry.key);
+        if entry.may_come_again {
+            self.evicted_keys.remember(entry.published(), entry.appended);
+        }
         for topic in &entry.topics {
             let Some(index) = self.topics.get_mut(topic) else { continue };
             index.offsets.pop_front();
@@ -195,6 +213,16 @@ impl Log {
     /// Bytes that the ring's entries cost.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Keys of evicted publications that are remembered.
+    pub fn evicted_keys(&self) -> usize {
+        self.evicted_keys.len()
+    }
+
+    /// Bytes that these cost.
+    pub fn evicted_key_bytes(&self) -> usize {
+        self.evicted_keys.bytes()
     }
 
     /// Topics of which the log knows anything.

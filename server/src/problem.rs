@@ -58,5 +58,10 @@ pub(crate) fn publish_as(
         ));
     }
     let options = PublishOptions { key, origin };
-    Ok(hub.publish_raw(&identity.tenant, event, topics.as_deref(), options, now)?)
+    let published = hub.publish_raw(&identity.tenant, event, topics.as_deref(), options, now)?;
+    // Whoever sees an event sees its key, and must not learn from it whom else the event reached.
+    if published.topics.iter().any(|topic| !access.may_publish(identity, topic)) {
+        return Err(Problem::new(Code::Forbidden, "this key is that of another publication"));
+    }
+    Ok(published)
 }

@@ -16,12 +16,25 @@ use uuid::Uuid;
 pub struct Draft {
     /// The identity: the same key again is the same publication.
     pub key: Uuid,
+    /// Whether the publisher knows the key, and so may try again with it.
+    pub may_come_again: bool,
     /// An opaque mark of who caused this.
     pub origin: Option<String>,
     /// The fan-out, each topic once, at most [`MAX_TOPICS_PER_PUBLICATION`].
     pub topics: Vec<TopicName>,
     /// The event.
     pub event: RawEvent,
+}
+
+/// The answer to a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its identity.
+    pub key: Uuid,
+    /// The whole fan-out.
+    pub topics: Vec<TopicName>,
 }
 
 /// A publication in the log. The same position means the same bytes, for every session.
@@ -40,6 +53,7 @@ pub struct Publication {
     /// The event.
     pub event: RawEvent,
     pub(crate) appended: Duration,
+    pub(crate) may_come_again: bool,
     /// Everything of the frame before the names of the topics.
     head: String,
     /// The frames that were asked for, by matched topics.
@@ -87,13 +101,19 @@ impl Matched {
 
 impl Publication {
     pub(crate) fn new(draft: Draft, position: Position, at: u64, appended: Duration) -> Self {
-        let Draft { key, origin, topics, event } = draft;
+        let Draft { key, may_come_again, origin, topics, event } = draft;
         let mut head = format!(r#"{{"op":"event","position":"{position}","key":"{key}","at":{at},"#);
         if let Some(origin) = &origin {
             let _ = write!(head, r#""origin":{},"#, json_string(origin));
         }
         head.push_str(r#""topics":["#);
-        Self { position, key, at, origin, topics, event, appended, head, frames: Mutex::default() }
+        let frames = Mutex::default();
+        Self { position, key, at, origin, topics, event, appended, may_come_again, head, frames }
+    }
+
+    /// The answer to its publisher.
+    pub(crate) fn published(&self) -> Published {
+        Published { position: self.position, key: self.key, topics: self.topics.clone() }
     }
 
     /// The `event` frame for a session that matched these topics: encoded once, then shared.

@@ -12,7 +12,7 @@ use tidings_shared::{Position, TopicName};
 use crate::{
     Moment,
     log::Log,
-    publication::{Draft, Publication},
+    publication::{Draft, Published},
     reader::{Delivery, Reader, Start},
 };
 
@@ -100,6 +100,10 @@ pub struct Counters {
     pub log_entries: usize,
     /// Bytes that these cost.
     pub log_bytes: usize,
+    /// Keys of publications that have left the log.
+    pub evicted_keys: usize,
+    /// Bytes that these cost.
+    pub evicted_key_bytes: usize,
 }
 
 impl Tenant {
@@ -120,15 +124,15 @@ impl Tenant {
     }
 
     /// Appends a publication and wakes those that wait for it.
-    pub(crate) fn publish(&self, draft: Draft, now: Moment) -> Arc<Publication> {
-        let (publication, wakers) = {
+    pub(crate) fn publish(&self, draft: Draft, now: Moment) -> Published {
+        let (published, wakers) = {
             let mut state = self.lock();
-            let publication = state.log.append(draft, now);
-            let wakers = state.take_waiting(&publication.topics);
-            (publication, wakers)
+            let published = state.log.append(draft, now);
+            let wakers = state.take_waiting(&published.topics);
+            (published, wakers)
         };
         wakers.into_iter().for_each(Waker::wake);
-        publication
+        published
     }
 
     pub(crate) fn follow(&self) -> Follower {
@@ -140,9 +144,11 @@ impl Tenant {
         Follower { tenant: self.clone(), id, reader }
     }
 
-    /// Whether it holds nothing and nobody holds it but whoever asks.
+    /// Whether it holds nothing and nobody holds it but whoever asks. A remembered key is something: under a new log
+    /// the same key would be published twice.
     pub(crate) fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.state) == 1 && self.lock().log.is_empty()
+        let is_empty = |log: &Log| log.is_empty() && log.evicted_keys() == 0;
+        Arc::strong_count(&self.state) == 1 && is_empty(&self.lock().log)
     }
 
     pub(crate) fn evict_aged(&self, now: Moment) {
@@ -158,6 +164,8 @@ impl Tenant {
             waiting: state.waiting.len(),
             log_entries: state.log.len(),
             log_bytes: state.log.bytes(),
+            evicted_keys: state.log.evicted_keys(),
+            evicted_key_bytes: state.log.evicted_key_bytes(),
         }
     }
 }

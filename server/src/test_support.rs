@@ -24,6 +24,7 @@ pub(crate) fn topic(name: &str) -> TopicName {
 pub(crate) fn draft(key: u128, topics: &[&str]) -> Draft {
     Draft {
         key: Uuid::from_u128(key),
+        may_come_again: true,
         origin: None,
         topics: topics.iter().map(|name| topic(name)).collect(),
         event: RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap(),

@@ -83,5 +83,13 @@ pub const LOG_MAX_ENTRIES: usize = 100_000;
 /// Age of the oldest publication in a tenant's log.
 pub const LOG_MAX_AGE: Duration = Duration::from_secs(600);
 
+/// Time from a publication for which its idempotency key is remembered when it has left the log: longer than a client
+/// that lost the answer needs to come back.
+pub const KEYS_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Bytes of the keys, with their topics, of publications that have left a tenant's log: some 30,000 of those that reach
+/// three topics, 400 of the largest.
+pub const KEYS_MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
 pub const READ_BATCH: usize = 256;

@@ -113,7 +113,8 @@ export class Window {
     const seen = (css, wanted) =>
       [...document.querySelectorAll(css)].some((e) => e.textContent.includes(wanted));
     try {
-      await this.page.waitForFunction(seen, {}, testid(name), text);
+      // Not by frames, which a window that was thawed behind another one does not draw.
+      await this.page.waitForFunction(seen, { polling: "mutation" }, testid(name), text);
     } catch (error) {
       const found = await this.page.$$eval(testid(name), (all) => all.map((e) => e.textContent));
       throw new Error(`[${name}] never showed ${JSON.stringify(text)}, but ${JSON.stringify(found)}`, {
@@ -127,6 +128,29 @@ export class Window {
     const gone = (css, unwanted) =>
       ![...document.querySelectorAll(css)].some((e) => e.textContent.includes(unwanted));
     await this.page.waitForFunction(gone, {}, testid(name), text);
+  }
+
+  /** Counts what the window loads of the API from now on. */
+  loads() {
+    const loads = { count: 0 };
+    this.page.on("request", (request) => {
+      if (request.method() === "GET" && request.url().includes("/api/")) loads.count++;
+    });
+    return loads;
+  }
+
+  /** As a browser does with a tab that nobody has looked at for long. */
+  async freeze() {
+    await this.#lifecycle("frozen");
+  }
+
+  async thaw() {
+    await this.#lifecycle("active");
+  }
+
+  async #lifecycle(state) {
+    this.devtools ??= await this.page.createCDPSession();
+    await this.devtools.send("Page.setWebLifecycleState", { state });
   }
 
   async screenshot(name) {

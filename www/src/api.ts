@@ -1,7 +1,5 @@
 import type * as model from "./model.ts";
-
-/** Marks what this window causes. The API hands it on, so the feed can tell our own events from the others'. */
-export const origin = `tab-${crypto.randomUUID()}`;
+import { client } from "./tidings.ts";
 
 /** A request is given up after this long, and the fault is one that may be retried. */
 const TIMEOUT_MS = 10_000;
@@ -25,7 +23,8 @@ export class Problem extends Error {
 
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const headers: Record<string, string> = { "X-Tidings-Origin": origin };
+  // The API hands the mark on, so that this window knows its own events.
+  const headers: Record<string, string> = { ...client.headers };
   if (body) headers["Content-Type"] = "application/json";
   let response: Response;
   let text: string;

@@ -1,10 +1,9 @@
 import { type EventMeta, type Sync, topic, type UntypedEvent } from "tidings";
-import { origin } from "./api.ts";
 import { median, time, words } from "./format.ts";
 import { byId, fill, h } from "./h.ts";
-import { listen, subscribe } from "./tidings.ts";
+import { client, listen } from "./tidings.ts";
 
-/** Everything but the contacts' own topics, which are subscribed to by whoever shows a contact. */
+/** Everything but the contacts' own topics, which are watched by whoever shows a contact. */
 const TOPICS = [
   topic.staff.departments,
   topic.staff.teams,
@@ -67,22 +66,19 @@ export function startFeed(): void {
   };
 
   const latencies: number[] = [];
-  listen({
-    onEvent(event, meta) {
-      const latency = Math.max(0, Date.now() - meta.at);
-      const make = (topics: HTMLElement) => eventEntry(event, meta, latency, topics);
-      if (!enter(`event ${meta.position}`, meta.topics, make)) return;
-      latencies.push(latency);
-      if (latencies.length > LATENCY_OF) latencies.shift();
-      showLatency(latencies);
-      if (meta.origin !== origin) announce(event);
-    },
+  const hear = (event: UntypedEvent, meta: EventMeta): void => {
+    const latency = Math.max(0, Date.now() - meta.at);
+    const make = (topics: HTMLElement) => eventEntry(event, meta, latency, topics);
+    if (!enter(`event ${meta.position}`, meta.topics, make)) return;
+    latencies.push(latency);
+    if (latencies.length > LATENCY_OF) latencies.shift();
+    showLatency(latencies);
+    if (!meta.own) announce(event);
+  };
+  listen(hear);
+  client.subscribe(TOPICS, hear, {
     onSync: (sync) => void enter(`sync ${sync.position}`, sync.topics, (topics) => syncEntry(sync, topics)),
   });
-
-  const ignore = () => {};
-  const never = new AbortController().signal;
-  void subscribe(TOPICS, { onEvent: ignore, onSync: ignore, onError: ignore, signal: never });
 }
 
 /** Something that arrived, and on which topics. */
@@ -112,7 +108,7 @@ function showLatency(latencies: number[]): void {
 }
 
 function eventEntry(event: UntypedEvent, meta: EventMeta, latency: number, topics: HTMLElement): HTMLElement {
-  const own = meta.origin === origin;
+  const { own } = meta;
   return h(
     "li",
     {

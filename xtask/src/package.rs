@@ -112,12 +112,14 @@ fn bind(project: &Project, wasm: &Path) -> Result<()> {
         .run()
 }
 
-/// Shrinks the wasm in place.
+/// Shrinks the wasm in place. What it calls its imports and exports from then on is written down for the glue: their own
+/// names hold hashes, which nothing compresses, once in the wasm and once in the glue.
 ///
 /// wasm-opt takes the features from the section that the compiler wrote of what the target really has; naming
 /// more of them (`--all-features`) makes modules that browsers refuse.
 fn optimise(project: &Project) -> Result<()> {
-    let wasm = project.npm_package().join("pkg").join(format!("{CORE}_bg.wasm"));
+    let pkg = project.npm_package().join("pkg");
+    let wasm = pkg.join(format!("{CORE}_bg.wasm"));
     let bytes = fs::read(&wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
     ensure!(
         has_section(&bytes, "target_features"),
@@ -126,14 +128,16 @@ fn optimise(project: &Project) -> Result<()> {
         wasm.display()
     );
     let program = project.npm_package().join("node_modules/.bin/wasm-opt");
-    Cmd::new(program)
-        .args(["--flatten", "--rereloop", "-Oz", "-Oz", "--strip-producers", "-o"])
+    let names = Cmd::new(program)
+        .args(["--flatten", "--rereloop", "-Oz", "-Oz", "--strip-producers"])
+        .args(["--minify-imports-and-exports-and-modules", "-o"])
         .arg(&wasm)
         .arg(&wasm)
         .remedy(
             "It comes with the npm package `binaryen`, which client-wasm/npm must name in devDependencies.",
         )
-        .run()
+        .read()?;
+    fs::write(pkg.join(format!("{CORE}.names.json")), names).context("cannot write the glue's names")
 }
 
 /// Writes what the default entry carries, beside the wasm.

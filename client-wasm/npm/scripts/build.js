@@ -28,6 +28,14 @@ await copyFile(join(pkg, "tidings_core_bg.wasm"), join(dist, "core.wasm")).catch
 
 const common = { format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
+// What wasm-opt called the core's imports and exports.
+const { imports, exports } = JSON.parse(await readFile(join(pkg, "tidings_core.names.json"), "utf8"));
+const renamed = new Map(exports);
+for (const [from, name, to] of imports) renamed.set(name, to).set(from, "a");
+const mangleProps = new RegExp(
+  `^(${[...renamed.keys()].map((name) => name.replace(/\W/g, "\\$&")).join("|")})$`,
+);
+
 // The glue keeps its instance in variables of its module; as a function's, they are new with every call.
 const glue = await build({
   ...common,
@@ -35,6 +43,9 @@ const glue = await build({
   bundle: true,
   format: "iife",
   globalName: "glue",
+  mangleProps,
+  mangleQuoted: true,
+  mangleCache: Object.fromEntries(renamed),
   write: false,
 });
 await writeFile(

@@ -1,6 +1,9 @@
-import type { Core, CoreFailure, Host, Load, Loaded } from "./core.js";
+import { type Core, type Host, isFailure, type Load, type Loaded } from "./core.js";
 import { call, closedError, TidingsError } from "./errors.js";
 import { Events } from "./events.js";
+import { Origin } from "./origin.js";
+import { watchPage } from "./page.js";
+import { socketUrl } from "./socket-url.js";
 import { Handle } from "./subscription.js";
 import type { KnownEvent, KnownTopic, PublishableEvent, Spelt, UntypedEvent } from "./topics.js";
 import type {
@@ -15,26 +18,16 @@ import type {
   Status,
   SubscribeOptions,
   Subscription,
+  Watch,
+  WatchOptions,
 } from "./types.js";
 import { uuid7 } from "./uuid.js";
+import { WatchHandle } from "./watch.js";
 
 export * from "./domains.js";
 export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
 export type { EventOf, KnownEvent, KnownTopic, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
-export type {
-  ClientOptions,
-  EventItem,
-  EventMeta,
-  EventsOptions,
-  Handler,
-  ListenOptions,
-  Published,
-  PublishOptions,
-  Status,
-  SubscribeOptions,
-  Subscription,
-  Sync,
-} from "./types.js";
+export type * from "./types.js";
 
 declare const CLIENT: string;
 
@@ -75,6 +68,9 @@ export class Client {
   #handleOf = new Map<number, Handle>();
   #publishes = new Set<Pending>();
   #publishOf = new Map<number, Pending>();
+  #origin = new Origin();
+  /** Aborted when the client is closed. */
+  #page = new AbortController();
   #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
 
   /** @internal */
@@ -86,6 +82,44 @@ export class Client {
   /** Where the client stands. */
   get status(): Status {
     return this.#status;
+  }
+
+  /**
+   * Headers for a request to your own backend that writes something: hand `Tidings-Origin` on as the `origin` of what
+   * you publish because of it, and this client's `meta.own` is true for that. Read them anew for each request.
+   */
+  get headers(): Record<"Tidings-Origin", string> {
+    return { "Tidings-Origin": this.#origin.now() };
+  }
+
+  /**
+   * Keeps data up to date: subscribes, loads once that is in force, and loads again whenever an event or a lost one
+   * may have changed the data; one load at a time, and however much happens during one causes exactly one more. A
+   * connection that comes back and missed nothing loads nothing. A load that fails leaves the data as it is and is
+   * tried again, ever more rarely; so is one that takes longer than 30 seconds. If the topics are not in force after 3
+   * seconds, it loads without them, and once more when they are.
+   *
+   * ```ts
+   * client.watch(topic.staff.people, { load: (signal) => api.people({ signal }), onData: render });
+   * ```
+   */
+  watch<const T extends KnownTopic, D>(topics: T | readonly T[], options: WatchOptions<T, D>): Watch;
+  watch<const T extends string, D>(
+    topics: Spelt<T> | readonly Spelt<T>[],
+    options: WatchOptions<T, D>,
+  ): Watch;
+  watch(topics: string | readonly string[], options: unknown): Watch {
+    const owner = {
+      ...this.#owner,
+      reload: ({ id }: Handle, atOnce: boolean) => {
+        if (id !== undefined) this.#run((core) => core.reload(id, atOnce));
+      },
+      loaded: ({ id }: Handle, load: number, isDone: boolean, mayRetry: boolean) => {
+        if (id !== undefined) this.#run((core) => core.loaded(id, load, isDone, mayRetry));
+      },
+    };
+    const watch = options as WatchOptions<string, unknown>;
+    return this.#add(new WatchHandle(owner, list(topics), watch), watch);
   }
 
   /**
@@ -107,7 +141,7 @@ export class Client {
     handler: (event: never, meta: EventMeta) => void,
     options: SubscribeOptions = {},
   ): Subscription {
-    return this.#subscribe(list(topics), handler, options);
+    return this.#add(new Handle(this.#owner, list(topics), handler, options), options);
   }
 
   /**
@@ -125,7 +159,8 @@ export class Client {
   ): AsyncIterableIterator<EventItem<T>>;
   events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
     const events = new Events(
-      (handler, subscribeOptions, onEnd) => this.#subscribe(list(topics), handler, subscribeOptions, onEnd),
+      (handler, subscribeOptions, onEnd) =>
+        this.#add(new Handle(this.#owner, list(topics), handler, subscribeOptions, onEnd), subscribeOptions),
       options,
     );
     return events as AsyncIterableIterator<never>;
@@ -149,7 +184,7 @@ export class Client {
         event: toText(event),
         topics,
         key: key ?? uuid7(),
-        origin,
+        origin: origin ?? this.#origin.now(),
         id: undefined,
         settle,
       };
@@ -203,17 +238,12 @@ export class Client {
     this.#run((core) => core.close());
   }
 
-  #subscribe(
-    topics: readonly string[],
-    handler: (event: never, meta: EventMeta) => void,
-    options: SubscribeOptions,
-    onEnd?: () => void,
-  ): Handle {
-    const owner = {
-      ended: (handle: Handle) => this.#ended(handle),
-      error: (error: TidingsError) => this.#error(error),
-    };
-    const handle = new Handle(owner, topics, handler, options, onEnd);
+  #owner = {
+    ended: (handle: Handle) => this.#ended(handle),
+    error: (error: TidingsError) => this.#error(error),
+  };
+
+  #add<H extends Handle>(handle: H, options: SubscribeOptions): H {
     if (this.#status === "closed") handle.failed(closedError());
     else if (options.signal?.aborted) handle.end(options.signal.reason);
     else {
@@ -236,6 +266,7 @@ export class Client {
   #start(): void {
     if (this.#starts) return;
     this.#starts = true;
+    watchPage((isAwake) => this.#run((core) => core.page(isAwake)), this.#page.signal);
     this.#setStatus("connecting");
     Promise.resolve()
       .then(() => {
@@ -275,7 +306,7 @@ export class Client {
   #ask(handle: Handle): void {
     this.#run((core) => {
       try {
-        handle.id = core.subscribe([...handle.held]);
+        handle.id = core.subscribe([...handle.held], handle instanceof WatchHandle);
       } catch (error) {
         if (!isFailure(error)) throw error;
         handle.failed(error);
@@ -344,6 +375,7 @@ export class Client {
 
   #closed(): void {
     const core = this.#core;
+    this.#page.abort();
     this.#setStatus("closed");
     // Freed when no call is inside it any more.
     queueMicrotask(() => {
@@ -378,9 +410,11 @@ export class Client {
         else this.#setStatus(status);
       },
       ready: (id) => handle(id)?.isReady(),
-      event: (id, event, meta) => handle(id)?.event(event, meta),
+      resumed: (id) => handle(id)?.resumed(),
+      load: (id, load) => void (handle(id) as WatchHandle | undefined)?.load(load),
+      event: (id, event, meta) => handle(id)?.event(event, { ...meta, own: this.#origin.isOwn(meta.origin) }),
       sync: (id, sync) => handle(id)?.sync(sync),
-      malformed: (id, failure) => void handle(id)?.error(failure),
+      malformed: (id, failure) => handle(id)?.malformed(failure),
       // Without a topic it is the whole client that failed, of which it says so itself.
       failed: (id, failure) => handle(id)?.failed(failure, failure.topic === undefined),
       published: (id, answer) => publish(id)?.settle(undefined, answer),
@@ -422,11 +456,6 @@ function list(topics: string | readonly string[]): readonly string[] {
   return typeof topics === "string" ? [topics] : [...topics];
 }
 
-/** What the core throws on purpose; anything else means that it failed. */
-function isFailure(error: unknown): error is CoreFailure {
-  return !(error instanceof Error) && typeof (error as CoreFailure | undefined)?.code === "string";
-}
-
 function toText(event: unknown): string {
   let cause: unknown;
   try {
@@ -439,19 +468,6 @@ function toText(event: unknown): string {
     { code: "invalid_event", message: "The event can't be written as JSON." },
     { cause },
   );
-}
-
-/** The absolute `ws:` or `wss:` form of a URL. */
-function socketUrl(given: string | URL = "/v1/ws"): string {
-  try {
-    const url = new URL(given, globalThis.location?.href);
-    url.protocol = url.protocol.replace(/^http/, "ws");
-    url.hash = "";
-    if (/^wss?:$/.test(url.protocol)) return url.href;
-  } catch {
-    // Said below.
-  }
-  throw new TidingsError({ code: "invalid_url", message: `\`url\` is no URL of a WebSocket: ${given}` });
 }
 
 /** Why there is no core. */

@@ -10,10 +10,18 @@ export interface CoreFailure {
   topic?: string;
 }
 
-/** An instance of the core. Numbers name subscriptions, publishes and connections. */
+/** What the core throws on purpose; anything else means that it failed. */
+export function isFailure(error: unknown): error is CoreFailure {
+  return !(error instanceof Error) && typeof (error as CoreFailure | undefined)?.code === "string";
+}
+
+/** An instance of the core. Numbers name subscriptions, loads, publishes and connections. */
 export interface Core {
-  subscribe(topics: readonly string[]): number;
+  subscribe(topics: readonly string[], isWatched: boolean): number;
   unsubscribe(subscription: number): void;
+  reload(subscription: number, atOnce: boolean): void;
+  loaded(subscription: number, load: number, isDone: boolean, mayRetry: boolean): void;
+  page(isAwake: boolean): void;
   publish(
     event: string,
     topics: readonly string[] | undefined,
@@ -34,7 +42,9 @@ export interface Host {
   token(connection: number): void;
   status(status: Status): void;
   ready(subscription: number): void;
-  event(subscription: number, event: unknown, meta: EventMeta): void;
+  resumed(subscription: number): void;
+  load(subscription: number, load: number): void;
+  event(subscription: number, event: unknown, meta: Omit<EventMeta, "own">): void;
   sync(subscription: number, sync: Sync): void;
   malformed(subscription: number, failure: CoreFailure): void;
   failed(subscription: number, failure: CoreFailure): void;

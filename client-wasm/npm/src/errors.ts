@@ -26,6 +26,8 @@ export type ClientCode =
   | "ended"
   /** Events may have been missed: load again. */
   | "sync_required"
+  /** What a watch loads could not be loaded; `cause` is what its `load` threw. */
+  | "load_failed"
   /** As many publishes as a client holds (256) wait for their answer. */
   | "offline_full"
   /** The token callback failed or took longer than 30 seconds. */

@@ -99,6 +99,16 @@ export class Handle implements Subscription {
     else this.error({ code: "sync_required", message: "Events may have been missed.", retryable: true });
   }
 
+  /** The connection is back, and nothing was missed. */
+  resumed(): void {
+    if (this.#owner) call(this.#options.onResume);
+  }
+
+  /** An event is not what its type says. */
+  malformed(failure: Failure): void {
+    if (this.#owner) this.error(failure);
+  }
+
   /** Something went wrong; it goes on. `isTold`: the client's listeners hear of it anyhow. */
   error(failure: Failure | TidingsError, isTold = false): TidingsError {
     const error = failure instanceof TidingsError ? failure : new TidingsError(failure);

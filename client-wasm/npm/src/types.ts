@@ -16,6 +16,8 @@ export interface EventMeta {
   readonly at: number;
   /** The mark that its publisher gave it. */
   readonly origin?: string;
+  /** Whether this client caused it: by a publish, or by a request that carried `client.headers`. */
+  readonly own: boolean;
   /** Whether it was checked against its type. `false`: its domain, or its name, is unknown to this version. */
   readonly decoded: boolean;
 }
@@ -48,6 +50,8 @@ export interface SubscribeOptions {
   onError?: (error: TidingsError) => void;
   /** Events may have been missed: load again. Without it, `onError` gets an error with the code `sync_required`. */
   onSync?: (sync: Sync) => void;
+  /** The connection was lost and is back, and nothing was missed: what happened meanwhile follows. */
+  onResume?: () => void;
   /** Ends the subscription. */
   signal?: AbortSignal;
 }
@@ -65,6 +69,43 @@ export interface Subscription {
   unsubscribe(): void;
   /** The same, for `using`. */
   [Symbol.dispose](): void;
+}
+
+/** How data is kept up to date. */
+export interface WatchOptions<T extends string, D> {
+  /**
+   * Loads the data. `signal` is aborted when nobody wants it any more or it takes too long. What it throws leaves the
+   * data as it is; if that has a `retryable` that is `false`, nothing is tried before the next event.
+   */
+  load: (signal: AbortSignal) => D | Promise<D>;
+  /** Called with the data of each load. */
+  onData: (data: D) => void;
+  /**
+   * A load failed (`load_failed`, with its `cause`), a topic was refused or taken away (the others go on), or the client
+   * was closed by an error. Without it, the client's `error` listeners hear of that.
+   */
+  onError?: (error: TidingsError) => void;
+  /** Whether an event may have changed the data; all do, if left out. */
+  concerns?: (event: EventOf<T>, meta: EventMeta) => boolean;
+  /**
+   * Does not load for events that this client caused, or for those of them that this says, because you show what you
+   * write at once, before you send it. Call `reload` if the write fails or you can't tell. Where a load ran since the
+   * write began, the event loads all the same, so that no older data stays on top of yours.
+   */
+  skipOwn?: boolean | ((event: EventOf<T>, meta: EventMeta) => boolean);
+  /**
+   * For those who want to see why: `resumed`, the connection came back and nothing was missed; `sync`, something may
+   * have been missed, so it loads; `own`, an event was skipped.
+   */
+  onNotice?: (notice: "resumed" | "sync" | "own") => void;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+/** Data that is kept up to date, until it is ended. While `client.status` is not `open`, it may be out of date. */
+export interface Watch extends Subscription {
+  /** Loads now. */
+  reload(): void;
 }
 
 /** Options of an iteration over events. */
@@ -89,7 +130,7 @@ export interface PublishOptions {
   topics?: readonly string[];
   /** The idempotency key, a UUID; made if left out. The same key again answers the first publication. */
   key?: string;
-  /** An opaque mark of who caused this, at most 64 bytes; subscribers find it in `meta.origin`. */
+  /** An opaque mark of who caused this, at most 64 bytes; subscribers find it in `meta.origin`. Made if left out. */
   origin?: string;
   /** Stops waiting. What was sent already may be published all the same. */
   signal?: AbortSignal;

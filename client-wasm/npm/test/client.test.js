@@ -49,6 +49,7 @@ test("a subscription is ready, gets its events, and what they are known by", asy
     topics: ["staff:people"],
     position: "000000000abc.8.0000001f",
     at: 1,
+    own: false,
     decoded: true,
   });
 });

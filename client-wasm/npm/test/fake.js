@@ -47,7 +47,7 @@ export class FakeWebSocket {
     this.onclose?.({ target: this, code });
   }
 
-  event(topics, payload, { event = "person_updated", domain = "staff", position = 8 } = {}) {
+  event(topics, payload, { event = "person_updated", domain = "staff", position = 8, origin } = {}) {
     const key = crypto.randomUUID();
     this.receive({
       op: "event",
@@ -55,6 +55,7 @@ export class FakeWebSocket {
       key,
       at: 1,
       topics,
+      origin,
       event: { domain, event, payload },
     });
   }

@@ -22,6 +22,19 @@ const client: Client = createClient({ url: new URL("wss://example.com/v1/ws"), t
 same<Client, ReturnType<typeof createByUrl>>(true);
 declare const id: string;
 
+client.watch([topic.staff.people, `staff:person:${id}`], {
+  load: async (signal) => [signal.aborted],
+  onData: (data) => same<typeof data, boolean[]>(true),
+  concerns: (event, meta) => event.payload.uuid === id || meta.own,
+});
+client
+  .watch(topic.staff.people, { load: () => 1, onData: (data) => same<typeof data, number>(true) })
+  .reload();
+// @ts-expect-error: a misspelt topic would never be heard of
+client.watch("staff:pepole", { load: () => 1, onData: () => {} });
+// @ts-expect-error: data that nobody loads
+client.watch(topic.staff.people, { onData: () => {} });
+
 client.subscribe(`staff:person:${id}`, (event) => {
   same<typeof event, StaffPersonEvent>(true);
   if (event.event === "person_updated") {

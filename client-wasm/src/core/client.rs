@@ -1,23 +1,28 @@
 //! The client: every input, and what follows from it.
 
+mod page;
+mod publishing;
+mod watching;
+
 use std::fmt;
 
 use tidings_shared::{
     Code,
     frame::{ClientFrame, Outcome, ServerFrame},
-    limits::{MAX_JSON_DEPTH, MAX_MESSAGE_BYTES, MAX_ORIGIN_BYTES},
+    limits::MAX_MESSAGE_BYTES,
 };
 
 use super::{
-    ConnectionId, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+    ConnectionId, Error, Output, Publication, Status, SubscriptionId,
     backoff::Backoff,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,
-    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS, PUBLISH_OVERHEAD_BYTES, TOO_DEEP},
+    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS},
     output::Outputs,
     pace::Pace,
-    publishes::{Publishes, depth},
+    publishes::Publishes,
     subscriptions::Subscriptions,
+    watch::Watch,
 };
 
 /// The moment of a `handle_*`: the time, and a random number that was not used before.
@@ -99,7 +104,8 @@ impl<P: Clone> Client<P> {
         let sendable = self.connection.sendable().is_some();
         let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
         let publish = (sendable && self.publishes.any_sendable()).then(|| self.pace.ready_ms());
-        [self.connection.timeout_ms(), changed, publish].into_iter().flatten().min()
+        let load = self.subscriptions.timeout_ms();
+        [self.connection.timeout_ms(), changed, publish, load].into_iter().flatten().min()
     }
 
     /// Where the client stands.
@@ -116,8 +122,18 @@ impl<P: Clone> Client<P> {
         topics: &[impl AsRef<str>],
         now: Now,
     ) -> Result<SubscriptionId, Error> {
+        self.add_subscription(topics, None, now)
+    }
+
+    fn add_subscription(
+        &mut self,
+        topics: &[impl AsRef<str>],
+        watch: Option<Watch>,
+        now: Now,
+    ) -> Result<SubscriptionId, Error> {
         self.check_not_closed()?;
-        let id = self.subscriptions.add(topics, &mut self.out)?;
+        let id = self.subscriptions.add(topics, watch, &mut self.out)?;
+        self.begin_loads(now);
         self.wanted(now);
         Ok(id)
     }
@@ -125,46 +141,6 @@ impl<P: Clone> Client<P> {
     /// The user no longer wants what this subscription brings. One that is gone already is passed over.
     pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
         self.subscriptions.remove(id);
-    }
-
-    /// Checks the JSON text of an event, and the topics that are named with it, for what would cost the connection.
-    ///
-    /// # Errors
-    /// The bound that it breaks.
-    pub fn check_event(&self, text: &str, topics: &[String]) -> Result<(), Error> {
-        let room = self.max_message_bytes.saturating_sub(PUBLISH_OVERHEAD_BYTES);
-        let bytes = topics.iter().fold(text.len(), |bytes, topic| bytes + topic.len() + 3);
-        if bytes as u64 > room {
-            let message = format!("An event and its topics have at most {room} bytes, these {bytes}.");
-            return Err(Error::new(Code::TooLarge.as_str(), message));
-        }
-        // The frame is one container more.
-        if depth(text) >= MAX_JSON_DEPTH {
-            return Err(Error::invalid_event(TOO_DEEP));
-        }
-        Ok(())
-    }
-
-    /// The user publishes an event, which [`Self::check_event`] accepts. It is sent with every connection until it is
-    /// answered.
-    ///
-    /// # Errors
-    /// When its origin is too long, when too many wait for an answer, or when the client is closed.
-    pub fn handle_publish(&mut self, publish: Publish<P>, now: Now) -> Result<PublishId, Error> {
-        self.check_not_closed()?;
-        if publish.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
-            let message = format!("`origin` has at most {MAX_ORIGIN_BYTES} bytes.");
-            return Err(Error::new(Code::TooLarge.as_str(), message));
-        }
-        let id = self.publishes.add(publish)?;
-        self.wanted(now);
-        self.send_publishes(now);
-        Ok(id)
-    }
-
-    /// The user no longer waits for a publish. If it was sent, it may be published all the same.
-    pub fn handle_cancel(&mut self, id: PublishId) {
-        self.publishes.remove(id);
     }
 
     /// The user is done: publishes that wait fail, and nothing happens any more.
@@ -216,16 +192,15 @@ impl<P: Clone> Client<P> {
         if self.connection.sendable() != Some(connection) {
             return;
         }
-        if let Connection::Open { heard_ms, .. } = &mut self.connection {
-            *heard_ms = now.ms;
-        }
+        self.connection.heard(now);
         // What the server complained of did not end the connection.
         self.complaint = None;
         match frame {
             Ok(frame) => self.take(frame, now),
             Err(error) => {
                 // It may have been an event. The next connection would get it again, so nobody waits for that one.
-                self.out.sync(self.subscriptions.all_live(), self.position.as_deref().unwrap_or_default());
+                let position = self.position.as_deref().unwrap_or_default();
+                self.subscriptions.sync(self.subscriptions.all_live(), position, &mut self.out);
                 self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), error.to_string())));
                 // Or the answer that somebody waits for: then the next connection asks again.
                 if self.subscriptions.any_asked() || self.publishes.any_sent() {
@@ -233,6 +208,7 @@ impl<P: Clone> Client<P> {
                 }
             }
         }
+        self.begin_loads(now);
     }
 
     /// The WebSocket was closed or never opened; `code` is its close code, 1006 when there is none.
@@ -259,6 +235,7 @@ impl<P: Clone> Client<P> {
             self.send_subscriptions(now);
             self.pace.changed(now.ms);
         }
+        self.begin_loads(now);
     }
 
     fn check_not_closed(&self) -> Result<(), Error> {
@@ -330,14 +307,6 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    fn send_publishes(&mut self, now: Now) {
-        while self.connection.sendable().is_some() && self.pace.ready_ms() <= now.ms {
-            let r#ref = self.next_ref();
-            let Some(frame) = self.publishes.send_next(r#ref) else { break };
-            self.send(frame, now);
-        }
-    }
-
     fn take(&mut self, frame: ServerFrame<P>, now: Now) {
         match frame {
             ServerFrame::Welcome { heartbeat_ms, limits, schema, .. } => {
@@ -375,7 +344,7 @@ impl<P: Clone> Client<P> {
                 }
             }
             ServerFrame::Sync { position, topics } => {
-                self.out.sync(self.subscriptions.deliveries(&topics), &position);
+                self.subscriptions.sync(self.subscriptions.deliveries(&topics), &position, &mut self.out);
                 self.position = Some(position);
             }
             ServerFrame::Published { r#ref, key, position, topics } => {
@@ -383,7 +352,13 @@ impl<P: Clone> Client<P> {
                     self.out.push(Output::Published { publish, key, position, topics });
                 }
             }
-            ServerFrame::Ping { .. } => self.send(ClientFrame::Pong, now),
+            ServerFrame::Ping { position } => {
+                // Of topics that are still asked for it says nothing.
+                if !self.subscriptions.any_asked() {
+                    self.position = position.or(self.position.take());
+                }
+                self.send(ClientFrame::Pong, now);
+            }
             ServerFrame::Goaway { retry_after_ms } => {
                 self.backoff.not_before(now.ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS)));
             }
@@ -458,7 +433,7 @@ impl<P: Clone> Client<P> {
         self.subscriptions.connection_lost();
         self.publishes.connection_lost();
         let until_ms = self.backoff.next_ms(now);
-        self.become_(Connection::Waiting { until_ms });
+        self.become_(Connection::Waiting { until_ms: Some(until_ms) });
     }
 
     /// For good. Who asked for it needs no error of the connection.

@@ -10,12 +10,12 @@ use super::{
 pub(crate) enum Connection {
     /// Nothing was asked for.
     Idle,
-    /// Until the next attempt.
-    Waiting { until_ms: u64 },
+    /// Until the next attempt, or to be woken.
+    Waiting { until_ms: Option<u64> },
     /// On the way.
     Trying { id: ConnectionId, stage: Stage, deadline_ms: u64 },
     /// Welcomed.
-    Open { id: ConnectionId, since_ms: u64, heard_ms: u64, silence_ms: u64 },
+    Open { id: ConnectionId, since_ms: u64, silence_ms: u64, dead_ms: u64 },
     /// For good.
     Closed,
 }
@@ -43,7 +43,14 @@ impl Connection {
 
     pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, now: Now) -> Self {
         let silence_ms = heartbeat_ms.min(MAX_HEARTBEAT_MS) + WATCHDOG_GRACE_MS;
-        Self::Open { id, since_ms: now.ms, heard_ms: now.ms, silence_ms }
+        Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms) }
+    }
+
+    /// Something was heard from the server.
+    pub(crate) fn heard(&mut self, now: Now) {
+        if let Self::Open { silence_ms, dead_ms, .. } = self {
+            *dead_ms = now.ms.saturating_add(*silence_ms);
+        }
     }
 
     /// The connection that frames can be sent on.
@@ -66,9 +73,9 @@ impl Connection {
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         match self {
             Self::Idle | Self::Closed => None,
-            Self::Waiting { until_ms } => Some(*until_ms),
+            Self::Waiting { until_ms } => *until_ms,
             Self::Trying { deadline_ms, .. } => Some(*deadline_ms),
-            Self::Open { heard_ms, silence_ms, .. } => Some(heard_ms.saturating_add(*silence_ms)),
+            Self::Open { dead_ms, .. } => Some(*dead_ms),
         }
     }
 

@@ -31,6 +31,15 @@ pub const MAX_HEARTBEAT_MS: u64 = 300_000;
 /// Milliseconds that a server which goes away can ask a client to stay away, at the most.
 pub const MAX_RETRY_AFTER_MS: u64 = 300_000;
 
+/// Milliseconds in which a page that became visible, or a network that came back, must hear from the server.
+pub const PROBE_TIMEOUT_MS: u64 = 5_000;
+
+/// Milliseconds after which a watched subscription is loaded although its topics are not in force yet.
+pub const PATIENCE_MS: u64 = 3_000;
+
+/// Milliseconds that a load may take before another takes its place.
+pub const LOAD_TIMEOUT_MS: u64 = 30_000;
+
 /// Bytes of a publish frame beside its event: the members' names, the key, an origin at its longest and escaped, and
 /// some topics.
 pub const PUBLISH_OVERHEAD_BYTES: u64 = 1024;

@@ -11,6 +11,10 @@ use super::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub u64);
 
+/// Names a load of a watched subscription's data; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoadId(pub u64);
+
 /// Names a publish; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublishId(pub u64);
@@ -126,7 +130,20 @@ pub enum Output<P> {
         /// The subscription.
         subscription: SubscriptionId,
     },
-    /// An event arrived.
+    /// The connection was lost and is back, and nothing was missed: what happened meanwhile follows.
+    Resumed {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+    /// Load the data of a watched subscription, and tell the client by `handle_loaded`. A load that still runs for it
+    /// counts for nothing any more.
+    Load {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// What this load is called.
+        load: LoadId,
+    },
+    /// An event arrived. If the subscription is watched, whoever thinks that its data changed calls `handle_reload`.
     Event {
         /// Who gets it, each once.
         deliveries: Vec<Delivery>,
@@ -194,11 +211,5 @@ impl<P> Outputs<P> {
 
     pub(crate) fn push(&mut self, output: Output<P>) {
         self.0.push_back(output);
-    }
-
-    pub(crate) fn sync(&mut self, deliveries: Vec<Delivery>, position: &str) {
-        for delivery in deliveries {
-            self.push(Output::Sync { delivery, position: position.to_owned() });
-        }
     }
 }

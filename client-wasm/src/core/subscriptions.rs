@@ -11,14 +11,16 @@ use tidings_shared::{
 };
 
 use super::{
-    Delivery, Error, Output, SubscriptionId,
+    Delivery, Error, LoadId, Now, Output, SubscriptionId,
     limits::MAX_SUBSCRIPTIONS,
     output::{Outputs, deliver},
+    watch::Watch,
 };
 
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     next_id: u64,
+    last_load: u64,
     /// By ascending id.
     subscriptions: Vec<Subscription>,
     topics: Vec<Topic>,
@@ -32,6 +34,7 @@ struct Subscription {
     /// Topics of it of which no outcome is known yet.
     unsettled: usize,
     failed: bool,
+    watch: Option<Watch>,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,7 @@ impl Default for Subscriptions {
     fn default() -> Self {
         Self {
             next_id: 1,
+            last_load: 0,
             subscriptions: Vec::new(),
             topics: Vec::new(),
             max_topics: MAX_TOPICS_PER_SESSION,
@@ -97,6 +101,7 @@ impl Subscriptions {
     pub(crate) fn add<P>(
         &mut self,
         topics: &[impl AsRef<str>],
+        watch: Option<Watch>,
         out: &mut Outputs<P>,
     ) -> Result<SubscriptionId, Error> {
         let names = self.check(topics)?;
@@ -114,10 +119,9 @@ impl Subscriptions {
             unsettled += usize::from(!live);
             self.changed |= topic.state == State::Wanted;
         }
-        self.subscriptions.push(Subscription { id, unsettled, failed: false });
-        if unsettled == 0 {
-            out.push(Output::Ready { subscription: id });
-        }
+        let mut subscription = Subscription { id, unsettled, failed: false, watch };
+        subscription.settle(out);
+        self.subscriptions.push(subscription);
         Ok(id)
     }
 
@@ -198,7 +202,7 @@ impl Subscriptions {
         outcomes: Vec<TopicOutcome>,
         out: &mut Outputs<P>,
     ) {
-        let mut lost = Vec::new();
+        let (mut lost, mut resumed) = (Vec::new(), Vec::new());
         for TopicOutcome { topic, outcome, code } in outcomes {
             let asked = |known: &Topic| known.name.as_str() == topic && known.state == State::Asked(r#ref);
             let Some(index) = self.topics.iter().position(asked) else { continue };
@@ -209,15 +213,52 @@ impl Subscriptions {
             let topic = &mut self.topics[index];
             topic.state = State::InForce;
             for holder in &mut topic.holders {
-                if !holder.live {
-                    holder.live = true;
-                    settle(&mut self.subscriptions, holder.id, out);
+                if !std::mem::replace(&mut holder.live, true) {
+                    if let Some(subscription) = find(&mut self.subscriptions, holder.id) {
+                        subscription.one_more(out);
+                    }
                 } else if outcome != Outcome::Resumed {
                     deliver(&mut lost, holder.id, &topic.name);
+                } else if !resumed.contains(&holder.id) {
+                    resumed.push(holder.id);
                 }
             }
         }
-        out.sync(lost, position);
+        for subscription in resumed {
+            out.push(Output::Resumed { subscription });
+        }
+        self.sync(lost, position, out);
+    }
+
+    /// Tells subscriptions that they may have missed something.
+    pub(crate) fn sync<P>(&mut self, deliveries: Vec<Delivery>, position: &str, out: &mut Outputs<P>) {
+        for delivery in deliveries {
+            if let Some(watch) = self.watch(delivery.subscription) {
+                watch.outdated();
+            }
+            out.push(Output::Sync { delivery, position: position.to_owned() });
+        }
+    }
+
+    /// How the data of a subscription is kept, if it is watched.
+    pub(crate) fn watch(&mut self, id: SubscriptionId) -> Option<&mut Watch> {
+        find(&mut self.subscriptions, id)?.watch.as_mut()
+    }
+
+    /// When [`Self::begin_loads`] has something to do.
+    pub(crate) fn timeout_ms(&self) -> Option<u64> {
+        self.subscriptions.iter().filter_map(|known| known.watch.as_ref()?.timeout_ms()).min()
+    }
+
+    /// Begins the loads that are due.
+    pub(crate) fn begin_loads<P>(&mut self, now: Now, out: &mut Outputs<P>) {
+        for Subscription { id, watch, .. } in &mut self.subscriptions {
+            let load = LoadId(self.last_load + 1);
+            if watch.as_mut().is_some_and(|watch| watch.begin(load, now)) {
+                self.last_load = load.0;
+                out.push(Output::Load { subscription: *id, load });
+            }
+        }
     }
 
     /// The subscribe with this `ref` was refused as a whole; `false` if there was none.
@@ -253,13 +294,16 @@ impl Subscriptions {
     /// Takes a topic from its holders; later subscriptions to it ask anew.
     fn refuse<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
         let topic = self.topics.swap_remove(index);
-        for Holder { id, .. } in topic.holders {
+        for Holder { id, live } in topic.holders {
             let name = Some(topic.name.clone());
             out.push(Output::Failed { subscription: id, topic: name, error: error.clone() });
             if self.topics.iter().all(|topic| topic.holders.iter().all(|holder| holder.id != id)) {
                 self.forget(id);
             } else if let Some(subscription) = find(&mut self.subscriptions, id) {
                 subscription.failed = true;
+                if !live {
+                    subscription.one_more(out);
+                }
             }
         }
     }
@@ -304,12 +348,23 @@ fn find(subscriptions: &mut [Subscription], id: SubscriptionId) -> Option<&mut S
     subscriptions.get_mut(index)
 }
 
-/// One more topic of a subscription is in force.
-fn settle<P>(subscriptions: &mut [Subscription], id: SubscriptionId, out: &mut Outputs<P>) {
-    if let Some(subscription) = find(subscriptions, id) {
-        subscription.unsettled = subscription.unsettled.saturating_sub(1);
-        if subscription.unsettled == 0 && !subscription.failed {
-            out.push(Output::Ready { subscription: id });
+impl Subscription {
+    /// The outcome of one more of its topics is known.
+    fn one_more<P>(&mut self, out: &mut Outputs<P>) {
+        self.unsettled = self.unsettled.saturating_sub(1);
+        self.settle(out);
+    }
+
+    /// Is in force if all of its topics are.
+    fn settle<P>(&mut self, out: &mut Outputs<P>) {
+        if self.unsettled > 0 {
+            return;
+        }
+        if !self.failed {
+            out.push(Output::Ready { subscription: self.id });
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.in_force();
         }
     }
 }

@@ -8,12 +8,17 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-use super::{Client, ConnectionId, Error, Now, Options, Output, Publish, PublishId, Status, SubscriptionId};
+use super::{
+    Client, ConnectionId, Error, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status,
+    SubscriptionId,
+};
 
 mod connecting;
 mod evolution;
+mod page;
 mod publishing;
 mod subscribing;
+mod watching;
 
 type Payload = serde_json::Value;
 
@@ -178,6 +183,8 @@ fn publish(key: u128) -> Publish<Payload> {
 fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
     let short = |output| match output {
         Output::Ready { subscription } => Some(format!("ready {}", subscription.0)),
+        Output::Resumed { subscription } => Some(format!("resumed {}", subscription.0)),
+        Output::Load { subscription, load } => Some(format!("load {} of {}", load.0, subscription.0)),
         Output::Event { deliveries, publication } => {
             let to: Vec<_> =
                 deliveries.iter().map(|d| format!("{}{:?}", d.subscription.0, d.topics)).collect();

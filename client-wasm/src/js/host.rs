@@ -25,6 +25,14 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn ready(this: &Host, subscription: f64);
 
+    /// The connection is back, and what a subscription missed follows.
+    #[wasm_bindgen(method)]
+    pub(crate) fn resumed(this: &Host, subscription: f64);
+
+    /// The data of a watched subscription is to be loaded; a load that runs counts for nothing any more.
+    #[wasm_bindgen(method)]
+    pub(crate) fn load(this: &Host, subscription: f64, load: f64);
+
     /// An event for a subscription.
     #[wasm_bindgen(method)]
     pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue);

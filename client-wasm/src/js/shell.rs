@@ -100,6 +100,8 @@ impl Shell {
             Output::Disconnect { .. } => drop(self.socket.take()),
             Output::Status(status) => host.status(status.as_str()),
             Output::Ready { subscription } => host.ready(subscription.0 as f64),
+            Output::Resumed { subscription } => host.resumed(subscription.0 as f64),
+            Output::Load { subscription, load } => host.load(subscription.0 as f64, load.0 as f64),
             Output::Event { deliveries, publication } => self.deliver(&deliveries, &publication),
             Output::Sync { delivery, position } => {
                 host.sync(delivery.subscription.0 as f64, value::sync(&delivery.topics, &position));

@@ -74,6 +74,12 @@ export class TestHost {
   ready(id) {
     this.hear("ready", { id });
   }
+  resumed(id) {
+    this.hear("resumed", { id });
+  }
+  load(id, load) {
+    this.hear("load", { id, load });
+  }
   event(id, event, meta) {
     this.hear("event", { id, event, meta });
     const { callback } = this;

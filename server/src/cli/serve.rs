@@ -3,7 +3,8 @@
 use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
-    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, LogLimits, OriginRule, SessionSettings, TenantId,
+    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, SessionSettings,
+    TenantId,
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
@@ -64,6 +65,9 @@ pub(super) struct Serve {
     /// Age of the oldest publication in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     log_max_age: Duration,
+    /// Time for which the key of a publication that has left the log is remembered
+    #[arg(long, env = "TIDINGS_KEY_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    key_max_age: Duration,
     /// WebSocket echo at /v1/echo, for conformance suites (not yet)
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
     echo: bool,
@@ -147,6 +151,7 @@ impl Serve {
             max_bytes: self.log_max_bytes,
             max_entries: self.log_max_entries,
             max_age: self.log_max_age,
+            keys: KeyLimits { max_age: self.key_max_age, ..KeyLimits::default() },
         };
         let hub = Hub::new(HubSettings { domains, log, home: tenant.clone() });
         let settings = GatewaySettings {

@@ -3,6 +3,7 @@ use std::task::Waker;
 use tidings_shared::domains::{crm, staff};
 
 use super::*;
+use crate::test_support::at;
 
 fn hub(max_entries: usize) -> Hub {
     let log = LogLimits { max_entries, ..LogLimits::default() };
@@ -91,6 +92,25 @@ fn the_same_key_again_answers_the_first_publication() {
     let first = hub.publish_with(&person(1), options()).unwrap();
     assert_eq!(hub.publish_with(&person(2), options()).unwrap(), first);
     assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn a_tenant_whose_log_has_aged_out_is_kept_while_a_key_is_remembered() {
+    let log = LogLimits { max_age: std::time::Duration::from_secs(10), ..LogLimits::default() };
+    let hub = Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) });
+    let publish = |second: u64| {
+        let event = RawEvent::from_event(&person(1)).unwrap();
+        let options = PublishOptions { key: Some(Uuid::from_u128(1)), ..PublishOptions::default() };
+        hub.publish_raw(hub.home(), event, None, options, at(second)).unwrap()
+    };
+    let first = publish(0);
+    hub.handle_timeout(at(600));
+    let Counters { log_entries, evicted_keys, evicted_key_bytes, .. } = hub.counters(hub.home());
+    assert_eq!((log_entries, evicted_keys, evicted_key_bytes > 0), (0, 1, true));
+    assert_eq!(publish(600), first);
+    hub.handle_timeout(at(601));
+    assert_eq!(hub.tenant_count(), 0, "keys go also where nothing is published");
+    assert_ne!(publish(601), first);
 }
 
 #[test]

@@ -8,6 +8,12 @@ fn fill(log: &mut Log, first: u128, count: u128, topic: &str) {
     }
 }
 
+fn cost_of(draft: Draft) -> usize {
+    let mut log = log(1);
+    log.append(draft, at(0));
+    log.bytes()
+}
+
 #[test]
 fn offsets_grow_by_one_and_the_same_key_is_the_same_publication() {
     let mut log = log(10);
@@ -27,7 +33,7 @@ fn every_bound_evicts_the_oldest_first() {
     assert_eq!((by_count.len(), by_count.tail().offset), (3, 2));
     assert_eq!(by_count.keys.len(), 3);
 
-    let cost = log(1).append(draft(1, &["a"]), at(0)).cost();
+    let cost = cost_of(draft(1, &["a"]));
     let limits = LogLimits { max_bytes: 2 * cost + 100, ..LogLimits::default() };
     let mut by_bytes = Log::new(limits, 1);
     fill(&mut by_bytes, 1, 5, "a");
@@ -48,15 +54,45 @@ fn every_bound_evicts_the_oldest_first() {
 
 #[test]
 fn many_topics_and_large_payloads_count_as_what_they_are() {
-    let cost = |topics: &[&str]| log(1).append(draft(1, topics), at(0)).cost();
+    let cost = |topics: &[&str]| cost_of(draft(1, topics));
     let many: Vec<String> = (0..128).map(|n| format!("topic:{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert!(cost(&many) > cost(&["a"]) + 127 * 256, "each topic has an index of its own");
     let mut large = draft(1, &["a"]);
     large.event.payload =
         serde_json::value::RawValue::from_string(format!("\"{}\"", "x".repeat(10_000))).unwrap();
-    let large = log(1).append(large, at(0)).cost();
+    let large = cost_of(large);
     assert!(large > 30_000, "the event and the frames that are kept: {large}");
+}
+
+#[test]
+fn a_key_is_one_publication_also_when_that_has_left_the_ring() {
+    let mut log = log(3);
+    let first = log.append(draft(1, &["b", "a"]), at(0));
+    fill(&mut log, 2, 100, "a");
+    assert_eq!(log.append(draft(1, &["c"]), at(600)), first);
+    assert_eq!((log.head().offset, log.evicted_keys()), (101, 98));
+    assert_ne!(log.append(draft(1, &["c"]), at(601)), first, "its time is over");
+}
+
+#[test]
+fn a_key_is_known_while_the_ring_holds_its_publication_however_old() {
+    let keys = KeyLimits { max_age: Duration::ZERO, max_bytes: 0 };
+    let mut log = Log::new(LogLimits { max_entries: 3, keys, ..LogLimits::default() }, 1);
+    let first = log.append(draft(1, &["a"]), at(0));
+    fill(&mut log, 2, 2, "a");
+    assert_eq!(log.append(draft(1, &["a"]), at(500)), first);
+    fill(&mut log, 4, 1, "a");
+    assert_ne!(log.append(draft(1, &["a"]), at(500)), first);
+}
+
+#[test]
+fn a_key_that_nobody_was_told_is_not_remembered() {
+    let mut log = log(1);
+    for key in 1..=10 {
+        log.append(Draft { may_come_again: false, ..draft(key, &["a"]) }, at(0));
+    }
+    assert_eq!((log.evicted_keys(), log.evicted_key_bytes()), (0, 0));
 }
 
 #[test]

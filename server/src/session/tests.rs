@@ -325,8 +325,8 @@ impl Authorize for ByList {
         identity.subject != "less" || topic.as_str() != "t:2"
     }
 
-    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
-        false
+    fn may_publish(&self, _: &Identity, topic: &TopicName) -> bool {
+        topic.as_str() == "t:3"
     }
 }
 
@@ -378,6 +378,26 @@ fn a_token_of_somebody_else_changes_nothing_and_forbidden_topics_are_refused() {
     say(&mut less, json!({ "op": "hello", "token": "less" }));
     let frames = say(&mut less, json!({ "op": "subscribe", "ref": 1, "topics": ["t:2"] }));
     assert_eq!(frames[0]["topics"][0]["code"], "forbidden");
+}
+
+#[test]
+fn a_key_does_not_tell_whom_the_event_reached_that_it_was_seen_on() {
+    let hub = hub();
+    let key = Uuid::from_u128(5);
+    let event = json!({ "domain": "x", "event": "y", "payload": {} });
+    let topics = ["t:3".parse().unwrap(), "secret:7".parse().unwrap()];
+    let options = PublishOptions { key: Some(key), ..PublishOptions::default() };
+    let raw = RawEvent::parse(&event.to_string()).unwrap();
+    hub.publish_raw(hub.home(), raw, Some(&topics), options, at(0)).unwrap();
+    let access = Arc::new(ByList);
+    let mut session =
+        Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0));
+    say(&mut session, json!({ "op": "hello" }));
+    let publish =
+        |key: Uuid| json!({ "op": "publish", "ref": 3, "event": event, "topics": ["t:3"], "key": key });
+    let refused = say(&mut session, publish(key));
+    assert_eq!((&refused[0]["code"], refused[0].get("topics")), (&json!("forbidden"), None));
+    assert_eq!(say(&mut session, publish(Uuid::from_u128(6)))[0]["op"], "published");
 }
 
 #[test]

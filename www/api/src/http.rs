@@ -226,9 +226,9 @@ fn is_loopback(authority: &str) -> bool {
 
 /// The tag with which a tab finds its own changes among the events.
 fn origin_tag(headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let Some(tag) = headers.get("x-tidings-origin") else { return Ok(None) };
+    let Some(tag) = headers.get("tidings-origin") else { return Ok(None) };
     let tag = tag.to_str().ok().filter(|tag| !tag.is_empty() && tag.len() <= MAX_ORIGIN_BYTES);
-    let rule = format!("`X-Tidings-Origin` is 1 to {MAX_ORIGIN_BYTES} visible ASCII characters");
+    let rule = format!("`Tidings-Origin` is 1 to {MAX_ORIGIN_BYTES} visible ASCII characters");
     tag.map(|tag| Some(tag.to_owned())).ok_or_else(|| Fault::new(400, "invalid_header", rule))
 }
 

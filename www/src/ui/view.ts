@@ -1,8 +1,9 @@
-import type { EventOf, KnownTopic } from "tidings";
-import type { Problem } from "../api.ts";
+import type { EventOf, KnownTopic, TidingsError, Watch } from "tidings";
+import { Problem } from "../api.ts";
+import { time } from "../format.ts";
 import { type Child, fill, h } from "../h.ts";
-import { live } from "../live.ts";
 import type { Scene } from "../router.ts";
+import { watch } from "../tidings.ts";
 import type { Field } from "./controls.ts";
 import { Form, type Values } from "./form.ts";
 
@@ -10,6 +11,8 @@ interface ViewOptions<T, P extends KnownTopic> {
   topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
   concerns?: (event: EventOf<P>) => boolean;
+  /** Which of this window's own events change nothing, because the view shows them already. */
+  skipOwn?: (event: EventOf<P>) => boolean;
   /** What the view consists of; hidden until the first data is there. */
   content: Child[];
   update: (data: T) => void;
@@ -19,12 +22,20 @@ interface ViewOptions<T, P extends KnownTopic> {
   title?: string;
 }
 
+/** What the view says of itself when it has heard something. */
+const NOTICES = {
+  resumed: "Back after a break in the connection: nothing was missed, nothing had to be loaded.",
+  sync: "Something may have been missed, so this was loaded again.",
+  own: "Your own change was here already, so nothing was loaded.",
+};
+
 /** Fills the scene, and keeps what it shows equal to what is stored. */
-export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: ViewOptions<T, P>): void {
-  const { topics, load, concerns, update, back, title } = options;
+export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: ViewOptions<T, P>): Watch {
+  const { topics, load, concerns, skipOwn, update, back, title } = options;
   const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
   const waiting = h("p", { class: "empty" }, "Loading …");
   const content = h("div", { class: "content", hidden: true }, ...options.content);
+  const heard = h("p", { class: "heard faint", role: "status", "data-testid": "view-heard" });
   fill(
     main,
     back && h("p", { class: "back" }, h("a", { href: back.href }, `← ${back.label}`)),
@@ -32,11 +43,11 @@ export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: 
     notice,
     waiting,
     content,
+    heard,
   );
 
-  const onProblem = (problem: Problem | null): void => {
-    notice.hidden = problem === null;
-    if (!problem) return;
+  const show = (problem: Problem): void => {
+    notice.hidden = false;
     const gone = problem.status === 404 && back;
     if (gone) {
       waiting.hidden = true;
@@ -51,16 +62,24 @@ export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: 
     }
   };
 
-  void live<T, P>({
-    topics,
+  /** A topic was refused: the view may grow stale, which is said as long as it is so. */
+  let isDeaf = false;
+  return watch<P, T>(topics, {
     load,
     ...(concerns && { concerns }),
-    onProblem,
+    ...(skipOwn && { skipOwn }),
     onData: (data) => {
+      notice.hidden = !isDeaf;
       update(data);
       waiting.hidden = true;
       content.hidden = false;
     },
+    onError: (error: TidingsError) => {
+      isDeaf ||= error.code !== "load_failed";
+      const { cause, code, message } = error;
+      show(cause instanceof Problem ? cause : new Problem(400, code, message));
+    },
+    onNotice: (what) => fill(heard, `${time(Date.now())} ${NOTICES[what]}`),
     signal,
   });
 }

@@ -129,7 +129,7 @@ export function project(scene: Scene): void {
     warning: "Its assignments go with it.",
     actions,
   });
-  const steps = assignmentTable(uuid);
+  const steps = assignmentTable(uuid, () => shown.reload());
   const box = addBox({
     title: "Add a task",
     testid: "add-assignment",
@@ -139,9 +139,11 @@ export function project(scene: Scene): void {
     ],
     add: (values) => create("assignments", { ...values, project_uuid: uuid }),
   });
-  view(scene, {
+  const shown = view(scene, {
     back: { href: "#/projects", label: "Projects", noun: "project" },
     topics: [topic.projects.project(uuid), topic.projects.tasks, topic.staff.people],
+    // Who ticks a box or chooses a person sees that at once.
+    skipOwn: ({ event }) => event === "assignment_updated",
     load: (signal) =>
       Promise.all([
         load<ProjectDetail>(`projects/${uuid}`, signal),
@@ -174,12 +176,25 @@ interface Step extends Assignment {
 }
 
 /** A project's assignments, to tick, give to somebody, move and remove. */
-function assignmentTable(project: string) {
-  let uuids: string[] = [];
+function assignmentTable(project: string, reload: () => void) {
+  let steps: Step[] = [];
   const move = (uuid: string, by: number) => {
+    const uuids = steps.map((step) => step.uuid);
     const at = uuids.indexOf(uuid);
     const moved = uuids.toSpliced(at, 1).toSpliced(at + by, 0, uuid);
     return order(project, moved);
+  };
+  const show = (now: Step[]): void => {
+    steps = now;
+    list.update(now);
+  };
+  /** Shows a change, then stores it; where that may have failed, what is stored is shown. */
+  const set = (uuid: string, change: Partial<Assignment>) => {
+    show(steps.map((step) => (step.uuid === uuid ? { ...step, ...change } : step)));
+    return update(`assignments/${uuid}`, change).catch((error) => {
+      reload();
+      throw error;
+    });
   };
   const button = (text: string, label: string, disabled: boolean, run: () => Promise<unknown>) => {
     const element = h(
@@ -193,10 +208,7 @@ function assignmentTable(project: string) {
   const done = ({ uuid, title, is_done }: Step) => {
     const box = h("input", { type: "checkbox", checked: is_done, "aria-label": `${title} is done` });
     box.addEventListener("change", () => {
-      const wanted = box.checked;
-      // The box shows what is stored: it turns when the event arrives.
-      box.checked = is_done;
-      void attempt(box, () => update(`assignments/${uuid}`, { is_done: wanted }));
+      void attempt(box, () => set(uuid, { is_done: box.checked }));
     });
     return box;
   };
@@ -206,7 +218,7 @@ function assignmentTable(project: string) {
     fill(select, h("option", { value: "" }, "Nobody"), ...options);
     select.value = person_uuid ?? "";
     select.addEventListener("change", () => {
-      void attempt(select, () => update(`assignments/${uuid}`, { person_uuid: select.value || null }));
+      void attempt(select, () => set(uuid, { person_uuid: select.value || null }));
     });
     return select;
   };
@@ -237,9 +249,8 @@ function assignmentTable(project: string) {
   return {
     element: list.element,
     update(assignments: Assignment[], people: Option[]): void {
-      uuids = assignments.map(({ uuid }) => uuid);
       const last = assignments.length - 1;
-      list.update(assignments.map((a, at) => ({ ...a, people, at, last: at === last })));
+      show(assignments.map((a, at) => ({ ...a, people, at, last: at === last })));
     },
   };
 }

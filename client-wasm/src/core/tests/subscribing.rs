@@ -24,7 +24,7 @@ fn after_a_reconnect_one_frame_asks_for_everything_since_the_last_position() {
     assert_eq!(frames[1]["since"], "p3");
     bench.subscribed(&frames[1], "p3", "resumed");
     bench.event(&["staff:teams"], "p4");
-    assert_eq!(told(bench.outputs()), ["event p4 to 2[\"staff:teams\"]"]);
+    assert_eq!(told(bench.outputs()), ["resumed 1", "resumed 2", "event p4 to 2[\"staff:teams\"]"]);
     assert_eq!(bench.reconnect()[1]["since"], "p4");
 }
 
@@ -293,4 +293,25 @@ fn topics_that_change_all_the_time_stay_under_the_rate() {
     }
     // 100 a second, and the burst.
     assert!((900..=1_200).contains(&sent), "{sent}");
+}
+
+#[test]
+fn a_quiet_client_resumes_from_the_position_of_the_last_ping() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.receive(json!({"op": "ping", "position": "p7"}));
+    bench.receive(json!({"op": "ping"}));
+    bench.outputs();
+    assert_eq!(bench.reconnect()[1]["since"], "p7");
+}
+
+#[test]
+fn the_position_of_a_ping_says_nothing_of_topics_that_are_still_asked_for() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    bench.reconnect();
+    bench.welcome();
+    bench.receive(json!({"op": "ping", "position": "p7"}));
+    bench.outputs();
+    assert_eq!(bench.reconnect()[1]["since"], "p1");
 }

@@ -1,0 +1,45 @@
+//! Watched subscriptions: the client says when to load, its user loads.
+
+use super::{Client, Now};
+use crate::core::{Error, LoadId, Loaded, SubscriptionId, watch::Watch};
+
+impl<P: Clone> Client<P> {
+    /// The user wants data that changes with these topics: a subscription for which [`Output::Load`] says when to
+    /// load.
+    ///
+    /// [`Output::Load`]: crate::core::Output::Load
+    ///
+    /// # Errors
+    /// As [`Client::handle_subscribe`].
+    pub fn handle_watch(&mut self, topics: &[impl AsRef<str>], now: Now) -> Result<SubscriptionId, Error> {
+        self.add_subscription(topics, Some(Watch::new(now)), now)
+    }
+
+    /// An event concerns the data of a watched subscription: it is loaded again, once however many events there were.
+    pub fn handle_outdated(&mut self, id: SubscriptionId, now: Now) {
+        if let Some(watch) = self.subscriptions.watch(id) {
+            watch.outdated();
+        }
+        self.begin_loads(now);
+    }
+
+    /// The user wants the data of a watched subscription again, also while a load that failed waits for its retry.
+    pub fn handle_reload(&mut self, id: SubscriptionId, now: Now) {
+        if let Some(watch) = self.subscriptions.watch(id) {
+            watch.reload();
+        }
+        self.begin_loads(now);
+    }
+
+    /// A load ended. One that the client has given up is passed over.
+    pub fn handle_loaded(&mut self, id: SubscriptionId, load: LoadId, how: Loaded, now: Now) {
+        if let Some(watch) = self.subscriptions.watch(id) {
+            watch.loaded(load, how, now);
+        }
+        self.begin_loads(now);
+    }
+
+    pub(super) fn begin_loads(&mut self, now: Now) {
+        self.subscriptions.begin_loads(now, &mut self.out);
+    }
+}

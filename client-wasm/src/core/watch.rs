@@ -1,0 +1,99 @@
+//! When the data of a watched subscription is loaded.
+//!
+//! The first load begins once the topics are in force, so that whatever is published after it has begun is heard of.
+//! Everything that is heard of while a load runs makes exactly one more follow it. So the last load began after the last
+//! thing that was heard of, and what it brought is what is stored (see ARCHITECTURE.md for the proof).
+
+use super::{
+    LoadId, Now,
+    backoff::Backoff,
+    limits::{LOAD_TIMEOUT_MS, PATIENCE_MS},
+};
+
+/// What is known of the data of one subscription.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    state: State,
+    /// Something may have changed since the last load began.
+    stale: bool,
+    backoff: Backoff,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// For the topics to be in force, or after a load that failed: until then at the most.
+    Waiting { until_ms: u64 },
+    /// Up to date, as far as is known.
+    Settled,
+    /// A load runs; one that takes longer is given up for another.
+    Loading { load: LoadId, until_ms: u64 },
+}
+
+/// How a load ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// The data is there.
+    Done,
+    /// It failed, and may succeed later.
+    Retry,
+    /// It failed, and will fail until something happens.
+    Failed,
+}
+
+impl Watch {
+    pub(crate) fn new(now: Now) -> Self {
+        // A server that can't be reached shall not keep a page empty for long.
+        let state = State::Waiting { until_ms: now.ms.saturating_add(PATIENCE_MS) };
+        Self { state, stale: false, backoff: Backoff::default() }
+    }
+
+    /// All topics that were not refused are in force.
+    pub(crate) fn in_force(&mut self) {
+        self.reload();
+    }
+
+    /// Something may have changed. While a failed load waits for its retry, that is soon enough.
+    pub(crate) fn outdated(&mut self) {
+        self.stale = true;
+    }
+
+    /// Something may have changed, and a wait is over.
+    pub(crate) fn reload(&mut self) {
+        self.outdated();
+        if let State::Waiting { .. } = self.state {
+            self.state = State::Settled;
+        }
+    }
+
+    /// A load has ended; one that was given up counts for nothing.
+    pub(crate) fn loaded(&mut self, which: LoadId, how: Loaded, now: Now) {
+        if !matches!(self.state, State::Loading { load, .. } if load == which) {
+            return;
+        }
+        self.state = match how {
+            Loaded::Retry => State::Waiting { until_ms: self.backoff.next_ms(now) },
+            Loaded::Done | Loaded::Failed => {
+                self.backoff.reset();
+                State::Settled
+            }
+        };
+    }
+
+    /// When [`Self::begin`] has something to do.
+    pub(crate) fn timeout_ms(&self) -> Option<u64> {
+        match self.state {
+            State::Waiting { until_ms } | State::Loading { until_ms, .. } => Some(until_ms),
+            State::Settled => self.stale.then_some(0),
+        }
+    }
+
+    /// Begins a load, if it is time for one, by this name.
+    pub(crate) fn begin(&mut self, load: LoadId, now: Now) -> bool {
+        let is_due = self.timeout_ms().is_some_and(|due| due <= now.ms);
+        if is_due {
+            self.stale = false;
+            self.state = State::Loading { load, until_ms: now.ms.saturating_add(LOAD_TIMEOUT_MS) };
+        }
+        is_due
+    }
+}
