@@ -19,8 +19,9 @@ const BATCH: usize = 250;
 /// is first looked at.
 const LOG_BYTES: &str = "24000000";
 
-/// KiB that the server may grow by after its log is full. What passes meanwhile is 12,000 as frames alone.
-const MARGIN_KIB: usize = 4096;
+/// KiB that the server may grow by after its log is full, mostly for the keys that it remembers of what has left the log,
+/// which are bounded too. What passes meanwhile is 12,000 as frames alone.
+const MARGIN_KIB: usize = 8192;
 
 /// Publishes numbered events, and reads all of them as a neighbour of those who do not.
 struct Traffic {
