@@ -46,7 +46,10 @@ fn slow_one(embedded: &Embedded) -> RawSocket {
     let hello = Frame::text(r#"{"op":"hello"}"#).bytes();
     let mut slow = RawSocket::connect_with(stream, &hello);
     slow.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["big"]}"#));
-    assert_eq!((&slow.next_frame()["op"], &slow.next_frame()["op"]), (&json!("welcome"), &json!("subscribed")));
+    assert_eq!(
+        (&slow.next_frame()["op"], &slow.next_frame()["op"]),
+        (&json!("welcome"), &json!("subscribed"))
+    );
     slow
 }
 
@@ -127,5 +130,9 @@ fn of_hundreds_that_were_cut_off_after_any_byte_nothing_is_left() {
     let Moment { since_start, unix_ms } = hub.clock().now();
     let aged = since_start + LOG_MAX_AGE + Duration::from_millis(1);
     hub.handle_timeout(Moment { since_start: aged, unix_ms });
-    assert_eq!((hub.counters(hub.home()), hub.tenant_count()), (Counters::default(), 0), "and goes by its age");
+    assert_eq!(
+        (hub.counters(hub.home()), hub.tenant_count()),
+        (Counters::default(), 0),
+        "and goes by its age"
+    );
 }
