@@ -6,8 +6,9 @@ use futures_util::StreamExt;
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
     },
     upgrade::OnUpgrade,
 };
@@ -23,14 +24,16 @@ use uuid::Uuid;
 use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, reply::Response};
 
 use crate::{
-    Gateway, Session,
+    Gateway, Identity, Session,
     accept::{self, Place},
+    event_body,
+    events::EventStream,
     problem::{Problem, PublishRequest, publish_as},
     socket,
 };
 
 impl Gateway {
-    /// `GET /v1/ws`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an application's own with
+    /// `GET /v1/ws`, `GET /v1/events`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an application's own with
     /// `or`. What it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
@@ -44,14 +47,28 @@ impl Gateway {
             .map(|gateway, headers, upgrade, place| upgrade_to_ws(gateway, &headers, upgrade, place));
         let publish = warp::path!("v1" / "publish")
             .and(warp::post())
-            .and(with_gateway)
+            .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
                 publish(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
             });
+        let events = warp::path!("v1" / "events")
+            .and(warp::get())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .and(warp::query::<Vec<(String, String)>>())
+            .map(|gateway: Gateway, headers: HeaderMap, query| {
+                let answer = events(&gateway, &headers, query).unwrap_or_else(|problem| problem.answer());
+                readable_by_page(&gateway, &headers, answer)
+            });
+        let events_preflight = warp::path!("v1" / "events")
+            .and(warp::options())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
         let health = warp::path!("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
-        ws.or(publish).unify().or(health).unify()
+        ws.or(publish).unify().or(events).unify().or(events_preflight).unify().or(health).unify()
     }
 
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
@@ -186,17 +203,7 @@ where
     S: futures_util::Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    if !gateway.settings().origins.allows(headers) {
-        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
-    }
-    if gateway.is_draining() {
-        return Err(Problem::new(Code::GoingAway, "this server is draining"));
-    }
-    let now = gateway.hub().clock().now();
-    let identity = gateway
-        .access()
-        .authenticate(bearer(headers)?, now.unix_ms)
-        .map_err(|error| Problem::new(error.code, error.message))?;
+    let identity = authenticate(gateway, headers)?;
     let body = timeout(gateway.settings().body_timeout, read(body, gateway.settings().max_body_bytes))
         .await
         .map_err(|_| Problem::new(Code::InvalidFrame, "the body did not come in time"))??;
@@ -214,6 +221,62 @@ where
     let answer =
         json!({ "position": published.position.to_string(), "topics": topics, "key": published.key });
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
+}
+
+/// Who asks, if anybody is let in just now.
+fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Problem> {
+    if !gateway.settings().origins.allows(headers) {
+        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
+    }
+    if gateway.is_draining() {
+        return Err(Problem::new(Code::GoingAway, "this server is draining"));
+    }
+    let now = gateway.hub().clock().now();
+    let identity = gateway.access().authenticate(bearer(headers)?, now.unix_ms);
+    identity.map_err(|error| Problem::new(error.code, error.message))
+}
+
+fn events(gateway: &Gateway, headers: &HeaderMap, query: Vec<(String, String)>) -> Result<Response, Problem> {
+    let identity = authenticate(gateway, headers)?;
+    let topics: Vec<String> =
+        query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
+    // What is no text is no position.
+    let since = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let (hub, settings) = (gateway.hub(), gateway.settings().session);
+    let now = hub.clock().now();
+    let stream = EventStream::open(hub, &**gateway.access(), settings, &identity, &topics, since, now)?;
+    let mut response = warp::reply::stream(event_body::body(stream, gateway.clone())).into_response();
+    let answer = response.headers_mut();
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that gather answers would hold events back.
+    answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Lets the page that asked read the answer, if it is one that is let in.
+fn readable_by_page(gateway: &Gateway, headers: &HeaderMap, mut answer: Response) -> Response {
+    if let Some(origin) = headers.get(ORIGIN)
+        && gateway.settings().origins.allows(headers)
+    {
+        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    answer
+}
+
+/// Answers a browser that asks whether a page may ask.
+fn preflight(gateway: &Gateway, headers: &HeaderMap) -> Response {
+    if !gateway.settings().origins.allows(headers) {
+        return Problem::new(Code::Forbidden, "pages of this origin are not let in").answer();
+    }
+    let mut answer = readable_by_page(gateway, headers, text(StatusCode::NO_CONTENT, ""));
+    let allows = answer.headers_mut();
+    allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
+    allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, last-event-id"));
+    answer
 }
 
 /// The token of an `Authorization: Bearer …`, if there is one.

@@ -25,6 +25,8 @@ mod accept;
 mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod event_body;
+mod events;
 mod gateway;
 mod http;
 mod hub;

@@ -3,6 +3,7 @@
 
 mod command;
 mod embedded;
+mod events;
 mod hello;
 mod hostile;
 mod http;
