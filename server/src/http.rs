@@ -16,7 +16,8 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tidings_shared::{
     Code, TopicName,
-    frame::{ClientFrame, SUBPROTOCOL},
+    frame::{ClientFrame, ORIGIN_HEADER, SUBPROTOCOL},
+    limits::MAX_ORIGIN_BYTES,
 };
 use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -105,6 +106,37 @@ impl Gateway {
             self.hub().handle_timeout(self.hub().clock().now());
         }
     }
+}
+
+/// The tag of whoever caused a request to the application's own API, for [`PublishOptions`](crate::PublishOptions): the
+/// tab that sent it finds its own change among the events by it. It is none where the header `Tidings-Origin` is absent
+/// or no good tag: a request does not fail for its sake. It is not authenticated, and every subscriber sees it.
+///
+/// ```
+/// use tidings_server::{Hub, PublishOptions, origin_tag};
+/// use tidings_shared::domains::staff;
+/// use uuid::Uuid;
+/// use warp::{Filter, Rejection, Reply};
+///
+/// fn save(hub: Hub) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     warp::path!("people" / Uuid).and(warp::put()).and(origin_tag()).map(move |uuid, origin| {
+///         // Once the write has committed:
+///         let event = staff::Event::PersonUpdated(staff::Person { uuid });
+///         hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
+///         "saved"
+///     })
+/// }
+/// ```
+pub fn origin_tag() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Clone {
+    warp::header::headers_cloned().map(|headers: HeaderMap| tag_of(&headers))
+}
+
+fn tag_of(headers: &HeaderMap) -> Option<String> {
+    let mut tags = headers.get_all(ORIGIN_HEADER).iter();
+    let (Some(tag), None) = (tags.next(), tags.next()) else { return None };
+    let is_good = (1..=MAX_ORIGIN_BYTES).contains(&tag.len());
+    let text = tag.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
+    text.filter(|_| is_good).map(ToOwned::to_owned)
 }
 
 fn upgrade_to_ws(
@@ -348,4 +380,29 @@ async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> 
         }
         _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(lines: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("tidings-origin", HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        tag_of(&headers)
+    }
+
+    #[test]
+    fn a_tag_is_a_few_visible_ascii_characters_and_anything_else_is_none() {
+        let longest = "x".repeat(MAX_ORIGIN_BYTES);
+        for good in ["tab-7", "!", "~", longest.as_str()] {
+            assert_eq!(tag(&[good]).as_deref(), Some(good));
+        }
+        let longer = format!("{longest}x");
+        for odd in [&[][..], &[""], &["a b"], &["a\tb"], &["é"], &[longer.as_str()], &["a", "b"]] {
+            assert_eq!(tag(odd), None, "{odd:?}");
+        }
+    }
 }

@@ -46,6 +46,7 @@ mod test_support;
 
 pub use access::{AccessError, Authorize, DevAccess, Identity};
 pub use gateway::{Gateway, GatewaySettings};
+pub use http::origin_tag;
 pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};

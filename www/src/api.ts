@@ -25,7 +25,7 @@ export class Problem extends Error {
 
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const headers: Record<string, string> = { "X-Tidings-Origin": origin };
+  const headers: Record<string, string> = { "Tidings-Origin": origin };
   if (body) headers["Content-Type"] = "application/json";
   let response: Response;
   let text: string;
