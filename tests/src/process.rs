@@ -79,6 +79,14 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "{kill}");
     }
 
+    /// The memory that it has in use just now, in KiB (its resident set).
+    #[track_caller]
+    pub fn memory_kib(&self) -> usize {
+        let listed = Command::new("ps").args(["-o", "rss=", "-p", &self.child.id().to_string()]).output();
+        let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        text.ok().and_then(|text| text.parse().ok()).expect("`ps` tells the size of a process")
+    }
+
     /// Waits for its end; returns its status and the lines of standard output that nobody has taken.
     #[track_caller]
     pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {

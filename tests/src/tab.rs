@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::value::RawValue;
 use tidings_client_wasm::core::{
-    self, ConnectionId, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
+    self, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
 };
 use tidings_shared::{
     RawEvent,
@@ -83,6 +83,25 @@ impl Tab {
     pub fn subscribe(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
         self.core.handle_subscribe(topics, now).expect("good topics")
+    }
+
+    /// Subscribes for data that is to be loaded whenever the core says so, see [`View`](crate::View).
+    #[track_caller]
+    pub fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
+        let now = self.now();
+        self.core.handle_watch(topics, now).expect("good topics")
+    }
+
+    /// An event concerns watched data.
+    pub fn outdated(&mut self, subscription: SubscriptionId) {
+        let now = self.now();
+        self.core.handle_outdated(subscription, now);
+    }
+
+    /// A load of watched data has succeeded.
+    pub fn loaded(&mut self, subscription: SubscriptionId, load: LoadId) {
+        let now = self.now();
+        self.core.handle_loaded(subscription, load, Loaded::Done, now);
     }
 
     /// Unsubscribes.

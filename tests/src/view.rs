@@ -1,60 +1,62 @@
-//! What an application does with a subscription so that its view is never stale.
+//! What an application makes of watched data: it loads when the core says so.
 
-use tidings_client_wasm::core::{Output, SubscriptionId};
+use tidings_client_wasm::core::{LoadId, Output, SubscriptionId};
 
-use crate::Payload;
+use crate::{Payload, Tab};
 
-/// A view of something that a subscription tells about: once in force it is loaded, and again for each event or sync,
-/// one load at a time.
+/// A view of something that a tab watches.
 #[derive(Debug)]
 pub struct View<T> {
     subscription: SubscriptionId,
-    is_loading: bool,
-    wants_load: bool,
+    load: Option<LoadId>,
     data: Option<T>,
     loads: usize,
     syncs: usize,
 }
 
 impl<T> View<T> {
-    /// A view that waits for its subscription.
-    pub fn new(subscription: SubscriptionId) -> Self {
-        Self { subscription, is_loading: false, wants_load: false, data: None, loads: 0, syncs: 0 }
-    }
-
-    /// Takes what a tab had for its user.
+    /// A view of what has to do with these topics.
     #[track_caller]
-    pub fn handle(&mut self, output: &Output<Payload>) {
-        let concerned = match output {
-            Output::Ready { subscription } => *subscription == self.subscription,
+    pub fn new(tab: &mut Tab, topics: &[&str]) -> Self {
+        Self { subscription: tab.watch(topics), load: None, data: None, loads: 0, syncs: 0 }
+    }
+
+    /// Takes what the tab had for its user.
+    #[track_caller]
+    pub fn handle(&mut self, output: &Output<Payload>, tab: &mut Tab) {
+        let own = self.subscription;
+        match output {
             Output::Event { deliveries, .. } => {
-                deliveries.iter().any(|delivery| delivery.subscription == self.subscription)
+                if deliveries.iter().any(|delivery| delivery.subscription == own) {
+                    tab.outdated(own);
+                }
             }
-            Output::Sync { delivery, .. } => {
-                let concerned = delivery.subscription == self.subscription;
-                self.syncs += usize::from(concerned);
-                concerned
+            Output::Sync { delivery, .. } => self.syncs += usize::from(delivery.subscription == own),
+            Output::Load { subscription, load } if *subscription == own => {
+                self.load = Some(*load);
+                self.loads += 1;
             }
-            Output::Status(_) => false,
+            // Of a view that was closed when this was on its way.
+            Output::Load { .. } => {}
+            Output::Ready { .. } | Output::Resumed { .. } | Output::Status(_) => {}
             other => panic!("nothing fails here: {other:?}"),
-        };
-        self.wants_load |= concerned;
-    }
-
-    /// Whether a load is to begin now.
-    pub fn poll_load(&mut self) -> bool {
-        let begins = self.wants_load && !self.is_loading;
-        if begins {
-            (self.wants_load, self.is_loading) = (false, true);
-            self.loads += 1;
         }
-        begins
     }
 
-    /// A load has ended.
-    pub fn handle_loaded(&mut self, data: T) {
-        self.is_loading = false;
+    /// A load that is to begin now.
+    pub fn poll_load(&mut self) -> Option<LoadId> {
+        self.load.take()
+    }
+
+    /// A load has brought this.
+    pub fn handle_loaded(&mut self, load: LoadId, data: T, tab: &mut Tab) {
         self.data = Some(data);
+        tab.loaded(self.subscription, load);
+    }
+
+    /// The view is closed.
+    pub fn close(self, tab: &mut Tab) {
+        tab.unsubscribe(self.subscription);
     }
 
     /// What was loaded last.

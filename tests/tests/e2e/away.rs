@@ -13,11 +13,11 @@ use tidings_tests::{
     Client, DEADLINE, Jitter, Payload, Random, Server, Tab, View, eventually, sample, tidings,
 };
 
-/// What a tab hears next that is no status.
+/// What a tab hears next of its topics.
 fn heard(tab: &mut Tab) -> Output<Payload> {
     loop {
         match tab.expect() {
-            Output::Status(_) => {}
+            Output::Status(_) | Output::Resumed { .. } => {}
             output => return output,
         }
     }
@@ -68,21 +68,6 @@ fn missing_what_a_ring_of_100_holds_is_no_sync_and_missing_101_is_exactly_one_an
     }
 }
 
-/// Waits until all is in force again, and returns what was heard until then.
-fn come_back(tab: &mut Tab) -> Vec<Output<Payload>> {
-    let probe = tab.subscribe(&["probe"]);
-    let mut before = Vec::new();
-    loop {
-        match heard(tab) {
-            Output::Ready { subscription } if subscription == probe => break,
-            output => before.push(output),
-        }
-    }
-    before.extend(std::iter::from_fn(|| tab.next(Instant::now())));
-    tab.unsubscribe(probe);
-    before
-}
-
 #[test]
 fn the_noise_of_others_is_no_sync_while_the_log_holds_it_and_then_exactly_one() {
     for is_held in [false, true] {
@@ -93,14 +78,58 @@ fn the_noise_of_others_is_no_sync_while_the_log_holds_it_and_then_exactly_one() 
         let mut away = |noise| {
             tab.cut();
             (0..noise).for_each(|number| drop(server.publish_to("noise", &sample::ticked(number))));
-            let syncs = come_back(&mut tab);
+            let back = loop {
+                match tab.expect() {
+                    Output::Status(_) => {}
+                    output => break output,
+                }
+            };
             // A position that has left the log can't be vouched for, whoever holds the topic meanwhile.
-            assert_eq!(syncs.len(), usize::from(noise > 100), "after {noise}: {syncs:?}");
-            syncs.into_iter().for_each(|sync| assert_sync(sync, &["clock"]));
+            if noise > 100 {
+                assert_sync(back, &["clock"]);
+            } else {
+                assert!(matches!(back, Output::Resumed { .. }), "after {noise}: {back:?}");
+            }
             server.publish_to("clock", &sample::ticked(noise));
             assert_tick(heard(&mut tab), noise);
         };
         [100, 101, 1, 100, 250, 0].into_iter().for_each(&mut away);
+    }
+}
+
+#[test]
+fn a_reconnect_that_missed_nothing_loads_nothing_and_a_burst_that_was_missed_is_merged() {
+    let server = Server::start();
+    let mut tab = Tab::new(server.address());
+    let mut view = View::new(&mut tab, &["clock"]);
+    let mut drive = |missed, is_back: fn(&Output<Payload>) -> bool, tab: &mut Tab| {
+        let before = view.loads();
+        let (mut to_come, mut back) = (missed, false);
+        while to_come > 0 || !back {
+            let output = tab.expect();
+            back |= is_back(&output);
+            to_come -= usize::from(matches!(output, Output::Event { .. }));
+            view.handle(&output, tab);
+        }
+        // Only now do loads come back, so that all events came before the first one was.
+        loop {
+            while let Some(output) = tab.next(Instant::now()) {
+                view.handle(&output, tab);
+            }
+            match view.poll_load() {
+                Some(load) => view.handle_loaded(load, (), tab),
+                None => return view.loads() - before,
+            }
+        }
+    };
+    assert_eq!(drive(0, |output| matches!(output, Output::Ready { .. }), &mut tab), 1);
+    for missed in [0, 0, 1, 0, 2, 5, 0, 40, 0] {
+        tab.cut();
+        server.publish_to("noise", &sample::ticked(0));
+        (0..missed).for_each(|number| drop(server.publish_to("clock", &sample::ticked(number))));
+        // One load for the first event, one more for all others.
+        let loads = drive(missed, |output| matches!(output, Output::Resumed { .. }), &mut tab);
+        assert_eq!(loads, missed.min(2), "after {missed} were missed");
     }
 }
 
@@ -129,16 +158,16 @@ fn after_kill_9_every_client_ends_right_by_one_sync_and_they_come_back_spread() 
 
     let run = || {
         let mut tab = Tab::with_jitter(address, Jitter::Full);
-        let mut view = View::new(tab.subscribe(&["clock"]));
+        let mut view = View::new(&mut tab, &["clock"]);
         let mut until = |holds: &dyn Fn(&View<u64>) -> bool| {
             let start = Instant::now();
             while !holds(&view) {
                 assert!(start.elapsed() < DEADLINE, "{view:?} {tab:?}");
                 if let Some(output) = tab.next(Instant::now() + Duration::from_millis(100)) {
-                    view.handle(&output);
+                    view.handle(&output, &mut tab);
                 }
-                if view.poll_load() {
-                    view.handle_loaded(store.load(Ordering::SeqCst));
+                if let Some(load) = view.poll_load() {
+                    view.handle_loaded(load, store.load(Ordering::SeqCst), &mut tab);
                 }
             }
         };

@@ -114,7 +114,7 @@ fn over_200_cuts_at_any_byte_while_500_events_per_second_flow_everything_comes_o
                     }
                 }
                 Some(Output::Published { .. }) => own_answered += 1,
-                Some(Output::Status(_)) | None => {}
+                Some(Output::Status(_) | Output::Resumed { .. }) | None => {}
                 Some(other) => panic!("neither a sync nor a failure: {other:?}"),
             }
             let is_done = published.get().is_some_and(|&count| {

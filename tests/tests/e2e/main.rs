@@ -16,5 +16,6 @@ mod order;
 mod process;
 mod publish;
 mod resume;
+mod stalled;
 mod subscribe;
 mod views;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tidings_client_wasm::core::LoadId;
 use tidings_tests::{Client, DEADLINE, Random, Server, Tab, View, rounds, sample};
 
 /// Rounds at the same time, each with a tab and a writer of its own.
@@ -15,8 +16,8 @@ const LANES: usize = 4;
 #[derive(Debug)]
 enum Load {
     None,
-    Begun { reads_at: Instant, takes: Duration },
-    Read { value: u64, back_at: Instant },
+    Begun { load: LoadId, reads_at: Instant, takes: Duration },
+    Read { load: LoadId, value: u64, back_at: Instant },
 }
 
 /// Nothing at all, or up to so long.
@@ -92,8 +93,7 @@ fn run_round(
     random: &mut Random,
 ) -> Result<bool, View<u64>> {
     let start = Instant::now();
-    let subscription = tab.subscribe(&[topic]);
-    let (mut view, mut load) = (View::new(subscription), Load::None);
+    let (mut view, mut load) = (View::new(tab, &[topic]), Load::None);
     let (mut is_written, mut is_cut) = (false, false);
     loop {
         let now = Instant::now();
@@ -103,22 +103,23 @@ fn run_round(
             tab.cut();
         }
         load = match load {
-            Load::Begun { reads_at, takes } if reads_at <= now => {
-                Load::Read { value: *store.lock().unwrap(), back_at: now + takes }
+            Load::Begun { load, reads_at, takes } if reads_at <= now => {
+                Load::Read { load, value: *store.lock().unwrap(), back_at: now + takes }
             }
-            Load::Read { value, back_at } if back_at <= now => {
-                view.handle_loaded(value);
+            Load::Read { load, value, back_at } if back_at <= now => {
+                view.handle_loaded(load, value, tab);
                 Load::None
             }
             load => load,
         };
-        if view.poll_load() {
+        if let Some(begun) = view.poll_load() {
+            assert!(matches!(load, Load::None), "one load at a time: {load:?}");
             let mut time = || moment(random, Duration::from_millis(3));
-            load = Load::Begun { reads_at: now + time(), takes: time() };
+            load = Load::Begun { load: begun, reads_at: now + time(), takes: time() };
         }
         is_written |= writes_done.try_recv().is_ok();
         if is_written && cut_at.is_none() && view.data() == Some(&*store.lock().unwrap()) {
-            tab.unsubscribe(subscription);
+            view.close(tab);
             return Ok(is_cut);
         }
         if start.elapsed() > DEADLINE {
@@ -129,7 +130,7 @@ fn run_round(
             Load::Begun { reads_at: at, .. } | Load::Read { back_at: at, .. } => at,
         };
         if let Some(output) = tab.next(next) {
-            view.handle(&output);
+            view.handle(&output, tab);
         }
     }
 }
