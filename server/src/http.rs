@@ -1,12 +1,16 @@
 //! The routes, as a warp filter. The only file that knows warp.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
         CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
         SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
     },
@@ -22,7 +26,7 @@ use tidings_shared::{
 use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
-use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, reply::Response};
+use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
     Gateway, Identity, Session,
@@ -34,19 +38,19 @@ use crate::{
 };
 
 impl Gateway {
-    /// `GET /v1/ws`, `GET /v1/events`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an application's own with
-    /// `or`. What it rejects, it has not answered.
+    /// `GET /v1/ws`, `GET /v1/events`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an
+    /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let with_gateway = warp::any().map(move || gateway.clone());
-        let ws = warp::path!("v1" / "ws")
+        let ws = at("v1/ws")
             .and(warp::get())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| upgrade_to_ws(gateway, &headers, upgrade, place));
-        let publish = warp::path!("v1" / "publish")
+        let publish = at("v1/publish")
             .and(warp::post())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
@@ -54,7 +58,7 @@ impl Gateway {
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
                 publish(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
             });
-        let events = warp::path!("v1" / "events")
+        let events = at("v1/events")
             .and(warp::get())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
@@ -63,13 +67,19 @@ impl Gateway {
                 let answer = events(&gateway, &headers, query).unwrap_or_else(|problem| problem.answer());
                 readable_by_page(&gateway, &headers, answer)
             });
-        let events_preflight = warp::path!("v1" / "events")
+        let events_preflight = at("v1/events")
             .and(warp::options())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
-        let health = warp::path!("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
-        ws.or(publish).unify().or(events).unify().or(events_preflight).unify().or(health).unify()
+        let health = at("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
+        let answered =
+            ws.or(publish).unify().or(events).unify().or(events_preflight).unify().or(health).unify();
+        let get = at("v1/ws").or(at("health")).unify().map(|| "GET");
+        let post = at("v1/publish").map(|| "POST");
+        let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
+        let allow = get.or(post).unify().or(get_or_ask).unify();
+        answered.or(allow.map(wrong_method)).unify()
     }
 
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
@@ -106,6 +116,13 @@ impl Gateway {
             self.hub().handle_timeout(self.hub().clock().now());
         }
     }
+}
+
+/// This path, and nothing before or after it: not a trailing slash either.
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    let is_here =
+        move |rest: Peek| ready(if rest.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) });
+    warp::path::peek().and_then(is_here).untuple_one()
 }
 
 /// The tag of whoever caused a request to the application's own API, for [`PublishOptions`](crate::PublishOptions): the
@@ -367,6 +384,14 @@ fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> 
 
 fn text(status: StatusCode, body: &'static str) -> Response {
     warp::reply::with_status(body, status).into_response()
+}
+
+fn wrong_method(allow: &'static str) -> Response {
+    let title = "The path is right and the method is not.";
+    let detail = format!("this path takes {allow}");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
 }
 
 /// What no route wanted.

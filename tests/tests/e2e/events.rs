@@ -49,8 +49,6 @@ fn a_listener_gets_what_a_session_gets_and_each_event_once() {
 #[test]
 fn a_listener_that_comes_back_gets_what_it_missed_while_the_log_holds_it() {
     let server = Server::with(&["--log-max-entries", "100"]);
-    // A log that holds nothing may be forgotten when nobody listens.
-    server.publish_to("clock", &sample::ticked(0));
     let mut stream = listen(&server, &["clock"], None);
     let since = stream.expect("subscribed").id;
     drop(stream);
