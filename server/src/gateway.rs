@@ -61,7 +61,8 @@ struct Inner {
     hub: Hub,
     access: Arc<dyn Authorize>,
     settings: GatewaySettings,
-    /// Becomes true once, when a drain begins. Every session holds a receiver, so that the end of all can be awaited.
+    /// Becomes true once, when a drain begins. Every session and stream of events
+    /// holds a receiver, so that the end of all can be awaited.
     draining: watch::Sender<bool>,
 }
 
@@ -94,7 +95,7 @@ impl Gateway {
         *self.0.draining.borrow()
     }
 
-    /// Sessions that are there now.
+    /// Sessions and streams of events that are there now.
     pub fn sessions(&self) -> usize {
         self.0.draining.receiver_count()
     }

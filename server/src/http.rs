@@ -1,13 +1,18 @@
 //! The routes, as a warp filter. The only file that knows warp.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
     },
     upgrade::OnUpgrade,
 };
@@ -15,43 +20,66 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tidings_shared::{
     Code, TopicName,
-    frame::{ClientFrame, SUBPROTOCOL},
+    frame::{ClientFrame, ORIGIN_HEADER, SUBPROTOCOL},
+    limits::MAX_ORIGIN_BYTES,
 };
 use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
-use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, reply::Response};
+use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
-    Gateway, Session,
+    Gateway, Identity, Session,
     accept::{self, Place},
+    event_body,
+    events::EventStream,
     problem::{Problem, PublishRequest, publish_as},
     socket,
 };
 
 impl Gateway {
-    /// `GET /v1/ws`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an application's own with
-    /// `or`. What it rejects, it has not answered.
+    /// `GET /v1/ws`, `GET /v1/events`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an
+    /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let with_gateway = warp::any().map(move || gateway.clone());
-        let ws = warp::path!("v1" / "ws")
+        let ws = at("v1/ws")
             .and(warp::get())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| upgrade_to_ws(gateway, &headers, upgrade, place));
-        let publish = warp::path!("v1" / "publish")
+        let publish = at("v1/publish")
             .and(warp::post())
-            .and(with_gateway)
+            .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
                 publish(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
             });
-        let health = warp::path!("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
-        ws.or(publish).unify().or(health).unify()
+        let events = at("v1/events")
+            .and(warp::get())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .and(warp::query::<Vec<(String, String)>>())
+            .map(|gateway: Gateway, headers: HeaderMap, query| {
+                let answer = events(&gateway, &headers, query).unwrap_or_else(|problem| problem.answer());
+                readable_by_page(&gateway, &headers, answer)
+            });
+        let events_preflight = at("v1/events")
+            .and(warp::options())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
+        let health = at("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
+        let answered =
+            ws.or(publish).unify().or(events).unify().or(events_preflight).unify().or(health).unify();
+        let get = at("v1/ws").or(at("health")).unify().map(|| "GET");
+        let post = at("v1/publish").map(|| "POST");
+        let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
+        let allow = get.or(post).unify().or(get_or_ask).unify();
+        answered.or(allow.map(wrong_method)).unify()
     }
 
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
@@ -88,6 +116,44 @@ impl Gateway {
             self.hub().handle_timeout(self.hub().clock().now());
         }
     }
+}
+
+/// This path, and nothing before or after it: not a trailing slash either.
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    let is_here =
+        move |rest: Peek| ready(if rest.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) });
+    warp::path::peek().and_then(is_here).untuple_one()
+}
+
+/// The tag of whoever caused a request to the application's own API, for [`PublishOptions`](crate::PublishOptions): the
+/// tab that sent it finds its own change among the events by it. It is none where the header `Tidings-Origin` is absent
+/// or no good tag: a request does not fail for its sake. It is not authenticated, and every subscriber sees it.
+///
+/// ```
+/// use tidings_server::{Hub, PublishOptions, origin_tag};
+/// use tidings_shared::domains::staff;
+/// use uuid::Uuid;
+/// use warp::{Filter, Rejection, Reply};
+///
+/// fn save(hub: Hub) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     warp::path!("people" / Uuid).and(warp::put()).and(origin_tag()).map(move |uuid, origin| {
+///         // Once the write has committed:
+///         let event = staff::Event::PersonUpdated(staff::Person { uuid });
+///         hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
+///         "saved"
+///     })
+/// }
+/// ```
+pub fn origin_tag() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Clone {
+    warp::header::headers_cloned().map(|headers: HeaderMap| tag_of(&headers))
+}
+
+fn tag_of(headers: &HeaderMap) -> Option<String> {
+    let mut tags = headers.get_all(ORIGIN_HEADER).iter();
+    let (Some(tag), None) = (tags.next(), tags.next()) else { return None };
+    let is_good = (1..=MAX_ORIGIN_BYTES).contains(&tag.len());
+    let text = tag.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
+    text.filter(|_| is_good).map(ToOwned::to_owned)
 }
 
 fn upgrade_to_ws(
@@ -186,17 +252,7 @@ where
     S: futures_util::Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    if !gateway.settings().origins.allows(headers) {
-        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
-    }
-    if gateway.is_draining() {
-        return Err(Problem::new(Code::GoingAway, "this server is draining"));
-    }
-    let now = gateway.hub().clock().now();
-    let identity = gateway
-        .access()
-        .authenticate(bearer(headers)?, now.unix_ms)
-        .map_err(|error| Problem::new(error.code, error.message))?;
+    let identity = authenticate(gateway, headers)?;
     let body = timeout(gateway.settings().body_timeout, read(body, gateway.settings().max_body_bytes))
         .await
         .map_err(|_| Problem::new(Code::InvalidFrame, "the body did not come in time"))??;
@@ -214,6 +270,62 @@ where
     let answer =
         json!({ "position": published.position.to_string(), "topics": topics, "key": published.key });
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
+}
+
+/// Who asks, if anybody is let in just now.
+fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Problem> {
+    if !gateway.settings().origins.allows(headers) {
+        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
+    }
+    if gateway.is_draining() {
+        return Err(Problem::new(Code::GoingAway, "this server is draining"));
+    }
+    let now = gateway.hub().clock().now();
+    let identity = gateway.access().authenticate(bearer(headers)?, now.unix_ms);
+    identity.map_err(|error| Problem::new(error.code, error.message))
+}
+
+fn events(gateway: &Gateway, headers: &HeaderMap, query: Vec<(String, String)>) -> Result<Response, Problem> {
+    let identity = authenticate(gateway, headers)?;
+    let topics: Vec<String> =
+        query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
+    // What is no text is no position.
+    let since = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let (hub, settings) = (gateway.hub(), gateway.settings().session);
+    let now = hub.clock().now();
+    let stream = EventStream::open(hub, &**gateway.access(), settings, &identity, &topics, since, now)?;
+    let mut response = warp::reply::stream(event_body::body(stream, gateway.clone())).into_response();
+    let answer = response.headers_mut();
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that gather answers would hold events back.
+    answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Lets the page that asked read the answer, if it is one that is let in.
+fn readable_by_page(gateway: &Gateway, headers: &HeaderMap, mut answer: Response) -> Response {
+    if let Some(origin) = headers.get(ORIGIN)
+        && gateway.settings().origins.allows(headers)
+    {
+        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    answer
+}
+
+/// Answers a browser that asks whether a page may ask.
+fn preflight(gateway: &Gateway, headers: &HeaderMap) -> Response {
+    if !gateway.settings().origins.allows(headers) {
+        return Problem::new(Code::Forbidden, "pages of this origin are not let in").answer();
+    }
+    let mut answer = readable_by_page(gateway, headers, text(StatusCode::NO_CONTENT, ""));
+    let allows = answer.headers_mut();
+    allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
+    allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, last-event-id"));
+    answer
 }
 
 /// The token of an `Authorization: Bearer …`, if there is one.
@@ -274,6 +386,14 @@ fn text(status: StatusCode, body: &'static str) -> Response {
     warp::reply::with_status(body, status).into_response()
 }
 
+fn wrong_method(allow: &'static str) -> Response {
+    let title = "The path is right and the method is not.";
+    let detail = format!("this path takes {allow}");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
 /// What no route wanted.
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
@@ -285,4 +405,29 @@ async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> 
         }
         _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(lines: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("tidings-origin", HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        tag_of(&headers)
+    }
+
+    #[test]
+    fn a_tag_is_a_few_visible_ascii_characters_and_anything_else_is_none() {
+        let longest = "x".repeat(MAX_ORIGIN_BYTES);
+        for good in ["tab-7", "!", "~", longest.as_str()] {
+            assert_eq!(tag(&[good]).as_deref(), Some(good));
+        }
+        let longer = format!("{longest}x");
+        for odd in [&[][..], &[""], &["a b"], &["a\tb"], &["é"], &[longer.as_str()], &["a", "b"]] {
+            assert_eq!(tag(odd), None, "{odd:?}");
+        }
+    }
 }

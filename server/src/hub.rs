@@ -266,15 +266,12 @@ impl Hub {
         Subscription { follower, ready: VecDeque::new() }
     }
 
-    /// Lets go of what is too old in every tenant's log, and of tenants that hold nothing: their next history has
-    /// another epoch, so that old positions are known as such. A shell calls this now and then.
+    /// Lets go of what is too old in every tenant's log, and of tenants that have long held nothing: their next history
+    /// has another epoch, so that old positions are known as such. A shell calls this now and then.
     pub fn handle_timeout(&self, now: Moment) {
         let mut tenants = self.lock_tenants();
         // Handles are given out under this lock, so a tenant that nobody holds can't be taken up meanwhile.
-        tenants.retain(|_, tenant| {
-            tenant.evict_aged(now);
-            !tenant.is_unused()
-        });
+        tenants.retain(|_, tenant| !tenant.handle_timeout(now));
     }
 
     /// Tenants that have a log just now.

@@ -25,6 +25,8 @@ mod accept;
 mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod event_body;
+mod events;
 mod gateway;
 mod http;
 mod hub;
@@ -44,6 +46,7 @@ mod test_support;
 
 pub use access::{AccessError, Authorize, DevAccess, Identity};
 pub use gateway::{Gateway, GatewaySettings};
+pub use http::origin_tag;
 pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};

@@ -136,6 +136,11 @@ impl Log {
         }
     }
 
+    /// How long it holds an entry, at most.
+    pub fn max_age(&self) -> Duration {
+        self.limits.max_age
+    }
+
     /// The place of the newest entry.
     pub fn head(&self) -> Position {
         self.entries.back().map_or(self.evicted, |entry| entry.position)

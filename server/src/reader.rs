@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tidings_shared::{Position, TopicName};
+use tidings_shared::{Position, TopicName, limits::READ_BATCH_BYTES};
 
 use crate::{
     log::Log,
@@ -133,8 +133,8 @@ impl Reader {
         })
     }
 
-    /// Takes what comes next, in the log's order: at most `max` publications, and before them a sync for the topics
-    /// that lost something. An empty answer means that the reader has caught up.
+    /// Takes what comes next, in the log's order: at most `max` publications, fewer where they are large, and before
+    /// them a sync for the topics that lost something. An empty answer means that the reader has caught up.
     pub fn read(&mut self, log: &Log, max: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         deliveries.extend(self.skip_lost(log));
@@ -147,13 +147,19 @@ impl Reader {
             .collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let has_more = offsets.len() > max;
+        let mut has_more = offsets.len() > max;
         offsets.truncate(max);
+        let mut bytes = 0;
         for offset in offsets {
+            if bytes >= READ_BATCH_BYTES {
+                has_more = true;
+                break;
+            }
             let Some(publication) = log.entry(offset) else { continue };
             let wants = |topic: &TopicName| self.topics.get(topic).is_some_and(|&after| after < offset);
             let matched = Matched::of(publication, wants);
             self.position = publication.position;
+            bytes += publication.event.payload.get().len();
             deliveries.push(Delivery::Event { publication: Arc::clone(publication), matched });
         }
         if !has_more {

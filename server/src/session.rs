@@ -20,7 +20,8 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-use self::{budget::Budget, subscribe::subscribe};
+use self::budget::Budget;
+pub(crate) use self::subscribe::subscribe;
 
 use crate::{
     Authorize, Hub, Identity, Moment,
@@ -423,7 +424,7 @@ impl Session {
 }
 
 /// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
+pub(crate) fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
     let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
     Some(now.since_start.saturating_add(left).saturating_add(limits::EXPIRY_GRACE))
 }
@@ -455,7 +456,7 @@ pub(crate) fn frame_of(delivery: &Delivery) -> Bytes {
     }
 }
 
-fn encode(frame: &ServerFrame) -> Bytes {
+pub(crate) fn encode(frame: &ServerFrame) -> Bytes {
     // Strings, numbers and lists of them: serde_json has nothing to refuse.
     serde_json::to_vec(frame).unwrap_or_default().into()
 }

@@ -147,7 +147,7 @@ async fn drive(
 }
 
 /// A different part of the spread for each session.
-fn spread(whole: Duration) -> Duration {
+pub(crate) fn spread(whole: Duration) -> Duration {
     let random = std::hash::RandomState::new().hash_one(0_u8);
     whole.mul_f64(random as f64 / u64::MAX as f64)
 }

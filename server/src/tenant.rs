@@ -5,6 +5,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::Duration,
 };
 
 use tidings_shared::{Position, TopicName};
@@ -83,6 +84,8 @@ struct State {
     waiting: HashMap<u64, Waker>,
     followers: usize,
     next_follower: u64,
+    /// Since when it holds nothing and nobody holds it, as far as that was noticed.
+    unused_since: Option<Duration>,
 }
 
 /// What a tenant holds just now.
@@ -114,6 +117,7 @@ impl Tenant {
             waiting: HashMap::new(),
             followers: 0,
             next_follower: 0,
+            unused_since: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -138,21 +142,26 @@ impl Tenant {
     pub(crate) fn follow(&self) -> Follower {
         let mut state = self.lock();
         state.followers += 1;
+        state.unused_since = None;
         state.next_follower += 1;
         let (id, reader) = (state.next_follower, Reader::new(&state.log));
         drop(state);
         Follower { tenant: self.clone(), id, reader }
     }
 
-    /// Whether it holds nothing and nobody holds it but whoever asks. A remembered key is something: under a new log
-    /// the same key would be published twice.
-    pub(crate) fn is_unused(&self) -> bool {
-        let is_empty = |log: &Log| log.is_empty() && log.evicted_keys() == 0;
-        Arc::strong_count(&self.state) == 1 && is_empty(&self.lock().log)
-    }
-
-    pub(crate) fn evict_aged(&self, now: Moment) {
-        self.lock().log.evict_aged(now);
+    /// Lets go of what is too old, and says whether that is the tenant itself: it holds nothing, and nobody has held it
+    /// for as long as its log holds an entry, so that whoever comes back sooner resumes. A remembered key is something:
+    /// under a new log the same key would be published twice.
+    pub(crate) fn handle_timeout(&self, now: Moment) -> bool {
+        let mut state = self.lock();
+        state.log.evict_aged(now);
+        let is_empty = state.log.is_empty() && state.log.evicted_keys() == 0;
+        if Arc::strong_count(&self.state) > 1 || !is_empty {
+            state.unused_since = None;
+            return false;
+        }
+        let unused_since = *state.unused_since.get_or_insert(now.since_start);
+        now.since_start.saturating_sub(unused_since) >= state.log.max_age()
     }
 
     pub(crate) fn counters(&self) -> Counters {

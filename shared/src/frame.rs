@@ -14,3 +14,7 @@ pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutco
 
 /// The WebSocket subprotocol that names this protocol.
 pub const SUBPROTOCOL: &str = "tidings.v1.json";
+
+/// The HTTP header that carries an `origin` to an application's own backend, which hands it on when it publishes: at most
+/// [`MAX_ORIGIN_BYTES`](crate::limits::MAX_ORIGIN_BYTES) of visible ASCII.
+pub const ORIGIN_HEADER: &str = "Tidings-Origin";

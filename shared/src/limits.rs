@@ -93,3 +93,7 @@ pub const KEYS_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
 pub const READ_BATCH: usize = 256;
+
+/// Bytes of payloads after which such a turn ends: what a peer that takes nothing keeps alive when the log has moved on.
+/// Ordinary events are far below it.
+pub const READ_BATCH_BYTES: usize = 64 * 1024;

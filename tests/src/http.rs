@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
@@ -116,6 +116,110 @@ impl Response {
         );
         let problem = self.json();
         assert_eq!((&problem["status"], &problem["code"]), (&status.into(), &code.into()), "{problem}");
+    }
+}
+
+/// An answer that is a stream of server-sent events.
+#[derive(Debug)]
+pub struct EventStream {
+    /// Its head.
+    pub head: Response,
+    reader: BufReader<TcpStream>,
+    /// What came and makes no whole block yet.
+    text: String,
+}
+
+/// A block of a stream of server-sent events.
+#[derive(Debug, Default, PartialEq)]
+pub struct Block {
+    /// Its event.
+    pub event: String,
+    /// Its id.
+    pub id: Option<String>,
+    /// Its data.
+    pub data: Value,
+    /// The time to wait before coming back, in milliseconds.
+    pub retry: Option<u64>,
+}
+
+impl EventStream {
+    /// Listens to topics, after a position if there is one.
+    #[track_caller]
+    pub fn open(address: SocketAddr, topics: &[&str], since: Option<&str>) -> Self {
+        let query: Vec<String> = topics.iter().map(|topic| format!("topic={topic}")).collect();
+        let mut request = Request::get(&format!("/v1/events?{}", query.join("&")));
+        if let Some(since) = since {
+            request = request.header("Last-Event-ID", since);
+        }
+        Self::send(address, request)
+    }
+
+    /// Sends a request whose answer must be a stream of events.
+    #[track_caller]
+    pub fn send(address: SocketAddr, request: Request) -> Self {
+        let mut stream = connect(address);
+        let head = [request.head.as_bytes(), b"\r\n"].concat();
+        stream.write_all(&head).expect("the server takes what it is sent");
+        let mut reader = BufReader::new(stream);
+        let head = Response::read(&mut reader);
+        assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")), "{head:?}");
+        assert_eq!(head.header("transfer-encoding"), Some("chunked"), "{head:?}");
+        Self { head, reader, text: String::new() }
+    }
+
+    /// Reads the next block; none at the end of the stream.
+    #[track_caller]
+    pub fn read(&mut self) -> Option<Block> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let parsed = Block::parse(block);
+                self.text = rest.to_owned();
+                return Some(parsed);
+            }
+            let mut size = String::new();
+            self.reader.read_line(&mut size).expect("a chunk comes before the deadline");
+            let size = usize::from_str_radix(size.trim_end(), 16).expect("a chunk's size");
+            let mut chunk = vec![0; size + 2];
+            self.reader.read_exact(&mut chunk).expect("a chunk comes");
+            chunk.truncate(size);
+            self.text.push_str(&String::from_utf8(chunk).expect("a stream of events is text"));
+            if size == 0 {
+                assert_eq!(self.text, "", "the stream ends within a block");
+                return None;
+            }
+        }
+    }
+
+    /// Reads the next block but pings, which must be of this event.
+    #[track_caller]
+    pub fn expect(&mut self, event: &str) -> Block {
+        loop {
+            match self.read() {
+                Some(block) if block.event == "ping" && event != "ping" => {}
+                Some(block) if block.event == event => return block,
+                other => panic!("{event} was to come, and not {other:?}"),
+            }
+        }
+    }
+}
+
+impl Block {
+    #[track_caller]
+    fn parse(text: &str) -> Self {
+        let mut block = Self::default();
+        let mut data = Vec::new();
+        for line in text.lines() {
+            let (field, value) = line.split_once(": ").unwrap_or_else(|| panic!("not a field: {line:?}"));
+            match field {
+                "id" => block.id = Some(value.to_owned()),
+                "event" => block.event = value.to_owned(),
+                "data" => data.push(value),
+                "retry" => block.retry = Some(value.parse().expect("a number")),
+                other => panic!("a field that nobody knows: {other:?}"),
+            }
+        }
+        block.data = serde_json::from_str(&data.join("\n")).expect("data is JSON");
+        block
     }
 }
 

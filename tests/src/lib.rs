@@ -24,7 +24,7 @@ use std::{
 
 pub use binary::{Finished, finish, tidings};
 pub use client::{Client, Incoming};
-pub use http::{Request, Response};
+pub use http::{Block, EventStream, Request, Response};
 pub use process::Process;
 pub use proxy::{Cut, Direction, Ending, Proxy};
 pub use random::Random;

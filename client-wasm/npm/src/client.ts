@@ -453,7 +453,7 @@ export class Client {
 if (Symbol.dispose) Client.prototype[Symbol.dispose] = Client.prototype.close;
 
 function list(topics: string | readonly string[]): readonly string[] {
-  return typeof topics === "string" ? [topics] : [...topics];
+  return typeof topics === "string" ? [topics] : Array.from(topics, String);
 }
 
 function toText(event: unknown): string {

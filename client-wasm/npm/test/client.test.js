@@ -64,6 +64,27 @@ test("several topics of one subscription are one delivery, and a second one of a
   assert.equal(socket().sent.filter(({ op }) => op === "subscribe").length, 1);
 });
 
+test("what comes and goes within one turn costs no frame", async (t) => {
+  const { client } = open(t);
+  const frames = () => socket().sent.map(({ op }) => op);
+  client.subscribe("staff:people", () => {}).unsubscribe();
+  const first = client.subscribe("staff:people", () => {});
+  await first.ready;
+  first.unsubscribe();
+  const second = client.subscribe("staff:people", () => {});
+  await second.ready;
+  await settled();
+  assert.deepEqual(frames(), ["hello", "subscribe"]);
+  second.unsubscribe();
+  await settled();
+  assert.deepEqual(frames(), ["hello", "subscribe", "unsubscribe"]);
+});
+
+test("a topic that is no text is an error that names it", async (t) => {
+  const { client } = open(t);
+  await assert.rejects(client.subscribe([{}], () => {}).ready, code("invalid_topic"));
+});
+
 test("nothing is delivered after unsubscribe, a signal, or the end of `using`", async (t) => {
   const { client } = open(t);
   const heard = [];

@@ -19,6 +19,8 @@ struct Pending<P> {
     publish: Publish<P>,
     /// The `ref` with which this session got it.
     sent: Option<u64>,
+    /// Nobody waits for it any more; its answer is still to come.
+    cancelled: bool,
 }
 
 impl<P> Default for Publishes<P> {
@@ -52,13 +54,16 @@ impl<P: Clone> Publishes<P> {
         }
         let id = PublishId(self.next_id);
         self.next_id += 1;
-        self.pending.push(Pending { id, publish, sent: None });
+        self.pending.push(Pending { id, publish, sent: None, cancelled: false });
         Ok(id)
     }
 
     /// Forgets a publish. If it was sent already, it may be published all the same.
     pub(crate) fn remove(&mut self, id: PublishId) {
-        self.pending.retain(|pending| pending.id != id);
+        self.pending.retain_mut(|pending| {
+            pending.cancelled |= pending.id == id;
+            !pending.cancelled || pending.sent.is_some()
+        });
     }
 
     /// The next one that this session did not get yet.
@@ -73,16 +78,17 @@ impl<P: Clone> Publishes<P> {
     /// Takes the one that was sent with this `ref`.
     pub(crate) fn answered(&mut self, r#ref: u64) -> Option<PublishId> {
         let index = self.pending.iter().position(|pending| pending.sent == Some(r#ref))?;
-        let id = self.pending.remove(index).id;
+        let Pending { id, cancelled, .. } = self.pending.remove(index);
         self.one_by_one &= !self.pending.is_empty();
-        Some(id)
+        (!cancelled).then_some(id)
     }
 
     /// The session is gone: what it did not answer goes to the next one.
     pub(crate) fn connection_lost(&mut self) {
-        for pending in &mut self.pending {
+        self.pending.retain_mut(|pending| {
             pending.sent = None;
-        }
+            !pending.cancelled
+        });
     }
 
     /// A frame was too large. Sent again, it would end the next connection too: if only one waits for its answer, that
@@ -102,7 +108,7 @@ impl<P: Clone> Publishes<P> {
     fn fail(&mut self, error: &Error, out: &mut Outputs<P>, which: fn(&Pending<P>) -> bool) {
         self.pending.retain(|pending| {
             let fails = which(pending);
-            if fails {
+            if fails && !pending.cancelled {
                 out.push(Output::PublishFailed { publish: pending.id, error: error.clone() });
             }
             !fails

@@ -169,3 +169,20 @@ fn unsubscribing_leaves_no_trace() {
     log.evict_aged(at(10_000));
     assert_eq!(log.topic_count(), 0);
 }
+
+#[test]
+fn large_publications_come_in_smaller_batches_and_none_is_lost() {
+    let mut log = log(100);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a"], None);
+    for key in 1..=9 {
+        let mut large = draft(key, &["a"]);
+        let text = format!("\"{}\"", "x".repeat(READ_BATCH_BYTES / 2 - 2));
+        large.event.payload = serde_json::value::RawValue::from_string(text).unwrap();
+        log.append(large, at(0));
+    }
+    let batches: Vec<usize> =
+        std::iter::from_fn(|| Some(reader.read(&log, 256).len()).filter(|n| *n > 0)).collect();
+    assert_eq!(batches, [2, 2, 2, 2, 1]);
+    assert_eq!(reader.position(), log.head());
+}

@@ -10,7 +10,7 @@ use super::{SessionSettings, too_many_topics};
 use crate::{Authorize, Hub, Identity, problem::Problem, reader::Start, tenant::Follower};
 
 /// Adds topics to a session: one outcome for each, those that are let in start together.
-pub(super) fn subscribe(
+pub(crate) fn subscribe(
     hub: &Hub,
     access: &dyn Authorize,
     settings: SessionSettings,

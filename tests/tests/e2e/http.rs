@@ -242,16 +242,34 @@ fn an_origin_is_loopback_to_the_letter() {
 #[test]
 fn paths_and_methods_that_are_not_there_are_problems_too() {
     let server = Server::start();
-    for path in ["/", "/v1", "/v1/", "/v2/ws", "/v1/publish/x", "/V1/WS", "/v1/../health", "//health"] {
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v2/ws",
+        "/v1/publish/x",
+        "/V1/WS",
+        "/v1/../health",
+        "//health",
+        "/health/",
+        "/v1/ws/",
+        "/v1/publish/",
+        "/v1/events/",
+        "/v1/%77s",
+    ] {
         Request::get(path).send(server.address()).assert_problem(404, "not_found");
     }
-    for (method, path) in
-        [("GET", "/v1/publish"), ("PUT", "/v1/publish"), ("POST", "/health"), ("DELETE", "/v1/ws")]
-    {
+    for (method, path, allow) in [
+        ("GET", "/v1/publish", "POST"),
+        ("PUT", "/v1/publish", "POST"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/v1/ws", "GET"),
+        ("POST", "/v1/events?topic=a", "GET, OPTIONS"),
+    ] {
         let answer = Request::new(method, path).body("").send(server.address());
         assert_eq!(
-            (answer.status, answer.header("content-type")),
-            (405, Some("application/problem+json")),
+            (answer.status, answer.header("content-type"), answer.header("allow")),
+            (405, Some("application/problem+json"), Some(allow)),
             "{method} {path}"
         );
     }

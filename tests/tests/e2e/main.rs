@@ -5,6 +5,7 @@ mod away;
 mod command;
 mod cuts;
 mod embedded;
+mod events;
 mod gone;
 mod hello;
 mod hostile;

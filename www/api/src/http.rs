@@ -6,8 +6,7 @@ use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use rusqlite::{Connection, Transaction};
 use serde_json::Value;
-use tidings_server::Gateway;
-use tidings_shared::limits::MAX_ORIGIN_BYTES;
+use tidings_server::{Gateway, origin_tag};
 use uuid::Uuid;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use warp::{Filter, Rejection, Reply, reply::Response};
@@ -116,11 +115,12 @@ fn api(database: Database) -> impl Filter<Extract = (impl Reply,), Error = Rejec
         .and(warp::method())
         .and(warp::path::tail())
         .and(warp::header::headers_cloned())
+        .and(origin_tag())
         .and(warp::body::stream())
-        .then(move |method: Method, path: warp::path::Tail, headers: HeaderMap, body| {
+        .then(move |method: Method, path: warp::path::Tail, headers: HeaderMap, origin, body| {
             let database = database.clone();
             async move {
-                let answer = answer(&database, &method, path.as_str(), &headers, body).await;
+                let answer = answer(&database, &method, path.as_str(), &headers, origin, body).await;
                 answer.unwrap_or_else(|fault| problem(&fault))
             }
         })
@@ -144,12 +144,12 @@ async fn answer<B: Buf>(
     method: &Method,
     path: &str,
     headers: &HeaderMap,
+    origin: Option<String>,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Fault> {
     refuse_other_sites(headers)?;
     let (call, uuid) = find(method, path)?;
     let body = read_body(body).await?;
-    let origin = origin_tag(headers)?;
     let (status, value) = match call {
         List(list) => (StatusCode::OK, database.read(list).await?),
         Read(read) => (StatusCode::OK, database.read(move |db| read(db, uuid)).await?),
@@ -222,14 +222,6 @@ fn is_loopback(authority: &str) -> bool {
         _ => authority,
     };
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-/// The tag with which a tab finds its own changes among the events.
-fn origin_tag(headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let Some(tag) = headers.get("tidings-origin") else { return Ok(None) };
-    let tag = tag.to_str().ok().filter(|tag| !tag.is_empty() && tag.len() <= MAX_ORIGIN_BYTES);
-    let rule = format!("`Tidings-Origin` is 1 to {MAX_ORIGIN_BYTES} visible ASCII characters");
-    tag.map(|tag| Some(tag.to_owned())).ok_or_else(|| Fault::new(400, "invalid_header", rule))
 }
 
 async fn read_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Fault> {

@@ -36,6 +36,8 @@ const WORDS: [WordRule; 8] = [
         says: "log, reader and session of the server are pure",
         words: &["tokio", "warp", "hyper", "SystemTime", "Instant"],
         within: &[
+            "server/src/events.rs",
+            "server/src/events",
             "server/src/keys.rs",
             "server/src/log.rs",
             "server/src/publication.rs",

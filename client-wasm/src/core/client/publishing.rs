@@ -1,7 +1,7 @@
 //! Publishes: what is accepted, and when it is sent.
 
 use tidings_shared::{
-    Code,
+    Code, TopicName,
     limits::{MAX_JSON_DEPTH, MAX_ORIGIN_BYTES},
 };
 
@@ -23,6 +23,9 @@ impl<P: Clone> Client<P> {
         if bytes as u64 > room {
             let message = format!("An event and its topics have at most {room} bytes, these {bytes}.");
             return Err(Error::new(Code::TooLarge.as_str(), message));
+        }
+        for topic in topics {
+            TopicName::parse(topic).map_err(|error| Error::of_topic(topic, &error))?;
         }
         // The frame is one container more.
         if depth(text) >= MAX_JSON_DEPTH {

@@ -249,3 +249,48 @@ fn topics_that_change_all_the_time_leave_publishes_their_turn() {
     assert!(published >= 59, "{published} of 60 publishes");
     assert!(subscribed >= 200, "{subscribed} subscribes");
 }
+
+#[test]
+fn a_publish_that_was_cancelled_on_its_way_takes_the_blame_that_is_its_own() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let cancelled = bench.publish(1).unwrap();
+    let innocent = bench.publish(2).unwrap();
+    assert_eq!(bench.frames().len(), 2);
+    bench.client.handle_cancel(cancelled);
+    bench.close(1009);
+    assert!(!bench.outputs().iter().any(|output| matches!(output, Output::PublishFailed { .. })));
+    bench.next_timeout();
+    bench.open();
+    let frames = bench.frames();
+    let sent: Vec<_> = frames.iter().filter(|frame| frame["op"] == "publish").collect();
+    assert_eq!(sent.len(), 1);
+    bench.receive(
+        json!({"op": "published", "ref": sent[0]["ref"], "key": "k", "position": "p", "topics": []}),
+    );
+    assert!(
+        bench
+            .outputs()
+            .iter()
+            .any(|o| matches!(o, Output::Published { publish, .. } if *publish == innocent))
+    );
+}
+
+#[test]
+fn the_answer_to_a_cancelled_publish_is_told_to_nobody() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let publish = bench.publish(1).unwrap();
+    let frame = bench.frames().remove(0);
+    bench.client.handle_cancel(publish);
+    bench.receive(json!({"op": "published", "ref": frame["ref"], "key": "k", "position": "p", "topics": []}));
+    assert_eq!(bench.outputs(), []);
+}
+
+#[test]
+fn what_is_no_topic_is_refused_before_it_is_sent() {
+    let bench = Bench::new();
+    let error = bench.client.check_event("{}", &["crm:\u{1}".to_owned()]).unwrap_err();
+    assert_eq!(error.code, "invalid_topic");
+    assert_eq!(bench.client.check_event("{}", &["crm:contact".to_owned()]), Ok(()));
+}

@@ -1,0 +1,46 @@
+//! The body of an answer that is a stream of events: drives the stream as its reader takes bytes. While the reader
+//! takes none, nothing is read from the log; the connection's write deadline sees to one that never does.
+
+use std::{convert::Infallible, future::poll_fn, task::Poll};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream::unfold};
+use tokio::{sync::watch, time::sleep_until};
+
+use crate::{Clock, Gateway, events::EventStream, socket::spread};
+
+struct Driven {
+    stream: EventStream,
+    clock: Clock,
+    gateway: Gateway,
+    drain: watch::Receiver<bool>,
+}
+
+/// The blocks of a stream, until it ends or the server drains.
+pub(crate) fn body(stream: EventStream, gateway: Gateway) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let driven = Driven { stream, clock: gateway.hub().clock(), drain: gateway.watch_drain(), gateway };
+    unfold(driven, |mut driven| async move { next(&mut driven).await.map(|block| (Ok(block), driven)) })
+}
+
+async fn next(driven: &mut Driven) -> Option<Bytes> {
+    let Driven { stream, clock, gateway, drain } = driven;
+    loop {
+        let deadline = stream.poll_timeout().map(|at| clock.instant(at).into());
+        let has_ended = stream.has_ended();
+        tokio::select! {
+            biased;
+            block = poll_fn(|cx| match stream.poll_output(clock.now(), cx.waker()) {
+                None if has_ended => Poll::Ready(None),
+                None => Poll::Pending,
+                block => Poll::Ready(block),
+            }) => return block,
+            _ = drain.wait_for(|draining| *draining), if !has_ended => {
+                stream.handle_drain(spread(gateway.settings().drain_spread));
+            }
+            () = async { match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            } } => stream.handle_timeout(clock.now()),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Server-sent events: what a session is told, for those who only listen. Each block is a frame: `event` is its
+//! operation, `data` the frame, `id` its position, so that `Last-Event-ID` resumes. Pure: it is driven with moments and
+//! polled for blocks.
+//!
+//! The law of calling is a session's: after every `handle_*`, poll until there is nothing.
+
+use std::{collections::VecDeque, task::Waker, time::Duration};
+
+use bytes::Bytes;
+use serde_json::json;
+use tidings_shared::{
+    Code, TopicName,
+    frame::{Outcome, ServerFrame},
+    limits,
+};
+
+use crate::{
+    Authorize, Hub, Identity, Moment,
+    problem::Problem,
+    reader::Delivery,
+    session::{SessionSettings, encode, expiry, frame_of, subscribe},
+    tenant::Follower,
+};
+
+/// A listener's stream. What it has not taken yet waits in the log.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    follower: Follower,
+    /// What the stream says of itself; it goes before what was read.
+    blocks: VecDeque<Bytes>,
+    /// What was read from the log.
+    ready: VecDeque<Delivery>,
+    heartbeat: Duration,
+    /// When the listener was last told a position.
+    last_told: Duration,
+    /// When the token ends, with its grace.
+    expires: Option<Duration>,
+    has_ended: bool,
+}
+
+impl EventStream {
+    /// A stream of these topics, after `since` if there is one. A stream of some of them would be silently stale in the
+    /// others, so one topic that is refused refuses all.
+    pub(crate) fn open(
+        hub: &Hub,
+        access: &dyn Authorize,
+        settings: SessionSettings,
+        identity: &Identity,
+        topics: &[String],
+        since: Option<&str>,
+        now: Moment,
+    ) -> Result<Self, Problem> {
+        if topics.is_empty() {
+            let message = "name the topics to listen to: /v1/events?topic=staff:people&topic=projects:all";
+            return Err(Problem::new(Code::InvalidTopic, message));
+        }
+        let mut follower = hub.tenant(&identity.tenant).follow();
+        let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since)?;
+        if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
+            let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());
+            let code = Code::ALL.iter().copied().find(|code| is_its(&code)).unwrap_or(Code::Internal);
+            return Err(Problem::new(code, format!("topic {:?}: {}", refused.topic, code.meaning())));
+        }
+        let position = follower.reader().position().to_string();
+        let first = if outcomes.iter().any(|topic| topic.outcome == Outcome::Sync) {
+            let topics = follower.reader().topics().map(TopicName::to_string).collect();
+            let frame = ServerFrame::Sync { position: position.clone(), topics };
+            block("sync", Some(&position), &encode(&frame))
+        } else {
+            let frame = json!({ "op": "subscribed", "position": position, "topics": outcomes });
+            block("subscribed", Some(&position), frame.to_string().as_bytes())
+        };
+        Ok(Self {
+            follower,
+            blocks: VecDeque::from([first]),
+            ready: VecDeque::new(),
+            heartbeat: settings.heartbeat,
+            last_told: now.since_start,
+            expires: expiry(identity.expires_at, now),
+            has_ended: false,
+        })
+    }
+
+    /// What to send next; `None` when there is nothing until the waker is woken or the timeout comes.
+    pub(crate) fn poll_output(&mut self, now: Moment, waker: &Waker) -> Option<Bytes> {
+        if let Some(block) = self.blocks.pop_front() {
+            return Some(block);
+        }
+        if self.has_ended {
+            return None;
+        }
+        if self.ready.is_empty() {
+            self.ready.extend(self.follower.poll_read(limits::READ_BATCH, waker));
+        }
+        let delivery = self.ready.pop_front()?;
+        self.last_told = now.since_start;
+        let (event, position) = match &delivery {
+            Delivery::Event { publication, .. } => ("event", publication.position),
+            Delivery::Sync { position, .. } => ("sync", *position),
+        };
+        Some(block(event, Some(&position.to_string()), &frame_of(&delivery)))
+    }
+
+    /// When [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        let ping_due = self.last_told + self.heartbeat;
+        (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.min(ping_due)))
+    }
+
+    /// Acts on what [`EventStream::poll_timeout`] announced.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) {
+        let now = now.since_start;
+        if self.expires.is_some_and(|expires| now >= expires) {
+            let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
+            self.end(block("error", None, &encode(&frame)));
+        } else if now >= self.last_told + self.heartbeat && self.ready.is_empty() {
+            let position = self.follower.passed().to_string();
+            let frame = ServerFrame::Ping { position: Some(position.clone()) };
+            self.blocks.push_back(block("ping", Some(&position), &encode(&frame)));
+            self.last_told = now;
+        }
+    }
+
+    /// Tells the listener to come back after a while, and ends.
+    pub(crate) fn handle_drain(&mut self, retry_after: Duration) {
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        let goaway = block("goaway", None, &encode(&ServerFrame::Goaway { retry_after_ms }));
+        self.end([format!("retry: {retry_after_ms}\n").as_bytes(), &goaway].concat().into());
+    }
+
+    /// Says a last word. What was read and not sent is for the next stream, which resumes.
+    fn end(&mut self, last: Bytes) {
+        if !self.has_ended {
+            self.blocks.push_back(last);
+            self.has_ended = true;
+        }
+    }
+
+    /// Whether this stream has ended; what is left to poll is its last words.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+}
+
+fn block(event: &str, id: Option<&str>, frame: &[u8]) -> Bytes {
+    let mut block = Vec::with_capacity(frame.len() + 96);
+    if let Some(id) = id {
+        block.extend_from_slice(format!("id: {id}\n").as_bytes());
+    }
+    block.extend_from_slice(format!("event: {event}\ndata: ").as_bytes());
+    for &byte in frame {
+        // A payload is carried as it was sent, and JSON may have line ends between its tokens.
+        match byte {
+            b'\n' | b'\r' => block.extend_from_slice(b"\ndata: "),
+            byte => block.push(byte),
+        }
+    }
+    block.extend_from_slice(b"\n\n");
+    block.into()
+}
+
+#[cfg(test)]
+mod tests;
