@@ -1,12 +1,8 @@
 //! Readers that stop reading for a while: what they cost, what their neighbours notice, and what they get afterwards.
 
-use std::{
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use socket2::SockRef;
 use tidings_tests::{Client, Frame, Process, RawSocket, Server, rounds, sample, tidings};
 
 /// Events that pass while a reader does not read.
@@ -68,14 +64,11 @@ fn number_of(frame: &Value) -> usize {
     frame["event"]["payload"]["number"].as_u64().unwrap_or_else(|| panic!("{frame}")) as usize
 }
 
-/// A subscriber with a small buffer that reads only when it is told to.
+/// A subscriber that reads only when it is told to. Its socket's buffer is the system's: with a smaller one packets are
+/// lost, and the system waits ever longer before it sends them again.
 fn subscribe_without_reading(server: &Server, topic: &str) -> RawSocket {
-    let stream = TcpStream::connect(server.address()).unwrap();
-    SockRef::from(&stream).set_recv_buffer_size(16 * 1024).unwrap();
-    stream.set_read_timeout(Some(tidings_tests::DEADLINE)).unwrap();
-    let mut socket = RawSocket::connect_with(stream, &Frame::text(r#"{"op":"hello"}"#).bytes());
+    let mut socket = RawSocket::hello(server.address());
     socket.send(&Frame::text(json!({ "op": "subscribe", "ref": 1, "topics": [topic] }).to_string()));
-    assert_eq!(socket.next_frame()["op"], "welcome");
     assert_eq!(socket.next_frame()["op"], "subscribed");
     socket
 }
