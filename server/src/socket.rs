@@ -76,6 +76,11 @@ async fn drive(
     let mut knows_of_drain = false;
     let mut has_more = false;
     loop {
+        // A session that never catches up has deadlines too.
+        let now = clock.now();
+        if session.poll_timeout().is_some_and(|at| at <= now.since_start) {
+            session.handle_timeout(now);
+        }
         let deadline = session.poll_timeout().map(|at| clock.instant(at).into());
         // A session that catches up with the log is heard all the same: one message for each batch.
         let heard = if std::mem::take(&mut has_more) { socket.next().now_or_never() } else { None };
@@ -84,11 +89,8 @@ async fn drive(
         } else {
             tokio::select! {
                 biased;
+                _ = drain.wait_for(|draining| *draining), if !knows_of_drain => Next::Drain,
                 output = next_output(session, clock) => Next::Output(output),
-                changed = drain.wait_for(|draining| *draining), if !knows_of_drain => {
-                    let _ = changed;
-                    Next::Drain
-                }
                 message = socket.next() => Next::Message(message),
                 () = async { match deadline {
                     Some(deadline) => sleep_until(deadline).await,
@@ -137,7 +139,7 @@ async fn drive(
                 return End::Theirs;
             }
             Next::Message(None) => return End::Broken,
-            Next::Timeout => session.handle_timeout(now),
+            Next::Timeout => {}
             Next::Drain => {
                 knows_of_drain = true;
                 session.handle_drain(spread(gateway.settings().drain_spread));

@@ -18,8 +18,12 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) fn start(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        Self::start_hub(HubSettings::new("acme".parse().unwrap()), change)
+    }
+
+    pub(crate) fn start_hub(hub: HubSettings, change: impl FnOnce(&mut GatewaySettings)) -> Self {
         let runtime = Runtime::new().unwrap();
-        let hub = Hub::new(HubSettings::new("acme".parse().unwrap()));
+        let hub = Hub::new(hub);
         let mut settings = GatewaySettings::development();
         change(&mut settings);
         let gateway = Gateway::new(hub.clone(), DevAccess::new(hub.home().clone()), settings);
