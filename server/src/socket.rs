@@ -76,11 +76,8 @@ async fn drive(
     let mut knows_of_drain = false;
     let mut has_more = false;
     loop {
-        // A session that never catches up has deadlines too.
-        let now = clock.now();
-        if session.poll_timeout().is_some_and(|at| at <= now.since_start) {
-            session.handle_timeout(now);
-        }
+        // The timeouts of a session that catches up wait until it has: it takes bytes, so it is there.
+        session.handle_expiry(clock.now());
         let deadline = session.poll_timeout().map(|at| clock.instant(at).into());
         // A session that catches up with the log is heard all the same: one message for each batch.
         let heard = if std::mem::take(&mut has_more) { socket.next().now_or_never() } else { None };
@@ -139,7 +136,7 @@ async fn drive(
                 return End::Theirs;
             }
             Next::Message(None) => return End::Broken,
-            Next::Timeout => {}
+            Next::Timeout => session.handle_timeout(now),
             Next::Drain => {
                 knows_of_drain = true;
                 session.handle_drain(spread(gateway.settings().drain_spread));

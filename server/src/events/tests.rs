@@ -1,8 +1,12 @@
+use futures_util::StreamExt;
 use serde_json::Value;
 use tidings_shared::RawEvent;
 
 use super::*;
-use crate::{AccessError, Counters, HubSettings, LogLimits, PublishOptions, TenantId, test_support::at};
+use crate::{
+    AccessError, Counters, Gateway, GatewaySettings, HubSettings, LogLimits, PublishOptions, TenantId,
+    test_support::at,
+};
 
 fn hub() -> Hub {
     let log = LogLimits { max_entries: 10, ..LogLimits::default() };

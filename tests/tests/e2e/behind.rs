@@ -1,38 +1,84 @@
 //! A session that never catches up, because there is always more than it has read.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use serde_json::value::RawValue;
-use tidings_server::{HubSettings, PublishOptions};
-use tidings_shared::RawEvent;
-use tidings_tests::Incoming;
+use tidings_server::{AccessError, Authorize, DevAccess, HubSettings, Identity, PublishOptions, TenantId};
+use tidings_shared::{RawEvent, TopicName, limits::EXPIRY_GRACE};
+use tidings_tests::{Client, Incoming};
 
 use crate::embedded::Embedded;
 
-#[test]
-fn a_session_that_is_always_behind_is_sent_away_by_a_drain() {
+/// More than the buffers of both sockets take, less than the log holds: whoever reads fewer is behind.
+const EVENTS: usize = 20_000;
+
+/// Everybody is let in with a token that ends at once.
+#[derive(Debug)]
+struct AtTheirEnd;
+
+impl Authorize for AtTheirEnd {
+    fn authenticate(&self, _: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let tenant = TenantId::parse("acme").unwrap();
+        Ok(Identity { subject: "a".to_owned(), tenant, expires_at: Some(now_unix_ms) })
+    }
+
+    fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {
+        true
+    }
+
+    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
+        true
+    }
+}
+
+/// A subscriber that has [`EVENTS`] to read.
+fn behind(access: impl Authorize) -> (Embedded, Client) {
     let mut settings = HubSettings::new("acme".parse().unwrap());
-    settings.log.max_bytes = 128 * 1024 * 1024;
-    let embedded = Embedded::start_hub(settings, |_| {});
-    let mut client = embedded.client(&["t:1"]);
-    let (hub, gateway) = (&embedded.hub, embedded.gateway.clone());
+    settings.log.max_bytes = 256 * 1024 * 1024;
+    let embedded = Embedded::start_hub(settings, access, |_| {});
+    let client = embedded.client(&["t:1"]);
+    (0..EVENTS).for_each(|_| publish(&embedded));
+    (embedded, client)
+}
+
+fn publish(Embedded { hub, .. }: &Embedded) {
     let payload = RawValue::from_string(format!("\"{}\"", "x".repeat(1_000))).unwrap();
     let event = RawEvent { domain: "t".into(), event: "e".into(), payload };
-    let topics = ["t:1".parse().unwrap()];
-    let publish = || {
-        let options = PublishOptions::default();
-        hub.publish_raw(hub.home(), event.clone(), Some(&topics), options, hub.clock().now()).unwrap();
-    };
-    // More than the buffers of both sockets take, less than the log holds: it stays behind however fast it reads.
-    for _ in 0..20_000 {
-        publish();
-    }
-    embedded.runtime.spawn(async move { gateway.drain().await });
-    for _ in 0..30_000 {
+    let (topics, options) = (["t:1".parse().unwrap()], PublishOptions::default());
+    hub.publish_raw(hub.home(), event, Some(&topics), options, hub.clock().now()).unwrap();
+}
+
+/// Reads events until there is another frame, and says what that is.
+fn read(client: &mut Client, mut after_each: impl FnMut()) -> String {
+    for _ in 0..EVENTS {
         match client.read() {
-            Incoming::Frame(frame) if frame["op"] == "goaway" => return,
-            Incoming::Frame(frame) => assert_eq!(frame["op"], "event"),
-            end => panic!("ended without a goaway: {end:?}"),
+            Incoming::Frame(frame) if frame["op"] == "event" => after_each(),
+            Incoming::Frame(frame) => return frame["op"].as_str().unwrap().to_owned(),
+            end => panic!("it ended without a word: {end:?}"),
         }
-        publish();
     }
-    panic!("30,000 events after the drain began");
+    panic!("nothing but {EVENTS} events");
+}
+
+#[test]
+fn a_session_that_is_always_behind_is_sent_away_by_a_drain() {
+    let (embedded, mut client) = behind(DevAccess::new("acme".parse().unwrap()));
+    let gateway = embedded.gateway.clone();
+    embedded.runtime.spawn(async move { gateway.drain().await });
+    assert_eq!(read(&mut client, || publish(&embedded)), "goaway");
+}
+
+#[test]
+fn a_session_that_is_always_behind_ends_with_its_token() {
+    let (_embedded, mut client) = behind(AtTheirEnd);
+    let end = Instant::now() + EXPIRY_GRACE;
+    let slowly = || {
+        if Instant::now() < end {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    };
+    assert_eq!(read(&mut client, slowly), "error");
 }
