@@ -1,12 +1,8 @@
-use futures_util::StreamExt;
 use serde_json::Value;
 use tidings_shared::RawEvent;
 
 use super::*;
-use crate::{
-    AccessError, Counters, Gateway, GatewaySettings, HubSettings, LogLimits, PublishOptions, TenantId,
-    test_support::at,
-};
+use crate::{AccessError, Counters, HubSettings, LogLimits, PublishOptions, TenantId, test_support::at};
 
 fn hub() -> Hub {
     let log = LogLimits { max_entries: 10, ..LogLimits::default() };
@@ -214,41 +210,4 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     let goaway = "retry: 1500\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":1500}\n\n";
     assert_eq!(last, goaway);
     assert_eq!((stream.poll_output(at(0), Waker::noop()), stream.has_ended()), (None, true));
-}
-
-/// Whenever its reader takes a block, there is another.
-#[tokio::test]
-async fn a_stream_that_is_always_behind_ends_with_its_token() {
-    let hub = hub();
-    let mut stream = open(&hub, &["t:1"], None).unwrap();
-    stream.expires = Some(hub.clock().now().since_start);
-    let gateway = Gateway::new(hub.clone(), ButSecrets, GatewaySettings::development());
-    let mut body = std::pin::pin!(crate::event_body::body(stream, gateway));
-    for _ in 0..100 {
-        publish(&hub, &["t:1"], "{}");
-        if body.next().await.is_none() {
-            return;
-        }
-    }
-    panic!("100 blocks after the token's end");
-}
-
-#[tokio::test]
-async fn a_stream_that_is_always_behind_is_sent_away_by_a_drain() {
-    let hub = hub();
-    let stream = open(&hub, &["t:1"], None).unwrap();
-    let gateway = Gateway::new(hub.clone(), ButSecrets, GatewaySettings::development());
-    let mut body = std::pin::pin!(crate::event_body::body(stream, gateway.clone()));
-    body.next().await;
-    let publish_and_read = async {
-        for _ in 0..100 {
-            publish(&hub, &["t:1"], "{}");
-            if body.next().await.is_none() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("100 blocks after the drain began");
-    };
-    tokio::select! { _ = gateway.drain() => unreachable!("the stream is held"), () = publish_and_read => {} }
 }

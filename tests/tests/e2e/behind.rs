@@ -1,4 +1,4 @@
-//! A session that never catches up, because there is always more than it has read.
+//! Who never catches up, because there is always more than was read.
 
 use std::{
     thread,
@@ -8,7 +8,7 @@ use std::{
 use serde_json::value::RawValue;
 use tidings_server::{AccessError, Authorize, DevAccess, HubSettings, Identity, PublishOptions, TenantId};
 use tidings_shared::{RawEvent, TopicName, limits::EXPIRY_GRACE};
-use tidings_tests::{Client, Incoming};
+use tidings_tests::{Client, EventStream};
 
 use crate::embedded::Embedded;
 
@@ -34,14 +34,16 @@ impl Authorize for AtTheirEnd {
     }
 }
 
-/// A subscriber that has [`EVENTS`] to read.
-fn behind(access: impl Authorize) -> (Embedded, Client) {
+/// A session and a stream that have [`EVENTS`] to read.
+fn behind(access: impl Authorize) -> (Embedded, Client, EventStream) {
     let mut settings = HubSettings::new("acme".parse().unwrap());
-    settings.log.max_bytes = 256 * 1024 * 1024;
+    settings.log.max_bytes = 512 * 1024 * 1024;
     let embedded = Embedded::start_hub(settings, access, |_| {});
     let client = embedded.client(&["t:1"]);
+    let mut stream = EventStream::open(embedded.address, &["t:1"], None);
+    stream.expect("subscribed");
     (0..EVENTS).for_each(|_| publish(&embedded));
-    (embedded, client)
+    (embedded, client, stream)
 }
 
 fn publish(Embedded { hub, .. }: &Embedded) {
@@ -51,34 +53,43 @@ fn publish(Embedded { hub, .. }: &Embedded) {
     hub.publish_raw(hub.home(), event, Some(&topics), options, hub.clock().now()).unwrap();
 }
 
-/// Reads events until there is another frame, and says what that is.
-fn read(client: &mut Client, mut after_each: impl FnMut()) -> String {
+/// Reads until there is something else than an event, and says what.
+fn read(mut next: impl FnMut() -> String, mut after_each: impl FnMut()) -> String {
     for _ in 0..EVENTS {
-        match client.read() {
-            Incoming::Frame(frame) if frame["op"] == "event" => after_each(),
-            Incoming::Frame(frame) => return frame["op"].as_str().unwrap().to_owned(),
-            end => panic!("it ended without a word: {end:?}"),
+        match next() {
+            event if event == "event" => after_each(),
+            other => return other,
         }
     }
     panic!("nothing but {EVENTS} events");
 }
 
-#[test]
-fn a_session_that_is_always_behind_is_sent_away_by_a_drain() {
-    let (embedded, mut client) = behind(DevAccess::new("acme".parse().unwrap()));
-    let gateway = embedded.gateway.clone();
-    embedded.runtime.spawn(async move { gateway.drain().await });
-    assert_eq!(read(&mut client, || publish(&embedded)), "goaway");
+fn next_of(client: &mut Client) -> String {
+    client.next_frame()["op"].as_str().unwrap().to_owned()
+}
+
+fn next_block(stream: &mut EventStream) -> String {
+    stream.read().unwrap().event
 }
 
 #[test]
-fn a_session_that_is_always_behind_ends_with_its_token() {
-    let (_embedded, mut client) = behind(AtTheirEnd);
+fn who_is_always_behind_is_sent_away_by_a_drain() {
+    let (embedded, mut client, mut stream) = behind(DevAccess::new("acme".parse().unwrap()));
+    let gateway = embedded.gateway.clone();
+    embedded.runtime.spawn(async move { gateway.drain().await });
+    assert_eq!(read(|| next_of(&mut client), || publish(&embedded)), "goaway");
+    assert_eq!(read(|| next_block(&mut stream), || publish(&embedded)), "goaway");
+}
+
+#[test]
+fn who_is_always_behind_ends_with_its_token() {
+    let (embedded, mut client, mut stream) = behind(AtTheirEnd);
     let end = Instant::now() + EXPIRY_GRACE;
     let slowly = || {
         if Instant::now() < end {
             thread::park_timeout(Duration::from_millis(1));
         }
     };
-    assert_eq!(read(&mut client, slowly), "error");
+    assert_eq!(read(|| next_of(&mut client), slowly), "error");
+    assert_eq!(read(|| next_block(&mut stream), || publish(&embedded)), "error");
 }
