@@ -47,7 +47,7 @@ export class WatchHandle extends Handle implements Watch {
       // two writes under way at once, the one that is shown on top may be stored below the other.
       const write = meta.own ? writeOf(meta) : 0;
       const isShown = !this.#running && write > this.#lastCovered && write === this.#owner.origin.writes;
-      if (isShown && (skipOwn === true || (skipOwn && skipOwn(event, meta)))) {
+      if (isShown && (typeof skipOwn === "function" ? skipOwn(event, meta) : skipOwn)) {
         call(onNotice, "own");
         return;
       }

@@ -232,6 +232,46 @@ test("two writes of one page that overtake each other on their way do not leave 
   assert.equal(shown, store);
 });
 
+test("in whatever order writes are stored and heard of and loads read, a view that skips its own ends as the store is", async (t) => {
+  let state = 1;
+  const below = (n) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 16) % n;
+  };
+  let [store, shown] = [0, undefined];
+  /** What can happen next, in any order. */
+  const tasks = [];
+  const load = () =>
+    new Promise((resolve) => {
+      tasks.push(() => {
+        const read = store;
+        tasks.push(() => resolve(read));
+      });
+    });
+  const onData = (data) => {
+    shown = data;
+  };
+  const { client, view, notices } = open(t, { load, onData, skipOwn: true });
+  await view.ready;
+  const write = (value) => {
+    const isOwn = below(3) > 0;
+    if (isOwn) shown = value;
+    const origin = isOwn ? client.headers["Tidings-Origin"] : "another's";
+    tasks.push(() => {
+      store = value;
+      tasks.push(() => changed(origin));
+    });
+  };
+  for (let round = 1; round <= 200; round++) {
+    for (let left = 1 + below(5); left || tasks.length; await new Promise(setImmediate)) {
+      if (left && (!tasks.length || !below(3))) write(`${round}.${left--}`);
+      else tasks.splice(below(tasks.length), 1)[0]();
+    }
+    assert.equal(shown, store, `round ${round}`);
+  }
+  assert.ok(notices.length > 50, `${notices.length} skipped`);
+});
+
 test("skipOwn may be said of some events only", async (t) => {
   const { client, view, running } = open(t, { skipOwn: ({ event }) => event === "person_updated" });
   await view.ready;
