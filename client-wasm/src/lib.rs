@@ -11,6 +11,9 @@
 //! tidings_client_wasm::client!(helpdesk::Event, tidings_client_wasm::domains::staff::Event);
 //! ```
 
+#[cfg(target_arch = "wasm32")]
+const _: () = tidings_shared::planted::assert_none();
+
 pub mod core;
 #[cfg(target_arch = "wasm32")]
 pub mod js;

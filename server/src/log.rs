@@ -10,6 +10,7 @@ use std::{
 use tidings_shared::{
     Position, TopicName,
     limits::{LOG_MAX_AGE, LOG_MAX_BYTES, LOG_MAX_ENTRIES},
+    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -90,7 +91,8 @@ impl Log {
     pub fn append(&mut self, draft: Draft, now: Moment) -> Published {
         self.evict_aged(now);
         let known = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)).map(|e| e.published());
-        if let Some(known) = known.or_else(|| self.evicted_keys.answer(draft.key).cloned()) {
+        let known = known.or_else(|| self.evicted_keys.answer(draft.key).cloned());
+        if let Some(known) = known.filter(|_| !planted::is(Bug::KeyForgotten)) {
             return known;
         }
         let offset = self.head().offset + 1;
@@ -103,7 +105,8 @@ impl Log {
         }
         let published = publication.published();
         self.entries.push_back(publication);
-        while self.entries.len() > self.limits.max_entries || self.bytes > self.limits.max_bytes {
+        let max_entries = self.limits.max_entries + usize::from(planted::is(Bug::BoundIgnored));
+        while self.entries.len() > max_entries || self.bytes > self.limits.max_bytes {
             self.evict();
         }
         published
@@ -154,12 +157,17 @@ impl Log {
     /// The place that a client named, if this log can vouch for it: everything after it is in the ring.
     pub fn resumable(&self, since: &str) -> Option<Position> {
         let since: Position = since.parse().ok()?;
+        if planted::is(Bug::EvictedIgnored) && since.epoch == self.epoch && since.offset < self.evicted.offset
+        {
+            return Some(since);
+        }
         let known = if since.offset == self.evicted.offset {
             self.evicted
         } else {
             self.entry(since.offset)?.position
         };
-        (known == since).then_some(since)
+        let is_same = known == since || planted::is(Bug::TagSkipped) && known.epoch == since.epoch;
+        (is_same && !planted::is(Bug::SyncedInVain)).then_some(since)
     }
 
     /// The entry at an offset, while the ring holds it.
@@ -177,7 +185,8 @@ impl Log {
 
     /// Whether the topic may have had an entry after `offset` that the ring no longer holds.
     pub fn may_have_lost(&self, topic: &TopicName, offset: u64) -> bool {
-        self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted) > offset
+        let evicted = self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted);
+        evicted > offset && !planted::is(Bug::EvictedIgnored)
     }
 
     /// Keeps what is known of a topic while a session subscribes to it.

@@ -2,6 +2,8 @@
 
 use tidings_shared::Domains;
 
+const _: () = tidings_shared::planted::assert_none();
+
 fn main() -> std::process::ExitCode {
     tidings_server::cli::run(Domains::shipped())
 }

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tidings_shared::{Position, TopicName, limits::READ_BATCH_BYTES};
+use tidings_shared::{
+    Position, TopicName,
+    limits::READ_BATCH_BYTES,
+    planted::{self, Bug},
+};
 
 use crate::{
     log::Log,
@@ -86,11 +90,12 @@ impl Reader {
             None => (Start::Live, self.position.offset),
             Some(Some(since)) if since.offset >= self.position.offset => (Start::Resumed, since.offset),
             Some(Some(since)) if !self.has_started => {
-                self.position = since;
-                (Start::Resumed, since.offset)
+                self.position = if planted::is(Bug::ResumeRepeats) { log.tail() } else { since };
+                (Start::Resumed, self.position.offset)
             }
             Some(_) => (Start::Sync, self.position.offset),
         };
+        let after = after + u64::from(planted::is(Bug::AcknowledgedEarly));
         for topic in topics {
             if !self.topics.contains_key(topic) {
                 log.hold(topic);
@@ -156,7 +161,9 @@ impl Reader {
                 break;
             }
             let Some(publication) = log.entry(offset) else { continue };
-            let wants = |topic: &TopicName| self.topics.get(topic).is_some_and(|&after| after < offset);
+            let wants = |topic: &TopicName| {
+                planted::is(Bug::TopicsLeaked) || self.topics.get(topic).is_some_and(|&after| after < offset)
+            };
             let matched = Matched::of(publication, wants);
             self.position = publication.position;
             bytes += publication.event.payload.get().len();
@@ -192,7 +199,7 @@ impl Reader {
         } else if self.position.offset < log.tail().offset {
             self.position = log.tail();
         }
-        Some(Delivery::Sync { position: self.position, topics })
+        (!planted::is(Bug::LagSwallowed)).then_some(Delivery::Sync { position: self.position, topics })
     }
 }
 

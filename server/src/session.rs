@@ -17,6 +17,7 @@ use tidings_shared::{
     code::close,
     frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
     limits,
+    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -154,7 +155,12 @@ impl Session {
                 let message = refusal.to_string();
                 self.refuse(r#ref, Problem::new(Code::UnknownOp, message));
             }
-            Err(refusal @ Refusal::Invalid(_)) => self.end(None, Code::InvalidFrame, refusal.to_string()),
+            Err(refusal @ Refusal::Invalid(_)) => {
+                if planted::is(Bug::GarbageSpills) {
+                    self.hub.handle_timeout(Moment { since_start: Duration::MAX, ..now });
+                }
+                self.end(None, Code::InvalidFrame, refusal.to_string());
+            }
         }
     }
 
@@ -362,7 +368,8 @@ impl Session {
             Ok(identity) => identity,
             Err(error) => return self.end(None, error.code, error.message),
         };
-        let follower = self.hub.tenant(&identity.tenant).follow();
+        let mixed = planted::is(Bug::TenantsMixed);
+        let follower = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant }).follow();
         self.send(&ServerFrame::Welcome {
             session: self.id.to_string(),
             tenant: identity.tenant.to_string(),
@@ -385,7 +392,9 @@ impl Session {
     fn token_accepted(&mut self, r#ref: u64, now: Moment) {
         let State::Open { identity, follower } = &mut self.state else { return };
         let expires_at = identity.expires_at;
-        let is_lost = |topic: &&TopicName| !self.access.may_subscribe(identity, topic);
+        let is_lost = |topic: &&TopicName| {
+            !self.access.may_subscribe(identity, topic) && !planted::is(Bug::RevokedKept)
+        };
         let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
         for topic in &lost {
             follower.unsubscribe(topic);

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tidings_shared::{Position, TopicName};
+use tidings_shared::{
+    Position, TopicName,
+    planted::{self, Bug},
+};
 
 use crate::{
     Moment,
@@ -183,7 +186,8 @@ impl State {
     fn take_waiting(&mut self, topics: &[TopicName]) -> Vec<Waker> {
         let Self { followers_of, waiting, .. } = self;
         let followers = topics.iter().filter_map(|topic| followers_of.get(topic)).flatten();
-        followers.filter_map(|follower| waiting.remove(follower)).collect()
+        let lost = usize::from(planted::is(Bug::WakeLost));
+        followers.skip(lost).filter_map(|follower| waiting.remove(follower)).collect()
     }
 
     fn unfollow(&mut self, topic: &TopicName, follower: u64) {
@@ -234,6 +238,9 @@ impl Follower {
 
     /// Up to where everything of its topics has been taken: the log's head, unless there is something to read.
     pub(crate) fn passed(&mut self) -> Position {
+        if planted::is(Bug::PingBoasts) {
+            return self.tenant.lock().log.head();
+        }
         self.reader.pass(&self.tenant.lock().log);
         self.reader.position()
     }
@@ -247,6 +254,9 @@ impl Drop for Follower {
     fn drop(&mut self) {
         let mut state = self.tenant.lock();
         for topic in self.reader.clear(&mut state.log) {
+            if planted::is(Bug::FollowerLeaked) {
+                continue;
+            }
             state.unfollow(&topic, self.id);
         }
         state.waiting.remove(&self.id);

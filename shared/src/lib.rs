@@ -26,6 +26,8 @@ mod event;
 pub mod frame;
 mod json;
 pub mod limits;
+#[doc(hidden)]
+pub mod planted;
 mod position;
 pub mod schema;
 mod topic;

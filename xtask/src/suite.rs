@@ -11,6 +11,7 @@ use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
 use crate::{demo, generated, package, setup, stamp};
 
+mod fuzz;
 mod layers;
 mod own_domain;
 mod server;
@@ -22,7 +23,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 17] = [
     Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
     Step { name: "fmt", says: "Rust is formatted", run: fmt },
     Step { name: "layers", says: "modules depend in one direction", run: layers::check },
@@ -36,6 +37,8 @@ const STEPS: [Step; 15] = [
     },
     Step { name: "doc", says: "documentation builds without broken links", run: doc },
     Step { name: "rust", says: "Rust tests", run: rust },
+    Step { name: "planted", says: "the simulation finds bugs that are planted", run: planted },
+    Step { name: "fuzz", says: "a fuzzer finds no fault in a short while, if there is one", run: fuzz::run },
     Step {
         name: "package",
         says: "the npm package is made and within its size",
@@ -136,6 +139,14 @@ fn doc(project: &Project) -> Result<()> {
 
 fn rust(project: &Project) -> Result<()> {
     cargo(project).args(["test", "--workspace", "--locked"]).run()
+}
+
+fn planted(project: &Project) -> Result<()> {
+    // Of this package alone: nothing else is built with the bugs, least of all the server's binary.
+    let package =
+        ["--locked", "--package", "tidings-tests", "--test", "simulation", "--features", "planted-bugs"];
+    cargo(project).arg("clippy").args(package).args(["--", "--deny", "warnings"]).run()?;
+    cargo(project).arg("test").args(package).args(["planted"]).run()
 }
 
 fn typescript(project: &Project) -> Result<()> {

@@ -10,6 +10,7 @@ use tidings_shared::{
     Code,
     frame::{ClientFrame, Outcome, ServerFrame},
     limits::MAX_MESSAGE_BYTES,
+    planted::{self, Bug},
 };
 
 use super::{
@@ -345,7 +346,9 @@ impl<P: Clone> Client<P> {
             }
             ServerFrame::Sync { position, topics } => {
                 self.subscriptions.sync(self.subscriptions.deliveries(&topics), &position, &mut self.out);
-                self.position = Some(position);
+                if !planted::is(Bug::PositionKept) {
+                    self.position = Some(position);
+                }
             }
             ServerFrame::Published { r#ref, key, position, topics } => {
                 if let Some(publish) = self.publishes.answered(r#ref) {
@@ -354,7 +357,7 @@ impl<P: Clone> Client<P> {
             }
             ServerFrame::Ping { position } => {
                 // Of topics that are still asked for it says nothing.
-                if !self.subscriptions.any_asked() {
+                if !self.subscriptions.any_asked() || planted::is(Bug::PingBelieved) {
                     self.position = position.or(self.position.take());
                 }
                 self.send(ClientFrame::Pong, now);

@@ -1,6 +1,9 @@
 //! Publishes that wait for their answer.
 
-use tidings_shared::frame::ClientFrame;
+use tidings_shared::{
+    frame::ClientFrame,
+    planted::{self, Bug},
+};
 
 use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
 
@@ -86,7 +89,12 @@ impl<P: Clone> Publishes<P> {
     /// The session is gone: what it did not answer goes to the next one.
     pub(crate) fn connection_lost(&mut self) {
         self.pending.retain_mut(|pending| {
-            pending.sent = None;
+            if !planted::is(Bug::RetryForgotten) {
+                pending.sent = None;
+            }
+            if planted::is(Bug::KeyRenewed) {
+                pending.publish.key = uuid::Uuid::nil();
+            }
             !pending.cancelled
         });
     }

@@ -8,6 +8,7 @@ use tidings_shared::{
     Code, TopicName,
     frame::{Outcome, TopicOutcome},
     limits::{MAX_TOPIC_BYTES, MAX_TOPICS_PER_SESSION},
+    planted::{self, Bug},
 };
 
 use super::{
@@ -204,7 +205,10 @@ impl Subscriptions {
     ) {
         let (mut lost, mut resumed) = (Vec::new(), Vec::new());
         for TopicOutcome { topic, outcome, code } in outcomes {
-            let asked = |known: &Topic| known.name.as_str() == topic && known.state == State::Asked(r#ref);
+            let is_its = |state| {
+                state == State::Asked(r#ref) || planted::is(Bug::AnswerMixedUp) && state != State::InForce
+            };
+            let asked = |known: &Topic| known.name.as_str() == topic && is_its(known.state);
             let Some(index) = self.topics.iter().position(asked) else { continue };
             if outcome == Outcome::Refused {
                 self.refuse(index, &Error::of_code(code), out);
@@ -218,13 +222,20 @@ impl Subscriptions {
                         subscription.one_more(out);
                     }
                 } else if outcome != Outcome::Resumed {
-                    deliver(&mut lost, holder.id, &topic.name);
+                    if !planted::is(Bug::SyncDropped) {
+                        deliver(&mut lost, holder.id, &topic.name);
+                    }
                 } else if !resumed.contains(&holder.id) {
                     resumed.push(holder.id);
                 }
             }
         }
         for subscription in resumed {
+            if planted::is(Bug::LoadedInVain)
+                && let Some(watch) = self.watch(subscription)
+            {
+                watch.outdated();
+            }
             out.push(Output::Resumed { subscription });
         }
         self.sync(lost, position, out);

@@ -153,7 +153,7 @@ impl Serve {
             max_age: self.log_max_age,
             keys: KeyLimits { max_age: self.key_max_age, ..KeyLimits::default() },
         };
-        let hub = Hub::new(HubSettings { domains, log, home: tenant.clone() });
+        let hub = Hub::new(HubSettings { domains, log, ..HubSettings::new(tenant.clone()) });
         let settings = GatewaySettings {
             session: SessionSettings {
                 hello_timeout: self.hello_timeout,

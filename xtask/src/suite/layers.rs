@@ -140,7 +140,7 @@ type File = (String, String);
 
 fn source_files(project: &Project) -> Result<Vec<File>> {
     let mut files = Vec::new();
-    for folder in ["shared", "server", "client-wasm", "www", "tests", "xtask"] {
+    for folder in ["shared", "server", "client-wasm", "www", "tests", "fuzz", "xtask"] {
         for path in sources(&project.root.join(folder))? {
             let extension = path.extension().unwrap_or_default();
             if ["rs", "ts", "mts", "tsx", "js", "mjs"].iter().any(|known| extension == *known) {

@@ -1,0 +1,96 @@
+//! What is done with any input. The fuzz targets feed it what libFuzzer makes up, `tests/tests/corpus.rs` the seeds.
+
+use std::{sync::Arc, task::Waker, time::Duration};
+
+use tidings_server::{DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings};
+use tidings_shared::{
+    Position, TopicName,
+    frame::{ClientFrame, ServerFrame},
+    limits::{MAX_TOPIC_BYTES, READ_BATCH},
+};
+use uuid::Uuid;
+
+/// What is done with an input.
+pub type Body = fn(&str);
+
+/// Every target, by its name.
+pub const TARGETS: [(&str, Body); 5] = [
+    ("client_frame", client_frame),
+    ("server_frame", server_frame),
+    ("topic", topic),
+    ("position", position),
+    ("session", session),
+];
+
+/// A frame of a client: what can be read can be written, and reads the same.
+pub fn client_frame(text: &str) {
+    if let Ok(frame) = ClientFrame::parse(text) {
+        let written = serde_json::to_string(&frame).expect("a frame can be written");
+        let again = ClientFrame::parse(&written).expect("what was written can be read");
+        assert_eq!(serde_json::to_string(&again).ok(), Some(written));
+    }
+    let _ = ClientFrame::parse_publish_body(text);
+}
+
+/// A frame of a server: as that of a client, but for one of another version, which is never sent.
+pub fn server_frame(text: &str) {
+    let Ok(frame) = ServerFrame::parse(text) else { return };
+    if matches!(frame, ServerFrame::Unknown { .. }) {
+        return;
+    }
+    let Ok(written) = serde_json::to_string(&frame) else { panic!("{frame:?} can't be written") };
+    let again = ServerFrame::parse(&written).expect("what was written can be read");
+    assert_eq!(serde_json::to_string(&again).ok(), Some(written));
+}
+
+/// A topic has one spelling.
+pub fn topic(text: &str) {
+    if let Ok(topic) = TopicName::parse(text) {
+        assert!(topic.as_str().len() <= MAX_TOPIC_BYTES && topic.as_str().eq_ignore_ascii_case(text));
+        assert_eq!(TopicName::parse(topic.as_str()), Ok(topic.clone()));
+        assert_eq!(topic.segments().next(), Some(topic.domain()));
+    }
+}
+
+/// A position has one spelling.
+pub fn position(text: &str) {
+    if let Ok(position) = text.parse::<Position>() {
+        assert_eq!(position.to_string(), text);
+    }
+}
+
+/// A session takes any messages, one a line, and lets time pass in between. What it answers are frames, it never stays
+/// silent to what it should answer, and when it is gone nothing of it is left.
+pub fn session(text: &str) {
+    let tenant: tidings_server::TenantId = "fuzz".parse().expect("a tenant's name");
+    let log = LogLimits { max_entries: 4, ..LogLimits::default() };
+    let hub = Hub::new(HubSettings { log, epochs: || 7, ..HubSettings::new(tenant.clone()) });
+    let access = Arc::new(DevAccess::new(tenant.clone()));
+    let moment = |ms| Moment { since_start: Duration::from_millis(ms), unix_ms: 1_700_000_000_000 + ms };
+    let mut session =
+        Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), moment(0));
+    for (line, now) in text.lines().zip((0..).step_by(700)) {
+        let was_closed = session.is_closed();
+        session.handle_text(line, moment(now));
+        if session.poll_timeout().is_some_and(|due| due <= Duration::from_millis(now)) {
+            session.handle_timeout(moment(now));
+        }
+        let mut outputs = Vec::new();
+        while let Some(output) = session.poll_output(moment(now), Waker::noop()) {
+            outputs.push(output);
+        }
+        assert!(outputs.len() <= READ_BATCH + 4, "{} outputs", outputs.len());
+        for output in &outputs {
+            if let Output::Frame(frame) = output {
+                let text = std::str::from_utf8(frame).expect("frames are text");
+                assert!(ServerFrame::parse(text).is_ok(), "{text}");
+            }
+        }
+        let closes = |output: &Output| matches!(output, Output::Close { .. });
+        assert_eq!(outputs.iter().any(closes), session.is_closed() && !was_closed, "{outputs:?}");
+        assert!(!was_closed || outputs.is_empty(), "after its end: {outputs:?}");
+    }
+    drop(session);
+    let left = hub.counters(&tenant);
+    assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
+}

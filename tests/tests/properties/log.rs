@@ -1,0 +1,308 @@
+//! The log and its readers against a list of all that was ever appended.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use tidings_server::{Delivery, Draft, Log, LogLimits, Moment, Reader, Start};
+use tidings_shared::{Position, RawEvent, TopicName};
+use uuid::Uuid;
+
+use crate::cases;
+
+const TOPICS: u8 = 4;
+const READERS: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// With one of a few keys, to a set of topics.
+    Append {
+        key: u8,
+        topics: Vec<u8>,
+    },
+    Pass {
+        seconds: u8,
+    },
+    /// A reader takes topics, since the place that was the head so many entries ago.
+    Subscribe {
+        reader: usize,
+        topics: Vec<u8>,
+        since: Option<Since>,
+    },
+    Unsubscribe {
+        reader: usize,
+        topic: u8,
+    },
+    Read {
+        reader: usize,
+        max: usize,
+    },
+    /// A reader goes and another comes.
+    Leave {
+        reader: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Since {
+    back: u8,
+    is_forged: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let topics = || prop::collection::btree_set(0..TOPICS, 1..3).prop_map(|set| set.into_iter().collect());
+    let since = (0..12_u8, prop::bool::weighted(0.1)).prop_map(|(back, is_forged)| Since { back, is_forged });
+    let reader = 0..READERS;
+    let step = prop_oneof![
+        6 => (0..60_u8, topics()).prop_map(|(key, topics)| Step::Append { key, topics }),
+        1 => (0..12_u8).prop_map(|seconds| Step::Pass { seconds }),
+        3 => (reader.clone(), topics(), prop::option::of(since))
+            .prop_map(|(reader, topics, since)| Step::Subscribe { reader, topics, since }),
+        1 => (reader.clone(), 0..TOPICS).prop_map(|(reader, topic)| Step::Unsubscribe { reader, topic }),
+        4 => (reader.clone(), 1..4_usize).prop_map(|(reader, max)| Step::Read { reader, max }),
+        1 => reader.prop_map(|reader| Step::Leave { reader }),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+fn topic(number: u8) -> TopicName {
+    TopicName::from_segments(&["t", &number.to_string()])
+}
+
+/// What the list knows, and what the log is to say.
+struct Model {
+    log: Log,
+    limits: LogLimits,
+    now: Moment,
+    /// All that was ever appended: position, topics, time.
+    entries: Vec<(Position, BTreeSet<u8>, Duration)>,
+    by_key: BTreeMap<u8, Position>,
+    readers: Vec<Follower>,
+}
+
+/// A reader, and what is known of it.
+struct Follower {
+    reader: Reader,
+    owed: BTreeMap<u8, Owed>,
+    last: u64,
+    has_started: bool,
+}
+
+impl Follower {
+    fn new(log: &Log) -> Self {
+        Self { reader: Reader::new(log), owed: BTreeMap::new(), last: 0, has_started: false }
+    }
+}
+
+/// Everything after `must` comes or is covered by a sync; nothing up to `may` comes.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    must: u64,
+    may: u64,
+}
+
+impl Model {
+    fn new(max_entries: usize, max_age: u64) -> Self {
+        let limits = LogLimits { max_entries, max_age: Duration::from_secs(max_age), ..LogLimits::default() };
+        let log = Log::new(limits, 7);
+        let readers = (0..READERS).map(|_| Follower::new(&log)).collect();
+        let now = Moment { since_start: Duration::ZERO, unix_ms: 0 };
+        Self { log, limits, now, entries: Vec::new(), by_key: BTreeMap::new(), readers }
+    }
+
+    fn head(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// The highest offset that the bounds let go of.
+    fn tail(&self) -> u64 {
+        let is_aged = |time: &Duration| self.now.since_start - *time > self.limits.max_age;
+        let aged = self.entries.iter().filter(|(_, _, time)| is_aged(time)).count();
+        aged.max(self.entries.len().saturating_sub(self.limits.max_entries)) as u64
+    }
+
+    fn place(&self, offset: u64) -> Position {
+        match offset.checked_sub(1) {
+            None => Position::new(7, 0, 0),
+            Some(at) => self.entries[at as usize].0,
+        }
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Append { key, topics } => self.append(key, topics)?,
+            Step::Pass { seconds } => {
+                self.now.since_start += Duration::from_secs(seconds.into());
+                self.log.evict_aged(self.now);
+            }
+            Step::Subscribe { reader, topics, since } => self.subscribe(reader, &topics, since)?,
+            Step::Unsubscribe { reader, topic: number } => {
+                let Follower { reader, owed, .. } = &mut self.readers[reader];
+                let was_held = reader.unsubscribe(&mut self.log, &topic(number));
+                prop_assert_eq!(was_held, owed.remove(&number).is_some());
+            }
+            Step::Read { reader, max } => self.read(reader, max)?,
+            Step::Leave { reader } => {
+                let fresh = Follower::new(&self.log);
+                let mut old = std::mem::replace(&mut self.readers[reader], fresh);
+                old.reader.clear(&mut self.log);
+            }
+        }
+        self.compare()
+    }
+
+    fn append(&mut self, key: u8, topics: Vec<u8>) -> Result<(), TestCaseError> {
+        let draft = Draft {
+            key: Uuid::from_u128(key.into()),
+            may_come_again: true,
+            origin: None,
+            topics: topics.iter().map(|&number| topic(number)).collect(),
+            event: RawEvent::parse(r#"{"domain":"t","event":"e","payload":{}}"#).expect("an event"),
+        };
+        let published = self.log.append(draft, self.now);
+        if let Some(known) = self.by_key.get(&key) {
+            prop_assert_eq!(published.position, *known, "one key, one publication");
+            return Ok(());
+        }
+        let position = Position::new(7, self.head() + 1, Position::tag_of(Uuid::from_u128(key.into())));
+        prop_assert_eq!(published.position, position);
+        self.by_key.insert(key, position);
+        self.entries.push((position, topics.into_iter().collect(), self.now.since_start));
+        Ok(())
+    }
+
+    fn subscribe(&mut self, index: usize, topics: &[u8], since: Option<Since>) -> Result<(), TestCaseError> {
+        let offset = |since: &Since| self.head().saturating_sub(since.back.into());
+        let since = since.map(|since| {
+            let mut place = self.place(offset(&since));
+            place.tag ^= u32::from(since.is_forged);
+            (place, since.is_forged)
+        });
+        let can_resume = since.is_some_and(|(place, forged)| !forged && place.offset >= self.tail());
+        let names: Vec<TopicName> = topics.iter().map(|&number| topic(number)).collect();
+        let text = since.map(|(place, _)| place.to_string());
+        let Follower { reader, owed, has_started, .. } = &mut self.readers[index];
+        let start = reader.subscribe(&mut self.log, &names, text.as_deref());
+        let after = match (start, since) {
+            (Start::Live, None) | (Start::Sync, Some(_)) => reader.position().offset,
+            (Start::Resumed, Some((place, _))) => {
+                prop_assert!(can_resume, "resumed from {place}");
+                place.offset
+            }
+            other => return Err(TestCaseError::fail(format!("{other:?}"))),
+        };
+        // A reader that never had a topic resumes wherever the log allows it.
+        let resumes = start == Start::Resumed;
+        prop_assert!(resumes || *has_started || !can_resume, "{since:?} is not resumed");
+        *has_started = true;
+        for &number in topics {
+            owed.entry(number).or_insert(Owed { must: after, may: after });
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, index: usize, max: usize) -> Result<(), TestCaseError> {
+        let (head, tail) = (self.head(), self.tail());
+        let Follower { reader, owed, last, .. } = &mut self.readers[index];
+        let deliveries = reader.read(&self.log, max);
+        let events = deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Event { .. })).count();
+        prop_assert!(events <= max && deliveries.len() <= max + 1);
+        for delivery in &deliveries {
+            match delivery {
+                Delivery::Event { publication, matched } => {
+                    let offset = publication.position.offset;
+                    prop_assert!(offset > *last, "{offset} after {last}");
+                    *last = offset;
+                    let matched: BTreeSet<&TopicName> = matched.topics(publication).collect();
+                    prop_assert!(!matched.is_empty());
+                    for (number, owed) in owed.iter_mut() {
+                        let missed = (owed.must + 1..offset)
+                            .find(|&missed| self.entries[missed as usize - 1].1.contains(number));
+                        prop_assert_eq!(missed, None, "left out of {}, before {}", number, offset);
+                        let is_on_it = self.entries[offset as usize - 1].1.contains(number);
+                        let is_matched = matched.contains(&topic(*number));
+                        prop_assert!(!is_matched || is_on_it && offset > owed.may);
+                        prop_assert!(is_matched || !is_on_it || offset <= owed.must);
+                        owed.must = owed.must.max(offset);
+                        owed.may = owed.may.max(offset);
+                    }
+                }
+                Delivery::Sync { position, topics } => {
+                    for name in topics {
+                        let known = owed.iter_mut().find(|(number, _)| topic(**number) == *name);
+                        let Some((_, owed)) = known else {
+                            return Err(TestCaseError::fail("a foreign topic"));
+                        };
+                        prop_assert!(owed.must < tail, "a sync for nothing");
+                        *owed = Owed { must: head, may: owed.may.max(position.offset) };
+                    }
+                }
+            }
+        }
+        if events < max {
+            for (number, owed) in owed.iter() {
+                let left =
+                    (owed.must + 1..=head).find(|&left| self.entries[left as usize - 1].1.contains(number));
+                prop_assert_eq!(left, None, "rests without {} of {}", left.unwrap_or_default(), number);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log says of itself is what the list says.
+    fn compare(&mut self) -> Result<(), TestCaseError> {
+        let (head, log) = (self.head(), &self.log);
+        prop_assert_eq!(log.head(), self.place(head));
+        // Age counts when something is appended or time is told of.
+        let tail = log.tail().offset;
+        prop_assert!(tail <= self.tail() && head - tail <= self.limits.max_entries as u64);
+        prop_assert_eq!(log.tail(), self.place(tail));
+        prop_assert_eq!(log.len() as u64, head - tail);
+        for offset in 0..=head + 1 {
+            let in_ring = offset > tail && offset <= head;
+            prop_assert_eq!(log.entry(offset).is_some(), in_ring, "entry {}", offset);
+            if offset <= head {
+                let place = self.place(offset);
+                let resumable = log.resumable(&place.to_string());
+                prop_assert_eq!(resumable, (offset >= tail).then_some(place), "resume from {}", place);
+            }
+        }
+        for number in 0..TOPICS {
+            let of_topic = |&offset: &u64| self.entries[offset as usize - 1].1.contains(&number);
+            let expected: Vec<u64> = (tail + 1..=head).filter(of_topic).collect();
+            prop_assert_eq!(log.offsets_after(&topic(number), 0).collect::<Vec<_>>(), expected);
+            for offset in 0..=head {
+                let has_lost = (offset + 1..=tail).any(|offset| of_topic(&offset));
+                let says_so = log.may_have_lost(&topic(number), offset);
+                prop_assert!(says_so || !has_lost, "{} of {} after {}", tail, number, offset);
+                prop_assert!(!says_so || offset < tail, "nothing after {} was evicted", offset);
+            }
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn log_and_readers_say_what_a_list_of_everything_says(
+        max_entries in 1..8_usize,
+        max_age in prop_oneof![Just(5_u64), Just(600)],
+        steps in steps(),
+    ) {
+        let mut model = Model::new(max_entries, max_age);
+        for step in steps {
+            model.step(step)?;
+        }
+        for index in 0..READERS {
+            model.step(Step::Leave { reader: index })?;
+        }
+        model.now.since_start += Duration::from_secs(2_000);
+        model.log.evict_aged(model.now);
+        prop_assert_eq!((model.log.len(), model.log.topic_count(), model.log.bytes()), (0, 0, 0));
+        prop_assert_eq!((model.log.evicted_keys(), model.log.evicted_key_bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,88 @@
+//! Who may do what in the simulation: a token says it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tidings_server::{AccessError, Authorize, Identity, TenantId};
+use tidings_shared::{Code, TopicName};
+
+/// A token: `TENANT SUBJECT RIGHTS`, the rights as bits, one for each topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) tenant: usize,
+    pub(crate) subject: String,
+    pub(crate) rights: u64,
+}
+
+impl Token {
+    pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
+        let mut words = text?.split(' ');
+        let tenant = words.next()?.strip_prefix("tenant-")?.parse().ok()?;
+        let (subject, rights) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+        Some(Self { tenant, subject, rights })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        format!("tenant-{} {} {}", self.tenant, self.subject, self.rights)
+    }
+
+    pub(crate) fn allows(&self, topic: &TopicName) -> bool {
+        number(topic).is_some_and(|number| self.rights >> number & 1 == 1)
+    }
+}
+
+/// The topic of a number.
+pub(crate) fn topic(number: u64) -> TopicName {
+    TopicName::from_segments(&["sim", &number.to_string()])
+}
+
+fn number(topic: &TopicName) -> Option<u32> {
+    topic.as_str().strip_prefix("sim:")?.parse().ok().filter(|&number| number < u64::BITS)
+}
+
+pub(crate) fn tenant(index: usize) -> TenantId {
+    TenantId::parse(&format!("tenant-{index}")).expect("a tenant's name")
+}
+
+/// Gives everybody what the token says that they gave last.
+#[derive(Debug, Default)]
+pub(crate) struct ByToken {
+    pub(crate) token_ms: Option<u64>,
+    rights: Mutex<BTreeMap<String, Token>>,
+}
+
+impl ByToken {
+    pub(crate) fn new(token_ms: Option<u64>) -> Self {
+        Self { token_ms, ..Self::default() }
+    }
+
+    fn allows(&self, identity: &Identity, topic: &TopicName) -> bool {
+        let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        rights.get(&identity.subject).is_some_and(|token| token.allows(topic))
+    }
+}
+
+impl Authorize for ByToken {
+    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let refused = || AccessError { code: Code::Unauthorized, message: "no such token".to_owned() };
+        let token = Token::parse(token).ok_or_else(refused)?;
+        let identity = Identity {
+            subject: format!("{}/{}", token.tenant, token.subject),
+            tenant: tenant(token.tenant),
+            expires_at: self.token_ms.map(|ms| now_unix_ms + ms),
+        };
+        let mut rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        rights.insert(identity.subject.clone(), token);
+        Ok(identity)
+    }
+
+    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
+        self.allows(identity, topic)
+    }
+
+    fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool {
+        self.allows(identity, topic)
+    }
+}

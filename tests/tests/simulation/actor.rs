@@ -1,0 +1,364 @@
+//! A client: the real core, moved as a page's shell moves it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::value::RawValue;
+use tidings_client_wasm::core::{
+    Client, ConnectionId, Delivery, Now, Options, Output, Publication, PublishId, Status, SubscriptionId,
+};
+use tidings_shared::frame::{ClientFrame, Outcome, ServerFrame};
+
+use crate::{
+    access::Token,
+    config::Config,
+    invariant::{Check, holds},
+    link::{Message, Peer, Side},
+    node::short,
+    reference::Asked,
+    rng::Rng,
+    subscription_check::SubscriptionCheck,
+    view::View,
+    world::{Event, World},
+};
+
+type Payload = Box<RawValue>;
+
+pub(crate) struct Actor {
+    pub(crate) token: Token,
+    pub(crate) core: Client<Payload>,
+    pub(crate) rng: Rng,
+    /// Grows by one when the page is loaded again; events of an earlier life are passed over.
+    pub(crate) life: u64,
+    pub(crate) timer_at: Option<u64>,
+    pub(crate) links: BTreeMap<ConnectionId, u64>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionCheck>,
+    pub(crate) views: BTreeMap<SubscriptionId, View>,
+    /// Views that heard an event, of which the core was not told.
+    pub(crate) outdated: Vec<SubscriptionId>,
+    pub(crate) publishes: BTreeMap<PublishId, Pending>,
+    /// The newest position that the server told.
+    pub(crate) position: Option<String>,
+    /// Subscribes of the connection that were not answered, with the topics that are wanted still.
+    pub(crate) unanswered: BTreeMap<u64, BTreeSet<String>>,
+}
+
+/// A publish that was not answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) asked: Asked,
+    /// The write that it announces.
+    pub(crate) write: Option<usize>,
+}
+
+pub(crate) fn core() -> Client<Payload> {
+    Client::new(Options { asks_for_tokens: true, ..Options::default() })
+}
+
+impl Actor {
+    pub(crate) fn new(index: usize, config: &Config, rng: &mut Rng) -> Self {
+        let mut rng = Rng::new(rng.next());
+        let all = (1 << config.topics) - 1;
+        let rights = if config.only_views || rng.percent(70) { all } else { rng.next() & all };
+        let tenant = rng.index(config.tenants);
+        Self {
+            token: Token { tenant, subject: format!("client-{index}"), rights },
+            core: core(),
+            rng,
+            life: 0,
+            timer_at: None,
+            links: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            views: BTreeMap::new(),
+            outdated: Vec::new(),
+            publishes: BTreeMap::new(),
+            position: None,
+            unanswered: BTreeMap::new(),
+        }
+    }
+
+    fn now(&mut self, ms: u64) -> Now {
+        Now { ms, random: self.rng.next() as u32 }
+    }
+}
+
+impl World {
+    pub(crate) fn now_of(&mut self, client: usize) -> Now {
+        let now = self.now;
+        self.clients[client].now(now)
+    }
+
+    /// Takes everything that the core wants done or told, and sees to its timer.
+    pub(crate) fn drive(&mut self, client: usize) -> Check {
+        loop {
+            while let Some(output) = self.clients[client].core.poll_output() {
+                self.carry_out(client, output)?;
+            }
+            // Every event concerns the data of the views that it reaches.
+            let Some(id) = self.clients[client].outdated.pop() else { break };
+            let now = self.now_of(client);
+            self.happened(client, id);
+            self.clients[client].core.handle_outdated(id, now);
+        }
+        let now = self.now;
+        let actor = &mut self.clients[client];
+        if let Some(due) = actor.core.poll_timeout() {
+            let due = due.max(now);
+            if actor.timer_at.is_none_or(|at| at > due) {
+                // A page in the background gets its timers late.
+                let late = if actor.rng.percent(2) { actor.rng.below(5_000) } else { 0 };
+                actor.timer_at = Some(due + late);
+                let life = actor.life;
+                self.at(due + late, Event::ClientTimer { client, life });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn client_timer(&mut self, client: usize, life: u64) -> Check {
+        let now = self.now_of(client);
+        let actor = &mut self.clients[client];
+        if actor.life != life || actor.timer_at.is_some_and(|at| at > self.now) {
+            return Ok(());
+        }
+        actor.timer_at = None;
+        actor.core.handle_timeout(now);
+        self.drive(client)
+    }
+
+    fn carry_out(&mut self, client: usize, output: Output<Payload>) -> Check {
+        let life = self.clients[client].life;
+        match output {
+            Output::Token { connection } => {
+                let later = self.rng.below(100);
+                self.after(later, Event::Token { client, life, connection: connection.0 });
+            }
+            Output::Connect { connection } => {
+                let link = self.connect(Peer::Client { client, life, connection: connection.0 });
+                self.clients[client].unanswered.clear();
+                self.clients[client].links.insert(connection, link);
+            }
+            Output::Send { connection, frame } => {
+                self.asks_from_its_position(client, &frame)?;
+                let text = serde_json::to_string(&frame).unwrap_or_default();
+                if let Some(&link) = self.clients[client].links.get(&connection) {
+                    self.say(|| format!("link {link}: client {client} says {}", short(&text)));
+                    self.send(link, Side::Server, Message::Text(text));
+                }
+            }
+            Output::Disconnect { connection } => self.disconnect(client, connection),
+            Output::Status(status) => {
+                self.say(|| format!("client {client}: {status:?}"));
+                holds!(status != Status::Closed, Answered, "client {client} ended for good");
+            }
+            Output::Ready { subscription } => {
+                self.say(|| format!("client {client}: {subscription:?} is ready"));
+                let actor = &mut self.clients[client];
+                let known = actor.subscriptions.get_mut(&subscription);
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} is ready and gone");
+                known.map_or(Ok(()), |known| known.ready(&self.reference))?;
+                self.happened(client, subscription);
+            }
+            Output::Event { deliveries, publication } => self.heard(client, &deliveries, &publication)?,
+            Output::Sync { delivery, .. } => {
+                self.say(|| format!("client {client}: sync {delivery:?}"));
+                self.stats.count("client synced");
+                let Delivery { subscription, topics } = delivery;
+                let known = self.clients[client].subscriptions.get_mut(&subscription);
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} gets a sync and is gone");
+                known.map_or(Ok(()), |known| known.sync(&topics, &self.reference))?;
+                self.happened(client, subscription);
+            }
+            Output::Load { subscription, load } => self.load(client, subscription, load)?,
+            Output::Resumed { .. } => self.stats.count("client resumed"),
+            Output::Failed { subscription, topic, error } => {
+                self.say(|| format!("client {client}: {subscription:?} lost {topic:?}: {error}"));
+                let is_right = topic.as_ref().is_some_and(|topic| !self.clients[client].token.allows(topic));
+                holds!(is_right, Answered, "{subscription:?} lost {topic:?}: {error}");
+                let actor = &mut self.clients[client];
+                if let (Some(known), Some(topic)) = (actor.subscriptions.get_mut(&subscription), topic) {
+                    known.lose(&topic);
+                    actor.views.entry(subscription).and_modify(|view| view.lose(&topic, known.is_ready));
+                    if known.topics().next().is_none() {
+                        actor.subscriptions.remove(&subscription);
+                        actor.views.remove(&subscription);
+                    }
+                }
+            }
+            Output::Published { publish, key, position, .. } => {
+                let Some(pending) = self.clients[client].publishes.remove(&publish) else {
+                    holds!(false, InOrderOnce, "{publish:?} is answered and gone");
+                    return Ok(());
+                };
+                let tenant = self.clients[client].token.tenant;
+                let known = self.reference.find(tenant, &position);
+                let known = known.map(|id| self.reference.entries[id].asked.key);
+                let is_right = known == Some(pending.asked.key) && pending.asked.key.to_string() == key;
+                holds!(
+                    is_right,
+                    Acknowledged,
+                    "{pending:?} was answered {key} at {position}, where {known:?} is"
+                );
+            }
+            Output::PublishFailed { publish, error } => {
+                let pending = self.clients[client].publishes.remove(&publish);
+                self.say(|| format!("client {client}: {publish:?} failed: {error}"));
+                let token = &self.clients[client].token;
+                let is_allowed = |pending: &Pending| pending.asked.topics.iter().all(|t| token.allows(t));
+                let is_right = pending.as_ref().is_some_and(|pending| !is_allowed(pending));
+                holds!(is_right, Answered, "{pending:?} failed: {error}");
+            }
+            Output::Error(error) => self.say(|| format!("client {client}: {error}")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An event reaches subscriptions of a client.
+    fn heard(&mut self, client: usize, deliveries: &[Delivery], publication: &Publication<Payload>) -> Check {
+        let tenant = self.clients[client].token.tenant;
+        let position = &publication.position;
+        self.say(|| format!("client {client}: {position} for {deliveries:?}"));
+        let id = self.reference.find(tenant, position);
+        holds!(
+            id.is_some(),
+            NothingInvented,
+            "client {client} hears {position}, where nothing was published"
+        );
+        let id = id.unwrap_or_default();
+        let asked = &self.reference.entries[id].asked;
+        let is_same = publication.key == asked.key.to_string()
+            && publication.at == asked.moment.unix_ms
+            && publication.origin == asked.origin
+            && publication.event.domain == asked.event.domain
+            && publication.event.event == asked.event.event
+            && publication.event.payload.get() == asked.event.payload.get();
+        holds!(is_same, SameBytes, "client {client} hears {publication:?}, which was {asked:?}");
+        for Delivery { subscription, topics } in deliveries {
+            let known = self.clients[client].subscriptions.get_mut(subscription);
+            holds!(known.is_some(), InOrderOnce, "{subscription:?} hears {position} and is gone");
+            known.map_or(Ok(()), |known| known.event(id, topics, &self.reference))?;
+        }
+        let outdated = deliveries.iter().map(|delivery| delivery.subscription);
+        self.clients[client].outdated.extend(outdated);
+        Ok(())
+    }
+
+    pub(crate) fn happened(&mut self, client: usize, id: SubscriptionId) {
+        self.clients[client].views.entry(id).and_modify(View::something_happened);
+    }
+
+    /// Where a client asks to go on, it does so from the newest position that it has.
+    fn asks_from_its_position(&mut self, client: usize, frame: &ClientFrame<Payload>) -> Check {
+        let unanswered = &mut self.clients[client].unanswered;
+        if let ClientFrame::Unsubscribe { topics, .. } = frame {
+            unanswered.retain(|_, asked| {
+                asked.retain(|topic| !topics.contains(topic));
+                !asked.is_empty()
+            });
+        }
+        let ClientFrame::Subscribe { r#ref, topics, since } = frame else { return Ok(()) };
+        unanswered.insert(*r#ref, topics.iter().cloned().collect());
+        if let Some(since) = since {
+            let position = &self.clients[client].position;
+            let is_newest = position.as_ref() == Some(since);
+            holds!(is_newest, ResumesFromItsPosition, "client {client}: since {since}, and has {position:?}");
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self, client: usize, connection: ConnectionId) {
+        let Some(link) = self.clients[client].links.remove(&connection) else { return };
+        self.hang_up(link);
+    }
+
+    /// A peer says goodbye and listens no more.
+    pub(crate) fn hang_up(&mut self, link: u64) {
+        self.say(|| format!("link {link}: the peer hangs up"));
+        self.send(link, Side::Server, Message::Close(1000));
+        if let Some(known) = self.links.get_mut(&link) {
+            known.is_heard = false;
+        }
+        self.sweep(link);
+    }
+
+    pub(crate) fn token(&mut self, client: usize, life: u64, connection: u64) -> Check {
+        if self.clients[client].life != life {
+            return Ok(());
+        }
+        let fails = !self.heals && self.rng.percent(3);
+        let now = self.now_of(client);
+        let actor = &mut self.clients[client];
+        let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(actor.token.text())) };
+        actor.core.handle_token(ConnectionId(connection), token, now);
+        self.drive(client)
+    }
+
+    /// Something arrives on a client's connection. `was_heard` is false for what an old connection still says.
+    pub(crate) fn client_hears(
+        &mut self,
+        client: usize,
+        life: u64,
+        connection: u64,
+        link: u64,
+        message: Message,
+        was_heard: bool,
+    ) -> Check {
+        if self.clients[client].life != life {
+            return Ok(());
+        }
+        let connection = ConnectionId(connection);
+        let now = self.now_of(client);
+        match message {
+            Message::Open => self.clients[client].core.handle_open(connection, now),
+            Message::Text(text) => {
+                let frame = ServerFrame::parse(&text);
+                if let (true, Ok(frame)) = (was_heard, &frame) {
+                    self.learns(client, frame);
+                }
+                self.clients[client].core.handle_frame(connection, frame, now);
+            }
+            Message::Pong => {}
+            Message::Close(code) => self.clients[client].core.handle_closed(connection, code, now),
+            Message::Lost => self.clients[client].core.handle_closed(connection, 1006, now),
+        }
+        if !self.links.get(&link).is_some_and(|link| link.is_heard) {
+            self.clients[client].links.remove(&connection);
+        }
+        self.drive(client)
+    }
+
+    /// What a frame tells a client of its position.
+    fn learns(&mut self, client: usize, frame: &ServerFrame) {
+        let actor = &mut self.clients[client];
+        if let ServerFrame::Subscribed { r#ref, .. } | ServerFrame::Error { r#ref: Some(r#ref), .. } = frame {
+            actor.unanswered.remove(r#ref);
+        }
+        let position = match frame {
+            ServerFrame::Event { position, .. } | ServerFrame::Sync { position, .. } => position,
+            // What a resume brings is still to come.
+            ServerFrame::Subscribed { position, topics, .. }
+                if topics.iter().all(|topic| topic.outcome != Outcome::Resumed) =>
+            {
+                position
+            }
+            // It says nothing of topics that are still asked for.
+            ServerFrame::Ping { position: Some(position) } if actor.unanswered.is_empty() => position,
+            _ => return,
+        };
+        actor.position = Some(position.clone());
+    }
+
+    /// After everything healed: all is answered, nothing is missing, each view equals the store.
+    pub(crate) fn client_ends_well(&mut self, client: usize) -> Check {
+        let actor = &self.clients[client];
+        let pending = actor.publishes.values().next();
+        holds!(pending.is_none(), Answered, "client {client} has no answer to {pending:?}");
+        for (id, check) in &actor.subscriptions {
+            holds!(check.is_ready || check.lost_any, Answered, "client {client}: {id:?} never got ready");
+            if check.is_ready {
+                check.ends_well(&self.reference)?;
+            }
+        }
+        self.views_equal_the_store(client)
+    }
+}

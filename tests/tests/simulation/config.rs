@@ -1,0 +1,128 @@
+//! What a run is made of: drawn from its seed, so that seeds differ in kind and not only in detail.
+
+use std::time::Duration;
+
+use tidings_server::{KeyLimits, LogLimits, SessionSettings};
+use tidings_shared::limits::HEARTBEAT;
+
+use crate::rng::Rng;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) tenants: usize,
+    pub(crate) topics: u64,
+    pub(crate) clients: usize,
+    /// Peers that speak the protocol by hand, and badly.
+    pub(crate) raws: usize,
+    pub(crate) log: LogLimits,
+    pub(crate) session: SessionSettings,
+    /// Tokens end after so many milliseconds.
+    pub(crate) token_ms: Option<u64>,
+    /// The longest way of a message.
+    pub(crate) delay_ms: u64,
+    /// Frames that a connection holds before the server's side is blocked.
+    pub(crate) window: u64,
+    /// The longest time from a wake to when a session is polled.
+    pub(crate) wake_ms: u64,
+    /// The mean time between two things that a user does.
+    pub(crate) user_ms: u64,
+    /// The mean time between two writes.
+    pub(crate) write_ms: u64,
+    /// The mean time between two disturbances.
+    pub(crate) disturb_ms: u64,
+    /// Whether connections or servers are disturbed more.
+    pub(crate) restarts_percent: u64,
+    /// The longest time that a load takes.
+    pub(crate) load_ms: u64,
+    /// For how long there are users, writes and disturbances.
+    pub(crate) busy_ms: u64,
+    /// Whether all that users have is views, at least one, with the right to it.
+    pub(crate) only_views: bool,
+    /// Whether sessions are held to their invariants too, or only what clients hear.
+    pub(crate) watches_sessions: bool,
+}
+
+fn forgets_keys() -> KeyLimits {
+    KeyLimits { max_age: Duration::from_secs(3), max_bytes: 4_000 }
+}
+
+impl Config {
+    /// Whether a key that was published is known to the end of the run, as long as its log is there.
+    pub(crate) fn keeps_keys(&self) -> bool {
+        self.log.keys.max_age == KeyLimits::default().max_age
+    }
+
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let log = LogLimits {
+            max_entries: *rng.pick(&[1, 2, 3, 5, 10, 50, 1000]),
+            max_bytes: *rng.pick(&[1_500, 8_000, 40_000, 16 << 20, 16 << 20, 16 << 20]),
+            max_age: Duration::from_secs(*rng.pick(&[2, 15, 600, 600])),
+            keys: if rng.percent(50) { forgets_keys() } else { KeyLimits::default() },
+        };
+        let session = SessionSettings {
+            heartbeat: Duration::from_millis(*rng.pick(&[500, 2_000, 5_000, 25_000])),
+            ping_timeout: Duration::from_secs(*rng.pick(&[2, 10])),
+            frames_per_second: *rng.pick(&[10, 100, 100]),
+            ..SessionSettings::default()
+        };
+        Self {
+            tenants: rng.between(1, 2) as usize,
+            topics: rng.between(1, 6),
+            clients: rng.between(1, 4) as usize,
+            raws: rng.between(0, 2) as usize,
+            log,
+            session,
+            token_ms: rng.percent(30).then(|| rng.between(5_000, 30_000)),
+            delay_ms: *rng.pick(&[1, 20, 200, 1_500]),
+            window: *rng.pick(&[1, 3, 10, 100]),
+            wake_ms: *rng.pick(&[0, 2, 100]),
+            user_ms: *rng.pick(&[100, 500, 2_000]),
+            write_ms: *rng.pick(&[30, 200, 1_000, 5_000]),
+            disturb_ms: *rng.pick(&[300, 1_500, 5_000, 60_000]),
+            restarts_percent: *rng.pick(&[2, 10, 40, 90]),
+            load_ms: *rng.pick(&[1, 50, 1_000]),
+            busy_ms: rng.between(5_000, 40_000),
+            only_views: false,
+            watches_sessions: true,
+        }
+    }
+
+    /// The same seeds, held only to what an application can see.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn black_box(rng: &mut Rng) -> Self {
+        Self { watches_sessions: false, ..Self::draw(rng) }
+    }
+
+    /// Pings all the time over connections that break all the time, held only to what an application can see.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn pings(rng: &mut Rng) -> Self {
+        let draw = Self::black_box(rng);
+        let heartbeat = Duration::from_millis(100);
+        let session = SessionSettings { heartbeat, ping_timeout: Duration::from_secs(10), ..draw.session };
+        let log = LogLimits { max_entries: 1_000, ..LogLimits::default() };
+        let busy = Self { session, log, delay_ms: 200, wake_ms: 100, write_ms: 30, ..draw };
+        Self { disturb_ms: 300, restarts_percent: 2, ..busy }
+    }
+
+    /// Views, a writer, and little that goes wrong.
+    pub(crate) fn around_load(rng: &mut Rng) -> Self {
+        let draw = Self::draw(rng);
+        Self {
+            session: SessionSettings { heartbeat: HEARTBEAT, ..draw.session },
+            tenants: 1,
+            topics: 1,
+            clients: 1,
+            raws: 0,
+            token_ms: None,
+            delay_ms: 40,
+            window: 100,
+            user_ms: 60,
+            write_ms: 60,
+            disturb_ms: 1_000_000,
+            load_ms: 60,
+            busy_ms: 250,
+            only_views: true,
+            ..draw
+        }
+    }
+}

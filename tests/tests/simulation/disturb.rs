@@ -1,0 +1,45 @@
+//! What goes wrong.
+
+use crate::{
+    invariant::Check,
+    link::Side,
+    restart::Restart,
+    world::{Event, World},
+};
+
+impl World {
+    pub(crate) fn disturb(&mut self) -> Check {
+        if self.heals {
+            return Ok(());
+        }
+        let next = self.around(self.config.disturb_ms);
+        self.after(next, Event::Disturb);
+        if self.node.is_up && self.rng.percent(self.config.restarts_percent) {
+            let how = match self.rng.below(10) {
+                0..4 => Restart::Kept,
+                4..7 => Restart::Lost,
+                _ => Restart::RolledBack,
+            };
+            return self.restart(how);
+        }
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        if links.is_empty() {
+            return Ok(());
+        }
+        let link = *self.rng.pick(&links);
+        let side = if self.rng.percent(50) { Side::Server } else { Side::Peer };
+        match self.rng.below(100) {
+            0..50 => {
+                // The server may learn of it much later than the client, which has come back by then.
+                let late_ms = *self.rng.pick(&[0, 100, 2_000, 40_000]);
+                self.cut(link, late_ms);
+            }
+            50..65 => self.silence(link, side),
+            _ => {
+                let ms = *self.rng.pick(&[200, 2_000, 40_000]);
+                self.stall(link, side, ms);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! The network: connections that delay, stall, tear and go silent. Within a direction the order is kept; two connections
+//! of one client know nothing of each other.
+
+use std::collections::VecDeque;
+
+use crate::{
+    invariant::Check,
+    node::Served,
+    world::{Event, World},
+};
+
+/// Where a message arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Server,
+    Peer,
+}
+
+/// Whose connection it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// A client's, in one of its lives, by its own name for it.
+    Client {
+        client: usize,
+        life: u64,
+        connection: u64,
+    },
+    Raw {
+        raw: usize,
+    },
+}
+
+/// What goes over a connection.
+#[derive(Debug, Clone)]
+pub(crate) enum Message {
+    Open,
+    Text(String),
+    /// What a WebSocket answers to a ping by itself.
+    Pong,
+    Close(u16),
+    /// The end that has no Close: all that was sent before and has not arrived is lost.
+    Lost,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(crate) struct Pipe {
+    /// With the time of arrival.
+    in_flight: VecDeque<(u64, Message)>,
+    /// Nothing arrives earlier.
+    not_before: u64,
+    /// What is put in from now on never arrives, and nobody is told.
+    silent: bool,
+    swallowed: u64,
+}
+
+impl Pipe {
+    /// Messages that were taken and did not arrive.
+    pub(crate) fn held(&self) -> u64 {
+        self.in_flight.len() as u64 + self.swallowed
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: Peer,
+    pub(crate) to_server: Pipe,
+    pub(crate) to_peer: Pipe,
+    /// The server's side, while it is there.
+    pub(crate) served: Option<Served>,
+    /// Whether the peer still listens.
+    pub(crate) is_heard: bool,
+    /// Messages that this connection holds before the server has to wait.
+    pub(crate) window: u64,
+}
+
+impl Link {
+    fn pipe(&mut self, to: Side) -> &mut Pipe {
+        match to {
+            Side::Server => &mut self.to_server,
+            Side::Peer => &mut self.to_peer,
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.to_peer.held() >= self.window
+    }
+}
+
+impl World {
+    /// A peer asks for a connection.
+    pub(crate) fn connect(&mut self, peer: Peer) -> u64 {
+        self.last_link += 1;
+        let link = self.last_link;
+        let window = self.config.window;
+        let is_new = Link {
+            peer,
+            to_server: Pipe::default(),
+            to_peer: Pipe::default(),
+            served: None,
+            is_heard: true,
+            window,
+        };
+        self.links.insert(link, is_new);
+        self.say(|| format!("link {link}: {peer:?} connects"));
+        let delay = self.delay();
+        self.after(delay, Event::Accept { link });
+        link
+    }
+
+    fn delay(&mut self) -> u64 {
+        let longest = if self.heals { self.config.delay_ms.min(50) } else { self.config.delay_ms };
+        self.rng.below(longest + 1)
+    }
+
+    /// Sends a message on its way.
+    pub(crate) fn send(&mut self, link: u64, to: Side, message: Message) {
+        let (delay, apart) = (self.delay(), self.rng.below(3));
+        let arrival = self.now + delay;
+        let Some(known) = self.links.get_mut(&link) else { return };
+        let pipe = known.pipe(to);
+        if pipe.silent {
+            pipe.swallowed += 1;
+            return;
+        }
+        pipe.not_before = arrival.max(pipe.not_before + apart);
+        let arrival = pipe.not_before;
+        pipe.in_flight.push_back((arrival, message));
+        self.at(arrival, Event::Arrival { link, side: to });
+    }
+
+    pub(crate) fn arrives(&mut self, link: u64, side: Side) -> Check {
+        let now = self.now;
+        let Some(known) = self.links.get_mut(&link) else { return Ok(()) };
+        let pipe = known.pipe(side);
+        if pipe.in_flight.front().is_none_or(|(arrival, _)| *arrival > now) {
+            return Ok(());
+        }
+        let Some((_, message)) = pipe.in_flight.pop_front() else { return Ok(()) };
+        let peer = known.peer;
+        match side {
+            Side::Server => self.server_hears(link, message)?,
+            Side::Peer => {
+                let is_end = matches!(message, Message::Close(_) | Message::Lost);
+                let was_heard = known.is_heard;
+                known.is_heard &= !is_end;
+                self.room_in(link);
+                match peer {
+                    Peer::Client { client, life, connection } => {
+                        self.client_hears(client, life, connection, link, message, was_heard)?;
+                    }
+                    Peer::Raw { raw } => self.raw_hears(raw, link, &message),
+                }
+            }
+        }
+        self.sweep(link);
+        Ok(())
+    }
+
+    /// Forgets a connection that both sides are done with.
+    pub(crate) fn sweep(&mut self, link: u64) {
+        let is_over = |link: &Link| {
+            link.served.is_none()
+                && !link.is_heard
+                && link.to_peer.in_flight.is_empty()
+                && link.to_server.in_flight.is_empty()
+        };
+        if self.links.get(&link).is_some_and(is_over) {
+            self.links.remove(&link);
+        }
+    }
+
+    /// A connection is cut, perhaps in the middle of a message: of what is on its way some arrives, and then each side
+    /// learns of it in its own time. So a server may still hear an old connection when there is a new one.
+    pub(crate) fn cut(&mut self, link: u64, late_ms: u64) {
+        self.say(|| format!("link {link}: cut"));
+        self.stats.count("cut");
+        for side in [Side::Server, Side::Peer] {
+            self.tear(link, side, late_ms);
+        }
+    }
+
+    /// Some of what is in flight arrives, then the news of the end, and nothing more.
+    pub(crate) fn tear(&mut self, link: u64, side: Side, late_ms: u64) {
+        let (keep, late) = (self.rng.next(), self.rng.below(late_ms + 1));
+        let Some(known) = self.links.get_mut(&link) else { return };
+        let pipe = known.pipe(side);
+        if pipe.silent {
+            return;
+        }
+        let keep = keep as usize % (pipe.in_flight.len() + 1);
+        if keep < pipe.in_flight.len() {
+            self.stats.count("torn");
+        }
+        pipe.in_flight.truncate(keep);
+        pipe.not_before = pipe.not_before.max(self.now + late);
+        self.send(link, side, Message::Lost);
+        if let Some(known) = self.links.get_mut(&link) {
+            known.pipe(side).silent = true;
+        }
+    }
+
+    /// One direction goes dead without a word.
+    pub(crate) fn silence(&mut self, link: u64, side: Side) {
+        self.say(|| format!("link {link}: nothing reaches the {side:?} any more"));
+        self.stats.count("half-open");
+        let keep = self.rng.next();
+        if let Some(known) = self.links.get_mut(&link) {
+            let pipe = known.pipe(side);
+            let kept = keep as usize % (pipe.in_flight.len() + 1);
+            pipe.swallowed += (pipe.in_flight.len() - kept) as u64;
+            pipe.in_flight.truncate(kept);
+            pipe.silent = true;
+        }
+    }
+
+    /// Nothing arrives for a while: a slow reader, or a slow writer.
+    pub(crate) fn stall(&mut self, link: u64, side: Side, ms: u64) {
+        self.say(|| format!("link {link}: nothing reaches the {side:?} for {ms} ms"));
+        self.stats.count("stalled");
+        let until = self.now + ms;
+        if let Some(known) = self.links.get_mut(&link) {
+            let pipe = known.pipe(side);
+            pipe.not_before = pipe.not_before.max(until);
+        }
+    }
+}

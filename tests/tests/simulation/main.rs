@@ -1,0 +1,125 @@
+//! The real hub, sessions and client cores in a simulated world: a network that delays, cuts, tears, stalls and goes
+//! silent, servers that restart with and without their logs, writers, views, and peers that send garbage. Everything
+//! follows from a seed. At every step the invariants of [`invariant::Invariant`] are checked.
+//!
+//! `TIDINGS_SEEDS=10000` runs more seeds, `TIDINGS_SEED=7` one of them, and tells all that happens.
+
+mod access;
+mod actor;
+mod config;
+mod disturb;
+mod invariant;
+mod link;
+mod node;
+#[cfg(feature = "planted-bugs")]
+mod planted;
+mod raw;
+mod reference;
+mod restart;
+mod rng;
+mod session_check;
+mod stats;
+mod store;
+mod subscription_check;
+mod user;
+mod view;
+mod world;
+
+use std::{env, thread};
+
+use config::Config;
+use rng::Rng;
+use stats::Stats;
+use world::{Failure, run};
+
+/// Seeds that a test runs unless `TIDINGS_SEEDS` says otherwise.
+const SEEDS: u64 = 300;
+
+/// Of those with views only.
+const ROUNDS: u64 = 1_000;
+
+/// What the seeds come by.
+const COME_BY: [&str; 30] = [
+    "blocked",
+    "client resumed",
+    "client synced",
+    "cut",
+    "garbage",
+    "goaway",
+    "half-open",
+    "known key",
+    "live",
+    "load",
+    "load that hangs",
+    "log lost",
+    "page loaded again",
+    "published",
+    "publishes full",
+    "rate limited",
+    "refused",
+    "restart",
+    "resumed",
+    "revoked",
+    "rolled back",
+    "server ping",
+    "sleep",
+    "slow consumer",
+    "stalled",
+    "synced at once",
+    "synced later",
+    "token expired",
+    "torn",
+    "view that equals the store",
+];
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// Runs seeds on all processors and gives what they came by, or the first failure.
+fn run_all(seeds: u64, draw: fn(&mut Rng) -> Config) -> Result<Stats, Box<Failure>> {
+    let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let share = |worker| {
+        let mut stats = Stats::default();
+        for seed in (worker..seeds).step_by(workers as usize) {
+            stats.merge(&run(seed, draw, false)?);
+        }
+        Ok(stats)
+    };
+    let results: Vec<Result<Stats, Box<Failure>>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a run gives its failure")).collect()
+    });
+    let mut all = Stats::default();
+    for result in results {
+        all.merge(&result?);
+    }
+    Ok(all)
+}
+
+/// Runs the seed that `TIDINGS_SEED` names, if any, else this many or `TIDINGS_SEEDS`.
+fn explore(seeds: u64, draw: fn(&mut Rng) -> Config) -> Stats {
+    let ended = match number("TIDINGS_SEED") {
+        Some(seed) => run(seed, draw, true),
+        None => run_all(number("TIDINGS_SEEDS").unwrap_or(seeds), draw),
+    };
+    ended.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+#[test]
+fn every_invariant_holds_at_every_step_of_every_seed() {
+    let stats = explore(SEEDS, Config::draw);
+    println!("{stats:?}");
+    // What no seed came by, no invariant was held against.
+    let seen = |what: &&str| number("TIDINGS_SEED").is_some() || stats.of(what) > 0;
+    let unseen: Vec<&str> = COME_BY.into_iter().filter(|what| !seen(what)).collect();
+    assert!(unseen.is_empty(), "no seed came by {unseen:?}");
+}
+
+#[test]
+fn a_view_equals_the_store_wherever_a_writer_commits_around_its_subscribe_and_load() {
+    let stats = explore(ROUNDS, Config::around_load);
+    println!("{stats:?}");
+    let views = stats.of("view that equals the store");
+    assert!(number("TIDINGS_SEED").is_some() || views >= ROUNDS, "{views} views");
+}

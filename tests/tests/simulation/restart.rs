@@ -1,0 +1,108 @@
+//! Servers that go down and come back, with and without their logs.
+
+use std::time::Duration;
+
+use crate::{
+    access::tenant,
+    invariant::{Check, holds},
+    link::Side,
+    node::{EPOCH, new_hub},
+    reference::Asked,
+    world::{Event, World},
+};
+
+/// What a restart does to the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// Only the sessions end.
+    Kept,
+    /// The logs are gone.
+    Lost,
+    /// The logs lose what they got last, keep their epochs, and grow again with other entries.
+    RolledBack,
+}
+
+impl World {
+    /// The server goes down with all of its sessions, and will be there again.
+    pub(crate) fn restart(&mut self, how: Restart) -> Check {
+        self.say(|| format!("the server goes down; logs: {how:?}"));
+        self.stats.count(match how {
+            Restart::Kept => "restart",
+            Restart::Lost => "log lost",
+            Restart::RolledBack => "rolled back",
+        });
+        self.node.is_up = false;
+        let down_ms = self.rng.below(3_000);
+        self.after(down_ms, Event::Up);
+        if self.rng.percent(30) {
+            self.drain();
+        }
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            drop(self.take_served(link));
+            self.tear(link, Side::Peer, 200);
+        }
+        match how {
+            Restart::Kept => Ok(()),
+            Restart::Lost => {
+                // What crashed once often does so again, with a log that has hardly begun.
+                if self.rng.percent(70) {
+                    let later = self.rng.below(1_500);
+                    self.after(down_ms + later, Event::Crash);
+                }
+                self.node.hub = new_hub(self.node.log);
+                (0..self.config.tenants).for_each(|tenant| self.reference.lost(tenant));
+                Ok(())
+            }
+            Restart::RolledBack => self.roll_back(),
+        }
+    }
+
+    /// Every session says goodbye.
+    fn drain(&mut self) {
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            let retry_after = Duration::from_millis(self.rng.below(2_000));
+            let Some(mut served) = self.take_served(link) else { continue };
+            if served.rests {
+                served.session.handle_drain(retry_after);
+                // Its last words are two; a broken invariant in them would show in others too.
+                let _ = self.polled(link, &mut served, 3);
+            }
+        }
+    }
+
+    /// Every log loses a part of its end under the same epoch, and gets what was lost again, otherwise.
+    fn roll_back(&mut self) -> Check {
+        let next_epoch = EPOCH.get();
+        self.node.hub = new_hub(self.node.log);
+        let mut again = Vec::new();
+        for index in 0..self.config.tenants {
+            let Some(history) = self.reference.history(index) else { continue };
+            let (epoch, head) = (history.epoch, history.head());
+            let keep = head - self.rng.below(head.min(6) + 1);
+            EPOCH.set(epoch);
+            drop(self.node.hub.subscribe_to(&tenant(index), &[]));
+            let lost = self.reference.roll_back(index, keep);
+            for (asked, offset) in self.reference.asked(index).iter().zip(1..) {
+                let position = self.node.publish(index, asked);
+                let is_same = position.as_ref().is_ok_and(|position| position.offset == offset);
+                holds!(is_same, Acknowledged, "entry {offset} of the log is now {position:?}");
+            }
+            self.look_at_ring(index);
+            again.extend(lost.into_iter().map(|asked| (index, asked)));
+        }
+        EPOCH.set(next_epoch);
+        for (tenant, lost) in again {
+            let asked = Asked { key: self.rng.uuid(), moment: self.moment(), ..lost };
+            self.publish_at_hub(tenant, asked)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn up(&mut self) -> Check {
+        self.say(|| "the server is there".to_owned());
+        self.node.is_up = true;
+        Ok(())
+    }
+}

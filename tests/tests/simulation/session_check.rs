@@ -1,0 +1,305 @@
+//! Holds what a session says to its peer against what was published.
+
+use std::collections::BTreeMap;
+
+use tidings_shared::{
+    Position, TopicName,
+    frame::{ClientFrame, Outcome, ServerFrame, TopicOutcome},
+};
+
+use crate::{
+    access::Token,
+    invariant::{Check, holds},
+    reference::{History, Reference},
+};
+
+/// What one session owes its peer.
+#[derive(Debug)]
+pub(crate) struct SessionCheck {
+    /// Who it is, once it was welcomed.
+    token: Option<Token>,
+    history: Option<usize>,
+    /// The topics in force.
+    topics: BTreeMap<TopicName, Owed>,
+    /// Whether any topic was ever in force.
+    has_started: bool,
+    /// The offset of the last event.
+    last_event: u64,
+    /// What the peer asked last.
+    asked: Option<ClientFrame>,
+}
+
+/// Everything of a topic after `must` is owed, and nothing up to `may` may come.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    must: u64,
+    may: u64,
+}
+
+impl Owed {
+    fn after(offset: u64) -> Self {
+        Self { must: offset, may: offset }
+    }
+}
+
+impl SessionCheck {
+    pub(crate) fn new() -> Self {
+        Self {
+            token: None,
+            history: None,
+            topics: BTreeMap::new(),
+            has_started: false,
+            last_event: 0,
+            asked: None,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// The peer's text was handed in.
+    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>) {
+        self.asked = frame;
+    }
+
+    pub(crate) fn asked_for(&self) -> Option<&ClientFrame> {
+        self.asked.as_ref()
+    }
+
+    /// The session said this.
+    pub(crate) fn said(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
+        match frame {
+            ServerFrame::Welcome { position, .. } => {
+                let Some(ClientFrame::Hello { token, .. }) = &self.asked else {
+                    holds!(false, Rights, "a welcome without a hello");
+                    return Ok(());
+                };
+                let token = Token::parse(token.as_deref());
+                holds!(token.is_some(), Rights, "a welcome for no token");
+                self.token = token;
+                self.named(position, reference)?;
+            }
+            ServerFrame::Subscribed { position, topics, .. } => {
+                self.subscribed(position, topics, reference)?
+            }
+            ServerFrame::Unsubscribed { topics, code, r#ref } => {
+                for topic in topics.iter().filter_map(|topic| TopicName::parse(topic).ok()) {
+                    self.topics.remove(&topic);
+                    let is_right = code.is_none() || !self.may_have(&topic);
+                    holds!(is_right && r#ref.is_some() == code.is_none(), Rights, "{topic} was taken away");
+                }
+            }
+            ServerFrame::TokenAccepted { .. } => {
+                if let Some(ClientFrame::Token { token, .. }) = &self.asked {
+                    self.token = Token::parse(Some(token));
+                }
+            }
+            ServerFrame::Event { position, topics, .. } => {
+                // What a fresh token no longer allows is taken away before anything else comes.
+                self.event(position, topics, text, reference)?;
+            }
+            ServerFrame::Sync { position, topics } => self.sync(position, topics, reference)?,
+            ServerFrame::Ping { position: Some(position) } => {
+                let position = self.named(position, reference)?;
+                self.no_hole_before(position.offset + 1, reference)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tenant(&self) -> usize {
+        self.token.as_ref().map_or(usize::MAX, |token| token.tenant)
+    }
+
+    fn may_have(&self, topic: &TopicName) -> bool {
+        self.token.as_ref().is_some_and(|token| token.allows(topic))
+    }
+
+    /// A position that the session gave out: of this log, not beyond its head, not before an earlier one.
+    fn named(&mut self, text: &str, reference: &mut Reference) -> Check<Position> {
+        let position: Option<Position> = text.parse().ok();
+        holds!(position.is_some(), TruePosition, "{text} is no position");
+        let position = position.unwrap_or(Position::new(0, 0, 0));
+        let index = reference.current(self.tenant(), position)?;
+        let known = *self.history.get_or_insert(index);
+        holds!(known == index, TruePosition, "the session outlived its log");
+        let history = &reference.histories[index];
+        let entry = position.offset.checked_sub(1).map(|at| history.entries.get(at as usize));
+        let is_known = match entry {
+            None => position.tag == 0,
+            Some(entry) => entry.is_some_and(|&id| reference.entries[id].position == position),
+        };
+        holds!(is_known, TruePosition, "{text} is no place of the log, whose head is {}", history.head());
+        Ok(position)
+    }
+
+    fn subscribed(&mut self, text: &str, outcomes: &[TopicOutcome], reference: &mut Reference) -> Check {
+        let position = self.named(text, reference)?;
+        let Some(ClientFrame::Subscribe { since, .. }) = self.asked.clone() else {
+            holds!(false, NothingInvented, "a subscribed without a subscribe");
+            return Ok(());
+        };
+        let since: Option<Option<Position>> = since.map(|since| since.parse().ok());
+        let Some(index) = self.history else { return Ok(()) };
+        let history = &reference.histories[index];
+        let was_started = self.has_started;
+        self.no_hole_before(position.offset + 1, reference)?;
+        for outcome in outcomes {
+            let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
+            let is_allowed = self.may_have(&topic);
+            holds!(
+                (outcome.outcome != Outcome::Refused) == is_allowed,
+                Rights,
+                "{topic}: {:?}, though the right to it is {is_allowed}",
+                outcome.outcome
+            );
+            let owed = match outcome.outcome {
+                Outcome::Live => {
+                    holds!(since.is_none(), TruePosition, "{topic}: live in answer to a since");
+                    Owed::after(position.offset)
+                }
+                Outcome::Resumed => {
+                    let since = since.flatten().unwrap_or(Position::new(0, 0, 0));
+                    let is_place = is_place(history, reference, since);
+                    holds!(is_place, NoHole, "{topic}: resumed from {since}, which is no place of this log");
+                    Owed::after(since.offset)
+                }
+                Outcome::Sync => {
+                    let vouches = |since| is_place(history, reference, since) && since.offset >= history.tail;
+                    let could_resume = !was_started && since.flatten().is_some_and(vouches);
+                    holds!(
+                        !could_resume,
+                        SyncHasReason,
+                        "{topic}: sync, though the log holds what was missed"
+                    );
+                    Owed::after(position.offset)
+                }
+                _ => continue,
+            };
+            self.has_started = true;
+            self.topics.entry(topic).or_insert(owed);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, text: &str, named: &[String], frame: &str, reference: &mut Reference) -> Check {
+        let id = reference.find(self.tenant(), text);
+        holds!(id.is_some(), NothingInvented, "an event at {text}, where nothing was published");
+        let position = self.named(text, reference)?;
+        let (offset, id) = (position.offset, id.unwrap_or_default());
+        holds!(offset > self.last_event, InOrderOnce, "{text} after {}", self.last_event);
+        self.last_event = offset;
+        let named: Vec<TopicName> = named.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
+        for topic in &named {
+            let owed = self.topics.get(topic);
+            holds!(self.may_have(topic) && owed.is_some(), Rights, "{text} names {topic} without the right");
+            let is_later = owed.is_some_and(|owed| offset > owed.may);
+            holds!(is_later, InOrderOnce, "{text} comes for {topic}, which begins after {owed:?}");
+        }
+        self.no_hole_before(offset, reference)?;
+        let entry = &reference.entries[id];
+        for topic in &entry.asked.topics {
+            let is_owed = self.topics.get(topic).is_some_and(|owed| offset > owed.must);
+            let is_named = named.contains(topic);
+            holds!(is_named || !is_owed, NoHole, "{text} does not name {topic}");
+        }
+        let foreign = named.iter().find(|topic| !entry.asked.topics.contains(topic));
+        holds!(foreign.is_none(), NothingInvented, "{text} names {foreign:?}");
+        for owed in self.topics.values_mut() {
+            *owed = Owed { must: owed.must.max(offset), may: owed.may.max(offset) };
+        }
+        same_bytes(frame, reference, id)
+    }
+
+    fn sync(&mut self, text: &str, topics: &[String], reference: &mut Reference) -> Check {
+        let position = self.named(text, reference)?;
+        let Some(index) = self.history else { return Ok(()) };
+        let history = &reference.histories[index];
+        for topic in topics.iter().filter_map(|topic| TopicName::parse(topic).ok()) {
+            let owed = self.topics.get(&topic).copied();
+            holds!(self.may_have(&topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
+            let Some(owed) = owed else { continue };
+            holds!(
+                history.tail > owed.must,
+                SyncHasReason,
+                "{topic}: a sync, though the log holds all after {} and it has all up to {}",
+                history.tail,
+                owed.must
+            );
+            let may = position.offset.max(owed.may);
+            self.topics.insert(topic, Owed { must: history.head().max(owed.must), may });
+        }
+        self.no_hole_before(position.offset + 1, reference)
+    }
+
+    /// Everything that is owed before this offset has come.
+    fn no_hole_before(&self, offset: u64, reference: &Reference) -> Check {
+        let Some(index) = self.history else { return Ok(()) };
+        let history = &reference.histories[index];
+        for (topic, owed) in &self.topics {
+            let missed = history.next_of(topic, owed.must).filter(|&next| next < offset);
+            holds!(
+                missed.is_none(),
+                NoHole,
+                "{topic}: {} was left out before {offset}; it had all up to {}",
+                missed.unwrap_or_default(),
+                owed.must
+            );
+        }
+        Ok(())
+    }
+
+    /// The session says that it has nothing more to say: then it has said all.
+    pub(crate) fn caught_up(&self, reference: &Reference) -> Check {
+        let Some(index) = self.history else { return Ok(()) };
+        let history = &reference.histories[index];
+        for (topic, owed) in &self.topics {
+            let next = history.next_of(topic, owed.must);
+            holds!(
+                next.is_none(),
+                CaughtUp,
+                "{topic}: it rests, and has not had {}; it had all up to {}",
+                next.unwrap_or_default(),
+                owed.must
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether this log had that entry at that place.
+fn is_place(history: &History, reference: &Reference, since: Position) -> bool {
+    let entry = match since.offset.checked_sub(1) {
+        None => return since == Position::new(history.epoch, 0, 0),
+        Some(at) => history.entries.get(at as usize),
+    };
+    entry.is_some_and(|&id| reference.entries[id].position == since)
+}
+
+/// The frame but for its topics, which differ from session to session, is always the same, and the event in it is what
+/// the publisher sent.
+fn same_bytes(frame: &str, reference: &mut Reference, id: usize) -> Check {
+    let parts = frame
+        .split_once(r#""topics":["#)
+        .and_then(|(head, rest)| Some((head.to_owned(), rest.split_once(']')?.1.to_owned())));
+    holds!(parts.is_some(), SameBytes, "{frame} has no topics");
+    let entry = &mut reference.entries[id];
+    let known = entry.bytes.get_or_insert(parts.clone().unwrap_or_default());
+    holds!(parts.as_ref() == Some(known), SameBytes, "{frame} was {known:?}");
+    let event = &entry.asked.event;
+    let event = format!(
+        r#","event":{{"domain":"{}","event":"{}","payload":{}}}}}"#,
+        event.domain,
+        event.event,
+        event.payload.get()
+    );
+    holds!(known.1 == event, SameBytes, "{frame} is not {event}");
+    let (key, at) = (entry.asked.key, entry.asked.moment.unix_ms);
+    let origin =
+        entry.asked.origin.as_ref().map_or(String::new(), |origin| format!(r#""origin":"{origin}","#));
+    let head = format!(r#"{{"op":"event","position":"{}","key":"{key}","at":{at},{origin}"#, entry.position);
+    holds!(known.0 == head, SameBytes, "{frame} does not begin {head}");
+    Ok(())
+}

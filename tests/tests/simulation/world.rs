@@ -1,0 +1,298 @@
+//! The world of a run: its time, what is to happen next, and what has happened.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use tidings_server::Moment;
+use tidings_shared::TopicName;
+
+use crate::{
+    access::topic,
+    actor::Actor,
+    config::Config,
+    invariant::{Broken, Check, Invariant, holds},
+    link::{Link, Side},
+    node::Node,
+    raw::Raw,
+    reference::Reference,
+    restart::Restart,
+    rng::Rng,
+    stats::Stats,
+    store::Store,
+};
+
+/// Something that will happen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// A message comes to the end of its way.
+    Arrival {
+        link: u64,
+        side: Side,
+    },
+    /// A connection is asked for at the server.
+    Accept {
+        link: u64,
+    },
+    /// The server's side of a connection goes on.
+    Pump {
+        link: u64,
+    },
+    SessionTimer {
+        link: u64,
+    },
+    WriteDeadline {
+        link: u64,
+        since: u64,
+    },
+    HubTimer,
+    ClientTimer {
+        client: usize,
+        life: u64,
+    },
+    Token {
+        client: usize,
+        life: u64,
+        connection: u64,
+    },
+    User {
+        client: usize,
+    },
+    LoadReads {
+        client: usize,
+        life: u64,
+        view: u64,
+        load: u64,
+    },
+    LoadEnds {
+        client: usize,
+        life: u64,
+        view: u64,
+        load: u64,
+    },
+    /// The machine of a user wakes up, or its network is back.
+    Wake {
+        client: usize,
+        life: u64,
+    },
+    Raw {
+        raw: usize,
+    },
+    Write,
+    /// A write is announced.
+    Announce {
+        write: usize,
+    },
+    Disturb,
+    /// The server ends at once, and its log with it.
+    Crash,
+    /// The server is there again.
+    Up,
+}
+
+/// An event's place in time; those of the same time keep the order in which they were asked for.
+type Due = Reverse<(u64, u64, Event)>;
+
+/// Beyond so many steps a run does not end.
+const MAX_STEPS: u64 = 400_000;
+
+/// How long after the end of all disturbances everything must be right, in milliseconds: a stalled direction (40 s), a
+/// watchdog (25 and 10 s), a wait before a reconnect (20 s), a connection that never opens (10 s), and as much again.
+const HEAL_MS: u64 = 240_000;
+
+/// Lines of what happened last that a failure shows.
+const TRACE_LINES: usize = 40;
+
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    /// Milliseconds since the world began.
+    pub(crate) now: u64,
+    step: u64,
+    queue: BinaryHeap<Due>,
+    asked: u64,
+    trace: VecDeque<String>,
+    tells: bool,
+    pub(crate) topics: Vec<TopicName>,
+    pub(crate) reference: Reference,
+    pub(crate) store: Store,
+    pub(crate) node: Node,
+    pub(crate) links: BTreeMap<u64, Link>,
+    pub(crate) last_link: u64,
+    pub(crate) clients: Vec<Actor>,
+    pub(crate) raws: Vec<Raw>,
+    /// No more writes, disturbances and users' whims.
+    pub(crate) heals: bool,
+    pub(crate) stats: Stats,
+}
+
+/// A run that broke an invariant.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+    pub(crate) broken: Broken,
+    trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, step, broken, trace } = self;
+        writeln!(f, "{:?} does not hold: {}", broken.invariant, broken.how)?;
+        writeln!(f, "seed {seed}, step {step}; TIDINGS_SEED={seed} repeats it. The last that happened:")?;
+        trace.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+/// Runs a seed to its end.
+pub(crate) fn run(seed: u64, draw: fn(&mut Rng) -> Config, tells: bool) -> Result<Stats, Box<Failure>> {
+    let mut world = World::new(seed, draw, tells);
+    let ended = catch_unwind(AssertUnwindSafe(|| world.live())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Err(Broken { invariant: Invariant::NoPanic, how: text.to_owned() })
+    });
+    match ended {
+        Ok(()) => Ok(world.stats),
+        Err(broken) => Err(Box::new(Failure { seed, step: world.step, broken, trace: world.trace.into() })),
+    }
+}
+
+impl World {
+    fn new(seed: u64, draw: fn(&mut Rng) -> Config, tells: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let config = draw(&mut rng);
+        let topics: Vec<TopicName> = (0..config.topics).map(topic).collect();
+        let node = Node::new(&config, rng.next());
+        let clients = (0..config.clients).map(|index| Actor::new(index, &config, &mut rng)).collect();
+        let raws = (0..config.raws).map(|_| Raw::default()).collect();
+        Self {
+            rng,
+            now: 0,
+            step: 0,
+            queue: BinaryHeap::new(),
+            asked: 0,
+            trace: VecDeque::new(),
+            tells,
+            topics,
+            reference: Reference::new(config.tenants),
+            store: Store::default(),
+            node,
+            links: BTreeMap::new(),
+            last_link: 0,
+            clients,
+            raws,
+            heals: false,
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    fn live(&mut self) -> Check {
+        let config = self.config.clone();
+        self.say(|| format!("{config:?}"));
+        self.after(self.node.sweep_ms(), Event::HubTimer);
+        (0..self.clients.len()).for_each(|client| self.after(0, Event::User { client }));
+        (0..self.raws.len()).for_each(|raw| self.after(0, Event::Raw { raw }));
+        self.after(0, Event::Write);
+        self.after(self.config.disturb_ms, Event::Disturb);
+        self.run_until(self.config.busy_ms)?;
+        self.heals = true;
+        self.say(|| "-- the network heals, nobody writes any more".to_owned());
+        self.run_until(self.config.busy_ms + HEAL_MS)?;
+        (0..self.clients.len()).try_for_each(|client| self.client_ends_well(client))?;
+        self.all_leave()
+    }
+
+    fn run_until(&mut self, end: u64) -> Check {
+        while let Some(Reverse((at, _, _))) = self.queue.peek()
+            && *at <= end
+        {
+            let Some(Reverse((at, _, event))) = self.queue.pop() else { break };
+            self.now = self.now.max(at);
+            self.step += 1;
+            holds!(self.step < MAX_STEPS, Answered, "it goes on and on");
+            self.take(event)?;
+            self.nobody_sleeps_through()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event) -> Check {
+        match event {
+            Event::Arrival { link, side } => self.arrives(link, side),
+            Event::Accept { link } => self.accept(link),
+            Event::Pump { link } => self.pump(link, 0),
+            Event::SessionTimer { link } => self.session_timer(link),
+            Event::WriteDeadline { link, since } => self.write_deadline(link, since),
+            Event::HubTimer => self.hub_timer(),
+            Event::ClientTimer { client, life } => self.client_timer(client, life),
+            Event::Token { client, life, connection } => self.token(client, life, connection),
+            Event::User { client } => self.user(client),
+            Event::LoadReads { client, life, view, load } => self.load_reads(client, life, view, load),
+            Event::LoadEnds { client, life, view, load } => self.load_ends(client, life, view, load),
+            Event::Wake { client, life } => self.wake(client, life),
+            Event::Raw { raw } => self.raw(raw),
+            Event::Write => self.write(),
+            Event::Announce { write } => self.announce(write),
+            Event::Disturb => self.disturb(),
+            Event::Crash if self.heals || !self.node.is_up => Ok(()),
+            Event::Crash => self.restart(Restart::Lost),
+            Event::Up => self.up(),
+        }
+    }
+
+    /// Asks for an event.
+    pub(crate) fn after(&mut self, ms: u64, event: Event) {
+        self.at(self.now + ms, event);
+    }
+
+    pub(crate) fn at(&mut self, ms: u64, event: Event) {
+        self.asked += 1;
+        self.queue.push(Reverse((ms, self.asked, event)));
+    }
+
+    /// A time around a mean.
+    pub(crate) fn around(&mut self, mean: u64) -> u64 {
+        self.rng.below(2 * mean + 1)
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { since_start: Duration::from_millis(self.now), unix_ms: 1_700_000_000_000 + self.now }
+    }
+
+    /// Notes what happened.
+    pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
+        let line = format!("{:>6} {:>8} ms  {}", self.step, self.now, line());
+        if self.tells {
+            eprintln!("{line}");
+        }
+        if self.trace.len() == TRACE_LINES {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+
+    /// All clients close, the log ages out, and nobody comes back: then the hub holds nothing.
+    fn all_leave(&mut self) -> Check {
+        self.links.clear();
+        for tenant in 0..self.config.tenants {
+            let counters = self.node.counters(tenant);
+            let held = (counters.followers, counters.followed_topics, counters.waiting);
+            holds!(held == (0, 0, 0), NothingLeft, "tenant {tenant} after the last session: {counters:?}");
+        }
+        let longest = self.config.log.max_age.max(self.config.log.keys.max_age);
+        for _ in 0..2 {
+            self.now += u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) + 1;
+            self.node.handle_timeout(self.moment());
+        }
+        let count = self.node.tenant_count();
+        holds!(count == 0, NothingLeft, "{count} tenants long after their logs aged out");
+        Ok(())
+    }
+}
