@@ -25,22 +25,27 @@ pub(crate) fn body(stream: EventStream, gateway: Gateway) -> impl Stream<Item = 
 async fn next(driven: &mut Driven) -> Option<Bytes> {
     let Driven { stream, clock, gateway, drain } = driven;
     loop {
+        // A reader that never catches up has a deadline too.
+        let now = clock.now();
+        if stream.poll_timeout().is_some_and(|at| at <= now.since_start) {
+            stream.handle_timeout(now);
+        }
         let deadline = stream.poll_timeout().map(|at| clock.instant(at).into());
         let has_ended = stream.has_ended();
         tokio::select! {
             biased;
+            _ = drain.wait_for(|draining| *draining), if !has_ended => {
+                stream.handle_drain(spread(gateway.settings().drain_spread));
+            }
             block = poll_fn(|cx| match stream.poll_output(clock.now(), cx.waker()) {
                 None if has_ended => Poll::Ready(None),
                 None => Poll::Pending,
                 block => Poll::Ready(block),
             }) => return block,
-            _ = drain.wait_for(|draining| *draining), if !has_ended => {
-                stream.handle_drain(spread(gateway.settings().drain_spread));
-            }
             () = async { match deadline {
                 Some(deadline) => sleep_until(deadline).await,
                 None => std::future::pending().await,
-            } } => stream.handle_timeout(clock.now()),
+            } } => {}
         }
     }
 }

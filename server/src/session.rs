@@ -190,19 +190,13 @@ impl Session {
 
     /// Acts on what [`Session::poll_timeout`] announced.
     pub fn handle_timeout(&mut self, now: Moment) {
+        self.handle_expiry(now);
         let now = now.since_start;
         let ping_due = self.ping_due();
         match &mut self.state {
             State::AwaitsHello if now >= self.started + self.settings.hello_timeout => {
                 let message = format!("no hello came within {:?}", self.settings.hello_timeout);
                 self.end(None, Code::HelloTimeout, message);
-            }
-            State::Open { .. } if self.expires.is_some_and(|expires| now >= expires) => {
-                self.end(
-                    None,
-                    Code::TokenExpired,
-                    "the token has expired; come back with a fresh one".to_owned(),
-                );
             }
             State::Open { follower, .. } => match self.pinged {
                 Some(pinged) if now >= pinged + self.settings.ping_timeout => {
@@ -219,6 +213,15 @@ impl Session {
                 _ => {}
             },
             _ => {}
+        }
+    }
+
+    /// Ends a session whose token has ended: a part of [`Session::handle_timeout`], for sessions that have so much to
+    /// read that it does not come to that.
+    pub fn handle_expiry(&mut self, now: Moment) {
+        if self.expires.is_some_and(|expires| now.since_start >= expires) {
+            let message = "the token has expired; come back with a fresh one".to_owned();
+            self.end(None, Code::TokenExpired, message);
         }
     }
 

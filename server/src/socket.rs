@@ -76,6 +76,8 @@ async fn drive(
     let mut knows_of_drain = false;
     let mut has_more = false;
     loop {
+        // The timeouts of a session that catches up wait until it has: it takes bytes, so it is there.
+        session.handle_expiry(clock.now());
         let deadline = session.poll_timeout().map(|at| clock.instant(at).into());
         // A session that catches up with the log is heard all the same: one message for each batch.
         let heard = if std::mem::take(&mut has_more) { socket.next().now_or_never() } else { None };
@@ -84,11 +86,8 @@ async fn drive(
         } else {
             tokio::select! {
                 biased;
+                _ = drain.wait_for(|draining| *draining), if !knows_of_drain => Next::Drain,
                 output = next_output(session, clock) => Next::Output(output),
-                changed = drain.wait_for(|draining| *draining), if !knows_of_drain => {
-                    let _ = changed;
-                    Next::Drain
-                }
                 message = socket.next() => Next::Message(message),
                 () = async { match deadline {
                     Some(deadline) => sleep_until(deadline).await,

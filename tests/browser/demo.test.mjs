@@ -226,6 +226,31 @@ test("a box that is ticked in one window is ticked in the other, and the first l
   await a.page.waitForSelector(`${box}:not(:checked)`);
 });
 
+test("a box that is ticked and unticked while the first request is slow shows what is stored", async () => {
+  const { uuid } = await find("projects", "Lamp 3");
+  const [a] = await twoWindows(`#/projects/${uuid}`, "#/people");
+  const box = '::-p-aria(Build a prototype is done[role="checkbox"])';
+  await a.page.waitForSelector(box);
+  await a.page.setRequestInterception(true);
+  let slow;
+  a.page.on("request", (request) => {
+    if (request.method() === "PATCH" && !slow) slow = request;
+    else request.continue();
+  });
+  await a.page.locator(box).click();
+  await a.page.waitForSelector(`${box}:checked`);
+  await a.page.locator(box).click();
+  await a.page.waitForSelector(`${box}:not(:checked)`);
+  await a.shows("view-heard", "Your own change");
+  const answered = a.page.waitForResponse((response) => response.request() === slow);
+  slow.continue();
+  await answered;
+  const { assignments } = await demo.call("GET", `projects/${uuid}`);
+  const stored = assignments.find(({ title }) => title === "Build a prototype").is_done;
+  assert.equal(stored, true);
+  await a.page.waitForSelector(`${box}:checked`);
+});
+
 test("a box that could not be ticked shows what is stored", async () => {
   const project = await find("projects", "Lamp 3");
   const [a] = await twoWindows(`#/projects/${project.uuid}`);

@@ -23,8 +23,8 @@ export class Problem extends Error {
 
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  // The API hands the mark on, so that this window knows its own events.
-  const headers: Record<string, string> = { ...client.headers };
+  // The API hands the mark of a write on, so that this window knows its own events.
+  const headers: Record<string, string> = method === "GET" ? {} : { ...client.headers };
   if (body) headers["Content-Type"] = "application/json";
   let response: Response;
   let text: string;

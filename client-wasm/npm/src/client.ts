@@ -89,7 +89,7 @@ export class Client {
    * you publish because of it, and this client's `meta.own` is true for that. Read them anew for each request.
    */
   get headers(): Record<"Tidings-Origin", string> {
-    return { "Tidings-Origin": this.#origin.now() };
+    return { "Tidings-Origin": this.#origin.next() };
   }
 
   /**
@@ -111,6 +111,7 @@ export class Client {
   watch(topics: string | readonly string[], options: unknown): Watch {
     const owner = {
       ...this.#owner,
+      origin: this.#origin,
       reload: ({ id }: Handle, atOnce: boolean) => {
         if (id !== undefined) this.#run((core) => core.reload(id, atOnce));
       },
@@ -184,7 +185,7 @@ export class Client {
         event: toText(event),
         topics,
         key: key ?? uuid7(),
-        origin: origin ?? this.#origin.now(),
+        origin: origin ?? this.#origin.next(),
         id: undefined,
         settle,
       };

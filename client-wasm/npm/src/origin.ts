@@ -1,19 +1,23 @@
 import type { EventMeta } from "./types.js";
 import { uuid7 } from "./uuid.js";
 
-/** Marks what a client causes: whose it is, then when it began. */
+/** Marks the writes of a client: whose they are, and their number. */
 export class Origin {
-  #client = `${uuid7()}.`;
+  // Not before it is needed: some environments have no random numbers while modules are loaded.
+  #client: string | undefined;
+  /** The number of the last write that began. */
+  writes = 0;
 
   /** For a write that begins now. */
-  now(): string {
-    return this.#client + Math.floor(performance.now()).toString(36);
+  next(): string {
+    this.#client ??= `${uuid7()}.`;
+    return this.#client + ++this.writes;
   }
 
   isOwn(origin: string | undefined): boolean {
-    return origin?.startsWith(this.#client) === true;
+    return this.#client !== undefined && origin?.startsWith(this.#client) === true;
   }
 }
 
-/** When the write began that caused an own event, on the clock of `performance.now()`. */
-export const wroteAt = ({ origin = "" }: EventMeta): number => Number.parseInt(origin.slice(37), 36);
+/** The number of the write that caused an own event. */
+export const writeOf = ({ origin = "" }: EventMeta): number => Number(origin.slice(37));

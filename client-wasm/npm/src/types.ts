@@ -89,8 +89,8 @@ export interface WatchOptions<T extends string, D> {
   concerns?: (event: EventOf<T>, meta: EventMeta) => boolean;
   /**
    * Does not load for events that this client caused, or for those of them that this says, because you show what you
-   * write at once, before you send it. Call `reload` if the write fails or you can't tell. Where a load ran since the
-   * write began, the event loads all the same, so that no older data stays on top of yours.
+   * write in the moment in which you send it. Call `reload` if the write fails or you can't tell. Where a load ran or
+   * another write of this client began since, the event loads all the same, so that no older data stays on top.
    */
   skipOwn?: boolean | ((event: EventOf<T>, meta: EventMeta) => boolean);
   /**

@@ -1,10 +1,11 @@
 import { call, type Failure, report, TidingsError } from "./errors.js";
-import { wroteAt } from "./origin.js";
+import { type Origin, writeOf } from "./origin.js";
 import { Handle, type Owner } from "./subscription.js";
 import type { EventMeta, Watch, WatchOptions } from "./types.js";
 
 /** What a watched subscription needs of its client. */
 export interface WatchOwner extends Owner {
+  readonly origin: Origin;
   /** The data may have changed. `atOnce`: the user says so. */
   reload(handle: WatchHandle, atOnce: boolean): void;
   /** A load has ended. */
@@ -16,7 +17,8 @@ export class WatchHandle extends Handle implements Watch {
   #owner: WatchOwner;
   #options: WatchOptions<string, unknown>;
   #running: AbortController | undefined;
-  #idleSince = 0;
+  /** The last write that began before the last load ended. */
+  #lastCovered = 0;
 
   constructor(owner: WatchOwner, topics: readonly string[], options: WatchOptions<string, unknown>) {
     const { onNotice } = options;
@@ -41,9 +43,11 @@ export class WatchHandle extends Handle implements Watch {
     const { concerns, skipOwn = false, onNotice } = this.#options;
     try {
       if (concerns?.(event, meta) === false) return;
-      // A load that ran since the write began may have read what was there before, and shown it after the write.
-      const isShown = meta.own && !this.#running && wroteAt(meta) > this.#idleSince;
-      if (isShown && (skipOwn === true || (skipOwn && skipOwn(event, meta)))) {
+      // A load that ran since the write began may have read what was there before, and shown it after the write. And of
+      // two writes under way at once, the one that is shown on top may be stored below the other.
+      const write = meta.own ? writeOf(meta) : 0;
+      const isShown = !this.#running && write > this.#lastCovered && write === this.#owner.origin.writes;
+      if (isShown && (typeof skipOwn === "function" ? skipOwn(event, meta) : skipOwn)) {
         call(onNotice, "own");
         return;
       }
@@ -66,9 +70,12 @@ export class WatchHandle extends Handle implements Watch {
 
   /** Does a load; one that still runs has taken too long. */
   async load(load: number): Promise<void> {
-    if (this.#running) this.#failed(this.#stop("The load took too long."), true);
+    const late = this.#running && this.#stop("The load took too long.");
     const running = new AbortController();
     this.#running = running;
+    if (late) this.#failed(late, true);
+    // Ended by onError.
+    if (running !== this.#running) return;
     let failure: { cause: unknown } | undefined;
     try {
       const data = await this.#options.load(running.signal);
@@ -89,7 +96,7 @@ export class WatchHandle extends Handle implements Watch {
     const cause = reason && new DOMException(reason, "TimeoutError");
     this.#running?.abort(cause);
     this.#running = undefined;
-    this.#idleSince = performance.now();
+    this.#lastCovered = this.#owner.origin.writes;
     return cause;
   }
 

@@ -352,3 +352,15 @@ test("where WebAssembly is forbidden the error says so, once", async (t) => {
     ["wasm_unavailable"],
   );
 });
+
+test("making a client asks nothing of its environment, not even for random numbers", (t) => {
+  // Cloudflare's workers refuse it while a module is loaded.
+  const real = crypto.getRandomValues;
+  t.after(() => {
+    crypto.getRandomValues = real;
+  });
+  crypto.getRandomValues = () => {
+    throw new Error("Disallowed operation called within global scope");
+  };
+  createClient();
+});

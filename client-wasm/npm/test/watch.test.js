@@ -197,6 +197,81 @@ test("skipOwn skips what this client caused, but not where a load may have read 
   assert.equal(running.length, 4);
 });
 
+test("two writes of one page that overtake each other on their way do not leave the view stale", async (t) => {
+  useFake(t);
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  t.after(() => client.close());
+  let [store, shown] = ["off", undefined];
+  const view = client.watch(PEOPLE, {
+    load: () => store,
+    onData: (data) => {
+      shown = data;
+    },
+    skipOwn: true,
+  });
+  await view.ready;
+  await settled();
+  assert.equal(shown, "off");
+  /** Shows it at once, before it is sent; what is returned is what the backend does when the request reaches it. */
+  const write = (value) => {
+    shown = value;
+    const origin = client.headers["Tidings-Origin"];
+    return () => {
+      store = value;
+      changed(origin);
+    };
+  };
+  const tick = write("on");
+  await settled();
+  const untick = write("off");
+  await settled();
+  // Two requests, two connections: the later one is served first.
+  untick();
+  tick();
+  await settled();
+  assert.equal(shown, store);
+});
+
+test("in whatever order writes are stored and heard of and loads read, a view that skips its own ends as the store is", async (t) => {
+  let state = 1;
+  const below = (n) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 16) % n;
+  };
+  let [store, shown] = [0, undefined];
+  /** What can happen next, in any order. */
+  const tasks = [];
+  const load = () =>
+    new Promise((resolve) => {
+      tasks.push(() => {
+        const read = store;
+        tasks.push(() => resolve(read));
+      });
+    });
+  const onData = (data) => {
+    shown = data;
+  };
+  const { client, view, notices } = open(t, { load, onData, skipOwn: true });
+  await view.ready;
+  const write = (value) => {
+    const isOwn = below(3) > 0;
+    if (isOwn) shown = value;
+    const origin = isOwn ? client.headers["Tidings-Origin"] : "another's";
+    tasks.push(() => {
+      store = value;
+      tasks.push(() => changed(origin));
+    });
+  };
+  for (let round = 1; round <= 200; round++) {
+    for (let left = 1 + below(5); left || tasks.length; await new Promise(setImmediate)) {
+      if (left && (!tasks.length || !below(3))) write(`${round}.${left--}`);
+      else tasks.splice(below(tasks.length), 1)[0]();
+    }
+    assert.equal(shown, store, `round ${round}`);
+  }
+  assert.ok(notices.length > 50, `${notices.length} skipped`);
+});
+
 test("skipOwn may be said of some events only", async (t) => {
   const { client, view, running } = open(t, { skipOwn: ({ event }) => event === "person_updated" });
   await view.ready;
@@ -207,6 +282,31 @@ test("skipOwn may be said of some events only", async (t) => {
   assert.equal(running.length, 1);
   socket().event([PEOPLE], { uuid: ID }, { event: "person_created", ...own() });
   assert.equal(running.length, 2);
+});
+
+test("a view that its user ends because a load took too long loads and shows nothing more", async (t) => {
+  useFake(t);
+  const real = performance.now;
+  t.after(() => {
+    performance.now = real;
+  });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  t.after(() => client.close());
+  const [shown, signals] = [[], []];
+  const view = client.watch(PEOPLE, {
+    load: (signal) => {
+      signals.push(signal);
+      return signals.length === 1 ? new Promise(() => {}) : "after the end";
+    },
+    onData: (data) => shown.push(data),
+    onError: () => view.unsubscribe(),
+  });
+  await view.ready;
+  await settled();
+  performance.now = () => real.call(performance) + 31_000;
+  changed();
+  await settled();
+  assert.deepEqual([signals.length, shown], [1, []]);
 });
 
 test("a refused topic is an error, and the others are loaded", async (t) => {

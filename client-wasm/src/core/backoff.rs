@@ -20,6 +20,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// Whether there was a failure since the last reset.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// A server asked this client to stay away until then.
     pub(crate) fn not_before(&mut self, ms: u64) {
         self.not_before_ms = ms;

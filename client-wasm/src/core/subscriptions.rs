@@ -256,6 +256,11 @@ impl Subscriptions {
         find(&mut self.subscriptions, id)?.watch.as_mut()
     }
 
+    /// How the data of each watched subscription is kept.
+    pub(crate) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
+        self.subscriptions.iter_mut().filter_map(|known| known.watch.as_mut())
+    }
+
     /// When [`Self::begin_loads`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         self.subscriptions.iter().filter_map(|known| known.watch.as_ref()?.timeout_ms()).min()

@@ -71,6 +71,16 @@ impl Watch {
         }
     }
 
+    /// What a load failed for may be over: the wait for its retry becomes a short one.
+    pub(crate) fn wake(&mut self, now: Now) {
+        if let State::Waiting { until_ms } = &mut self.state
+            && self.backoff.has_failed()
+        {
+            self.backoff.reset();
+            *until_ms = self.backoff.next_ms(now);
+        }
+    }
+
     /// A load has ended; one that was given up counts for nothing.
     pub(crate) fn loaded(&mut self, which: LoadId, how: Loaded, now: Now) {
         if !matches!(self.state, State::Loading { load, .. } if load == which) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings};
+use tidings_server::{Authorize, DevAccess, Gateway, GatewaySettings, Hub, HubSettings};
 use tidings_tests::Client;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
@@ -18,11 +18,21 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) fn start(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        let hub = HubSettings::new("acme".parse().unwrap());
+        let access = DevAccess::new(hub.home.clone());
+        Self::start_hub(hub, access, change)
+    }
+
+    pub(crate) fn start_hub(
+        hub: HubSettings,
+        access: impl Authorize,
+        change: impl FnOnce(&mut GatewaySettings),
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
-        let hub = Hub::new(HubSettings::new("acme".parse().unwrap()));
+        let hub = Hub::new(hub);
         let mut settings = GatewaySettings::development();
         change(&mut settings);
-        let gateway = Gateway::new(hub.clone(), DevAccess::new(hub.home().clone()), settings);
+        let gateway = Gateway::new(hub.clone(), access, settings);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -24,7 +24,7 @@ interface ViewOptions<T, P extends KnownTopic> {
 
 /** What the view says of itself when it has heard something. */
 const NOTICES = {
-  resumed: "Back after a break in the connection: nothing was missed, nothing had to be loaded.",
+  resumed: "Back after a break in the connection: nothing was missed.",
   sync: "Something may have been missed, so this was loaded again.",
   own: "Your own change was here already, so nothing was loaded.",
 };

@@ -6,9 +6,11 @@ use super::{Client, Now};
 use crate::core::{connection::Connection, limits::PROBE_TIMEOUT_MS};
 
 impl<P: Clone> Client<P> {
-    /// The page is shown or thawed, or the network is back: a wait for the next connection becomes a short one, and a
-    /// connection has to prove soon that it is alive, because timers may have stood still and the other side be gone.
+    /// The page is shown or thawed, or the network is back: a wait for the next connection, or for the retry of a load,
+    /// becomes a short one. A connection has to prove soon that it is alive, because timers may have stood still and
+    /// the other side be gone.
     pub fn handle_wake(&mut self, now: Now) {
+        self.subscriptions.watches().for_each(|watch| watch.wake(now));
         match &mut self.connection {
             Connection::Waiting { until_ms } => {
                 self.backoff.reset();

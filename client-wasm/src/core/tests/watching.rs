@@ -144,6 +144,36 @@ fn a_user_who_asks_does_not_wait_for_the_retry() {
 }
 
 #[test]
+fn a_woken_page_tries_a_failed_load_again_soon_and_hastens_no_first_one() {
+    let mut bench = Bench::new();
+    bench.random = u32::MAX;
+    let wake = |bench: &mut Bench| {
+        let now = bench.now();
+        bench.client.handle_wake(now);
+        bench.receive(json!({"op": "pong", "ref": 1}));
+        bench.outputs();
+    };
+    let view = bench.view(&["staff:people"]);
+    bench.outdated(view);
+    for load in 2..8 {
+        bench.loaded(view, load, Loaded::Retry);
+        bench.next_timeout();
+        bench.receive(json!({"op": "pong", "ref": 1}));
+    }
+    bench.loaded(view, 8, Loaded::Retry);
+    wake(&mut bench);
+    assert_eq!(bench.next_timeout(), 249);
+    assert_eq!(told(bench.outputs()), ["load 9 of 1"]);
+
+    bench.loaded(view, 9, Loaded::Done);
+    bench.watch(&["staff:teams"]);
+    let (now, begin) = (bench.now(), bench.ms);
+    bench.client.handle_timeout(now);
+    wake(&mut bench);
+    assert_eq!(bench.client.poll_timeout(), Some(begin + 3_000));
+}
+
+#[test]
 fn a_load_that_fails_for_good_waits_for_the_next_event() {
     let mut bench = Bench::new();
     let view = bench.view(&["staff:people"]);
