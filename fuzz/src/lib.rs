@@ -1,8 +1,10 @@
 //! What is done with any input. The fuzz targets feed it what libFuzzer makes up, `tests/tests/corpus.rs` the seeds.
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tidings_server::{DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings};
+use tidings_server::{
+    Decoder, DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
+};
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, ServerFrame},
@@ -13,6 +15,9 @@ use uuid::Uuid;
 /// What is done with an input.
 pub type Body = fn(&str);
 
+/// What is done with an input of any bytes.
+pub type BytesBody = fn(&[u8]);
+
 /// Every target, by its name.
 pub const TARGETS: [(&str, Body); 5] = [
     ("client_frame", client_frame),
@@ -21,6 +26,9 @@ pub const TARGETS: [(&str, Body); 5] = [
     ("position", position),
     ("session", session),
 ];
+
+/// Every target that takes any bytes, by its name.
+pub const OF_BYTES: [(&str, BytesBody); 1] = [("websocket", websocket)];
 
 /// A frame of a client: what can be read can be written, and reads the same.
 pub fn client_frame(text: &str) {
@@ -76,13 +84,13 @@ pub fn session(text: &str) {
             session.handle_timeout(moment(now));
         }
         let mut outputs = Vec::new();
-        while let Some(output) = session.poll_output(moment(now), Waker::noop()) {
+        while let Some(output) = session.poll_output(moment(now)) {
             outputs.push(output);
         }
         assert!(outputs.len() <= READ_BATCH + 4, "{} outputs", outputs.len());
         for output in &outputs {
             if let Output::Frame(frame) = output {
-                let text = std::str::from_utf8(frame).expect("frames are text");
+                let text = std::str::from_utf8(frame.text()).expect("frames are text");
                 assert!(ServerFrame::parse(text).is_ok(), "{text}");
             }
         }
@@ -93,4 +101,25 @@ pub fn session(text: &str) {
     drop(session);
     let left = hub.counters(&tenant);
     assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
+}
+
+/// What a client's bytes say does not depend on how they are cut.
+pub fn websocket(bytes: &[u8]) {
+    const MAX_MESSAGE_BYTES: usize = 300;
+    let read = |pieces: Vec<&[u8]>| {
+        let mut decoder = Decoder::new(MAX_MESSAGE_BYTES);
+        let mut said = Vec::new();
+        let fault = pieces.into_iter().find_map(|piece| {
+            decoder.read(&mut piece.to_vec(), |incoming| said.push(format!("{incoming:?}"))).err()
+        });
+        (said, fault, decoder.is_closed())
+    };
+    let whole = read(vec![bytes]);
+    for size in [1, 2, 3, 7, 50] {
+        assert_eq!(read(bytes.chunks(size).collect()), whole, "in pieces of {size}");
+    }
+    if let Some(cut) = bytes.first().map(|&first| usize::from(first).min(bytes.len())) {
+        let (left, right) = bytes.split_at(cut);
+        assert_eq!(read(vec![left, right]), whole, "cut at {cut}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -140,6 +140,15 @@ async fn serve_one<S, B>(
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// The connection below an upgraded one, and what was read from it beyond the handshake.
+pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
+    let parts = upgraded
+        .downcast::<TokioIo<WriteDeadline<TcpStream>>>()
+        .map_err(|_| "the connection is not one of this server's")?;
+    let stream = parts.io.into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
+    Ok((stream, parts.read_buf.into()))
 }
 
 async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {

@@ -7,23 +7,25 @@ use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
 use tokio::{sync::watch, time::sleep_until};
 
-use crate::{Clock, Gateway, events::EventStream, socket::spread};
+use crate::{Clock, Gateway, events::EventStream, worker::random_part};
 
 struct Driven {
     stream: EventStream,
     clock: Clock,
     gateway: Gateway,
     drain: watch::Receiver<bool>,
+    _presence: watch::Receiver<()>,
 }
 
 /// The blocks of a stream, until it ends or the server drains.
 pub(crate) fn body(stream: EventStream, gateway: Gateway) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let driven = Driven { stream, clock: gateway.hub().clock(), drain: gateway.watch_drain(), gateway };
+    let (clock, drain, presence) = (gateway.hub().clock(), gateway.watch_drain(), gateway.presence());
+    let driven = Driven { stream, clock, drain, _presence: presence, gateway };
     unfold(driven, |mut driven| async move { next(&mut driven).await.map(|block| (Ok(block), driven)) })
 }
 
 async fn next(driven: &mut Driven) -> Option<Bytes> {
-    let Driven { stream, clock, gateway, drain } = driven;
+    let Driven { stream, clock, gateway, drain, .. } = driven;
     loop {
         // A reader that never catches up has a deadline too.
         let now = clock.now();
@@ -35,7 +37,7 @@ async fn next(driven: &mut Driven) -> Option<Bytes> {
         tokio::select! {
             biased;
             _ = drain.wait_for(|draining| *draining), if !has_ended => {
-                stream.handle_drain(spread(gateway.settings().drain_spread));
+                stream.handle_drain(random_part(gateway.settings().drain_spread));
             }
             block = poll_fn(|cx| match stream.poll_output(clock.now(), cx.waker()) {
                 None if has_ended => Poll::Ready(None),

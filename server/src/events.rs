@@ -65,7 +65,7 @@ impl EventStream {
         let first = if outcomes.iter().any(|topic| topic.outcome == Outcome::Sync) {
             let topics = follower.reader().topics().map(TopicName::to_string).collect();
             let frame = ServerFrame::Sync { position: position.clone(), topics };
-            block("sync", Some(&position), &encode(&frame))
+            block("sync", Some(&position), encode(&frame).text())
         } else {
             let frame = json!({ "op": "subscribed", "position": position, "topics": outcomes });
             block("subscribed", Some(&position), frame.to_string().as_bytes())
@@ -98,7 +98,7 @@ impl EventStream {
             Delivery::Event { publication, .. } => ("event", publication.position),
             Delivery::Sync { position, .. } => ("sync", *position),
         };
-        Some(block(event, Some(&position.to_string()), &frame_of(&delivery)))
+        Some(block(event, Some(&position.to_string()), frame_of(&delivery).text()))
     }
 
     /// When [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
@@ -112,11 +112,11 @@ impl EventStream {
         let now = now.since_start;
         if self.expires.is_some_and(|expires| now >= expires) {
             let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
-            self.end(block("error", None, &encode(&frame)));
+            self.end(block("error", None, encode(&frame).text()));
         } else if now >= self.last_told + self.heartbeat && self.ready.is_empty() {
             let position = self.follower.passed().to_string();
             let frame = ServerFrame::Ping { position: Some(position.clone()) };
-            self.blocks.push_back(block("ping", Some(&position), &encode(&frame)));
+            self.blocks.push_back(block("ping", Some(&position), encode(&frame).text()));
             self.last_told = now;
         }
     }
@@ -124,7 +124,7 @@ impl EventStream {
     /// Tells the listener to come back after a while, and ends.
     pub(crate) fn handle_drain(&mut self, retry_after: Duration) {
         let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        let goaway = block("goaway", None, &encode(&ServerFrame::Goaway { retry_after_ms }));
+        let goaway = block("goaway", None, encode(&ServerFrame::Goaway { retry_after_ms }).text());
         self.end([format!("retry: {retry_after_ms}\n").as_bytes(), &goaway].concat().into());
     }
 

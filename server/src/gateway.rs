@@ -1,11 +1,15 @@
 //! The gateway: how browsers and tools reach a hub.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZero,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tidings_shared::limits;
 use tokio::sync::watch;
 
-use crate::{Authorize, Hub, OriginRule, SessionSettings};
+use crate::{Authorize, Hub, OriginRule, SessionSettings, worker::Workers};
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
 #[derive(Debug, Clone)]
@@ -22,6 +26,10 @@ pub struct GatewaySettings {
     pub max_body_bytes: usize,
     /// A socket that accepts no byte for so long is closed.
     pub write_timeout: Duration,
+    /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It asks for no token.
+    pub echo: bool,
+    /// Threads that deliver to WebSockets; as many as there are processors where there is none.
+    pub shards: Option<NonZero<usize>>,
     /// Connections at a time, HTTP and WebSocket together.
     pub max_connections: usize,
     /// From the begin of a drain to its end, at the latest.
@@ -40,6 +48,8 @@ impl GatewaySettings {
             body_timeout: limits::BODY_TIMEOUT,
             max_body_bytes: limits::MAX_BODY_BYTES,
             write_timeout: limits::WRITE_TIMEOUT,
+            echo: false,
+            shards: None,
             max_connections: limits::MAX_CONNECTIONS,
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_spread: limits::DRAIN_SPREAD,
@@ -61,16 +71,20 @@ struct Inner {
     hub: Hub,
     access: Arc<dyn Authorize>,
     settings: GatewaySettings,
-    /// Becomes true once, when a drain begins. Every session and stream of events
-    /// holds a receiver, so that the end of all can be awaited.
+    /// Becomes true once, when a drain begins.
     draining: watch::Sender<bool>,
+    /// Every session and stream of events holds a receiver, so that the end of all can be awaited.
+    present: watch::Sender<()>,
+    workers: OnceLock<Option<Workers>>,
 }
 
 impl Gateway {
     /// A gateway to a hub.
     pub fn new(hub: Hub, access: impl Authorize, settings: GatewaySettings) -> Self {
         let (draining, _) = watch::channel(false);
-        Self(Arc::new(Inner { hub, access: Arc::new(access), settings, draining }))
+        let (present, _) = watch::channel(());
+        let access = Arc::new(access);
+        Self(Arc::new(Inner { hub, access, settings, draining, present, workers: OnceLock::new() }))
     }
 
     /// The hub behind it.
@@ -86,9 +100,26 @@ impl Gateway {
         &self.0.settings
     }
 
-    /// Lets sessions know of a drain; a session counts as there until it drops this.
+    /// Lets streams of events know of a drain.
     pub(crate) fn watch_drain(&self) -> watch::Receiver<bool> {
         self.0.draining.subscribe()
+    }
+
+    /// A session or a stream of events counts as there until it drops this.
+    pub(crate) fn presence(&self) -> watch::Receiver<()> {
+        self.0.present.subscribe()
+    }
+
+    /// The shards' threads, which the first that asks starts; none where the system lets none start.
+    pub(crate) fn workers(&self) -> Option<&Workers> {
+        let start = || {
+            let Inner { settings, hub, draining, .. } = &*self.0;
+            let workers = Workers::start(settings, hub.clock(), &draining.subscribe());
+            workers
+                .inspect_err(|error| tracing::error!(%error, "no thread for a shard could be started"))
+                .ok()
+        };
+        self.0.workers.get_or_init(start).as_ref()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -97,13 +128,13 @@ impl Gateway {
 
     /// Sessions and streams of events that are there now.
     pub fn sessions(&self) -> usize {
-        self.0.draining.receiver_count()
+        self.0.present.receiver_count()
     }
 
     /// Sends every session away and waits until all are gone, at most for the drain's deadline. No session is let in
     /// any more. Says whether all went in time.
     pub async fn drain(&self) -> bool {
         self.0.draining.send_replace(true);
-        tokio::time::timeout(self.0.settings.drain_timeout, self.0.draining.closed()).await.is_ok()
+        tokio::time::timeout(self.0.settings.drain_timeout, self.0.present.closed()).await.is_ok()
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     event_body,
     events::EventStream,
     problem::{Problem, PublishRequest, publish_as},
-    socket,
+    worker::{Arrival, Serves},
 };
 
 impl Gateway {
@@ -49,7 +49,21 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
-            .map(|gateway, headers, upgrade, place| upgrade_to_ws(gateway, &headers, upgrade, place));
+            .map(|gateway, headers, upgrade, place| {
+                upgrade_to_ws(gateway, &headers, upgrade, place, session)
+            });
+        let echo = at("v1/echo")
+            .and(warp::get())
+            .and(with_gateway.clone())
+            .and_then(|gateway: Gateway| {
+                ready(if gateway.settings().echo { Ok(gateway) } else { Err(warp::reject::not_found()) })
+            })
+            .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<OnUpgrade>())
+            .and(warp::ext::optional::<Place>())
+            .map(|gateway, headers, upgrade, place| {
+                upgrade_to_ws(gateway, &headers, upgrade, place, |_| Serves::Echo)
+            });
         let publish = at("v1/publish")
             .and(warp::post())
             .and(with_gateway.clone())
@@ -73,8 +87,17 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
         let health = at("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
-        let answered =
-            ws.or(publish).unify().or(events).unify().or(events_preflight).unify().or(health).unify();
+        let answered = ws
+            .or(echo)
+            .unify()
+            .or(publish)
+            .unify()
+            .or(events)
+            .unify()
+            .or(events_preflight)
+            .unify()
+            .or(health)
+            .unify();
         let get = at("v1/ws").or(at("health")).unify().map(|| "GET");
         let post = at("v1/publish").map(|| "POST");
         let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
@@ -161,6 +184,7 @@ fn upgrade_to_ws(
     headers: &HeaderMap,
     upgrade: Option<OnUpgrade>,
     place: Option<Place>,
+    serves: fn(&Gateway) -> Serves,
 ) -> Response {
     let subprotocol = match check_handshake(&gateway, headers) {
         Ok(subprotocol) => subprotocol,
@@ -170,15 +194,19 @@ fn upgrade_to_ws(
         let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
         return Problem::new(Code::InvalidFrame, message).answer();
     };
+    let Some(place) = place else {
+        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
+        return Problem::new(Code::Internal, message).answer();
+    };
     let accept = derive_accept_key(key.as_bytes());
+    let presence = gateway.presence();
     tokio::spawn(async move {
-        let _place = place;
-        match upgrade.await {
-            Ok(upgraded) => {
-                let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
-                let now = hub.clock().now();
-                let session = Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now);
-                socket::run(upgraded, session, gateway).await;
+        match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
+            Ok((stream, head)) => {
+                let serves = serves(&gateway);
+                if let Some(workers) = gateway.workers() {
+                    workers.send(Arrival { stream, head, serves, place: (place, presence) }).await;
+                }
             }
             Err(error) => tracing::debug!(%error, "an upgrade failed"),
         }
@@ -195,6 +223,12 @@ fn upgrade_to_ws(
         answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     response
+}
+
+fn session(gateway: &Gateway) -> Serves {
+    let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
+    let now = hub.clock().now();
+    Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
 }
 
 /// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.

@@ -25,6 +25,7 @@ mod accept;
 mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod echo;
 mod event_body;
 mod events;
 mod gateway;
@@ -38,11 +39,14 @@ mod problem;
 mod publication;
 mod reader;
 mod session;
+mod shard;
 mod socket;
 mod stream;
 mod tenant;
 #[cfg(test)]
 mod test_support;
+mod websocket;
+mod worker;
 
 pub use access::{AccessError, Authorize, DevAccess, Identity};
 pub use gateway::{Gateway, GatewaySettings};
@@ -52,10 +56,13 @@ pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};
 pub use moment::{Clock, Moment};
 pub use origin::OriginRule;
-pub use publication::{Draft, Matched, Publication, Published};
+pub use publication::{Draft, EncodedFrame, Matched, Publication, Published};
 pub use reader::{Delivery, Reader, Start};
 pub use session::{Output, Session, SessionSettings};
+pub use shard::{Pumped, Shard, ShardCounters, Sink};
 pub use tenant::{Counters, TenantId, TenantIdError};
+#[doc(hidden)] // For the fuzzer.
+pub use websocket::{Decoder, Fault, Incoming};
 
 /// The README's examples compile.
 #[cfg(doctest)]

@@ -54,6 +54,7 @@ pub struct Log {
     /// The place of the last entry that was evicted; the place before the first where none was.
     evicted: Position,
     topics: HashMap<TopicName, TopicIndex>,
+    held_topics: usize,
     /// The offsets of the ring's entries, by key.
     keys: HashMap<Uuid, u64>,
     /// The keys of entries that were evicted.
@@ -82,6 +83,7 @@ impl Log {
             bytes: 0,
             evicted,
             topics: HashMap::new(),
+            held_topics: 0,
             keys: HashMap::new(),
             evicted_keys: Keys::new(limits.keys),
         }
@@ -191,13 +193,20 @@ impl Log {
 
     /// Keeps what is known of a topic while a session subscribes to it.
     pub fn hold(&mut self, topic: &TopicName) {
-        self.index(topic).holds += 1;
+        let index = self.index(topic);
+        index.holds += 1;
+        if index.holds == 1 {
+            self.held_topics += 1;
+        }
     }
 
     /// Ends a [`Log::hold`].
     pub fn release(&mut self, topic: &TopicName) {
-        if let Some(index) = self.topics.get_mut(topic) {
-            index.holds = index.holds.saturating_sub(1);
+        if let Some(index) = self.topics.get_mut(topic).filter(|index| index.holds > 0) {
+            index.holds -= 1;
+            if index.holds == 0 {
+                self.held_topics -= 1;
+            }
             self.forget_if_unused(topic);
         }
     }
@@ -237,6 +246,11 @@ impl Log {
     /// Bytes that these cost.
     pub fn evicted_key_bytes(&self) -> usize {
         self.evicted_keys.bytes()
+    }
+
+    /// Topics that a session subscribes to.
+    pub fn held_topics(&self) -> usize {
+        self.held_topics
     }
 
     /// Topics of which the log knows anything.

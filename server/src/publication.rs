@@ -1,7 +1,8 @@
 //! A publication: an event with its place, its identity and its fan-out, as stored and delivered.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
+    io::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidings_shared::{Position, RawEvent, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 use uuid::Uuid;
+
+use crate::websocket::{Kind, MAX_HEADER_BYTES, header};
 
 /// What a publisher hands to the log.
 #[derive(Debug, Clone)]
@@ -57,7 +60,7 @@ pub struct Publication {
     /// Everything of the frame before the names of the topics.
     head: String,
     /// The frames that were asked for, by matched topics.
-    frames: Mutex<Vec<(Matched, Bytes)>>,
+    frames: Mutex<Vec<(Matched, EncodedFrame)>>,
 }
 
 /// Which of a publication's topics a session subscribes to: one bit for each, in the order of its fan-out.
@@ -65,6 +68,43 @@ pub struct Publication {
 pub struct Matched(u128);
 
 const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u128::BITS as usize);
+
+/// A frame as it is sent. Cloning is cheap and gives the same bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedFrame {
+    message: Bytes,
+    /// Where the text begins.
+    start: usize,
+}
+
+impl EncodedFrame {
+    /// Encodes what `write` appends.
+    pub(crate) fn new(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + capacity);
+        bytes.extend_from_slice(&[0; MAX_HEADER_BYTES]);
+        write(&mut bytes);
+        let (header, unused) = header(Kind::Text, bytes.len() - MAX_HEADER_BYTES);
+        bytes[..MAX_HEADER_BYTES].copy_from_slice(&header);
+        let message = Bytes::from(bytes).slice(unused..);
+        Self { message, start: MAX_HEADER_BYTES - unused }
+    }
+
+    /// The JSON text.
+    pub fn text(&self) -> &[u8] {
+        &self.message[self.start..]
+    }
+
+    /// The whole WebSocket message: a header and the text.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+impl fmt::Debug for EncodedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.text()))
+    }
+}
 
 /// Frames that a publication keeps encoded; other sets of matched topics are encoded for each session. Two, because a
 /// list and a record are what most publications reach.
@@ -81,6 +121,11 @@ impl Matched {
     pub(crate) fn of(publication: &Publication, is_subscribed: impl Fn(&TopicName) -> bool) -> Self {
         let bits = publication.topics.iter().enumerate().filter(|(_, topic)| is_subscribed(topic));
         Self(bits.fold(0, |set, (index, _)| set | 1 << index))
+    }
+
+    /// Adds the topic at this place of the fan-out.
+    pub(crate) fn with(self, index: usize) -> Self {
+        Self(self.0 | 1 << index)
     }
 
     /// Whether nothing matched.
@@ -117,7 +162,7 @@ impl Publication {
     }
 
     /// The `event` frame for a session that matched these topics: encoded once, then shared.
-    pub fn frame(&self, matched: Matched) -> Bytes {
+    pub fn frame(&self, matched: Matched) -> EncodedFrame {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, frame)) = frames.iter().find(|(set, _)| *set == matched) {
             return frame.clone();
@@ -129,18 +174,18 @@ impl Publication {
         frame
     }
 
-    fn encode(&self, matched: Matched) -> Bytes {
-        let mut frame = String::with_capacity(self.frame_bytes());
-        frame.push_str(&self.head);
-        for (index, topic) in matched.topics(self).enumerate() {
-            // A topic's grammar has nothing that JSON would escape.
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(frame, "{comma}\"{topic}\"");
-        }
-        let (domain, name) = (json_string(&self.event.domain), json_string(&self.event.event));
-        let payload: &RawValue = &self.event.payload;
-        let _ = write!(frame, r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
-        frame.into()
+    fn encode(&self, matched: Matched) -> EncodedFrame {
+        EncodedFrame::new(self.frame_bytes(), |frame| {
+            frame.extend_from_slice(self.head.as_bytes());
+            for (index, topic) in matched.topics(self).enumerate() {
+                // A topic's grammar has nothing that JSON would escape.
+                let comma = if index == 0 { "" } else { "," };
+                let _ = write!(frame, "{comma}\"{topic}\"");
+            }
+            let (domain, name) = (json_string(&self.event.domain), json_string(&self.event.event));
+            let payload: &RawValue = &self.event.payload;
+            let _ = write!(frame, r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
+        })
     }
 
     /// The most bytes that a frame of this publication has.

@@ -131,6 +131,13 @@ impl Reader {
         }
     }
 
+    /// Goes on after this place, as everything of its topics up to there was delivered otherwise.
+    pub(crate) fn advance(&mut self, position: Position) {
+        if position.offset > self.position.offset {
+            self.position = position;
+        }
+    }
+
     fn has_pending(&self, log: &Log) -> bool {
         self.topics.iter().any(|(topic, &after)| {
             let after = after.max(self.position.offset);

@@ -1,19 +1,21 @@
 //! The server side of one connection: the protocol as a state machine. Pure: it is driven with texts and moments, and
 //! polled for what to send.
 //!
-//! The law of calling: after every `handle_*`, call [`Session::poll_output`] until it gives `None` or
-//! [`READ_BATCH`](limits::READ_BATCH) outputs, and only then hand in more; so what waits here is bounded by a few
-//! frames' answers and one batch of the log. When the waker that was
-//! passed is woken, or [`Session::poll_timeout`] has come, poll again.
+//! The law of calling: hand in what one read of the socket gave, call [`Session::poll_output`] until it gives `None`, or at
+//! least until the session [hears](Session::hears) again, and only then hand in more; so what waits here is bounded by the
+//! answers to one read and two batches of the log. Poll again when there is something new in the log, or when
+//! [`Session::poll_timeout`] has come.
 
 mod budget;
+mod encode;
+mod settings;
 mod subscribe;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use tidings_shared::{
-    Code, TopicName,
+    Code, Position, TopicName,
     code::close,
     frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
     limits,
@@ -22,59 +24,33 @@ use tidings_shared::{
 use uuid::Uuid;
 
 use self::budget::Budget;
-pub(crate) use self::subscribe::subscribe;
+pub use self::settings::SessionSettings;
+pub(crate) use self::{
+    encode::{encode, frame_of},
+    subscribe::subscribe,
+};
 
 use crate::{
     Authorize, Hub, Identity, Moment,
     problem::{Problem, PublishRequest, publish_as},
-    reader::Delivery,
+    publication::EncodedFrame,
     tenant::Follower,
+    websocket::Fault,
 };
-
-/// The bounds of a session.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionSettings {
-    /// From the upgrade to a hello.
-    pub hello_timeout: Duration,
-    /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
-    pub heartbeat: Duration,
-    /// After a ping, the time in which anything at all must arrive.
-    pub ping_timeout: Duration,
-    /// Bytes of one frame from a client.
-    pub max_message_bytes: usize,
-    /// Bytes of a frame before the hello.
-    pub max_message_bytes_before_hello: usize,
-    /// Topics of one session.
-    pub max_topics: usize,
-    /// Frames per second from a client, with bursts of twice as many.
-    pub frames_per_second: u32,
-}
-
-impl Default for SessionSettings {
-    fn default() -> Self {
-        Self {
-            hello_timeout: limits::HELLO_TIMEOUT,
-            heartbeat: limits::HEARTBEAT,
-            ping_timeout: limits::PING_TIMEOUT,
-            max_message_bytes: limits::MAX_MESSAGE_BYTES,
-            max_message_bytes_before_hello: limits::MAX_MESSAGE_BYTES_BEFORE_HELLO,
-            max_topics: limits::MAX_TOPICS_PER_SESSION,
-            frames_per_second: limits::FRAMES_PER_SECOND,
-        }
-    }
-}
 
 /// What the shell is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send this text.
-    Frame(Bytes),
+    Frame(EncodedFrame),
     /// Send a WebSocket ping, which tools that know nothing of frames answer by themselves.
     Ping,
+    /// Answer a WebSocket ping.
+    Pong(Bytes),
     /// Close the connection. It is the last output.
     Close {
-        /// The close code.
-        code: u16,
+        /// The close code; none where a Close without one is answered.
+        code: Option<u16>,
         /// One of the codes' names, or a few words.
         reason: &'static str,
     },
@@ -89,6 +65,8 @@ pub struct Session {
     settings: SessionSettings,
     outbox: VecDeque<Output>,
     state: State,
+    /// What it followed until it ended; its shard has still to take account of that.
+    left: Option<Follower>,
     started: Duration,
     /// When the client was last told a position, by an event, a sync or a ping.
     last_told: Duration,
@@ -123,6 +101,7 @@ impl Session {
             settings,
             outbox: VecDeque::new(),
             state: State::AwaitsHello,
+            left: None,
             started: now,
             last_told: now,
             last_heard: now,
@@ -171,16 +150,37 @@ impl Session {
         self.close(close::UNSUPPORTED, Code::InvalidFrame.as_str());
     }
 
-    /// Takes a message that was over the socket's limit and never read.
-    pub fn handle_too_large(&mut self) {
-        let max = self.settings.max_message_bytes;
-        self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
+    /// Takes a WebSocket ping, which counts as a frame and is answered.
+    pub fn handle_ping(&mut self, payload: &[u8], now: Moment) {
+        self.handle_control(now);
+        if !self.is_closed() {
+            self.outbox.push_back(Output::Pong(Bytes::copy_from_slice(payload)));
+        }
     }
 
-    /// Takes a WebSocket ping or pong, which the codec deals with; each counts as a frame.
+    /// Takes a WebSocket pong, or a part of a message, which count as frames.
     pub fn handle_control(&mut self, now: Moment) {
         self.handle_alive(now);
-        self.spend(now);
+        if !self.is_closed() {
+            self.spend(now);
+        }
+    }
+
+    /// Takes a WebSocket Close, which is answered with its own code.
+    pub fn handle_close(&mut self, code: Option<u16>) {
+        if !self.is_closed() {
+            self.end_with(Output::Close { code, reason: "" });
+        }
+    }
+
+    /// Takes what is no WebSocket message, or too large a one, which was not read.
+    pub(crate) fn handle_fault(&mut self, fault: Fault) {
+        if fault == Fault::TooLarge {
+            let max = self.settings.max_message_bytes;
+            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
+        } else if !self.is_closed() {
+            self.close(fault.close(), "");
+        }
     }
 
     fn handle_alive(&mut self, now: Moment) {
@@ -258,17 +258,47 @@ impl Session {
         self.last_told.min(self.last_heard) + self.settings.heartbeat
     }
 
-    /// What to do next; `None` when there is nothing until the waker is woken or the timeout comes.
-    pub fn poll_output(&mut self, now: Moment, waker: &Waker) -> Option<Output> {
+    /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
+    pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
         if self.outbox.is_empty()
             && let State::Open { follower, .. } = &mut self.state
         {
-            for delivery in follower.poll_read(limits::READ_BATCH, waker) {
+            for delivery in follower.poll_read(limits::READ_BATCH, Waker::noop()) {
                 self.last_told = now.since_start;
                 self.outbox.push_back(Output::Frame(frame_of(&delivery)));
             }
         }
         self.outbox.pop_front()
+    }
+
+    /// Whether more may be handed in: no answers have piled up.
+    pub fn hears(&self) -> bool {
+        self.outbox.len() <= limits::READ_BATCH
+    }
+
+    /// Everything of its topics up to this place was delivered by its shard.
+    pub(crate) fn advance(&mut self, position: Position) {
+        if let State::Open { follower, .. } = &mut self.state {
+            follower.advance(position);
+        }
+    }
+
+    /// Its shard told the client a position.
+    pub(crate) fn handle_told(&mut self, now: Moment) {
+        self.last_told = now.since_start;
+    }
+
+    /// What it follows while it is open.
+    pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
+        match &mut self.state {
+            State::Open { follower, .. } => Some(follower),
+            State::AwaitsHello | State::Closed => None,
+        }
+    }
+
+    /// What it followed until it ended, once.
+    pub(crate) fn take_left(&mut self) -> Option<Follower> {
+        self.left.take()
     }
 
     /// Whether this session has ended; what is left to poll is its last words.
@@ -369,7 +399,8 @@ impl Session {
             Err(error) => return self.end(None, error.code, error.message),
         };
         let mixed = planted::is(Bug::TenantsMixed);
-        let follower = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant }).follow();
+        let follower =
+            self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant }).follow_in_shard();
         self.send(&ServerFrame::Welcome {
             session: self.id.to_string(),
             tenant: identity.tenant.to_string(),
@@ -430,8 +461,14 @@ impl Session {
     }
 
     fn close(&mut self, code: u16, reason: &'static str) {
-        self.outbox.push_back(Output::Close { code, reason });
-        self.state = State::Closed;
+        self.end_with(Output::Close { code: Some(code), reason });
+    }
+
+    fn end_with(&mut self, close: Output) {
+        self.outbox.push_back(close);
+        if let State::Open { follower, .. } = std::mem::replace(&mut self.state, State::Closed) {
+            self.left = Some(follower);
+        }
     }
 }
 
@@ -455,22 +492,6 @@ fn ref_of(frame: &ClientFrame) -> Option<u64> {
         | ClientFrame::Ping { r#ref } => Some(*r#ref),
         ClientFrame::Hello { .. } | ClientFrame::Pong => None,
     }
-}
-
-/// The frame that carries a delivery.
-pub(crate) fn frame_of(delivery: &Delivery) -> Bytes {
-    match delivery {
-        Delivery::Event { publication, matched } => publication.frame(*matched),
-        Delivery::Sync { position, topics } => encode(&ServerFrame::Sync {
-            position: position.to_string(),
-            topics: topics.iter().map(TopicName::to_string).collect(),
-        }),
-    }
-}
-
-pub(crate) fn encode(frame: &ServerFrame) -> Bytes {
-    // Strings, numbers and lists of them: serde_json has nothing to refuse.
-    serde_json::to_vec(frame).unwrap_or_default().into()
 }
 
 #[cfg(test)]

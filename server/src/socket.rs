@@ -1,238 +1,273 @@
-//! One WebSocket: moves bytes between a session and an upgraded connection, and nothing else.
+//! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
 
-use std::{future::poll_fn, hash::BuildHasher, task::Poll, time::Duration};
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tidings_shared::{code::close, limits::READ_BATCH};
+use socket2::SockRef;
+use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-    time::{sleep_until, timeout},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
-    },
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 
-use crate::{Clock, Gateway, Output, Session};
+use crate::{
+    Clock, Session,
+    shard::{Pumped, Shard, Sink},
+    websocket::{Decoder, Incoming},
+};
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// The shard of a thread, and what its sockets share.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) shard: RefCell<Shard<TcpStream>>,
+    /// What a socket reads lies here until it is understood, which takes no turn of anybody else.
+    pub(crate) buffer: RefCell<Box<[u8]>>,
+    pub(crate) clock: Clock,
+    pub(crate) write_timeout: Duration,
+}
 
-/// Bytes that a socket reads, and gathers for one write, at a time.
-const BUFFER_BYTES: usize = 4 * 1024;
+impl Local {
+    pub(crate) fn new(clock: Clock, write_timeout: Duration) -> Self {
+        let buffer = RefCell::new(vec![0; READ_BYTES].into());
+        Self { shard: RefCell::new(Shard::new()), buffer, clock, write_timeout }
+    }
+}
 
-/// From our Close to the end of the connection: time for the peer's Close and what it was still sending.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+impl Sink for TcpStream {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match SockRef::from(&*self).send(bytes) {
+            // The runtime has to know, or it never says that there is room again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::try_write(self, bytes),
+            sent => sent,
+        }
+    }
+}
 
-/// Why the loop over a socket ended.
+/// Why a session's part ended.
+#[derive(Debug, PartialEq, Eq)]
 enum End {
     /// We said Close; the peer's is still to come.
     Ours,
-    /// The peer said Close, or sent what is no WebSocket: nothing more can be read from it.
+    /// The peer said Close, or what no WebSocket says: nothing more can be read from it.
     Theirs,
     /// The stream broke, or the peer takes no bytes.
     Broken,
 }
 
-/// Runs a session over an upgraded connection until it ends.
-pub(crate) async fn run(upgraded: Upgraded, mut session: Session, gateway: Gateway) {
-    let settings = gateway.settings();
-    let max = settings.session.max_message_bytes;
-    // Writing has no bound of its own: a frame is as large as its publication, and the next one is taken only when
-    // this one has been written out.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(max))
-        .max_frame_size(Some(max));
-    let mut socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let drain = gateway.watch_drain();
-    let end = drive(&mut socket, &mut session, &gateway, drain).await;
-    drop(session);
-    let _ = timeout(CLOSE_TIMEOUT, linger(socket, end)).await;
+/// Runs a session until its connection ends. `head` is what the client sent behind its handshake.
+pub(crate) async fn run(
+    local: &Local,
+    stream: TcpStream,
+    mut head: Vec<u8>,
+    session: Box<Session>,
+    max: usize,
+) {
+    let mut decoder = Decoder::new(max);
+    let key = local.shard.borrow_mut().insert(session, stream);
+    let connection = Connection { local, key: Some(key) };
+    connection.hear(key, &mut decoder, &mut head);
+    drop(head);
+    let end = connection.drive(key, &mut decoder).await;
+    if let Some(stream) = connection.leave()
+        && end != End::Broken
+    {
+        let _ = timeout(CLOSE_TIMEOUT, linger(stream, &mut decoder)).await;
+    }
 }
 
-/// What a session waits for.
+/// A connection in a shard; it leaves when this goes, whyever.
+struct Connection<'a> {
+    local: &'a Local,
+    key: Option<usize>,
+}
+
+impl Connection<'_> {
+    fn leave(mut self) -> Option<TcpStream> {
+        self.key.take().map(|key| self.local.shard.borrow_mut().remove(key))
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.local.shard.borrow_mut().remove(key);
+        }
+    }
+}
+
+/// What a connection has waited for.
 enum Next {
-    Output(Output),
-    Message(Option<Result<Message, Error>>),
+    Readable,
+    /// It takes bytes again, or was made to look again.
+    Pump,
     Timeout,
-    Drain,
 }
 
-async fn drive(
-    socket: &mut Socket,
-    session: &mut Session,
-    gateway: &Gateway,
-    mut drain: watch::Receiver<bool>,
-) -> End {
-    let clock = gateway.hub().clock();
-    let mut knows_of_drain = false;
-    let mut has_more = false;
-    loop {
-        // The timeouts of a session that catches up wait until it has: it takes bytes, so it is there.
-        session.handle_expiry(clock.now());
-        let deadline = session.poll_timeout().map(|at| clock.instant(at).into());
-        // A session that catches up with the log is heard all the same: one message for each batch.
-        let heard = if std::mem::take(&mut has_more) { socket.next().now_or_never() } else { None };
-        let next = if let Some(message) = heard {
-            Next::Message(message)
-        } else {
-            tokio::select! {
-                biased;
-                _ = drain.wait_for(|draining| *draining), if !knows_of_drain => Next::Drain,
-                output = next_output(session, clock) => Next::Output(output),
-                message = socket.next() => Next::Message(message),
-                () = async { match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                } } => Next::Timeout,
-            }
-        };
-        let now = clock.now();
-        match next {
-            Next::Output(output) => {
-                match write_batch(socket, session, clock, output).await {
-                    Ok(Written::All) => {}
-                    Ok(Written::Some) => has_more = true,
-                    Ok(Written::Close) => return End::Ours,
-                    Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
-                        // A peer that reads again just now learns why.
-                        session.handle_stalled();
-                        let written = finish(socket, session, clock).await;
-                        return if written { End::Ours } else { End::Broken };
-                    }
-                    Err(_) => return End::Broken,
+impl Connection<'_> {
+    async fn drive(&self, key: usize, decoder: &mut Decoder) -> End {
+        let local = self.local;
+        let mut sleep = pin!(sleep_until(Instant::now()));
+        let mut stalled_since = None;
+        let mut has_given_up = false;
+        let mut is_behind = false;
+        loop {
+            let now = local.clock.now();
+            {
+                let mut shard = local.shard.borrow_mut();
+                if shard.poll_timeout(key).is_some_and(|at| at <= now.since_start) {
+                    // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
+                    let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
+                    shard.handle(key, now, |session| handle(session, now));
                 }
             }
-            Next::Message(Some(Ok(Message::Text(text)))) => session.handle_text(&text, now),
-            Next::Message(Some(Ok(Message::Binary(_)))) => session.handle_binary(now),
-            Next::Message(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => session.handle_control(now),
-            Next::Message(Some(Ok(Message::Close(_)))) => {
-                // The codec has the reply ready: writing anything out sends it.
-                let _ = timeout(CLOSE_TIMEOUT, socket.flush()).await;
-                return End::Theirs;
-            }
-            // Only writing makes these.
-            Next::Message(Some(Ok(Message::Frame(_)))) => {}
-            Next::Message(Some(Err(error))) => {
-                let code = match error {
-                    Error::Capacity(_) => {
-                        session.handle_too_large();
-                        let written = finish(socket, session, clock).await;
-                        return if written { End::Theirs } else { End::Broken };
+            let pumped = local.shard.borrow_mut().pump(key, now);
+            let is_blocked = match pumped {
+                Err(_) => return End::Broken,
+                Ok(Pumped::Closed) if decoder.is_closed() => return End::Theirs,
+                Ok(Pumped::Closed) => return End::Ours,
+                Ok(Pumped::Blocked { has_taken }) => {
+                    if has_taken || stalled_since.is_none() {
+                        stalled_since = Some(now.since_start);
                     }
-                    Error::Utf8(_) => close::INVALID_TEXT,
-                    Error::Protocol(_) => close::PROTOCOL,
-                    _ => return End::Broken,
-                };
-                let _ = timeout(CLOSE_TIMEOUT, send_close(socket, code, "")).await;
-                return End::Theirs;
+                    true
+                }
+                Ok(Pumped::Idle | Pumped::More) => {
+                    stalled_since = None;
+                    false
+                }
+            };
+            is_behind = !matches!(pumped, Ok(Pumped::Idle));
+            if matches!(pumped, Ok(Pumped::More)) {
+                tokio::task::yield_now().await;
+                // One that catches up with the log is heard all the same.
+                let hears = local.shard.borrow().hears(key);
+                if hears && !self.read(key, decoder) {
+                    return End::Broken;
+                }
+                continue;
             }
-            Next::Message(None) => return End::Broken,
-            Next::Timeout => session.handle_timeout(now),
-            Next::Drain => {
-                knows_of_drain = true;
-                session.handle_drain(spread(gateway.settings().drain_spread));
-            }
-        }
-    }
-}
-
-/// A different part of the spread for each session.
-pub(crate) fn spread(whole: Duration) -> Duration {
-    let random = std::hash::RandomState::new().hash_one(0_u8);
-    whole.mul_f64(random as f64 / u64::MAX as f64)
-}
-
-async fn next_output(session: &mut Session, clock: Clock) -> Output {
-    poll_fn(|cx| match session.poll_output(clock.now(), cx.waker()) {
-        Some(output) => Poll::Ready(output),
-        None => Poll::Pending,
-    })
-    .await
-}
-
-/// How far a batch came.
-enum Written {
-    /// Nothing is left to write just now.
-    All,
-    /// There may be more.
-    Some,
-    /// A Close was written, after which there is nothing.
-    Close,
-}
-
-/// Writes this output and those that are ready behind it, at most a batch, then flushes once. The stream itself has a
-/// deadline for a peer that takes nothing; meanwhile nothing is read from the log, nor from the peer.
-async fn write_batch(
-    socket: &mut Socket,
-    session: &mut Session,
-    clock: Clock,
-    first: Output,
-) -> Result<Written, Error> {
-    let mut next = Some(first);
-    let mut count = 0;
-    while let Some(output) = next {
-        let message = match output {
-            Output::Frame(frame) => {
-                Message::Text(Utf8Bytes::try_from(frame).map_err(|_| Error::Utf8(String::new()))?)
-            }
-            Output::Ping => Message::Ping(bytes::Bytes::new()),
-            Output::Close { code, reason } => {
-                send_close(socket, code, reason).await?;
-                return Ok(Written::Close);
-            }
-        };
-        socket.feed(message).await?;
-        count += 1;
-        if count == READ_BATCH {
-            socket.flush().await?;
-            return Ok(Written::Some);
-        }
-        next = session.poll_output(clock.now(), std::task::Waker::noop());
-    }
-    socket.flush().await?;
-    Ok(Written::All)
-}
-
-/// Writes the last words of a session that has ended; they are few.
-async fn finish(socket: &mut Socket, session: &mut Session, clock: Clock) -> bool {
-    match session.poll_output(clock.now(), std::task::Waker::noop()) {
-        Some(output) => {
-            let written = timeout(CLOSE_TIMEOUT, write_batch(socket, session, clock, output)).await;
-            matches!(written, Ok(Ok(_)))
-        }
-        None => true,
-    }
-}
-
-async fn send_close(socket: &mut Socket, code: u16, reason: &'static str) -> Result<(), Error> {
-    let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-    socket.send(Message::Close(Some(frame))).await
-}
-
-/// Ends the connection so that the peer gets our Close: a socket that is closed with bytes unread is reset, and the
-/// Close may be lost with it.
-async fn linger(mut socket: Socket, end: End) {
-    if matches!(end, End::Broken) {
-        return;
-    }
-    if matches!(end, End::Ours) {
-        while let Some(Ok(message)) = socket.next().await {
-            if message.is_close() {
-                break;
+            let deadline = match stalled_since {
+                Some(since) if has_given_up => Some(since + CLOSE_TIMEOUT),
+                Some(since) => Some(since + local.write_timeout),
+                None => local.shard.borrow().poll_timeout(key),
+            };
+            let next = poll_fn(|cx| self.poll_next(key, cx, is_blocked, deadline, sleep.as_mut())).await;
+            match next {
+                Next::Readable if self.read(key, decoder) => {}
+                Next::Readable => return End::Broken,
+                Next::Timeout if is_blocked => {
+                    if has_given_up {
+                        return End::Broken;
+                    }
+                    // A peer that reads again just now learns why.
+                    has_given_up = true;
+                    stalled_since = None;
+                    local.shard.borrow_mut().handle(key, local.clock.now(), Session::handle_stalled);
+                }
+                Next::Timeout | Next::Pump => {}
             }
         }
     }
-    let mut stream = socket.into_inner();
+
+    fn poll_next(
+        &self,
+        key: usize,
+        cx: &mut Context<'_>,
+        is_blocked: bool,
+        deadline: Option<Duration>,
+        mut sleep: Pin<&mut Sleep>,
+    ) -> Poll<Next> {
+        let mut shard = self.local.shard.borrow_mut();
+        if !is_blocked && !shard.is_live(key) {
+            return Poll::Ready(Next::Pump);
+        }
+        shard.set_waker(key, cx.waker());
+        if is_blocked {
+            if shard.sink(key).poll_write_ready(cx).is_ready() {
+                return Poll::Ready(Next::Pump);
+            }
+        } else if shard.sink(key).poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Next::Readable);
+        }
+        drop(shard);
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let deadline = self.local.clock.instant(deadline).into();
+        // What moves later is only looked at when the earlier moment has come.
+        if sleep.deadline() > deadline || sleep.is_elapsed() {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(Next::Timeout);
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// Reads once, if there is something; says whether the peer is still there.
+    fn read(&self, key: usize, decoder: &mut Decoder) -> bool {
+        let mut buffer = self.local.buffer.borrow_mut();
+        let read = self.local.shard.borrow().sink(key).try_read(&mut buffer);
+        match read {
+            Ok(0) => false,
+            Ok(read) => {
+                self.hear(key, decoder, &mut buffer[..read]);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn hear(&self, key: usize, decoder: &mut Decoder, bytes: &mut [u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let now = self.local.clock.now();
+        self.local.shard.borrow_mut().handle(key, now, |session| {
+            let heard = decoder.read(bytes, |incoming| match incoming {
+                Incoming::Text(text) => session.handle_text(text, now),
+                Incoming::Binary(_) => session.handle_binary(now),
+                Incoming::Ping(payload) => session.handle_ping(payload, now),
+                Incoming::Pong | Incoming::Fragment => session.handle_control(now),
+                Incoming::Close(code) => session.handle_close(code),
+            });
+            if let Err(fault) = heard {
+                session.handle_fault(fault);
+            }
+        });
+    }
+}
+
+/// Ends a connection so that the peer gets our Close: a socket that is closed with bytes unread is reset, and the Close
+/// may be lost with it.
+pub(crate) async fn linger(mut stream: TcpStream, decoder: &mut Decoder) {
+    let mut buffer = vec![0; 1024];
+    while !decoder.is_closed() {
+        match read(&stream, &mut buffer).await {
+            Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| {}).is_ok() => {}
+            _ => break,
+        }
+    }
     let _ = stream.shutdown().await;
-    let mut discarded = [0; 1024];
-    while stream.read(&mut discarded).await.is_ok_and(|read| read > 0) {}
+    while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
+}
+
+/// Reads once, when there is something. A peer that never stops has no thread for itself: others have a turn before.
+pub(crate) async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    tokio::task::yield_now().await;
+    loop {
+        stream.readable().await?;
+        match stream.try_read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+    }
 }

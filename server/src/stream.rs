@@ -28,6 +28,10 @@ impl<S> WriteDeadline<S> {
         Self { stream, limit, stalled: None }
     }
 
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// Passes on what a write came to, unless it has waited for too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {

@@ -1,7 +1,7 @@
 //! A tenant: a log and who follows it. Two tenants can never meet.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
@@ -10,13 +10,14 @@ use std::{
 
 use tidings_shared::{
     Position, TopicName,
+    limits::READ_BATCH,
     planted::{self, Bug},
 };
 
 use crate::{
     Moment,
     log::Log,
-    publication::{Draft, Published},
+    publication::{Draft, Publication, Published},
     reader::{Delivery, Reader, Start},
 };
 
@@ -81,10 +82,12 @@ pub(crate) struct Tenant {
 #[derive(Debug)]
 struct State {
     log: Log,
-    /// Who follows a topic; a topic that nobody follows is not here.
+    /// Whom a topic wakes; a topic that wakes nobody is not here.
     followers_of: HashMap<TopicName, HashSet<u64>>,
     /// Followers that have caught up and wait.
     waiting: HashMap<u64, Waker>,
+    /// Those that wait for whatever comes next: shards.
+    waiting_shards: Vec<Waker>,
     followers: usize,
     next_follower: u64,
     /// Since when it holds nothing and nobody holds it, as far as that was noticed.
@@ -100,7 +103,7 @@ pub struct Counters {
     pub followed_topics: usize,
     /// Topics of which the log knows anything.
     pub known_topics: usize,
-    /// Followers that wait to be woken.
+    /// In-process subscribers and streams of events that wait to be woken.
     pub waiting: usize,
     /// Publications in the log.
     pub log_entries: usize,
@@ -118,6 +121,7 @@ impl Tenant {
             log,
             followers_of: HashMap::new(),
             waiting: HashMap::new(),
+            waiting_shards: Vec::new(),
             followers: 0,
             next_follower: 0,
             unused_since: None,
@@ -142,14 +146,61 @@ impl Tenant {
         published
     }
 
+    /// A reader that is woken when there is something of its topics.
     pub(crate) fn follow(&self) -> Follower {
+        self.add_follower(|state| {
+            state.next_follower += 1;
+            Notice::Waker(state.next_follower)
+        })
+    }
+
+    /// A reader that is not woken: whoever holds it follows the whole log, and takes account of
+    /// [its topics](Follower::poll_interest).
+    pub(crate) fn follow_in_shard(&self) -> Follower {
+        self.add_follower(|_| Notice::Shard(VecDeque::new()))
+    }
+
+    fn add_follower(&self, notice: impl FnOnce(&mut State) -> Notice) -> Follower {
         let mut state = self.lock();
         state.followers += 1;
         state.unused_since = None;
-        state.next_follower += 1;
-        let (id, reader) = (state.next_follower, Reader::new(&state.log));
+        let (notice, reader) = (notice(&mut state), Reader::new(&state.log));
         drop(state);
-        Follower { tenant: self.clone(), id, reader }
+        Follower { tenant: self.clone(), notice, reader }
+    }
+
+    /// The publications after an offset, in order, at most a batch; where there are none, `waker` is woken when there
+    /// are.
+    pub(crate) fn read_after(&self, offset: u64, waker: &Waker) -> After {
+        let mut state = self.lock();
+        let head = state.log.head();
+        if offset >= head.offset {
+            if !state.waiting_shards.iter().any(|waiting| waiting.will_wake(waker)) {
+                state.waiting_shards.push(waker.clone());
+            }
+            return After::Nothing;
+        }
+        if offset < state.log.tail().offset {
+            return After::Lost(head);
+        }
+        After::Publications(
+            (offset + 1..).map_while(|offset| state.log.entry(offset)).take(READ_BATCH).cloned().collect(),
+        )
+    }
+
+    /// Takes back a waker that waits for what comes next.
+    pub(crate) fn forget(&self, waker: &Waker) {
+        self.lock().waiting_shards.retain(|waiting| !waiting.will_wake(waker));
+    }
+
+    /// The log's head.
+    pub(crate) fn head(&self) -> Position {
+        self.lock().log.head()
+    }
+
+    /// What tells this tenant from others, while somebody holds it.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.state).addr()
     }
 
     /// Lets go of what is too old, and says whether that is the tenant itself: it holds nothing, and nobody has held it
@@ -171,7 +222,7 @@ impl Tenant {
         let state = self.lock();
         Counters {
             followers: state.followers,
-            followed_topics: state.followers_of.len(),
+            followed_topics: state.log.held_topics(),
             known_topics: state.log.topic_count(),
             waiting: state.waiting.len(),
             log_entries: state.log.len(),
@@ -184,10 +235,11 @@ impl Tenant {
 
 impl State {
     fn take_waiting(&mut self, topics: &[TopicName]) -> Vec<Waker> {
-        let Self { followers_of, waiting, .. } = self;
+        let Self { followers_of, waiting, waiting_shards, .. } = self;
         let followers = topics.iter().filter_map(|topic| followers_of.get(topic)).flatten();
-        let lost = usize::from(planted::is(Bug::WakeLost));
-        followers.skip(lost).filter_map(|follower| waiting.remove(follower)).collect()
+        let wakers =
+            followers.filter_map(|follower| waiting.remove(follower)).chain(waiting_shards.drain(..));
+        wakers.skip(usize::from(planted::is(Bug::WakeLost))).collect()
     }
 
     fn unfollow(&mut self, topic: &TopicName, follower: u64) {
@@ -200,38 +252,83 @@ impl State {
     }
 }
 
-/// A reader of a tenant's log that is woken when there is something to read. Dropping it leaves no trace.
+/// What comes after a place in the log.
+#[derive(Debug)]
+pub(crate) enum After {
+    Nothing,
+    Publications(Vec<Arc<Publication>>),
+    /// The ring no longer holds all of it; this is its head.
+    Lost(Position),
+}
+
+/// A reader of a tenant's log. Dropping it leaves no trace.
 #[derive(Debug)]
 pub(crate) struct Follower {
     tenant: Tenant,
-    id: u64,
+    notice: Notice,
     reader: Reader,
+}
+
+/// Who sees that there is something to read.
+#[derive(Debug)]
+enum Notice {
+    /// The tenant, which knows this follower by a number.
+    Waker(u64),
+    /// A shard, which is to know of these.
+    Shard(VecDeque<Interest>),
+}
+
+/// A change of a follower's topics.
+#[derive(Debug)]
+pub(crate) enum Interest {
+    Added(TopicName),
+    Removed(TopicName),
 }
 
 impl Follower {
     /// Adds topics that start together, see [`Reader::subscribe`].
     pub(crate) fn subscribe(&mut self, topics: &[TopicName], since: Option<&str>) -> Start {
         let mut state = self.tenant.lock();
-        let start = self.reader.subscribe(&mut state.log, topics, since);
-        for topic in topics {
-            state.followers_of.entry(topic.clone()).or_default().insert(self.id);
+        let mut added: Vec<_> = topics.iter().filter(|topic| !self.reader.is_subscribed(topic)).collect();
+        added.sort_unstable();
+        added.dedup();
+        for topic in added {
+            match &mut self.notice {
+                Notice::Waker(id) => {
+                    state.followers_of.entry(topic.clone()).or_default().insert(*id);
+                }
+                Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
+            }
         }
-        start
+        self.reader.subscribe(&mut state.log, topics, since)
     }
 
     /// Takes a topic away; says whether it was in force.
     pub(crate) fn unsubscribe(&mut self, topic: &TopicName) -> bool {
         let mut state = self.tenant.lock();
-        state.unfollow(topic, self.id);
-        self.reader.unsubscribe(&mut state.log, topic)
+        let was_in_force = self.reader.unsubscribe(&mut state.log, topic);
+        match &mut self.notice {
+            Notice::Waker(id) => state.unfollow(topic, *id),
+            Notice::Shard(changes) if was_in_force => changes.push_back(Interest::Removed(topic.clone())),
+            Notice::Shard(_) => {}
+        }
+        was_in_force
+    }
+
+    /// The next change of its topics that the shard does not know of.
+    pub(crate) fn poll_interest(&mut self) -> Option<Interest> {
+        match &mut self.notice {
+            Notice::Waker(_) => None,
+            Notice::Shard(changes) => changes.pop_front(),
+        }
     }
 
     /// Takes what comes next; where there is nothing, `waker` is woken when there is.
     pub(crate) fn poll_read(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
         let mut state = self.tenant.lock();
         let deliveries = self.reader.read(&state.log, max);
-        if deliveries.is_empty() {
-            state.waiting.insert(self.id, waker.clone());
+        if let (true, Notice::Waker(id)) = (deliveries.is_empty(), &self.notice) {
+            state.waiting.insert(*id, waker.clone());
         }
         deliveries
     }
@@ -245,21 +342,28 @@ impl Follower {
         self.reader.position()
     }
 
+    /// Everything up to this place was delivered by the shard.
+    pub(crate) fn advance(&mut self, position: Position) {
+        self.reader.advance(position);
+    }
+
     pub(crate) fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
         let mut state = self.tenant.lock();
-        for topic in self.reader.clear(&mut state.log) {
-            if planted::is(Bug::FollowerLeaked) {
-                continue;
-            }
-            state.unfollow(&topic, self.id);
+        let topics = self.reader.clear(&mut state.log);
+        if let Notice::Waker(id) = self.notice {
+            topics.iter().for_each(|topic| state.unfollow(topic, id));
+            state.waiting.remove(&id);
         }
-        state.waiting.remove(&self.id);
         state.followers -= 1;
     }
 }

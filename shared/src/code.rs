@@ -75,6 +75,8 @@ pub mod close {
     pub const UNSUPPORTED: u16 = 1003;
     /// Text that is not UTF-8.
     pub const INVALID_TEXT: u16 = 1007;
+    /// A message over the limit.
+    pub const TOO_LARGE: u16 = 1009;
     /// The server is being restarted: come back.
     pub const RESTART: u16 = 1012;
 }

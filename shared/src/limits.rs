@@ -97,3 +97,24 @@ pub const READ_BATCH: usize = 256;
 /// Bytes of payloads after which such a turn ends: what a peer that takes nothing keeps alive when the log has moved on.
 /// Ordinary events are far below it.
 pub const READ_BATCH_BYTES: usize = 64 * 1024;
+
+/// Bytes that are gathered for one write to one socket, beside the last frame: what a peer that takes nothing keeps
+/// alive.
+pub const WRITE_BYTES: usize = 16 * 1024;
+
+/// Bytes that are read from a socket in one turn.
+pub const READ_BYTES: usize = 16 * 1024;
+
+/// Deliveries after which a shard takes no further publication into a batch: they are noted in one go, which takes
+/// about two milliseconds. Fewer would mean more writes: a batch of 32 is one write to each of 16,000 sockets.
+pub const FAN_OUT_DELIVERIES: usize = 512 * 1024;
+
+/// Writes of a fan-out after which others have a turn: what connections say, and other tenants. They take about a
+/// fifth of a millisecond.
+pub const FAN_OUT_WRITES: usize = 64;
+
+/// Connections that were upgraded and that their shard has not taken over yet.
+pub const ARRIVALS: usize = 1024;
+
+/// From our Close to the end of the connection: time for the peer's Close and what it was still sending.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

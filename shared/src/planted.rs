@@ -26,14 +26,30 @@ pub enum Bug {
     KeyForgotten,
     /// One of those that wait is not woken.
     WakeLost,
+    /// A connection that falls behind in a fan-out is not woken.
+    FallUnnoticed,
+    /// A connection that falls behind goes on from where it was before it was live.
+    PlaceForgotten,
+    /// What a socket has not taken of a frame in a fan-out is dropped.
+    RestDropped,
+    /// A live connection gets again what it has read by itself.
+    DeliveredTwice,
+    /// A session is handed something while its shard has more for it.
+    BatchOvertaken,
+    /// What was gathered for one write is taken for that of another batch.
+    GatheredKept,
+    /// A shard that the log has left behind goes on as if it had missed nothing.
+    LossIgnored,
     /// A fresh token takes nothing away.
     RevokedKept,
     /// An event names all of its topics to everybody.
     TopicsLeaked,
     /// Every session is let into the home tenant.
     TenantsMixed,
-    /// What follows a topic stays when its session is gone.
+    /// A shard knows the topics of a session that is gone.
     FollowerLeaked,
+    /// A shard does not hear what a session ceased to follow right before its end.
+    LastChangeMissed,
     /// The log's bound on entries is not kept.
     BoundIgnored,
     /// What is no frame makes the log forget.

@@ -3,9 +3,11 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::Instant,
 };
 
 use serde_json::Value;
+use tidings_shared::limits::CLOSE_TIMEOUT;
 
 use crate::{Request, Response, http::connect};
 
@@ -88,9 +90,16 @@ impl Frame {
         }
         if self.is_masked {
             bytes.extend(MASK);
-            bytes.extend(self.payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        } else {
-            bytes.extend(&self.payload);
+        }
+        let start = bytes.len();
+        bytes.extend(&self.payload);
+        if self.is_masked {
+            // By words: an unoptimised test masks many megabytes.
+            let (words, rest) = bytes[start..].as_chunks_mut();
+            for word in words {
+                *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(MASK)).to_ne_bytes();
+            }
+            rest.iter_mut().zip(MASK).for_each(|(byte, mask)| *byte ^= mask);
         }
         bytes
     }
@@ -118,9 +127,20 @@ impl RawSocket {
     /// Upgrades a connection, sending these bytes in one piece with the request.
     #[track_caller]
     pub fn connect_with(stream: TcpStream, ahead: &[u8]) -> Self {
+        Self::upgrade(stream, "/v1/ws", ahead)
+    }
+
+    /// Connects to the echo of `tidings serve --echo`.
+    #[track_caller]
+    pub fn echo(address: SocketAddr) -> Self {
+        Self::upgrade(connect(address), "/v1/echo", &[])
+    }
+
+    #[track_caller]
+    fn upgrade(stream: TcpStream, path: &str, ahead: &[u8]) -> Self {
         let mut socket = Self(BufReader::new(stream));
         let head = format!(
-            "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
         );
         socket.write(&[head.as_bytes(), ahead].concat());
@@ -214,5 +234,14 @@ impl RawSocket {
                 None => panic!("the connection ended without a Close"),
             }
         }
+    }
+
+    /// Reads the end of the stream: one that the server brings about by itself, in good time and not by a reset.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        let start = Instant::now();
+        let end = self.0.fill_buf();
+        assert!(matches!(end, Ok([])), "the end of the stream was to come, and not {end:?}");
+        assert!(start.elapsed() < CLOSE_TIMEOUT / 2, "the server waited for something");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::cmd::Cmd;
 use crate::project::Project;
 
+mod bench;
 mod cmd;
 mod demo;
 mod generated;
@@ -27,6 +28,8 @@ cargo xtask COMMAND
   test             runs every check and test
   test STEP…       runs only the named steps
   test --list      names the steps
+  bench [NAME…]    measures speed and memory, side by side with other servers; `bench help` says what
+  autobahn         runs Autobahn's WebSocket suite against the server's echo; needs a python2.7 with pip
   fmt              formats Rust and TypeScript
   gen              writes what follows from the domains' definitions: TypeScript, schemas, tables, vectors
 ";
@@ -53,11 +56,15 @@ fn run(arguments: &[String]) -> Result<()> {
         ("test", [list]) if list == "--list" => suite::list(),
         ("test", steps) => suite::run(&Project::find()?, steps)?,
         ("demo", arguments) => demo::run(&Project::find()?, arguments)?,
+        ("bench", arguments) => bench::run(&Project::find()?, arguments)?,
+        ("autobahn", []) => suite::autobahn::run(&Project::find()?)?,
         ("setup", []) => setup::for_all(&Project::find()?)?,
         ("build", []) => drop(package::build(&Project::find()?)?),
         ("fmt", []) => format(&Project::find()?)?,
         ("gen", []) => generated::write(&Project::find()?)?,
-        ("setup" | "build" | "fmt" | "gen", _) => bail!("`{command}` takes no arguments\n\n{HELP}"),
+        ("setup" | "build" | "autobahn" | "fmt" | "gen", _) => {
+            bail!("`{command}` takes no arguments\n\n{HELP}")
+        }
         _ => bail!("there is no command `{command}`\n\n{HELP}"),
     }
     Ok(())

@@ -47,6 +47,11 @@ impl Project {
         self.root.join("tests/browser")
     }
 
+    /// The benchmarks' scripts, and the npm packages that some of their servers are.
+    pub(crate) fn bench_peers(&self) -> PathBuf {
+        self.root.join("tests/bench/peers")
+    }
+
     /// The folders with TypeScript or JavaScript of our own.
     pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
         [self.npm_package(), self.www(), self.browser_tests(), self.own_domain().join("web")]

@@ -10,7 +10,7 @@ use crate::cmd::{Cmd, which};
 use crate::project::Project;
 
 pub(crate) mod browser;
-mod npm;
+pub(crate) mod npm;
 mod tools;
 pub(crate) use tools::tool;
 pub(crate) mod wasm;

@@ -11,6 +11,7 @@ use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
 use crate::{demo, generated, package, setup, stamp};
 
+pub(crate) mod autobahn;
 mod fuzz;
 mod layers;
 mod own_domain;

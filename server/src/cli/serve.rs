@@ -1,6 +1,6 @@
 //! `tidings serve`.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::Write, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, SessionSettings,
@@ -68,12 +68,12 @@ pub(super) struct Serve {
     /// Time for which the key of a publication that has left the log is remembered
     #[arg(long, env = "TIDINGS_KEY_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     key_max_age: Duration,
-    /// WebSocket echo at /v1/echo, for conformance suites (not yet)
+    /// WebSocket echo at /v1/echo, for conformance suites
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
     echo: bool,
-    /// Worker threads that own sessions (not yet)
+    /// Threads that deliver to WebSockets; by default one for each processor
     #[arg(long, env = "TIDINGS_SHARDS", value_name = "N")]
-    shards: Option<usize>,
+    shards: Option<NonZero<usize>>,
     /// Connections at a time from one address (not yet)
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     max_connections_per_address: Option<usize>,
@@ -110,13 +110,9 @@ impl Serve {
 
     /// What the flags can't say each on their own.
     fn check(&self) -> Result<(), Failure> {
-        let later = [
-            ("--echo", self.echo),
-            ("--shards", self.shards.is_some()),
-            ("--max-connections-per-address", self.max_connections_per_address.is_some()),
-        ];
-        if let Some((flag, _)) = later.iter().find(|(_, is_given)| *is_given) {
-            return Err(Failure::Usage(format!("{flag}: not yet in this version; leave it out")));
+        if self.max_connections_per_address.is_some() {
+            let reason = "--max-connections-per-address: not yet in this version; leave it out";
+            return Err(Failure::Usage(reason.to_owned()));
         }
         let jwt = [
             ("--jwt-algorithm", self.jwt_algorithm.is_some()),
@@ -166,6 +162,8 @@ impl Serve {
             header_timeout: self.header_timeout,
             write_timeout: self.write_timeout,
             max_connections: self.max_connections,
+            echo: self.echo,
+            shards: self.shards,
             drain_timeout: self.drain_timeout,
             ..GatewaySettings::new(OriginRule::Loopback)
         };

@@ -313,6 +313,27 @@ fn a_publisher_that_never_reads_its_answers_is_cut_off_and_others_are_not_distur
 }
 
 #[test]
+fn one_that_goes_on_sending_after_its_end_disturbs_nobody_and_is_cut_off() {
+    let server = Server::with(&["--shards", "1"]);
+    let mut neighbour = Client::subscribed(&server, &["staff:people"]);
+    let mut flooder = RawSocket::hello(server.address());
+    flooder.send(&Frame::text("garbage"));
+    let frames = Frame::text("x".repeat(1_000)).bytes().repeat(1_000);
+    let start = Instant::now();
+    let flood = std::thread::spawn(move || while flooder.try_write(&frames) {});
+    let mut slowest = Duration::ZERO;
+    while !flood.is_finished() {
+        let published = Instant::now();
+        server.publish(&sample::person_updated(&sample::uuid()));
+        neighbour.expect("event");
+        slowest = slowest.max(published.elapsed());
+        assert!(start.elapsed() < DEADLINE, "still taken");
+    }
+    assert!(slowest < Duration::from_secs(2), "a neighbour waited for {slowest:?}");
+    flood.join().unwrap();
+}
+
+#[test]
 fn an_http_client_that_never_reads_its_answers_is_cut_off() {
     let server = Server::with(&["--write-timeout", "500ms"]);
     let mut stream = TcpStream::connect(server.address()).unwrap();

@@ -13,9 +13,9 @@ use crate::{
     config::Config,
     invariant::{Check, holds},
     link::{Message, Peer, Side},
-    node::short,
     reference::Asked,
     rng::Rng,
+    served::short,
     subscription_check::SubscriptionCheck,
     view::View,
     world::{Event, World},
@@ -317,7 +317,7 @@ impl World {
                 }
                 self.clients[client].core.handle_frame(connection, frame, now);
             }
-            Message::Pong => {}
+            Message::Bytes(_) | Message::Ping | Message::Pong => {}
             Message::Close(code) => self.clients[client].core.handle_closed(connection, code, now),
             Message::Lost => self.clients[client].core.handle_closed(connection, 1006, now),
         }

@@ -20,9 +20,15 @@ pub(crate) struct Config {
     pub(crate) token_ms: Option<u64>,
     /// The longest way of a message.
     pub(crate) delay_ms: u64,
-    /// Frames that a connection holds before the server's side is blocked.
-    pub(crate) window: u64,
-    /// The longest time from a wake to when a session is polled.
+    /// Of a server.
+    pub(crate) shards: u64,
+    /// After so many writes of a fan-out others have a turn.
+    pub(crate) writes_per_turn: usize,
+    /// Bytes that a connection holds before the server's side is blocked.
+    pub(crate) window: usize,
+    /// How many writes in a hundred are taken in part though there is room.
+    pub(crate) short_percent: u64,
+    /// The longest time from a wake to when a session or a shard is polled.
     pub(crate) wake_ms: u64,
     /// The mean time between two things that a user does.
     pub(crate) user_ms: u64,
@@ -74,7 +80,10 @@ impl Config {
             session,
             token_ms: rng.percent(30).then(|| rng.between(5_000, 30_000)),
             delay_ms: *rng.pick(&[1, 20, 200, 1_500]),
-            window: *rng.pick(&[1, 3, 10, 100]),
+            shards: rng.between(1, 3),
+            writes_per_turn: *rng.pick(&[1, 2, 64]),
+            window: *rng.pick(&[250, 1_000, 5_000, 40_000]),
+            short_percent: *rng.pick(&[0, 3, 30]),
             wake_ms: *rng.pick(&[0, 2, 100]),
             user_ms: *rng.pick(&[100, 500, 2_000]),
             write_ms: *rng.pick(&[30, 200, 1_000, 5_000]),
@@ -98,7 +107,10 @@ impl Config {
     pub(crate) fn pings(rng: &mut Rng) -> Self {
         let draw = Self::black_box(rng);
         let heartbeat = Duration::from_millis(100);
-        let session = SessionSettings { heartbeat, ping_timeout: Duration::from_secs(10), ..draw.session };
+        // To answer a ping takes two frames.
+        let frames_per_second = 100;
+        let ping_timeout = Duration::from_secs(10);
+        let session = SessionSettings { heartbeat, ping_timeout, frames_per_second, ..draw.session };
         let log = LogLimits { max_entries: 1_000, ..LogLimits::default() };
         let busy = Self { session, log, delay_ms: 200, wake_ms: 100, write_ms: 30, ..draw };
         Self { disturb_ms: 300, restarts_percent: 2, ..busy }
@@ -115,7 +127,7 @@ impl Config {
             raws: 0,
             token_ms: None,
             delay_ms: 40,
-            window: 100,
+            window: 40_000,
             user_ms: 60,
             write_ms: 60,
             disturb_ms: 1_000_000,

@@ -7,11 +7,13 @@ pub(crate) enum Invariant {
     NothingInvented,
     /// The same position means the same bytes, everywhere, and those of the publisher.
     SameBytes,
+    /// What a server writes to a socket is whole messages, one after the other.
+    WholeFrames,
     /// In the log's order, each publication at most once.
     InOrderOnce,
     /// No publication is left out before a later one unless a sync came.
     NoHole,
-    /// What a session could have had, it has; else it waits for its peer or was woken.
+    /// What a session could have had, it has; else it waits for its peer, or it or its shard was woken.
     CaughtUp,
     /// What an answer or a ping says of a position is true.
     TruePosition,
@@ -33,9 +35,9 @@ pub(crate) enum Invariant {
     LoadHasReason,
     /// When writes stop, each view equals the store.
     ViewsConverge,
-    /// The log keeps its bounds.
+    /// The log keeps its bounds, and what sockets have not taken keeps its.
     Bounds,
-    /// When all are gone, nothing is left.
+    /// A shard holds what its sessions need; when all are gone, nothing is left.
     NothingLeft,
     /// Nothing panics.
     NoPanic,

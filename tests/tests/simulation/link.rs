@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use crate::{
     invariant::Check,
-    node::Served,
+    served::Served,
+    socket::{Frames, Said},
     world::{Event, World},
 };
 
@@ -34,7 +35,10 @@ pub(crate) enum Peer {
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     Open,
+    /// What a server writes, cut anywhere.
+    Bytes(Vec<u8>),
     Text(String),
+    Ping,
     /// What a WebSocket answers to a ping by itself.
     Pong,
     Close(u16),
@@ -51,14 +55,6 @@ pub(crate) struct Pipe {
     not_before: u64,
     /// What is put in from now on never arrives, and nobody is told.
     silent: bool,
-    swallowed: u64,
-}
-
-impl Pipe {
-    /// Messages that were taken and did not arrive.
-    pub(crate) fn held(&self) -> u64 {
-        self.in_flight.len() as u64 + self.swallowed
-    }
 }
 
 #[derive(Debug)]
@@ -70,8 +66,8 @@ pub(crate) struct Link {
     pub(crate) served: Option<Served>,
     /// Whether the peer still listens.
     pub(crate) is_heard: bool,
-    /// Messages that this connection holds before the server has to wait.
-    pub(crate) window: u64,
+    /// What the peer makes of bytes.
+    frames: Frames,
 }
 
 impl Link {
@@ -81,10 +77,6 @@ impl Link {
             Side::Peer => &mut self.to_peer,
         }
     }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.to_peer.held() >= self.window
-    }
 }
 
 impl World {
@@ -92,14 +84,13 @@ impl World {
     pub(crate) fn connect(&mut self, peer: Peer) -> u64 {
         self.last_link += 1;
         let link = self.last_link;
-        let window = self.config.window;
         let is_new = Link {
             peer,
             to_server: Pipe::default(),
             to_peer: Pipe::default(),
             served: None,
             is_heard: true,
-            window,
+            frames: Frames::default(),
         };
         self.links.insert(link, is_new);
         self.say(|| format!("link {link}: {peer:?} connects"));
@@ -120,7 +111,6 @@ impl World {
         let Some(known) = self.links.get_mut(&link) else { return };
         let pipe = known.pipe(to);
         if pipe.silent {
-            pipe.swallowed += 1;
             return;
         }
         pipe.not_before = arrival.max(pipe.not_before + apart);
@@ -137,23 +127,42 @@ impl World {
             return Ok(());
         }
         let Some((_, message)) = pipe.in_flight.pop_front() else { return Ok(()) };
-        let peer = known.peer;
-        match side {
-            Side::Server => self.server_hears(link, message)?,
-            Side::Peer => {
-                let is_end = matches!(message, Message::Close(_) | Message::Lost);
-                let was_heard = known.is_heard;
-                known.is_heard &= !is_end;
-                self.room_in(link);
-                match peer {
-                    Peer::Client { client, life, connection } => {
-                        self.client_hears(client, life, connection, link, message, was_heard)?;
-                    }
-                    Peer::Raw { raw } => self.raw_hears(raw, link, &message),
+        match (side, message) {
+            (Side::Server, message) => self.server_hears(link, message)?,
+            (Side::Peer, Message::Bytes(bytes)) => {
+                known.frames.push(&bytes);
+                self.room_in(link, bytes.len());
+                while let Some(known) = self.links.get_mut(&link)
+                    && let Some(said) = known.frames.next()?
+                {
+                    let message = match said {
+                        Said::Text(text) => Message::Text(text),
+                        Said::Ping => Message::Ping,
+                        Said::Pong => Message::Pong,
+                        Said::Close(code) => Message::Close(code),
+                    };
+                    self.peer_hears(link, message)?;
                 }
             }
+            (Side::Peer, message) => self.peer_hears(link, message)?,
         }
         self.sweep(link);
+        Ok(())
+    }
+
+    fn peer_hears(&mut self, link: u64, message: Message) -> Check {
+        let Some(known) = self.links.get_mut(&link) else { return Ok(()) };
+        let (peer, was_heard) = (known.peer, known.is_heard);
+        known.is_heard &= !matches!(message, Message::Close(_) | Message::Lost);
+        match (message, peer) {
+            // A WebSocket answers by itself, if it is there.
+            (Message::Ping, _) if was_heard => self.send(link, Side::Server, Message::Pong),
+            (Message::Ping, _) => {}
+            (message, Peer::Client { client, life, connection }) => {
+                self.client_hears(client, life, connection, link, message, was_heard)?;
+            }
+            (message, Peer::Raw { raw }) => self.raw_hears(raw, link, &message),
+        }
         Ok(())
     }
 
@@ -175,6 +184,12 @@ impl World {
     pub(crate) fn cut(&mut self, link: u64, late_ms: u64) {
         self.say(|| format!("link {link}: cut"));
         self.stats.count("cut");
+        if self.rng.percent(30)
+            && let Some(served) = self.served(link)
+        {
+            // The server's next write tells it.
+            served.socket.break_off();
+        }
         for side in [Side::Server, Side::Peer] {
             self.tear(link, side, late_ms);
         }
@@ -208,7 +223,6 @@ impl World {
         if let Some(known) = self.links.get_mut(&link) {
             let pipe = known.pipe(side);
             let kept = keep as usize % (pipe.in_flight.len() + 1);
-            pipe.swallowed += (pipe.in_flight.len() - kept) as u64;
             pipe.in_flight.truncate(kept);
             pipe.silent = true;
         }

@@ -1,5 +1,5 @@
-//! The real hub, sessions and client cores in a simulated world: a network that delays, cuts, tears, stalls and goes
-//! silent, servers that restart with and without their logs, writers, views, and peers that send garbage. Everything
+//! The real hub, shards, sessions and client cores in a simulated world: sockets that take a part of a write, a network
+//! that delays, cuts, tears, stalls and goes silent, servers that restart with and without their logs, writers, views, and peers that send garbage. Everything
 //! follows from a seed. At every step the invariants of [`invariant::Invariant`] are checked.
 //!
 //! `TIDINGS_SEEDS=10000` runs more seeds, `TIDINGS_SEED=7` one of them, and tells all that happens.
@@ -8,6 +8,7 @@ mod access;
 mod actor;
 mod config;
 mod disturb;
+mod fan_out;
 mod invariant;
 mod link;
 mod node;
@@ -17,7 +18,9 @@ mod raw;
 mod reference;
 mod restart;
 mod rng;
+mod served;
 mod session_check;
+mod socket;
 mod stats;
 mod store;
 mod subscription_check;
@@ -33,17 +36,19 @@ use stats::Stats;
 use world::{Failure, run};
 
 /// Seeds that a test runs unless `TIDINGS_SEEDS` says otherwise.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 
 /// Of those with views only.
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 30] = [
+const COME_BY: [&str; 33] = [
     "blocked",
+    "broken socket",
     "client resumed",
     "client synced",
     "cut",
+    "fell behind",
     "garbage",
     "goaway",
     "half-open",
@@ -52,6 +57,7 @@ const COME_BY: [&str; 30] = [
     "load",
     "load that hangs",
     "log lost",
+    "more than a write",
     "page loaded again",
     "published",
     "publishes full",

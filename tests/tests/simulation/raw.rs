@@ -10,8 +10,8 @@ use crate::{
     access::Token,
     invariant::Check,
     link::{Message, Peer, Side},
-    node::short,
     rng::Rng,
+    served::short,
     store::event,
     world::{Event, World},
 };
@@ -61,6 +61,10 @@ impl World {
         if self.rng.percent(3) {
             self.raws[raw].link = None;
             self.hang_up(link);
+            return Ok(());
+        }
+        if self.rng.percent(5) {
+            self.send(link, Side::Server, Message::Ping);
             return Ok(());
         }
         let text = self.raw_text(raw);

@@ -122,6 +122,11 @@ impl Reference {
         }
     }
 
+    /// Whether the tenant's log ever had this key.
+    pub(crate) fn knows(&self, tenant: usize, key: Uuid) -> bool {
+        self.history(tenant).is_some_and(|history| history.by_key.contains_key(&key))
+    }
+
     /// The entry at a position that a tenant's log gave out at any time.
     pub(crate) fn find(&self, tenant: usize, position: &str) -> Option<usize> {
         self.by_position.get(&(tenant, position.to_owned())).copied()

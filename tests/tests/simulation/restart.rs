@@ -35,13 +35,15 @@ impl World {
         let down_ms = self.rng.below(3_000);
         self.after(down_ms, Event::Up);
         if self.rng.percent(30) {
-            self.drain();
+            self.drain()?;
         }
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
-            drop(self.take_served(link));
+            self.leaves_shard(link);
             self.tear(link, Side::Peer, 200);
         }
+        self.shards_are_empty()?;
+        self.node.start_shards(&self.config);
         match how {
             Restart::Kept => Ok(()),
             Restart::Lost => {
@@ -59,17 +61,14 @@ impl World {
     }
 
     /// Every session says goodbye.
-    fn drain(&mut self) {
+    fn drain(&mut self) -> Check {
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
             let retry_after = Duration::from_millis(self.rng.below(2_000));
-            let Some(mut served) = self.take_served(link) else { continue };
-            if served.rests {
-                served.session.handle_drain(retry_after);
-                // Its last words are two; a broken invariant in them would show in others too.
-                let _ = self.polled(link, &mut served, 3);
-            }
+            self.act(link, |session| session.handle_drain(retry_after));
+            self.pump(link)?;
         }
+        Ok(())
     }
 
     /// Every log loses a part of its end under the same epoch, and gets what was lost again, otherwise.
@@ -103,6 +102,7 @@ impl World {
     pub(crate) fn up(&mut self) -> Check {
         self.say(|| "the server is there".to_owned());
         self.node.is_up = true;
+        self.start_fan_outs();
         Ok(())
     }
 }

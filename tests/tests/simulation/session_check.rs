@@ -1,6 +1,6 @@
 //! Holds what a session says to its peer against what was published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidings_shared::{
     Position, TopicName,
@@ -25,11 +25,12 @@ pub(crate) struct SessionCheck {
     has_started: bool,
     /// The offset of the last event.
     last_event: u64,
-    /// What the peer asked last.
-    asked: Option<ClientFrame>,
+    /// What the peer asked and was not answered, in order; none for what is no frame.
+    asked: VecDeque<Option<ClientFrame>>,
 }
 
-/// Everything of a topic after `must` is owed, and nothing up to `may` may come.
+/// Everything of a topic after `must` is owed, and nothing up to `may` may come. In between is what a sync may have
+/// passed over: it was decided before it was written, and the log has moved on meanwhile.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     must: u64,
@@ -50,7 +51,7 @@ impl SessionCheck {
             topics: BTreeMap::new(),
             has_started: false,
             last_event: 0,
-            asked: None,
+            asked: VecDeque::new(),
         }
     }
 
@@ -58,20 +59,48 @@ impl SessionCheck {
         self.token.as_ref()
     }
 
-    /// The peer's text was handed in.
-    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>) {
-        self.asked = frame;
+    /// It has begun with this history.
+    pub(crate) fn begins(&mut self, history: usize) {
+        self.history.get_or_insert(history);
     }
 
+    /// The peer's text was handed in.
+    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>) {
+        if !matches!(frame, Some(ClientFrame::Pong)) {
+            self.asked.push_back(frame);
+        }
+    }
+
+    /// What is to be answered next.
     pub(crate) fn asked_for(&self) -> Option<&ClientFrame> {
-        self.asked.as_ref()
+        self.asked.front()?.as_ref()
+    }
+
+    /// The tenant and the topics that its shard has to know of.
+    pub(crate) fn follows(&self) -> Option<(usize, BTreeSet<&TopicName>)> {
+        Some((self.token.as_ref()?.tenant, self.topics.keys().collect()))
     }
 
     /// The session said this.
     pub(crate) fn said(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
+        let said = self.judge(frame, text, reference);
+        if !matches!(
+            frame,
+            ServerFrame::Event { .. }
+                | ServerFrame::Sync { .. }
+                | ServerFrame::Ping { .. }
+                | ServerFrame::Goaway { .. }
+                | ServerFrame::Unsubscribed { r#ref: None, .. }
+        ) {
+            self.asked.pop_front();
+        }
+        said
+    }
+
+    fn judge(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
         match frame {
             ServerFrame::Welcome { position, .. } => {
-                let Some(ClientFrame::Hello { token, .. }) = &self.asked else {
+                let Some(ClientFrame::Hello { token, .. }) = self.asked_for() else {
                     holds!(false, Rights, "a welcome without a hello");
                     return Ok(());
                 };
@@ -91,7 +120,7 @@ impl SessionCheck {
                 }
             }
             ServerFrame::TokenAccepted { .. } => {
-                if let Some(ClientFrame::Token { token, .. }) = &self.asked {
+                if let Some(ClientFrame::Token { token, .. }) = self.asked_for() {
                     self.token = Token::parse(Some(token));
                 }
             }
@@ -118,14 +147,19 @@ impl SessionCheck {
     }
 
     /// A position that the session gave out: of this log, not beyond its head, not before an earlier one.
-    fn named(&mut self, text: &str, reference: &mut Reference) -> Check<Position> {
+    fn named(&self, text: &str, reference: &Reference) -> Check<Position> {
         let position: Option<Position> = text.parse().ok();
         holds!(position.is_some(), TruePosition, "{text} is no position");
         let position = position.unwrap_or(Position::new(0, 0, 0));
-        let index = reference.current(self.tenant(), position)?;
-        let known = *self.history.get_or_insert(index);
-        holds!(known == index, TruePosition, "the session outlived its log");
-        let history = &reference.histories[index];
+        let history = self.history.map(|index| &reference.histories[index]);
+        holds!(history.is_some(), TruePosition, "{text}, though nobody said hello");
+        let Some(history) = history else { return Ok(position) };
+        holds!(
+            position.epoch == history.epoch,
+            TruePosition,
+            "{text} is of another epoch than {:x}",
+            history.epoch
+        );
         let entry = position.offset.checked_sub(1).map(|at| history.entries.get(at as usize));
         let is_known = match entry {
             None => position.tag == 0,
@@ -137,7 +171,7 @@ impl SessionCheck {
 
     fn subscribed(&mut self, text: &str, outcomes: &[TopicOutcome], reference: &mut Reference) -> Check {
         let position = self.named(text, reference)?;
-        let Some(ClientFrame::Subscribe { since, .. }) = self.asked.clone() else {
+        let Some(ClientFrame::Subscribe { since, .. }) = self.asked_for().cloned() else {
             holds!(false, NothingInvented, "a subscribed without a subscribe");
             return Ok(());
         };
@@ -222,11 +256,11 @@ impl SessionCheck {
             holds!(self.may_have(&topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
             let Some(owed) = owed else { continue };
             holds!(
-                history.tail > owed.must,
+                history.tail > owed.may,
                 SyncHasReason,
                 "{topic}: a sync, though the log holds all after {} and it has all up to {}",
                 history.tail,
-                owed.must
+                owed.may
             );
             let may = position.offset.max(owed.may);
             self.topics.insert(topic, Owed { must: history.head().max(owed.must), may });

@@ -42,6 +42,14 @@ pub(crate) enum Event {
     Pump {
         link: u64,
     },
+    /// A socket takes bytes again.
+    Writable {
+        link: u64,
+    },
+    /// A shard has a turn.
+    FanOut {
+        shard: usize,
+    },
     SessionTimer {
         link: u64,
     },
@@ -103,6 +111,9 @@ const MAX_STEPS: u64 = 400_000;
 /// How long after the end of all disturbances everything must be right, in milliseconds: a stalled direction (40 s), a
 /// watchdog (25 and 10 s), a wait before a reconnect (20 s), a connection that never opens (10 s), and as much again.
 const HEAL_MS: u64 = 240_000;
+
+/// After so many steps one looks at what shards hold. What they should not stays there for longer.
+const LOOK_EVERY: u64 = 8;
 
 /// Lines of what happened last that a failure shows.
 const TRACE_LINES: usize = 40;
@@ -196,6 +207,7 @@ impl World {
         let config = self.config.clone();
         self.say(|| format!("{config:?}"));
         self.after(self.node.sweep_ms(), Event::HubTimer);
+        self.start_fan_outs();
         (0..self.clients.len()).for_each(|client| self.after(0, Event::User { client }));
         (0..self.raws.len()).for_each(|raw| self.after(0, Event::Raw { raw }));
         self.after(0, Event::Write);
@@ -218,6 +230,9 @@ impl World {
             holds!(self.step < MAX_STEPS, Answered, "it goes on and on");
             self.take(event)?;
             self.nobody_sleeps_through()?;
+            if self.step.is_multiple_of(LOOK_EVERY) {
+                self.shards_hold_no_more()?;
+            }
         }
         self.now = end;
         Ok(())
@@ -227,7 +242,9 @@ impl World {
         match event {
             Event::Arrival { link, side } => self.arrives(link, side),
             Event::Accept { link } => self.accept(link),
-            Event::Pump { link } => self.pump(link, 0),
+            Event::Pump { link } => self.pump(link),
+            Event::Writable { link } => self.writable(link),
+            Event::FanOut { shard } => self.fan_out(shard),
             Event::SessionTimer { link } => self.session_timer(link),
             Event::WriteDeadline { link, since } => self.write_deadline(link, since),
             Event::HubTimer => self.hub_timer(),
@@ -280,6 +297,9 @@ impl World {
 
     /// All clients close, the log ages out, and nobody comes back: then the hub holds nothing.
     fn all_leave(&mut self) -> Check {
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        links.into_iter().for_each(|link| self.leaves_shard(link));
+        self.shards_are_empty()?;
         self.links.clear();
         for tenant in 0..self.config.tenants {
             let counters = self.node.counters(tenant);

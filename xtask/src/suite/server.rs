@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -31,10 +31,16 @@ impl Server {
     /// Builds and starts the server on a port of its own choice.
     pub(crate) fn start(project: &Project) -> Result<Self> {
         let program = binary(project, "tidings-server", "tidings")?;
+        Self::run(project, &program, &[])
+    }
+
+    /// Starts a built server with more flags, on a port of its own choice.
+    pub(crate) fn run(project: &Project, program: &Path, flags: &[&str]) -> Result<Self> {
         let log = project.scratch("logs")?.join("tidings-serve.log");
         let log_file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut child = Cmd::new(&program)
+        let mut child = Cmd::new(program)
             .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
+            .args(flags)
             .into_inner()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

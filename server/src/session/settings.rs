@@ -1,0 +1,38 @@
+//! What a session allows.
+
+use std::time::Duration;
+
+use tidings_shared::limits;
+
+/// The bounds of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSettings {
+    /// From the upgrade to a hello.
+    pub hello_timeout: Duration,
+    /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
+    pub heartbeat: Duration,
+    /// After a ping, the time in which anything at all must arrive.
+    pub ping_timeout: Duration,
+    /// Bytes of one frame from a client.
+    pub max_message_bytes: usize,
+    /// Bytes of a frame before the hello.
+    pub max_message_bytes_before_hello: usize,
+    /// Topics of one session.
+    pub max_topics: usize,
+    /// Frames per second from a client, with bursts of twice as many.
+    pub frames_per_second: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            hello_timeout: limits::HELLO_TIMEOUT,
+            heartbeat: limits::HEARTBEAT,
+            ping_timeout: limits::PING_TIMEOUT,
+            max_message_bytes: limits::MAX_MESSAGE_BYTES,
+            max_message_bytes_before_hello: limits::MAX_MESSAGE_BYTES_BEFORE_HELLO,
+            max_topics: limits::MAX_TOPICS_PER_SESSION,
+            frames_per_second: limits::FRAMES_PER_SECOND,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The threads of a gateway's shards: each runs one shard and all of its sockets, and shares nothing with the others but
+//! the logs.
+
+use std::{
+    hash::BuildHasher,
+    io,
+    num::NonZero,
+    rc::Rc,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Waker,
+    time::Duration,
+};
+
+use tidings_shared::limits::ARRIVALS;
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+    task::{LocalSet, yield_now},
+};
+
+use crate::{Clock, GatewaySettings, Session, accept::Place, echo, socket};
+
+/// A connection that was upgraded.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: std::net::TcpStream,
+    /// What the client sent behind its handshake.
+    pub(crate) head: Vec<u8>,
+    pub(crate) serves: Serves,
+    /// Held as long as the connection is there.
+    pub(crate) place: (Place, watch::Receiver<()>),
+}
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(crate) enum Serves {
+    Session(Box<Session>),
+    Echo,
+}
+
+/// The shards' threads. They end when this goes, and their connections with them.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    arrivals: Vec<mpsc::Sender<Arrival>>,
+    next: AtomicUsize,
+}
+
+impl Workers {
+    /// Starts them.
+    pub(crate) fn start(
+        settings: &GatewaySettings,
+        clock: Clock,
+        draining: &watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let count =
+            settings.shards.map_or_else(std::thread::available_parallelism, Ok).map_or(1, NonZero::get);
+        let start = |index| {
+            let (sender, arrivals) = mpsc::channel(ARRIVALS);
+            let (settings, draining) = (settings.clone(), draining.clone());
+            std::thread::Builder::new().name(format!("tidings-shard-{index}")).spawn(move || {
+                if let Err(error) = run(&settings, clock, arrivals, draining) {
+                    tracing::error!(%error, "a shard could not start");
+                }
+            })?;
+            Ok(sender)
+        };
+        let arrivals = (0..count).map(start).collect::<io::Result<_>>()?;
+        Ok(Self { arrivals, next: AtomicUsize::new(0) })
+    }
+
+    /// Hands a connection to one of the shards, in turn.
+    pub(crate) async fn send(&self, mut arrival: Arrival) {
+        for _ in 0..self.arrivals.len() {
+            let next = self.next.fetch_add(1, Ordering::Relaxed) % self.arrivals.len();
+            match self.arrivals[next].send(arrival).await {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(refused)) => arrival = refused,
+            }
+        }
+        tracing::error!("no shard is left that takes a connection");
+    }
+}
+
+fn run(
+    settings: &GatewaySettings,
+    clock: Clock,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    mut draining: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
+    let max = settings.session.max_message_bytes;
+    let spread = settings.drain_spread;
+    LocalSet::new().block_on(&runtime, async move {
+        let mut fan_out = tokio::task::spawn_local(fan_out(Rc::clone(&local)));
+        let mut knows_of_drain = false;
+        loop {
+            let arrival = tokio::select! {
+                arrival = arrivals.recv() => arrival,
+                Ok(_) = draining.wait_for(|draining| *draining), if !knows_of_drain => {
+                    knows_of_drain = true;
+                    send_away(&local, spread);
+                    continue;
+                }
+                ended = &mut fan_out => {
+                    // Its connections end with it: nobody stays who would wait in vain.
+                    tracing::error!(?ended, "a shard has failed");
+                    return;
+                }
+            };
+            let Some(Arrival { stream, head, serves, place }) = arrival else { return };
+            let local = Rc::clone(&local);
+            tokio::task::spawn_local(async move {
+                let _place = place;
+                let Ok(stream) = TcpStream::from_std(stream) else { return };
+                match serves {
+                    Serves::Session(mut session) => {
+                        if knows_of_drain {
+                            session.handle_drain(random_part(spread));
+                        }
+                        socket::run(&local, stream, head, session, max).await;
+                    }
+                    Serves::Echo => echo::run(stream, head, max, local.write_timeout).await,
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Delivers what is published, as long as the shard is there.
+async fn fan_out(local: Rc<socket::Local>) {
+    loop {
+        std::future::poll_fn(|cx| poll_fan_out(&local, cx.waker())).await;
+        // The sockets have their turn.
+        yield_now().await;
+    }
+}
+
+fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
+    local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
+}
+
+fn send_away(local: &socket::Local, spread: Duration) {
+    let mut shard = local.shard.borrow_mut();
+    for key in shard.keys() {
+        shard.handle(key, local.clock.now(), |session| session.handle_drain(random_part(spread)));
+        shard.wake(key);
+    }
+}
+
+/// A different part of the whole for each session.
+pub(crate) fn random_part(whole: Duration) -> Duration {
+    let random = std::hash::RandomState::new().hash_one(0_u8);
+    whole.mul_f64(random as f64 / u64::MAX as f64)
+}

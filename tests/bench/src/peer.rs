@@ -1,0 +1,82 @@
+//! The servers that are measured.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process::Server;
+
+/// What servers are told, and what they need for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// The protocol, from the hello on.
+    Tidings,
+    /// A publication's text, already a frame, that goes to all others as it is.
+    Relay,
+}
+
+/// A server to measure.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) label: String,
+    pub(crate) speech: Speech,
+    program: PathBuf,
+    /// Before others.
+    arguments: Vec<String>,
+}
+
+/// The scripts, and the npm packages that they need.
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+
+/// The practical limit, which others are compared with.
+pub(crate) const LIMIT: &str = "bare_loop";
+
+impl Peer {
+    /// This project's server and all peers that are installed.
+    pub(crate) fn all() -> Result<Vec<Self>> {
+        let folder = std::env::current_exe()?;
+        let folder = folder.parent().context("a program is in a folder")?;
+        let own = |label: &str, speech| Self {
+            label: label.to_owned(),
+            speech,
+            program: folder.join(label),
+            arguments: Vec::new(),
+        };
+        let mut peers = vec![
+            own("tidings", Speech::Tidings),
+            own(LIMIT, Speech::Relay),
+            own("stock_warp", Speech::Relay),
+        ];
+        let packages = Path::new(SCRIPTS).join("node_modules");
+        let scripts = [("ws", PathBuf::from("node"), "ws"), ("bun", packages.join(".bin/bun"), "bun")];
+        for (label, program, package) in scripts {
+            if packages.join(package).is_dir() {
+                let arguments = vec![format!("{SCRIPTS}/{label}.mjs")];
+                peers.push(Self { label: label.to_owned(), speech: Speech::Relay, program, arguments });
+            } else {
+                eprintln!("LEFT OUT: {label}, because its npm package is not installed");
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Another build of this project's server.
+    pub(crate) fn other(label: &str, program: &str) -> Self {
+        let (label, program) = (label.to_owned(), program.into());
+        Self { label, speech: Speech::Tidings, program, arguments: Vec::new() }
+    }
+
+    /// Starts it on a free port.
+    pub(crate) fn start(&self) -> Result<Server> {
+        self.start_on("127.0.0.1:0")
+    }
+
+    /// Starts it; only this project's server can be told where to listen.
+    pub(crate) fn start_on(&self, address: &str) -> Result<Server> {
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        if self.speech == Speech::Tidings {
+            arguments.extend(["serve", "--dev", "--listen", address, "--frames-per-second", "1000000"]);
+        }
+        Server::start(&self.program, &arguments).with_context(|| format!("starting {}", self.label))
+    }
+}

@@ -1,0 +1,19 @@
+//! Group 1: messages of all lengths around which the header changes.
+
+use tidings_tests::Opcode;
+
+use crate::{Case, Chop, check};
+
+#[test]
+fn messages_of_every_kind_of_length_come_back() {
+    let lengths = [0, 125, 126, 127, 128, 65_535, 65_536];
+    let kinds = [(1, Opcode::TEXT, b'*'), (2, Opcode::BINARY, 0xfe)];
+    check(kinds.into_iter().flat_map(|(kind, opcode, byte)| {
+        let echo = move |number: usize, length| {
+            Case::echo(format!("1.{kind}.{number}, {length} bytes"), opcode, vec![byte; length])
+        };
+        let chopped = echo(8, 65_536).chopped(&[Chop::Octets(997)]);
+        let whole = lengths.into_iter().enumerate().map(move |(index, length)| echo(index + 1, length));
+        whole.chain([chopped])
+    }));
+}

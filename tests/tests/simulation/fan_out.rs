@@ -1,0 +1,190 @@
+//! The turns of shards, and what they and sessions have written: each frame is held against what was published.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    task::Waker,
+};
+
+use tidings_server::ShardCounters;
+use tidings_shared::{
+    TopicName,
+    frame::{ClientFrame, ServerFrame},
+    limits::WRITE_BYTES,
+};
+
+use crate::{
+    invariant::{Check, holds},
+    link::{Message, Side},
+    served::{Served, short},
+    socket::Said,
+    world::{Event, World},
+};
+
+/// Bytes that no frame of a server has here.
+const FRAME_BYTES: usize = 2_048;
+
+impl World {
+    pub(crate) fn start_fan_outs(&mut self) {
+        (0..self.node.workers.len()).for_each(|shard| self.fan_out_later(shard));
+    }
+
+    fn fan_out_later(&mut self, shard: usize) {
+        let later = self.rng.below(self.config.wake_ms + 1);
+        if !std::mem::replace(&mut self.node.workers[shard].is_due, true) {
+            self.after(later, Event::FanOut { shard });
+        }
+    }
+
+    /// A shard has a turn.
+    pub(crate) fn fan_out(&mut self, shard: usize) -> Check {
+        let now = self.moment();
+        let worker = &mut self.node.workers[shard];
+        worker.is_due = false;
+        worker.flag.clear();
+        let has_more = worker.shard.poll_fan_out(now, &Waker::from(Arc::clone(&worker.flag))).is_ready();
+        let is_of_it = |served: &Served| served.shard == shard;
+        let of_it = |(link, known): (&u64, &crate::link::Link)| {
+            known.served.as_ref().is_some_and(is_of_it).then_some(*link)
+        };
+        let links: Vec<u64> = self.links.iter().filter_map(of_it).collect();
+        links.into_iter().try_for_each(|link| self.collect(link))?;
+        if has_more {
+            self.fan_out_later(shard);
+        }
+        Ok(())
+    }
+
+    /// Looks at what was written to a socket, and sends it on its way.
+    pub(crate) fn collect(&mut self, link: u64) -> Check {
+        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
+            return Ok(());
+        };
+        let written = served.socket.take_written();
+        served.frames.push(&written);
+        while let Some(said) = served.frames.next()? {
+            match said {
+                Said::Text(text) => self.session_said(link, &mut served, &text)?,
+                said => self.say(|| format!("link {link}: server says {said:?}")),
+            }
+        }
+        self.put_back(link, served);
+        let mut rest = &written[..];
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(rest.len().min(1 + self.rng.index(600)));
+            self.send(link, Side::Peer, Message::Bytes(chunk.to_vec()));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn session_said(&mut self, link: u64, served: &mut Served, text: &str) -> Check {
+        let frame = ServerFrame::parse(text);
+        holds!(frame.is_ok(), SameBytes, "the server said {text}: {frame:?}");
+        let Ok(frame) = frame else { return Ok(()) };
+        self.say(|| format!("link {link}: server says {}", short(text)));
+        if let Some(token) = served.check.token() {
+            self.look_at_ring(token.tenant);
+        }
+        if let (
+            ServerFrame::Published { key, position, .. },
+            Some(ClientFrame::Publish { topics, key: Some(asked), .. }),
+        ) = (&frame, served.check.asked_for())
+        {
+            let token = served.check.token();
+            let topics: Vec<TopicName> =
+                topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
+            let allowed = topics.iter().all(|topic| token.is_some_and(|token| token.allows(topic)));
+            holds!(allowed, Rights, "published to {topics:?} without the right");
+            let known = self.reference.find(token.map_or(usize::MAX, |token| token.tenant), position);
+            let known = known.map(|id| self.reference.entries[id].asked.key);
+            let is_right = known == Some(*asked) && asked.to_string() == *key;
+            holds!(is_right, Acknowledged, "{asked} was answered {key} at {position}, where {known:?} is");
+        }
+        self.stats.seen(&frame);
+        let said = served.check.said(&frame, text, &mut self.reference);
+        if self.config.watches_sessions { said } else { Ok(()) }
+    }
+
+    /// After every step: who is live has had everything, unless its shard was woken; who is not waits for its peer, or
+    /// was woken.
+    pub(crate) fn nobody_sleeps_through(&mut self) -> Check {
+        for shard in 0..self.node.workers.len() {
+            if self.node.is_up && self.node.workers[shard].flag.is_set() {
+                self.fan_out_later(shard);
+            }
+        }
+        let mut woken = Vec::new();
+        for (&link, known) in &self.links {
+            let Some(served) = &known.served else { continue };
+            let worker = &self.node.workers[served.shard];
+            let is_live = worker.shard.is_live(served.key);
+            if served.is_pump_due {
+                continue;
+            }
+            if served.flag.is_set() {
+                woken.push((link, is_live));
+            } else if served.blocked_since.is_none() {
+                holds!(is_live, CaughtUp, "link {link} fell behind and was not woken");
+                holds!(served.frames.is_empty(), WholeFrames, "link {link} stops in the middle of a frame");
+                if self.config.watches_sessions && !worker.is_due {
+                    served.check.caught_up(&self.reference)?;
+                }
+            }
+        }
+        for (link, is_live) in woken {
+            if !is_live {
+                self.stats.count("fell behind");
+            }
+            if let Some(served) = self.served(link) {
+                served.flag.clear();
+            }
+            self.pump_later(link, false);
+        }
+        Ok(())
+    }
+
+    /// A shard holds what its connections need, and sockets keep no more waiting than they may.
+    pub(crate) fn shards_hold_no_more(&self) -> Check {
+        for (shard, worker) in self.node.workers.iter().enumerate() {
+            let counters = worker.shard.counters();
+            let served = || {
+                let all = self.links.values().filter_map(|link| link.served.as_ref());
+                all.filter(|served| served.shard == shard)
+            };
+            let count = served().count();
+            holds!(counters.connections == count, NothingLeft, "shard {shard}: {count}, but {counters:?}");
+            let most = count * (WRITE_BYTES + FRAME_BYTES);
+            holds!(counters.unwritten_bytes <= most, Bounds, "shard {shard}: {counters:?}");
+            // What a session has begun to follow is known here when it has said so.
+            if !served().all(|served| worker.shard.is_live(served.key)) {
+                continue;
+            }
+            let mut topics: BTreeMap<usize, BTreeSet<&TopicName>> = BTreeMap::new();
+            for (tenant, its) in served().filter_map(|served| served.check.follows()) {
+                topics.entry(tenant).or_default().extend(its);
+            }
+            let expected = (topics.len(), topics.values().map(BTreeSet::len).sum());
+            let held = (counters.tenants, counters.topics);
+            holds!(
+                held == expected || !self.config.watches_sessions,
+                NothingLeft,
+                "shard {shard}: tenants and topics are {held:?}, {expected:?} are needed"
+            );
+        }
+        Ok(())
+    }
+
+    /// Nobody is there.
+    pub(crate) fn shards_are_empty(&self) -> Check {
+        for worker in &self.node.workers {
+            let counters = worker.shard.counters();
+            holds!(
+                counters == ShardCounters::default(),
+                NothingLeft,
+                "after the last connection: {counters:?}"
+            );
+        }
+        Ok(())
+    }
+}

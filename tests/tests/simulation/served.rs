@@ -1,0 +1,415 @@
+//! The server's side of a connection: moves bytes and moments between a simulated socket and a real shard, by the law
+//! that the gateway's own socket loop keeps.
+
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+
+use tidings_server::{Counters, Pumped, Session};
+use tidings_shared::{
+    Position, TopicName,
+    frame::ClientFrame,
+    limits::{CLOSE_TIMEOUT, WRITE_TIMEOUT},
+};
+use uuid::Uuid;
+
+use crate::{
+    access::Token,
+    invariant::{Check, holds},
+    link::{Message, Side},
+    node::{Flag, head},
+    reference::Asked,
+    session_check::SessionCheck,
+    socket::{Frames, Socket},
+    world::{Event, World},
+};
+
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) shard: usize,
+    pub(crate) key: usize,
+    pub(crate) socket: Socket,
+    /// What was written.
+    pub(crate) frames: Frames,
+    pub(crate) flag: Arc<Flag>,
+    pub(crate) check: SessionCheck,
+    /// Its tenant, once it said hello.
+    tenant: Option<usize>,
+    /// What arrived and was not read.
+    inbox: VecDeque<Message>,
+    pub(crate) is_pump_due: bool,
+    /// It has more to say, and is heard before it goes on.
+    is_heard_first: bool,
+    timer_at: Option<u64>,
+    /// Since when the peer takes nothing.
+    pub(crate) blocked_since: Option<u64>,
+    /// It was not idle when it was pumped last.
+    is_behind: bool,
+    /// It was told why it ends.
+    has_given_up: bool,
+}
+
+/// What must not change when somebody sends garbage: the logs, and who was woken.
+#[derive(Debug, PartialEq, Eq)]
+struct Others {
+    logs: Vec<(usize, usize)>,
+    woken: usize,
+}
+
+/// A publication that a session made: what was asked for, its place, and the log behind it.
+type Made = (Asked, Position, Counters);
+
+impl World {
+    /// A connection that was asked for is there, or is refused.
+    pub(crate) fn accept(&mut self, link: u64) -> Check {
+        if !self.links.contains_key(&link) {
+            return Ok(());
+        }
+        if !self.node.is_up || !self.heals && self.rng.percent(5) {
+            self.say(|| format!("link {link}: refused"));
+            self.send(link, Side::Peer, Message::Lost);
+            return Ok(());
+        }
+        if !self.heals && self.rng.percent(2) {
+            self.silence(link, Side::Peer);
+        }
+        let socket = Socket::new(self.config.window, self.config.short_percent, self.rng.fork());
+        let (id, now) = (Uuid::from_u128(link.into()), self.moment());
+        let shard = self.rng.index(self.node.workers.len());
+        let node = &mut self.node;
+        let session = Session::new(id, node.hub.clone(), Arc::clone(&node.access), node.settings, now);
+        let served = Served {
+            shard,
+            key: node.workers[shard].shard.insert(Box::new(session), socket.clone()),
+            socket,
+            frames: Frames::default(),
+            flag: Arc::default(),
+            check: SessionCheck::new(),
+            tenant: None,
+            inbox: VecDeque::new(),
+            is_pump_due: false,
+            is_heard_first: false,
+            timer_at: None,
+            blocked_since: None,
+            is_behind: false,
+            has_given_up: false,
+        };
+        self.say(|| format!("link {link}: {} of shard {shard}", served.key));
+        self.send(link, Side::Peer, Message::Open);
+        self.put_back(link, served);
+        self.pump(link)
+    }
+
+    pub(crate) fn served(&mut self, link: u64) -> Option<&mut Served> {
+        self.links.get_mut(&link)?.served.as_mut()
+    }
+
+    pub(crate) fn put_back(&mut self, link: u64, served: Served) {
+        if let Some(known) = self.links.get_mut(&link) {
+            known.served = Some(served);
+        }
+    }
+
+    /// Hands something to a session.
+    pub(crate) fn act(&mut self, link: u64, act: impl FnOnce(&mut Session)) {
+        let now = self.moment();
+        let Some(served) = self.links.get(&link).and_then(|link| link.served.as_ref()) else { return };
+        self.node.workers[served.shard].shard.handle(served.key, now, act);
+    }
+
+    /// Lets a session say what it has to say while its peer takes it, and then hear what has arrived.
+    pub(crate) fn pump(&mut self, link: u64) -> Check {
+        let Some(served) = self.served(link) else { return Ok(()) };
+        served.is_pump_due = false;
+        if std::mem::take(&mut served.is_heard_first) && !self.hear(link)? {
+            return Ok(());
+        }
+        loop {
+            let now = self.moment();
+            let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
+                return Ok(());
+            };
+            let shard = &mut self.node.workers[served.shard].shard;
+            if shard.poll_timeout(served.key).is_some_and(|at| at <= now.since_start) {
+                let handle = if served.is_behind { Session::handle_expiry } else { Session::handle_timeout };
+                shard.handle(served.key, now, |session| handle(session, now));
+            }
+            let pumped = shard.pump(served.key, now);
+            served.is_behind = !matches!(pumped, Ok(Pumped::Idle));
+            shard.set_waker(served.key, &Waker::from(Arc::clone(&served.flag)));
+            self.collect(link)?;
+            match pumped {
+                Ok(Pumped::Idle) => {
+                    let due = self.rests(link);
+                    let Some(served) = self.served(link) else { return Ok(()) };
+                    if served.inbox.is_empty() {
+                        self.arm(link, due);
+                        return Ok(());
+                    }
+                    if self.rng.percent(30) {
+                        self.pump_later(link, true);
+                        return Ok(());
+                    }
+                    if !self.hear(link)? {
+                        return Ok(());
+                    }
+                }
+                Ok(Pumped::More) => {
+                    self.stats.count("more than a write");
+                    self.rests(link);
+                    self.pump_later(link, true);
+                    return Ok(());
+                }
+                Ok(Pumped::Blocked { has_taken }) => {
+                    self.is_blocked(link, has_taken);
+                    return Ok(());
+                }
+                Ok(Pumped::Closed) => {
+                    self.leaves_shard(link);
+                    self.send(link, Side::Peer, Message::Lost);
+                    return Ok(());
+                }
+                Err(_) => {
+                    self.stats.count("broken socket");
+                    self.breaks_off(link);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// It waits for nothing of its peer. Gives when its session has something to do.
+    fn rests(&mut self, link: u64) -> Option<Duration> {
+        let served = self.links.get_mut(&link)?.served.as_mut()?;
+        served.blocked_since = None;
+        self.node.workers[served.shard].shard.poll_timeout(served.key)
+    }
+
+    pub(crate) fn pump_later(&mut self, link: u64, is_heard_first: bool) {
+        let later = self.rng.below(self.config.wake_ms + 1);
+        let Some(served) = self.served(link) else { return };
+        served.is_heard_first |= is_heard_first;
+        if !std::mem::replace(&mut served.is_pump_due, true) {
+            self.after(later, Event::Pump { link });
+        }
+    }
+
+    fn is_blocked(&mut self, link: u64, has_taken: bool) {
+        let now = self.now;
+        let later = *self.rng.pick(&[1, 20, 300]);
+        let Some(served) = self.served(link) else { return };
+        let (is_choked, has_given_up) = (served.socket.is_choked(), served.has_given_up);
+        if has_taken || served.blocked_since.is_none() {
+            served.blocked_since = Some(now);
+            let deadline = if has_given_up { CLOSE_TIMEOUT } else { WRITE_TIMEOUT };
+            let deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            self.after(deadline, Event::WriteDeadline { link, since: now });
+            self.stats.count("blocked");
+        }
+        if is_choked {
+            self.after(later, Event::Writable { link });
+        }
+    }
+
+    /// Reads once; says whether the connection goes on.
+    fn hear(&mut self, link: u64) -> Check<bool> {
+        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
+            return Ok(false);
+        };
+        let most = if self.rng.percent(50) { 1 } else { served.inbox.len() };
+        let mut messages = Vec::new();
+        while messages.len() < most
+            && let Some(message) = served.inbox.pop_front()
+        {
+            let is_alone = matches!(message, Message::Lost) || is_garbage(&message);
+            if is_alone && !messages.is_empty() {
+                served.inbox.push_front(message);
+                break;
+            }
+            messages.push(message);
+            if is_alone {
+                break;
+            }
+        }
+        if let Some(Message::Lost) = messages.first() {
+            self.put_back(link, served);
+            self.breaks_off(link);
+            return Ok(false);
+        }
+        let before = messages.first().is_some_and(is_garbage).then(|| self.others());
+        let made = self.hand_in(&mut served, &messages)?;
+        // Whom this wakes itself is no other.
+        let after = self.others();
+        self.put_back(link, served);
+        if let Some(before) = before {
+            self.stats.count("garbage");
+            holds!(before == after, FaultsStayAlone, "garbage turned {before:?} into {after:?}");
+        }
+        for (tenant, (asked, position, counters)) in made {
+            self.acknowledged(tenant, asked, position, counters)?;
+        }
+        Ok(true)
+    }
+
+    /// Hands in what one read gave, and gives what was published by that.
+    fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Made)>> {
+        let now = self.moment();
+        let hub = self.node.hub.clone();
+        let Served { check, tenant, .. } = served;
+        let (mut made, mut known, mut histories) = (Vec::new(), 0, Vec::new());
+        let reference = &mut self.reference;
+        self.node.workers[served.shard].shard.handle(served.key, now, |session| {
+            for message in messages {
+                let text = match message {
+                    Message::Text(text) => text,
+                    Message::Close(code) => {
+                        session.handle_close(Some(*code));
+                        break;
+                    }
+                    Message::Ping => {
+                        session.handle_ping(b"are you there?", now);
+                        continue;
+                    }
+                    _ => {
+                        session.handle_control(now);
+                        continue;
+                    }
+                };
+                let frame = ClientFrame::parse(text).ok();
+                let before = tenant.filter(|_| !session.is_closed()).and_then(|tenant| match &frame {
+                    Some(ClientFrame::Publish { .. }) => Some((tenant, head(&hub, tenant, now)?)),
+                    _ => None,
+                });
+                session.handle_text(text, now);
+                if let (Some(ClientFrame::Hello { token, .. }), false) = (&frame, session.is_closed()) {
+                    let welcome = Token::parse(token.as_deref()).filter(|_| tenant.is_none());
+                    if let Some(Token { tenant: its, .. }) = welcome {
+                        *tenant = Some(its);
+                        let position = head(&hub, its, now);
+                        histories.extend(position.map(|position| reference.current(its, position)));
+                    }
+                }
+                if let (Some((tenant, before)), Some(asked)) = (before, asked(frame.as_ref(), now)) {
+                    match head(&hub, tenant, now) {
+                        Some(after) if after != before => {
+                            let counters = hub.counters(&crate::access::tenant(tenant));
+                            made.push((tenant, (asked, after, counters)));
+                        }
+                        _ => known += u64::from(reference.knows(tenant, asked.key)),
+                    }
+                }
+                check.asked(frame);
+            }
+        });
+        (0..known).for_each(|_| self.stats.count("known key"));
+        for history in histories {
+            check.begins(history?);
+        }
+        Ok(made)
+    }
+
+    fn others(&self) -> Others {
+        let log = |tenant| {
+            let counters = self.node.counters(tenant);
+            (counters.log_entries, counters.log_bytes)
+        };
+        // The one that sends it is taken out meanwhile.
+        let flags = self.links.values().filter_map(|link| Some(&link.served.as_ref()?.flag));
+        let flags = flags.chain(self.node.workers.iter().map(|worker| &worker.flag));
+        Others {
+            logs: (0..self.config.tenants).map(log).collect(),
+            woken: flags.filter(|flag| flag.is_set()).count(),
+        }
+    }
+
+    /// The peer took something.
+    pub(crate) fn room_in(&mut self, link: u64, bytes: usize) {
+        let Some(served) = self.served(link) else { return };
+        served.socket.make_room(bytes);
+        let is_writable = !served.socket.is_choked();
+        if is_writable && served.blocked_since.is_some() && !served.is_pump_due {
+            served.is_pump_due = true;
+            self.after(0, Event::Pump { link });
+        }
+    }
+
+    pub(crate) fn writable(&mut self, link: u64) -> Check {
+        let Some(served) = self.served(link) else { return Ok(()) };
+        served.socket.unchoke();
+        if served.blocked_since.is_some() { self.pump(link) } else { Ok(()) }
+    }
+
+    pub(crate) fn server_hears(&mut self, link: u64, message: Message) -> Check {
+        let resets = matches!(message, Message::Lost) && self.rng.percent(50);
+        let Some(served) = self.served(link) else { return Ok(()) };
+        served.inbox.push_back(message);
+        if resets {
+            served.socket.break_off();
+        }
+        let (is_blocked, is_due) = (served.blocked_since.is_some(), served.is_pump_due);
+        self.say(|| format!("link {link}: server hears"));
+        if resets || !is_blocked && !is_due { self.pump(link) } else { Ok(()) }
+    }
+
+    fn arm(&mut self, link: u64, due: Option<Duration>) {
+        let now = self.now;
+        let (Some(due), Some(served)) = (due, self.served(link)) else { return };
+        let due = u64::try_from(due.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).max(now);
+        if served.timer_at.is_none_or(|at| at > due) {
+            served.timer_at = Some(due);
+            self.at(due, Event::SessionTimer { link });
+        }
+    }
+
+    pub(crate) fn session_timer(&mut self, link: u64) -> Check {
+        let now = self.now;
+        let Some(served) = self.served(link) else { return Ok(()) };
+        if served.timer_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        served.timer_at = None;
+        if served.blocked_since.is_some() || served.is_pump_due { Ok(()) } else { self.pump(link) }
+    }
+
+    pub(crate) fn write_deadline(&mut self, link: u64, since: u64) -> Check {
+        let Some(served) = self.served(link) else { return Ok(()) };
+        if served.blocked_since != Some(since) {
+            return Ok(());
+        }
+        if std::mem::replace(&mut served.has_given_up, true) {
+            self.breaks_off(link);
+            return Ok(());
+        }
+        served.blocked_since = None;
+        self.say(|| format!("link {link}: the peer takes nothing"));
+        self.stats.count("slow consumer");
+        self.act(link, Session::handle_stalled);
+        self.pump(link)
+    }
+
+    /// The server lets go of a connection without a word.
+    fn breaks_off(&mut self, link: u64) {
+        self.say(|| format!("link {link}: the server breaks off"));
+        self.leaves_shard(link);
+        self.tear(link, Side::Peer, 0);
+    }
+
+    pub(crate) fn leaves_shard(&mut self, link: u64) {
+        if let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.take()) {
+            self.node.workers[served.shard].shard.remove(served.key);
+        }
+    }
+}
+
+fn is_garbage(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if ClientFrame::parse(text).is_err())
+}
+
+fn asked(frame: Option<&ClientFrame>, moment: tidings_server::Moment) -> Option<Asked> {
+    let Some(ClientFrame::Publish { event, topics, key: Some(key), origin, .. }) = frame else { return None };
+    let topics: Vec<TopicName> = topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
+    Some(Asked { key: *key, origin: origin.clone(), topics, event: event.clone(), moment })
+}
+
+/// A text that a line of the trace has room for.
+pub(crate) fn short(text: &str) -> String {
+    text.chars().take(230).collect()
+}

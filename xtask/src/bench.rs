@@ -1,0 +1,48 @@
+//! `cargo xtask bench`: the server and its peers, built for speed, under load; and the parts of the hot path by
+//! themselves.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::cmd::Cmd;
+use crate::package;
+use crate::project::Project;
+use crate::setup;
+
+/// Runs what `arguments` name.
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
+    match arguments.split_first() {
+        Some((name, filter)) if name == "micro" => micro(project, filter),
+        Some((name, [])) if name == "wasm" => wasm(project),
+        _ => load(project, arguments),
+    }
+}
+
+/// Builds all servers and becomes the load; `arguments` go to it.
+fn load(project: &Project, arguments: &[String]) -> Result<()> {
+    if let Err(error) = setup::npm::ensure(&project.bench_peers()) {
+        eprintln!("\nGOES ON WITHOUT ws AND bun, the peers from npm: {error:#}\n");
+    }
+    // One after the other: built together, the server would get the features that its peers ask of warp.
+    for package in ["tidings-server", "tidings-bench"] {
+        let build = ["build", "--release", "--locked", "--package", package];
+        Cmd::new("cargo").args(build).dir(&project.root).work()?;
+    }
+    Cmd::new(project.target.join("release/tidings-bench")).args(arguments).become_it()
+}
+
+fn micro(project: &Project, filter: &[String]) -> Result<()> {
+    let bench = ["bench", "--locked", "--package", "tidings-bench", "--bench", "micro", "--"];
+    Cmd::new("cargo").args(bench).args(filter).dir(&project.root).become_it()
+}
+
+/// The browser's client as it is packed, in Node.
+fn wasm(project: &Project) -> Result<()> {
+    let tarball = package::build(project)?;
+    let folder = project.scratch("bench-wasm")?;
+    fs::create_dir_all(folder.join("node_modules")).context("cannot create node_modules")?;
+    package::unpack_into(project, &tarball, &folder)?;
+    let script = project.bench_peers().join("client.mjs");
+    Cmd::new("node").arg(script).arg(folder).become_it()
+}
