@@ -55,14 +55,15 @@ impl Places {
     }
 }
 
-/// Accepts connections and serves each, until `shutdown` is done. Requests that are under way then are still answered;
-/// what is returned tells when.
-pub(crate) async fn run<S, B>(
+/// Accepts connections and serves each, until `shutdown` and then `drain` are done. From the one on, connections that
+/// wait for a request end; what is under way at the other is still answered: what is returned tells when all is.
+pub(crate) async fn run<S, B, D>(
     listener: TcpListener,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) -> Places
+    drain: impl Future<Output = D>,
+) -> (D, Places)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -73,11 +74,17 @@ where
     let count = u32::try_from(limits.max_connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(count as usize));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    let (stop, stopping) = watch::channel(());
-    let mut shutdown = pin!(shutdown);
-    loop {
+    let (stop, _) = watch::channel(());
+    let (mut shutdown, mut drain) = (pin!(shutdown), pin!(drain));
+    let mut is_draining = false;
+    let drained = loop {
         let accepted = tokio::select! {
-            () = &mut shutdown => break,
+            () = &mut shutdown, if !is_draining => {
+                is_draining = true;
+                stop.send_replace(());
+                continue;
+            }
+            drained = &mut drain, if is_draining => break drained,
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -91,7 +98,7 @@ where
         match Arc::clone(&places).try_acquire_owned() {
             Ok(permit) => {
                 let place = Place(Arc::new(permit));
-                tokio::spawn(serve_one(stream, service.clone(), place, limits, stopping.clone()));
+                tokio::spawn(serve_one(stream, service.clone(), place, limits, stop.subscribe()));
             }
             Err(_) => {
                 // A flood gets no answer, so that refusing stays cheap.
@@ -100,9 +107,9 @@ where
                 }
             }
         }
-    }
+    };
     drop(stop);
-    Places { semaphore: places, count }
+    (drained, Places { semaphore: places, count })
 }
 
 async fn serve_one<S, B>(

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
 use hyper::{
     HeaderMap, StatusCode,
     header::{
@@ -17,28 +16,33 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_shared::{
-    Code, TopicName,
-    frame::{ClientFrame, ORIGIN_HEADER, SUBPROTOCOL},
+    Code,
+    frame::{ORIGIN_HEADER, SUBPROTOCOL},
     limits::MAX_ORIGIN_BYTES,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
-use warp::{Buf, Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
+use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
     Gateway, Identity, Session,
     accept::{self, Place},
     event_body,
     events::EventStream,
-    problem::{Problem, PublishRequest, publish_as},
+    problem::Problem,
     worker::{Arrival, Serves},
 };
 
+mod publish;
+
 impl Gateway {
-    /// `GET /v1/ws`, `GET /v1/events`, `POST /v1/publish` and `GET /health`, as a filter to be joined to an
+    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/health` and `/ready`, as a filter to be joined to an
     /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
@@ -70,7 +74,15 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                publish(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+                publish::one(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+            });
+        let batch = at("v1/publish/batch")
+            .and(warp::post())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .and(warp::body::stream())
+            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
+                publish::batch(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
             });
         let events = at("v1/events")
             .and(warp::get())
@@ -86,49 +98,70 @@ impl Gateway {
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
             .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
-        let health = at("health").and(warp::get()).map(|| text(StatusCode::OK, "ok\n"));
-        let answered = ws
-            .or(echo)
-            .unify()
-            .or(publish)
-            .unify()
-            .or(events)
-            .unify()
-            .or(events_preflight)
-            .unify()
-            .or(health)
-            .unify();
-        let get = at("v1/ws").or(at("health")).unify().map(|| "GET");
-        let post = at("v1/publish").map(|| "POST");
+        let get_or_head = warp::get().or(warp::head()).unify();
+        let health = at("health").and(get_or_head).map(|| text(StatusCode::OK, "ok\n"));
+        let ready = at("ready").and(get_or_head).and(with_gateway.clone()).map(|gateway: Gateway| {
+            if gateway.is_draining() { draining().answer() } else { text(StatusCode::OK, "ready\n") }
+        });
+        let sockets = ws.or(echo).unify();
+        let publishes = publish.or(batch).unify();
+        let streams = events.or(events_preflight).unify();
+        let probes = health.or(ready).unify();
+        let answered = sockets.or(publishes).unify().or(streams).unify().or(probes).unify();
+        let get = at("v1/ws").map(|| "GET");
+        let get_or_head = at("health").or(at("ready")).unify().map(|| "GET, HEAD");
+        let post = at("v1/publish").or(at("v1/publish/batch")).unify().map(|| "POST");
         let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
-        let allow = get.or(post).unify().or(get_or_ask).unify();
+        let allow = get.or(get_or_head).unify().or(post).unify().or(get_or_ask).unify();
         answered.or(allow.map(wrong_method)).unify()
     }
 
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
-    /// away and the call returns when all are gone, at the latest after the drain's deadline.
+    /// away and the call returns when all are gone, at the latest after the drain's deadline. Meanwhile `/health` and
+    /// `/ready` are answered, and everything else is refused.
     pub async fn serve<F>(&self, listener: TcpListener, routes: F, shutdown: impl Future<Output = ()>)
     where
         F: Filter<Error = Rejection> + Clone + Send + Sync + 'static,
         F::Extract: Reply,
         F::Future: Send,
     {
-        let service = TowerToHyperService::new(warp::service(routes.recover(answer_rejection)));
+        let service =
+            TowerToHyperService::new(warp::service(self.gate().or(routes).recover(answer_rejection)));
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
             header_timeout: settings.header_timeout,
             write_timeout: settings.write_timeout,
         };
-        let places = tokio::select! {
-            places = accept::run(listener, service, limits, shutdown) => places,
+        let drain = async {
+            let deadline = Instant::now() + settings.drain_timeout;
+            (self.drain().await, deadline)
+        };
+        let ((is_drained, deadline), places) = tokio::select! {
+            done = accept::run(listener, service, limits, shutdown, drain) => done,
             () = self.evict_aged() => return,
         };
-        let (sessions, requests) =
-            tokio::join!(self.drain(), timeout(settings.drain_timeout, places.all_free()));
-        if !sessions || requests.is_err() {
+        let left = timeout_at(deadline, places.all_free()).await;
+        if !is_drained || left.is_err() {
             tracing::warn!("not every connection ended before the drain's deadline");
         }
+    }
+
+    /// While the server drains, everything but what operators ask is refused.
+    fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+        let gateway = self.clone();
+        warp::path::peek()
+            .and_then(move |path: Peek| {
+                let is_refused =
+                    gateway.is_draining() && !matches!(path.as_str(), "health" | "ready" | "metrics");
+                ready(if is_refused { Ok(()) } else { Err(warp::reject::not_found()) })
+            })
+            .untuple_one()
+            .map(|| {
+                let mut answer = draining().answer();
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                answer
+            })
     }
 
     /// Lets old publications go also where nothing is published.
@@ -259,14 +292,15 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
         return Err(refuse(Code::InvalidFrame, &message));
     }
     if gateway.is_draining() {
-        return Err(refuse(Code::GoingAway, "this server is draining"));
+        return Err(Box::new(draining().answer()));
     }
     Ok(offers)
 }
 
 fn upgrade_required(detail: &str) -> Response {
     let code = Code::InvalidFrame;
-    problem(StatusCode::UPGRADE_REQUIRED, code.as_str(), code.meaning(), detail)
+    let status = StatusCode::UPGRADE_REQUIRED;
+    problem(status, problem_body(status, code.as_str(), code.meaning(), detail))
 }
 
 /// The tokens of a header that is a comma-separated list, over all its lines.
@@ -281,29 +315,8 @@ fn is_nonce(key: &HeaderValue) -> bool {
     matches!(key.as_bytes(), [text @ .., b'=', b'='] if text.len() == 22 && text.iter().all(is_base64))
 }
 
-async fn publish<S, B, E>(gateway: &Gateway, headers: &HeaderMap, body: S) -> Result<Response, Problem>
-where
-    S: futures_util::Stream<Item = Result<B, E>>,
-    B: Buf,
-{
-    let identity = authenticate(gateway, headers)?;
-    let body = timeout(gateway.settings().body_timeout, read(body, gateway.settings().max_body_bytes))
-        .await
-        .map_err(|_| Problem::new(Code::InvalidFrame, "the body did not come in time"))??;
-    let body =
-        std::str::from_utf8(&body).map_err(|_| Problem::new(Code::InvalidFrame, "the body is not UTF-8"))?;
-    let frame =
-        ClientFrame::parse_publish_body(body).map_err(|error| Problem::new(Code::InvalidFrame, error))?;
-    let ClientFrame::Publish { event, topics, key, origin, .. } = frame else {
-        return Err(Problem::new(Code::Internal, "a publish became something else"));
-    };
-    let request = PublishRequest { event, topics, key, origin };
-    let published =
-        publish_as(gateway.hub(), &**gateway.access(), &identity, request, gateway.hub().clock().now())?;
-    let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
-    let answer =
-        json!({ "position": published.position.to_string(), "topics": topics, "key": published.key });
-    Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
+fn draining() -> Problem {
+    Problem::new(Code::GoingAway, "this server is draining")
 }
 
 /// Who asks, if anybody is let in just now.
@@ -312,7 +325,7 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Prob
         return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
     }
     if gateway.is_draining() {
-        return Err(Problem::new(Code::GoingAway, "this server is draining"));
+        return Err(draining());
     }
     let now = gateway.hub().clock().now();
     let identity = gateway.access().authenticate(bearer(headers)?, now.unix_ms);
@@ -374,37 +387,26 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         .ok_or_else(|| Problem::new(Code::Unauthorized, "the header is `Authorization: Bearer <token>`"))
 }
 
-async fn read<S, B, E>(body: S, max: usize) -> Result<Vec<u8>, Problem>
-where
-    S: futures_util::Stream<Item = Result<B, E>>,
-    B: Buf,
-{
-    let mut bytes = Vec::new();
-    let mut body = std::pin::pin!(body);
-    while let Some(chunk) = body.next().await {
-        let mut chunk = chunk.map_err(|_| Problem::new(Code::InvalidFrame, "the body ended early"))?;
-        if bytes.len() + chunk.remaining() > max {
-            return Err(Problem::new(Code::TooLarge, format!("a body has at most {max} bytes")));
-        }
-        while chunk.has_remaining() {
-            bytes.extend_from_slice(chunk.chunk());
-            chunk.advance(chunk.chunk().len());
-        }
-    }
-    Ok(bytes)
-}
-
 impl Problem {
     /// RFC 9457, with the protocol's code as the member `code`.
     fn answer(&self) -> Response {
-        let status =
-            StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        problem(status, self.code.as_str(), self.code.meaning(), &self.message)
+        problem(self.status(), self.body())
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn body(&self) -> Value {
+        problem_body(self.status(), self.code.as_str(), self.code.meaning(), &self.message)
     }
 }
 
-fn problem(status: StatusCode, code: &str, title: &str, detail: &str) -> Response {
-    let body = json!({ "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+fn problem_body(status: StatusCode, code: &str, title: &str, detail: &str) -> Value {
+    json!({ "title": title, "status": status.as_u16(), "code": code, "detail": detail })
+}
+
+fn problem(status: StatusCode, body: Value) -> Response {
     answer_json(status, "application/problem+json", body.to_string())
 }
 
@@ -423,7 +425,10 @@ fn text(status: StatusCode, body: &'static str) -> Response {
 fn wrong_method(allow: &'static str) -> Response {
     let title = "The path is right and the method is not.";
     let detail = format!("this path takes {allow}");
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail);
+    let mut answer = problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        problem_body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail),
+    );
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
 }
@@ -432,10 +437,21 @@ fn wrong_method(allow: &'static str) -> Response {
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
     Ok(match (rejection.is_not_found(), is_wrong_method) {
-        (true, _) => problem(StatusCode::NOT_FOUND, "not_found", "Nothing is here.", "no such path"),
+        (true, _) => problem(
+            StatusCode::NOT_FOUND,
+            problem_body(StatusCode::NOT_FOUND, "not_found", "Nothing is here.", "no such path"),
+        ),
         (_, true) => {
             let title = "The path is right and the method is not.";
-            problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, "another method is needed")
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                problem_body(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    title,
+                    "another method is needed",
+                ),
+            )
         }
         _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
     })

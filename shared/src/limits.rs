@@ -35,6 +35,9 @@ pub const MAX_MESSAGE_BYTES_BEFORE_HELLO: usize = 4 * 1024;
 /// Bytes of an HTTP request body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
+/// Publishes of one `POST /v1/publish/batch`.
+pub const MAX_BATCH: usize = 64;
+
 /// Containers within containers in one frame, the frame itself included.
 pub const MAX_JSON_DEPTH: usize = 32;
 

@@ -1,0 +1,85 @@
+//! What operators and their load balancers ask.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::{Value, json};
+use tidings_tests::{Client, Frame, RawSocket, Request, Server, eventually, sample};
+
+#[test]
+fn a_batch_publishes_each_item_on_its_own_and_in_order() {
+    let server = Server::start();
+    let mut client = Client::subscribed(&server, &["a"]);
+    let event = |number: u64| json!({ "domain": "a", "event": "b", "payload": number });
+    let key = sample::uuid();
+    let batch = json!([
+        { "event": event(1), "topics": ["a"], "key": key },
+        { "event": event(2) },
+        { "event": { "domain": "staff", "event": "person_updated", "payload": {} } },
+        7,
+        { "event": event(3), "topics": ["a"] },
+        { "event": event(1), "topics": ["a"], "key": key },
+    ]);
+    let response = Request::post("/v1/publish/batch").body(batch.to_string()).send(server.address());
+    let answers = response.json();
+    assert_eq!(response.status, 200, "{answers}");
+    let (first, last) = (client.expect("event"), client.expect("event"));
+    assert_eq!((&first["event"], &last["event"]), (&event(1), &event(3)));
+    let positions: Vec<&Value> = (0..6).map(|item| &answers[item]["position"]).collect();
+    let (first, last, none) = (&first["position"], &last["position"], &Value::Null);
+    assert_eq!(positions, [first, none, none, none, last, first], "{answers}");
+    let codes: Vec<&str> = (1..4).filter_map(|item| answers[item]["code"].as_str()).collect();
+    assert_eq!(codes, ["invalid_event", "invalid_event", "invalid_frame"], "{answers}");
+    assert_eq!(answers[2]["status"], 422, "{answers}");
+}
+
+#[test]
+fn a_batch_has_at_most_64_items_and_is_a_list() {
+    let server = Server::start();
+    let item = json!({ "event": { "domain": "a", "event": "b", "payload": {} }, "topics": ["a"] });
+    let batch = |items| {
+        let body = json!(vec![&item; items]).to_string();
+        Request::post("/v1/publish/batch").body(body).send(server.address())
+    };
+    assert_eq!(batch(0).json(), json!([]));
+    assert_eq!(batch(64).json().as_array().map(Vec::len), Some(64));
+    batch(65).assert_problem(413, "too_large");
+    let one = Request::post("/v1/publish/batch").body(item.to_string()).send(server.address());
+    one.assert_problem(400, "invalid_frame");
+}
+
+#[test]
+fn while_it_drains_a_server_is_alive_and_not_ready_and_refuses_the_rest() {
+    let mut server = Server::with(&["--drain-timeout", "3s", "--write-timeout", "60s"]);
+    let address = server.address();
+    let get = |path: &str| Request::get(path).send(address);
+    for path in ["/health", "/ready"] {
+        assert_eq!(get(path).status, 200);
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    // One that reads nothing keeps the drain going.
+    let mut stalled = RawSocket::hello(server.address());
+    stalled.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["clock"]}"#));
+    assert_eq!(stalled.next_frame()["op"], "subscribed");
+    let event = json!({ "domain": "clock", "event": "ticked", "payload": { "text": "x".repeat(200_000) } });
+    for _ in 0..60 {
+        assert_eq!(server.post(&json!({ "event": event, "topics": ["clock"] })).status, 200);
+    }
+    server.process().signal("TERM");
+    eventually("it is not ready", || get("/ready").status == 503);
+    get("/ready").assert_problem(503, "going_away");
+    assert_eq!(get("/health").status, 200);
+    for path in ["/v1/publish", "/v1/ws", "/v1/events?topic=a", "/nowhere"] {
+        let refused = get(path);
+        refused.assert_problem(503, "going_away");
+        assert_eq!(refused.header("connection"), Some("close"));
+    }
+    drop(stalled);
+    assert_eq!(server.exit_code(), Some(0));
+}
