@@ -1,6 +1,6 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
 
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,7 +10,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-use crate::stream::WriteDeadline;
+use crate::{
+    addresses::{AddressPlace, Addresses},
+    stream::WriteDeadline,
+};
 
 /// Bytes of a request's header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -30,16 +33,32 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nC
     {\"status\":503,\"code\":\"overloaded\",\"detail\":\"all connections are taken, try later\"}";
 
 /// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_connections: usize,
+    pub(crate) addresses: Addresses,
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) header_timeout: Duration,
     pub(crate) write_timeout: Duration,
 }
 
-/// A place under the cap; travels with a request, so that an upgraded socket keeps it.
+/// A place under the caps; travels with a request, so that an upgraded socket keeps it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Place(Arc<PlaceOf>);
+
+#[derive(Debug)]
+struct PlaceOf {
+    peer: IpAddr,
+    _permit: OwnedSemaphorePermit,
+    _address: Option<AddressPlace>,
+}
+
+impl Place {
+    /// Whoever the connection is from: a client or a proxy.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.0.peer
+    }
+}
 
 /// All places; once every one of them is free, every connection is gone.
 #[derive(Debug)]
@@ -87,20 +106,24 @@ where
             drained = &mut drain, if is_draining => break drained,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(permit) => {
-                let place = Place(Arc::new(permit));
-                tokio::spawn(serve_one(stream, service.clone(), place, limits, stop.subscribe()));
+        // A proxy is many clients; whoever is on this machine may be one.
+        let peer = peer.ip().to_canonical();
+        let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
+        let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
+        match (Arc::clone(&places).try_acquire_owned(), address) {
+            (Ok(_permit), Some(_address)) => {
+                let place = Place(Arc::new(PlaceOf { peer, _permit, _address }));
+                tokio::spawn(serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe()));
             }
-            Err(_) => {
+            _ => {
                 // A flood gets no answer, so that refusing stays cheap.
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                     tokio::spawn(refuse(stream, permit));

@@ -7,20 +7,24 @@ use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
 use tokio::{sync::watch, time::sleep_until};
 
-use crate::{Clock, Gateway, events::EventStream, worker::random_part};
+use crate::{Clock, Gateway, addresses::AddressPlace, events::EventStream, worker::random_part};
 
 struct Driven {
     stream: EventStream,
     clock: Clock,
     gateway: Gateway,
     drain: watch::Receiver<bool>,
-    _presence: watch::Receiver<()>,
+    _presence: (watch::Receiver<()>, Option<AddressPlace>),
 }
 
 /// The blocks of a stream, until it ends or the server drains.
-pub(crate) fn body(stream: EventStream, gateway: Gateway) -> impl Stream<Item = Result<Bytes, Infallible>> {
+pub(crate) fn body(
+    stream: EventStream,
+    gateway: Gateway,
+    address: Option<AddressPlace>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let (clock, drain, presence) = (gateway.hub().clock(), gateway.watch_drain(), gateway.presence());
-    let driven = Driven { stream, clock, drain, _presence: presence, gateway };
+    let driven = Driven { stream, clock, drain, _presence: (presence, address), gateway };
     unfold(driven, |mut driven| async move { next(&mut driven).await.map(|block| (Ok(block), driven)) })
 }
 

@@ -1,6 +1,7 @@
 //! The gateway: how browsers and tools reach a hub.
 
 use std::{
+    net::IpAddr,
     num::NonZero,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 use tidings_shared::limits;
 use tokio::sync::watch;
 
-use crate::{Authorize, Hub, OriginRule, SessionSettings, worker::Workers};
+use crate::{Authorize, Hub, OriginRule, SessionSettings, addresses::Addresses, worker::Workers};
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
 #[derive(Debug, Clone)]
@@ -32,6 +33,11 @@ pub struct GatewaySettings {
     pub shards: Option<NonZero<usize>>,
     /// Connections at a time, HTTP and WebSocket together.
     pub max_connections: usize,
+    /// Connections at a time from one address (of IPv6: one /64). Whoever is on this machine, and trusted proxies, may have
+    /// any number; of what a trusted proxy forwards, the sockets and streams of one client count.
+    pub max_connections_per_address: usize,
+    /// The proxies whose `X-Forwarded-For` is believed: its last entry is the client.
+    pub trusted_proxies: Arc<[IpAddr]>,
     /// From the begin of a drain to its end, at the latest.
     pub drain_timeout: Duration,
     /// The time over which a drain spreads the return of its clients.
@@ -51,6 +57,8 @@ impl GatewaySettings {
             echo: false,
             shards: None,
             max_connections: limits::MAX_CONNECTIONS,
+            max_connections_per_address: limits::MAX_CONNECTIONS_PER_ADDRESS,
+            trusted_proxies: Arc::default(),
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_spread: limits::DRAIN_SPREAD,
         }
@@ -76,6 +84,7 @@ struct Inner {
     /// Every session and stream of events holds a receiver, so that the end of all can be awaited.
     present: watch::Sender<()>,
     workers: OnceLock<Option<Workers>>,
+    addresses: Addresses,
 }
 
 impl Gateway {
@@ -84,7 +93,9 @@ impl Gateway {
         let (draining, _) = watch::channel(false);
         let (present, _) = watch::channel(());
         let access = Arc::new(access);
-        Self(Arc::new(Inner { hub, access, settings, draining, present, workers: OnceLock::new() }))
+        let addresses = Addresses::new(settings.max_connections_per_address);
+        let workers = OnceLock::new();
+        Self(Arc::new(Inner { hub, access, settings, draining, present, workers, addresses }))
     }
 
     /// The hub behind it.
@@ -98,6 +109,10 @@ impl Gateway {
 
     pub(crate) fn settings(&self) -> &GatewaySettings {
         &self.0.settings
+    }
+
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.0.addresses
     }
 
     /// Lets streams of events know of a drain.

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, ready},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,36 +11,30 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
-        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, VARY,
+        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
     },
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tidings_shared::{
-    Code,
-    frame::{ORIGIN_HEADER, SUBPROTOCOL},
-    limits::MAX_ORIGIN_BYTES,
-};
+use tidings_shared::{Code, frame::ORIGIN_HEADER, limits::MAX_ORIGIN_BYTES};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout_at},
 };
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use uuid::Uuid;
 use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
-    Gateway, Identity, Session,
+    Gateway, Identity,
     accept::{self, Place},
     event_body,
     events::EventStream,
     problem::Problem,
-    worker::{Arrival, Serves},
+    worker::Serves,
 };
 
 mod publish;
+mod upgrade;
 
 impl Gateway {
     /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/health` and `/ready`, as a filter to be joined to an
@@ -54,7 +49,7 @@ impl Gateway {
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| {
-                upgrade_to_ws(gateway, &headers, upgrade, place, session)
+                upgrade::answer(gateway, &headers, upgrade, place, upgrade::session)
             });
         let echo = at("v1/echo")
             .and(warp::get())
@@ -66,7 +61,7 @@ impl Gateway {
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| {
-                upgrade_to_ws(gateway, &headers, upgrade, place, |_| Serves::Echo)
+                upgrade::answer(gateway, &headers, upgrade, place, |_| Serves::Echo)
             });
         let publish = at("v1/publish")
             .and(warp::post())
@@ -88,9 +83,11 @@ impl Gateway {
             .and(warp::get())
             .and(with_gateway.clone())
             .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<Place>())
             .and(warp::query::<Vec<(String, String)>>())
-            .map(|gateway: Gateway, headers: HeaderMap, query| {
-                let answer = events(&gateway, &headers, query).unwrap_or_else(|problem| problem.answer());
+            .map(|gateway: Gateway, headers: HeaderMap, place, query| {
+                let answer =
+                    events(&gateway, &headers, place, query).unwrap_or_else(|problem| problem.answer());
                 readable_by_page(&gateway, &headers, answer)
             });
         let events_preflight = at("v1/events")
@@ -130,6 +127,8 @@ impl Gateway {
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
+            addresses: self.addresses().clone(),
+            trusted_proxies: Arc::clone(&settings.trusted_proxies),
             header_timeout: settings.header_timeout,
             write_timeout: settings.write_timeout,
         };
@@ -212,109 +211,6 @@ fn tag_of(headers: &HeaderMap) -> Option<String> {
     text.filter(|_| is_good).map(ToOwned::to_owned)
 }
 
-fn upgrade_to_ws(
-    gateway: Gateway,
-    headers: &HeaderMap,
-    upgrade: Option<OnUpgrade>,
-    place: Option<Place>,
-    serves: fn(&Gateway) -> Serves,
-) -> Response {
-    let subprotocol = match check_handshake(&gateway, headers) {
-        Ok(subprotocol) => subprotocol,
-        Err(answer) => return *answer,
-    };
-    let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
-        let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
-        return Problem::new(Code::InvalidFrame, message).answer();
-    };
-    let Some(place) = place else {
-        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
-        return Problem::new(Code::Internal, message).answer();
-    };
-    let accept = derive_accept_key(key.as_bytes());
-    let presence = gateway.presence();
-    tokio::spawn(async move {
-        match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
-            Ok((stream, head)) => {
-                let serves = serves(&gateway);
-                if let Some(workers) = gateway.workers() {
-                    workers.send(Arrival { stream, head, serves, place: (place, presence) }).await;
-                }
-            }
-            Err(error) => tracing::debug!(%error, "an upgrade failed"),
-        }
-    });
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let answer = response.headers_mut();
-    answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::try_from(accept) {
-        answer.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    if subprotocol {
-        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    }
-    response
-}
-
-fn session(gateway: &Gateway) -> Serves {
-    let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
-    let now = hub.clock().now();
-    Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
-}
-
-/// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.
-fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<Response>> {
-    let has_token =
-        |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
-    let refuse = |code, message: &str| Box::new(Problem::new(code, message).answer());
-    if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
-        let mut answer = upgrade_required("this is a WebSocket endpoint: ask for an upgrade");
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        return Err(Box::new(answer));
-    }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let mut answer = upgrade_required("the WebSocket version is 13");
-        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(Box::new(answer));
-    }
-    if !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_nonce) {
-        return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
-    }
-    if !gateway.settings().origins.allows(headers) {
-        return Err(refuse(Code::Forbidden, "pages of this origin are not let in"));
-    }
-    let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
-    if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {
-        let message = format!("the subprotocol is {SUBPROTOCOL}; offering none means the same");
-        return Err(refuse(Code::InvalidFrame, &message));
-    }
-    if gateway.is_draining() {
-        return Err(Box::new(draining().answer()));
-    }
-    Ok(offers)
-}
-
-fn upgrade_required(detail: &str) -> Response {
-    let code = Code::InvalidFrame;
-    let status = StatusCode::UPGRADE_REQUIRED;
-    problem(status, problem_body(status, code.as_str(), code.meaning(), detail))
-}
-
-/// The tokens of a header that is a comma-separated list, over all its lines.
-fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
-}
-
-/// RFC 6455, section 4.2.1: a base64 text that stands for 16 bytes.
-fn is_nonce(key: &HeaderValue) -> bool {
-    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    matches!(key.as_bytes(), [text @ .., b'=', b'='] if text.len() == 22 && text.iter().all(is_base64))
-}
-
 fn draining() -> Problem {
     Problem::new(Code::GoingAway, "this server is draining")
 }
@@ -332,8 +228,15 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Prob
     identity.map_err(|error| Problem::new(error.code, error.message))
 }
 
-fn events(gateway: &Gateway, headers: &HeaderMap, query: Vec<(String, String)>) -> Result<Response, Problem> {
+fn events(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    place: Option<Place>,
+    query: Vec<(String, String)>,
+) -> Result<Response, Problem> {
     let identity = authenticate(gateway, headers)?;
+    let address =
+        place.and_then(|place| upgrade::forwarded(gateway, headers, &place).transpose()).transpose()?;
     let topics: Vec<String> =
         query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
     // What is no text is no position.
@@ -341,7 +244,8 @@ fn events(gateway: &Gateway, headers: &HeaderMap, query: Vec<(String, String)>) 
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.clock().now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, &identity, &topics, since, now)?;
-    let mut response = warp::reply::stream(event_body::body(stream, gateway.clone())).into_response();
+    let mut response =
+        warp::reply::stream(event_body::body(stream, gateway.clone(), address)).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -390,7 +294,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 impl Problem {
     /// RFC 9457, with the protocol's code as the member `code`.
     fn answer(&self) -> Response {
-        problem(self.status(), self.body())
+        let mut answer = problem(self.status(), self.body());
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        answer
     }
 
     fn status(&self) -> StatusCode {

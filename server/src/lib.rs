@@ -23,6 +23,7 @@
 
 mod accept;
 mod access;
+mod addresses;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod echo;

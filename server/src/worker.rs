@@ -18,7 +18,7 @@ use tokio::{
     task::{LocalSet, yield_now},
 };
 
-use crate::{Clock, GatewaySettings, Session, accept::Place, echo, socket};
+use crate::{Clock, GatewaySettings, Session, accept::Place, addresses::AddressPlace, echo, socket};
 
 /// A connection that was upgraded.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Arrival {
     pub(crate) head: Vec<u8>,
     pub(crate) serves: Serves,
     /// Held as long as the connection is there.
-    pub(crate) place: (Place, watch::Receiver<()>),
+    pub(crate) place: (Place, Option<AddressPlace>, watch::Receiver<()>),
 }
 
 /// What a connection is for.

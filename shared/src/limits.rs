@@ -77,6 +77,9 @@ pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 /// Connections per node.
 pub const MAX_CONNECTIONS: usize = 50_000;
 
+/// Connections from one client address: a whole office behind one router.
+pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_024;
+
 /// Bytes of a tenant's log, as encoded frames with their bookkeeping.
 pub const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
 

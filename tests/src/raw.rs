@@ -138,15 +138,29 @@ impl RawSocket {
 
     #[track_caller]
     fn upgrade(stream: TcpStream, path: &str, ahead: &[u8]) -> Self {
+        Self::try_upgrade(stream, path, "", ahead).unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// Connects as a proxy does for the client that the last of these addresses is; the error is what it is answered.
+    #[track_caller]
+    pub fn forwarded(address: SocketAddr, addresses: &str) -> Result<Self, Response> {
+        Self::try_upgrade(connect(address), "/v1/ws", &format!("X-Forwarded-For: {addresses}\r\n"), &[])
+    }
+
+    #[track_caller]
+    fn try_upgrade(stream: TcpStream, path: &str, header: &str, ahead: &[u8]) -> Result<Self, Response> {
         let mut socket = Self(BufReader::new(stream));
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{header}\r\n"
         );
         socket.write(&[head.as_bytes(), ahead].concat());
         let answer = Response::read(&mut socket.0);
-        assert_eq!((answer.status, answer.header("sec-websocket-accept")), (101, Some(ACCEPT)), "{answer:?}");
-        socket
+        if answer.status != 101 {
+            return Err(answer);
+        }
+        assert_eq!(answer.header("sec-websocket-accept"), Some(ACCEPT), "{answer:?}");
+        Ok(socket)
     }
 
     /// Connects, upgrades and is welcomed.

@@ -1,6 +1,12 @@
 //! `tidings serve`.
 
-use std::{io::Write, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    num::NonZero,
+    path::PathBuf,
+    time::Duration,
+};
 
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, SessionSettings,
@@ -74,9 +80,12 @@ pub(super) struct Serve {
     /// Threads that deliver to WebSockets; by default one for each processor
     #[arg(long, env = "TIDINGS_SHARDS", value_name = "N")]
     shards: Option<NonZero<usize>>,
-    /// Connections at a time from one address (not yet)
-    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
-    max_connections_per_address: Option<usize>,
+    /// Connections at a time from one address, but for this machine's and those of trusted proxies
+    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = limits::MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_one, value_name = "N")]
+    max_connections_per_address: usize,
+    /// Proxy whose `X-Forwarded-For` is believed; may be given several times
+    #[arg(long, env = "TIDINGS_TRUSTED_PROXY", value_delimiter = ',', value_name = "ADDR")]
+    trusted_proxy: Vec<IpAddr>,
     /// Signature algorithm of the tokens (not yet: this version has --dev only)
     #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
     jwt_algorithm: Option<String>,
@@ -110,10 +119,6 @@ impl Serve {
 
     /// What the flags can't say each on their own.
     fn check(&self) -> Result<(), Failure> {
-        if self.max_connections_per_address.is_some() {
-            let reason = "--max-connections-per-address: not yet in this version; leave it out";
-            return Err(Failure::Usage(reason.to_owned()));
-        }
         let jwt = [
             ("--jwt-algorithm", self.jwt_algorithm.is_some()),
             ("--jwt-key-file", self.jwt_key_file.is_some()),
@@ -162,6 +167,8 @@ impl Serve {
             header_timeout: self.header_timeout,
             write_timeout: self.write_timeout,
             max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            trusted_proxies: self.trusted_proxy.into(),
             echo: self.echo,
             shards: self.shards,
             drain_timeout: self.drain_timeout,

@@ -83,3 +83,28 @@ fn while_it_drains_a_server_is_alive_and_not_ready_and_refuses_the_rest() {
     drop(stalled);
     assert_eq!(server.exit_code(), Some(0));
 }
+
+#[test]
+fn a_client_behind_a_trusted_proxy_has_so_many_connections_and_others_have_theirs() {
+    let server = Server::with(&["--trusted-proxy", "127.0.0.1", "--max-connections-per-address", "2"]);
+    let hello = |forwarded: &str| RawSocket::forwarded(server.address(), forwarded);
+    let _first = hello("192.0.2.1").unwrap();
+    let second = hello("192.0.2.1").unwrap();
+    // What the client says itself comes first, and counts for nothing.
+    let refused = hello("192.0.2.9, 192.0.2.1").unwrap_err();
+    refused.assert_problem(503, "overloaded");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    let stream = Request::get("/v1/events?topic=a").header("X-Forwarded-For", "192.0.2.1");
+    stream.send(server.address()).assert_problem(503, "overloaded");
+    let _other = hello("192.0.2.2").unwrap();
+    drop(second);
+    eventually("its place is free again", || hello("192.0.2.1").is_ok());
+}
+
+#[test]
+fn nobody_is_believed_who_says_for_whom_it_forwards_unless_it_is_trusted() {
+    let server = Server::with(&["--max-connections-per-address", "1"]);
+    let sockets: Vec<_> =
+        (0..3).map(|_| RawSocket::forwarded(server.address(), "192.0.2.1").unwrap()).collect();
+    assert_eq!(sockets.len(), 3);
+}

@@ -1,0 +1,89 @@
+//! How many connections there are from each client's address.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The connections of each address, at most so many of one. There are as many entries as addresses with a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Addresses(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection of an address, until this goes.
+#[derive(Debug)]
+pub(crate) struct AddressPlace {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Addresses {
+    pub(crate) fn new(max: usize) -> Self {
+        Self(Arc::new(Inner { max, counts: Mutex::default() }))
+    }
+
+    /// A place for one more, unless the address has as many as it may.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<AddressPlace> {
+        let address = counted_as(address);
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= self.0.max {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPlace { addresses: self.clone(), address })
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A client has a whole /64 of IPv6.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places_and_gets_them_back() {
+        let addresses = Addresses::new(2);
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+        let first = addresses.take(one).unwrap();
+        let _second = addresses.take("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        assert!(addresses.take(one).is_none());
+        let elsewhere = addresses.take(other).unwrap();
+        drop(first);
+        let again = addresses.take(one).unwrap();
+        drop((elsewhere, again));
+        assert_eq!(addresses.0.counts.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_64_of_ipv6_is_one_address() {
+        let addresses = Addresses::new(1);
+        let _first = addresses.take("2001:db8:1:2::1".parse().unwrap()).unwrap();
+        assert!(addresses.take("2001:db8:1:2:ffff::9".parse().unwrap()).is_none());
+        assert!(addresses.take("2001:db8:1:3::1".parse().unwrap()).is_some());
+    }
+}

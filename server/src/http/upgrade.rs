@@ -1,0 +1,151 @@
+//! The way from a request to a WebSocket in a shard.
+
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{
+        CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+    upgrade::OnUpgrade,
+};
+use tidings_shared::{Code, frame::SUBPROTOCOL};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use uuid::Uuid;
+use warp::reply::Response;
+
+use super::{draining, problem, problem_body};
+use crate::{
+    Gateway, Session,
+    accept::{self, Place},
+    addresses::AddressPlace,
+    problem::Problem,
+    worker::{Arrival, Serves},
+};
+
+/// Answers a WebSocket handshake; the connection goes to a shard.
+pub(super) fn answer(
+    gateway: Gateway,
+    headers: &HeaderMap,
+    upgrade: Option<OnUpgrade>,
+    place: Option<Place>,
+    serves: fn(&Gateway) -> Serves,
+) -> Response {
+    let subprotocol = match check_handshake(&gateway, headers) {
+        Ok(subprotocol) => subprotocol,
+        Err(answer) => return *answer,
+    };
+    let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
+        let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
+        return Problem::new(Code::InvalidFrame, message).answer();
+    };
+    let Some(place) = place else {
+        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
+        return Problem::new(Code::Internal, message).answer();
+    };
+    let address = match forwarded(&gateway, headers, &place) {
+        Ok(address) => address,
+        Err(problem) => return problem.answer(),
+    };
+    let accept = derive_accept_key(key.as_bytes());
+    let presence = gateway.presence();
+    tokio::spawn(async move {
+        match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
+            Ok((stream, head)) => {
+                let serves = serves(&gateway);
+                if let Some(workers) = gateway.workers() {
+                    workers.send(Arrival { stream, head, serves, place: (place, address, presence) }).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "an upgrade failed"),
+        }
+    });
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let answer = response.headers_mut();
+    answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(accept) {
+        answer.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if subprotocol {
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    response
+}
+
+/// The place of a client behind a trusted proxy, which says whose connection it is; the last entry is the proxy's own.
+pub(super) fn forwarded(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    place: &Place,
+) -> Result<Option<AddressPlace>, Problem> {
+    if !gateway.settings().trusted_proxies.contains(&place.peer()) {
+        return Ok(None);
+    }
+    let last = list(headers, FORWARDED_FOR).last();
+    let Some(address) = last.and_then(|address| address.parse().ok()) else { return Ok(None) };
+    let place = gateway.addresses().take(address);
+    place.map(Some).ok_or_else(|| {
+        Problem::new(Code::Overloaded, "this address has as many connections as one may have; close some")
+    })
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// For a session of the protocol.
+pub(super) fn session(gateway: &Gateway) -> Serves {
+    let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
+    let now = hub.clock().now();
+    Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
+}
+
+/// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.
+fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<Response>> {
+    let has_token =
+        |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
+    let refuse = |code, message: &str| Box::new(Problem::new(code, message).answer());
+    if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
+        let mut answer = upgrade_required("this is a WebSocket endpoint: ask for an upgrade");
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return Err(Box::new(answer));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let mut answer = upgrade_required("the WebSocket version is 13");
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(Box::new(answer));
+    }
+    if !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_nonce) {
+        return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
+    }
+    if !gateway.settings().origins.allows(headers) {
+        return Err(refuse(Code::Forbidden, "pages of this origin are not let in"));
+    }
+    let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
+    if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {
+        let message = format!("the subprotocol is {SUBPROTOCOL}; offering none means the same");
+        return Err(refuse(Code::InvalidFrame, &message));
+    }
+    if gateway.is_draining() {
+        return Err(Box::new(draining().answer()));
+    }
+    Ok(offers)
+}
+
+fn upgrade_required(detail: &str) -> Response {
+    let code = Code::InvalidFrame;
+    let status = StatusCode::UPGRADE_REQUIRED;
+    problem(status, problem_body(status, code.as_str(), code.meaning(), detail))
+}
+
+/// The tokens of a header that is a comma-separated list, over all its lines.
+fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// RFC 6455, section 4.2.1: a base64 text that stands for 16 bytes.
+fn is_nonce(key: &HeaderValue) -> bool {
+    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    matches!(key.as_bytes(), [text @ .., b'=', b'='] if text.len() == 22 && text.iter().all(is_base64))
+}
