@@ -4,9 +4,9 @@ use std::fmt;
 
 use tidings_shared::{Code, TopicName};
 
-use crate::TenantId;
+use crate::{TenantId, TopicPattern};
 
-/// Who a session is, as its token said.
+/// Who a session is and what it may do, as its token said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Whose token it is.
@@ -15,6 +15,24 @@ pub struct Identity {
     pub tenant: TenantId,
     /// When the token ends, in milliseconds since 1970.
     pub expires_at: Option<u64>,
+    /// What the token allows.
+    pub rights: Rights,
+}
+
+impl Identity {
+    /// Somebody without rights whose token does not end.
+    pub fn new(subject: impl Into<String>, tenant: TenantId) -> Self {
+        Self { subject: subject.into(), tenant, expires_at: None, rights: Rights::default() }
+    }
+}
+
+/// What a token allows: nothing, but for what is named here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Topics that may be subscribed to.
+    pub subscribe: Vec<TopicPattern>,
+    /// Topics that may be published to.
+    pub publish: Vec<TopicPattern>,
 }
 
 /// Why a token was not accepted.
@@ -34,11 +52,15 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     /// When there is none or it does not hold.
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError>;
 
-    /// Whether this topic may be subscribed to.
-    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool;
+    /// Whether this topic may be subscribed to; unless it is said otherwise, where the identity's rights say so.
+    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
+        identity.rights.subscribe.iter().any(|pattern| pattern.matches(topic))
+    }
 
-    /// Whether this topic may be published to.
-    fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool;
+    /// Whether this topic may be published to; unless it is said otherwise, where the identity's rights say so.
+    fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool {
+        identity.rights.publish.iter().any(|pattern| pattern.matches(topic))
+    }
 }
 
 /// For development: everybody is welcome, without a token, to one tenant, with all rights. Only ever serve it on
@@ -57,7 +79,7 @@ impl DevAccess {
 
 impl Authorize for DevAccess {
     fn authenticate(&self, _token: Option<&str>, _now_unix_ms: u64) -> Result<Identity, AccessError> {
-        Ok(Identity { subject: "developer".to_owned(), tenant: self.tenant.clone(), expires_at: None })
+        Ok(Identity::new("developer", self.tenant.clone()))
     }
 
     fn may_subscribe(&self, _identity: &Identity, _topic: &TopicName) -> bool {

@@ -7,6 +7,8 @@ mod publish;
 mod serve;
 mod tail;
 mod time;
+mod token;
+mod tokens;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -30,6 +32,8 @@ enum Command {
     Publish(publish::Publish),
     /// Print what is published on some topics
     Tail(tail::Tail),
+    /// Make a token and print it
+    Token(token::Token),
 }
 
 /// Why a command ended early.
@@ -68,6 +72,7 @@ pub fn run(domains: Domains) -> ExitCode {
             Command::Serve(serve) => serve.run(domains).await,
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,
+            Command::Token(token) => token.run(),
         }
     });
     // A name look-up that hangs must not keep a command that is done.

@@ -76,7 +76,7 @@ impl EventStream {
             ready: VecDeque::new(),
             heartbeat: settings.heartbeat,
             last_told: now.since_start,
-            expires: expiry(identity.expires_at, now),
+            expires: expiry(identity.expires_at, settings.expiry_grace, now),
             has_ended: false,
         })
     }

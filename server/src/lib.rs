@@ -2,7 +2,8 @@
 //!
 //! - [`Hub`] is where publications come in and go out; it needs no runtime and no network.
 //! - [`Gateway`] lets browsers in: its routes are a warp filter that stands beside an application's own.
-//! - [`Authorize`] says who may do what; [`DevAccess`] lets everybody in, on loopback.
+//! - [`Authorize`] says who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application by its own means;
+//!   [`DevAccess`] lets everybody in, on loopback.
 //!
 //! Inside, from the middle outwards: `log` keeps a tenant's publications, `reader` follows it in order, `tenant` joins
 //! the two and wakes those that wait, `session` speaks the protocol, and `socket` moves its bytes.
@@ -32,10 +33,13 @@ mod events;
 mod gateway;
 mod http;
 mod hub;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod keys;
 mod log;
 mod moment;
 mod origin;
+mod pattern;
 mod problem;
 mod publication;
 mod reader;
@@ -49,14 +53,17 @@ mod test_support;
 mod websocket;
 mod worker;
 
-pub use access::{AccessError, Authorize, DevAccess, Identity};
+pub use access::{AccessError, Authorize, DevAccess, Identity, Rights};
 pub use gateway::{Gateway, GatewaySettings};
 pub use http::origin_tag;
 pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys};
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};
 pub use moment::{Clock, Moment};
 pub use origin::OriginRule;
+pub use pattern::{TopicPattern, TopicPatternError};
 pub use publication::{Draft, EncodedFrame, Matched, Publication, Published};
 pub use reader::{Delivery, Reader, Start};
 pub use session::{Output, Session, SessionSettings};

@@ -30,25 +30,30 @@ impl OriginRule {
     }
 }
 
-fn is_loopback(origin: &str) -> bool {
-    let Ok(uri) = origin.parse::<Uri>() else { return false };
-    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return false;
-    };
-    // A browser writes scheme, host and port, and nothing else: no user, no path.
-    let port = authority.as_str().strip_prefix(authority.host());
+/// The host of an origin as a browser writes it: scheme, host and perhaps a port, and nothing else.
+fn host_of(origin: &str) -> Option<String> {
+    let uri: Uri = origin.parse().ok()?;
+    let (scheme @ ("http" | "https"), authority) = (uri.scheme_str()?, uri.authority()?) else { return None };
+    let port = authority.as_str().strip_prefix(authority.host())?;
     let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    if !port.is_some_and(|port| port.is_empty() || is_port(port))
-        || origin != format!("{scheme}://{authority}")
-    {
-        return false;
-    }
-    let host = authority.host();
+    let is_exact = (port.is_empty() || is_port(port)) && origin == format!("{scheme}://{authority}");
+    is_exact.then(|| authority.host().to_owned())
+}
+
+/// Whether a browser may write an origin in this very way; what it never writes would let nobody in.
+#[cfg(feature = "cli")]
+pub(crate) fn is_as_browsers_write(origin: &str) -> bool {
+    let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
+    host_of(origin).is_some_and(|host| host == host.to_ascii_lowercase()) && !origin.ends_with(default_port)
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let Some(host) = host_of(origin) else { return false };
     let is_v6 = |host: &str| {
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         inner.and_then(|host| host.parse().ok()).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
     };
-    host == "localhost" || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()) || is_v6(host)
+    host == "localhost" || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()) || is_v6(&host)
 }
 
 #[cfg(test)]

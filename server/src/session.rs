@@ -415,7 +415,7 @@ impl Session {
                 frames_per_second: u64::from(self.settings.frames_per_second),
             },
         });
-        self.expires = expiry(identity.expires_at, now);
+        self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
         self.state = State::Open { identity, follower };
     }
 
@@ -430,7 +430,7 @@ impl Session {
         for topic in &lost {
             follower.unsubscribe(topic);
         }
-        self.expires = expiry(expires_at, now);
+        self.expires = expiry(expires_at, self.settings.expiry_grace, now);
         self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
         if !lost.is_empty() {
             let topics = lost.iter().map(TopicName::to_string).collect();
@@ -473,9 +473,9 @@ impl Session {
 }
 
 /// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-pub(crate) fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
+pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
     let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
-    Some(now.since_start.saturating_add(left).saturating_add(limits::EXPIRY_GRACE))
+    Some(now.since_start.saturating_add(left).saturating_add(grace))
 }
 
 fn too_many_topics() -> Problem {

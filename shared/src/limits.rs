@@ -32,6 +32,12 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// Bytes of a frame before a hello was accepted (so also of the token): strangers get less.
 pub const MAX_MESSAGE_BYTES_BEFORE_HELLO: usize = 4 * 1024;
 
+/// Bytes of a token, whichever way it comes: what fits in a hello.
+pub const MAX_TOKEN_BYTES: usize = MAX_MESSAGE_BYTES_BEFORE_HELLO;
+
+/// Bytes of a token's subject.
+pub const MAX_SUBJECT_BYTES: usize = 255;
+
 /// Bytes of an HTTP request body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 

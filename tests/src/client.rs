@@ -55,6 +55,15 @@ impl Client {
         client
     }
 
+    /// Connects with a token and is welcomed.
+    #[track_caller]
+    pub fn with_token(server: &Server, token: &str) -> Self {
+        let mut client = Self::connect(server);
+        client.send(&json!({ "op": "hello", "token": token }));
+        client.expect("welcome");
+        client
+    }
+
     /// Connects, is welcomed, and subscribes to topics that must all be accepted.
     #[track_caller]
     pub fn subscribed(server: &Server, topics: &[&str]) -> Self {

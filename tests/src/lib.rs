@@ -15,6 +15,7 @@ mod raw;
 pub mod sample;
 mod server;
 mod tab;
+mod token;
 mod view;
 
 use std::{
@@ -31,6 +32,7 @@ pub use random::Random;
 pub use raw::{Frame, Opcode, RawSocket};
 pub use server::Server;
 pub use tab::{Jitter, Payload, Tab};
+pub use token::{key_file, token};
 pub use view::View;
 
 /// How long a test waits for what must come. Long, because only a test that fails waits so long.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Process, Request, Response, tidings};
+use crate::{Process, Request, Response, key_file, tidings};
 
 /// A running `tidings serve`. Dropping it ends it; when the test has failed its log is printed.
 #[derive(Debug)]
@@ -25,6 +25,14 @@ impl Server {
     pub fn with(flags: &[&str]) -> Self {
         let mut command = tidings();
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0"]).args(flags);
+        Self::run(command)
+    }
+
+    /// `tidings serve` on a free port for those who have a [`token`](crate::token), with more flags.
+    #[track_caller]
+    pub fn keyed(flags: &[&str]) -> Self {
+        let mut command = tidings();
+        command.args(["serve", "--jwt-key-file", &key_file("secret"), "--listen", "127.0.0.1:0"]).args(flags);
         Self::run(command)
     }
 

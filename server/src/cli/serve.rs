@@ -10,16 +10,23 @@ use std::{
 
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, SessionSettings,
-    TenantId,
+    TenantId, origin::is_as_browsers_write,
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
 use tokio::net::TcpListener;
 
-use super::{Failure, time::duration};
+use super::{
+    Failure,
+    time::{duration, duration_or_none},
+    tokens::Tokens,
+};
 
 /// The tenant of a server that runs for development.
 const DEV_TENANT: &str = "dev";
+
+/// The hub's own tenant where tokens name theirs; nothing is published there.
+const HOME_TENANT: &str = "home";
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -33,7 +40,7 @@ pub(super) struct Serve {
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Web page that is let in, as `scheme://host[:port]`; may be given several times. With --dev: loopback pages
-    #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Time for a hello after the upgrade
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
@@ -86,21 +93,17 @@ pub(super) struct Serve {
     /// Proxy whose `X-Forwarded-For` is believed; may be given several times
     #[arg(long, env = "TIDINGS_TRUSTED_PROXY", value_delimiter = ',', value_name = "ADDR")]
     trusted_proxy: Vec<IpAddr>,
-    /// Signature algorithm of the tokens (not yet: this version has --dev only)
-    #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
-    jwt_algorithm: Option<String>,
-    /// Key that tokens are checked with (not yet)
-    #[arg(long, env = "TIDINGS_JWT_KEY_FILE", value_name = "FILE")]
-    jwt_key_file: Option<PathBuf>,
-    /// Audience that tokens must name (not yet)
-    #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_name = "A")]
-    jwt_audience: Option<String>,
-    /// Issuer that tokens must name (not yet)
-    #[arg(long, env = "TIDINGS_JWT_ISSUER", value_name = "I")]
-    jwt_issuer: Option<String>,
-    /// The one tenant of this server, for tokens that name none (not yet)
-    #[arg(long, env = "TIDINGS_SINGLE_TENANT", value_name = "NAME")]
-    single_tenant: Option<String>,
+    /// Time for which a session goes on after its token has ended, for a fresh one that is on its way
+    #[arg(long, env = "TIDINGS_EXPIRY_GRACE", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
+    expiry_grace: Duration,
+    #[command(flatten)]
+    tokens: Tokens,
+}
+
+fn origin(text: &str) -> Result<String, &'static str> {
+    let remedy =
+        "write it as a browser does: scheme://host[:port], in lower case, without a path or the default port";
+    if is_as_browsers_write(text) { Ok(text.to_owned()) } else { Err(remedy) }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -119,19 +122,11 @@ impl Serve {
 
     /// What the flags can't say each on their own.
     fn check(&self) -> Result<(), Failure> {
-        let jwt = [
-            ("--jwt-algorithm", self.jwt_algorithm.is_some()),
-            ("--jwt-key-file", self.jwt_key_file.is_some()),
-            ("--jwt-audience", self.jwt_audience.is_some()),
-            ("--jwt-issuer", self.jwt_issuer.is_some()),
-            ("--single-tenant", self.single_tenant.is_some()),
-        ];
-        if let Some((flag, _)) = jwt.iter().find(|(_, is_given)| *is_given) {
-            return Err(Failure::Usage(format!("{flag}: not yet; this version runs with --dev only")));
+        if let (true, Some(flag)) = (self.dev, self.tokens.given()) {
+            return Err(Failure::Usage(format!("{flag}: --dev needs no token; leave one of them out")));
         }
         if !self.dev {
-            let reason = "a server without keys would let everybody in: give --dev (loopback only); keys are not yet there";
-            return Err(Failure::Usage(reason.to_owned()));
+            return Ok(());
         }
         if !self.listen.ip().is_loopback() {
             let reason =
@@ -147,14 +142,21 @@ impl Serve {
 
     async fn serve(self, domains: Domains) -> Result<(), Failure> {
         let failed = |reason: String| Failure::Failed(reason);
-        let tenant = TenantId::parse(DEV_TENANT).map_err(|error| failed(error.to_string()))?;
+        let access = if self.dev { None } else { Some(self.tokens.access()?) };
+        let home = match (&self.tokens.single_tenant, self.dev) {
+            (Some(tenant), _) => Ok(tenant.clone()),
+            (None, true) => TenantId::parse(DEV_TENANT),
+            (None, false) => TenantId::parse(HOME_TENANT),
+        };
+        let home = home.map_err(|error| failed(error.to_string()))?;
         let log = LogLimits {
             max_bytes: self.log_max_bytes,
             max_entries: self.log_max_entries,
             max_age: self.log_max_age,
             keys: KeyLimits { max_age: self.key_max_age, ..KeyLimits::default() },
         };
-        let hub = Hub::new(HubSettings { domains, log, ..HubSettings::new(tenant.clone()) });
+        let hub = Hub::new(HubSettings { domains, log, ..HubSettings::new(home.clone()) });
+        let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
         let settings = GatewaySettings {
             session: SessionSettings {
                 hello_timeout: self.hello_timeout,
@@ -162,6 +164,7 @@ impl Serve {
                 max_message_bytes: self.max_message_bytes,
                 max_topics: self.max_topics_per_session,
                 frames_per_second: self.frames_per_second,
+                expiry_grace: self.expiry_grace,
                 ..SessionSettings::default()
             },
             header_timeout: self.header_timeout,
@@ -172,14 +175,19 @@ impl Serve {
             echo: self.echo,
             shards: self.shards,
             drain_timeout: self.drain_timeout,
-            ..GatewaySettings::new(OriginRule::Loopback)
+            ..GatewaySettings::new(origins)
         };
-        let gateway = Gateway::new(hub, DevAccess::new(tenant), settings);
+        let gateway = match access {
+            Some(access) => Gateway::new(hub, access, settings),
+            None => Gateway::new(hub, DevAccess::new(home), settings),
+        };
         let cannot_listen = |error| failed(format!("can't listen on {}: {error}", self.listen));
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let stop = stop_signal().map_err(|error| failed(format!("can't listen for signals: {error}")))?;
-        tracing::info!("for development: no token is needed; everybody on this machine has all rights");
+        if self.dev {
+            tracing::info!("for development: no token is needed; everybody on this machine has all rights");
+        }
         // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
         gateway.serve(listener, gateway.routes(), stop).await;

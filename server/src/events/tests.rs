@@ -28,7 +28,7 @@ impl Authorize for ButSecrets {
 }
 
 fn identity(expires_at: Option<u64>) -> Identity {
-    Identity { subject: "a".to_owned(), tenant: TenantId::parse("acme").unwrap(), expires_at }
+    Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) }
 }
 
 fn open(hub: &Hub, topics: &[&str], since: Option<&str>) -> Result<EventStream, Problem> {

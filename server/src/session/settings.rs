@@ -21,6 +21,8 @@ pub struct SessionSettings {
     pub max_topics: usize,
     /// Frames per second from a client, with bursts of twice as many.
     pub frames_per_second: u32,
+    /// From a token's expiry to the end of its session.
+    pub expiry_grace: Duration,
 }
 
 impl Default for SessionSettings {
@@ -33,6 +35,7 @@ impl Default for SessionSettings {
             max_message_bytes_before_hello: limits::MAX_MESSAGE_BYTES_BEFORE_HELLO,
             max_topics: limits::MAX_TOPICS_PER_SESSION,
             frames_per_second: limits::FRAMES_PER_SECOND,
+            expiry_grace: limits::EXPIRY_GRACE,
         }
     }
 }

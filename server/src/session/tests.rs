@@ -315,11 +315,10 @@ struct ByList;
 
 impl Authorize for ByList {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
-        Ok(Identity {
-            subject: token.unwrap_or_default().split(' ').next().unwrap_or_default().to_owned(),
-            tenant: token.unwrap_or_default().split(' ').nth(1).unwrap_or("acme").parse().unwrap(),
-            expires_at: Some(now_unix_ms + 100_000),
-        })
+        let mut words = token.unwrap_or_default().split(' ');
+        let subject = words.next().unwrap_or_default();
+        let tenant = words.next().unwrap_or("acme").parse().unwrap();
+        Ok(Identity { expires_at: Some(now_unix_ms + 100_000), ..Identity::new(subject, tenant) })
     }
 
     fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {

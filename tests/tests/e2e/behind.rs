@@ -22,7 +22,7 @@ struct AtTheirEnd;
 impl Authorize for AtTheirEnd {
     fn authenticate(&self, _: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
         let tenant = TenantId::parse("acme").unwrap();
-        Ok(Identity { subject: "a".to_owned(), tenant, expires_at: Some(now_unix_ms) })
+        Ok(Identity { expires_at: Some(now_unix_ms), ..Identity::new("a", tenant) })
     }
 
     fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {

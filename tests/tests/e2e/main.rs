@@ -20,4 +20,6 @@ mod publish;
 mod resume;
 mod stalled;
 mod subscribe;
+mod tenants;
+mod tokens;
 mod views;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 use tidings_tests::{
-    Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, finish, sample, tidings,
+    Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, finish, key_file, sample, tidings,
 };
 
 /// The exit code, and what was said on standard error.
@@ -161,6 +161,39 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         (&["--dev", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"], "--listen"),
         (&["--dev", "--allow-origin", "https://app.example.com"], "--allow-origin"),
         (&["--dev", "--jwt-key-file", "/nowhere"], "--jwt-key-file"),
+        (&["--dev", "--jwks-file", "/nowhere"], "--jwks-file"),
+        (&["--dev", "--single-tenant", "acme"], "--single-tenant"),
+        (&[], "--jwt-key-file"),
+        (&["--jwt-algorithm", "RS256"], "--jwt-key-file"),
+        (&["--jwt-key-file", "/nowhere"], "--jwt-key-file /nowhere"),
+        (&["--jwt-key-file", &key_file("")], "--jwt-key-file"),
+        (&["--jwt-key-file", "/dev/null"], "empty"),
+        (&["--jwt-key-file", &key_file("rsa.pub.pem")], "PEM"),
+        (&["--jwt-algorithm", "RS256", "--jwt-key-file", &key_file("rsa.key.pem")], "private"),
+        (&["--jwt-algorithm", "ES256", "--jwt-key-file", &key_file("rsa.pub.pem")], "ES256"),
+        (&["--jwt-algorithm", "none", "--jwt-key-file", &key_file("secret")], "--jwt-algorithm"),
+        (&["--jwt-algorithm", "HS512", "--jwt-key-file", &key_file("secret")], "--jwt-algorithm"),
+        (&["--jwks-file", "/nowhere"], "--jwks-file /nowhere"),
+        (&["--jwks-file", &key_file("secret")], "JWKS"),
+        (&["--jwks-file", &key_file("jwks.json"), "--jwt-key-file", &key_file("secret")], "--jwt-key-file"),
+        (&["--jwks-file", &key_file("jwks.json"), "--jwt-algorithm", "RS256"], "--jwt-algorithm"),
+        (&["--jwt-key-file", &key_file("secret"), "--single-tenant", "a/b"], "--single-tenant"),
+        (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "app.example.com"], "--allow-origin"),
+        (
+            &["--jwt-key-file", &key_file("secret"), "--allow-origin", "https://app.example.com/"],
+            "--allow-origin",
+        ),
+        (
+            &["--jwt-key-file", &key_file("secret"), "--allow-origin", "https://App.example.com"],
+            "--allow-origin",
+        ),
+        (
+            &["--jwt-key-file", &key_file("secret"), "--allow-origin", "https://a.example.com:443"],
+            "--allow-origin",
+        ),
+        (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "*"], "--allow-origin"),
+        (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "null"], "--allow-origin"),
+        (&["--dev", "--expiry-grace", "soon"], "--expiry-grace"),
     ] {
         let (code, said) = run(&mut serve(flags));
         assert_eq!(code, Some(2), "{flags:?}: {said}");
@@ -168,6 +201,39 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
     }
     assert_eq!(run(&mut tidings()).0, Some(2));
     assert_eq!(run(tidings().arg("no-such-command")).0, Some(2));
+}
+
+#[test]
+fn a_token_that_cannot_be_made_is_exit_code_2_and_names_the_setting() {
+    let secret = key_file("secret");
+    for (flags, named) in [
+        (&["--tenant", "acme"][..], "--jwt-key-file"),
+        (&["--jwt-key-file", "/nowhere", "--tenant", "acme"], "--jwt-key-file /nowhere"),
+        (&["--jwt-key-file", &key_file("rsa.key.pem")], "PEM"),
+        (&["--jwt-key-file", &key_file("rsa.pub.pem"), "--jwt-algorithm", "RS256"], "private"),
+        (&["--jwt-key-file", &key_file("ec.pub.pem"), "--jwt-algorithm", "ES256"], "private"),
+        (&["--jwt-key-file", &secret, "--jwt-algorithm", "EdDSA"], "private"),
+        (&["--jwt-key-file", &secret, "--tenant", "a:b"], "--tenant"),
+        (&["--jwt-key-file", &secret, "--subscribe", "staff:pe*"], "staff:pe*"),
+        (&["--jwt-key-file", &secret, "--publish", ""], "--publish"),
+        (&["--jwt-key-file", &secret, "--expires-in", "0s"], "--expires-in"),
+        (&["--jwt-key-file", &secret, "--expires-in", "11y"], "--expires-in"),
+    ] {
+        let finished = finish(tidings().arg("token").args(flags));
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flags:?}: {finished:?}");
+        assert!(finished.stderr.contains(named), "{flags:?}: {finished:?}");
+    }
+}
+
+#[test]
+fn a_server_with_keys_may_listen_on_any_address_and_takes_them_from_its_file_too() {
+    let file = TempFile::new(&format!(
+        "listen = \"0.0.0.0:0\"\njwt-key-file = \"{}\"\nsingle-tenant = \"acme\"\n",
+        key_file("secret")
+    ));
+    let server = Server::run(serve(&["--config", file.path()]));
+    assert!(server.address().ip().is_unspecified() && !server.address().ip().is_loopback());
+    assert_eq!(Request::get("/health").send(server.address()).status, 200);
 }
 
 #[test]

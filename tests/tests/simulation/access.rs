@@ -69,9 +69,8 @@ impl Authorize for ByToken {
         let refused = || AccessError { code: Code::Unauthorized, message: "no such token".to_owned() };
         let token = Token::parse(token).ok_or_else(refused)?;
         let identity = Identity {
-            subject: format!("{}/{}", token.tenant, token.subject),
-            tenant: tenant(token.tenant),
             expires_at: self.token_ms.map(|ms| now_unix_ms + ms),
+            ..Identity::new(format!("{}/{}", token.tenant, token.subject), tenant(token.tenant))
         };
         let mut rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
         rights.insert(identity.subject.clone(), token);

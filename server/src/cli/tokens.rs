@@ -1,0 +1,89 @@
+//! The settings of the tokens that `tidings serve` takes.
+
+use std::{fs, path::PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys, TenantId};
+
+#[derive(Debug, Args)]
+pub(super) struct Tokens {
+    /// Signature algorithm of the tokens: HS256 (the default), RS256, ES256 or EdDSA
+    #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
+    jwt_algorithm: Option<JwtAlgorithm>,
+    /// Key that tokens are checked with: a public key in PEM, or for HS256 a file with the secret's bytes
+    #[arg(long, env = "TIDINGS_JWT_KEY_FILE", value_name = "FILE")]
+    jwt_key_file: Option<PathBuf>,
+    /// Keys that tokens are checked with by their `kid`, each for its own algorithm, instead of --jwt-key-file
+    #[arg(long, env = "TIDINGS_JWKS_FILE", value_name = "FILE")]
+    jwks_file: Option<PathBuf>,
+    /// Audience that tokens must name
+    #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_name = "A")]
+    jwt_audience: Option<String>,
+    /// Issuer that tokens must name
+    #[arg(long, env = "TIDINGS_JWT_ISSUER", value_name = "I")]
+    jwt_issuer: Option<String>,
+    /// The one tenant of this server, for tokens that name none
+    #[arg(long, env = "TIDINGS_SINGLE_TENANT", value_name = "NAME")]
+    pub(super) single_tenant: Option<TenantId>,
+}
+
+impl Tokens {
+    /// One of these settings that was made.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let settings = [
+            ("--jwt-algorithm", self.jwt_algorithm.is_some()),
+            ("--jwt-key-file", self.jwt_key_file.is_some()),
+            ("--jwks-file", self.jwks_file.is_some()),
+            ("--jwt-audience", self.jwt_audience.is_some()),
+            ("--jwt-issuer", self.jwt_issuer.is_some()),
+            ("--single-tenant", self.single_tenant.is_some()),
+        ];
+        settings.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+
+    /// Reads the keys.
+    pub(super) fn access(&self) -> Result<JwtAccess, Failure> {
+        let keys = match (&self.jwt_key_file, &self.jwks_file) {
+            (Some(file), None) => {
+                let algorithm = self.jwt_algorithm.unwrap_or(JwtAlgorithm::Hs256);
+                read("--jwt-key-file", file, |bytes| JwtKeys::one(algorithm, bytes))
+            }
+            (None, Some(_)) if self.jwt_algorithm.is_some() => {
+                Err("--jwt-algorithm: the keys of --jwks-file say theirs; leave it out".to_owned())
+            }
+            (None, Some(file)) => {
+                read("--jwks-file", file, |bytes| JwtKeys::set(&String::from_utf8_lossy(bytes)))
+            }
+            (Some(_), Some(_)) => Err("--jwks-file: give it or --jwt-key-file, not both".to_owned()),
+            (None, None) => {
+                Err("a server without keys would let everybody in: give --jwt-key-file or --jwks-file, \
+                or for development --dev (loopback only)"
+                    .to_owned())
+            }
+        };
+        let mut access = JwtAccess::new(keys.map_err(Failure::Usage)?);
+        if let Some(audience) = &self.jwt_audience {
+            access = access.with_audience(audience);
+        }
+        if let Some(issuer) = &self.jwt_issuer {
+            access = access.with_issuer(issuer);
+        }
+        if let Some(tenant) = &self.single_tenant {
+            access = access.with_single_tenant(tenant.clone());
+        }
+        Ok(access)
+    }
+}
+
+/// Reads a file of keys; what is wrong names the flag.
+pub(super) fn read<T>(
+    flag: &str,
+    file: &PathBuf,
+    parse: impl FnOnce(&[u8]) -> Result<T, JwtKeyError>,
+) -> Result<T, String> {
+    let fault = |reason: String| format!("{flag} {}: {reason}", file.display());
+    let bytes = fs::read(file).map_err(|error| fault(error.to_string()))?;
+    parse(&bytes).map_err(|error| fault(error.to_string()))
+}

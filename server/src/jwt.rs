@@ -1,0 +1,192 @@
+//! Tokens: JSON Web Tokens, checked against keys that the server was given. Nothing of a token but the names of its
+//! algorithm and key is looked at before its signature holds; time is an argument, and nothing is fetched from anywhere.
+
+mod keys;
+
+use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
+use serde_json::{Map, Value};
+use tidings_shared::{
+    Code,
+    limits::{MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES},
+};
+
+#[cfg(feature = "cli")]
+pub(crate) use self::keys::sign_jwt;
+pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
+use crate::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
+
+/// Lets those in who have a token (JWT), with the rights that it names.
+///
+/// Its claims: `sub`, `exp`, `tenant` (unless there is [only one](JwtAccess::with_single_tenant)), `subscribe` and
+/// `publish` (lists of [patterns](TopicPattern); none is no right), `nbf`, and `aud` and `iss` where they are asked for.
+///
+/// ```
+/// use tidings_server::{JwtAccess, JwtAlgorithm, JwtKeys};
+/// let key = b"a secret of at least 32 random bytes, from a file";
+/// let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, key)?).with_audience("tidings");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct JwtAccess {
+    keys: JwtKeys,
+    audience: Option<String>,
+    issuer: Option<String>,
+    single_tenant: Option<TenantId>,
+}
+
+type Claims = Map<String, Value>;
+
+impl JwtAccess {
+    /// Lets those in whose token was signed with one of these keys.
+    pub fn new(keys: JwtKeys) -> Self {
+        Self { keys, audience: None, issuer: None, single_tenant: None }
+    }
+
+    /// And whose token names this audience, among others perhaps.
+    #[must_use]
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// And whose token names this issuer.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Takes tokens without a tenant as this one's. Those that name another one are refused.
+    #[must_use]
+    pub fn with_single_tenant(mut self, tenant: TenantId) -> Self {
+        self.single_tenant = Some(tenant);
+        self
+    }
+
+    /// The claims of a token whose signature holds.
+    fn verify(&self, token: &str) -> Result<Claims, AccessError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(refused(format!("a token has at most {MAX_TOKEN_BYTES} bytes")));
+        }
+        let Ok(header) = decode_header(token) else {
+            return Err(refused("this is no token (JWT) of an algorithm that is known"));
+        };
+        if header.crit.is_some() {
+            return Err(refused("the token's header has `crit`, and no extension is known"));
+        }
+        let Some(key) = self.keys.find(header.kid.as_deref()) else {
+            return Err(refused("the token's `kid` names none of the server's keys"));
+        };
+        let claims = decode(token, &key.decoding, &key.validation).map_err(|error| match error.kind() {
+            ErrorKind::InvalidAlgorithm => {
+                refused(format!("tokens of this key are signed with {}", key.algorithm))
+            }
+            ErrorKind::Json(_) | ErrorKind::Base64(_) => refused("the token's claims are no JSON object"),
+            _ => refused("the token's signature does not hold"),
+        })?;
+        Ok(claims.claims)
+    }
+
+    fn identity(&self, claims: &Claims, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let subject = text(claims, "sub")?.ok_or_else(|| missing("sub"))?;
+        if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
+            return Err(refused(format!("`sub` has 1 to {MAX_SUBJECT_BYTES} bytes")));
+        }
+        let tenant = self.tenant(text(claims, "tenant")?)?;
+        let rights =
+            Rights { subscribe: patterns(claims, "subscribe")?, publish: patterns(claims, "publish")? };
+        if let Some(audience) = &self.audience {
+            let is_named = match claims.get("aud") {
+                Some(Value::String(one)) => one == audience,
+                Some(Value::Array(several)) => several.iter().any(|one| one == audience.as_str()),
+                _ => false,
+            };
+            if !is_named {
+                return Err(refused("the token's `aud` is not this server's"));
+            }
+        }
+        if let Some(issuer) = &self.issuer
+            && text(claims, "iss")? != Some(issuer)
+        {
+            return Err(refused("the token's `iss` is not one whose tokens are taken"));
+        }
+        if time(claims, "nbf")?.is_some_and(|not_before| now_unix_ms < not_before) {
+            return Err(refused("the token does not hold yet (`nbf`)"));
+        }
+        // Last: `token_expired` says that all else holds.
+        let expires_at = time(claims, "exp")?.ok_or_else(|| missing("exp"))?;
+        if now_unix_ms >= expires_at {
+            let message = "the token has expired; come back with a fresh one".to_owned();
+            return Err(AccessError { code: Code::TokenExpired, message });
+        }
+        // Browsers hold no larger integer.
+        let expires_at = Some(expires_at.min(MAX_REF));
+        Ok(Identity { expires_at, rights, ..Identity::new(subject, tenant) })
+    }
+
+    fn tenant(&self, named: Option<&str>) -> Result<TenantId, AccessError> {
+        match (named.map(TenantId::parse), &self.single_tenant) {
+            (None, None) => Err(missing("tenant")),
+            (None, Some(only)) => Ok(only.clone()),
+            (Some(Err(error)), _) => Err(refused(format!("`tenant`: {error}"))),
+            (Some(Ok(tenant)), Some(only)) if tenant != *only => {
+                Err(refused("the token is for another tenant than this server's"))
+            }
+            (Some(Ok(tenant)), _) => Ok(tenant),
+        }
+    }
+}
+
+impl Authorize for JwtAccess {
+    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let token = token.ok_or_else(|| refused("a token is needed"))?;
+        self.identity(&self.verify(token)?, now_unix_ms)
+    }
+}
+
+fn refused(message: impl Into<String>) -> AccessError {
+    AccessError { code: Code::Unauthorized, message: message.into() }
+}
+
+fn missing(claim: &str) -> AccessError {
+    refused(format!("the token has no `{claim}`"))
+}
+
+fn text<'a>(claims: &'a Claims, name: &str) -> Result<Option<&'a str>, AccessError> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(refused(format!("the token's `{name}` is no text"))),
+    }
+}
+
+/// A NumericDate, in milliseconds since 1970: whole seconds or parts of them.
+fn time(claims: &Claims, name: &str) -> Result<Option<u64>, AccessError> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(seconds)) => match (seconds.as_u64(), seconds.as_f64()) {
+            (Some(seconds), _) => Ok(Some(seconds.saturating_mul(1000))),
+            // What is before 1970 is long ago; what is too large is far away.
+            (None, Some(seconds)) => Ok(Some((seconds * 1000.0) as u64)),
+            (None, None) => Err(refused(format!("the token's `{name}` is no time"))),
+        },
+        Some(_) => Err(refused(format!("the token's `{name}` is no number of seconds"))),
+    }
+}
+
+fn patterns(claims: &Claims, name: &str) -> Result<Vec<TopicPattern>, AccessError> {
+    let fault = |reason: String| refused(format!("the token's `{name}`: {reason}"));
+    let list = match claims.get(name) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(fault("not a list of patterns".to_owned())),
+    };
+    let parse = |item: &Value| match item {
+        Value::String(text) => text.parse().map_err(|error| fault(format!("{error}"))),
+        _ => Err(fault("not a list of texts".to_owned())),
+    };
+    list.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! The keys that tokens are checked with.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, crypto,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
+};
+#[cfg(feature = "cli")]
+use jsonwebtoken::{EncodingKey, Header};
+
+/// How tokens are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256, with a secret that signer and server share.
+    Hs256,
+    /// RSA (PKCS #1 1.5) with SHA-256.
+    Rs256,
+    /// ECDSA on the curve P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl JwtAlgorithm {
+    const ALL: [Self; 4] = [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa];
+
+    pub(crate) fn known(self) -> Algorithm {
+        match self {
+            Self::Hs256 => Algorithm::HS256,
+            Self::Rs256 => Algorithm::RS256,
+            Self::Es256 => Algorithm::ES256,
+            Self::EdDsa => Algorithm::EdDSA,
+        }
+    }
+}
+
+impl fmt::Display for JwtAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        })
+    }
+}
+
+impl FromStr for JwtAlgorithm {
+    type Err = JwtKeyError;
+
+    fn from_str(text: &str) -> Result<Self, JwtKeyError> {
+        let known = Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == text);
+        known.ok_or_else(|| fault("one of HS256, RS256, ES256 and EdDSA"))
+    }
+}
+
+/// Why a key can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtKeyError(String);
+
+impl fmt::Display for JwtKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JwtKeyError {}
+
+fn fault(reason: impl Into<String>) -> JwtKeyError {
+    JwtKeyError(reason.into())
+}
+
+/// The keys that tokens are checked with, each for one algorithm.
+#[derive(Debug, Clone)]
+pub struct JwtKeys(Keys);
+
+#[derive(Debug, Clone)]
+enum Keys {
+    /// Whatever key a token names.
+    One(Box<Key>),
+    Named(HashMap<String, Key>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) algorithm: JwtAlgorithm,
+    pub(super) decoding: DecodingKey,
+    pub(super) validation: Validation,
+}
+
+impl JwtKeys {
+    /// One key, as a file holds it: a public key in PEM, or for [`JwtAlgorithm::Hs256`] the secret's bytes, of which a
+    /// newline at the end is none.
+    ///
+    /// # Errors
+    /// When it is no key of this algorithm.
+    pub fn one(algorithm: JwtAlgorithm, file: &[u8]) -> Result<Self, JwtKeyError> {
+        let says = |words: &str| String::from_utf8_lossy(file).contains(words);
+        if algorithm != JwtAlgorithm::Hs256 && says("PRIVATE KEY-----") {
+            let remedy = "openssl pkey -in PRIVATE -pubout -out PUBLIC";
+            return Err(fault(format!(
+                "it is a private key, and tokens are checked with the public one: {remedy}"
+            )));
+        }
+        let decoding = match algorithm {
+            JwtAlgorithm::Hs256 if is_pem(file) => return Err(fault(NO_SECRET)),
+            JwtAlgorithm::Hs256 => Ok(DecodingKey::from_secret(secret(file)?)),
+            JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(file),
+            JwtAlgorithm::Es256 => DecodingKey::from_ec_pem(file),
+            JwtAlgorithm::EdDsa => DecodingKey::from_ed_pem(file),
+        };
+        let decoding = decoding
+            .map_err(|_| fault(format!("it is no public key of {algorithm} in PEM (BEGIN PUBLIC KEY)")))?;
+        Ok(Self(Keys::One(Box::new(Key::new(algorithm, decoding)?))))
+    }
+
+    /// The keys of a JWKS (RFC 7517), by their `kid`. Keys that are not for signatures of a [`JwtAlgorithm`] are passed
+    /// over.
+    ///
+    /// # Errors
+    /// When it is none, or has no key that can be used, or one without a `kid` of its own.
+    pub fn set(jwks: &str) -> Result<Self, JwtKeyError> {
+        let set: JwkSet = serde_json::from_str(jwks).map_err(|error| fault(format!("no JWKS: {error}")))?;
+        let mut keys = HashMap::new();
+        for jwk in &set.keys {
+            let Some(algorithm) = algorithm_of(jwk) else { continue };
+            let kid = jwk.common.key_id.clone().ok_or_else(|| fault("a key has no `kid`"))?;
+            let decoding =
+                DecodingKey::from_jwk(jwk).map_err(|error| fault(format!("key {kid:?}: {error}")))?;
+            let key =
+                Key::new(algorithm, decoding).map_err(|error| fault(format!("key {kid:?}: {error}")))?;
+            if keys.insert(kid.clone(), key).is_some() {
+                return Err(fault(format!("two keys have the `kid` {kid:?}")));
+            }
+        }
+        if keys.is_empty() {
+            return Err(fault("no key in it is for signatures of HS256, RS256, ES256 or EdDSA"));
+        }
+        Ok(Self(Keys::Named(keys)))
+    }
+
+    pub(super) fn find(&self, kid: Option<&str>) -> Option<&Key> {
+        match &self.0 {
+            Keys::One(key) => Some(key),
+            Keys::Named(keys) => keys.get(kid?),
+        }
+    }
+}
+
+/// Signs claims with a private key in PEM, or for [`JwtAlgorithm::Hs256`] with the secret that a file holds.
+///
+/// # Errors
+/// When the key is none of this algorithm.
+#[cfg(feature = "cli")]
+pub(crate) fn sign_jwt(
+    algorithm: JwtAlgorithm,
+    file: &[u8],
+    kid: Option<String>,
+    claims: &serde_json::Map<String, serde_json::Value>,
+) -> Result<String, JwtKeyError> {
+    let key = match algorithm {
+        JwtAlgorithm::Hs256 if is_pem(file) => return Err(fault(NO_SECRET)),
+        JwtAlgorithm::Hs256 => Ok(EncodingKey::from_secret(secret(file)?)),
+        JwtAlgorithm::Rs256 => EncodingKey::from_rsa_pem(file),
+        JwtAlgorithm::Es256 => EncodingKey::from_ec_pem(file),
+        JwtAlgorithm::EdDsa => EncodingKey::from_ed_pem(file),
+    };
+    let no_key = |_| fault(format!("it is no private key of {algorithm} in PEM (BEGIN PRIVATE KEY)"));
+    let header = Header { kid, ..Header::new(algorithm.known()) };
+    choose_cryptography();
+    jsonwebtoken::encode(&header, claims, &key.map_err(no_key)?).map_err(no_key)
+}
+
+/// It is one setting of the process: where an application has made its own choice, that one holds.
+fn choose_cryptography() {
+    let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+fn is_pem(file: &[u8]) -> bool {
+    file.trim_ascii_start().starts_with(b"-----BEGIN")
+}
+
+const NO_SECRET: &str = "it holds PEM, which is no secret of HS256: name its own algorithm";
+
+/// The bytes of a secret that is kept in a file.
+fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
+    match file.strip_suffix(b"\n").unwrap_or(file) {
+        [] => Err(fault("it is empty")),
+        secret => {
+            if secret.len() < SECRET_BYTES {
+                tracing::warn!(
+                    bytes = secret.len(),
+                    "a secret of HS256 that has less than 32 bytes can be guessed"
+                );
+            }
+            Ok(secret)
+        }
+    }
+}
+
+/// RFC 7518, section 3.2: a secret is at least as long as the hash.
+const SECRET_BYTES: usize = 32;
+
+/// Bytes of an RSA key's modulus, at least: RFC 7518, section 3.3.
+const MODULUS_BYTES: usize = 2048 / 8;
+
+fn algorithm_of(jwk: &Jwk) -> Option<JwtAlgorithm> {
+    if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
+        return None;
+    }
+    match (&jwk.algorithm, jwk.common.key_algorithm) {
+        (AlgorithmParameters::OctetKey(_), None | Some(KeyAlgorithm::HS256)) => Some(JwtAlgorithm::Hs256),
+        (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256)) => Some(JwtAlgorithm::Rs256),
+        (AlgorithmParameters::EllipticCurve(key), None | Some(KeyAlgorithm::ES256))
+            if key.curve == EllipticCurve::P256 =>
+        {
+            Some(JwtAlgorithm::Es256)
+        }
+        (AlgorithmParameters::OctetKeyPair(key), None | Some(KeyAlgorithm::EdDSA))
+            if key.curve == EllipticCurve::Ed25519 =>
+        {
+            Some(JwtAlgorithm::EdDsa)
+        }
+        _ => None,
+    }
+}
+
+impl Key {
+    fn new(algorithm: JwtAlgorithm, decoding: DecodingKey) -> Result<Self, JwtKeyError> {
+        choose_cryptography();
+        let jwk = Jwk::from_decoding_key(&decoding, None).map_err(|error| fault(error.to_string()))?;
+        match jwk.algorithm {
+            AlgorithmParameters::RSA(key) if key.n.len() * 3 / 4 < MODULUS_BYTES => {
+                return Err(fault("an RSA key has at least 2048 bits"));
+            }
+            AlgorithmParameters::OctetKey(key) if key.value.is_empty() => return Err(fault("it is empty")),
+            AlgorithmParameters::EllipticCurve(key) if key.curve != EllipticCurve::P256 => {
+                return Err(fault("the curve of ES256 is P-256"));
+            }
+            _ => {}
+        }
+        let mut validation = Validation::new(algorithm.known());
+        // Claims are checked at the time that is given, and by type.
+        validation.required_spec_claims.clear();
+        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
+        Ok(Self { algorithm, decoding, validation })
+    }
+}

@@ -1,0 +1,393 @@
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+
+use super::*;
+use crate::test_support::{at, topic};
+
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+const RSA: (&[u8], &[u8]) =
+    (include_bytes!("../../../tests/keys/rsa.key.pem"), include_bytes!("../../../tests/keys/rsa.pub.pem"));
+const EC: (&[u8], &[u8]) =
+    (include_bytes!("../../../tests/keys/ec.key.pem"), include_bytes!("../../../tests/keys/ec.pub.pem"));
+const ED: (&[u8], &[u8]) =
+    (include_bytes!("../../../tests/keys/ed.key.pem"), include_bytes!("../../../tests/keys/ed.pub.pem"));
+const OTHER_RSA: &[u8] = include_bytes!("../../../tests/keys/rsa-other.key.pem");
+const JWKS: &str = include_str!("../../../tests/keys/jwks.json");
+
+const NOW: u64 = 1_700_000_000_000;
+const NOW_SECONDS: u64 = NOW / 1000;
+
+fn hs256() -> JwtAccess {
+    JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, SECRET).unwrap())
+}
+
+fn good() -> Value {
+    json!({ "sub": "anna", "tenant": "acme", "exp": NOW_SECONDS + 60, "subscribe": ["staff:*"], "publish": [] })
+}
+
+/// Good claims, with one that is another; `null` takes it away.
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = good();
+    let object = claims.as_object_mut().unwrap();
+    object.insert(name.to_owned(), value);
+    object.retain(|_, value| !value.is_null());
+    claims
+}
+
+fn sign(header: &Header, claims: &Value, key: &EncodingKey) -> String {
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    encode(header, claims, key).unwrap()
+}
+
+fn hs(claims: &Value) -> String {
+    sign(&Header::default(), claims, &EncodingKey::from_secret(SECRET))
+}
+
+fn private(algorithm: JwtAlgorithm, pem: &[u8]) -> EncodingKey {
+    match algorithm {
+        JwtAlgorithm::Hs256 => Ok(EncodingKey::from_secret(pem)),
+        JwtAlgorithm::Rs256 => EncodingKey::from_rsa_pem(pem),
+        JwtAlgorithm::Es256 => EncodingKey::from_ec_pem(pem),
+        JwtAlgorithm::EdDsa => EncodingKey::from_ed_pem(pem),
+    }
+    .unwrap()
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut digits = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bits =
+            chunk.iter().fold(0_u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            digits.push(char::from(DIGITS[(bits >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    digits
+}
+
+fn code(access: &JwtAccess, token: &str) -> Code {
+    access.authenticate(Some(token), NOW).expect_err(token).code
+}
+
+#[test]
+fn a_token_is_taken_by_the_key_that_it_was_signed_for_and_by_no_other() {
+    let keys = [
+        (JwtAlgorithm::Hs256, SECRET, SECRET),
+        (JwtAlgorithm::Rs256, RSA.0, RSA.1),
+        (JwtAlgorithm::Es256, EC.0, EC.1),
+        (JwtAlgorithm::EdDsa, ED.0, ED.1),
+    ];
+    for (server, _, public) in keys {
+        let access = JwtAccess::new(JwtKeys::one(server, public).unwrap());
+        for (signer, secret, _) in keys {
+            let token = sign(&Header::new(signer.known()), &good(), &private(signer, secret));
+            let answer = access.authenticate(Some(&token), NOW);
+            match answer {
+                Ok(identity) => assert_eq!((signer, identity.subject.as_str()), (server, "anna")),
+                Err(error) => {
+                    assert_eq!(error.code, Code::Unauthorized);
+                    assert_ne!(signer, server, "{error:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_name() {
+    let claims = json!({ "sub": "anna", "tenant": "acme", "exp": NOW_SECONDS + 60, "more": { "is": ["passed over"] },
+        "subscribe": ["staff:*", "catalogue"], "publish": ["staff:people"] });
+    let access = hs256();
+    let identity = access.authenticate(Some(&hs(&claims)), NOW).unwrap();
+    assert_eq!((identity.subject.as_str(), identity.tenant.as_str()), ("anna", "acme"));
+    assert_eq!(identity.expires_at, Some(NOW + 60_000));
+    for (name, subscribe, publish) in [
+        ("staff:people", true, true),
+        ("staff:teams", true, false),
+        ("catalogue", true, false),
+        ("projects:all", false, false),
+        ("staffing", false, false),
+    ] {
+        let topic = topic(name);
+        let may = (access.may_subscribe(&identity, &topic), access.may_publish(&identity, &topic));
+        assert_eq!(may, (subscribe, publish), "{name}");
+    }
+    for name in ["subscribe", "publish"] {
+        let identity = access.authenticate(Some(&hs(&with(name, Value::Null))), NOW).unwrap();
+        let may = access.may_publish(&identity, &topic("staff:people"));
+        assert!(!may && (name == "publish" || !access.may_subscribe(&identity, &topic("staff:people"))));
+    }
+}
+
+#[test]
+fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
+    let access = hs256();
+    assert!(access.authenticate(Some(&hs(&good())), NOW).is_ok());
+    for (name, value) in [
+        ("exp", Value::Null),
+        ("exp", json!("1700000060")),
+        ("exp", json!("never")),
+        ("exp", json!(true)),
+        ("exp", json!([NOW_SECONDS + 60])),
+        ("exp", json!({})),
+        ("nbf", json!(NOW_SECONDS + 1)),
+        ("nbf", json!(NOW_SECONDS as f64 + 0.5)),
+        ("nbf", json!("1700000000")),
+        ("sub", Value::Null),
+        ("sub", json!("")),
+        ("sub", json!(7)),
+        ("sub", json!("x".repeat(256))),
+        ("tenant", Value::Null),
+        ("tenant", json!("")),
+        ("tenant", json!("acme/other")),
+        ("tenant", json!("acme:other")),
+        ("tenant", json!("../other")),
+        ("tenant", json!("acme\u{0}")),
+        ("tenant", json!(["acme"])),
+        ("subscribe", json!("staff:*")),
+        ("subscribe", json!({ "staff:*": true })),
+        ("subscribe", json!([7])),
+        ("subscribe", json!(["staff:*", "staff:pe*"])),
+        ("subscribe", json!(["staff:*:people"])),
+        ("publish", json!(["staff:>"])),
+        ("publish", json!([""])),
+    ] {
+        assert_eq!(code(&access, &hs(&with(name, value.clone()))), Code::Unauthorized, "{name} {value}");
+    }
+    let error = access.authenticate(Some(&hs(&with("publish", json!(["staff:pe*"])))), NOW).unwrap_err();
+    assert!(error.message.contains("staff:pe*") && error.message.contains("publish"), "{error:?}");
+}
+
+#[test]
+fn expired_is_said_only_where_all_else_holds_and_to_the_millisecond() {
+    let access = hs256();
+    for exp in [json!(NOW_SECONDS), json!(NOW_SECONDS - 1), json!(0), json!(-1), json!(-1e300), json!(0.5)] {
+        assert_eq!(code(&access, &hs(&with("exp", exp.clone()))), Code::TokenExpired, "{exp}");
+    }
+    for exp in [json!(NOW_SECONDS + 1), json!(NOW_SECONDS as f64 + 0.5), json!(u64::MAX), json!(1e300)] {
+        assert!(access.authenticate(Some(&hs(&with("exp", exp.clone()))), NOW).is_ok(), "{exp}");
+    }
+    let soon = hs(&with("exp", json!(NOW_SECONDS + 1)));
+    assert!(access.authenticate(Some(&soon), NOW + 999).is_ok());
+    assert_eq!(access.authenticate(Some(&soon), NOW + 1000).unwrap_err().code, Code::TokenExpired);
+    let mut expired = with("exp", json!(1));
+    let signed_by_another = sign(&Header::default(), &expired, &EncodingKey::from_secret(b"another"));
+    assert_eq!(code(&access, &signed_by_another), Code::Unauthorized);
+    expired["tenant"] = json!(7);
+    assert_eq!(code(&access, &hs(&expired)), Code::Unauthorized);
+    assert_eq!(code(&access.clone().with_audience("a"), &hs(&with("exp", json!(1)))), Code::Unauthorized);
+    let not_before_now = hs(&with("nbf", json!(NOW_SECONDS)));
+    assert!(access.authenticate(Some(&not_before_now), NOW).is_ok());
+}
+
+#[test]
+fn audience_and_issuer_are_asked_for_where_they_are_configured() {
+    let access = hs256().with_audience("tidings").with_issuer("https://id.example.com");
+    let claims = |aud: Value, iss: Value| {
+        let mut claims = with("aud", aud);
+        claims["iss"] = iss;
+        hs(&claims)
+    };
+    let (aud, iss) = (json!("tidings"), json!("https://id.example.com"));
+    for aud in [aud.clone(), json!(["other", "tidings"])] {
+        assert!(access.authenticate(Some(&claims(aud, iss.clone())), NOW).is_ok());
+    }
+    for wrong in
+        [json!("other"), json!("Tidings"), json!(["other"]), json!([]), json!(7), json!({}), Value::Null]
+    {
+        assert_eq!(code(&access, &claims(wrong.clone(), iss.clone())), Code::Unauthorized, "aud {wrong}");
+    }
+    for wrong in [json!("https://id.example.com/"), json!([iss.clone()]), json!(7), Value::Null] {
+        assert_eq!(code(&access, &claims(aud.clone(), wrong.clone())), Code::Unauthorized, "iss {wrong}");
+    }
+    assert!(
+        hs256().authenticate(Some(&claims(json!("other"), json!("other"))), NOW).is_ok(),
+        "not asked for"
+    );
+}
+
+#[test]
+fn a_server_of_one_tenant_takes_tokens_without_a_tenant_and_none_of_another() {
+    let access = hs256().with_single_tenant("acme".parse().unwrap());
+    for tenant in [Value::Null, json!("acme")] {
+        let identity = access.authenticate(Some(&hs(&with("tenant", tenant))), NOW).unwrap();
+        assert_eq!(identity.tenant.as_str(), "acme");
+    }
+    for tenant in [json!("other"), json!("ACME"), json!(""), json!(7)] {
+        assert_eq!(code(&access, &hs(&with("tenant", tenant.clone()))), Code::Unauthorized, "{tenant}");
+    }
+}
+
+#[test]
+fn what_is_no_token_of_the_key_is_refused_with_one_code() {
+    let good = hs(&good());
+    let parts: Vec<&str> = good.split('.').collect();
+    let claims = parts[1];
+    let unsigned = |header: Value| format!("{}.{claims}.", base64(&header.to_string()));
+    let (head, signature) = (parts[0], parts[2]);
+    let mut tokens = vec![
+        String::new(),
+        ".".to_owned(),
+        "..".to_owned(),
+        "...".to_owned(),
+        "garbage".to_owned(),
+        "é.é.é".to_owned(),
+        format!("{head}.{claims}"),
+        format!("{head}.{claims}."),
+        format!("{head}.{claims}.{signature}."),
+        format!("{head}.{claims}.{signature}="),
+        format!("{head}.{claims}.A{signature}"),
+        format!("{head}.{}.{signature}", base64(&with("tenant", json!("other")).to_string())),
+        format!(" {good}"),
+        format!("{good}\n"),
+        "x".repeat(1024 * 1024),
+        format!("{head}.{}.{signature}", "A".repeat(1024 * 1024)),
+        hs(&with("more", json!("x".repeat(MAX_TOKEN_BYTES)))),
+        hs(&json!([])),
+        hs(&json!("anna")),
+        hs(&json!(null)),
+    ];
+    for alg in ["none", "None", "NONE", "nOnE", "", "HS257"] {
+        tokens.push(unsigned(json!({ "alg": alg })));
+        tokens.push(format!("{}.{claims}.{signature}", base64(&json!({ "alg": alg }).to_string())));
+    }
+    tokens.push(unsigned(json!({ "typ": "JWT" })));
+    tokens.push(unsigned(json!({ "alg": null })));
+    tokens.push(unsigned(json!({ "alg": ["HS256"] })));
+    tokens.push(unsigned(json!([])));
+    tokens.push(sign(
+        &Header { crit: Some(vec!["b64".to_owned()]), ..Header::default() },
+        &super::tests::good(),
+        &EncodingKey::from_secret(SECRET),
+    ));
+    for token in tokens {
+        assert_eq!(code(&hs256(), &token), Code::Unauthorized, "{:.100}", token);
+    }
+    assert_eq!(hs256().authenticate(None, NOW).unwrap_err().code, Code::Unauthorized);
+    assert!(hs256().authenticate(Some(&good), NOW).is_ok());
+}
+
+#[test]
+fn a_public_key_is_no_secret() {
+    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Rs256, RSA.1).unwrap());
+    let der =
+        RSA.1.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat();
+    for secret in [RSA.1, RSA.1.trim_ascii_end(), &der] {
+        let token = sign(&Header::default(), &good(), &EncodingKey::from_secret(secret));
+        assert_eq!(code(&access, &token), Code::Unauthorized);
+        // As above, with a header that claims the right algorithm.
+        let (_, rest) = token.split_once('.').unwrap();
+        let token = format!("{}.{rest}", base64(r#"{"alg":"RS256"}"#));
+        assert_eq!(code(&access, &token), Code::Unauthorized);
+    }
+    let another =
+        sign(&Header::new(JwtAlgorithm::Rs256.known()), &good(), &private(JwtAlgorithm::Rs256, OTHER_RSA));
+    assert_eq!(code(&access, &another), Code::Unauthorized);
+    let fault = JwtKeys::one(JwtAlgorithm::Hs256, RSA.1).unwrap_err();
+    assert!(fault.to_string().contains("PEM"), "{fault}");
+}
+
+#[test]
+fn a_token_that_brings_its_own_key_is_refused() {
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(
+        &EncodingKey::from_secret(b"mine"),
+        JwtAlgorithm::Hs256.known(),
+    );
+    let header = Header {
+        jwk: jwk.ok(),
+        jku: Some("http://127.0.0.1:1/jwks".to_owned()),
+        x5u: Some("http://127.0.0.1:1/x5u".to_owned()),
+        kid: Some("/dev/null".to_owned()),
+        ..Header::default()
+    };
+    for secret in [&b"mine"[..], b""] {
+        let token = sign(&header, &good(), &EncodingKey::from_secret(secret));
+        assert_eq!(code(&hs256(), &token), Code::Unauthorized);
+    }
+}
+
+#[test]
+fn a_set_of_keys_takes_a_token_by_the_key_that_it_names() {
+    let access = JwtAccess::new(JwtKeys::set(JWKS).unwrap());
+    let named = |kid: Option<&str>, algorithm: JwtAlgorithm, key: &[u8]| {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm.known()) };
+        sign(&header, &good(), &private(algorithm, key))
+    };
+    let keys = [
+        ("rsa", JwtAlgorithm::Rs256, RSA.0),
+        ("ec", JwtAlgorithm::Es256, EC.0),
+        ("ed", JwtAlgorithm::EdDsa, ED.0),
+    ];
+    for (kid, algorithm, key) in keys {
+        assert!(access.authenticate(Some(&named(Some(kid), algorithm, key)), NOW).is_ok(), "{kid}");
+        let others = keys.iter().map(|(kid, ..)| *kid).filter(|other| *other != kid);
+        let crafted =
+            ["", "RSA", "rsa ", "rsa\0", "../rsa", "/dev/null", "' OR '1'='1", "*", "rsa-enc", "rsa-512"];
+        for other in others.chain(crafted) {
+            assert_eq!(
+                code(&access, &named(Some(other), algorithm, key)),
+                Code::Unauthorized,
+                "{kid} {other}"
+            );
+        }
+        assert_eq!(code(&access, &named(None, algorithm, key)), Code::Unauthorized, "{kid} unnamed");
+    }
+    let public = sign(
+        &Header { kid: Some("rsa".to_owned()), ..Header::default() },
+        &good(),
+        &EncodingKey::from_secret(RSA.1),
+    );
+    assert_eq!(code(&access, &public), Code::Unauthorized);
+}
+
+#[test]
+fn keys_that_cannot_be_used_say_why() {
+    for (algorithm, file, says) in [
+        (JwtAlgorithm::Hs256, &b""[..], "empty"),
+        (JwtAlgorithm::Hs256, b"\n", "empty"),
+        (JwtAlgorithm::Hs256, EC.1, "PEM"),
+        (JwtAlgorithm::Rs256, RSA.0, "private"),
+        (JwtAlgorithm::Es256, EC.0, "private"),
+        (JwtAlgorithm::EdDsa, ED.0, "private"),
+        (JwtAlgorithm::Rs256, EC.1, "RS256"),
+        (JwtAlgorithm::Es256, RSA.1, "ES256"),
+        (JwtAlgorithm::Es256, ED.1, "ES256"),
+        (JwtAlgorithm::EdDsa, EC.1, "EdDSA"),
+        (JwtAlgorithm::Rs256, SECRET, "PEM"),
+        (JwtAlgorithm::Rs256, b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "RS256"),
+    ] {
+        let fault = JwtKeys::one(algorithm, file).expect_err(says).to_string();
+        assert!(fault.contains(says), "{algorithm}: {fault}");
+    }
+    let secret = |kid: &str, secret: &str| json!({ "kty": "oct", "kid": kid, "alg": "HS256", "k": secret });
+    for (jwks, says) in [
+        (json!([]), "JWKS"),
+        (json!({ "keys": [] }), "no key"),
+        (json!({ "keys": [{ "kty": "oct", "alg": "HS512", "kid": "a", "k": "AAAA" }] }), "no key"),
+        (json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": "AAAA" }] }), "kid"),
+        (json!({ "keys": [secret("a", "AAAA"), secret("a", "AAAA")] }), "two"),
+        (json!({ "keys": [secret("a", "")] }), "empty"),
+        (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
+        (json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB" }] }), "\"a\""),
+    ] {
+        let fault = JwtKeys::set(&jwks.to_string()).expect_err(says).to_string();
+        assert!(fault.contains(says), "{jwks}: {fault}");
+    }
+    assert!("hs256".parse::<JwtAlgorithm>().is_err() && "none".parse::<JwtAlgorithm>().is_err());
+}
+
+#[test]
+fn a_newline_at_the_end_of_a_secret_is_none_of_it() {
+    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, &[SECRET, b"\n"].concat()).unwrap());
+    assert!(access.authenticate(Some(&hs(&good())), NOW).is_ok());
+    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, &[SECRET, b"\n\n"].concat()).unwrap());
+    assert_eq!(code(&access, &hs(&good())), Code::Unauthorized);
+    assert_eq!(at(0).unix_ms, NOW);
+}
+
+#[test]
+fn a_key_is_not_written_to_a_log() {
+    let shown = format!("{:?} {:?}", hs256(), JwtKeys::set(JWKS).unwrap());
+    assert!(!shown.contains("0123456789") && !shown.contains("48, 49, 50"), "{shown}");
+}
