@@ -15,6 +15,9 @@ pub struct Identity {
     pub tenant: TenantId,
     /// When the token ends, in milliseconds since 1970.
     pub expires_at: Option<u64>,
+    /// When the token was issued, in milliseconds since 1970: one that was issued after its subject was
+    /// [revoked](crate::Revoke) is taken again.
+    pub issued_at: Option<u64>,
     /// What the token allows.
     pub rights: Rights,
 }
@@ -22,7 +25,7 @@ pub struct Identity {
 impl Identity {
     /// Somebody without rights whose token does not end.
     pub fn new(subject: impl Into<String>, tenant: TenantId) -> Self {
-        Self { subject: subject.into(), tenant, expires_at: None, rights: Rights::default() }
+        Self { subject: subject.into(), tenant, expires_at: None, issued_at: None, rights: Rights::default() }
     }
 }
 
@@ -33,6 +36,8 @@ pub struct Rights {
     pub subscribe: Vec<TopicPattern>,
     /// Topics that may be published to.
     pub publish: Vec<TopicPattern>,
+    /// Whether subjects and sessions of the tenant may be revoked.
+    pub admin: bool,
 }
 
 /// Why a token was not accepted.
@@ -61,6 +66,12 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool {
         identity.rights.publish.iter().any(|pattern| pattern.matches(topic))
     }
+
+    /// Whether subjects and sessions of the identity's tenant may be revoked over HTTP; unless it is said otherwise, where
+    /// the identity's rights say so.
+    fn may_revoke(&self, identity: &Identity) -> bool {
+        identity.rights.admin
+    }
 }
 
 /// For development: everybody is welcome, without a token, to one tenant, with all rights. Only ever serve it on
@@ -87,6 +98,10 @@ impl Authorize for DevAccess {
     }
 
     fn may_publish(&self, _identity: &Identity, _topic: &TopicName) -> bool {
+        true
+    }
+
+    fn may_revoke(&self, _identity: &Identity) -> bool {
         true
     }
 }

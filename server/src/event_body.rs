@@ -14,6 +14,7 @@ struct Driven {
     clock: Clock,
     gateway: Gateway,
     drain: watch::Receiver<bool>,
+    revoked: watch::Receiver<()>,
     _presence: (watch::Receiver<()>, Option<AddressPlace>),
 }
 
@@ -24,12 +25,15 @@ pub(crate) fn body(
     address: Option<AddressPlace>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let (clock, drain, presence) = (gateway.hub().clock(), gateway.watch_drain(), gateway.presence());
-    let driven = Driven { stream, clock, drain, _presence: (presence, address), gateway };
+    let mut revoked = gateway.hub().revocations().watch();
+    // It may have come since the token was looked at.
+    revoked.mark_changed();
+    let driven = Driven { stream, clock, drain, revoked, _presence: (presence, address), gateway };
     unfold(driven, |mut driven| async move { next(&mut driven).await.map(|block| (Ok(block), driven)) })
 }
 
 async fn next(driven: &mut Driven) -> Option<Bytes> {
-    let Driven { stream, clock, gateway, drain, .. } = driven;
+    let Driven { stream, clock, gateway, drain, revoked, .. } = driven;
     loop {
         // A reader that never catches up has a deadline too.
         let now = clock.now();
@@ -43,6 +47,7 @@ async fn next(driven: &mut Driven) -> Option<Bytes> {
             _ = drain.wait_for(|draining| *draining), if !has_ended => {
                 stream.handle_drain(random_part(gateway.settings().drain_spread));
             }
+            Ok(()) = revoked.changed(), if !has_ended => stream.handle_revocation(clock.now()),
             block = poll_fn(|cx| match stream.poll_output(clock.now(), cx.waker()) {
                 None if has_ended => Poll::Ready(None),
                 None => Poll::Pending,

@@ -15,9 +15,10 @@ use tidings_shared::{
 };
 
 use crate::{
-    Authorize, Hub, Identity, Moment,
+    Authorize, Hub, Moment,
     problem::Problem,
     reader::Delivery,
+    revocation::Admitted,
     session::{SessionSettings, encode, expiry, frame_of, subscribe},
     tenant::Follower,
 };
@@ -33,6 +34,8 @@ pub(crate) struct EventStream {
     heartbeat: Duration,
     /// When the listener was last told a position.
     last_told: Duration,
+    hub: Hub,
+    admitted: Admitted,
     /// When the token ends, with its grace.
     expires: Option<Duration>,
     has_ended: bool,
@@ -45,7 +48,7 @@ impl EventStream {
         hub: &Hub,
         access: &dyn Authorize,
         settings: SessionSettings,
-        identity: &Identity,
+        admitted: Admitted,
         topics: &[String],
         since: Option<&str>,
         now: Moment,
@@ -54,6 +57,7 @@ impl EventStream {
             let message = "name the topics to listen to: /v1/events?topic=staff:people&topic=projects:all";
             return Err(Problem::new(Code::InvalidTopic, message));
         }
+        let identity = &admitted.identity;
         let mut follower = hub.tenant(&identity.tenant).follow();
         let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since)?;
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
@@ -76,7 +80,9 @@ impl EventStream {
             ready: VecDeque::new(),
             heartbeat: settings.heartbeat,
             last_told: now.since_start,
+            hub: hub.clone(),
             expires: expiry(identity.expires_at, settings.expiry_grace, now),
+            admitted,
             has_ended: false,
         })
     }
@@ -118,6 +124,15 @@ impl EventStream {
             let frame = ServerFrame::Ping { position: Some(position.clone()) };
             self.blocks.push_back(block("ping", Some(&position), encode(&frame).text()));
             self.last_told = now;
+        }
+    }
+
+    /// Ends the stream if its listener was revoked.
+    pub(crate) fn handle_revocation(&mut self, now: Moment) {
+        let Admitted { identity, token } = &self.admitted;
+        if self.hub.revocations().covers(identity, *token, now) {
+            let frame = ServerFrame::error(None, Code::Forbidden, "this stream was revoked");
+            self.end(block("error", None, encode(&frame).text()));
         }
     }
 

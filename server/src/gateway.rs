@@ -129,7 +129,7 @@ impl Gateway {
     pub(crate) fn workers(&self) -> Option<&Workers> {
         let start = || {
             let Inner { settings, hub, draining, .. } = &*self.0;
-            let workers = Workers::start(settings, hub.clock(), &draining.subscribe());
+            let workers = Workers::start(settings, hub, &draining.subscribe());
             workers
                 .inspect_err(|error| tracing::error!(%error, "no thread for a shard could be started"))
                 .ok()

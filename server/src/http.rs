@@ -25,19 +25,22 @@ use tokio::{
 use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
-    Gateway, Identity,
+    Gateway,
     accept::{self, Place},
     event_body,
     events::EventStream,
     problem::Problem,
+    revocation::Admitted,
     worker::Serves,
 };
 
+mod body;
 mod publish;
+mod revoke;
 mod upgrade;
 
 impl Gateway {
-    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/health` and `/ready`, as a filter to be joined to an
+    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health` and `/ready`, as a filter to be joined to an
     /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
@@ -79,6 +82,14 @@ impl Gateway {
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
                 publish::batch(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
             });
+        let revoke = at("v1/admin/revoke")
+            .and(warp::post())
+            .and(with_gateway.clone())
+            .and(warp::header::headers_cloned())
+            .and(warp::body::stream())
+            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
+                revoke::answer(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+            });
         let events = at("v1/events")
             .and(warp::get())
             .and(with_gateway.clone())
@@ -101,13 +112,14 @@ impl Gateway {
             if gateway.is_draining() { draining().answer() } else { text(StatusCode::OK, "ready\n") }
         });
         let sockets = ws.or(echo).unify();
-        let publishes = publish.or(batch).unify();
+        let posts = publish.or(batch).unify().or(revoke).unify();
         let streams = events.or(events_preflight).unify();
         let probes = health.or(ready).unify();
-        let answered = sockets.or(publishes).unify().or(streams).unify().or(probes).unify();
+        let answered = sockets.or(posts).unify().or(streams).unify().or(probes).unify();
         let get = at("v1/ws").map(|| "GET");
         let get_or_head = at("health").or(at("ready")).unify().map(|| "GET, HEAD");
-        let post = at("v1/publish").or(at("v1/publish/batch")).unify().map(|| "POST");
+        let post = at("v1/publish").or(at("v1/publish/batch")).unify().or(at("v1/admin/revoke")).unify();
+        let post = post.map(|| "POST");
         let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
         let allow = get.or(get_or_head).unify().or(post).unify().or(get_or_ask).unify();
         answered.or(allow.map(wrong_method)).unify()
@@ -216,7 +228,7 @@ fn draining() -> Problem {
 }
 
 /// Who asks, if anybody is let in just now.
-fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Problem> {
+fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
     if !gateway.settings().origins.allows(headers) {
         return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
     }
@@ -224,8 +236,8 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Prob
         return Err(draining());
     }
     let now = gateway.hub().clock().now();
-    let identity = gateway.access().authenticate(bearer(headers)?, now.unix_ms);
-    identity.map_err(|error| Problem::new(error.code, error.message))
+    let admitted = gateway.hub().revocations().admit(&**gateway.access(), bearer(headers)?, now);
+    admitted.map_err(|error| Problem::new(error.code, error.message))
 }
 
 fn events(
@@ -234,7 +246,7 @@ fn events(
     place: Option<Place>,
     query: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
-    let identity = authenticate(gateway, headers)?;
+    let admitted = authenticate(gateway, headers)?;
     let address =
         place.and_then(|place| upgrade::forwarded(gateway, headers, &place).transpose()).transpose()?;
     let topics: Vec<String> =
@@ -243,7 +255,7 @@ fn events(
     let since = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.clock().now();
-    let stream = EventStream::open(hub, &**gateway.access(), settings, &identity, &topics, since, now)?;
+    let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let mut response =
         warp::reply::stream(event_body::body(stream, gateway.clone(), address)).into_response();
     let answer = response.headers_mut();
@@ -366,26 +378,4 @@ async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tag(lines: &[&str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append("tidings-origin", HeaderValue::from_bytes(line.as_bytes()).unwrap());
-        }
-        tag_of(&headers)
-    }
-
-    #[test]
-    fn a_tag_is_a_few_visible_ascii_characters_and_anything_else_is_none() {
-        let longest = "x".repeat(MAX_ORIGIN_BYTES);
-        for good in ["tab-7", "!", "~", longest.as_str()] {
-            assert_eq!(tag(&[good]).as_deref(), Some(good));
-        }
-        let longer = format!("{longest}x");
-        for odd in [&[][..], &[""], &["a b"], &["a\tb"], &["é"], &[longer.as_str()], &["a", "b"]] {
-            assert_eq!(tag(odd), None, "{odd:?}");
-        }
-    }
-}
+mod tests;

@@ -24,6 +24,7 @@ use crate::{
     log::{Log, LogLimits},
     publication::{Draft, Published},
     reader::Delivery,
+    revocation::{Revocations, Revoke, RevokeError},
     tenant::{Follower, Tenant, TenantId},
 };
 
@@ -77,6 +78,7 @@ struct Inner {
     failed_announcements: AtomicU64,
     /// Fingerprints of other domains that clients said hello with; each is logged once.
     other_schemas: Mutex<Vec<String>>,
+    revocations: Revocations,
 }
 
 /// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
@@ -141,6 +143,7 @@ impl Hub {
             tenants: Mutex::default(),
             failed_announcements: AtomicU64::new(0),
             other_schemas: Mutex::default(),
+            revocations: Revocations::new(),
         };
         Self(Arc::new(inner))
     }
@@ -274,9 +277,23 @@ impl Hub {
     /// Lets go of what is too old in every tenant's log, and of tenants that have long held nothing: their next history
     /// has another epoch, so that old positions are known as such. A shell calls this now and then.
     pub fn handle_timeout(&self, now: Moment) {
+        self.revocations().handle_timeout(now);
         let mut tenants = self.lock_tenants();
         // Handles are given out under this lock, so a tenant that nobody holds can't be taken up meanwhile.
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));
+    }
+
+    /// Takes back what a subject or a session was given: its sessions and streams end within a moment, and what tokens it
+    /// had open nothing any more. It is remembered for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE) or until the token's end, by this hub only.
+    ///
+    /// # Errors
+    /// When too many are remembered already.
+    pub fn revoke(&self, tenant: &TenantId, revoke: &Revoke) -> Result<(), RevokeError> {
+        self.revocations().add(tenant, revoke, self.0.clock.now())
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.0.revocations
     }
 
     /// Tenants that have a log just now.

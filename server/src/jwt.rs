@@ -18,7 +18,8 @@ use crate::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
 /// Lets those in who have a token (JWT), with the rights that it names.
 ///
 /// Its claims: `sub`, `exp`, `tenant` (unless there is [only one](JwtAccess::with_single_tenant)), `subscribe` and
-/// `publish` (lists of [patterns](TopicPattern); none is no right), `nbf`, and `aud` and `iss` where they are asked for.
+/// `publish` (lists of [patterns](TopicPattern); none is no right), `admin` (the right to revoke), `iat`, `nbf`, and `aud`
+/// and `iss` where they are asked for.
 ///
 /// ```
 /// use tidings_server::{JwtAccess, JwtAlgorithm, JwtKeys};
@@ -93,8 +94,13 @@ impl JwtAccess {
             return Err(refused(format!("`sub` has 1 to {MAX_SUBJECT_BYTES} bytes")));
         }
         let tenant = self.tenant(text(claims, "tenant")?)?;
-        let rights =
-            Rights { subscribe: patterns(claims, "subscribe")?, publish: patterns(claims, "publish")? };
+        let admin = match claims.get("admin") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(is_admin)) => *is_admin,
+            Some(_) => return Err(refused("the token's `admin` is neither true nor false")),
+        };
+        let (subscribe, publish) = (patterns(claims, "subscribe")?, patterns(claims, "publish")?);
+        let rights = Rights { subscribe, publish, admin };
         if let Some(audience) = &self.audience {
             let is_named = match claims.get("aud") {
                 Some(Value::String(one)) => one == audience,
@@ -110,6 +116,7 @@ impl JwtAccess {
         {
             return Err(refused("the token's `iss` is not one whose tokens are taken"));
         }
+        let issued_at = time(claims, "iat")?;
         if time(claims, "nbf")?.is_some_and(|not_before| now_unix_ms < not_before) {
             return Err(refused("the token does not hold yet (`nbf`)"));
         }
@@ -121,7 +128,7 @@ impl JwtAccess {
         }
         // Browsers hold no larger integer.
         let expires_at = Some(expires_at.min(MAX_REF));
-        Ok(Identity { expires_at, rights, ..Identity::new(subject, tenant) })
+        Ok(Identity { expires_at, issued_at, rights, ..Identity::new(subject, tenant) })
     }
 
     fn tenant(&self, named: Option<&str>) -> Result<TenantId, AccessError> {

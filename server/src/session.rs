@@ -10,6 +10,7 @@ mod budget;
 mod encode;
 mod settings;
 mod subscribe;
+mod token;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
@@ -28,12 +29,14 @@ pub use self::settings::SessionSettings;
 pub(crate) use self::{
     encode::{encode, frame_of},
     subscribe::subscribe,
+    token::expiry,
 };
 
 use crate::{
     Authorize, Hub, Identity, Moment,
     problem::{Problem, PublishRequest, publish_as},
     publication::EncodedFrame,
+    revocation::Admitted,
     tenant::Follower,
     websocket::Fault,
 };
@@ -72,6 +75,8 @@ pub struct Session {
     last_told: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
+    /// Tells its token from others.
+    token: Option<u64>,
     /// When the token ends, with its grace.
     expires: Option<Duration>,
     budget: Budget,
@@ -80,7 +85,7 @@ pub struct Session {
 #[derive(Debug)]
 enum State {
     AwaitsHello,
-    Open { identity: Identity, follower: Follower },
+    Open { identity: Box<Identity>, follower: Follower },
     Closed,
 }
 
@@ -106,6 +111,7 @@ impl Session {
             last_told: now,
             last_heard: now,
             pinged: None,
+            token: None,
             expires: None,
             budget: Budget::new(settings.frames_per_second, now),
         }
@@ -374,28 +380,15 @@ impl Session {
                     Err(problem) => self.refuse(Some(r#ref), problem),
                 }
             }
-            (State::Open { identity, .. }, ClientFrame::Token { r#ref, token }) => {
-                match self.access.authenticate(Some(&token), now.unix_ms) {
-                    Ok(fresh) if fresh.subject == identity.subject && fresh.tenant == identity.tenant => {
-                        *identity = fresh;
-                        self.token_accepted(r#ref, now);
-                    }
-                    Ok(_) => {
-                        let message =
-                            "the new token is of another subject or tenant: open another connection";
-                        self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
-                    }
-                    Err(error) => self.refuse(Some(r#ref), Problem::new(error.code, error.message)),
-                }
-            }
+            (State::Open { .. }, ClientFrame::Token { r#ref, token }) => self.refresh(r#ref, &token, now),
             (State::Open { .. }, ClientFrame::Ping { r#ref }) => self.send(&ServerFrame::Pong { r#ref }),
             (State::Open { .. }, ClientFrame::Pong) => {}
         }
     }
 
     fn hello(&mut self, token: Option<&str>, now: Moment) {
-        let identity = match self.access.authenticate(token, now.unix_ms) {
-            Ok(identity) => identity,
+        let Admitted { identity, token } = match self.hub.revocations().admit(&*self.access, token, now) {
+            Ok(admitted) => admitted,
             Err(error) => return self.end(None, error.code, error.message),
         };
         let mixed = planted::is(Bug::TenantsMixed);
@@ -416,27 +409,8 @@ impl Session {
             },
         });
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
-        self.state = State::Open { identity, follower };
-    }
-
-    /// Takes the rights of a fresh token, and takes away the topics that it no longer allows.
-    fn token_accepted(&mut self, r#ref: u64, now: Moment) {
-        let State::Open { identity, follower } = &mut self.state else { return };
-        let expires_at = identity.expires_at;
-        let is_lost = |topic: &&TopicName| {
-            !self.access.may_subscribe(identity, topic) && !planted::is(Bug::RevokedKept)
-        };
-        let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
-        for topic in &lost {
-            follower.unsubscribe(topic);
-        }
-        self.expires = expiry(expires_at, self.settings.expiry_grace, now);
-        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
-        if !lost.is_empty() {
-            let topics = lost.iter().map(TopicName::to_string).collect();
-            let code = Some(Code::Forbidden.to_string());
-            self.send(&ServerFrame::Unsubscribed { r#ref: None, topics, code });
-        }
+        self.token = token;
+        self.state = State::Open { identity: Box::new(identity), follower };
     }
 
     fn require_hello(&mut self, r#ref: Option<u64>) {
@@ -470,12 +444,6 @@ impl Session {
             self.left = Some(follower);
         }
     }
-}
-
-/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
-    let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
-    Some(now.since_start.saturating_add(left).saturating_add(grace))
 }
 
 fn too_many_topics() -> Problem {

@@ -18,7 +18,9 @@ use tokio::{
     task::{LocalSet, yield_now},
 };
 
-use crate::{Clock, GatewaySettings, Session, accept::Place, addresses::AddressPlace, echo, socket};
+use crate::{
+    Clock, GatewaySettings, Hub, Moment, Session, accept::Place, addresses::AddressPlace, echo, socket,
+};
 
 /// A connection that was upgraded.
 #[derive(Debug)]
@@ -49,16 +51,18 @@ impl Workers {
     /// Starts them.
     pub(crate) fn start(
         settings: &GatewaySettings,
-        clock: Clock,
+        hub: &Hub,
         draining: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
+        let clock = hub.clock();
         let count =
             settings.shards.map_or_else(std::thread::available_parallelism, Ok).map_or(1, NonZero::get);
         let start = |index| {
             let (sender, arrivals) = mpsc::channel(ARRIVALS);
-            let (settings, draining) = (settings.clone(), draining.clone());
+            let (settings, draining, revoked) =
+                (settings.clone(), draining.clone(), hub.revocations().watch());
             std::thread::Builder::new().name(format!("tidings-shard-{index}")).spawn(move || {
-                if let Err(error) = run(&settings, clock, arrivals, draining) {
+                if let Err(error) = run(&settings, clock, arrivals, draining, revoked) {
                     tracing::error!(%error, "a shard could not start");
                 }
             })?;
@@ -86,6 +90,7 @@ fn run(
     clock: Clock,
     mut arrivals: mpsc::Receiver<Arrival>,
     mut draining: watch::Receiver<bool>,
+    mut revoked: watch::Receiver<()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
@@ -99,7 +104,11 @@ fn run(
                 arrival = arrivals.recv() => arrival,
                 Ok(_) = draining.wait_for(|draining| *draining), if !knows_of_drain => {
                     knows_of_drain = true;
-                    send_away(&local, spread);
+                    for_all(&local, |session, _| session.handle_drain(random_part(spread)));
+                    continue;
+                }
+                Ok(()) = revoked.changed() => {
+                    for_all(&local, Session::handle_revocation);
                     continue;
                 }
                 ended = &mut fan_out => {
@@ -141,10 +150,10 @@ fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
 }
 
-fn send_away(local: &socket::Local, spread: Duration) {
-    let mut shard = local.shard.borrow_mut();
+fn for_all(local: &socket::Local, act: impl Fn(&mut Session, Moment)) {
+    let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
     for key in shard.keys() {
-        shard.handle(key, local.clock.now(), |session| session.handle_drain(random_part(spread)));
+        shard.handle(key, now, |session| act(session, now));
         shard.wake(key);
     }
 }

@@ -62,6 +62,12 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the whole body of an HTTP request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Revocations that are remembered, some 200 bytes each.
+pub const MAX_REVOCATIONS: usize = 65_536;
+
+/// Time for which a revocation is remembered, where the token does not end before: longer than tokens should live.
+pub const REVOCATION_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// From a token's expiry to the end of its session: time for a refresh that is on its way.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
 

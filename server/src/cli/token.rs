@@ -42,6 +42,9 @@ pub(super) struct Token {
     /// Topics that may be published to
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<TopicPattern>,
+    /// Whether it may revoke subjects and sessions of its tenant
+    #[arg(long)]
+    admin: bool,
     /// Time from now to its end
     #[arg(long, default_value = "1h", value_parser = long_duration, value_name = "TIME")]
     expires_in: Duration,
@@ -64,6 +67,9 @@ impl Token {
         let tenant = self.tenant.map(|tenant| tenant.to_string());
         for (name, value) in [("tenant", tenant), ("aud", self.jwt_audience), ("iss", self.jwt_issuer)] {
             claims.extend(value.map(|value| (name.to_owned(), Value::String(value))));
+        }
+        if self.admin {
+            claims.insert("admin".to_owned(), Value::Bool(true));
         }
         let sign = |key: &[u8]| sign_jwt(self.jwt_algorithm, key, self.kid, &claims);
         let token = read("--jwt-key-file", &self.jwt_key_file, sign).map_err(Failure::Usage)?;

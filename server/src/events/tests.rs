@@ -2,7 +2,10 @@ use serde_json::Value;
 use tidings_shared::RawEvent;
 
 use super::*;
-use crate::{AccessError, Counters, HubSettings, LogLimits, PublishOptions, TenantId, test_support::at};
+use crate::{
+    AccessError, Counters, HubSettings, Identity, LogLimits, PublishOptions, Revoke, TenantId,
+    test_support::at,
+};
 
 fn hub() -> Hub {
     let log = LogLimits { max_entries: 10, ..LogLimits::default() };
@@ -27,13 +30,14 @@ impl Authorize for ButSecrets {
     }
 }
 
-fn identity(expires_at: Option<u64>) -> Identity {
-    Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) }
+fn admitted(expires_at: Option<u64>) -> Admitted {
+    let identity = Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) };
+    Admitted { identity, token: None }
 }
 
 fn open(hub: &Hub, topics: &[&str], since: Option<&str>) -> Result<EventStream, Problem> {
     let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
-    EventStream::open(hub, &ButSecrets, SessionSettings::default(), &identity(None), &topics, since, at(0))
+    EventStream::open(hub, &ButSecrets, SessionSettings::default(), admitted(None), &topics, since, at(0))
 }
 
 fn publish(hub: &Hub, topics: &[&str], payload: &str) -> String {
@@ -144,7 +148,7 @@ fn one_topic_that_is_refused_refuses_the_stream_and_leaves_nothing() {
     open(&hub, &many[..128], None).unwrap();
     let few = SessionSettings { max_topics: 1, ..SessionSettings::default() };
     let two = ["t:1".to_owned(), "t:2".to_owned()];
-    let problem = EventStream::open(&hub, &ButSecrets, few, &identity(None), &two, None, at(0)).unwrap_err();
+    let problem = EventStream::open(&hub, &ButSecrets, few, admitted(None), &two, None, at(0)).unwrap_err();
     assert_eq!(problem.code, Code::TooManyTopics);
     assert_eq!(hub.counters(hub.home()), Counters::default());
 }
@@ -190,9 +194,9 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
 fn a_stream_ends_with_its_token_and_with_a_drain() {
     let hub = hub();
     let topics = ["t:1".to_owned()];
-    let expires = identity(Some(at(20).unix_ms));
+    let expires = admitted(Some(at(20).unix_ms));
     let settings = SessionSettings::default();
-    let mut stream = EventStream::open(&hub, &ButSecrets, settings, &expires, &topics, None, at(0)).unwrap();
+    let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
     poll(&mut stream, at(0));
     assert_eq!(stream.poll_timeout(), Some(Duration::from_secs(25)), "the token's end and its grace");
     stream.handle_timeout(at(25));
@@ -210,4 +214,22 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     let goaway = "retry: 1500\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":1500}\n\n";
     assert_eq!(last, goaway);
     assert_eq!((stream.poll_output(at(0), Waker::noop()), stream.has_ended()), (None, true));
+}
+
+#[test]
+fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
+    let hub = hub();
+    let mut stream = open(&hub, &["t:1"], None).unwrap();
+    assert_eq!(names(&poll(&mut stream, at(0))), ["subscribed"]);
+    hub.revoke(hub.home(), &Revoke::Subject("b".to_owned())).unwrap();
+    stream.handle_revocation(at(0));
+    publish(&hub, &["t:1"], "1");
+    assert_eq!(names(&poll(&mut stream, at(0))), ["event"], "somebody else was revoked");
+    hub.revoke(hub.home(), &Revoke::Subject("a".to_owned())).unwrap();
+    (0..3).for_each(|_| drop(publish(&hub, &["t:1"], "2")));
+    assert!(stream.poll_output(at(0), Waker::noop()).is_some(), "one was read before, with more behind it");
+    stream.handle_revocation(at(0));
+    let blocks = poll(&mut stream, at(0));
+    assert_eq!((names(&blocks), &blocks[0].2["code"]), (vec!["error"], &json!("forbidden")));
+    assert!(stream.has_ended());
 }

@@ -1,15 +1,12 @@
 //! Publishing by HTTP: one event, or some in one request.
 
-use std::time::Duration;
-
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use hyper::{HeaderMap, StatusCode};
 use serde_json::{json, value::RawValue};
 use tidings_shared::{Code, TopicName, frame::ClientFrame, limits::MAX_BATCH};
-use tokio::time::timeout;
 use warp::{Buf, reply::Response};
 
-use super::{answer_json, authenticate};
+use super::{answer_json, authenticate, body::read};
 use crate::{
     Gateway, Identity,
     problem::{Problem, PublishRequest, publish_as},
@@ -21,7 +18,7 @@ where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    let identity = authenticate(gateway, headers)?;
+    let identity = authenticate(gateway, headers)?.identity;
     let answer = publish(gateway, &identity, &read(gateway, body).await?)?;
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
 }
@@ -36,7 +33,7 @@ where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    let identity = authenticate(gateway, headers)?;
+    let identity = authenticate(gateway, headers)?.identity;
     let body = read(gateway, body).await?;
     let items: Vec<&RawValue> = serde_json::from_str(&body).map_err(|error| {
         Problem::new(Code::InvalidFrame, format!("the body is no list of publishes: {error}"))
@@ -62,37 +59,4 @@ fn publish(gateway: &Gateway, identity: &Identity, text: &str) -> Result<serde_j
     let published = publish_as(hub, &**access, identity, request, hub.clock().now())?;
     let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
     Ok(json!({ "position": published.position.to_string(), "topics": topics, "key": published.key }))
-}
-
-/// The whole body, within the bounds of size and time.
-async fn read<S, B, E>(gateway: &Gateway, body: S) -> Result<String, Problem>
-where
-    S: Stream<Item = Result<B, E>>,
-    B: Buf,
-{
-    let (max, time): (usize, Duration) = (gateway.settings().max_body_bytes, gateway.settings().body_timeout);
-    let bytes = timeout(time, gather(body, max))
-        .await
-        .map_err(|_| Problem::new(Code::InvalidFrame, "the body did not come in time"))??;
-    String::from_utf8(bytes).map_err(|_| Problem::new(Code::InvalidFrame, "the body is not UTF-8"))
-}
-
-async fn gather<S, B, E>(body: S, max: usize) -> Result<Vec<u8>, Problem>
-where
-    S: Stream<Item = Result<B, E>>,
-    B: Buf,
-{
-    let mut bytes = Vec::new();
-    let mut body = std::pin::pin!(body);
-    while let Some(chunk) = body.next().await {
-        let mut chunk = chunk.map_err(|_| Problem::new(Code::InvalidFrame, "the body ended early"))?;
-        if bytes.len() + chunk.remaining() > max {
-            return Err(Problem::new(Code::TooLarge, format!("a body has at most {max} bytes")));
-        }
-        while chunk.has_remaining() {
-            bytes.extend_from_slice(chunk.chunk());
-            chunk.advance(chunk.chunk().len());
-        }
-    }
-    Ok(bytes)
 }

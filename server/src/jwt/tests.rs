@@ -101,7 +101,12 @@ fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_na
     let access = hs256();
     let identity = access.authenticate(Some(&hs(&claims)), NOW).unwrap();
     assert_eq!((identity.subject.as_str(), identity.tenant.as_str()), ("anna", "acme"));
-    assert_eq!(identity.expires_at, Some(NOW + 60_000));
+    assert_eq!((identity.expires_at, identity.issued_at), (Some(NOW + 60_000), None));
+    assert!(!access.may_revoke(&identity));
+    let admin = access.authenticate(Some(&hs(&with("admin", json!(true)))), NOW).unwrap();
+    assert!(access.may_revoke(&admin));
+    let issued = access.authenticate(Some(&hs(&with("iat", json!(NOW_SECONDS - 5)))), NOW).unwrap();
+    assert_eq!(issued.issued_at, Some(NOW - 5_000));
     for (name, subscribe, publish) in [
         ("staff:people", true, true),
         ("staff:teams", true, false),
@@ -150,6 +155,9 @@ fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
         ("subscribe", json!([7])),
         ("subscribe", json!(["staff:*", "staff:pe*"])),
         ("subscribe", json!(["staff:*:people"])),
+        ("admin", json!("true")),
+        ("admin", json!(1)),
+        ("iat", json!("1700000000")),
         ("publish", json!(["staff:>"])),
         ("publish", json!([""])),
     ] {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use tidings_shared::{RawEvent, code::close};
 
 use super::*;
-use crate::{DevAccess, HubSettings, LogLimits, PublishOptions, test_support::at};
+use crate::{DevAccess, HubSettings, LogLimits, PublishOptions, Revoke, test_support::at};
 
 const PERSON: &str = "0198c0de-0000-7000-8000-00000000000a";
 
@@ -415,4 +415,43 @@ fn a_session_ends_with_its_token_unless_that_is_refreshed() {
     let frames = poll(&mut session, at(209));
     assert_eq!(frames[frames.len() - 2]["code"], "token_expired");
     assert_eq!(frames[frames.len() - 1]["close"], 4401);
+}
+
+#[test]
+fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
+    let hub = hub();
+    let open = |id, token: &str| {
+        let access = Arc::new(ByList);
+        let mut session =
+            Session::new(Uuid::from_u128(id), hub.clone(), access, SessionSettings::default(), at(0));
+        let answer = say(&mut session, json!({ "op": "hello", "token": token })).remove(0);
+        (session, answer)
+    };
+    let ends = |session: &mut Session| {
+        session.handle_revocation(at(0));
+        poll(session, at(0))
+    };
+    let (mut first, _) = open(1, "anna acme 1");
+    let (mut second, _) = open(2, "anna acme 2");
+    say(&mut first, json!({ "op": "subscribe", "ref": 1, "topics": ["t:3"] }));
+    assert_eq!(ends(&mut first), Vec::<Value>::new());
+    hub.revoke(hub.home(), &Revoke::Session(Uuid::from_u128(1))).unwrap();
+    assert_eq!(ends(&mut second), Vec::<Value>::new(), "another session of the same subject");
+    for _ in 0..3 {
+        let event = RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap();
+        let topics = ["t:3".parse().unwrap()];
+        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), at(0)).unwrap();
+    }
+    assert!(matches!(first.poll_output(at(0)), Some(Output::Frame(_))), "the first of three that were read");
+    let end = ends(&mut first);
+    assert_eq!(end.len(), 2, "nothing more of the topic: {end:?}");
+    assert_eq!((&end[0]["code"], &end[1]["close"]), (&json!("forbidden"), &json!(4403)));
+    assert_eq!(hub.counters(hub.home()).followers, 2, "its shard has still to take account of it");
+    assert_eq!(open(3, "anna acme 1").1["code"], "unauthorized");
+    let same = say(&mut second, json!({ "op": "token", "ref": 1, "token": "anna acme 1" }));
+    assert_eq!((same.len(), &same[0]["code"]), (1, &json!("unauthorized")));
+    hub.revoke(hub.home(), &Revoke::Subject("anna".to_owned())).unwrap();
+    assert_eq!(ends(&mut second)[0]["code"], "forbidden");
+    assert_eq!(open(4, "anna acme 4").1["code"], "unauthorized");
+    assert_eq!(open(5, "bert acme").1["op"], "welcome");
 }

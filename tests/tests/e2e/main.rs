@@ -18,6 +18,7 @@ mod order;
 mod process;
 mod publish;
 mod resume;
+mod revocation;
 mod stalled;
 mod subscribe;
 mod tenants;

@@ -1,0 +1,142 @@
+use super::*;
+use crate::test_support::at;
+
+/// Lets everybody in as who they say they are, as `SUBJECT TENANT`, with a token issued at 50 s that ends at 1000 s.
+#[derive(Debug)]
+struct AsTheySay;
+
+impl Authorize for AsTheySay {
+    fn authenticate(&self, token: Option<&str>, _: u64) -> Result<Identity, AccessError> {
+        let mut words = token.unwrap_or_default().split(' ');
+        let (subject, tenant) = (words.next().unwrap_or_default(), words.next().unwrap_or("acme"));
+        let (issued_at, expires_at) = (Some(at(50).unix_ms), Some(at(1000).unix_ms));
+        Ok(Identity { issued_at, expires_at, ..Identity::new(subject, tenant.parse().unwrap()) })
+    }
+}
+
+fn acme() -> TenantId {
+    "acme".parse().unwrap()
+}
+
+fn anna() -> Revoke {
+    Revoke::Subject("anna".to_owned())
+}
+
+fn may_enter(revocations: &Revocations, token: &str, now: Moment) -> bool {
+    match revocations.admit(&AsTheySay, Some(token), now) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.code, Code::Unauthorized);
+            false
+        }
+    }
+}
+
+#[test]
+fn a_subject_that_was_revoked_is_kept_out_of_its_tenant_and_nobody_else_is() {
+    let revocations = Revocations::new();
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    for (token, is_in) in
+        [("anna", false), ("anna acme again", false), ("Anna", true), ("bert", true), ("anna other", true)]
+    {
+        assert_eq!(may_enter(&revocations, token, at(100)), is_in, "{token}");
+    }
+}
+
+#[test]
+fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_is_not() {
+    let revocations = Revocations::new();
+    let issued = |issued_at| Identity { issued_at, ..Identity::new("anna", acme()) };
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    for (issued_at, is_revoked) in [
+        (None, true),
+        (Some(at(99).unix_ms), true),
+        (Some(at(100).unix_ms), true),
+        (Some(at(101).unix_ms), false),
+    ] {
+        assert_eq!(revocations.covers(&issued(issued_at), None, at(102)), is_revoked, "{issued_at:?}");
+    }
+    revocations.add(&acme(), &anna(), at(200)).unwrap();
+    assert!(revocations.covers(&issued(Some(at(101).unix_ms)), None, at(200)), "the later revocation counts");
+}
+
+#[test]
+fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
+    let revocations = Revocations::new();
+    let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let Admitted { identity, token } = revocations.admit(&AsTheySay, Some("anna acme 1"), at(60)).unwrap();
+    revocations.add(&"other".parse().unwrap(), &Revoke::Session(id), at(60)).unwrap();
+    assert!(!revocations.covers_session(id, &identity, token, at(60)), "a session of another tenant");
+    revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
+    let mut changed = revocations.watch();
+    assert!(!revocations.covers_session(other, &identity, token, at(60)) && !changed.has_changed().unwrap());
+    assert!(revocations.covers_session(id, &identity, token, at(60)));
+    assert!(changed.has_changed().unwrap(), "other sessions that have the token are looked at");
+    changed.mark_unchanged();
+    assert!(revocations.covers_session(other, &identity, token, at(60)), "it has the same token");
+    assert!(!changed.has_changed().unwrap());
+    assert!(!may_enter(&revocations, "anna acme 1", at(60)));
+    assert!(may_enter(&revocations, "anna acme 2", at(60)), "another token of the same subject");
+    assert!(
+        !may_enter(&revocations, "anna acme 1", at(999)) && may_enter(&revocations, "anna acme 1", at(1000))
+    );
+}
+
+#[test]
+fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
+    let revocations = Revocations::new();
+    for number in 0..MAX_REVOCATIONS {
+        revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(100)).unwrap();
+    }
+    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError));
+    assert!(may_enter(&revocations, "anna", at(101)));
+    let later = at(100 + REVOCATION_MAX_AGE.as_secs());
+    assert!(
+        may_enter(&revocations, "0", later)
+            && !may_enter(&revocations, "0", at(later.since_start.as_secs() - 1))
+    );
+    revocations.add(&acme(), &anna(), later).unwrap();
+    assert_eq!(revocations.len(), 1);
+    revocations.handle_timeout(at(100 + 2 * REVOCATION_MAX_AGE.as_secs()));
+    assert_eq!(revocations.len(), 0);
+}
+
+#[test]
+fn a_revocation_is_of_a_subject_or_of_a_session_and_of_nothing_else() {
+    let (subject, answer) = Revoke::parse(r#"{"sub":"anna","why":"passed over"}"#).unwrap();
+    assert_eq!((subject, answer), (anna(), json!({ "sub": "anna" })));
+    let id = Uuid::from_u128(7);
+    let (session, answer) = Revoke::parse(&json!({ "session": id }).to_string()).unwrap();
+    assert_eq!((session, answer), (Revoke::Session(id), json!({ "session": id })));
+    let long = json!({ "sub": "x".repeat(256) }).to_string();
+    for body in [
+        "",
+        "anna",
+        "[]",
+        "{}",
+        "null",
+        r#"{"sub":""}"#,
+        r#"{"sub":7}"#,
+        r#"{"session":"anna"}"#,
+        r#"{"sub":null}"#,
+    ]
+    .into_iter()
+    .chain([
+        r#"{"sub":"anna","session":"00000000-0000-0000-0000-000000000007"}"#,
+        r#"{"sub":["anna"]}"#,
+        &long,
+    ]) {
+        assert_eq!(Revoke::parse(body).unwrap_err().code, Code::InvalidFrame, "{body}");
+    }
+}
+
+#[test]
+fn a_hub_tells_whoever_waits() {
+    let hub = crate::Hub::new(crate::HubSettings::new(acme()));
+    let mut changed = hub.revocations().watch();
+    hub.revoke(&acme(), &anna()).unwrap();
+    assert!(changed.has_changed().unwrap());
+    changed.mark_unchanged();
+    let identity = Identity::new("anna", acme());
+    assert!(hub.revocations().covers(&identity, None, hub.clock().now()));
+}

@@ -1,0 +1,68 @@
+//! What a session does about its token: a fresh one, its end, and that it was taken back.
+
+use std::time::Duration;
+
+use tidings_shared::{
+    Code, TopicName,
+    frame::ServerFrame,
+    planted::{self, Bug},
+};
+
+use super::{Session, State};
+use crate::{Moment, problem::Problem, revocation::Admitted};
+
+impl Session {
+    /// Ends the session if it was revoked.
+    pub fn handle_revocation(&mut self, now: Moment) {
+        let State::Open { identity, .. } = &self.state else { return };
+        if self.hub.revocations().covers_session(self.id, identity, self.token, now) {
+            // What was read and not sent is no longer for it.
+            self.outbox.clear();
+            self.end(None, Code::Forbidden, "this session was revoked".to_owned());
+        }
+    }
+
+    pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
+        let State::Open { identity, .. } = &mut self.state else { return };
+        match self.hub.revocations().admit(&*self.access, Some(token), now) {
+            Ok(Admitted { identity: fresh, token })
+                if fresh.subject == identity.subject && fresh.tenant == identity.tenant =>
+            {
+                **identity = fresh;
+                self.token = token;
+                self.token_accepted(r#ref, now);
+            }
+            Ok(_) => {
+                let message = "the new token is of another subject or tenant: open another connection";
+                self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
+            }
+            Err(error) => self.refuse(Some(r#ref), Problem::new(error.code, error.message)),
+        }
+    }
+
+    /// Takes the rights of a fresh token, and takes away the topics that it no longer allows.
+    fn token_accepted(&mut self, r#ref: u64, now: Moment) {
+        let State::Open { identity, follower } = &mut self.state else { return };
+        let expires_at = identity.expires_at;
+        let is_lost = |topic: &&TopicName| {
+            !self.access.may_subscribe(identity, topic) && !planted::is(Bug::RevokedKept)
+        };
+        let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
+        for topic in &lost {
+            follower.unsubscribe(topic);
+        }
+        self.expires = expiry(expires_at, self.settings.expiry_grace, now);
+        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
+        if !lost.is_empty() {
+            let topics = lost.iter().map(TopicName::to_string).collect();
+            let code = Some(Code::Forbidden.to_string());
+            self.send(&ServerFrame::Unsubscribed { r#ref: None, topics, code });
+        }
+    }
+}
+
+/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
+pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
+    let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
+    Some(now.since_start.saturating_add(left).saturating_add(grace))
+}
