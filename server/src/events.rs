@@ -19,7 +19,7 @@ use crate::{
     problem::Problem,
     reader::Delivery,
     revocation::Admitted,
-    session::{SessionSettings, encode, expiry, frame_of, subscribe},
+    session::{SessionSettings, count, encode, expiry, frame_of, subscribe},
     tenant::Follower,
 };
 
@@ -100,6 +100,7 @@ impl EventStream {
         }
         let delivery = self.ready.pop_front()?;
         self.last_told = now.since_start;
+        count(&delivery, self.follower.tenant().metrics());
         let (event, position) = match &delivery {
             Delivery::Event { publication, .. } => ("event", publication.position),
             Delivery::Sync { position, .. } => ("sync", *position),

@@ -10,7 +10,9 @@ use std::{
 use tidings_shared::limits;
 use tokio::sync::watch;
 
-use crate::{Authorize, Hub, OriginRule, SessionSettings, addresses::Addresses, worker::Workers};
+use crate::{
+    Authorize, Hub, OriginRule, SessionSettings, addresses::Addresses, metrics::Holdings, worker::Workers,
+};
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct GatewaySettings {
     pub max_body_bytes: usize,
     /// A socket that accepts no byte for so long is closed.
     pub write_timeout: Duration,
+    /// Whether anybody may read `/metrics`; else only this machine.
+    pub open_metrics: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It asks for no token.
     pub echo: bool,
     /// Threads that deliver to WebSockets; as many as there are processors where there is none.
@@ -54,6 +58,7 @@ impl GatewaySettings {
             body_timeout: limits::BODY_TIMEOUT,
             max_body_bytes: limits::MAX_BODY_BYTES,
             write_timeout: limits::WRITE_TIMEOUT,
+            open_metrics: false,
             echo: false,
             shards: None,
             max_connections: limits::MAX_CONNECTIONS,
@@ -113,6 +118,12 @@ impl Gateway {
 
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.0.addresses
+    }
+
+    /// The page of metrics.
+    pub(crate) fn metrics_page(&self) -> String {
+        let holdings = self.hub().holdings(self.hub().clock().now());
+        self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
     }
 
     /// Lets streams of events know of a drain.

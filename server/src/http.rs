@@ -40,7 +40,7 @@ mod revoke;
 mod upgrade;
 
 impl Gateway {
-    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health` and `/ready`, as a filter to be joined to an
+    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as a filter to be joined to an
     /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
@@ -72,7 +72,9 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                publish::one(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+                publish::one(&gateway, &headers, body)
+                    .await
+                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
             });
         let batch = at("v1/publish/batch")
             .and(warp::post())
@@ -80,7 +82,9 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                publish::batch(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+                publish::batch(&gateway, &headers, body)
+                    .await
+                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
             });
         let revoke = at("v1/admin/revoke")
             .and(warp::post())
@@ -88,7 +92,9 @@ impl Gateway {
             .and(warp::header::headers_cloned())
             .and(warp::body::stream())
             .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                revoke::answer(&gateway, &headers, body).await.unwrap_or_else(|problem| problem.answer())
+                revoke::answer(&gateway, &headers, body)
+                    .await
+                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
             });
         let events = at("v1/events")
             .and(warp::get())
@@ -97,8 +103,8 @@ impl Gateway {
             .and(warp::ext::optional::<Place>())
             .and(warp::query::<Vec<(String, String)>>())
             .map(|gateway: Gateway, headers: HeaderMap, place, query| {
-                let answer =
-                    events(&gateway, &headers, place, query).unwrap_or_else(|problem| problem.answer());
+                let answer = events(&gateway, &headers, place, query)
+                    .unwrap_or_else(|problem| refuse(&gateway, &problem));
                 readable_by_page(&gateway, &headers, answer)
             });
         let events_preflight = at("v1/events")
@@ -114,10 +120,16 @@ impl Gateway {
         let sockets = ws.or(echo).unify();
         let posts = publish.or(batch).unify().or(revoke).unify();
         let streams = events.or(events_preflight).unify();
-        let probes = health.or(ready).unify();
+        let metrics = at("metrics")
+            .and(get_or_head)
+            .and(with_gateway.clone())
+            .and(warp::ext::optional::<Place>())
+            .map(|gateway: Gateway, place: Option<Place>| metrics(&gateway, place.as_ref()));
+        let probes = health.or(ready).unify().or(metrics).unify();
         let answered = sockets.or(posts).unify().or(streams).unify().or(probes).unify();
         let get = at("v1/ws").map(|| "GET");
-        let get_or_head = at("health").or(at("ready")).unify().map(|| "GET, HEAD");
+        let get_or_head = at("health").or(at("ready")).unify().or(at("metrics")).unify();
+        let get_or_head = get_or_head.map(|| "GET, HEAD");
         let post = at("v1/publish").or(at("v1/publish/batch")).unify().or(at("v1/admin/revoke")).unify();
         let post = post.map(|| "POST");
         let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
@@ -165,11 +177,10 @@ impl Gateway {
             .and_then(move |path: Peek| {
                 let is_refused =
                     gateway.is_draining() && !matches!(path.as_str(), "health" | "ready" | "metrics");
-                ready(if is_refused { Ok(()) } else { Err(warp::reject::not_found()) })
+                ready(if is_refused { Ok(gateway.clone()) } else { Err(warp::reject::not_found()) })
             })
-            .untuple_one()
-            .map(|| {
-                let mut answer = draining().answer();
+            .map(|gateway: Gateway| {
+                let mut answer = refuse(&gateway, &draining());
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 answer
             })
@@ -221,6 +232,30 @@ fn tag_of(headers: &HeaderMap) -> Option<String> {
     let is_good = (1..=MAX_ORIGIN_BYTES).contains(&tag.len());
     let text = tag.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
     text.filter(|_| is_good).map(ToOwned::to_owned)
+}
+
+/// For this machine, or for all where the setting says so; to others nothing is there.
+fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
+    let is_here = place.is_some_and(|place| place.peer().is_loopback());
+    if !is_here && !gateway.settings().open_metrics {
+        return not_found();
+    }
+    let mut answer = gateway.metrics_page().into_response();
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    answer
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn not_found() -> Response {
+    let status = StatusCode::NOT_FOUND;
+    problem(status, problem_body(status, "not_found", "Nothing is here.", "no such path"))
+}
+
+/// Answers with a problem, and counts it.
+fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
+    gateway.hub().metrics().refused(problem.code);
+    problem.answer()
 }
 
 fn draining() -> Problem {
@@ -357,21 +392,11 @@ fn wrong_method(allow: &'static str) -> Response {
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
     Ok(match (rejection.is_not_found(), is_wrong_method) {
-        (true, _) => problem(
-            StatusCode::NOT_FOUND,
-            problem_body(StatusCode::NOT_FOUND, "not_found", "Nothing is here.", "no such path"),
-        ),
+        (true, _) => not_found(),
         (_, true) => {
-            let title = "The path is right and the method is not.";
-            problem(
-                StatusCode::METHOD_NOT_ALLOWED,
-                problem_body(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    title,
-                    "another method is needed",
-                ),
-            )
+            let (status, title) =
+                (StatusCode::METHOD_NOT_ALLOWED, "The path is right and the method is not.");
+            problem(status, problem_body(status, "method_not_allowed", title, "another method is needed"))
         }
         _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
     })

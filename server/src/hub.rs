@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     Clock, Counters, Moment,
     log::{Log, LogLimits},
+    metrics::{Holdings, Metrics},
     publication::{Draft, Published},
     reader::Delivery,
     revocation::{Revocations, Revoke, RevokeError},
@@ -79,6 +80,7 @@ struct Inner {
     /// Fingerprints of other domains that clients said hello with; each is logged once.
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
+    metrics: Arc<Metrics>,
 }
 
 /// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
@@ -144,6 +146,7 @@ impl Hub {
             failed_announcements: AtomicU64::new(0),
             other_schemas: Mutex::default(),
             revocations: Revocations::new(),
+            metrics: Arc::new(Metrics::new()),
         };
         Self(Arc::new(inner))
     }
@@ -296,6 +299,26 @@ impl Hub {
         &self.0.revocations
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// What all tenants hold together.
+    pub(crate) fn holdings(&self, now: Moment) -> Holdings {
+        let tenants = self.lock_tenants();
+        let mut holdings = Holdings { tenants: tenants.len(), ..Holdings::default() };
+        for tenant in tenants.values() {
+            let counters = tenant.counters();
+            holdings.subscriptions += counters.subscriptions;
+            holdings.topics += counters.followed_topics;
+            holdings.log_publications += counters.log_entries;
+            holdings.log_bytes += counters.log_bytes;
+            let age = tenant.oldest().map(|oldest| now.since_start.saturating_sub(oldest));
+            holdings.log_age = holdings.log_age.max(age.unwrap_or_default());
+        }
+        holdings
+    }
+
     /// Tenants that have a log just now.
     pub fn tenant_count(&self) -> usize {
         self.lock_tenants().len()
@@ -325,7 +348,7 @@ impl Hub {
         }
         let HubSettings { log, epochs, .. } = self.0.settings;
         let epoch = if planted::is(Bug::EpochKept) { 7 } else { epochs() };
-        let tenant = Tenant::new(Log::new(log, epoch));
+        let tenant = Tenant::new(Log::new(log, epoch), Arc::clone(&self.0.metrics));
         tenants.insert(id.clone(), tenant.clone());
         tenant
     }

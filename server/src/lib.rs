@@ -37,6 +37,7 @@ mod hub;
 mod jwt;
 mod keys;
 mod log;
+mod metrics;
 mod moment;
 mod origin;
 mod pattern;

@@ -55,6 +55,7 @@ pub struct Log {
     evicted: Position,
     topics: HashMap<TopicName, TopicIndex>,
     held_topics: usize,
+    holds: usize,
     /// The offsets of the ring's entries, by key.
     keys: HashMap<Uuid, u64>,
     /// The keys of entries that were evicted.
@@ -84,6 +85,7 @@ impl Log {
             evicted,
             topics: HashMap::new(),
             held_topics: 0,
+            holds: 0,
             keys: HashMap::new(),
             evicted_keys: Keys::new(limits.keys),
         }
@@ -198,6 +200,7 @@ impl Log {
         if index.holds == 1 {
             self.held_topics += 1;
         }
+        self.holds += 1;
     }
 
     /// Ends a [`Log::hold`].
@@ -207,6 +210,7 @@ impl Log {
             if index.holds == 0 {
                 self.held_topics -= 1;
             }
+            self.holds -= 1;
             self.forget_if_unused(topic);
         }
     }
@@ -251,6 +255,16 @@ impl Log {
     /// Topics that a session subscribes to.
     pub fn held_topics(&self) -> usize {
         self.held_topics
+    }
+
+    /// Subscriptions to a topic.
+    pub fn holds(&self) -> usize {
+        self.holds
+    }
+
+    /// When the oldest publication of the ring was appended.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.entries.front().map(|entry| entry.appended)
     }
 
     /// Topics of which the log knows anything.

@@ -27,13 +27,14 @@ use uuid::Uuid;
 use self::budget::Budget;
 pub use self::settings::SessionSettings;
 pub(crate) use self::{
-    encode::{encode, frame_of},
+    encode::{count, encode, frame_of},
     subscribe::subscribe,
     token::expiry,
 };
 
 use crate::{
     Authorize, Hub, Identity, Moment,
+    metrics::Metrics,
     problem::{Problem, PublishRequest, publish_as},
     publication::EncodedFrame,
     revocation::Admitted,
@@ -271,6 +272,7 @@ impl Session {
         {
             for delivery in follower.poll_read(limits::READ_BATCH, Waker::noop()) {
                 self.last_told = now.since_start;
+                count(&delivery, self.hub.metrics());
                 self.outbox.push_back(Output::Frame(frame_of(&delivery)));
             }
         }
@@ -280,6 +282,10 @@ impl Session {
     /// Whether more may be handed in: no answers have piled up.
     pub fn hears(&self) -> bool {
         self.outbox.len() <= limits::READ_BATCH
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.hub.metrics()
     }
 
     /// Everything of its topics up to this place was delivered by its shard.
@@ -423,6 +429,7 @@ impl Session {
 
     /// Says no and goes on.
     fn refuse(&mut self, r#ref: Option<u64>, problem: Problem) {
+        self.hub.metrics().refused(problem.code);
         self.send(&ServerFrame::error(r#ref, problem.code, problem.message));
     }
 

@@ -25,6 +25,7 @@ use tidings_shared::{
 use self::fan_out::Followed;
 use crate::{
     Moment, Output, Session,
+    metrics::Metrics,
     tenant::{Follower, Tenant},
     websocket::{Kind, put, put_close},
 };
@@ -96,6 +97,8 @@ struct Connection<S> {
     /// Our Close is in `rest` or written.
     is_closing: bool,
     has_failed: bool,
+    /// Its socket takes no more just now.
+    is_slow: bool,
     /// Wakes the task of a connection that leaves the live state by no doing of its own.
     waker: Option<Waker>,
 }
@@ -136,11 +139,13 @@ struct Scratch {
     gathered_of: u32,
     frames: Vec<u32>,
     hits: Vec<(u32, crate::Matched)>,
+    /// Events that were written and not counted.
+    delivered: u64,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { gathered: Vec::new(), gathered_of: NONE, frames: Vec::new(), hits: Vec::new() }
+        Self { gathered: Vec::new(), gathered_of: NONE, frames: Vec::new(), hits: Vec::new(), delivered: 0 }
     }
 }
 
@@ -206,6 +211,7 @@ impl<S: Sink> Shard<S> {
             rest: Vec::new(),
             is_closing: false,
             has_failed: false,
+            is_slow: false,
             waker: None,
         };
         let key = self.connections.insert(connection);
@@ -217,6 +223,7 @@ impl<S: Sink> Shard<S> {
     /// Lets go of a connection, without a trace, and gives its sink back.
     pub fn remove(&mut self, key: usize) -> S {
         self.marks[key] = Mark::NEW;
+        self.connections[key].set_slow(false);
         let Connection { mut session, sink, tenant, .. } = self.connections.remove(key);
         if let (Some(follower), Some(tenant)) = (session.follower(), tenant) {
             self.leave(key, follower, tenant);
@@ -226,6 +233,10 @@ impl<S: Sink> Shard<S> {
             (self.marks, self.scratch) = (Vec::new(), Scratch::default());
         }
         sink
+    }
+
+    pub(crate) fn metrics(&self, key: usize) -> &Metrics {
+        self.connections[key].session.metrics()
     }
 
     /// Where a connection's bytes go.
@@ -279,6 +290,12 @@ impl<S: Sink> Shard<S> {
     /// # Errors
     /// The sink's, or that an earlier write of a fan-out had one: remove the connection.
     pub fn pump(&mut self, key: usize, now: Moment) -> io::Result<Pumped> {
+        let pumped = self.write_out(key, now);
+        self.connections[key].set_slow(matches!(pumped, Ok(Pumped::Blocked { .. })));
+        pumped
+    }
+
+    fn write_out(&mut self, key: usize, now: Moment) -> io::Result<Pumped> {
         self.settle(key, now);
         if self.marks[key].is_live() {
             return Ok(Pumped::Idle);
@@ -435,6 +452,12 @@ impl<S: Sink> Connection<S> {
             }
         }
         Ok(self.rest.is_empty())
+    }
+
+    fn set_slow(&mut self, is_slow: bool) {
+        if std::mem::replace(&mut self.is_slow, is_slow) != is_slow {
+            self.session.metrics().slow_sessions.inc_by(if is_slow { 1 } else { -1 });
+        }
     }
 
     fn wake(&mut self) {

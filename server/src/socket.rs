@@ -97,7 +97,11 @@ impl Connection<'_> {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.local.shard.borrow_mut().remove(key);
+            let mut shard = self.local.shard.borrow_mut();
+            if std::thread::panicking() {
+                shard.metrics(key).panics.inc();
+            }
+            shard.remove(key);
         }
     }
 }

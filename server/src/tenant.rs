@@ -17,6 +17,7 @@ use tidings_shared::{
 use crate::{
     Moment,
     log::Log,
+    metrics::Metrics,
     publication::{Draft, Publication, Published},
     reader::{Delivery, Reader, Start},
 };
@@ -77,6 +78,7 @@ impl std::str::FromStr for TenantId {
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
     state: Arc<Mutex<State>>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,8 @@ struct State {
 pub struct Counters {
     /// Sessions and in-process subscribers.
     pub followers: usize,
+    /// Their subscriptions to a topic.
+    pub subscriptions: usize,
     /// Topics that somebody follows.
     pub followed_topics: usize,
     /// Topics of which the log knows anything.
@@ -116,7 +120,7 @@ pub struct Counters {
 }
 
 impl Tenant {
-    pub(crate) fn new(log: Log) -> Self {
+    pub(crate) fn new(log: Log, metrics: Arc<Metrics>) -> Self {
         let state = State {
             log,
             followers_of: HashMap::new(),
@@ -126,7 +130,7 @@ impl Tenant {
             next_follower: 0,
             unused_since: None,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,12 +142,20 @@ impl Tenant {
     pub(crate) fn publish(&self, draft: Draft, now: Moment) -> Published {
         let (published, wakers) = {
             let mut state = self.lock();
+            let before = state.log.head().offset;
             let published = state.log.append(draft, now);
+            if published.position.offset > before {
+                self.metrics.publications.inc();
+            }
             let wakers = state.take_waiting(&published.topics);
             (published, wakers)
         };
         wakers.into_iter().for_each(Waker::wake);
         published
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// A reader that is woken when there is something of its topics.
@@ -218,10 +230,16 @@ impl Tenant {
         now.since_start.saturating_sub(unused_since) >= state.log.max_age()
     }
 
+    /// When the oldest publication of its log was appended.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.lock().log.oldest()
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         let state = self.lock();
         Counters {
             followers: state.followers,
+            subscriptions: state.log.holds(),
             followed_topics: state.log.held_topics(),
             known_topics: state.log.topic_count(),
             waiting: state.waiting.len(),

@@ -81,6 +81,9 @@ pub(super) struct Serve {
     /// Time for which the key of a publication that has left the log is remembered
     #[arg(long, env = "TIDINGS_KEY_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     key_max_age: Duration,
+    /// Let anybody read /metrics, not only this machine
+    #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    open_metrics: bool,
     /// WebSocket echo at /v1/echo, for conformance suites
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
     echo: bool,
@@ -172,6 +175,7 @@ impl Serve {
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
             trusted_proxies: self.trusted_proxy.into(),
+            open_metrics: self.open_metrics,
             echo: self.echo,
             shards: self.shards,
             drain_timeout: self.drain_timeout,

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::{draining, problem, problem_body};
+use super::{draining, problem, problem_body, refuse};
 use crate::{
     Gateway, Session,
     accept::{self, Place},
@@ -36,15 +36,15 @@ pub(super) fn answer(
     };
     let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
         let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
-        return Problem::new(Code::InvalidFrame, message).answer();
+        return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
     };
     let Some(place) = place else {
         let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
-        return Problem::new(Code::Internal, message).answer();
+        return refuse(&gateway, &Problem::new(Code::Internal, message));
     };
     let address = match forwarded(&gateway, headers, &place) {
         Ok(address) => address,
-        Err(problem) => return problem.answer(),
+        Err(problem) => return refuse(&gateway, &problem),
     };
     let accept = derive_accept_key(key.as_bytes());
     let presence = gateway.presence();
@@ -103,7 +103,7 @@ pub(super) fn session(gateway: &Gateway) -> Serves {
 fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<Response>> {
     let has_token =
         |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
-    let refuse = |code, message: &str| Box::new(Problem::new(code, message).answer());
+    let refuse = |code, message: &str| Box::new(refuse(gateway, &Problem::new(code, message)));
     if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
         let mut answer = upgrade_required("this is a WebSocket endpoint: ask for an upgrade");
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -127,7 +127,7 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
         return Err(refuse(Code::InvalidFrame, &message));
     }
     if gateway.is_draining() {
-        return Err(Box::new(draining().answer()));
+        return Err(Box::new(super::refuse(gateway, &draining())));
     }
     Ok(offers)
 }

@@ -2,7 +2,11 @@
 
 use tidings_shared::{TopicName, frame::ServerFrame};
 
-use crate::{publication::EncodedFrame, reader::Delivery};
+use crate::{
+    metrics::{Metrics, SyncCause},
+    publication::EncodedFrame,
+    reader::Delivery,
+};
 
 /// The frame that carries a delivery.
 pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
@@ -24,3 +28,13 @@ pub(crate) fn encode(frame: &ServerFrame) -> EncodedFrame {
 
 /// Bytes that most answers have room in.
 const FRAME_BYTES: usize = 256;
+
+/// Counts what was read from a log to be sent.
+pub(crate) fn count(delivery: &Delivery, metrics: &Metrics) {
+    match delivery {
+        Delivery::Event { .. } => {
+            metrics.deliveries.inc();
+        }
+        Delivery::Sync { .. } => metrics.synced(SyncCause::Lag),
+    }
+}

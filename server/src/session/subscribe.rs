@@ -7,7 +7,9 @@ use tidings_shared::{
 };
 
 use super::{SessionSettings, too_many_topics};
-use crate::{Authorize, Hub, Identity, problem::Problem, reader::Start, tenant::Follower};
+use crate::{
+    Authorize, Hub, Identity, metrics::SyncCause, problem::Problem, reader::Start, tenant::Follower,
+};
 
 /// Adds topics to a session: one outcome for each, those that are let in start together.
 pub(crate) fn subscribe(
@@ -31,10 +33,9 @@ pub(crate) fn subscribe(
             Ok(topic) if !access.may_subscribe(identity, &topic) => Err(Code::Forbidden),
             Ok(topic) => Ok(topic),
         };
-        let refused = |topic: String, code: Code| TopicOutcome {
-            topic,
-            outcome: Outcome::Refused,
-            code: Some(code.to_string()),
+        let refused = |topic: String, code: Code| {
+            hub.metrics().refused(code);
+            TopicOutcome { topic, outcome: Outcome::Refused, code: Some(code.to_string()) }
         };
         outcomes.push(match judged {
             Err(code) => refused(text.clone(), code),
@@ -55,7 +56,10 @@ pub(crate) fn subscribe(
     let start = match follower.subscribe(&accepted, since) {
         Start::Live => Outcome::Live,
         Start::Resumed => Outcome::Resumed,
-        Start::Sync => Outcome::Sync,
+        Start::Sync => {
+            hub.metrics().synced(SyncCause::Resume);
+            Outcome::Sync
+        }
     };
     for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
         outcome.outcome = start;

@@ -1,6 +1,6 @@
 //! From a tenant's log to the sockets of those that are live.
 
-use std::{collections::HashMap, task::Waker};
+use std::{collections::HashMap, task::Waker, time::Duration};
 
 use tidings_shared::{
     Position, TopicName,
@@ -35,6 +35,8 @@ pub(super) struct Followed {
 struct Batch {
     /// The place in the log after which it begins.
     after: Option<Position>,
+    /// When its first publication was appended.
+    since: Duration,
     /// The frames, in the log's order; one for each publication and set of matched topics.
     frames: Vec<(EncodedFrame, Position)>,
     /// What connections get: each is a list from its last frame to its first. Connections that get the same share it.
@@ -216,6 +218,12 @@ impl<S: Sink> Shard<S> {
             followed.batch.served += 1;
             self.flush(connection as usize, now);
         }
+        let delivered = std::mem::take(&mut self.scratch.delivered);
+        if let (1.., Some(followed)) = (delivered, self.tenants.get(tenant)) {
+            let metrics = followed.tenant.metrics();
+            metrics.deliveries.inc_by(delivered);
+            metrics.took(now.since_start.saturating_sub(followed.batch.since));
+        }
         true
     }
 
@@ -243,6 +251,7 @@ impl<S: Sink> Shard<S> {
             }
             After::Publications(publications) => {
                 followed.batch.after = Some(followed.passed);
+                followed.batch.since = publications.first().map_or(Duration::ZERO, |first| first.appended);
                 for publication in publications {
                     followed.enlist(&publication, marks, scratch);
                     followed.passed = publication.position;
@@ -283,7 +292,7 @@ impl<S: Sink> Shard<S> {
         let connection = &mut connections[key];
         let Some(tenant) = connection.tenant else { return };
         let batch = &tenants[tenant].batch;
-        let Scratch { gathered, gathered_of, frames, .. } = scratch;
+        let Scratch { gathered, gathered_of, frames, delivered, .. } = scratch;
         if *gathered_of != list {
             *gathered_of = list;
             batch.frames_of(list, frames);
@@ -304,10 +313,12 @@ impl<S: Sink> Shard<S> {
             return connection.wake();
         };
         if taken == bytes.len() {
+            *delivered += frames.len() as u64;
             connection.written = Some(now);
             return;
         }
         connection.session.handle_told(now);
+        connection.set_slow(true);
         // It goes on by itself, after the frame that was begun.
         let mut position = batch.after;
         let mut end = 0;
@@ -318,6 +329,7 @@ impl<S: Sink> Shard<S> {
             let (frame, at) = &batch.frames[frame as usize];
             end += frame.message().len();
             position = Some(*at);
+            *delivered += 1;
         }
         if !planted::is(Bug::RestDropped) {
             connection.rest = bytes[taken..end.max(taken)].to_vec();
