@@ -118,7 +118,8 @@ fn metrics_count_what_happens_and_carry_nothing_that_a_client_wrote() {
         response.body
     };
     let value = |page: &str, name: &str| {
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        let line =
+            page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.unwrap_or_else(|| panic!("{name} is not in\n{page}")).parse::<f64>().unwrap()
     };
     let mut one = Client::subscribed(&server, &["secret-name"]);
