@@ -19,7 +19,7 @@ use crate::{
     problem::Problem,
     reader::Delivery,
     revocation::Admitted,
-    session::{SessionSettings, count, encode, expiry, frame_of, subscribe},
+    session::{NO_ROOM, SessionSettings, count, encode, expiry, frame_of, subscribe},
     tenant::Follower,
 };
 
@@ -58,7 +58,11 @@ impl EventStream {
             return Err(Problem::new(Code::InvalidTopic, message));
         }
         let identity = &admitted.identity;
-        let mut follower = hub.tenant(&identity.tenant).follow();
+        let tenant = hub.tenant(&identity.tenant);
+        if !tenant.has_room() {
+            return Err(Problem::new(Code::Overloaded, NO_ROOM));
+        }
+        let mut follower = tenant.follow();
         let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since)?;
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());

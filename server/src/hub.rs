@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -14,7 +14,10 @@ use std::{
 use futures_util::Stream;
 use tidings_shared::{
     Code, Domains, Event, EventError, RawEvent, Topic, TopicName,
-    limits::{MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION, READ_BATCH},
+    limits::{
+        LOGS_MAX_BYTES, MAX_ORIGIN_BYTES, MAX_SESSIONS_PER_TENANT, MAX_TOPICS_PER_PUBLICATION,
+        MAX_TOPICS_PER_TENANT, READ_BATCH,
+    },
     planted::{self, Bug},
 };
 use uuid::Uuid;
@@ -36,6 +39,10 @@ pub struct HubSettings {
     pub domains: Domains,
     /// The bounds of each tenant's log.
     pub log: LogLimits,
+    /// What a tenant may have, beside its log.
+    pub quotas: Quotas,
+    /// Bytes of all tenants' logs. What is over is evicted from the largest.
+    pub logs_max_bytes: usize,
     /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
     pub home: TenantId,
     /// Draws the epoch of each new log, which must never have been drawn before: at random, but for a test that has to
@@ -47,7 +54,24 @@ impl HubSettings {
     /// The shipped domains, the default bounds, and `home`.
     pub fn new(home: TenantId) -> Self {
         let epochs = || Uuid::new_v4().as_u64_pair().0;
-        Self { domains: Domains::shipped(), log: LogLimits::default(), home, epochs }
+        let (domains, log, quotas) = (Domains::shipped(), LogLimits::default(), Quotas::default());
+        Self { domains, log, quotas, logs_max_bytes: LOGS_MAX_BYTES, home, epochs }
+    }
+}
+
+/// What one tenant may have at a time. In-process subscribers count, and are never refused: they are the application's
+/// own.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Sessions and streams of events.
+    pub max_sessions: usize,
+    /// Topics that any of them subscribes to.
+    pub max_topics: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { max_sessions: MAX_SESSIONS_PER_TENANT, max_topics: MAX_TOPICS_PER_TENANT }
     }
 }
 
@@ -81,6 +105,8 @@ struct Inner {
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
     metrics: Arc<Metrics>,
+    /// Of all tenants.
+    log_bytes: Arc<AtomicUsize>,
 }
 
 /// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
@@ -147,6 +173,7 @@ impl Hub {
             other_schemas: Mutex::default(),
             revocations: Revocations::new(),
             metrics: Arc::new(Metrics::new()),
+            log_bytes: Arc::default(),
         };
         Self(Arc::new(inner))
     }
@@ -243,7 +270,24 @@ impl Hub {
         let PublishOptions { key, origin } = options;
         let may_come_again = key.is_some();
         let key = key.unwrap_or_else(Uuid::now_v7);
-        Ok(self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now))
+        let published =
+            self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
+        self.bound_logs();
+        Ok(published)
+    }
+
+    /// Evicts from the largest log what all of them have too much, and a little more, so that it is not done each time.
+    fn bound_logs(&self) {
+        let max = self.0.settings.logs_max_bytes;
+        if self.0.log_bytes.load(Ordering::Relaxed) <= max {
+            return;
+        }
+        let tenants = self.lock_tenants();
+        let excess = self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
+        let largest = tenants.values().max_by_key(|tenant| tenant.counters().log_bytes);
+        if let (1.., Some(tenant)) = (excess, largest) {
+            tenant.evict_bytes(excess + max / 64);
+        }
     }
 
     /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never
@@ -348,7 +392,8 @@ impl Hub {
         }
         let HubSettings { log, epochs, .. } = self.0.settings;
         let epoch = if planted::is(Bug::EpochKept) { 7 } else { epochs() };
-        let tenant = Tenant::new(Log::new(log, epoch), Arc::clone(&self.0.metrics));
+        let (metrics, log_bytes) = (Arc::clone(&self.0.metrics), Arc::clone(&self.0.log_bytes));
+        let tenant = Tenant::new(Log::new(log, epoch), self.0.settings.quotas, metrics, log_bytes);
         tenants.insert(id.clone(), tenant.clone());
         tenant
     }

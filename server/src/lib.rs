@@ -58,7 +58,7 @@ mod worker;
 pub use access::{AccessError, Authorize, DevAccess, Identity, Rights};
 pub use gateway::{Gateway, GatewaySettings};
 pub use http::origin_tag;
-pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
+pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Quotas, Subscription};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys};
 pub use keys::KeyLimits;

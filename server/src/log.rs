@@ -127,6 +127,14 @@ impl Log {
         self.evicted_keys.forget_aged(now.since_start);
     }
 
+    /// Evicts the oldest entries until so many bytes are free, or all are gone.
+    pub fn evict_bytes(&mut self, bytes: usize) {
+        let left = self.bytes.saturating_sub(bytes);
+        while self.bytes > left && !self.entries.is_empty() {
+            self.evict();
+        }
+    }
+
     fn evict(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         self.evicted = entry.position;
@@ -255,6 +263,11 @@ impl Log {
     /// Topics that a session subscribes to.
     pub fn held_topics(&self) -> usize {
         self.held_topics
+    }
+
+    /// Whether a session subscribes to this topic.
+    pub fn is_held(&self, topic: &TopicName) -> bool {
+        self.topics.get(topic).is_some_and(|index| index.holds > 0)
     }
 
     /// Subscriptions to a topic.

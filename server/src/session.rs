@@ -398,8 +398,11 @@ impl Session {
             Err(error) => return self.end(None, error.code, error.message),
         };
         let mixed = planted::is(Bug::TenantsMixed);
-        let follower =
-            self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant }).follow_in_shard();
+        let tenant = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant });
+        if !tenant.has_room() {
+            return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
+        }
+        let follower = tenant.follow_in_shard();
         self.send(&ServerFrame::Welcome {
             session: self.id.to_string(),
             tenant: identity.tenant.to_string(),
@@ -452,6 +455,8 @@ impl Session {
         }
     }
 }
+
+pub(crate) const NO_ROOM: &str = "this tenant has as many sessions as it may; close some";
 
 fn too_many_topics() -> Problem {
     let message = format!("a frame names at most {} topics", limits::MAX_TOPICS_PER_FRAME);

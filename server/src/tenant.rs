@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -15,7 +18,7 @@ use tidings_shared::{
 };
 
 use crate::{
-    Moment,
+    Moment, Quotas,
     log::Log,
     metrics::Metrics,
     publication::{Draft, Publication, Published},
@@ -78,12 +81,17 @@ impl std::str::FromStr for TenantId {
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
     state: Arc<Mutex<State>>,
+    quotas: Quotas,
     metrics: Arc<Metrics>,
+    /// Bytes of the logs of all tenants.
+    log_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct State {
     log: Log,
+    /// What its log had of the bytes of all logs when that was counted last.
+    counted_bytes: usize,
     /// Whom a topic wakes; a topic that wakes nobody is not here.
     followers_of: HashMap<TopicName, HashSet<u64>>,
     /// Followers that have caught up and wait.
@@ -120,9 +128,10 @@ pub struct Counters {
 }
 
 impl Tenant {
-    pub(crate) fn new(log: Log, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(log: Log, quotas: Quotas, metrics: Arc<Metrics>, log_bytes: Arc<AtomicUsize>) -> Self {
         let state = State {
             log,
+            counted_bytes: 0,
             followers_of: HashMap::new(),
             waiting: HashMap::new(),
             waiting_shards: Vec::new(),
@@ -130,7 +139,7 @@ impl Tenant {
             next_follower: 0,
             unused_since: None,
         };
-        Self { state: Arc::new(Mutex::new(state)), metrics }
+        Self { state: Arc::new(Mutex::new(state)), quotas, metrics, log_bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,11 +156,37 @@ impl Tenant {
             if published.position.offset > before {
                 self.metrics.publications.inc();
             }
+            self.count_bytes(&mut state);
             let wakers = state.take_waiting(&published.topics);
             (published, wakers)
         };
         wakers.into_iter().for_each(Waker::wake);
         published
+    }
+
+    fn count_bytes(&self, state: &mut State) {
+        let bytes = state.log.bytes();
+        let counted = std::mem::replace(&mut state.counted_bytes, bytes);
+        // Wraps around where it became less.
+        self.log_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
+    }
+
+    /// Evicts the oldest publications until so many bytes are free.
+    pub(crate) fn evict_bytes(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.log.evict_bytes(bytes);
+        self.count_bytes(&mut state);
+    }
+
+    /// Whether one more session may follow.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock().followers < self.quotas.max_sessions
+    }
+
+    /// Whether a session may subscribe to this topic: somebody does already, or there is room for one more.
+    pub(crate) fn has_room_for(&self, topic: &TopicName) -> bool {
+        let state = self.lock();
+        state.log.held_topics() < self.quotas.max_topics || state.log.is_held(topic)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -221,6 +256,7 @@ impl Tenant {
     pub(crate) fn handle_timeout(&self, now: Moment) -> bool {
         let mut state = self.lock();
         state.log.evict_aged(now);
+        self.count_bytes(&mut state);
         let is_empty = state.log.is_empty() && state.log.evicted_keys() == 0;
         if Arc::strong_count(&self.state) > 1 || !is_empty {
             state.unused_since = None;

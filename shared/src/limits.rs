@@ -92,6 +92,15 @@ pub const MAX_CONNECTIONS: usize = 50_000;
 /// Connections from one client address: a whole office behind one router.
 pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_024;
 
+/// Sessions and streams of events of one tenant: as many as a node has connections.
+pub const MAX_SESSIONS_PER_TENANT: usize = MAX_CONNECTIONS;
+
+/// Topics of one tenant that somebody subscribes to at a time: two for each of its sessions.
+pub const MAX_TOPICS_PER_TENANT: usize = 100_000;
+
+/// Bytes of all tenants' logs.
+pub const LOGS_MAX_BYTES: usize = 1024 * 1024 * 1024;
+
 /// Bytes of a tenant's log, as encoded frames with their bookkeeping.
 pub const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, SessionSettings,
-    TenantId, origin::is_as_browsers_write,
+    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, Quotas,
+    SessionSettings, TenantId, origin::is_as_browsers_write,
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
@@ -75,6 +75,15 @@ pub(super) struct Serve {
     /// Publications in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", default_value_t = limits::LOG_MAX_ENTRIES, value_name = "N")]
     log_max_entries: usize,
+    /// Bytes of all tenants' logs; what is over goes from the largest
+    #[arg(long, env = "TIDINGS_LOGS_MAX_BYTES", default_value_t = limits::LOGS_MAX_BYTES, value_name = "N")]
+    logs_max_bytes: usize,
+    /// Sessions and streams of one tenant
+    #[arg(long, env = "TIDINGS_MAX_SESSIONS_PER_TENANT", default_value_t = limits::MAX_SESSIONS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
+    max_sessions_per_tenant: usize,
+    /// Topics of one tenant that are subscribed to
+    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_TENANT", default_value_t = limits::MAX_TOPICS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
+    max_topics_per_tenant: usize,
     /// Age of the oldest publication in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     log_max_age: Duration,
@@ -158,7 +167,11 @@ impl Serve {
             max_age: self.log_max_age,
             keys: KeyLimits { max_age: self.key_max_age, ..KeyLimits::default() },
         };
-        let hub = Hub::new(HubSettings { domains, log, ..HubSettings::new(home.clone()) });
+        let quotas =
+            Quotas { max_sessions: self.max_sessions_per_tenant, max_topics: self.max_topics_per_tenant };
+        let logs_max_bytes = self.logs_max_bytes;
+        let settings = HubSettings { domains, log, quotas, logs_max_bytes, ..HubSettings::new(home.clone()) };
+        let hub = Hub::new(settings);
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
         let settings = GatewaySettings {
             session: SessionSettings {

@@ -137,3 +137,24 @@ fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_
     assert_eq!((tenants_at(1801), tenants_at(1802)), (1, 1), "its log held an entry until now");
     assert_eq!((tenants_at(2401), tenants_at(2402)), (1, 0));
 }
+
+#[test]
+fn all_logs_together_are_bounded_and_the_largest_gives_way() {
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { logs_max_bytes: 100_000, ..settings });
+    let [small, large] = ["small", "large"].map(|tenant| tenant.parse::<TenantId>().unwrap());
+    let publish = |tenant: &TenantId| {
+        hub.append(tenant, raw(&person(1)).unwrap(), person(1).fan_out(), PublishOptions::default(), at(0))
+            .unwrap()
+    };
+    (0..5).for_each(|_| drop(publish(&small)));
+    for _ in 0..1_000 {
+        publish(&large);
+        let bytes = hub.counters(&small).log_bytes + hub.counters(&large).log_bytes;
+        assert!(bytes <= 100_000, "{bytes} bytes");
+    }
+    assert_eq!(hub.counters(&small).log_entries, 5, "the small one keeps what it has");
+    assert!(hub.counters(&large).log_entries > 30, "the large one keeps what there is room for");
+    hub.handle_timeout(at(3_600));
+    assert_eq!(hub.0.log_bytes.load(Ordering::Relaxed), 0);
+}

@@ -42,7 +42,8 @@ pub(crate) fn subscribe(
             Ok(topic) => {
                 let is_new = !follower.reader().is_subscribed(&topic) && !accepted.contains(&topic);
                 let new = accepted.iter().filter(|topic| !follower.reader().is_subscribed(topic)).count();
-                if is_new && follower.reader().topic_count() + new >= settings.max_topics {
+                let is_too_many = || follower.reader().topic_count() + new >= settings.max_topics;
+                if is_new && (is_too_many() || !follower.tenant().has_room_for(&topic)) {
                     refused(topic.to_string(), Code::TooManyTopics)
                 } else {
                     let outcome =

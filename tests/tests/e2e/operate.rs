@@ -148,3 +148,26 @@ fn metrics_count_what_happens_and_carry_nothing_that_a_client_wrote() {
     assert!(value(&page, "tidings_publish_to_socket_seconds_count") >= 1.0);
     assert!(!page.contains("secret"), "{page}");
 }
+
+#[test]
+fn a_tenant_has_so_many_sessions_and_topics() {
+    let server = Server::with(&["--max-sessions-per-tenant", "2", "--max-topics-per-tenant", "3"]);
+    let mut one = Client::subscribed(&server, &["a", "b", "c"]);
+    let mut other = Client::hello(&server);
+    let answer = other.ask(&json!({ "op": "subscribe", "ref": 1, "topics": ["a", "d", "b"] }));
+    let outcomes: Vec<&Value> = (0..3).map(|topic| &answer["topics"][topic]["outcome"]).collect();
+    assert_eq!(outcomes, ["live", "refused", "live"], "what somebody has already costs nothing");
+    assert_eq!(answer["topics"][1]["code"], "too_many_topics");
+    one.ask(&json!({ "op": "unsubscribe", "ref": 2, "topics": ["c"] }));
+    other.subscribe(&["d"], None, "live");
+    let mut third = Client::connect(&server);
+    third.send(&json!({ "op": "hello" }));
+    third.expect_end("overloaded", 4503);
+    Request::get("/v1/events?topic=a").send(server.address()).assert_problem(503, "overloaded");
+    one.close();
+    eventually("there is room again", || {
+        let mut client = Client::connect(&server);
+        client.send(&json!({ "op": "hello" }));
+        client.next_frame()["op"] == "welcome"
+    });
+}
