@@ -262,7 +262,11 @@ fn paths_and_methods_that_are_not_there_are_problems_too() {
     for (method, path, allow) in [
         ("GET", "/v1/publish", "POST"),
         ("PUT", "/v1/publish", "POST"),
-        ("POST", "/health", "GET"),
+        ("GET", "/v1/publish/batch", "POST"),
+        ("GET", "/v1/admin/revoke", "POST"),
+        ("POST", "/health", "GET, HEAD"),
+        ("POST", "/ready", "GET, HEAD"),
+        ("DELETE", "/metrics", "GET, HEAD"),
         ("DELETE", "/v1/ws", "GET"),
         ("POST", "/v1/events?topic=a", "GET, OPTIONS"),
     ] {
