@@ -28,12 +28,19 @@ struct Cli {
 enum Command {
     /// Run the hub and its WebSocket and HTTP endpoints
     Serve(Box<serve::Serve>),
+    /// Say whether `serve` would start with these settings, without listening
+    CheckConfig(Box<serve::Serve>),
     /// Publish one event and print the answer
     Publish(publish::Publish),
     /// Print what is published on some topics
     Tail(tail::Tail),
     /// Make a token and print it
     Token(token::Token),
+    /// Print what makes a shell complete commands and flags
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Why a command ended early.
@@ -70,9 +77,14 @@ pub fn run(domains: Domains) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(domains).await,
+            Command::CheckConfig(serve) => serve.check_config(),
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "tidings", &mut std::io::stdout());
+                Ok(())
+            }
         }
     });
     // A name look-up that hangs must not keep a command that is done.

@@ -1,5 +1,5 @@
-//! The configuration file: the flags of `serve` under their own names. What it says becomes their default, so flags
-//! and environment win over it.
+//! The configuration file: the flags of `serve` (and `check-config`) under their own names. What it says becomes their
+//! default, so flags and environment win over it.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -8,21 +8,24 @@ use toml::{Table, Value};
 
 use super::Failure;
 
-/// Puts the values of `--config`, if there is one, behind the flags of `serve`.
+/// The commands that have a configuration.
+const CONFIGURED: [&str; 2] = ["serve", "check-config"];
+
+/// Puts the values of `--config`, if there is one, behind the flags of `serve` or `check-config`.
 pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
     // Only to find the file; whatever is wrong with the arguments is said by the real parse.
     let found = command.clone().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let path = found.as_ref().and_then(|matches| {
-        let (name, serve) = matches.subcommand()?;
-        if name == "serve" { serve.get_one::<PathBuf>("config").cloned() } else { None }
+    let found = found.as_ref().and_then(|matches| {
+        let (name, arguments) = matches.subcommand().filter(|(name, _)| CONFIGURED.contains(name))?;
+        Some((name, arguments.get_one::<PathBuf>("config")?.clone()))
     });
-    let Some(path) = path else { return Ok(command) };
+    let Some((name, path)) = found else { return Ok(command) };
     let fault = |reason: String| Failure::Usage(format!("configuration {}: {reason}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
     let mut defaults = Vec::new();
     for (key, value) in table {
-        let serve = command.find_subcommand("serve");
+        let serve = command.find_subcommand(name);
         let known = serve.and_then(|serve| serve.get_arguments().find(|arg| arg.get_long() == Some(&key)));
         let Some(arg) = known.filter(|_| key != "config") else {
             return Err(fault(format!("`{key}` is no setting; `tidings serve --help` lists them")));
@@ -35,7 +38,7 @@ pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>)
             texts(&value).map_err(|reason| fault(format!("`{key}` {reason}")))?,
         ));
     }
-    Ok(command.mut_subcommand("serve", |serve| {
+    Ok(command.mut_subcommand(name, |serve| {
         defaults.into_iter().fold(serve, |serve, (id, values)| {
             serve.mut_arg(id, |arg| arg.default_values(values.into_iter().map(clap::builder::OsStr::from)))
         })

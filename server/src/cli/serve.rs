@@ -132,6 +132,16 @@ impl Serve {
         self.serve(domains).await
     }
 
+    /// Finds what is wrong with the settings before they are used.
+    pub(super) fn check_config(&self) -> Result<(), Failure> {
+        self.check()?;
+        if !self.dev {
+            self.tokens.access()?;
+        }
+        let _ = writeln!(std::io::stdout(), "the configuration is good");
+        Ok(())
+    }
+
     /// What the flags can't say each on their own.
     fn check(&self) -> Result<(), Failure> {
         if let (true, Some(flag)) = (self.dev, self.tokens.given()) {

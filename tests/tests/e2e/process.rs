@@ -324,3 +324,23 @@ fn the_address_is_the_only_thing_on_standard_output() {
         server.process().log()
     );
 }
+
+#[test]
+fn the_example_of_a_configuration_is_good_but_for_its_key() {
+    let [example, key] = ["../deploy/tidings.toml", "keys/secret"]
+        .map(|file| format!("{}/{file}", env!("CARGO_MANIFEST_DIR")));
+    let (code, said) = run(tidings().args(["check-config", "--config", &example]));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--jwt-key-file") && said.contains("/run/credentials"), "{said}");
+    let good = finish(tidings().args(["check-config", "--config", &example, "--jwt-key-file", &key]));
+    assert_eq!((good.code, good.stdout.trim()), (Some(0), "the configuration is good"), "{}", good.stderr);
+}
+
+#[test]
+fn a_shell_gets_completions_that_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = finish(tidings().args(["completions", shell]));
+        assert_eq!(script.code, Some(0));
+        assert!(script.stdout.contains("check-config") && script.stdout.contains("jwt-key-file"), "{shell}");
+    }
+}
