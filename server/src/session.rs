@@ -227,7 +227,9 @@ impl Session {
 
     /// Tells the client to come back after a while, and closes.
     pub fn handle_drain(&mut self, retry_after: Duration) {
-        if !matches!(self.state, State::Closed) {
+        if !self.is_closed() {
+            // What was published before the drain comes before its goaway, as far as one batch goes.
+            self.read_log();
             let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
             self.send(&ServerFrame::Goaway { retry_after_ms });
             self.close(close::RESTART, Code::GoingAway.as_str());
@@ -260,15 +262,23 @@ impl Session {
 
     /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
     pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
-        if self.outbox.is_empty()
-            && let State::Open { follower, .. } = &mut self.state
-        {
-            for delivery in follower.poll_read(limits::READ_BATCH, Waker::noop()) {
-                self.last_told = now.since_start;
-                self.outbox.push_back(Output::Frame(frame_of(&delivery)));
-            }
+        if self.outbox.is_empty() && self.read_log() {
+            self.last_told = now.since_start;
         }
-        self.outbox.pop_front()
+        let output = self.outbox.pop_front();
+        if output.is_none() {
+            // A session at rest keeps no room for what it once had to say.
+            self.outbox = VecDeque::new();
+        }
+        output
+    }
+
+    /// Takes a batch from the log; says whether there was any.
+    fn read_log(&mut self) -> bool {
+        let State::Open { follower, .. } = &mut self.state else { return false };
+        let deliveries = follower.poll_read(limits::READ_BATCH, Waker::noop());
+        self.outbox.extend(deliveries.iter().map(|delivery| Output::Frame(frame_of(delivery))));
+        !deliveries.is_empty()
     }
 
     /// Whether more may be handed in: no answers have piled up.
@@ -284,8 +294,8 @@ impl Session {
     }
 
     /// Its shard told the client a position.
-    pub(crate) fn handle_told(&mut self, now: Moment) {
-        self.last_told = now.since_start;
+    pub(crate) fn handle_told(&mut self, at: Moment) {
+        self.last_told = self.last_told.max(at.since_start);
     }
 
     /// What it follows while it is open.

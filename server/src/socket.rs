@@ -1,7 +1,7 @@
 //! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -31,12 +31,20 @@ pub(crate) struct Local {
     pub(crate) buffer: RefCell<Box<[u8]>>,
     pub(crate) clock: Clock,
     pub(crate) write_timeout: Duration,
+    /// Whether sessions are sent away.
+    pub(crate) is_draining: Cell<bool>,
 }
 
 impl Local {
     pub(crate) fn new(clock: Clock, write_timeout: Duration) -> Self {
         let buffer = RefCell::new(vec![0; READ_BYTES].into());
-        Self { shard: RefCell::new(Shard::new()), buffer, clock, write_timeout }
+        Self {
+            shard: RefCell::new(Shard::new()),
+            buffer,
+            clock,
+            write_timeout,
+            is_draining: Cell::new(false),
+        }
     }
 }
 

@@ -93,12 +93,10 @@ fn run(
     let spread = settings.drain_spread;
     LocalSet::new().block_on(&runtime, async move {
         let mut fan_out = tokio::task::spawn_local(fan_out(Rc::clone(&local)));
-        let mut knows_of_drain = false;
         loop {
             let arrival = tokio::select! {
                 arrival = arrivals.recv() => arrival,
-                Ok(_) = draining.wait_for(|draining| *draining), if !knows_of_drain => {
-                    knows_of_drain = true;
+                Ok(_) = draining.wait_for(|draining| *draining), if !local.is_draining.get() => {
                     send_away(&local, spread);
                     continue;
                 }
@@ -115,7 +113,8 @@ fn run(
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
                 match serves {
                     Serves::Session(mut session) => {
-                        if knows_of_drain {
+                        // The drain may have begun since it was taken over, and found it nowhere.
+                        if local.is_draining.get() {
                             session.handle_drain(random_part(spread));
                         }
                         socket::run(&local, stream, head, session, max).await;
@@ -142,6 +141,7 @@ fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
 }
 
 fn send_away(local: &socket::Local, spread: Duration) {
+    local.is_draining.set(true);
     let mut shard = local.shard.borrow_mut();
     for key in shard.keys() {
         shard.handle(key, local.clock.now(), |session| session.handle_drain(random_part(spread)));

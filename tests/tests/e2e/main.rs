@@ -17,6 +17,7 @@ mod order;
 mod process;
 mod publish;
 mod resume;
+mod shards;
 mod stalled;
 mod subscribe;
 mod views;
