@@ -7,6 +7,7 @@
 //! [`Session::poll_timeout`] has come.
 
 mod budget;
+mod deadlines;
 mod encode;
 mod settings;
 mod subscribe;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 use self::budget::Budget;
 pub use self::settings::SessionSettings;
 pub(crate) use self::{
+    deadlines::expiry,
     encode::{encode, frame_of},
     subscribe::subscribe,
 };
@@ -188,43 +190,6 @@ impl Session {
         self.pinged = None;
     }
 
-    /// Acts on what [`Session::poll_timeout`] announced.
-    pub fn handle_timeout(&mut self, now: Moment) {
-        self.handle_expiry(now);
-        let now = now.since_start;
-        let ping_due = self.ping_due();
-        match &mut self.state {
-            State::AwaitsHello if now >= self.started + self.settings.hello_timeout => {
-                let message = format!("no hello came within {:?}", self.settings.hello_timeout);
-                self.end(None, Code::HelloTimeout, message);
-            }
-            State::Open { follower, .. } => match self.pinged {
-                Some(pinged) if now >= pinged + self.settings.ping_timeout => {
-                    self.close(close::AWAY, "no answer to a ping");
-                }
-                None if now >= ping_due => {
-                    // What this position stands for is in the outbox already, ahead of the ping.
-                    let position = Some(follower.passed().to_string());
-                    self.send(&ServerFrame::Ping { position });
-                    self.last_told = now;
-                    self.outbox.push_back(Output::Ping);
-                    self.pinged = Some(now);
-                }
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-
-    /// Ends a session whose token has ended: a part of [`Session::handle_timeout`], for sessions that have so much to
-    /// read that it does not come to that.
-    pub fn handle_expiry(&mut self, now: Moment) {
-        if self.expires.is_some_and(|expires| now.since_start >= expires) {
-            let message = "the token has expired; come back with a fresh one".to_owned();
-            self.end(None, Code::TokenExpired, message);
-        }
-    }
-
     /// Tells the client to come back after a while, and closes.
     pub fn handle_drain(&mut self, retry_after: Duration) {
         if !self.is_closed() {
@@ -239,25 +204,6 @@ impl Session {
     /// Ends a session whose socket accepts nothing.
     pub fn handle_stalled(&mut self) {
         self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
-    }
-
-    /// When [`Session::handle_timeout`] has something to do, as time since the clock's start.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        match (&self.state, self.pinged) {
-            (State::AwaitsHello, _) => Some(self.started + self.settings.hello_timeout),
-            (State::Open { .. }, pinged) => {
-                let alive =
-                    pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout);
-                Some(self.expires.map_or(alive, |expires| expires.min(alive)))
-            }
-            (State::Closed, _) => None,
-        }
-    }
-
-    /// A ping keeps a silent server visible to the client and a silent client to the server, and keeps the client's
-    /// position from ageing out of the log where nothing of its topics happens.
-    fn ping_due(&self) -> Duration {
-        self.last_told.min(self.last_heard) + self.settings.heartbeat
     }
 
     /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
@@ -480,12 +426,6 @@ impl Session {
             self.left = Some(follower);
         }
     }
-}
-
-/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-pub(crate) fn expiry(expires_at: Option<u64>, now: Moment) -> Option<Duration> {
-    let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
-    Some(now.since_start.saturating_add(left).saturating_add(limits::EXPIRY_GRACE))
 }
 
 fn too_many_topics() -> Problem {

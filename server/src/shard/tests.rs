@@ -455,12 +455,12 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
     let ping = json!({ "op": "ping", "ref": 1 }).to_string();
     world.shard.handle(key, at(20), |session| session.handle_text(&ping, at(20)));
     assert_eq!(world.shard.pump(key, at(20)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.poll_timeout(key), Some(at(25).since_start));
+    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(25).since_start));
     world.publish(&["t:1"]);
     while world.shard.poll_fan_out(at(22), Waker::noop()).is_ready() {}
     // The session is told when it is asked.
     world.shard.handle(key, at(25), |session| session.handle_timeout(at(25)));
     assert_eq!(world.shard.pump(key, at(25)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.poll_timeout(key), Some(at(45).since_start));
+    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(45).since_start));
     assert_eq!(pipe.frames().iter().map(|frame| &frame["op"]).collect::<Vec<_>>(), ["pong", "event"]);
 }

@@ -80,8 +80,9 @@ fn a_panic_of_the_application_ends_the_session_that_caused_it_and_no_other() {
     assert_eq!(later.read(), None);
     publish(&embedded, 1);
     neighbour.expect("event");
-    embedded.client(&["clock"]);
+    let newcomer = embedded.client(&["clock"]);
     assert_eq!(embedded.gateway.sessions(), 2);
+    drop((neighbour, newcomer));
     embedded.stop();
 }
 
