@@ -116,13 +116,11 @@ impl Session {
     /// Takes a text message.
     pub fn handle_text(&mut self, text: &str, now: Moment) {
         self.handle_alive(now);
-        let max = match self.state {
-            State::AwaitsHello => self.settings.max_message_bytes_before_hello,
-            State::Open { .. } => self.settings.max_message_bytes,
-            State::Closed => return,
-        };
-        if text.len() > max {
-            return self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
+        if self.is_closed() {
+            return;
+        }
+        if text.len() > self.max_message_bytes() {
+            return self.handle_fault(Fault::TooLarge);
         }
         if !self.spend(now) {
             return;
@@ -178,10 +176,19 @@ impl Session {
     /// Takes what is no WebSocket message, or too large a one, which was not read.
     pub(crate) fn handle_fault(&mut self, fault: Fault) {
         if fault == Fault::TooLarge {
-            let max = self.settings.max_message_bytes;
-            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
+            let max = self.max_message_bytes();
+            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
         } else if !self.is_closed() {
             self.close(fault.close(), "");
+        }
+    }
+
+    /// Bytes of a message, as things are: strangers get less.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        if matches!(self.state, State::AwaitsHello) {
+            self.settings.max_message_bytes_before_hello
+        } else {
+            self.settings.max_message_bytes
         }
     }
 

@@ -223,7 +223,7 @@ impl<S: Sink> Shard<S> {
         }
         if self.connections.is_empty() {
             // A crowd's memory is not kept for nobody.
-            (self.marks, self.scratch) = (Vec::new(), Scratch::default());
+            (self.connections, self.marks, self.scratch) = Default::default();
         }
         sink
     }

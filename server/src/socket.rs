@@ -241,6 +241,8 @@ impl Connection<'_> {
                 Incoming::Pong | Incoming::Fragment => session.handle_control(now),
                 Incoming::Close(code) => session.handle_close(code),
             });
+            // A stranger's decoder holds less than one of a session.
+            let heard = heard.and_then(|()| decoder.check_held(session.max_message_bytes()));
             if let Err(fault) = heard {
                 session.handle_fault(fault);
             }

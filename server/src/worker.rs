@@ -107,7 +107,7 @@ fn run(
                 }
             };
             let Some(Arrival { stream, head, serves, place }) = arrival else { return };
-            let local = Rc::clone(&local);
+            let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
                 let _place = place;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
@@ -119,7 +119,10 @@ fn run(
                         }
                         socket::run(&local, stream, head, session, max).await;
                     }
-                    Serves::Echo => echo::run(stream, head, max, local.write_timeout).await,
+                    Serves::Echo => tokio::select! {
+                        () = echo::run(stream, head, max, local.write_timeout) => {}
+                        Ok(_) = draining.wait_for(|draining| *draining) => {}
+                    },
                 }
             });
         }

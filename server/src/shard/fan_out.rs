@@ -4,7 +4,7 @@ use std::{collections::HashMap, task::Waker};
 
 use tidings_shared::{
     Position, TopicName,
-    limits::FAN_OUT_DELIVERIES,
+    limits::{FAN_OUT_BYTES, FAN_OUT_DELIVERIES, WRITE_BYTES},
     planted::{self, Bug},
 };
 
@@ -227,6 +227,8 @@ impl<S: Sink> Shard<S> {
             After::Nothing => {
                 // What is kept while nothing happens is little.
                 followed.batch = Batch::default();
+                scratch.gathered.clear();
+                scratch.gathered.shrink_to(WRITE_BYTES);
                 return false;
             }
             After::Lost(head) => {
@@ -243,10 +245,12 @@ impl<S: Sink> Shard<S> {
             }
             After::Publications(publications) => {
                 followed.batch.after = Some(followed.passed);
+                let mut bytes = 0;
                 for publication in publications {
                     followed.enlist(&publication, marks, scratch);
                     followed.passed = publication.position;
-                    if followed.batch.deliveries >= FAN_OUT_DELIVERIES {
+                    bytes += publication.event.payload.get().len();
+                    if followed.batch.deliveries >= FAN_OUT_DELIVERIES || bytes >= FAN_OUT_BYTES {
                         break;
                     }
                 }

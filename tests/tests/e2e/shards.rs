@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use tidings_server::{AccessError, Authorize, DevAccess, Gateway, HubSettings, Identity, PublishOptions};
 use tidings_shared::{RawEvent, TopicName};
-use tidings_tests::{Client, Frame, RawSocket, Request, eventually, sample};
+use tidings_tests::{Frame, RawSocket, Request, eventually, sample};
 
 use crate::embedded::Embedded;
 
@@ -120,4 +120,25 @@ fn what_comes_at_the_begin_of_a_drain_is_delivered_and_sent_away() {
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         embedded.stop();
     }
+}
+
+#[test]
+fn an_echo_does_not_hold_up_a_drain() {
+    let embedded = Embedded::start(|settings| settings.echo = true);
+    let mut echo = RawSocket::echo(embedded.address);
+    echo.send(&Frame::text("there?"));
+    assert!(echo.read().is_some());
+    assert!(embedded.runtime.block_on(embedded.gateway.drain()), "all are gone");
+    assert_eq!(echo.read(), None);
+    embedded.stop();
+}
+
+#[test]
+fn the_connections_end_with_the_gateway() {
+    let embedded = Embedded::start(|_| {});
+    let mut client = RawSocket::hello(embedded.address);
+    let Embedded { runtime, gateway, .. } = embedded;
+    drop(gateway);
+    runtime.shutdown_background();
+    assert_eq!(client.read(), None);
 }
