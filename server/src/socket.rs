@@ -162,7 +162,9 @@ impl Connection<'_> {
                 }
                 None => local.shard.borrow().session(key).poll_timeout(),
             };
-            let next = poll_fn(|cx| self.poll_next(key, cx, is_blocked, deadline, sleep.as_mut())).await;
+            let has_ended = ended.is_some();
+            let next =
+                poll_fn(|cx| self.poll_next(key, cx, is_blocked, has_ended, deadline, sleep.as_mut())).await;
             match next {
                 Next::Readable if self.read(key, decoder) => {}
                 Next::Readable => return false,
@@ -183,11 +185,14 @@ impl Connection<'_> {
         key: usize,
         cx: &mut Context<'_>,
         is_blocked: bool,
+        has_ended: bool,
         deadline: Option<Duration>,
         mut sleep: Pin<&mut Sleep>,
     ) -> Poll<Next> {
         let mut shard = self.local.shard.borrow_mut();
-        if !is_blocked && !shard.is_live(key) {
+        let is_due =
+            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_live(key) };
+        if is_due {
             return Poll::Ready(Next::Pump);
         }
         shard.set_waker(key, cx.waker());

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 use tidings_server::{AccessError, Authorize, DevAccess, Gateway, HubSettings, Identity, PublishOptions};
-use tidings_shared::{RawEvent, TopicName};
+use tidings_shared::{RawEvent, TopicName, limits::CLOSE_TIMEOUT};
 use tidings_tests::{Frame, RawSocket, Request, eventually, sample};
 
 use crate::embedded::Embedded;
@@ -120,6 +120,23 @@ fn what_comes_at_the_begin_of_a_drain_is_delivered_and_sent_away() {
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         embedded.stop();
     }
+}
+
+#[test]
+fn a_drain_waits_no_longer_for_one_that_does_not_read_than_for_a_close() {
+    let embedded = Embedded::start(|settings| settings.write_timeout = Duration::from_secs(600));
+    let mut stalled = RawSocket::hello(embedded.address);
+    stalled.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["clock"]}"#));
+    assert_eq!(stalled.next_frame()["op"], "subscribed");
+    let event = json!({ "domain": "clock", "event": "ticked", "payload": { "text": "x".repeat(200_000) } });
+    let body = json!({ "event": event, "topics": ["clock"] }).to_string();
+    for _ in 0..60 {
+        assert_eq!(Request::post("/v1/publish").body(body.as_str()).send(embedded.address).status, 200);
+    }
+    let start = Instant::now();
+    assert!(embedded.runtime.block_on(embedded.gateway.drain()), "it is gone");
+    assert!(start.elapsed() >= CLOSE_TIMEOUT, "it was not stalled: {:?}", start.elapsed());
+    embedded.stop();
 }
 
 #[test]
