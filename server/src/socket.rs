@@ -115,17 +115,18 @@ impl Connection<'_> {
         let mut is_behind = false;
         loop {
             let now = local.clock.now();
-            let mut shard = local.shard.borrow_mut();
-            if shard.session(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
-                // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
-                let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
-                shard.handle(key, now, |session| handle(session, now));
-            }
-            if ended.is_none() && shard.session(key).is_closed() {
-                ended = Some(now.since_start);
-            }
-            let pumped = shard.pump(key, now);
-            drop(shard);
+            let pumped = {
+                let mut shard = local.shard.borrow_mut();
+                if shard.session(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
+                    // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
+                    let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
+                    shard.handle(key, now, |session| handle(session, now));
+                }
+                if ended.is_none() && shard.session(key).is_closed() {
+                    ended = Some(now.since_start);
+                }
+                shard.pump(key, now)
+            };
             is_behind = !matches!(pumped, Ok(Pumped::Idle));
             let is_blocked = match pumped {
                 Err(_) => return false,
