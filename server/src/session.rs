@@ -200,8 +200,10 @@ impl Session {
     /// Tells the client to come back after a while, and closes.
     pub fn handle_drain(&mut self, retry_after: Duration) {
         if !self.is_closed() {
-            // What was published before the drain comes before its goaway, as far as one batch goes.
-            self.read_log();
+            if self.outbox.is_empty() {
+                // What was published before the drain comes before its goaway, as far as one batch goes.
+                self.read_log();
+            }
             let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
             self.send(&ServerFrame::Goaway { retry_after_ms });
             self.close(close::RESTART, Code::GoingAway.as_str());

@@ -67,7 +67,8 @@ impl Followed {
 
     pub(super) fn remove(&mut self, topic: &TopicName, connection: usize) {
         let Some(connections) = self.topics.get_mut(topic) else { return };
-        if let Some(place) = connections.iter().position(|&known| known as usize == connection) {
+        // From the end: those who come and go often are there.
+        if let Some(place) = connections.iter().rposition(|&known| known as usize == connection) {
             connections.swap_remove(place);
         }
         if connections.is_empty() {
@@ -227,8 +228,9 @@ impl<S: Sink> Shard<S> {
             After::Nothing => {
                 // What is kept while nothing happens is little.
                 followed.batch = Batch::default();
-                scratch.gathered.clear();
-                scratch.gathered.shrink_to(WRITE_BYTES);
+                if scratch.gathered.capacity() > WRITE_BYTES {
+                    (scratch.gathered, scratch.gathered_of) = (Vec::new(), NONE);
+                }
                 return false;
             }
             After::Lost(head) => {
