@@ -7,6 +7,7 @@
 //! [`Session::poll_timeout`] has come.
 
 mod budget;
+mod deadlines;
 mod encode;
 mod settings;
 mod subscribe;
@@ -121,13 +122,11 @@ impl Session {
     /// Takes a text message.
     pub fn handle_text(&mut self, text: &str, now: Moment) {
         self.handle_alive(now);
-        let max = match self.state {
-            State::AwaitsHello => self.settings.max_message_bytes_before_hello,
-            State::Open { .. } => self.settings.max_message_bytes,
-            State::Closed => return,
-        };
-        if text.len() > max {
-            return self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
+        if self.is_closed() {
+            return;
+        }
+        if text.len() > self.max_message_bytes() {
+            return self.handle_fault(Fault::TooLarge);
         }
         if !self.spend(now) {
             return;
@@ -183,10 +182,19 @@ impl Session {
     /// Takes what is no WebSocket message, or too large a one, which was not read.
     pub(crate) fn handle_fault(&mut self, fault: Fault) {
         if fault == Fault::TooLarge {
-            let max = self.settings.max_message_bytes;
-            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes"));
+            let max = self.max_message_bytes();
+            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
         } else if !self.is_closed() {
             self.close(fault.close(), "");
+        }
+    }
+
+    /// Bytes of a message, as things are: strangers get less.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        if matches!(self.state, State::AwaitsHello) {
+            self.settings.max_message_bytes_before_hello
+        } else {
+            self.settings.max_message_bytes
         }
     }
 
@@ -195,46 +203,13 @@ impl Session {
         self.pinged = None;
     }
 
-    /// Acts on what [`Session::poll_timeout`] announced.
-    pub fn handle_timeout(&mut self, now: Moment) {
-        self.handle_expiry(now);
-        let now = now.since_start;
-        let ping_due = self.ping_due();
-        match &mut self.state {
-            State::AwaitsHello if now >= self.started + self.settings.hello_timeout => {
-                let message = format!("no hello came within {:?}", self.settings.hello_timeout);
-                self.end(None, Code::HelloTimeout, message);
-            }
-            State::Open { follower, .. } => match self.pinged {
-                Some(pinged) if now >= pinged + self.settings.ping_timeout => {
-                    self.close(close::AWAY, "no answer to a ping");
-                }
-                None if now >= ping_due => {
-                    // What this position stands for is in the outbox already, ahead of the ping.
-                    let position = Some(follower.passed().to_string());
-                    self.send(&ServerFrame::Ping { position });
-                    self.last_told = now;
-                    self.outbox.push_back(Output::Ping);
-                    self.pinged = Some(now);
-                }
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-
-    /// Ends a session whose token has ended: a part of [`Session::handle_timeout`], for sessions that have so much to
-    /// read that it does not come to that.
-    pub fn handle_expiry(&mut self, now: Moment) {
-        if self.expires.is_some_and(|expires| now.since_start >= expires) {
-            let message = "the token has expired; come back with a fresh one".to_owned();
-            self.end(None, Code::TokenExpired, message);
-        }
-    }
-
     /// Tells the client to come back after a while, and closes.
     pub fn handle_drain(&mut self, retry_after: Duration) {
-        if !matches!(self.state, State::Closed) {
+        if !self.is_closed() {
+            if self.outbox.is_empty() {
+                // What was published before the drain comes before its goaway, as far as one batch goes.
+                self.read_log();
+            }
             let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
             self.send(&ServerFrame::Goaway { retry_after_ms });
             self.close(close::RESTART, Code::GoingAway.as_str());
@@ -246,37 +221,26 @@ impl Session {
         self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
     }
 
-    /// When [`Session::handle_timeout`] has something to do, as time since the clock's start.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        match (&self.state, self.pinged) {
-            (State::AwaitsHello, _) => Some(self.started + self.settings.hello_timeout),
-            (State::Open { .. }, pinged) => {
-                let alive =
-                    pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout);
-                Some(self.expires.map_or(alive, |expires| expires.min(alive)))
-            }
-            (State::Closed, _) => None,
-        }
-    }
-
-    /// A ping keeps a silent server visible to the client and a silent client to the server, and keeps the client's
-    /// position from ageing out of the log where nothing of its topics happens.
-    fn ping_due(&self) -> Duration {
-        self.last_told.min(self.last_heard) + self.settings.heartbeat
-    }
-
     /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
     pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
-        if self.outbox.is_empty()
-            && let State::Open { follower, .. } = &mut self.state
-        {
-            for delivery in follower.poll_read(limits::READ_BATCH, Waker::noop()) {
-                self.last_told = now.since_start;
-                count(&delivery, self.hub.metrics());
-                self.outbox.push_back(Output::Frame(frame_of(&delivery)));
-            }
+        if self.outbox.is_empty() && self.read_log() {
+            self.last_told = now.since_start;
         }
-        self.outbox.pop_front()
+        let output = self.outbox.pop_front();
+        if output.is_none() {
+            // A session at rest keeps no room for what it once had to say.
+            self.outbox = VecDeque::new();
+        }
+        output
+    }
+
+    /// Takes a batch from the log; says whether there was any.
+    fn read_log(&mut self) -> bool {
+        let State::Open { follower, .. } = &mut self.state else { return false };
+        let deliveries = follower.poll_read(limits::READ_BATCH, Waker::noop());
+        deliveries.iter().for_each(|delivery| count(delivery, self.hub.metrics()));
+        self.outbox.extend(deliveries.iter().map(|delivery| Output::Frame(frame_of(delivery))));
+        !deliveries.is_empty()
     }
 
     /// Whether more may be handed in: no answers have piled up.
@@ -296,8 +260,8 @@ impl Session {
     }
 
     /// Its shard told the client a position.
-    pub(crate) fn handle_told(&mut self, now: Moment) {
-        self.last_told = now.since_start;
+    pub(crate) fn handle_told(&mut self, at: Moment) {
+        self.last_told = self.last_told.max(at.since_start);
     }
 
     /// What it follows while it is open.

@@ -230,7 +230,7 @@ impl<S: Sink> Shard<S> {
         }
         if self.connections.is_empty() {
             // A crowd's memory is not kept for nobody.
-            (self.marks, self.scratch) = (Vec::new(), Scratch::default());
+            (self.connections, self.marks, self.scratch) = Default::default();
         }
         sink
     }
@@ -249,14 +249,9 @@ impl<S: Sink> Shard<S> {
         self.connections.iter().map(|(key, _)| key).collect()
     }
 
-    /// When a session's [`Session::handle_timeout`] has something to do.
-    pub fn poll_timeout(&self, key: usize) -> Option<std::time::Duration> {
-        self.connections[key].session.poll_timeout()
-    }
-
-    /// Whether what the peer says may be handed in, although there is more to write.
-    pub fn hears(&self, key: usize) -> bool {
-        self.connections[key].session.hears()
+    /// A connection's session.
+    pub fn session(&self, key: usize) -> &Session {
+        &self.connections[key].session
     }
 
     /// Whether a connection has nothing to say or to read by itself.

@@ -1,7 +1,7 @@
 //! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -31,12 +31,20 @@ pub(crate) struct Local {
     pub(crate) buffer: RefCell<Box<[u8]>>,
     pub(crate) clock: Clock,
     pub(crate) write_timeout: Duration,
+    /// Whether sessions are sent away.
+    pub(crate) is_draining: Cell<bool>,
 }
 
 impl Local {
     pub(crate) fn new(clock: Clock, write_timeout: Duration) -> Self {
         let buffer = RefCell::new(vec![0; READ_BYTES].into());
-        Self { shard: RefCell::new(Shard::new()), buffer, clock, write_timeout }
+        Self {
+            shard: RefCell::new(Shard::new()),
+            buffer,
+            clock,
+            write_timeout,
+            is_draining: Cell::new(false),
+        }
     }
 }
 
@@ -48,17 +56,6 @@ impl Sink for TcpStream {
             sent => sent,
         }
     }
-}
-
-/// Why a session's part ended.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// We said Close; the peer's is still to come.
-    Ours,
-    /// The peer said Close, or what no WebSocket says: nothing more can be read from it.
-    Theirs,
-    /// The stream broke, or the peer takes no bytes.
-    Broken,
 }
 
 /// Runs a session until its connection ends. `head` is what the client sent behind its handshake.
@@ -74,10 +71,8 @@ pub(crate) async fn run(
     let connection = Connection { local, key: Some(key) };
     connection.hear(key, &mut decoder, &mut head);
     drop(head);
-    let end = connection.drive(key, &mut decoder).await;
-    if let Some(stream) = connection.leave()
-        && end != End::Broken
-    {
+    let has_said_close = connection.drive(key, &mut decoder).await;
+    if let (Some(stream), true) = (connection.leave(), has_said_close) {
         let _ = timeout(CLOSE_TIMEOUT, linger(stream, &mut decoder)).await;
     }
 }
@@ -115,28 +110,36 @@ enum Next {
 }
 
 impl Connection<'_> {
-    async fn drive(&self, key: usize, decoder: &mut Decoder) -> End {
+    /// Says whether our Close was written; otherwise the stream broke, or the peer took no bytes.
+    async fn drive(&self, key: usize, decoder: &mut Decoder) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
         let mut stalled_since = None;
-        let mut has_given_up = false;
+        let mut ended = None;
         let mut is_behind = false;
         loop {
             let now = local.clock.now();
-            {
+            let pumped = {
                 let mut shard = local.shard.borrow_mut();
-                if shard.poll_timeout(key).is_some_and(|at| at <= now.since_start) {
+                if shard.session(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
                     // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
                     let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
                     shard.handle(key, now, |session| handle(session, now));
                 }
-            }
-            let pumped = local.shard.borrow_mut().pump(key, now);
+                if ended.is_none() && shard.session(key).is_closed() {
+                    ended = Some(now.since_start);
+                }
+                shard.pump(key, now)
+            };
+            is_behind = !matches!(pumped, Ok(Pumped::Idle));
             let is_blocked = match pumped {
-                Err(_) => return End::Broken,
-                Ok(Pumped::Closed) if decoder.is_closed() => return End::Theirs,
-                Ok(Pumped::Closed) => return End::Ours,
+                Err(_) => return false,
+                Ok(Pumped::Closed) => return true,
                 Ok(Pumped::Blocked { has_taken }) => {
+                    // However slowly it takes the last words, it does not hold its place for ever.
+                    if ended.is_some_and(|ended| now.since_start >= ended + CLOSE_TIMEOUT) {
+                        return false;
+                    }
                     if has_taken || stalled_since.is_none() {
                         stalled_since = Some(now.since_start);
                     }
@@ -147,35 +150,37 @@ impl Connection<'_> {
                     false
                 }
             };
-            is_behind = !matches!(pumped, Ok(Pumped::Idle));
             if matches!(pumped, Ok(Pumped::More)) {
                 tokio::task::yield_now().await;
                 // One that catches up with the log is heard all the same.
-                let hears = local.shard.borrow().hears(key);
+                let hears = local.shard.borrow().session(key).hears();
                 if hears && !self.read(key, decoder) {
-                    return End::Broken;
+                    return false;
                 }
                 continue;
             }
-            let deadline = match stalled_since {
-                Some(since) if has_given_up => Some(since + CLOSE_TIMEOUT),
-                Some(since) => Some(since + local.write_timeout),
-                None => local.shard.borrow().poll_timeout(key),
+            let stalls = stalled_since.map(|since| since + local.write_timeout);
+            let deadline = match ended {
+                Some(ended) => Some(ended + CLOSE_TIMEOUT),
+                None if is_blocked => {
+                    stalls.into_iter().chain(local.shard.borrow().session(key).poll_expiry()).min()
+                }
+                None => local.shard.borrow().session(key).poll_timeout(),
             };
-            let next = poll_fn(|cx| self.poll_next(key, cx, is_blocked, deadline, sleep.as_mut())).await;
+            let has_ended = ended.is_some();
+            let next =
+                poll_fn(|cx| self.poll_next(key, cx, is_blocked, has_ended, deadline, sleep.as_mut())).await;
             match next {
                 Next::Readable if self.read(key, decoder) => {}
-                Next::Readable => return End::Broken,
-                Next::Timeout if is_blocked => {
-                    if has_given_up {
-                        return End::Broken;
+                Next::Readable => return false,
+                Next::Timeout => {
+                    let now = local.clock.now();
+                    if stalls.is_some_and(|at| at <= now.since_start) {
+                        // A peer that reads again just now learns why.
+                        local.shard.borrow_mut().handle(key, now, Session::handle_stalled);
                     }
-                    // A peer that reads again just now learns why.
-                    has_given_up = true;
-                    stalled_since = None;
-                    local.shard.borrow_mut().handle(key, local.clock.now(), Session::handle_stalled);
                 }
-                Next::Timeout | Next::Pump => {}
+                Next::Pump => {}
             }
         }
     }
@@ -185,11 +190,14 @@ impl Connection<'_> {
         key: usize,
         cx: &mut Context<'_>,
         is_blocked: bool,
+        has_ended: bool,
         deadline: Option<Duration>,
         mut sleep: Pin<&mut Sleep>,
     ) -> Poll<Next> {
         let mut shard = self.local.shard.borrow_mut();
-        if !is_blocked && !shard.is_live(key) {
+        let is_due =
+            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_live(key) };
+        if is_due {
             return Poll::Ready(Next::Pump);
         }
         shard.set_waker(key, cx.waker());
@@ -243,6 +251,8 @@ impl Connection<'_> {
                 Incoming::Pong | Incoming::Fragment => session.handle_control(now),
                 Incoming::Close(code) => session.handle_close(code),
             });
+            // A stranger's decoder holds less than one of a session.
+            let heard = heard.and_then(|()| decoder.check_held(session.max_message_bytes()));
             if let Err(fault) = heard {
                 session.handle_fault(fault);
             }

@@ -1,4 +1,4 @@
-//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP and WebSocket alike.
+//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP. WebSockets have left it behind.
 
 use std::{
     future::Future,

@@ -373,7 +373,13 @@ impl Follower {
     pub(crate) fn poll_interest(&mut self) -> Option<Interest> {
         match &mut self.notice {
             Notice::Waker(_) => None,
-            Notice::Shard(changes) => changes.pop_front(),
+            Notice::Shard(changes) => {
+                let change = changes.pop_front();
+                if change.is_none() {
+                    *changes = VecDeque::new();
+                }
+                change
+            }
         }
     }
 

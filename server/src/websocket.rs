@@ -15,6 +15,9 @@ const MAX_CONTROL_BYTES: u64 = 125;
 /// The most bytes before a payload that a server sends: it masks nothing.
 pub(crate) const MAX_HEADER_BYTES: usize = 10;
 
+/// The most bytes before a payload that a client sends, with its mask.
+const MAX_CLIENT_HEADER_BYTES: usize = 14;
+
 /// What a client said.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
@@ -96,6 +99,16 @@ impl Decoder {
         heard
     }
 
+    /// Whether what has come of a message is no more than a whole one may have.
+    ///
+    /// # Errors
+    /// When it is.
+    pub(crate) fn check_held(&self, max_message_bytes: usize) -> Result<(), Fault> {
+        let fragments = self.message.as_ref().map_or(0, |message| message.bytes.len());
+        let is_over = fragments + self.partial.len() > max_message_bytes + MAX_CLIENT_HEADER_BYTES;
+        if is_over { Err(Fault::TooLarge) } else { Ok(()) }
+    }
+
     fn hear(&mut self, input: &mut [u8], tell: &mut impl FnMut(Incoming<'_>)) -> Result<(), Fault> {
         let mut start = 0;
         if !self.partial.is_empty() {
@@ -109,7 +122,7 @@ impl Decoder {
                     start += take;
                     break (take == missing).then_some(frame);
                 }
-                // A header has 14 bytes at most: one by one.
+                // A header is short: one by one.
                 let Some(&byte) = input.get(start) else { break None };
                 partial.push(byte);
                 start += 1;

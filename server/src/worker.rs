@@ -98,12 +98,11 @@ fn run(
     let spread = settings.drain_spread;
     LocalSet::new().block_on(&runtime, async move {
         let mut fan_out = tokio::task::spawn_local(fan_out(Rc::clone(&local)));
-        let mut knows_of_drain = false;
         loop {
             let arrival = tokio::select! {
                 arrival = arrivals.recv() => arrival,
-                Ok(_) = draining.wait_for(|draining| *draining), if !knows_of_drain => {
-                    knows_of_drain = true;
+                Ok(_) = draining.wait_for(|draining| *draining), if !local.is_draining.get() => {
+                    local.is_draining.set(true);
                     for_all(&local, |session, _| session.handle_drain(random_part(spread)));
                     continue;
                 }
@@ -118,18 +117,22 @@ fn run(
                 }
             };
             let Some(Arrival { stream, head, serves, place }) = arrival else { return };
-            let local = Rc::clone(&local);
+            let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
                 let _place = place;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
                 match serves {
                     Serves::Session(mut session) => {
-                        if knows_of_drain {
+                        // The drain may have begun since it was taken over, and found it nowhere.
+                        if local.is_draining.get() {
                             session.handle_drain(random_part(spread));
                         }
                         socket::run(&local, stream, head, session, max).await;
                     }
-                    Serves::Echo => echo::run(stream, head, max, local.write_timeout).await,
+                    Serves::Echo => tokio::select! {
+                        () = echo::run(stream, head, max, local.write_timeout) => {}
+                        Ok(_) = draining.wait_for(|draining| *draining) => {}
+                    },
                 }
             });
         }

@@ -136,6 +136,10 @@ pub const READ_BYTES: usize = 16 * 1024;
 /// about two milliseconds. Fewer would mean more writes: a batch of 32 is one write to each of 16,000 sockets.
 pub const FAN_OUT_DELIVERIES: usize = 512 * 1024;
 
+/// Bytes of payloads after which a shard takes no further publication into a batch: what it gathers for one write. Sockets
+/// seldom take more at once.
+pub const FAN_OUT_BYTES: usize = 1024 * 1024;
+
 /// Writes of a fan-out after which others have a turn: what connections say, and other tenants. They take about a
 /// fifth of a millisecond.
 pub const FAN_OUT_WRITES: usize = 64;
@@ -143,5 +147,6 @@ pub const FAN_OUT_WRITES: usize = 64;
 /// Connections that were upgraded and that their shard has not taken over yet.
 pub const ARRIVALS: usize = 1024;
 
-/// From our Close to the end of the connection: time for the peer's Close and what it was still sending.
+/// From a session's end to its last byte in the socket, however slowly that takes it; and from our Close to the end of the
+/// connection: time for the peer's Close and what it was still sending.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

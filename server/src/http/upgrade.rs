@@ -42,6 +42,12 @@ pub(super) fn answer(
         let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
         return refuse(&gateway, &Problem::new(Code::Internal, message));
     };
+    if gateway.workers().is_none() {
+        return refuse(
+            &gateway,
+            &Problem::new(Code::Overloaded, "no thread for connections could be started"),
+        );
+    }
     let address = match forwarded(&gateway, headers, &place) {
         Ok(address) => address,
         Err(problem) => return refuse(&gateway, &problem),

@@ -455,3 +455,33 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     assert_eq!(open(4, "anna acme 4").1["code"], "unauthorized");
     assert_eq!(open(5, "bert acme").1["op"], "welcome");
 }
+
+#[test]
+fn what_was_published_before_a_drain_comes_before_its_goaway() {
+    let hub = hub();
+    let mut session = open(&hub);
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["staff:people"] }));
+    publish_person(&mut open(&hub));
+    session.handle_drain(Duration::ZERO);
+    assert_eq!(ops(&poll(&mut session, at(0))), ["event", "goaway", ""]);
+}
+
+#[test]
+fn a_session_at_rest_keeps_no_room_for_what_it_had_to_say() {
+    let hub = hub();
+    let mut session = open(&hub);
+    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["staff:people"] }));
+    let mut other = open(&hub);
+    (0..50).for_each(|_| drop(publish_person(&mut other)));
+    assert_eq!(poll(&mut session, at(0)).len(), 50);
+    assert_eq!(session.outbox.capacity(), 0);
+}
+
+#[test]
+fn a_position_that_was_told_long_ago_brings_no_ping_forward() {
+    let mut session = open(&hub());
+    session.handle_alive(at(20));
+    session.handle_told(at(20));
+    session.handle_told(at(3));
+    assert_eq!(session.poll_timeout(), Some(Duration::from_secs(45)));
+}

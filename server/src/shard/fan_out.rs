@@ -4,7 +4,7 @@ use std::{collections::HashMap, task::Waker, time::Duration};
 
 use tidings_shared::{
     Position, TopicName,
-    limits::FAN_OUT_DELIVERIES,
+    limits::{FAN_OUT_BYTES, FAN_OUT_DELIVERIES, WRITE_BYTES},
     planted::{self, Bug},
 };
 
@@ -69,7 +69,8 @@ impl Followed {
 
     pub(super) fn remove(&mut self, topic: &TopicName, connection: usize) {
         let Some(connections) = self.topics.get_mut(topic) else { return };
-        if let Some(place) = connections.iter().position(|&known| known as usize == connection) {
+        // From the end: those who come and go often are there.
+        if let Some(place) = connections.iter().rposition(|&known| known as usize == connection) {
             connections.swap_remove(place);
         }
         if connections.is_empty() {
@@ -235,6 +236,9 @@ impl<S: Sink> Shard<S> {
             After::Nothing => {
                 // What is kept while nothing happens is little.
                 followed.batch = Batch::default();
+                if scratch.gathered.capacity() > WRITE_BYTES {
+                    (scratch.gathered, scratch.gathered_of) = (Vec::new(), NONE);
+                }
                 return false;
             }
             After::Lost(head) => {
@@ -252,10 +256,12 @@ impl<S: Sink> Shard<S> {
             After::Publications(publications) => {
                 followed.batch.after = Some(followed.passed);
                 followed.batch.since = publications.first().map_or(Duration::ZERO, |first| first.appended);
+                let mut bytes = 0;
                 for publication in publications {
                     followed.enlist(&publication, marks, scratch);
                     followed.passed = publication.position;
-                    if followed.batch.deliveries >= FAN_OUT_DELIVERIES {
+                    bytes += publication.event.payload.get().len();
+                    if followed.batch.deliveries >= FAN_OUT_DELIVERIES || bytes >= FAN_OUT_BYTES {
                         break;
                     }
                 }

@@ -431,7 +431,8 @@ fn tenants_and_topics_leave_no_trace() {
     world.shard.remove(first);
     assert_eq!(world.shard.counters(), ShardCounters::default());
     world.fan_out();
-    assert_eq!(world.shard.marks.capacity() + world.shard.scratch.gathered.capacity(), 0);
+    let Shard { connections, marks, scratch, .. } = &world.shard;
+    assert_eq!(connections.capacity() + marks.capacity() + scratch.gathered.capacity(), 0);
     // Nobody listens any more, until somebody comes back.
     assert!(world.shard.poll_fan_out(at(0), &Arc::clone(&waits).into()).is_pending());
     world.publish(&["t:1"]);
@@ -455,12 +456,29 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
     let ping = json!({ "op": "ping", "ref": 1 }).to_string();
     world.shard.handle(key, at(20), |session| session.handle_text(&ping, at(20)));
     assert_eq!(world.shard.pump(key, at(20)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.poll_timeout(key), Some(at(25).since_start));
+    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(25).since_start));
     world.publish(&["t:1"]);
     while world.shard.poll_fan_out(at(22), Waker::noop()).is_ready() {}
     // The session is told when it is asked.
     world.shard.handle(key, at(25), |session| session.handle_timeout(at(25)));
     assert_eq!(world.shard.pump(key, at(25)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.poll_timeout(key), Some(at(45).since_start));
+    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(45).since_start));
     assert_eq!(pipe.frames().iter().map(|frame| &frame["op"]).collect::<Vec<_>>(), ["pong", "event"]);
+}
+
+#[test]
+fn large_publications_are_gathered_few_at_a_time_and_their_room_is_given_back() {
+    let mut world = World::new();
+    let (_, pipe) = world.connect(&["t:1"]);
+    for _ in 0..12 {
+        let event = json!({ "domain": "t", "event": "e", "payload": "x".repeat(200_000) }).to_string();
+        let (topics, options) = (["t:1".parse().unwrap()], PublishOptions::default());
+        let event = RawEvent::parse(&event).unwrap();
+        world.hub.publish_raw(world.hub.home(), event, Some(&topics), options, at(0)).unwrap();
+    }
+    let before = pipe.writes();
+    world.fan_out();
+    assert_eq!(pipe.writes() - before, 2);
+    assert!(pipe.0.borrow().taken.len() > 12 * 200_000);
+    assert!(world.shard.scratch.gathered.capacity() <= WRITE_BYTES);
 }

@@ -137,6 +137,22 @@ fn a_length_that_is_only_claimed_is_refused_at_once() {
 }
 
 #[test]
+fn a_stranger_is_refused_before_it_has_sent_all_of_too_large_a_hello() {
+    let server = Server::start();
+    for is_whole in [true, false] {
+        let mut socket = RawSocket::connect(server.address());
+        let mut frame = Frame { claimed: Some(60_000), ..Frame::text("x".repeat(8_000)) };
+        if !is_whole {
+            socket.send(&Frame::text("x".repeat(3_000)).unfinished());
+            frame = Frame::new(Opcode::CONTINUATION, "x".repeat(3_000)).unfinished();
+        }
+        socket.send(&frame);
+        assert_eq!(socket.next_frame()["code"], "too_large");
+        assert_eq!(socket.close_code(), Some(1009));
+    }
+}
+
+#[test]
 fn frames_that_break_the_websocket_protocol_end_with_1002() {
     let server = Server::start();
     let mut neighbour = Neighbour::of(&server);

@@ -313,6 +313,23 @@ fn a_publisher_that_never_reads_its_answers_is_cut_off_and_others_are_not_distur
 }
 
 #[test]
+fn a_stranger_that_never_reads_has_no_more_time_for_its_hello_than_others() {
+    let embedded = Embedded::start(|settings| {
+        settings.session.hello_timeout = Duration::from_millis(300);
+        settings.session.frames_per_second = 1_000_000;
+        settings.write_timeout = 20 * DEADLINE;
+    });
+    let mut stranger = RawSocket::connect(embedded.address);
+    let pings = Frame::new(Opcode::PING, [b'x'; 125]).bytes().repeat(1000);
+    let start = Instant::now();
+    while stranger.try_write(&pings) {
+        assert!(start.elapsed() < DEADLINE, "still taken");
+    }
+    eventually("its place is free", || embedded.gateway.sessions() == 0);
+    embedded.stop();
+}
+
+#[test]
 fn one_that_goes_on_sending_after_its_end_disturbs_nobody_and_is_cut_off() {
     let server = Server::with(&["--shards", "1"]);
     let mut neighbour = Client::subscribed(&server, &["staff:people"]);

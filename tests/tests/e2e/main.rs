@@ -20,6 +20,7 @@ mod process;
 mod publish;
 mod resume;
 mod revocation;
+mod shards;
 mod stalled;
 mod subscribe;
 mod tenants;

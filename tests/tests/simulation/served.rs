@@ -128,7 +128,7 @@ impl World {
                 return Ok(());
             };
             let shard = &mut self.node.workers[served.shard].shard;
-            if shard.poll_timeout(served.key).is_some_and(|at| at <= now.since_start) {
+            if shard.session(served.key).poll_timeout().is_some_and(|at| at <= now.since_start) {
                 let handle = if served.is_behind { Session::handle_expiry } else { Session::handle_timeout };
                 shard.handle(served.key, now, |session| handle(session, now));
             }
@@ -180,7 +180,7 @@ impl World {
     fn rests(&mut self, link: u64) -> Option<Duration> {
         let served = self.links.get_mut(&link)?.served.as_mut()?;
         served.blocked_since = None;
-        self.node.workers[served.shard].shard.poll_timeout(served.key)
+        self.node.workers[served.shard].shard.session(served.key).poll_timeout()
     }
 
     pub(crate) fn pump_later(&mut self, link: u64, is_heard_first: bool) {
