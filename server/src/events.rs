@@ -58,11 +58,9 @@ impl EventStream {
             return Err(Problem::new(Code::InvalidTopic, message));
         }
         let identity = &admitted.identity;
-        let tenant = hub.tenant(&identity.tenant);
-        if !tenant.has_room() {
+        let Some(mut follower) = hub.tenant(&identity.tenant).try_follow() else {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
-        }
-        let mut follower = tenant.follow();
+        };
         let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since)?;
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());

@@ -363,10 +363,9 @@ impl Session {
         };
         let mixed = planted::is(Bug::TenantsMixed);
         let tenant = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant });
-        if !tenant.has_room() {
+        let Some(follower) = tenant.try_follow_in_shard() else {
             return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
-        }
-        let follower = tenant.follow_in_shard();
+        };
         self.send(&ServerFrame::Welcome {
             session: self.id.to_string(),
             tenant: identity.tenant.to_string(),

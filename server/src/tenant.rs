@@ -178,11 +178,6 @@ impl Tenant {
         self.count_bytes(&mut state);
     }
 
-    /// Whether one more session may follow.
-    pub(crate) fn has_room(&self) -> bool {
-        self.lock().followers < self.quotas.max_sessions
-    }
-
     /// Whether a session may subscribe to this topic: somebody does already, or there is room for one more.
     pub(crate) fn has_room_for(&self, topic: &TopicName) -> bool {
         let state = self.lock();
@@ -193,22 +188,32 @@ impl Tenant {
         &self.metrics
     }
 
-    /// A reader that is woken when there is something of its topics.
+    /// A reader that is woken when there is something of its topics: an in-process subscriber, which is never refused.
     pub(crate) fn follow(&self) -> Follower {
-        self.add_follower(|state| {
-            state.next_follower += 1;
-            Notice::Waker(state.next_follower)
-        })
+        self.add_follower(self.lock(), State::waker)
     }
 
-    /// A reader that is not woken: whoever holds it follows the whole log, and takes account of
+    /// The same for a stream of events, unless the tenant has as many followers as it may.
+    pub(crate) fn try_follow(&self) -> Option<Follower> {
+        self.add_within_quota(State::waker)
+    }
+
+    /// A reader that is not woken, within the quota: whoever holds it follows the whole log, and takes account of
     /// [its topics](Follower::poll_interest).
-    pub(crate) fn follow_in_shard(&self) -> Follower {
-        self.add_follower(|_| Notice::Shard(VecDeque::new()))
+    pub(crate) fn try_follow_in_shard(&self) -> Option<Follower> {
+        self.add_within_quota(|_| Notice::Shard(VecDeque::new()))
     }
 
-    fn add_follower(&self, notice: impl FnOnce(&mut State) -> Notice) -> Follower {
-        let mut state = self.lock();
+    fn add_within_quota(&self, notice: impl FnOnce(&mut State) -> Notice) -> Option<Follower> {
+        let state = self.lock();
+        (state.followers < self.quotas.max_sessions).then(|| self.add_follower(state, notice))
+    }
+
+    fn add_follower(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        notice: impl FnOnce(&mut State) -> Notice,
+    ) -> Follower {
         state.followers += 1;
         state.unused_since = None;
         let (notice, reader) = (notice(&mut state), Reader::new(&state.log));
@@ -288,6 +293,11 @@ impl Tenant {
 }
 
 impl State {
+    fn waker(&mut self) -> Notice {
+        self.next_follower += 1;
+        Notice::Waker(self.next_follower)
+    }
+
     fn take_waiting(&mut self, topics: &[TopicName]) -> Vec<Waker> {
         let Self { followers_of, waiting, waiting_shards, .. } = self;
         let followers = topics.iter().filter_map(|topic| followers_of.get(topic)).flatten();
