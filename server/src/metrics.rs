@@ -13,7 +13,6 @@ use tidings_shared::Code;
 const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
 /// Counts of what has happened, and gauges of what there is. Cheap to count in, from any thread.
-#[derive(Default)]
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) publications: Counter,
@@ -24,7 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) slow_sessions: Gauge,
     pub(crate) panics: Counter,
     /// From a publication to a socket.
-    latency: Option<Histogram>,
+    latency: Histogram,
     sums: Sums,
 }
 
@@ -64,10 +63,28 @@ pub(crate) enum SyncCause {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let mut metrics = Self { registry: Registry::with_prefix("tidings"), ..Self::default() };
-        let latency = Histogram::new(LATENCIES);
-        let Self { registry, publications, deliveries, syncs, refusals, slow_sessions, panics, sums, .. } =
-            &mut metrics;
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tidings"),
+            publications: Counter::default(),
+            deliveries: Counter::default(),
+            syncs: Family::default(),
+            refusals: Family::default(),
+            slow_sessions: Gauge::default(),
+            panics: Counter::default(),
+            latency: Histogram::new(LATENCIES),
+            sums: Sums::default(),
+        };
+        let Self {
+            registry,
+            publications,
+            deliveries,
+            syncs,
+            refusals,
+            slow_sessions,
+            panics,
+            latency,
+            sums,
+        } = &mut metrics;
         registry.register("publications", "Publications that were appended to a log", publications.clone());
         registry.register(
             "deliveries",
@@ -104,7 +121,6 @@ impl Metrics {
             Unit::Seconds,
             sums.log_age.clone(),
         );
-        metrics.latency = Some(latency);
         metrics
     }
 
@@ -121,9 +137,7 @@ impl Metrics {
     }
 
     pub(crate) fn took(&self, latency: Duration) {
-        if let Some(histogram) = &self.latency {
-            histogram.observe(latency.as_secs_f64());
-        }
+        self.latency.observe(latency.as_secs_f64());
     }
 
     /// The text of the page.
