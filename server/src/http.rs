@@ -1,4 +1,4 @@
-//! The routes, as a warp filter. The only file that knows warp.
+//! The routes, as a warp filter. Only this module knows warp.
 
 use std::{
     convert::Infallible,
@@ -40,8 +40,8 @@ mod revoke;
 mod upgrade;
 
 impl Gateway {
-    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as a filter to be joined to an
-    /// application's own with `or`. Other methods on these paths are answered too; what it rejects, it has not answered.
+    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as
+    /// a filter to be joined to an application's own with `or`; [`Gateway::serve`] serves it. Other methods on these paths are answered too; what it rejects, it has not answered.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let with_gateway = warp::any().map(move || gateway.clone());
@@ -138,8 +138,8 @@ impl Gateway {
     }
 
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
-    /// away and the call returns when all are gone, at the latest after the drain's deadline. Meanwhile `/health` and
-    /// `/ready` are answered, and everything else is refused.
+    /// away and the call returns when all are gone, at the latest after the drain's deadline. Meanwhile `/health`,
+    /// `/ready` and `/metrics` are answered, and everything else is refused.
     pub async fn serve<F>(&self, listener: TcpListener, routes: F, shutdown: impl Future<Output = ()>)
     where
         F: Filter<Error = Rejection> + Clone + Send + Sync + 'static,
@@ -317,7 +317,7 @@ fn readable_by_page(gateway: &Gateway, headers: &HeaderMap, mut answer: Response
 /// Answers a browser that asks whether a page may ask.
 fn preflight(gateway: &Gateway, headers: &HeaderMap) -> Response {
     if !gateway.settings().origins.allows(headers) {
-        return Problem::new(Code::Forbidden, "pages of this origin are not let in").answer();
+        return refuse(gateway, &Problem::new(Code::Forbidden, "pages of this origin are not let in"));
     }
     let mut answer = readable_by_page(gateway, headers, text(StatusCode::NO_CONTENT, ""));
     let allows = answer.headers_mut();

@@ -149,7 +149,8 @@ impl Default for Scratch {
     }
 }
 
-/// The tenants that have something new; whoever publishes adds to it.
+/// The tenants that have something new; whoever publishes adds to it. Each is here once at most: its waker goes with the
+/// first publication, and back to its log when the shard has read that.
 #[derive(Debug, Default)]
 struct News {
     tenants: Mutex<Vec<usize>>,

@@ -133,7 +133,8 @@ pub const WRITE_BYTES: usize = 16 * 1024;
 pub const READ_BYTES: usize = 16 * 1024;
 
 /// Deliveries after which a shard takes no further publication into a batch: they are noted in one go, which takes
-/// about two milliseconds. Fewer would mean more writes: a batch of 32 is one write to each of 16,000 sockets.
+/// about two milliseconds (`cargo xtask bench micro`). Fewer would mean more writes: a batch of 32 is one write to each of
+/// 16,000 sockets.
 pub const FAN_OUT_DELIVERIES: usize = 512 * 1024;
 
 /// Bytes of payloads after which a shard takes no further publication into a batch: what it gathers for one write. Sockets
@@ -141,7 +142,7 @@ pub const FAN_OUT_DELIVERIES: usize = 512 * 1024;
 pub const FAN_OUT_BYTES: usize = 1024 * 1024;
 
 /// Writes of a fan-out after which others have a turn: what connections say, and other tenants. They take about a
-/// fifth of a millisecond.
+/// third of a millisecond (`cargo xtask bench single`).
 pub const FAN_OUT_WRITES: usize = 64;
 
 /// Connections that were upgraded and that their shard has not taken over yet.
