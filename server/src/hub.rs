@@ -253,7 +253,8 @@ impl Hub {
         self.append(tenant, event, topics, options, now)
     }
 
-    fn append(
+    /// Appends an event whose topics were [computed and checked](Domains::fan_out).
+    pub(crate) fn append(
         &self,
         tenant: &TenantId,
         event: RawEvent,
