@@ -167,7 +167,7 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         (&["--jwt-algorithm", "RS256"], "--jwt-key-file"),
         (&["--jwt-key-file", "/nowhere"], "--jwt-key-file /nowhere"),
         (&["--jwt-key-file", &key_file("")], "--jwt-key-file"),
-        (&["--jwt-key-file", "/dev/null"], "empty"),
+        (&["--jwt-key-file", "/dev/null"], "/dev/null: a secret of HS256 has at least 32 bytes"),
         (&["--jwt-key-file", &key_file("rsa.pub.pem")], "PEM"),
         (&["--jwt-algorithm", "RS256", "--jwt-key-file", &key_file("rsa.key.pem")], "private"),
         (&["--jwt-algorithm", "ES256", "--jwt-key-file", &key_file("rsa.pub.pem")], "ES256"),
