@@ -15,6 +15,7 @@ mod library;
 mod limits;
 mod operate;
 mod order;
+mod origins;
 mod panics;
 mod process;
 mod publish;
