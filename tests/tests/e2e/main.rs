@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod library;
 mod limits;
+mod logs;
 mod operate;
 mod order;
 mod origins;
