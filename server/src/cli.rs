@@ -16,6 +16,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tidings_shared::Domains;
 use tracing_subscriber::EnvFilter;
 
+use crate::http::LOG_FILTER;
+
 /// Typed change events from a backend to every open browser tab.
 #[derive(Debug, Parser)]
 #[command(name = "tidings", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -113,8 +115,7 @@ enum LogFormat {
 /// Writes the log to standard error, as much of it as `RUST_LOG` says.
 fn log_as(format: LogFormat) {
     let says = std::env::var("RUST_LOG").ok().filter(|says| !says.is_empty());
-    // What warp traces quotes requests as they came, and at their full length.
-    let filter = EnvFilter::try_new(format!("{},warp=warn", says.as_deref().unwrap_or("info")));
+    let filter = EnvFilter::try_new(format!("{},{LOG_FILTER}", says.as_deref().unwrap_or("info")));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -36,6 +36,10 @@ mod post;
 mod publish;
 mod upgrade;
 
+/// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
+#[cfg(feature = "cli")]
+pub(crate) const LOG_FILTER: &str = "warp=warn";
+
 impl Gateway {
     /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as
     /// a filter to be joined to an application's own with `or`; [`Gateway::serve`] serves it. Other methods on these paths are answered too; what it rejects, it has not answered.
