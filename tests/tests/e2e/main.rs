@@ -14,6 +14,7 @@ mod http;
 mod library;
 mod limits;
 mod logs;
+mod metrics;
 mod operate;
 mod order;
 mod origins;

@@ -351,6 +351,20 @@ fn the_example_of_a_configuration_is_good_but_for_its_key() {
 }
 
 #[test]
+fn the_image_sets_what_are_settings() {
+    let file = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/Containerfile")).unwrap();
+    let variables = file.lines().filter_map(|line| line.strip_prefix("ENV ")).flat_map(str::split_whitespace);
+    let variables: Vec<(&str, &str)> = variables.map(|variable| variable.split_once('=').unwrap()).collect();
+    let help = finish(tidings().args(["serve", "--help"])).stdout;
+    assert!(
+        variables.len() == 2 && variables.iter().all(|(name, _)| help.contains(&format!("[env: {name}]")))
+    );
+    let (code, said) = run(tidings().arg("check-config").envs(variables));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--jwt-key-file /etc/tidings/jwt-key"), "{said}");
+}
+
+#[test]
 fn a_shell_gets_completions_that_name_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = finish(tidings().args(["completions", shell]));
