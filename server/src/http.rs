@@ -9,7 +9,10 @@ use std::{
 
 use hyper::{
     HeaderMap, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        WWW_AUTHENTICATE,
+    },
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
@@ -310,9 +313,13 @@ impl Problem {
     /// RFC 9457, with the protocol's code as the member `code`.
     fn answer(&self) -> Response {
         let mut answer = problem(self.status(), self.body());
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        // RFC 9110, sections 15.5.2 and 15.6.4.
+        let (name, value) = match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "5"),
+            StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Bearer"),
+            _ => return answer,
+        };
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
         answer
     }
 

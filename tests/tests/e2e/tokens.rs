@@ -111,10 +111,9 @@ fn without_a_token_that_holds_nobody_is_let_in() {
         client.send(&hello);
         client.expect_end("unauthorized", 4401);
     }
-    Request::post("/v1/publish")
-        .body(person().to_string())
-        .send(server.address())
-        .assert_problem(401, "unauthorized");
+    let bare = Request::post("/v1/publish").body(person().to_string()).send(server.address());
+    bare.assert_problem(401, "unauthorized");
+    assert_eq!(bare.header("www-authenticate"), Some("Bearer"));
     assert_eq!(publish(&server, &good, &person()).status, 200);
 }
 
