@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tidings_shared::{
     Code,
-    limits::{MAX_REVOCATIONS, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
+    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -46,15 +46,27 @@ impl Revoke {
     }
 }
 
-/// The list of revocations is full, and nothing was revoked. It can be tried again later.
+/// There is no room for another revocation, and nothing was revoked. It can be tried again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RevokeError;
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The tenant has its share of the list.
+    Tenant,
+    /// The list of all tenants is full.
+    Node,
+}
 
 impl fmt::Display for RevokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whose, max) = match self {
+            Self::Tenant => ("of this tenant", MAX_REVOCATIONS_PER_TENANT),
+            Self::Node => ("of all tenants", MAX_REVOCATIONS),
+        };
+        let days = REVOCATION_MAX_AGE.as_secs() / (24 * 60 * 60);
         write!(
             f,
-            "{MAX_REVOCATIONS} revocations are remembered already; change the key that tokens are signed with"
+            "{max} revocations {whose} are remembered already, each for {days} days; try again later, or change the key \
+             that tokens are signed with"
         )
     }
 }
@@ -71,16 +83,18 @@ pub(crate) struct Admitted {
 
 #[derive(Debug)]
 pub(crate) struct Revocations {
-    list: Mutex<List>,
+    tenants: Mutex<HashMap<TenantId, List>>,
     /// Of tokens, which are not kept themselves. Nobody outside can make two tokens meet.
     hasher: RandomState,
     changed: watch::Sender<()>,
 }
 
+/// What was taken back in a tenant.
 #[derive(Debug, Default)]
 struct List {
-    subjects: HashMap<(TenantId, String), Entry>,
-    sessions: HashMap<(TenantId, Uuid), Entry>,
+    subjects: HashMap<String, Entry>,
+    sessions: HashMap<Uuid, Entry>,
+    /// At most one for each of the sessions, and not longer.
     tokens: HashMap<u64, Entry>,
 }
 
@@ -92,7 +106,7 @@ struct Entry {
 
 impl Revocations {
     pub(crate) fn new() -> Self {
-        Self { list: Mutex::default(), hasher: RandomState::new(), changed: watch::channel(()).0 }
+        Self { tenants: Mutex::default(), hasher: RandomState::new(), changed: watch::channel(()).0 }
     }
 
     /// Tells when something was added.
@@ -102,12 +116,16 @@ impl Revocations {
 
     pub(crate) fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
         let entry = Entry { at_unix_ms: now.unix_ms, until: now.since_start + REVOCATION_MAX_AGE };
-        let mut list = self.room(now)?;
+        let mut tenants = self.lock();
+        if !tenants.get(tenant).is_some_and(|list| list.has(revoke)) {
+            check_room(&mut tenants, tenant, now)?;
+        }
+        let list = tenants.entry(tenant.clone()).or_default();
         match revoke {
-            Revoke::Subject(subject) => list.subjects.insert((tenant.clone(), subject.clone()), entry),
-            Revoke::Session(session) => list.sessions.insert((tenant.clone(), *session), entry),
+            Revoke::Subject(subject) => list.subjects.insert(subject.clone(), entry),
+            Revoke::Session(session) => list.sessions.insert(*session, entry),
         };
-        drop(list);
+        drop(tenants);
         self.changed.send_replace(());
         Ok(())
     }
@@ -130,12 +148,7 @@ impl Revocations {
 
     /// Whether a token was taken back, or all of its subject.
     pub(crate) fn covers(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
-        let list = self.lock();
-        let subject = list.subjects.get(&(identity.tenant.clone(), identity.subject.clone()));
-        let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
-        let is_due = |entry: &&Entry| now.since_start < entry.until;
-        subject.filter(is_due).is_some_and(is_older)
-            || token.and_then(|token| list.tokens.get(&token)).filter(is_due).is_some()
+        self.lock().get(&identity.tenant).is_some_and(|list| list.covers(identity, token, now))
     }
 
     /// Whether a session was taken back. Then its token is, too.
@@ -146,51 +159,81 @@ impl Revocations {
         token: Option<u64>,
         now: Moment,
     ) -> bool {
-        let is_named = self.lock().sessions.contains_key(&(identity.tenant.clone(), session));
-        if let (true, Some(token)) = (is_named, token) {
+        let mut tenants = self.lock();
+        let Some(list) = tenants.get_mut(&identity.tenant) else { return false };
+        let named = list.sessions.get(&session).copied();
+        if let (Some(named), Some(token)) = (named, token) {
             let left = identity.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms)));
-            let until = now.since_start + left.unwrap_or(REVOCATION_MAX_AGE).min(REVOCATION_MAX_AGE);
-            match self.room(now) {
-                Ok(mut list) => {
-                    list.tokens.insert(token, Entry { at_unix_ms: now.unix_ms, until });
-                    drop(list);
-                    // Others may have it too.
-                    self.changed.send_replace(());
-                }
-                Err(error) => tracing::error!(%error, "a session is ended, and its token can come back"),
-            }
+            let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
+            list.tokens.insert(token, Entry { until, ..named });
+            // Others may have it too.
+            self.changed.send_replace(());
         }
-        is_named || self.covers(identity, token, now)
-    }
-
-    /// The list, in which there is room for one more.
-    fn room(&self, now: Moment) -> Result<MutexGuard<'_, List>, RevokeError> {
-        let mut list = self.lock();
-        if list.len() >= MAX_REVOCATIONS {
-            list.forget_aged(now);
-        }
-        if list.len() < MAX_REVOCATIONS { Ok(list) } else { Err(RevokeError) }
+        named.is_some() || list.covers(identity, token, now)
     }
 
     /// Lets go of what is too old.
     pub(crate) fn handle_timeout(&self, now: Moment) {
-        self.lock().forget_aged(now);
+        forget_aged(&mut self.lock(), now);
     }
 
     /// How many are remembered.
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().values().map(List::len).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, List>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Whether one more may be remembered for this tenant.
+fn check_room(
+    tenants: &mut HashMap<TenantId, List>,
+    tenant: &TenantId,
+    now: Moment,
+) -> Result<(), RevokeError> {
+    let fault = |tenants: &HashMap<TenantId, List>| {
+        if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
+            Err(RevokeError::Tenant)
+        } else if tenants.values().map(List::len).sum::<usize>() >= MAX_REVOCATIONS {
+            Err(RevokeError::Node)
+        } else {
+            Ok(())
+        }
+    };
+    fault(tenants).or_else(|_| {
+        forget_aged(tenants, now);
+        fault(tenants)
+    })
+}
+
+fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {
+    tenants.retain(|_, list| {
+        list.forget_aged(now);
+        list.len() > 0
+    });
+}
+
 impl List {
+    /// Without the tokens, which come with their sessions.
     fn len(&self) -> usize {
-        self.subjects.len() + self.sessions.len() + self.tokens.len()
+        self.subjects.len() + self.sessions.len()
+    }
+
+    fn has(&self, revoke: &Revoke) -> bool {
+        match revoke {
+            Revoke::Subject(subject) => self.subjects.contains_key(subject),
+            Revoke::Session(session) => self.sessions.contains_key(session),
+        }
+    }
+
+    fn covers(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
+        let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
+        let is_due = |entry: &&Entry| now.since_start < entry.until;
+        self.subjects.get(&identity.subject).filter(is_due).is_some_and(is_older)
+            || token.and_then(|token| self.tokens.get(&token)).filter(is_due).is_some()
     }
 
     fn forget_aged(&mut self, now: Moment) {

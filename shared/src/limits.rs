@@ -62,8 +62,11 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the whole body of an HTTP request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Revocations that are remembered, some 200 bytes each.
-pub const MAX_REVOCATIONS: usize = 65_536;
+/// Revocations of one tenant that are remembered, some 200 bytes each: what its administrators can fill is theirs.
+pub const MAX_REVOCATIONS_PER_TENANT: usize = 16_384;
+
+/// Revocations of all tenants that are remembered.
+pub const MAX_REVOCATIONS: usize = 16 * MAX_REVOCATIONS_PER_TENANT;
 
 /// Time for which a revocation is remembered, where the token does not end before: longer than tokens should live.
 pub const REVOCATION_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

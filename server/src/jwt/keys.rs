@@ -95,7 +95,7 @@ impl JwtKeys {
     /// newline at the end is none.
     ///
     /// # Errors
-    /// When it is no key of this algorithm.
+    /// When it is no key of this algorithm, or too short a one: a secret has at least 32 bytes, an RSA key 2048 bits.
     pub fn one(algorithm: JwtAlgorithm, file: &[u8]) -> Result<Self, JwtKeyError> {
         let says = |words: &str| String::from_utf8_lossy(file).contains(words);
         if algorithm != JwtAlgorithm::Hs256 && says("PRIVATE KEY-----") {
@@ -120,7 +120,7 @@ impl JwtKeys {
     /// over.
     ///
     /// # Errors
-    /// When it is none, or has no key that can be used, or one without a `kid` of its own.
+    /// When it is none, or has no key that can be used, or one that is too short or without a `kid` of its own.
     pub fn set(jwks: &str) -> Result<Self, JwtKeyError> {
         let set: JwkSet = serde_json::from_str(jwks).map_err(|error| fault(format!("no JWKS: {error}")))?;
         let mut keys = HashMap::new();
@@ -186,21 +186,20 @@ const NO_SECRET: &str = "it holds PEM, which is no secret of HS256: name its own
 
 /// The bytes of a secret that is kept in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
-    match file.strip_suffix(b"\n").unwrap_or(file) {
-        [] => Err(fault("it is empty")),
-        secret => {
-            if secret.len() < SECRET_BYTES {
-                tracing::warn!(
-                    bytes = secret.len(),
-                    "a secret of HS256 that has less than 32 bytes can be guessed"
-                );
-            }
-            Ok(secret)
-        }
-    }
+    let secret = file.strip_suffix(b"\n").unwrap_or(file);
+    check_secret(secret.len()).map(|()| secret)
 }
 
-/// RFC 7518, section 3.2: a secret is at least as long as the hash.
+/// A shorter one can be guessed by whoever has a token.
+fn check_secret(bytes: usize) -> Result<(), JwtKeyError> {
+    if bytes >= SECRET_BYTES {
+        return Ok(());
+    }
+    let remedy = "head -c 32 /dev/urandom | base64";
+    Err(fault(format!("a secret of HS256 has at least {SECRET_BYTES} bytes, and this one {bytes}: {remedy}")))
+}
+
+/// Bytes of a secret, at least: RFC 7518, section 3.2.
 const SECRET_BYTES: usize = 32;
 
 /// Bytes of an RSA key's modulus, at least: RFC 7518, section 3.3.
@@ -235,7 +234,7 @@ impl Key {
             AlgorithmParameters::RSA(key) if key.n.len() * 3 / 4 < MODULUS_BYTES => {
                 return Err(fault("an RSA key has at least 2048 bits"));
             }
-            AlgorithmParameters::OctetKey(key) if key.value.is_empty() => return Err(fault("it is empty")),
+            AlgorithmParameters::OctetKey(key) => check_secret(key.value.len() * 3 / 4)?,
             AlgorithmParameters::EllipticCurve(key) if key.curve != EllipticCurve::P256 => {
                 return Err(fault("the curve of ES256 is P-256"));
             }

@@ -352,8 +352,9 @@ fn a_set_of_keys_takes_a_token_by_the_key_that_it_names() {
 #[test]
 fn keys_that_cannot_be_used_say_why() {
     for (algorithm, file, says) in [
-        (JwtAlgorithm::Hs256, &b""[..], "empty"),
-        (JwtAlgorithm::Hs256, b"\n", "empty"),
+        (JwtAlgorithm::Hs256, &b""[..], "at least 32 bytes"),
+        (JwtAlgorithm::Hs256, b"\n", "at least 32 bytes"),
+        (JwtAlgorithm::Hs256, b"0123456789abcdef0123456789abcde\n", "this one 31"),
         (JwtAlgorithm::Hs256, EC.1, "PEM"),
         (JwtAlgorithm::Rs256, RSA.0, "private"),
         (JwtAlgorithm::Es256, EC.0, "private"),
@@ -368,14 +369,19 @@ fn keys_that_cannot_be_used_say_why() {
         let fault = JwtKeys::one(algorithm, file).expect_err(says).to_string();
         assert!(fault.contains(says), "{algorithm}: {fault}");
     }
+    let (short, long) = ("A".repeat(42), "A".repeat(43));
     let secret = |kid: &str, secret: &str| json!({ "kty": "oct", "kid": kid, "alg": "HS256", "k": secret });
     for (jwks, says) in [
         (json!([]), "JWKS"),
         (json!({ "keys": [] }), "no key"),
         (json!({ "keys": [{ "kty": "oct", "alg": "HS512", "kid": "a", "k": "AAAA" }] }), "no key"),
         (json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": "AAAA" }] }), "kid"),
-        (json!({ "keys": [secret("a", "AAAA"), secret("a", "AAAA")] }), "two"),
-        (json!({ "keys": [secret("a", "")] }), "empty"),
+        (json!({ "keys": [secret("a", &long), secret("a", &long)] }), "two"),
+        (json!({ "keys": [secret("a", "")] }), "this one 0"),
+        (
+            json!({ "keys": [secret("b", &long), secret("a", &short)] }),
+            "\"a\": a secret of HS256 has at least 32",
+        ),
         (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
         (json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB" }] }), "\"a\""),
     ] {

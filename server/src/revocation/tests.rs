@@ -82,13 +82,18 @@ fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
     );
 }
 
+/// As many as a tenant may have.
+fn fill(revocations: &Revocations, tenant: &TenantId, now: Moment) {
+    for number in 0..MAX_REVOCATIONS_PER_TENANT {
+        revocations.add(tenant, &Revoke::Subject(number.to_string()), now).unwrap();
+    }
+}
+
 #[test]
 fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
     let revocations = Revocations::new();
-    for number in 0..MAX_REVOCATIONS {
-        revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(100)).unwrap();
-    }
-    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError));
+    fill(&revocations, &acme(), at(100));
+    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError::Tenant));
     assert!(may_enter(&revocations, "anna", at(101)));
     let later = at(100 + REVOCATION_MAX_AGE.as_secs());
     assert!(
@@ -98,7 +103,45 @@ fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
     revocations.add(&acme(), &anna(), later).unwrap();
     assert_eq!(revocations.len(), 1);
     revocations.handle_timeout(at(100 + 2 * REVOCATION_MAX_AGE.as_secs()));
-    assert_eq!(revocations.len(), 0);
+    assert!(revocations.lock().is_empty(), "nothing is left of the tenant either");
+}
+
+#[test]
+fn a_tenant_that_fills_its_share_leaves_others_theirs_and_can_revoke_again_what_it_has() {
+    let revocations = Revocations::new();
+    fill(&revocations, &acme(), at(100));
+    let other: TenantId = "other".parse().unwrap();
+    revocations.add(&other, &anna(), at(100)).unwrap();
+    assert!(!may_enter(&revocations, "anna other", at(100)));
+    revocations.add(&acme(), &Revoke::Subject("7".to_owned()), at(200)).unwrap();
+    let issued = Identity { issued_at: Some(at(150).unix_ms), ..Identity::new("7", acme()) };
+    assert!(revocations.covers(&issued, None, at(200)), "the later revocation counts");
+    let refused = revocations.add(&acme(), &Revoke::Session(Uuid::nil()), at(200)).unwrap_err().to_string();
+    assert!(refused.contains("of this tenant") && refused.contains("try again later"), "{refused}");
+}
+
+#[test]
+fn all_tenants_together_have_a_bound_too() {
+    let revocations = Revocations::new();
+    for tenant in 0..MAX_REVOCATIONS / MAX_REVOCATIONS_PER_TENANT {
+        fill(&revocations, &format!("tenant-{tenant}").parse().unwrap(), at(100));
+    }
+    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError::Node));
+    assert_eq!(revocations.len(), MAX_REVOCATIONS);
+}
+
+#[test]
+fn the_token_of_a_revoked_session_needs_no_room_of_its_own() {
+    let revocations = Revocations::new();
+    let id = Uuid::from_u128(1);
+    let Admitted { identity, token } = revocations.admit(&AsTheySay, Some("anna acme"), at(60)).unwrap();
+    revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
+    for number in 1..MAX_REVOCATIONS_PER_TENANT {
+        revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(60)).unwrap();
+    }
+    assert_eq!(revocations.add(&acme(), &anna(), at(60)), Err(RevokeError::Tenant));
+    assert!(revocations.covers_session(id, &identity, token, at(60)));
+    assert!(!may_enter(&revocations, "anna acme", at(60)));
 }
 
 #[test]
