@@ -18,6 +18,7 @@ mod order;
 mod panics;
 mod process;
 mod publish;
+mod refresh;
 mod resume;
 mod revocation;
 mod shards;

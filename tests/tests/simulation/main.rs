@@ -74,6 +74,7 @@ const COME_BY: [&str; 33] = [
     "synced at once",
     "synced later",
     "token expired",
+    "token refreshed",
     "torn",
     "view that equals the store",
 ];
