@@ -43,7 +43,8 @@ fn a_client_that_refreshes_its_token_keeps_its_session_over_many_lives_and_hears
     while start.elapsed() < LIFE * LIVES as u32 + Duration::from_secs(1) || tab.tokens() <= LIVES {
         assert!(start.elapsed() < DEADLINE, "{tab:?}");
         let tick = json!({ "event": sample::ticked(1), "topics": ["clock"] });
-        published.push(post(&server, &publisher, "/v1/publish", &tick)["position"].as_str().unwrap().to_owned());
+        published
+            .push(post(&server, &publisher, "/v1/publish", &tick)["position"].as_str().unwrap().to_owned());
         while heard.len() < published.len() {
             match tab.expect() {
                 Output::Event { publication, deliveries } => {

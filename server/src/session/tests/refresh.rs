@@ -43,8 +43,7 @@ fn end(session: &Session) -> Option<u64> {
 #[test]
 fn how_long_a_token_lives_is_said_whatever_the_peers_clock() {
     let hub = hub();
-    let mut session =
-        Session::new(Uuid::nil(), hub, Arc::new(Living), SessionSettings::default(), at(10));
+    let mut session = Session::new(Uuid::nil(), hub, Arc::new(Living), SessionSettings::default(), at(10));
     session.handle_text(r#"{"op":"hello","token":"anna 60"}"#, at(10));
     assert_eq!(poll(&mut session, at(10))[0]["expires_in_ms"], 60_000);
     assert_eq!(refresh(&mut session, "anna 90", at(40))[0]["expires_in_ms"], 90_000);
@@ -86,7 +85,10 @@ fn a_flood_of_tokens_ends_the_session_and_leaves_nothing() {
     let per_second = SessionSettings::default().frames_per_second;
     let sent = (0..).take_while(|count| {
         let subject = if count % 2 == 0 { "anna" } else { "bert" };
-        session.handle_text(&json!({ "op": "token", "ref": 1, "token": format!("{subject} {count}") }).to_string(), at(0));
+        session.handle_text(
+            &json!({ "op": "token", "ref": 1, "token": format!("{subject} {count}") }).to_string(),
+            at(0),
+        );
         !session.is_closed()
     });
     assert!(sent.count() <= 2 * per_second as usize);
