@@ -94,10 +94,11 @@ fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String 
     let outcomes: Vec<_> =
         names.iter().map(|topic| serde_json::json!({ "topic": topic, "outcome": outcome })).collect();
     let event = serde_json::json!({ "domain": "t", "event": "e", "payload": {} });
+    let lives = [None, Some(number), Some(number % 100_000)];
     let frame = match kind {
         0 | 1 => serde_json::json!({
             "op": "welcome", "session": "s", "tenant": "t", "position": "p", "heartbeat_ms": number,
-            "expires_in_ms": [None, Some(number), Some(number % 100_000)][usize::from(kind) + topics.len() % 2],
+            "expires_in_ms": lives[usize::from(kind) + topics.len() % 2],
             "limits": { "max_message_bytes": number, "max_topics_per_session": number % 200,
                         "max_topics_per_frame": number % 200, "frames_per_second": number % 200 },
         }),
