@@ -198,6 +198,8 @@ impl<P: Clone> Client<P> {
                 }
             }
         }
+        // Timers of a hidden page are late; its messages are not.
+        self.refresh_token(now);
         self.begin_loads(now);
     }
 

@@ -12,7 +12,7 @@ pub const TOKEN_TIMEOUT_MS: u64 = 30_000;
 
 /// Milliseconds before a token's end at which a fresh one is asked for, at the latest and if the token lives long enough;
 /// at the earliest it is twice that. Timers of hidden pages run once a minute, a slow callback takes half a minute, and
-/// there shall be time for another attempt or two.
+/// there shall be time for more attempts.
 pub const REFRESH_MARGIN_MS: u64 = 300_000;
 
 /// Milliseconds that a token still lives, at the least, for a fresh one to be asked for: the last attempt is not worth

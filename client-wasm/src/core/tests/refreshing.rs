@@ -266,15 +266,13 @@ fn who_loses_a_topic_by_a_fresh_token_is_told_which_and_keeps_the_others() {
 #[test]
 fn timers_that_stood_still_lead_to_a_new_connection_or_a_late_refresh() {
     let mut bench = Bench::of_token(15 * MINUTE_MS, &["staff:people"]);
-    // A timer that is late by a minute, as in a hidden page.
     bench.asks();
     bench.token(Ok(Some("second")));
     let r#ref = bench.frames()[0]["ref"].clone();
     bench.receive(json!({"op": "token_accepted", "ref": r#ref, "expires_in_ms": 4 * MINUTE_MS}));
-    bench.ms += 4 * MINUTE_MS;
+    // A hidden page's timer is late by a minute, and the server's ping is not.
+    bench.ms += 3 * MINUTE_MS;
     bench.receive(json!({"op": "ping"}));
-    let now = bench.now();
-    bench.client.handle_timeout(now);
     assert!(matches!(bench.outputs()[..], [Output::Send { .. }, Output::Token { .. }]));
     // Hours, of which the server was not heard: there is no session to refresh.
     bench.ms += 300 * MINUTE_MS;
