@@ -21,6 +21,7 @@ mod origins;
 mod panics;
 mod process;
 mod publish;
+mod refresh;
 mod resume;
 mod revocation;
 mod shards;
