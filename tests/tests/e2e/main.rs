@@ -5,6 +5,7 @@ mod away;
 mod behind;
 mod command;
 mod cuts;
+mod descriptors;
 mod embedded;
 mod events;
 mod gone;
