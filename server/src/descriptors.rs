@@ -18,7 +18,7 @@ pub(crate) fn max_connections(wanted: usize, shards: usize) -> usize {
     let limit = Resource::NOFILE.get_soft().ok().and_then(|limit| usize::try_from(limit).ok());
     let room = room(limit.unwrap_or(usize::MAX), shards);
     if wanted > room {
-        tracing::warn!(wanted, room, "fewer connections: the limit of file descriptors is too low for more");
+        tracing::info!(wanted, room, "fewer connections: the limit of file descriptors is too low for more");
     }
     wanted.min(room)
 }
