@@ -88,6 +88,12 @@ impl Keys {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Of its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.answers.capacity().max(self.oldest_first.capacity())
+    }
 }
 
 fn cost(answer: &Published) -> usize {

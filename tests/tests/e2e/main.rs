@@ -3,6 +3,7 @@
 
 mod away;
 mod behind;
+mod churn;
 mod command;
 mod cuts;
 mod descriptors;
