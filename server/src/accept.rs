@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::AbortHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -32,8 +33,8 @@ const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections beyond the cap at a time: they are few descriptors and soon over.
 const MAX_CROWDED: usize = 8;
 
-/// How long the next of them waits for one of these to end; then the oldest goes, which has said nothing for as long.
-const CROWDED_PATIENCE: Duration = Duration::from_millis(50);
+/// What each of them has of that where all its places are taken and more come: time for a request that is on its way.
+const CROWDED_PATIENCE: Duration = Duration::from_millis(20);
 
 /// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
 #[derive(Debug, Clone)]
@@ -88,7 +89,7 @@ impl Places {
 #[derive(Debug)]
 struct Crowd {
     places: Arc<Semaphore>,
-    oldest_first: VecDeque<AbortHandle>,
+    oldest_first: VecDeque<(Instant, AbortHandle)>,
 }
 
 impl Crowd {
@@ -98,20 +99,20 @@ impl Crowd {
 
     /// A place for one more, if need be that of the oldest, so that a flood of silent ones keeps nobody from an answer.
     async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.oldest_first.retain(|(_, one)| !one.is_finished());
+        let oldest = self.oldest_first.front().map_or_else(Instant::now, |(since, _)| *since);
         let room = Arc::clone(&self.places).acquire_owned();
-        if let Ok(permit) = tokio::time::timeout(CROWDED_PATIENCE, room).await {
+        if let Ok(permit) = tokio::time::timeout_at(oldest + CROWDED_PATIENCE, room).await {
             return permit.ok();
         }
-        self.oldest_first.retain(|one| !one.is_finished());
-        if let Some(oldest) = self.oldest_first.pop_front() {
+        if let Some((_, oldest)) = self.oldest_first.pop_front() {
             oldest.abort();
         }
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
     fn add(&mut self, one: AbortHandle) {
-        self.oldest_first.retain(|one| !one.is_finished());
-        self.oldest_first.push_back(one);
+        self.oldest_first.push_back((Instant::now(), one));
     }
 }
 

@@ -10,6 +10,9 @@ use std::{
 use serde_json::json;
 use tidings_tests::{Frame, RawSocket, Request, Server, tidings_with_files};
 
+/// For an answer to who asks how the server is, behind hundreds that say nothing: a prober's patience.
+const HEALTH: Duration = Duration::from_secs(5);
+
 /// A server that may have so many files open.
 fn server(files: usize, flags: &[&str]) -> Server {
     let mut command = tidings_with_files(files);
@@ -43,7 +46,9 @@ fn connections_stay_32_below_the_limit_of_files_the_rest_is_refused_and_nobody_i
     }
     // Also while hundreds more are there, which say nothing.
     let crowd: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+    let start = Instant::now();
     assert_eq!(Request::get("/health").send(server.address()).status, 200);
+    assert!(start.elapsed() < HEALTH, "{:?}", start.elapsed());
     drop(crowd);
     sessions.iter_mut().enumerate().for_each(|(number, session)| ping(session, number));
     drop((sessions, silent));
