@@ -16,7 +16,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 /// A server that may have so many files open.
 fn server(files: usize, flags: &[&str]) -> Server {
     let mut command = tidings_with_files(files);
-    command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--shards", "2"]).args(flags);
+    command.args(["serve", "--dev", "--listen", "127.0.0.1:0"]).args(flags);
     Server::run(command)
 }
 
@@ -27,7 +27,7 @@ fn ping(socket: &mut RawSocket, number: usize) {
 
 #[test]
 fn connections_stay_32_below_the_limit_of_files_the_rest_is_refused_and_nobody_is_evicted() {
-    let mut server = server(256, &["--header-timeout", "60s"]);
+    let mut server = server(256, &["--header-timeout", "60s", "--shards", "2"]);
     let mut sessions: Vec<RawSocket> = (0..200).map(|_| RawSocket::hello(server.address())).collect();
     let silent: Vec<TcpStream> = (0..24).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     assert!(server.process().log().contains("limit of file descriptors"), "the operator is told");
@@ -63,7 +63,7 @@ fn connections_stay_32_below_the_limit_of_files_the_rest_is_refused_and_nobody_i
 
 #[test]
 fn a_server_without_a_descriptor_for_another_connection_waits_and_serves_who_is_there() {
-    let mut server = server(25, &["--header-timeout", "60s"]);
+    let mut server = server(21, &["--header-timeout", "60s", "--shards", "1"]);
     let mut session = RawSocket::hello(server.address());
     let crowd: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     let (before, start) = (server.process().cpu_time(), Instant::now());
