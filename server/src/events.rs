@@ -132,8 +132,8 @@ impl EventStream {
 
     /// Ends the stream if its listener was revoked.
     pub(crate) fn handle_revocation(&mut self, now: Moment) {
-        let Admitted { identity, token } = &self.admitted;
-        if self.hub.revocations().covers(identity, *token, now) {
+        if self.hub.revocations().ends(None, &self.admitted, now) {
+            self.hub.revocations().keep_out(None, &self.admitted, now);
             let frame = ServerFrame::error(None, Code::Forbidden, "this stream was revoked");
             self.end(block("error", None, encode(&frame).text()));
         }

@@ -38,6 +38,10 @@ pub const MAX_TOKEN_BYTES: usize = MAX_MESSAGE_BYTES_BEFORE_HELLO;
 /// Bytes of a token's subject.
 pub const MAX_SUBJECT_BYTES: usize = 255;
 
+/// How far the clock that a token was issued by may be ahead of the server's: a token from later yet would outlive the
+/// revocations until then.
+pub const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(60);
+
 /// Bytes of an HTTP request body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 

@@ -107,6 +107,7 @@ fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_na
     assert!(access.may_revoke(&admin));
     let issued = access.authenticate(Some(&hs(&with("iat", json!(NOW_SECONDS - 5)))), NOW).unwrap();
     assert_eq!(issued.issued_at, Some(NOW - 5_000));
+    assert!(access.authenticate(Some(&hs(&with("iat", json!(NOW_SECONDS + 60)))), NOW).is_ok());
     for (name, subscribe, publish) in [
         ("staff:people", true, true),
         ("staff:teams", true, false),
@@ -158,6 +159,9 @@ fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
         ("admin", json!("true")),
         ("admin", json!(1)),
         ("iat", json!("1700000000")),
+        ("iat", json!(NOW_SECONDS + 61)),
+        ("iat", json!(NOW_SECONDS as f64 + 60.001)),
+        ("iat", json!(1e300)),
         ("publish", json!(["staff:>"])),
         ("publish", json!([""])),
     ] {
