@@ -153,7 +153,10 @@ impl Revocations {
         now: Moment,
     ) -> Result<Admitted, AccessError> {
         let identity = access.authenticate(token, now.unix_ms)?;
-        let token = token.map(|token| self.hasher.hash_one(token));
+        let token = token.map(|token| {
+            let signed = identity.signed_bytes.and_then(|bytes| token.as_bytes().get(..bytes));
+            self.hasher.hash_one(signed.unwrap_or(token.as_bytes()))
+        });
         let lists = self.lock();
         if lists.tenants.get(&identity.tenant).is_some_and(|list| list.keeps_out(&identity, token, now)) {
             let message = "the token was revoked; come back with one that was issued later".to_owned();

@@ -220,6 +220,26 @@ fn audience_and_issuer_are_asked_for_where_they_are_configured() {
 }
 
 #[test]
+fn a_token_that_was_taken_back_does_not_come_back_with_another_signature() {
+    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Es256, EC.1).unwrap());
+    let es = |claims: &Value| {
+        sign(&Header::new(JwtAlgorithm::Es256.known()), claims, &private(JwtAlgorithm::Es256, EC.0))
+    };
+    let (first, again) = (es(&good()), es(&good()));
+    assert_ne!(first, again, "its signatures are drawn at random");
+    let revocations = crate::revocation::Revocations::new();
+    let admit = |token: &str| revocations.admit(&access, Some(token), at(0));
+    let session = uuid::Uuid::from_u128(1);
+    let admitted = admit(&first).unwrap();
+    revocations.add(&admitted.identity.tenant, &crate::Revoke::Session(session), at(0)).unwrap();
+    revocations.keep_out(Some(session), &admitted, at(0));
+    for token in [&first, &again] {
+        assert_eq!(admit(token).unwrap_err().code, Code::Unauthorized);
+    }
+    assert!(admit(&es(&with("more", json!(1)))).is_ok(), "another token of the same subject");
+}
+
+#[test]
 fn a_server_of_one_tenant_takes_tokens_without_a_tenant_and_none_of_another() {
     let access = hs256().with_single_tenant("acme".parse().unwrap());
     for tenant in [Value::Null, json!("acme")] {
