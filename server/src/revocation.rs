@@ -11,9 +11,15 @@ use std::{
 use serde_json::{Value, json};
 use tidings_shared::{
     Code,
-    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
+    limits::{
+        MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_INTERVAL,
+        REVOCATION_MAX_AGE,
+    },
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use uuid::Uuid;
 
 use crate::{AccessError, Authorize, Identity, Moment, TenantId, problem::Problem};
@@ -99,6 +105,31 @@ struct Lists {
     tenants: HashMap<TenantId, List>,
 }
 
+/// Tells when something was added, but not again at once: whoever revokes without pause must not keep all others looking
+/// whether it was meant for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    changed: watch::Receiver<()>,
+    not_before: Instant,
+}
+
+impl Watch {
+    /// Something was added since the last time; can be dropped and called again.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        if Instant::now() < self.not_before {
+            sleep_until(self.not_before).await;
+        }
+        self.changed.changed().await?;
+        self.not_before = Instant::now() + REVOCATION_INTERVAL;
+        Ok(())
+    }
+
+    /// Something may have been added before.
+    pub(crate) fn mark_changed(&mut self) {
+        self.changed.mark_changed();
+    }
+}
+
 /// What was taken back in a tenant.
 #[derive(Debug, Default)]
 struct List {
@@ -122,8 +153,8 @@ impl Revocations {
     }
 
     /// Tells when something was added.
-    pub(crate) fn watch(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    pub(crate) fn watch(&self) -> Watch {
+        Watch { changed: self.changed.subscribe(), not_before: Instant::now() }
     }
 
     pub(crate) fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {

@@ -19,7 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    Clock, GatewaySettings, Hub, Moment, Session, accept::Place, addresses::AddressPlace, echo, socket,
+    Clock, GatewaySettings, Hub, Session, accept::Place, addresses::AddressPlace, echo, revocation::Watch,
+    socket,
 };
 
 /// A connection that was upgraded.
@@ -90,7 +91,7 @@ fn run(
     clock: Clock,
     mut arrivals: mpsc::Receiver<Arrival>,
     mut draining: watch::Receiver<bool>,
-    mut revoked: watch::Receiver<()>,
+    mut revoked: Watch,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
@@ -103,11 +104,11 @@ fn run(
                 arrival = arrivals.recv() => arrival,
                 Ok(_) = draining.wait_for(|draining| *draining), if !local.is_draining.get() => {
                     local.is_draining.set(true);
-                    for_all(&local, |session, _| session.handle_drain(random_part(spread)));
+                    for_all(&local, |session| session.handle_drain(random_part(spread)));
                     continue;
                 }
                 Ok(()) = revoked.changed() => {
-                    for_all(&local, Session::handle_revocation);
+                    local.shard.borrow_mut().handle_revocation(local.clock.now());
                     continue;
                 }
                 ended = &mut fan_out => {
@@ -153,10 +154,10 @@ fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
 }
 
-fn for_all(local: &socket::Local, act: impl Fn(&mut Session, Moment)) {
+fn for_all(local: &socket::Local, act: impl Fn(&mut Session)) {
     let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
     for key in shard.keys() {
-        shard.handle(key, now, |session| act(session, now));
+        shard.handle(key, now, &act);
         shard.wake(key);
     }
 }

@@ -75,6 +75,10 @@ pub const MAX_REVOCATIONS: usize = 16 * MAX_REVOCATIONS_PER_TENANT;
 /// Time for which a revocation is remembered, where the token does not end before: longer than tokens should live.
 pub const REVOCATION_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// Between two looks of a shard or a stream for what was revoked: far below the second within which it is to end, and
+/// seldom enough that a tenant which revokes without pause costs the others nothing.
+pub const REVOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
 /// From a token's expiry to the end of its session: time for a refresh that is on its way.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
 

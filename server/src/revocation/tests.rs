@@ -94,12 +94,12 @@ fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
     assert!(!ends(id), "a session of another tenant");
     revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
     let mut changed = revocations.watch();
-    assert!(!ends(other) && !changed.has_changed().unwrap());
+    assert!(!ends(other) && !changed.changed.has_changed().unwrap());
     assert!(ends(id));
-    assert!(changed.has_changed().unwrap(), "other sessions that have the token are looked at");
-    changed.mark_unchanged();
+    assert!(changed.changed.has_changed().unwrap(), "other sessions that have the token are looked at");
+    changed.changed.mark_unchanged();
     assert!(ends(other), "it has the same token");
-    assert!(!changed.has_changed().unwrap());
+    assert!(!changed.changed.has_changed().unwrap());
     assert!(!may_enter(&revocations, "anna acme 1", at(60)));
     assert!(may_enter(&revocations, "anna acme 2", at(60)), "another token of the same subject");
     assert!(
@@ -202,7 +202,23 @@ fn a_hub_tells_whoever_waits() {
     let hub = crate::Hub::new(crate::HubSettings::new(acme()));
     let mut changed = hub.revocations().watch();
     hub.revoke(&acme(), &anna()).unwrap();
-    assert!(changed.has_changed().unwrap());
-    changed.mark_unchanged();
+    assert!(changed.changed.has_changed().unwrap());
+    changed.changed.mark_unchanged();
     assert!(!may_enter(hub.revocations(), "anna acme never", hub.clock().now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_told_at_once_and_then_not_again_before_a_while_has_passed() {
+    let revocations = Revocations::new();
+    let mut watch = revocations.watch();
+    let begun = Instant::now();
+    for round in 0..3 {
+        (0..100).for_each(|_| revocations.add(&acme(), &anna(), at(100)).unwrap());
+        watch.changed().await.unwrap();
+        assert_eq!(begun.elapsed(), round * REVOCATION_INTERVAL);
+    }
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    assert!(tokio::time::timeout(REVOCATION_INTERVAL / 2, watch.changed()).await.is_err());
+    watch.changed().await.unwrap();
+    assert_eq!(begun.elapsed(), 3 * REVOCATION_INTERVAL, "a wait that was given up loses nothing");
 }
