@@ -178,12 +178,6 @@ impl Tenant {
         self.count_bytes(&mut state);
     }
 
-    /// Whether a session may subscribe to this topic: somebody does already, or there is room for one more.
-    pub(crate) fn has_room_for(&self, topic: &TopicName) -> bool {
-        let state = self.lock();
-        state.log.held_topics() < self.quotas.max_topics || state.log.is_held(topic)
-    }
-
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -352,19 +346,28 @@ pub(crate) enum Interest {
 impl Follower {
     /// Adds topics that start together, see [`Reader::subscribe`].
     pub(crate) fn subscribe(&mut self, topics: &[TopicName], since: Option<&str>) -> Start {
-        let mut state = self.tenant.lock();
-        let mut added: Vec<_> = topics.iter().filter(|topic| !self.reader.is_subscribed(topic)).collect();
-        added.sort_unstable();
-        added.dedup();
-        for topic in added {
-            match &mut self.notice {
-                Notice::Waker(id) => {
-                    state.followers_of.entry(topic.clone()).or_default().insert(*id);
-                }
-                Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
-            }
-        }
-        self.reader.subscribe(&mut state.log, topics, since)
+        let Self { tenant, notice, reader } = self;
+        add_topics(&mut tenant.lock(), notice, reader, topics, since)
+    }
+
+    /// The same within the tenant's quota, for topics that are named once each. Gives back those for which there is no room;
+    /// what somebody subscribes to already takes none.
+    pub(crate) fn try_subscribe(
+        &mut self,
+        topics: Vec<TopicName>,
+        since: Option<&str>,
+    ) -> (Start, Vec<TopicName>) {
+        let Self { tenant, notice, reader } = self;
+        let mut state = tenant.lock();
+        let mut room = tenant.quotas.max_topics.saturating_sub(state.log.held_topics());
+        let mut has_room = |topic: &TopicName| {
+            let is_new = !state.log.is_held(topic);
+            let has_room = !is_new || room > 0;
+            room -= usize::from(is_new && has_room);
+            has_room
+        };
+        let (topics, refused): (Vec<_>, _) = topics.into_iter().partition(|topic| has_room(topic));
+        (add_topics(&mut state, notice, reader, &topics, since), refused)
     }
 
     /// Takes a topic away; says whether it was in force.
@@ -424,6 +427,27 @@ impl Follower {
     pub(crate) fn tenant(&self) -> &Tenant {
         &self.tenant
     }
+}
+
+fn add_topics(
+    state: &mut State,
+    notice: &mut Notice,
+    reader: &mut Reader,
+    topics: &[TopicName],
+    since: Option<&str>,
+) -> Start {
+    let mut added: Vec<_> = topics.iter().filter(|topic| !reader.is_subscribed(topic)).collect();
+    added.sort_unstable();
+    added.dedup();
+    for topic in added {
+        match notice {
+            Notice::Waker(id) => {
+                state.followers_of.entry(topic.clone()).or_default().insert(*id);
+            }
+            Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
+        }
+    }
+    reader.subscribe(&mut state.log, topics, since)
 }
 
 impl Drop for Follower {

@@ -340,3 +340,22 @@ fn a_position_that_was_told_long_ago_brings_no_ping_forward() {
     session.handle_told(at(3));
     assert_eq!(session.poll_timeout(), Some(Duration::from_secs(45)));
 }
+
+#[test]
+fn a_tenant_has_no_more_topics_for_coming_in_one_frame_and_somebody_who_leaves_makes_room() {
+    let quotas = crate::Quotas { max_topics: 2, ..crate::Quotas::default() };
+    let hub = Hub::new(HubSettings { quotas, ..HubSettings::new("acme".parse().unwrap()) });
+    let [mut first, mut second] = [open(&hub), open(&hub)];
+    let mut outcomes = |topics: &[&str]| {
+        let answer = say(&mut second, json!({ "op": "subscribe", "ref": 1, "topics": topics })).remove(0);
+        let of = |topic: &Value| topic["code"].as_str().unwrap_or_default().to_owned();
+        answer["topics"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    say(&mut first, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"] }));
+    let full = "overloaded";
+    assert_eq!(outcomes(&["t:2", "t:3", "t:1", "t:2", "t:3", "t:4"]), ["", full, "", "", full, full]);
+    assert_eq!(hub.counters(hub.home()).followed_topics, 2);
+    say(&mut first, json!({ "op": "unsubscribe", "ref": 2, "topics": ["t:1"] }));
+    assert_eq!(outcomes(&["t:3"]), [full], "the other session has the topic too");
+    assert_eq!(outcomes(&["t:2", "t:1"]), ["", ""]);
+}
