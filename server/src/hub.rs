@@ -41,7 +41,7 @@ pub struct HubSettings {
     pub log: LogLimits,
     /// What a tenant may have, beside its log.
     pub quotas: Quotas,
-    /// Bytes of all tenants' logs. What is over is evicted from the largest.
+    /// Bytes of all tenants' logs and remembered keys. What is over is evicted from the largest.
     pub logs_max_bytes: usize,
     /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
     pub home: TenantId,
@@ -105,9 +105,13 @@ struct Inner {
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
     metrics: Arc<Metrics>,
-    /// Of all tenants.
+    /// Of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
 }
+
+/// What goes at once when the logs are over their bound, as a part of that: the largest log loses so little more than the
+/// second largest, and the logs are looked through no more often than once in about a thousand publications.
+const LOGS_EVICTED_PART: usize = 1024;
 
 /// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
 const MAX_OTHER_SCHEMAS: usize = 16;
@@ -276,17 +280,18 @@ impl Hub {
         Ok(published)
     }
 
-    /// Evicts from the largest log what all of them have too much, and a little more, so that it is not done each time.
+    /// Evicts what all logs have too much, and a little more so that it is not done each time: a small step from whichever is
+    /// the largest then, so that none loses more than it has more than others.
     fn bound_logs(&self) {
         let max = self.0.settings.logs_max_bytes;
-        if self.0.log_bytes.load(Ordering::Relaxed) <= max {
+        let excess = || self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
+        if excess() == 0 {
             return;
         }
         let tenants = self.lock_tenants();
-        let excess = self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
-        let largest = tenants.values().max_by_key(|tenant| tenant.counters().log_bytes);
-        if let (1.., Some(tenant)) = (excess, largest) {
-            tenant.evict_bytes(excess + max / 64);
+        let largest = || tenants.values().max_by_key(|tenant| tenant.counted_bytes());
+        while let (1.., Some(largest)) = (excess(), largest()) {
+            largest.evict_bytes(max / LOGS_EVICTED_PART + 1);
         }
     }
 
@@ -356,7 +361,7 @@ impl Hub {
             holdings.subscriptions += counters.subscriptions;
             holdings.topics += counters.followed_topics;
             holdings.log_publications += counters.log_entries;
-            holdings.log_bytes += counters.log_bytes;
+            holdings.log_bytes += counters.log_bytes + counters.evicted_key_bytes;
             let age = tenant.oldest().map(|oldest| now.since_start.saturating_sub(oldest));
             holdings.log_age = holdings.log_age.max(age.unwrap_or_default());
         }

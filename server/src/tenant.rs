@@ -83,14 +83,14 @@ pub(crate) struct Tenant {
     state: Arc<Mutex<State>>,
     quotas: Quotas,
     metrics: Arc<Metrics>,
-    /// Bytes of the logs of all tenants.
+    /// Bytes of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct State {
     log: Log,
-    /// What its log had of the bytes of all logs when that was counted last.
+    /// What its log and its keys had of the bytes of all when that was counted last.
     counted_bytes: usize,
     /// Whom a topic wakes; a topic that wakes nobody is not here.
     followers_of: HashMap<TopicName, HashSet<u64>>,
@@ -165,13 +165,18 @@ impl Tenant {
     }
 
     fn count_bytes(&self, state: &mut State) {
-        let bytes = state.log.bytes();
+        let bytes = state.log.total_bytes();
         let counted = std::mem::replace(&mut state.counted_bytes, bytes);
         // Wraps around where it became less.
         self.log_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
     }
 
-    /// Evicts the oldest publications until so many bytes are free.
+    /// Bytes that its log and its keys had when that was counted last.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.lock().counted_bytes
+    }
+
+    /// Lets go of the oldest publications and keys until so many bytes are free.
     pub(crate) fn evict_bytes(&self, bytes: usize) {
         let mut state = self.lock();
         state.log.evict_bytes(bytes);

@@ -109,7 +109,7 @@ pub const MAX_SESSIONS_PER_TENANT: usize = MAX_CONNECTIONS;
 /// Topics of one tenant that somebody subscribes to at a time: two for each of its sessions.
 pub const MAX_TOPICS_PER_TENANT: usize = 100_000;
 
-/// Bytes of all tenants' logs.
+/// Bytes of all tenants' logs, with the keys of publications that have left them.
 pub const LOGS_MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Bytes of a tenant's log, as encoded frames with their bookkeeping.

@@ -138,6 +138,47 @@ fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_
     assert_eq!((tenants_at(2401), tenants_at(2402)), (1, 0));
 }
 
+/// Publishes `count` events in a tenant, each with the key of its number.
+fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
+    for n in 0..count {
+        let options = PublishOptions { key: Some(Uuid::from_u128(n)), ..PublishOptions::default() };
+        hub.append(tenant, raw(&person(n)).unwrap(), person(n).fan_out(), options, at(0)).unwrap();
+    }
+}
+
+#[test]
+fn of_logs_that_are_alike_each_gives_way_a_little() {
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { logs_max_bytes: 1_000_000, ..settings });
+    let tenants: Vec<TenantId> = (0..70).map(|n| format!("tenant-{n}").parse().unwrap()).collect();
+    let mut least = usize::MAX;
+    for tenant in &tenants {
+        publish_keyed(&hub, tenant, 20);
+        let bytes =
+            tenants.iter().map(|tenant| hub.counters(tenant)).map(|c| c.log_bytes + c.evicted_key_bytes);
+        let bytes: Vec<usize> = bytes.filter(|bytes| *bytes > 0).collect();
+        assert!(bytes.iter().sum::<usize>() <= 1_000_000);
+        least = *bytes.iter().min().unwrap();
+    }
+    assert!(least > 1_000_000 / 70 - 4_000, "{least} bytes of an even share");
+}
+
+#[test]
+fn remembered_keys_count_as_what_the_logs_hold() {
+    let log = LogLimits { max_entries: 1, ..LogLimits::default() };
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { log, logs_max_bytes: 200_000, ..settings });
+    for tenant in ["one", "two", "three"] {
+        publish_keyed(&hub, &tenant.parse().unwrap(), 1_000);
+        let counters = ["one", "two", "three"].map(|tenant| hub.counters(&tenant.parse().unwrap()));
+        let held = counters.map(|counters| counters.log_bytes + counters.evicted_key_bytes);
+        assert!(held.iter().sum::<usize>() <= 200_000, "{held:?}");
+        assert_eq!(hub.holdings(at(0)).log_bytes, held.iter().sum::<usize>());
+    }
+    let keys = hub.counters(&"one".parse().unwrap()).evicted_keys;
+    assert!((50..1_000).contains(&keys), "{keys} keys are left of an even share");
+}
+
 #[test]
 fn all_logs_together_are_bounded_and_the_largest_gives_way() {
     let settings = HubSettings::new("acme".parse().unwrap());
