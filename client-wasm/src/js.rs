@@ -7,6 +7,7 @@
 mod de;
 mod decode;
 mod host;
+mod ser;
 mod shell;
 mod socket;
 mod timer;

@@ -12,17 +12,22 @@ mod tokens;
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tidings_shared::Domains;
 use tracing_subscriber::EnvFilter;
 
+use crate::http::LOG_FILTER;
+
 /// Typed change events from a backend to every open browser tab.
 #[derive(Debug, Parser)]
-#[command(name = "tidings", version, propagate_version = true)]
+#[command(name = "tidings", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 when done, also after a drain; 1 when something failed; 2 for bad usage or \
+    configuration, with the setting named on standard error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -62,14 +67,15 @@ enum Failure {
 /// }
 /// ```
 pub fn run(domains: Domains) -> ExitCode {
-    let command = match config::apply(Cli::command(), std::env::args_os()) {
+    let command = match config::apply(commands(), std::env::args_os()) {
         Ok(command) => command,
         Err(failure) => return report(&failure),
     };
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    log_as(match &cli.command {
+        Command::Serve(serve) => serve.log_format(),
+        _ => LogFormat::Text,
+    });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::Failed(error.to_string())),
@@ -82,7 +88,7 @@ pub fn run(domains: Domains) -> ExitCode {
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Cli::command(), "tidings", &mut std::io::stdout());
+                clap_complete::generate(shell, &mut commands(), "tidings", &mut std::io::stdout());
                 Ok(())
             }
         }
@@ -90,6 +96,32 @@ pub fn run(domains: Domains) -> ExitCode {
     // A name look-up that hangs must not keep a command that is done.
     runtime.shutdown_background();
     done.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+}
+
+/// The commands; their help names variables, and not what they hold.
+fn commands() -> clap::Command {
+    Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// A line of text for people
+    Text,
+    /// A JSON object on each line
+    Json,
+}
+
+/// Writes the log to standard error, as much of it as `RUST_LOG` says.
+fn log_as(format: LogFormat) {
+    let says = std::env::var("RUST_LOG").ok().filter(|says| !says.is_empty());
+    let filter = EnvFilter::try_new(format!("{},{LOG_FILTER}", says.as_deref().unwrap_or("info")));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 fn report(failure: &Failure) -> ExitCode {

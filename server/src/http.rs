@@ -10,8 +10,8 @@ use std::{
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        WWW_AUTHENTICATE,
     },
     upgrade::OnUpgrade,
 };
@@ -34,10 +34,14 @@ use crate::{
     worker::Serves,
 };
 
-mod body;
+mod page;
+mod post;
 mod publish;
-mod revoke;
 mod upgrade;
+
+/// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
+#[cfg(feature = "cli")]
+pub(crate) const LOG_FILTER: &str = "warp=warn";
 
 impl Gateway {
     /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as
@@ -54,48 +58,33 @@ impl Gateway {
             .map(|gateway, headers, upgrade, place| {
                 upgrade::answer(gateway, &headers, upgrade, place, upgrade::session)
             });
-        let echo = at("v1/echo")
+        let echo_path = at("v1/echo").and(with_gateway.clone()).and_then(|gateway: Gateway| {
+            ready(if gateway.settings().echo { Ok(gateway) } else { Err(warp::reject::not_found()) })
+        });
+        let echo = echo_path
+            .clone()
             .and(warp::get())
-            .and(with_gateway.clone())
-            .and_then(|gateway: Gateway| {
-                ready(if gateway.settings().echo { Ok(gateway) } else { Err(warp::reject::not_found()) })
-            })
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| {
                 upgrade::answer(gateway, &headers, upgrade, place, |_| Serves::Echo)
             });
-        let publish = at("v1/publish")
-            .and(warp::post())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .and(warp::body::stream())
-            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                publish::one(&gateway, &headers, body)
-                    .await
-                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
-            });
-        let batch = at("v1/publish/batch")
-            .and(warp::post())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .and(warp::body::stream())
-            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                publish::batch(&gateway, &headers, body)
-                    .await
-                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
-            });
-        let revoke = at("v1/admin/revoke")
-            .and(warp::post())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .and(warp::body::stream())
-            .then(|gateway: Gateway, headers: HeaderMap, body| async move {
-                revoke::answer(&gateway, &headers, body)
-                    .await
-                    .unwrap_or_else(|problem| refuse(&gateway, &problem))
-            });
+        let post = |path, act: post::Act| {
+            at(path)
+                .and(warp::post())
+                .and(with_gateway.clone())
+                .and(warp::header::headers_cloned())
+                .and(warp::body::stream())
+                .then(move |gateway: Gateway, headers: HeaderMap, body| async move {
+                    let answer = post::answer(&gateway, &headers, body, act).await;
+                    let answer = answer.unwrap_or_else(|problem| refuse(&gateway, &problem));
+                    page::may_read(&gateway, &headers, answer)
+                })
+        };
+        let publish = post("v1/publish", publish::one);
+        let batch = post("v1/publish/batch", publish::batch);
+        let revoke = post("v1/admin/revoke", post::revoke);
         let events = at("v1/events")
             .and(warp::get())
             .and(with_gateway.clone())
@@ -105,13 +94,18 @@ impl Gateway {
             .map(|gateway: Gateway, headers: HeaderMap, place, query| {
                 let answer = events(&gateway, &headers, place, query)
                     .unwrap_or_else(|problem| refuse(&gateway, &problem));
-                readable_by_page(&gateway, &headers, answer)
+                page::may_read(&gateway, &headers, answer)
             });
-        let events_preflight = at("v1/events")
-            .and(warp::options())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .map(|gateway: Gateway, headers: HeaderMap| preflight(&gateway, &headers));
+        let preflight = |path, page: page::Preflight| {
+            at(path)
+                .and(warp::options())
+                .and(with_gateway.clone())
+                .and(warp::header::headers_cloned())
+                .map(move |gateway: Gateway, headers: HeaderMap| page.answer(&gateway, &headers))
+        };
+        let publish_preflight = preflight("v1/publish", page::PUBLISH);
+        let preflights = publish_preflight.or(preflight("v1/publish/batch", page::PUBLISH)).unify();
+        let preflights = preflights.or(preflight("v1/events", page::EVENTS)).unify();
         let get_or_head = warp::get().or(warp::head()).unify();
         let health = at("health").and(get_or_head).map(|| text(StatusCode::OK, "ok\n"));
         let ready = at("ready").and(get_or_head).and(with_gateway.clone()).map(|gateway: Gateway| {
@@ -119,21 +113,21 @@ impl Gateway {
         });
         let sockets = ws.or(echo).unify();
         let posts = publish.or(batch).unify().or(revoke).unify();
-        let streams = events.or(events_preflight).unify();
         let metrics = at("metrics")
             .and(get_or_head)
             .and(with_gateway.clone())
             .and(warp::ext::optional::<Place>())
             .map(|gateway: Gateway, place: Option<Place>| metrics(&gateway, place.as_ref()));
         let probes = health.or(ready).unify().or(metrics).unify();
-        let answered = sockets.or(posts).unify().or(streams).unify().or(probes).unify();
-        let get = at("v1/ws").map(|| "GET");
+        let answered = sockets.or(posts).unify().or(events).unify().or(preflights).unify().or(probes).unify();
+        let get = at("v1/ws").or(echo_path.map(|_| ()).untuple_one()).unify().map(|| "GET");
         let get_or_head = at("health").or(at("ready")).unify().or(at("metrics")).unify();
         let get_or_head = get_or_head.map(|| "GET, HEAD");
-        let post = at("v1/publish").or(at("v1/publish/batch")).unify().or(at("v1/admin/revoke")).unify();
-        let post = post.map(|| "POST");
+        let post = at("v1/admin/revoke").map(|| "POST");
+        let post_or_ask = at("v1/publish").or(at("v1/publish/batch")).unify().map(|| "POST, OPTIONS");
         let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
-        let allow = get.or(get_or_head).unify().or(post).unify().or(get_or_ask).unify();
+        let allow =
+            get.or(get_or_head).unify().or(post).unify().or(post_or_ask).unify().or(get_or_ask).unify();
         answered.or(allow.map(wrong_method)).unify()
     }
 
@@ -265,7 +259,7 @@ fn draining() -> Problem {
 /// Who asks, if anybody is let in just now.
 fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
     if !gateway.settings().origins.allows(headers) {
-        return Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"));
+        return Err(page::not_let_in());
     }
     if gateway.is_draining() {
         return Err(draining());
@@ -303,29 +297,6 @@ fn events(
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Lets the page that asked read the answer, if it is one that is let in.
-fn readable_by_page(gateway: &Gateway, headers: &HeaderMap, mut answer: Response) -> Response {
-    if let Some(origin) = headers.get(ORIGIN)
-        && gateway.settings().origins.allows(headers)
-    {
-        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
-    answer
-}
-
-/// Answers a browser that asks whether a page may ask.
-fn preflight(gateway: &Gateway, headers: &HeaderMap) -> Response {
-    if !gateway.settings().origins.allows(headers) {
-        return refuse(gateway, &Problem::new(Code::Forbidden, "pages of this origin are not let in"));
-    }
-    let mut answer = readable_by_page(gateway, headers, text(StatusCode::NO_CONTENT, ""));
-    let allows = answer.headers_mut();
-    allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
-    allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, last-event-id"));
-    answer
-}
-
 /// The token of an `Authorization: Bearer …`, if there is one.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
@@ -342,9 +313,13 @@ impl Problem {
     /// RFC 9457, with the protocol's code as the member `code`.
     fn answer(&self) -> Response {
         let mut answer = problem(self.status(), self.body());
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        // RFC 9110, sections 15.5.2 and 15.6.4.
+        let (name, value) = match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "5"),
+            StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Bearer"),
+            _ => return answer,
+        };
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
         answer
     }
 
@@ -371,6 +346,16 @@ fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> 
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// One that came too slowly: of the statuses that only HTTP has.
+fn late() -> Response {
+    let status = StatusCode::REQUEST_TIMEOUT;
+    let title = "The body did not come in time.";
+    let mut answer =
+        problem(status, problem_body(status, "request_timeout", title, "send the request again, at once"));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response {

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -100,7 +100,6 @@ struct Inner {
     settings: HubSettings,
     clock: Clock,
     tenants: Mutex<HashMap<TenantId, Tenant>>,
-    failed_announcements: AtomicU64,
     /// Fingerprints of other domains that clients said hello with; each is logged once.
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
@@ -173,7 +172,6 @@ impl Hub {
             settings,
             clock: Clock::start(),
             tenants: Mutex::default(),
-            failed_announcements: AtomicU64::new(0),
             other_schemas: Mutex::default(),
             revocations: Revocations::new(),
             metrics: Arc::new(Metrics::new()),
@@ -257,7 +255,8 @@ impl Hub {
         self.append(tenant, event, topics, options, now)
     }
 
-    fn append(
+    /// Appends an event whose topics were [computed and checked](Domains::fan_out).
+    pub(crate) fn append(
         &self,
         tenant: &TenantId,
         event: RawEvent,
@@ -304,14 +303,16 @@ impl Hub {
     /// As [`Hub::announce`], with a key or an origin.
     pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
         if let Err(error) = self.publish_with(event, options) {
-            self.0.failed_announcements.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(domain = E::Topic::DOMAIN, event = event.name(), %error, "announcement failed");
+            self.metrics().failed_announcements.inc();
+            // The sentence may quote the payload.
+            let code = error.code().as_str();
+            tracing::warn!(domain = E::Topic::DOMAIN, event = event.name(), code, "an announcement failed");
         }
     }
 
     /// Announcements that failed since the hub began.
     pub fn failed_announcements(&self) -> u64 {
-        self.0.failed_announcements.load(Ordering::Relaxed)
+        self.metrics().failed_announcements.get()
     }
 
     /// Subscribes to a topic of the home tenant, from now on.

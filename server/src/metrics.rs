@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 use tidings_shared::Code;
@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     /// Sessions whose socket takes no more just now.
     pub(crate) slow_sessions: Gauge,
     pub(crate) panics: Counter,
+    pub(crate) failed_announcements: Counter,
     /// From a publication to a socket.
     latency: Histogram,
     sums: Sums,
@@ -72,6 +73,7 @@ impl Metrics {
             refusals: Family::default(),
             slow_sessions: Gauge::default(),
             panics: Counter::default(),
+            failed_announcements: Counter::default(),
             latency: Histogram::new(LATENCIES),
             sums: Sums::default(),
         };
@@ -83,6 +85,7 @@ impl Metrics {
             refusals,
             slow_sessions,
             panics,
+            failed_announcements,
             latency,
             sums,
         } = &mut metrics;
@@ -99,6 +102,12 @@ impl Metrics {
             "Sessions that ended because their handler panicked",
             panics.clone(),
         );
+        registry.register(
+            "failed_announcements",
+            "Announcements of the application that could not be published",
+            failed_announcements.clone(),
+        );
+        registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register(
             "slow_sessions",
             "Sessions whose socket takes no more just now",

@@ -58,7 +58,7 @@ pub(crate) fn publish_as(
         ));
     }
     let options = PublishOptions { key, origin };
-    let published = hub.publish_raw(&identity.tenant, event, topics.as_deref(), options, now)?;
+    let published = hub.append(&identity.tenant, event, fan_out, options, now)?;
     // Whoever sees an event sees its key, and must not learn from it whom else the event reached.
     if published.topics.iter().any(|topic| !access.may_publish(identity, topic)) {
         return Err(Problem::new(Code::Forbidden, "this key is that of another publication"));

@@ -1,14 +1,13 @@
 //! A publication: an event with its place, its identity and its fan-out, as stored and delivered.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     io::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use tidings_shared::{Position, RawEvent, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 use uuid::Uuid;
 
@@ -58,7 +57,7 @@ pub struct Publication {
     pub(crate) appended: Duration,
     pub(crate) may_come_again: bool,
     /// Everything of the frame before the names of the topics.
-    head: String,
+    head: Vec<u8>,
     /// The frames that were asked for, by matched topics.
     frames: Mutex<Vec<(Matched, EncodedFrame)>>,
 }
@@ -110,6 +109,9 @@ impl fmt::Debug for EncodedFrame {
 /// list and a record are what most publications reach.
 const MAX_KEPT_FRAMES: usize = 2;
 
+/// What the head of a frame has mostly: one without an origin.
+const HEAD_BYTES: usize = 160;
+
 /// Bytes that an entry of the log costs beside its texts: the structure, its places in the ring and among the keys.
 const ENTRY_OVERHEAD: usize = 512;
 
@@ -147,11 +149,14 @@ impl Matched {
 impl Publication {
     pub(crate) fn new(draft: Draft, position: Position, at: u64, appended: Duration) -> Self {
         let Draft { key, may_come_again, origin, topics, event } = draft;
-        let mut head = format!(r#"{{"op":"event","position":"{position}","key":"{key}","at":{at},"#);
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let _ = write!(head, r#"{{"op":"event","position":"{position}","key":"{key}","at":{at},"#);
         if let Some(origin) = &origin {
-            let _ = write!(head, r#""origin":{},"#, json_string(origin));
+            head.extend_from_slice(br#""origin":"#);
+            put_json(&mut head, origin);
+            head.push(b',');
         }
-        head.push_str(r#""topics":["#);
+        head.extend_from_slice(br#""topics":["#);
         let frames = Mutex::default();
         Self { position, key, at, origin, topics, event, appended, may_come_again, head, frames }
     }
@@ -176,15 +181,18 @@ impl Publication {
 
     fn encode(&self, matched: Matched) -> EncodedFrame {
         EncodedFrame::new(self.frame_bytes(), |frame| {
-            frame.extend_from_slice(self.head.as_bytes());
+            frame.extend_from_slice(&self.head);
             for (index, topic) in matched.topics(self).enumerate() {
                 // A topic's grammar has nothing that JSON would escape.
                 let comma = if index == 0 { "" } else { "," };
                 let _ = write!(frame, "{comma}\"{topic}\"");
             }
-            let (domain, name) = (json_string(&self.event.domain), json_string(&self.event.event));
-            let payload: &RawValue = &self.event.payload;
-            let _ = write!(frame, r#"],"event":{{"domain":{domain},"event":{name},"payload":{payload}}}}}"#);
+            let RawEvent { domain, event, payload } = &self.event;
+            frame.extend_from_slice(br#"],"event":{"domain":"#);
+            put_json(frame, domain);
+            frame.extend_from_slice(br#","event":"#);
+            put_json(frame, event);
+            let _ = write!(frame, r#","payload":{payload}}}}}"#);
         })
     }
 
@@ -203,6 +211,7 @@ impl Publication {
     }
 }
 
-fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn put_json(bytes: &mut Vec<u8>, text: &str) {
+    // A string is always JSON, and a vector takes everything.
+    let _ = serde_json::to_writer(bytes, text);
 }

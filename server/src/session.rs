@@ -370,6 +370,7 @@ impl Session {
             position: follower.reader().position().to_string(),
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
+            expires_in_ms: token::left_ms(identity.expires_at, now),
             schema: Some(self.hub.domains().fingerprint().to_string()),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,

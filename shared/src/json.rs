@@ -1,6 +1,6 @@
 //! The rules for JSON that serde_json leaves open: depth, numbers, and members given twice.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -49,6 +49,9 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     }
     at
 }
+
+/// Members that an object has mostly, so that they are seldom moved.
+const MOST_MEMBERS: usize = 8;
 
 /// An object's members, unparsed; a member given twice is a fault.
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -124,12 +127,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut members, mut seen) = (Vec::new(), HashSet::new());
+                let mut members = Vec::with_capacity(MOST_MEMBERS);
                 while let Some(name) = map.next_key::<Name<'de>>()? {
-                    if !seen.insert(name.0.clone()) {
-                        return Err(serde::de::Error::custom(format!("member `{}` is given twice", name.0)));
-                    }
                     members.push((name.0, map.next_value()?));
+                }
+                let mut names: Vec<&str> =
+                    members.iter().map(|(name, _): &(Cow<'_, str>, _)| &**name).collect();
+                names.sort_unstable();
+                if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+                    return Err(serde::de::Error::custom(format!("member `{}` is given twice", twice[0])));
                 }
                 Ok(Members(members))
             }

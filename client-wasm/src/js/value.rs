@@ -11,7 +11,10 @@ use tidings_shared::{
 };
 use wasm_bindgen::prelude::*;
 
-use super::de;
+use super::{
+    de,
+    ser::{self, Writer},
+};
 use crate::core::{Error, Publication};
 
 #[wasm_bindgen]
@@ -27,7 +30,7 @@ extern "C" {
 /// A payload: the JavaScript value that was parsed from the message, as it is.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
+pub(crate) struct JsPayload(#[serde(serialize_with = "ser::as_it_is")] JsValue);
 
 impl JsPayload {
     pub(crate) fn value(&self) -> &JsValue {
@@ -88,7 +91,7 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
 
 /// A value of ours as JavaScript's. None of ours fails to be one.
 pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
-    value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
+    value.serialize(Writer).unwrap_or(JsValue::UNDEFINED)
 }
 
 /// The text of a frame, as JavaScript's string.

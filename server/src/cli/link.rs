@@ -28,7 +28,7 @@ pub(super) struct Server {
     #[arg(long, env = "TIDINGS_URL", default_value = "http://127.0.0.1:7700", value_parser = endpoint, value_name = "URL")]
     url: Uri,
     /// Token to say hello with; a server that runs with --dev needs none
-    #[arg(long, env = "TIDINGS_TOKEN", hide_env_values = true, value_name = "JWT")]
+    #[arg(long, env = "TIDINGS_TOKEN", value_name = "JWT")]
     token: Option<String>,
 }
 

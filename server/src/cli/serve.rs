@@ -17,7 +17,7 @@ use tidings_shared::{Domains, limits};
 use tokio::net::TcpListener;
 
 use super::{
-    Failure,
+    Failure, LogFormat,
     time::{duration, duration_or_none},
     tokens::Tokens,
 };
@@ -34,7 +34,7 @@ pub(super) struct Serve {
     #[arg(long, env = "TIDINGS_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR:PORT")]
     listen: SocketAddr,
     /// For development: no token is needed, everybody has all rights in the tenant `dev`; loopback only
-    #[arg(long, env = "TIDINGS_DEV", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    #[arg(long, env = "TIDINGS_DEV", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     dev: bool,
     /// File with settings, as TOML whose keys are the names of these flags; flags and environment win
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
@@ -43,71 +43,74 @@ pub(super) struct Serve {
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Time for a hello after the upgrade
-    #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
     /// Time for a request's header after the connection
-    #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     header_timeout: Duration,
     /// Silence after which the server sends a ping
-    #[arg(long, env = "TIDINGS_HEARTBEAT", default_value = "25s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_HEARTBEAT", help_heading = "Deadlines", default_value = "25s", value_parser = duration, value_name = "TIME")]
     heartbeat: Duration,
     /// Time in which a socket must accept something, or it is closed as a slow consumer
-    #[arg(long, env = "TIDINGS_WRITE_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_WRITE_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     write_timeout: Duration,
     /// Time for a drain after SIGTERM or SIGINT
-    #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     drain_timeout: Duration,
     /// Bytes of one message from a client
-    #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
     /// Topics that one session may subscribe to
-    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
     /// Connections at a time
-    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
     max_connections: usize,
     /// Frames that a session may send per second; a burst may be twice that
-    #[arg(long, env = "TIDINGS_FRAMES_PER_SECOND", default_value_t = limits::FRAMES_PER_SECOND, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, env = "TIDINGS_FRAMES_PER_SECOND", help_heading = "Limits", default_value_t = limits::FRAMES_PER_SECOND, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     frames_per_second: u32,
     /// Bytes of a tenant's log
-    #[arg(long, env = "TIDINGS_LOG_MAX_BYTES", default_value_t = limits::LOG_MAX_BYTES, value_name = "N")]
+    #[arg(long, env = "TIDINGS_LOG_MAX_BYTES", help_heading = "Log of publications", default_value_t = limits::LOG_MAX_BYTES, value_parser = at_least_one, value_name = "N")]
     log_max_bytes: usize,
     /// Publications in a tenant's log
-    #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", default_value_t = limits::LOG_MAX_ENTRIES, value_name = "N")]
+    #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", help_heading = "Log of publications", default_value_t = limits::LOG_MAX_ENTRIES, value_parser = at_least_one, value_name = "N")]
     log_max_entries: usize,
     /// Bytes of all tenants' logs and remembered keys; what is over goes from the largest, a little at a time
-    #[arg(long, env = "TIDINGS_LOGS_MAX_BYTES", default_value_t = limits::LOGS_MAX_BYTES, value_name = "N")]
+    #[arg(long, env = "TIDINGS_LOGS_MAX_BYTES", help_heading = "Log of publications", default_value_t = limits::LOGS_MAX_BYTES, value_parser = at_least_one, value_name = "N")]
     logs_max_bytes: usize,
     /// Sessions and streams of one tenant
-    #[arg(long, env = "TIDINGS_MAX_SESSIONS_PER_TENANT", default_value_t = limits::MAX_SESSIONS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_SESSIONS_PER_TENANT", help_heading = "Limits", default_value_t = limits::MAX_SESSIONS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
     max_sessions_per_tenant: usize,
     /// Topics of one tenant that are subscribed to
-    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_TENANT", default_value_t = limits::MAX_TOPICS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_TENANT", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
     max_topics_per_tenant: usize,
     /// Age of the oldest publication in a tenant's log
-    #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_LOG_MAX_AGE", help_heading = "Log of publications", default_value = "10m", value_parser = duration, value_name = "TIME")]
     log_max_age: Duration,
     /// Time for which the key of a publication that has left the log is remembered
-    #[arg(long, env = "TIDINGS_KEY_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_KEY_MAX_AGE", help_heading = "Log of publications", default_value = "10m", value_parser = duration, value_name = "TIME")]
     key_max_age: Duration,
     /// Let anybody read /metrics, not only this machine
-    #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     open_metrics: bool,
     /// WebSocket echo at /v1/echo, for conformance suites
-    #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true)]
+    #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     echo: bool,
     /// Threads that deliver to WebSockets; by default one for each processor
     #[arg(long, env = "TIDINGS_SHARDS", value_name = "N")]
     shards: Option<NonZero<usize>>,
     /// Connections at a time from one address, but for this machine's and those of trusted proxies
-    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = limits::MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_one, value_name = "N")]
+    #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_one, value_name = "N")]
     max_connections_per_address: usize,
     /// Proxy whose `X-Forwarded-For` is believed; may be given several times
     #[arg(long, env = "TIDINGS_TRUSTED_PROXY", value_delimiter = ',', value_name = "ADDR")]
     trusted_proxy: Vec<IpAddr>,
     /// Time for which a session goes on after its token has ended, for a fresh one that is on its way
-    #[arg(long, env = "TIDINGS_EXPIRY_GRACE", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
+    #[arg(long, env = "TIDINGS_EXPIRY_GRACE", help_heading = "Deadlines", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
     expiry_grace: Duration,
+    /// How the log is written to standard error; RUST_LOG says how much of it (info)
+    #[arg(long, env = "TIDINGS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, hide_possible_values = true, value_name = "text|json")]
+    log_format: LogFormat,
     #[command(flatten)]
     tokens: Tokens,
 }
@@ -127,6 +130,10 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Serve {
+    pub(super) fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
     pub(super) async fn run(self, domains: Domains) -> Result<(), Failure> {
         self.check()?;
         self.serve(domains).await
@@ -215,6 +222,7 @@ impl Serve {
         if self.dev {
             tracing::info!("for development: no token is needed; everybody on this machine has all rights");
         }
+        tracing::info!(%address, "listening");
         // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
         gateway.serve(listener, gateway.routes(), stop).await;

@@ -8,6 +8,7 @@ use super::Failure;
 use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys, TenantId};
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens")]
 pub(super) struct Tokens {
     /// Signature algorithm of the tokens: HS256 (the default), RS256, ES256 or EdDSA
     #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]

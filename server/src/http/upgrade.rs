@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::{draining, problem, problem_body, refuse};
+use super::{draining, page, problem, problem_body, refuse};
 use crate::{
     Gateway, Session,
     accept::{self, Place},
@@ -125,7 +125,7 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
         return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
     }
     if !gateway.settings().origins.allows(headers) {
-        return Err(refuse(Code::Forbidden, "pages of this origin are not let in"));
+        return Err(Box::new(super::refuse(gateway, &page::not_let_in())));
     }
     let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
     if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {

@@ -16,8 +16,10 @@ const server = Bun.serve({
         socket.subscribe("all");
       }
     },
-    message(_socket, message) {
-      server.publish("all", message);
+    message(socket, message) {
+      if (!socket.data.isSubscriber) {
+        server.publish("all", message);
+      }
     },
   },
 });

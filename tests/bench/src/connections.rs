@@ -70,16 +70,17 @@ pub(crate) fn subscribe(
 
 fn subscriber(server: &Server, speech: Speech, index: usize, ask: &Ask) -> Result<Subscriber> {
     let stream = connect(server.address, index, ask.buffer)?;
-    if speech == Speech::Relay {
-        let Opened { stream, rest, .. } = open(stream, "/subscribe", &[], None)?;
-        let nothing = String::new();
-        return Ok(Subscriber { stream, rest, position: nothing.clone(), offset: 0, outcome: nothing });
-    }
     let topics = format!(r#""{}""#, ask.topics.join(r#"",""#));
     let since = ask.since.as_ref().map(|since| format!(r#","since":"{since}""#)).unwrap_or_default();
     let subscribe = format!(r#"{{"op":"subscribe","ref":1,"topics":[{topics}]{since}}}"#);
-    let Opened { stream, answer, rest } =
-        open(stream, "/v1/ws", &[HELLO, &subscribe], Some(r#""op":"subscribed""#))?;
+    let texts = [HELLO, &subscribe];
+    if speech == Speech::Relay {
+        // It takes no notice; but a client that has answered its server acknowledges later from then on, as browsers do.
+        let Opened { stream, rest, .. } = open(stream, "/subscribe", &texts, None)?;
+        let nothing = String::new();
+        return Ok(Subscriber { stream, rest, position: nothing.clone(), offset: 0, outcome: nothing });
+    }
+    let Opened { stream, answer, rest } = open(stream, "/v1/ws", &texts, Some(r#""op":"subscribed""#))?;
     let position = text_member(&answer, "position")?;
     let offset = offset_in(position.as_bytes()).context("the position has an offset")?;
     Ok(Subscriber { stream, rest, offset, outcome: text_member(&answer, "outcome")?, position })

@@ -110,46 +110,6 @@ fn nobody_is_believed_who_says_for_whom_it_forwards_unless_it_is_trusted() {
 }
 
 #[test]
-fn metrics_count_what_happens_and_carry_nothing_that_a_client_wrote() {
-    let server = Server::start();
-    let page = || {
-        let response = Request::get("/metrics").send(server.address());
-        assert_eq!(response.status, 200);
-        response.body
-    };
-    let value = |page: &str, name: &str| {
-        let line =
-            page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
-        line.unwrap_or_else(|| panic!("{name} is not in\n{page}")).parse::<f64>().unwrap()
-    };
-    let mut one = Client::subscribed(&server, &["secret-name"]);
-    let mut other = Client::subscribed(&server, &["secret-name", "a"]);
-    let event = json!({ "domain": "secret-domain", "event": "secret-event", "payload": "secret-payload" });
-    assert_eq!(server.post(&json!({ "event": event, "topics": ["secret-name"] })).status, 200);
-    one.expect("event");
-    other.expect("event");
-    other.ask(&json!({ "op": "subscribe", "ref": 7, "topics": ["staff:peple"] }));
-    Request::post("/v1/publish").body("secret").send(server.address()).assert_problem(400, "invalid_frame");
-    eventually("both deliveries are counted", || value(&page(), "tidings_deliveries_total") == 2.0);
-    let page = page();
-    for (name, expected) in [
-        ("tidings_publications_total", 1.0),
-        ("tidings_sessions", 2.0),
-        ("tidings_subscriptions", 3.0),
-        ("tidings_topics", 2.0),
-        ("tidings_log_publications", 1.0),
-        ("tidings_slow_sessions", 0.0),
-        ("tidings_session_panics_total", 0.0),
-        ("tidings_refusals_total{code=\"invalid_topic\"}", 1.0),
-        ("tidings_refusals_total{code=\"invalid_frame\"}", 1.0),
-    ] {
-        assert_eq!(value(&page, name), expected, "{name}");
-    }
-    assert!(value(&page, "tidings_publish_to_socket_seconds_count") >= 1.0);
-    assert!(!page.contains("secret"), "{page}");
-}
-
-#[test]
 fn a_tenant_has_so_many_sessions_and_topics() {
     let server = Server::with(&["--max-sessions-per-tenant", "2", "--max-topics-per-tenant", "3"]);
     let mut one = Client::subscribed(&server, &["a", "b", "c"]);

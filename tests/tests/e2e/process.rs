@@ -156,6 +156,10 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         (&["--dev", "--frames-per-second", "0"], "--frames-per-second"),
         (&["--dev", "--frames-per-second", "4294967296"], "--frames-per-second"),
         (&["--dev", "--log-max-entries", "many"], "--log-max-entries"),
+        (&["--dev", "--log-max-entries", "0"], "--log-max-entries"),
+        (&["--dev", "--log-max-bytes", "0"], "--log-max-bytes"),
+        (&["--dev", "--logs-max-bytes", "0"], "--logs-max-bytes"),
+        (&["--dev", "--log-format", "xml"], "--log-format"),
         (&["--dev", "--no-such-flag"], "--no-such-flag"),
         (&["--dev", "extra"], "extra"),
         (&["--dev", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"], "--listen"),
@@ -195,9 +199,11 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "null"], "--allow-origin"),
         (&["--dev", "--expiry-grace", "soon"], "--expiry-grace"),
     ] {
-        let (code, said) = run(&mut serve(flags));
-        assert_eq!(code, Some(2), "{flags:?}: {said}");
-        assert!(said.contains(named), "{flags:?}: {said}");
+        for command in ["serve", "check-config"] {
+            let (code, said) = run(tidings().arg(command).args(flags));
+            assert_eq!(code, Some(2), "{command} {flags:?}: {said}");
+            assert!(said.contains(named), "{command} {flags:?}: {said}");
+        }
     }
     assert_eq!(run(&mut tidings()).0, Some(2));
     assert_eq!(run(tidings().arg("no-such-command")).0, Some(2));
@@ -241,6 +247,11 @@ fn help_and_version_are_no_faults() {
     for arguments in [&["--help"][..], &["serve", "--help"], &["--version"], &["help"]] {
         let finished = finish(tidings().args(arguments));
         assert_eq!((finished.code, finished.stdout.is_empty()), (Some(0), false), "{arguments:?}");
+    }
+    assert!(finish(tidings().arg("--help")).stdout.contains("Exit codes: 0 "));
+    for (command, name) in [("publish", "TIDINGS_TOKEN"), ("serve", "TIDINGS_JWT_KEY_FILE")] {
+        let help = finish(tidings().args([command, "--help"]).env(name, "mine-alone")).stdout;
+        assert!(help.contains(name) && !help.contains("mine-alone"), "{help}");
     }
 }
 
@@ -293,15 +304,18 @@ fn a_file_with_a_fault_is_exit_code_2_and_names_the_setting() {
         ("dev = true\ndev = true\n", "dev"),
         ("dev = true\nconfig = \"other.toml\"\n", "config"),
         ("dev = true\nhelp = true\n", "help"),
+        ("dev = true\nlog-format = \"xml\"\n", "log-format"),
         ("dev = true\nheartbeat = [\"1s\", \"2s\"]\n", "heartbeat"),
         ("dev = [true, true]\n", "dev"),
         ("not TOML", "TOML"),
     ] {
         let listen = if text.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
         let file = TempFile::new(&format!("{listen}{text}"));
-        let (code, said) = run(&mut serve(&["--config", file.path()]));
-        assert_eq!(code, Some(2), "{text}: {said}");
-        assert!(named == "TOML" || said.contains(named), "{text}: {said}");
+        for command in ["serve", "check-config"] {
+            let (code, said) = run(tidings().args([command, "--config", file.path()]));
+            assert_eq!(code, Some(2), "{command}: {text}: {said}");
+            assert!(named == "TOML" || said.contains(named), "{command}: {text}: {said}");
+        }
     }
     let (code, said) = run(&mut serve(&["--config", "/no/such/file.toml"]));
     assert_eq!(code, Some(2), "{said}");
@@ -334,6 +348,20 @@ fn the_example_of_a_configuration_is_good_but_for_its_key() {
     assert!(said.contains("--jwt-key-file") && said.contains("/run/credentials"), "{said}");
     let good = finish(tidings().args(["check-config", "--config", &example, "--jwt-key-file", &key]));
     assert_eq!((good.code, good.stdout.trim()), (Some(0), "the configuration is good"), "{}", good.stderr);
+}
+
+#[test]
+fn the_image_sets_what_are_settings() {
+    let file = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/Containerfile")).unwrap();
+    let variables = file.lines().filter_map(|line| line.strip_prefix("ENV ")).flat_map(str::split_whitespace);
+    let variables: Vec<(&str, &str)> = variables.map(|variable| variable.split_once('=').unwrap()).collect();
+    let help = finish(tidings().args(["serve", "--help"])).stdout;
+    assert!(
+        variables.len() == 2 && variables.iter().all(|(name, _)| help.contains(&format!("[env: {name}]")))
+    );
+    let (code, said) = run(tidings().arg("check-config").envs(variables));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--jwt-key-file /etc/tidings/jwt-key"), "{said}");
 }
 
 #[test]

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidings_tests::{
-    Client, EventStream, Process, RawSocket, Request, Response, Server, finish, key_file, sample, tidings,
-    token,
+    Client, EventStream, Process, Request, Response, Server, finish, key_file, sample, tidings, token,
 };
 
 /// A person of `staff` was updated, published over HTTP with a token.
@@ -112,10 +111,9 @@ fn without_a_token_that_holds_nobody_is_let_in() {
         client.send(&hello);
         client.expect_end("unauthorized", 4401);
     }
-    Request::post("/v1/publish")
-        .body(person().to_string())
-        .send(server.address())
-        .assert_problem(401, "unauthorized");
+    let bare = Request::post("/v1/publish").body(person().to_string()).send(server.address());
+    bare.assert_problem(401, "unauthorized");
+    assert_eq!(bare.header("www-authenticate"), Some("Bearer"));
     assert_eq!(publish(&server, &good, &person()).status, 200);
 }
 
@@ -266,62 +264,6 @@ fn a_server_of_one_tenant_needs_none_in_a_token() {
     let mut client = Client::connect(&server);
     client.send(&json!({ "op": "hello", "token": token(&["--tenant", "other"]) }));
     client.expect_end("unauthorized", 4401);
-}
-
-#[test]
-fn pages_are_let_in_by_their_exact_origin_and_still_need_a_token() {
-    let server = Server::keyed(&[
-        "--allow-origin",
-        "https://app.example.com",
-        "--allow-origin",
-        "http://localhost:5173",
-    ]);
-    let token = token(&["--tenant", "acme", "--publish", "*", "--subscribe", "*"]);
-    let send = |origins: &[&str]| {
-        let with = |request: Request| {
-            let bearer = format!("Bearer {token}");
-            let request = request.header("Authorization", &bearer);
-            origins.iter().fold(request, |request, origin| request.header("Origin", origin))
-        };
-        let publish = with(Request::post("/v1/publish")).body(person().to_string()).send(server.address());
-        let upgrade = with(RawSocket::handshake().header("Connection", "Upgrade")).send(server.address());
-        // One that is let in would not end.
-        let events = with(Request::get("/v1/events")).send(server.address());
-        (publish.status, upgrade.status, events.status)
-    };
-    for origins in [&[][..], &["https://app.example.com"], &["http://localhost:5173"]] {
-        assert_eq!(send(origins), (200, 101, 400), "{origins:?}");
-    }
-    for origins in [
-        &["https://app.example.com.evil.com"][..],
-        &["https://evil-app.example.com"],
-        &["https://xapp.example.com"],
-        &["https://example.com"],
-        &["https://app.example.com:443"],
-        &["https://app.example.com:8443"],
-        &["http://app.example.com"],
-        &["https://app.example.com/"],
-        &["https://APP.example.com"],
-        &["https://app.example.com."],
-        &["https://user@app.example.com"],
-        &["http://localhost"],
-        &["http://localhost:5174"],
-        &["http://127.0.0.1:5173"],
-        &["null"],
-        &[""],
-        &["*"],
-        &["https://app.example.com, https://app.example.com"],
-        &["https://app.example.com", "https://app.example.com"],
-        &["https://app.example.com", "https://evil.example.com"],
-    ] {
-        assert_eq!(send(origins), (403, 403, 403), "{origins:?}");
-    }
-    let page =
-        RawSocket::handshake().header("Connection", "Upgrade").header("Origin", "https://app.example.com");
-    assert_eq!(page.send(server.address()).status, 101);
-    let answer =
-        Request::post("/v1/publish").header("Origin", "https://app.example.com").body(person().to_string());
-    answer.send(server.address()).assert_problem(401, "unauthorized");
 }
 
 #[test]

@@ -97,13 +97,16 @@ impl Connection {
         }
         let mut start = 0;
         while let Some((payload, mask, end)) = masked(&self.received[start..]) {
+            start += end;
+            if self.is_subscriber {
+                continue;
+            }
             round.push(0x81);
             match payload.len() {
                 length @ 0..126 => round.push(length as u8),
                 length => round.extend([126, (length >> 8) as u8, length as u8]),
             }
             round.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-            start += end;
         }
         self.received.drain(..start);
         Ok(true)

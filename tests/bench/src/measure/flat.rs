@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{BUSY, Faults, load, rounds, times};
+use super::{
+    BUSY, Faults, load,
+    publish::{Rate, publish},
+    rounds, times,
+};
 use crate::{
     feed::Feed,
     load::Outcome,
@@ -33,6 +37,7 @@ fn by_subscribers(options: &Options, faults: &mut Faults) -> Result<()> {
         options.tidings().into_iter().chain(options.peers.iter().filter(is_compared)).collect();
     let cases: Vec<_> = all.iter().flat_map(|&count| peers.iter().map(move |&peer| (count, peer))).collect();
     let time = Duration::from_secs(options.seconds);
+    let to_nobody = rounds(options.runs, &options.tidings(), |peer| publish(peer, options))?;
     let all_outcomes = rounds(options.runs, &cases, |(count, peer)| load(peer, &feed, *count, BUSY, time))?;
     let mut rows = Vec::new();
     for ((count, peer), outcomes) in cases.iter().zip(&all_outcomes) {
@@ -42,9 +47,16 @@ fn by_subscribers(options: &Options, faults: &mut Faults) -> Result<()> {
         let limit = limit.map_or(&[][..], |(_, outcomes)| outcomes);
         let mut row = row(format!("{}, to {count}", peer.label), outcomes);
         row.push(times(outcomes, limit, Outcome::cpu_per_delivery));
+        let known = options.tidings().iter().position(|own| own.label == peer.label);
+        let own = known.map_or(&[][..], |index| &to_nobody[index]);
+        let beyond = |(outcome, own): (&Outcome, &Rate)| {
+            (per_publication(outcome) - own.cpu) * outcome.published as f64 / outcome.deliveries as f64
+        };
+        row.push(spread(outcomes.iter().zip(own).map(beyond), 3));
         rows.push(row);
     }
-    let head: Vec<_> = HEAD.into_iter().chain(["× bare loop"]).collect();
+    let more = ["× bare loop", "CPU µs per delivery, beyond a publication to nobody"];
+    let head: Vec<_> = HEAD.into_iter().chain(more).collect();
     print("flat: by subscribers, up to 32 events in flight", &head, &rows);
     Ok(())
 }
@@ -77,11 +89,14 @@ fn by_topics(options: &Options, faults: &mut Faults) -> Result<()> {
 const HEAD: [&str; 4] = ["", "deliveries/s", "CPU µs per delivery", "CPU µs per publication"];
 
 fn row(label: String, outcomes: &[Outcome]) -> Vec<String> {
-    let per_publication = |outcome: &Outcome| outcome.cpu.as_secs_f64() * 1e6 / outcome.published as f64;
     vec![
         label,
         spread(outcomes.iter().map(Outcome::deliveries_per_second), 0),
         spread(outcomes.iter().map(Outcome::cpu_per_delivery), 3),
         spread(outcomes.iter().map(per_publication), 1),
     ]
+}
+
+fn per_publication(outcome: &Outcome) -> f64 {
+    outcome.cpu.as_secs_f64() * 1e6 / outcome.published as f64
 }

@@ -22,9 +22,10 @@ use crate::{
 const UNANSWERED: u64 = 256;
 
 #[derive(Debug)]
-struct Rate {
+pub(super) struct Rate {
     per_second: f64,
-    cpu: f64,
+    /// Microseconds of the server's core for each.
+    pub(super) cpu: f64,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -42,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn publish(peer: &Peer, options: &Options) -> Result<Rate> {
+pub(super) fn publish(peer: &Peer, options: &Options) -> Result<Rate> {
     let server = peer.start()?;
     let feed = Feed::people(options.payload());
     publish_for(&server, &feed, WARM_UP)?;

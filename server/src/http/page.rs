@@ -1,0 +1,57 @@
+//! What browsers ask on behalf of pages of another origin (CORS): which of them may send, and read the answer.
+
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_MAX_AGE, HeaderValue, ORIGIN, VARY,
+    },
+};
+use tidings_shared::Code;
+use warp::reply::Response;
+
+use super::{refuse, text};
+use crate::{Gateway, problem::Problem};
+
+/// What pages may send to a path beyond what they always may.
+#[derive(Clone, Copy)]
+pub(super) struct Preflight {
+    method: &'static str,
+    headers: &'static str,
+}
+
+pub(super) const EVENTS: Preflight = Preflight { method: "GET", headers: "authorization, last-event-id" };
+pub(super) const PUBLISH: Preflight = Preflight { method: "POST", headers: "authorization, content-type" };
+
+/// Seconds for which a browser need not ask again: the rules of a process don't change.
+const MAX_AGE: &str = "600";
+
+impl Preflight {
+    /// Answers a browser that asks whether a page may send.
+    pub(super) fn answer(self, gateway: &Gateway, headers: &HeaderMap) -> Response {
+        if !gateway.settings().origins.allows(headers) {
+            return may_read(gateway, headers, refuse(gateway, &not_let_in()));
+        }
+        let mut answer = may_read(gateway, headers, text(StatusCode::NO_CONTENT, ""));
+        let allows = answer.headers_mut();
+        allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(self.method));
+        allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(self.headers));
+        allows.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+        answer
+    }
+}
+
+/// Lets the page that asked read the answer, if it is one that is let in.
+pub(super) fn may_read(gateway: &Gateway, headers: &HeaderMap, mut answer: Response) -> Response {
+    if let Some(origin) = headers.get(ORIGIN)
+        && gateway.settings().origins.allows(headers)
+    {
+        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+    answer
+}
+
+pub(super) fn not_let_in() -> Problem {
+    Problem::new(Code::Forbidden, "pages of this origin are not let in")
+}

@@ -1,0 +1,69 @@
+//! What is posted: by whom, within the bounds of a body, and what is answered.
+
+use futures_util::{Stream, StreamExt};
+use hyper::{HeaderMap, StatusCode};
+use serde_json::Value;
+use tidings_shared::Code;
+use tokio::time::timeout;
+use warp::{Buf, reply::Response};
+
+use super::{answer_json, authenticate, late};
+use crate::{Gateway, Identity, Revoke, problem::Problem};
+
+/// What is done with a body for somebody who is let in.
+pub(super) type Act = fn(&Gateway, &Identity, &str) -> Result<Value, Problem>;
+
+/// Answers a `POST`.
+pub(super) async fn answer<S, B, E>(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: S,
+    act: Act,
+) -> Result<Response, Problem>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    let identity = authenticate(gateway, headers)?.identity;
+    let settings = gateway.settings();
+    let Ok(body) = timeout(settings.body_timeout, gather(body, settings.max_body_bytes)).await else {
+        return Ok(late());
+    };
+    let body = String::from_utf8(body?).map_err(|_| invalid("the body is not UTF-8"))?;
+    let answer = act(gateway, &identity, &body)?;
+    Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
+}
+
+async fn gather<S, B, E>(body: S, max: usize) -> Result<Vec<u8>, Problem>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    let mut bytes = Vec::new();
+    let mut body = std::pin::pin!(body);
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| invalid("the body ended early"))?;
+        if bytes.len() + chunk.remaining() > max {
+            return Err(Problem::new(Code::TooLarge, format!("a body has at most {max} bytes")));
+        }
+        while chunk.has_remaining() {
+            bytes.extend_from_slice(chunk.chunk());
+            chunk.advance(chunk.chunk().len());
+        }
+    }
+    Ok(bytes)
+}
+
+fn invalid(reason: &str) -> Problem {
+    Problem::new(Code::InvalidFrame, reason)
+}
+
+/// `POST /v1/admin/revoke`: takes back what a subject or a session was given.
+pub(super) fn revoke(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
+    if !gateway.access().may_revoke(identity) {
+        return Err(Problem::new(Code::Forbidden, "revoking takes a token with the claim `admin`"));
+    }
+    let (revoke, answer) = Revoke::parse(body)?;
+    gateway.hub().revoke(&identity.tenant, &revoke).map_err(|error| Problem::new(Code::Overloaded, error))?;
+    Ok(answer)
+}

@@ -1,0 +1,128 @@
+//! Which pages may reach a server through somebody's browser, whichever way they ask.
+
+use serde_json::json;
+use tidings_tests::{RawSocket, Request, Response, Server, sample, token};
+
+const PAGE: &str = "https://app.example.com";
+
+fn server() -> Server {
+    Server::keyed(&["--allow-origin", PAGE, "--allow-origin", "http://localhost:5173"])
+}
+
+fn with_origins(request: Request, origins: &[&str]) -> Request {
+    origins.iter().fold(request, |request, origin| request.header("Origin", origin))
+}
+
+/// Every way in, with what it answers to those who are let in: the upgrade, events (which would not end with a topic), a
+/// publish, a batch, and what a browser asks before these.
+fn ways(token: &str) -> Vec<(&'static str, Request, u16)> {
+    let bearer = |request: Request| request.header("Authorization", &format!("Bearer {token}"));
+    let publish = json!({ "event": sample::person_updated(&sample::uuid()) });
+    let preflight = |path: &str, method: &str| {
+        Request::new("OPTIONS", path).header("Access-Control-Request-Method", method)
+    };
+    vec![
+        ("upgrade", RawSocket::handshake().header("Connection", "Upgrade"), 101),
+        ("events", bearer(Request::get("/v1/events")), 400),
+        ("publish", bearer(Request::post("/v1/publish")).body(publish.to_string()), 200),
+        ("batch", bearer(Request::post("/v1/publish/batch")).body(json!([publish]).to_string()), 200),
+        ("revoke", bearer(Request::post("/v1/admin/revoke")).body(r#"{"sub":"nobody"}"#), 200),
+        ("preflight of events", preflight("/v1/events?topic=a", "GET"), 204),
+        ("preflight of publish", preflight("/v1/publish", "POST"), 204),
+        ("preflight of batch", preflight("/v1/publish/batch", "POST"), 204),
+    ]
+}
+
+#[test]
+fn pages_are_let_in_by_their_exact_origin_whichever_way_they_ask() {
+    let server = server();
+    let token = token(&["--tenant", "acme", "--publish", "*", "--subscribe", "*", "--admin"]);
+    for origins in [&[][..], &[PAGE], &["http://localhost:5173"]] {
+        for (way, request, status) in ways(&token) {
+            let answer = with_origins(request, origins).send(server.address());
+            assert_eq!(answer.status, status, "{way} {origins:?}");
+            if way != "upgrade" {
+                let readable = (answer.header("access-control-allow-origin"), answer.header("vary"));
+                assert_eq!(readable, (origins.first().copied(), Some("Origin")), "{way}");
+            }
+        }
+    }
+    for origins in [
+        &["https://app.example.com.evil.com"][..],
+        &["https://evil-app.example.com"],
+        &["https://xapp.example.com"],
+        &["https://example.com"],
+        &["https://app.example.co"],
+        &["https://app.example.com:443"],
+        &["https://app.example.com:8443"],
+        &["http://app.example.com"],
+        &["wss://app.example.com"],
+        &["https://app.example.com/"],
+        &["https://app.example.com/path"],
+        &["https://APP.example.com"],
+        &["HTTPS://app.example.com"],
+        &["https://app.example.com."],
+        &["https://user@app.example.com"],
+        &["https://app.example.com@evil.com"],
+        &["https://evil.com#https://app.example.com"],
+        &["http://localhost"],
+        &["http://localhost:5174"],
+        &["http://127.0.0.1:5173"],
+        &["null"],
+        &[""],
+        &["*"],
+        &["https://app.example.com, https://app.example.com"],
+        &["https://app.example.com https://app.example.com"],
+        &["https://app.example.com", "https://app.example.com"],
+        &["https://app.example.com", "https://evil.example.com"],
+        &["https://evil.example.com", "https://app.example.com"],
+    ] {
+        for (way, request, _) in ways(&token) {
+            let answer = with_origins(request, origins).send(server.address());
+            answer.assert_problem(403, "forbidden");
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{way} {origins:?}");
+            let vary = (way != "upgrade").then_some("Origin");
+            assert_eq!(answer.header("vary"), vary, "{way} {origins:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_let_in_learns_what_it_may_send_and_may_read_refusals_too() {
+    let server = server();
+    let ask = |path: &str, method: &str| -> Response {
+        Request::new("OPTIONS", path)
+            .header("Origin", PAGE)
+            .header("Access-Control-Request-Method", method)
+            .header("Access-Control-Request-Headers", "authorization,content-type")
+            .send(server.address())
+    };
+    for (path, method, headers) in [
+        ("/v1/publish", "POST", "authorization, content-type"),
+        ("/v1/publish/batch", "POST", "authorization, content-type"),
+        ("/v1/events", "GET", "authorization, last-event-id"),
+    ] {
+        let answer = ask(path, method);
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{answer:?}");
+        for (name, value) in [
+            ("access-control-allow-origin", Some(PAGE)),
+            ("access-control-allow-methods", Some(method)),
+            ("access-control-allow-headers", Some(headers)),
+            ("access-control-max-age", Some("600")),
+            ("access-control-allow-credentials", None),
+            ("vary", Some("Origin")),
+        ] {
+            assert_eq!(answer.header(name), value, "{path} {name}");
+        }
+    }
+    let page = |path| Request::post(path).header("Origin", PAGE).body("{}").send(server.address());
+    for path in ["/v1/publish", "/v1/publish/batch"] {
+        let refused = page(path);
+        refused.assert_problem(401, "unauthorized");
+        assert_eq!(refused.header("access-control-allow-origin"), Some(PAGE));
+    }
+    for path in ["/v1/admin/revoke", "/v1/ws", "/health", "/metrics"] {
+        let answer = ask(path, "POST");
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (405, None), "{path}");
+    }
+}
