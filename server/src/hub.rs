@@ -119,7 +119,7 @@ const MAX_OTHER_SCHEMAS: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct PublishOptions {
     /// The idempotency key: the same again, as long as it is [remembered](crate::KeyLimits), is no second publication
-    /// and answers the first one. A new one (UUID version 7) when there is none.
+    /// and answers the first one, if its topics are the same. A new one (UUID version 7) when there is none.
     pub key: Option<Uuid>,
     /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
     pub origin: Option<String>,
@@ -133,6 +133,8 @@ pub enum PublishError {
     Event(EventError),
     /// The origin is too long.
     Origin,
+    /// The key is that of a publication to other topics. Nothing was published.
+    Key,
     /// The payload can't be written as JSON.
     Encode(String),
 }
@@ -142,6 +144,7 @@ impl PublishError {
     pub fn code(&self) -> Code {
         match self {
             Self::Event(error) => error.code(),
+            Self::Key => Code::Forbidden,
             Self::Origin | Self::Encode(_) => Code::InvalidEvent,
         }
     }
@@ -151,6 +154,7 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(error) => error.fmt(f),
+            Self::Key => f.write_str("this key is that of another publication: draw a new one for each"),
             Self::Origin => write!(f, "`origin` has at most {MAX_ORIGIN_BYTES} bytes"),
             Self::Encode(reason) => write!(f, "the payload can't be written as JSON: {reason}"),
         }
@@ -198,7 +202,7 @@ impl Hub {
     /// Publishes to the topics that the event names itself, in the home tenant.
     ///
     /// # Errors
-    /// When the payload can't be written or there are too many topics.
+    /// When the payload can't be written, there are too many topics, or the key is that of a publication to other topics.
     pub fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
         self.publish_with(event, PublishOptions::default())
     }
@@ -272,10 +276,16 @@ impl Hub {
         }
         let PublishOptions { key, origin } = options;
         let may_come_again = key.is_some();
+        let asked = may_come_again.then(|| topics.clone());
         let key = key.unwrap_or_else(Uuid::now_v7);
         let published =
             self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
         self.bound_logs();
+        // Its subscribers would hear nothing of an event that is answered as published. The answer names no topic, because
+        // whoever sees an event sees its key, and must not learn from it whom else the event reached.
+        if asked.is_some_and(|asked| !is_same_set(&asked, &published.topics)) {
+            return Err(PublishError::Key);
+        }
         Ok(published)
     }
 
@@ -407,6 +417,11 @@ impl Hub {
     fn lock_tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Tenant>> {
         self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether both have the same topics; each has a topic once.
+fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
+    one == other || one.len() == other.len() && one.iter().all(|topic| other.contains(topic))
 }
 
 fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {

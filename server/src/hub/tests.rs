@@ -90,7 +90,29 @@ fn the_same_key_again_answers_the_first_publication() {
     let hub = hub(10);
     let options = || PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
     let first = hub.publish_with(&person(1), options()).unwrap();
-    assert_eq!(hub.publish_with(&person(2), options()).unwrap(), first);
+    let another = staff::Event::PersonDeleted(staff::Person { uuid: Uuid::from_u128(1) });
+    assert_eq!(hub.publish_with(&another, options()).unwrap(), first, "bodies are not compared");
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn a_key_of_a_publication_to_other_topics_publishes_nothing_and_says_so() {
+    let hub = hub(1);
+    let contact = |n| crm::Topic::Interactions(Uuid::from_u128(n));
+    let publish = |contacts: &[crm::Topic]| {
+        let event = crm::Event::InteractionDeleted(crm::Notice::to(Uuid::from_u128(9), []));
+        let options = PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
+        hub.publish_to(&event, contacts, options)
+    };
+    let first = publish(&[contact(1), contact(2)]);
+    for _ in ["in the log", "evicted"] {
+        assert_eq!(publish(&[contact(2), contact(1)]), first, "in whichever order");
+        for other in [&[contact(1)][..], &[contact(1), contact(3)], &[contact(1), contact(2), contact(3)]] {
+            let refused = publish(other).unwrap_err();
+            assert_eq!((refused.code(), &refused), (Code::Forbidden, &PublishError::Key));
+        }
+        hub.publish(&person(1)).unwrap();
+    }
     assert_eq!(hub.counters(hub.home()).log_entries, 1);
 }
 
