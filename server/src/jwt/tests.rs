@@ -66,6 +66,27 @@ fn base64(text: &str) -> String {
     digits
 }
 
+/// What is between the lines of PEM.
+fn body(pem: &[u8]) -> Vec<u8> {
+    pem.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat()
+}
+
+fn der(pem: &[u8]) -> Vec<u8> {
+    let value = |digit: u8| match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = body(pem).into_iter().filter(|&digit| digit != b'=').map(value).collect();
+    let bytes = |chunk: &[u8]| {
+        let bits = (0..4).fold(0, |bits, at| bits << 6 | u32::from(*chunk.get(at).unwrap_or(&0)));
+        bits.to_be_bytes()[1..chunk.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(bytes).collect()
+}
+
 fn code(access: &JwtAccess, token: &str) -> Code {
     access.authenticate(Some(token), NOW).expect_err(token).code
 }
@@ -303,9 +324,7 @@ fn what_is_no_token_of_the_key_is_refused_with_one_code() {
 #[test]
 fn a_public_key_is_no_secret() {
     let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Rs256, RSA.1).unwrap());
-    let der =
-        RSA.1.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat();
-    for secret in [RSA.1, RSA.1.trim_ascii_end(), &der] {
+    for secret in [RSA.1, RSA.1.trim_ascii_end(), &body(RSA.1), &der(RSA.1)] {
         let token = sign(&Header::default(), &good(), &EncodingKey::from_secret(secret));
         assert_eq!(code(&access, &token), Code::Unauthorized);
         // As above, with a header that claims the right algorithm.
@@ -393,6 +412,24 @@ fn keys_that_cannot_be_used_say_why() {
         let fault = JwtKeys::one(algorithm, file).expect_err(says).to_string();
         assert!(fault.contains(says), "{algorithm}: {fault}");
     }
+    for shown in [
+        [b"# the public key of our issuer\n", RSA.1].concat(),
+        [b"\xef\xbb\xbf", EC.1].concat(),
+        JWKS.as_bytes().to_vec(),
+        [b"\xef\xbb\xbf", JWKS.as_bytes()].concat(),
+        format!("[{JWKS}]").into_bytes(),
+        der(RSA.1),
+        der(EC.1),
+        der(ED.1),
+        body(RSA.1),
+        body(EC.1),
+        body(ED.1),
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+    ] {
+        let fault = JwtKeys::one(JwtAlgorithm::Hs256, &shown).expect_err(&String::from_utf8_lossy(&shown));
+        assert!(fault.to_string().contains("no secret"), "{fault}");
+    }
+    let padded = format!("{}{}w", "A".repeat(170), "_".repeat(171));
     let (short, long) = ("A".repeat(42), "A".repeat(43));
     let secret = |kid: &str, secret: &str| json!({ "kty": "oct", "kid": kid, "alg": "HS256", "k": secret });
     for (jwks, says) in [
@@ -407,6 +444,7 @@ fn keys_that_cannot_be_used_say_why() {
             "\"a\": a secret of HS256 has at least 32",
         ),
         (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
+        (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": padded, "e": "AQAB" }] }), "2048"),
         (json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB" }] }), "\"a\""),
     ] {
         let fault = JwtKeys::set(&jwks.to_string()).expect_err(says).to_string();
