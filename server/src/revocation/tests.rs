@@ -107,6 +107,19 @@ fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
     );
 }
 
+#[test]
+fn a_developer_without_a_token_can_come_back_after_a_revocation() {
+    let revocations = Revocations::new();
+    let access = crate::DevAccess::new(acme());
+    let admit = |now| revocations.admit(&access, None, now);
+    let open = admit(at(100)).unwrap();
+    let developer = Revoke::Subject(open.identity.subject.clone());
+    revocations.add(&acme(), &developer, at(100)).unwrap();
+    assert!(revocations.ends(None, &open, at(100)));
+    revocations.keep_out(None, &open, at(100));
+    assert!(admit(at(100)).is_err() && admit(at(101)).is_ok());
+}
+
 /// As many as a tenant may have.
 fn fill(revocations: &Revocations, tenant: &TenantId, now: Moment) {
     for number in 0..MAX_REVOCATIONS_PER_TENANT {
