@@ -78,7 +78,7 @@ pub struct Session {
     last_heard: Duration,
     pinged: Option<Duration>,
     /// When the token ends, with its grace.
-    expires: Option<Duration>,
+    expires: Option<Moment>,
     budget: Budget,
 }
 

@@ -217,6 +217,19 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
 }
 
 #[test]
+fn a_stream_on_a_machine_that_slept_ends_if_its_token_did_meanwhile() {
+    let hub = hub();
+    let (settings, expires) = (SessionSettings::default(), admitted(Some(at(20).unix_ms)));
+    let topics = ["t:1".to_owned()];
+    let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
+    // The even clock has stood still.
+    stream.handle_timeout(Moment { unix_ms: at(25).unix_ms - 1, ..at(1) });
+    assert!(!stream.has_ended());
+    stream.handle_timeout(Moment { unix_ms: at(25).unix_ms, ..at(1) });
+    assert!(stream.has_ended());
+}
+
+#[test]
 fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
     let hub = hub();
     let mut stream = open(&hub, &["t:1"], None).unwrap();

@@ -76,8 +76,8 @@ pub(super) fn left_ms(expires_at: Option<u64>, now: Moment) -> Option<u64> {
     Some(expires_at?.saturating_sub(now.unix_ms))
 }
 
-/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
+/// When a token that ends at `expires_at` no longer carries a session.
+pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Moment> {
     let left = Duration::from_millis(left_ms(expires_at, now)?);
-    Some(now.since_start.saturating_add(left).saturating_add(grace))
+    Some(now.after(left.saturating_add(grace)))
 }

@@ -111,6 +111,17 @@ fn a_session_ends_with_its_token_unless_that_is_refreshed() {
 }
 
 #[test]
+fn a_machine_that_slept_ends_the_sessions_whose_tokens_ended_meanwhile() {
+    // The even clock has stood still.
+    let woken = |second| Moment { unix_ms: at(second).unix_ms, ..at(1) };
+    let mut session = session_with(ByList);
+    session.handle_timeout(Moment { unix_ms: woken(105).unix_ms - 1, ..at(1) });
+    assert!(!session.is_closed());
+    session.handle_timeout(woken(105));
+    assert_eq!(poll(&mut session, woken(105))[0]["code"], "token_expired");
+}
+
+#[test]
 fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     let hub = hub();
     let open = |id, token: &str| {
