@@ -7,7 +7,6 @@
 mod de;
 mod decode;
 mod host;
-mod ser;
 mod shell;
 mod socket;
 mod timer;

@@ -80,6 +80,7 @@ pub struct Session {
     /// When the token ends, with its grace.
     expires: Option<Moment>,
     budget: Budget,
+    was_welcomed: bool,
 }
 
 #[derive(Debug)]
@@ -113,6 +114,7 @@ impl Session {
             pinged: None,
             expires: None,
             budget: Budget::new(settings.frames_per_second, now),
+            was_welcomed: false,
         }
     }
 
@@ -279,6 +281,11 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
+    /// Whether its hello was ever accepted.
+    pub(crate) fn was_welcomed(&self) -> bool {
+        self.was_welcomed
+    }
+
     /// Counts a frame; a session that sends too many ends.
     fn spend(&mut self, now: Moment) -> bool {
         let per_second = self.settings.frames_per_second;
@@ -380,6 +387,7 @@ impl Session {
             },
         });
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
+        self.was_welcomed = true;
         self.state = State::Open { admitted: Box::new(admitted), follower };
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Less than `serde_wasm_bindgen`'s deserializer, which reads any value and describes the wrong ones, floats included: that
 //! costs 17 KB after brotli (ARCHITECTURE.md has the figures). Here an error says what was expected, and JSON's six kinds
-//! of values are all there is. [`ser`](super::ser) is the other way.
+//! of values are all there is. What goes the other way is `serde_wasm_bindgen`'s.
 
 use std::fmt;
 

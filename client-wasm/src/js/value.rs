@@ -11,10 +11,7 @@ use tidings_shared::{
 };
 use wasm_bindgen::prelude::*;
 
-use super::{
-    de,
-    ser::{self, Writer},
-};
+use super::de;
 use crate::core::{Error, Publication};
 
 #[wasm_bindgen]
@@ -30,7 +27,7 @@ extern "C" {
 /// A payload: the JavaScript value that was parsed from the message, as it is.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(crate) struct JsPayload(#[serde(serialize_with = "ser::as_it_is")] JsValue);
+pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
 
 impl JsPayload {
     pub(crate) fn value(&self) -> &JsValue {
@@ -91,7 +88,7 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
 
 /// A value of ours as JavaScript's. None of ours fails to be one.
 pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
-    value.serialize(Writer).unwrap_or(JsValue::UNDEFINED)
+    value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
 }
 
 /// The text of a frame, as JavaScript's string.

@@ -3,11 +3,16 @@
 
 mod away;
 mod behind;
+mod churn;
 mod command;
 mod cuts;
+mod descriptors;
+mod drain;
 mod embedded;
 mod events;
+mod floods;
 mod gone;
+mod handshakes;
 mod hello;
 mod hostile;
 mod http;
