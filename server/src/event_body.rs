@@ -7,14 +7,16 @@ use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
 use tokio::{sync::watch, time::sleep_until};
 
-use crate::{Clock, Gateway, addresses::AddressPlace, events::EventStream, worker::random_part};
+use crate::{
+    Clock, Gateway, addresses::AddressPlace, events::EventStream, revocation::Watch, worker::random_part,
+};
 
 struct Driven {
     stream: EventStream,
     clock: Clock,
     gateway: Gateway,
     drain: watch::Receiver<bool>,
-    revoked: watch::Receiver<()>,
+    revoked: Watch,
     _presence: (watch::Receiver<()>, Option<AddressPlace>),
 }
 
