@@ -13,6 +13,7 @@ use hyper::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
         WWW_AUTHENTICATE,
     },
+    service::{Service, service_fn},
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
@@ -34,6 +35,7 @@ use crate::{
     worker::Serves,
 };
 
+mod front;
 mod page;
 mod post;
 mod publish;
@@ -140,8 +142,19 @@ impl Gateway {
         F::Extract: Reply,
         F::Future: Send,
     {
-        let service =
+        let routes =
             TowerToHyperService::new(warp::service(self.gate().or(routes).recover(answer_rejection)));
+        let gateway = self.clone();
+        let service = service_fn(move |request| {
+            let answer = front::check(&request).map(|()| routes.call(request));
+            let gateway = gateway.clone();
+            async move {
+                match answer {
+                    Ok(answer) => answer.await,
+                    Err(problem) => Ok(refuse(&gateway, &problem)),
+                }
+            }
+        });
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,

@@ -313,3 +313,23 @@ fn a_header_of_more_than_16_kib_is_refused() {
     let answer = Request::get("/health").header("X-Long", &"x".repeat(17 * 1024)).send(server.address());
     assert_eq!(answer.status, 431);
 }
+
+#[test]
+fn a_target_without_a_path_is_refused_and_nothing_panics() {
+    let mut server = Server::start();
+    for line in ["CONNECT a:1", "GET a:1", "POST localhost:7700", "HEAD a:1"] {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{line}: {answer}");
+        assert!(line.starts_with("HEAD") || answer.contains("invalid_frame"), "{line}: {answer}");
+    }
+    for (method, target, status) in
+        [("OPTIONS", "*", 404), ("GET", "http://localhost", 404), ("GET", "http://localhost/health", 200)]
+    {
+        assert_eq!(Request::new(method, target).send(server.address()).status, status, "{method} {target}");
+    }
+    assert_eq!(server.process().log().matches("panicked").count(), 0);
+}
