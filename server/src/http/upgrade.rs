@@ -1,5 +1,7 @@
 //! The way from a request to a WebSocket in a shard.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use hyper::{
     HeaderMap, StatusCode,
     header::{
@@ -79,7 +81,8 @@ pub(super) fn answer(
     response
 }
 
-/// The place of a client behind a trusted proxy, which says whose connection it is; the last entry is the proxy's own.
+/// The place of a client behind a trusted proxy, which says whose connection it is: the last entry is the one that the
+/// proxy wrote, whatever came before it from the client. Those whose entry is no address are one client together.
 pub(super) fn forwarded(
     gateway: &Gateway,
     headers: &HeaderMap,
@@ -88,15 +91,23 @@ pub(super) fn forwarded(
     if !gateway.settings().trusted_proxies.contains(&place.peer()) {
         return Ok(None);
     }
-    let last = list(headers, FORWARDED_FOR).last();
-    let Some(address) = last.and_then(|address| address.parse().ok()) else { return Ok(None) };
-    let place = gateway.addresses().take(address);
+    let Some(line) = headers.get_all(FORWARDED_FOR).iter().next_back() else { return Ok(None) };
+    let last = line.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    let address = str::from_utf8(last).ok().and_then(|text| address_of(text.trim()));
+    let place = gateway.addresses().take(address.unwrap_or(place.peer()));
     place.map(Some).ok_or_else(|| {
         Problem::new(Code::Overloaded, "this address has as many connections as one may have; close some")
     })
 }
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// An address, perhaps with a port, as proxies write it.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(|ip: Ipv6Addr| ip.into());
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
+    text.parse().ok().or_else(with_port).or_else(bracketed)
+}
 
 /// For a session of the protocol.
 pub(super) fn session(gateway: &Gateway) -> Serves {
