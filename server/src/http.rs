@@ -13,7 +13,7 @@ use hyper::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
         WWW_AUTHENTICATE,
     },
-    service::{Service, service_fn},
+    service::service_fn,
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
@@ -80,8 +80,7 @@ impl Gateway {
                 .and(warp::body::stream())
                 .then(move |gateway: Gateway, headers: HeaderMap, body| async move {
                     let answer = post::answer(&gateway, &headers, body, act).await;
-                    let answer = answer.unwrap_or_else(|problem| refuse(&gateway, &problem));
-                    page::may_read(&gateway, &headers, answer)
+                    answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
                 })
         };
         let publish = post("v1/publish", publish::one);
@@ -94,9 +93,7 @@ impl Gateway {
             .and(warp::ext::optional::<Place>())
             .and(warp::query::<Vec<(String, String)>>())
             .map(|gateway: Gateway, headers: HeaderMap, place, query| {
-                let answer = events(&gateway, &headers, place, query)
-                    .unwrap_or_else(|problem| refuse(&gateway, &problem));
-                page::may_read(&gateway, &headers, answer)
+                events(&gateway, &headers, place, query).unwrap_or_else(|problem| refuse(&gateway, &problem))
             });
         let preflight = |path, page: page::Preflight| {
             at(path)
@@ -145,16 +142,7 @@ impl Gateway {
         let routes =
             TowerToHyperService::new(warp::service(self.gate().or(routes).recover(answer_rejection)));
         let gateway = self.clone();
-        let service = service_fn(move |request| {
-            let answer = front::check(&request).map(|()| routes.call(request));
-            let gateway = gateway.clone();
-            async move {
-                match answer {
-                    Ok(answer) => answer.await,
-                    Err(problem) => Ok(refuse(&gateway, &problem)),
-                }
-            }
-        });
+        let service = service_fn(move |request| front::answer(&gateway, &routes, request));
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
@@ -305,7 +293,7 @@ fn events(
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(page::for_pages(response))
 }
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -358,7 +346,7 @@ fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> 
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    page::for_pages(response)
 }
 
 /// One that came too slowly: of the statuses that only HTTP has.

@@ -74,7 +74,7 @@ fn beyond_the_cap_connections_are_told_to_come_back_and_nobody_is_evicted() {
         places.iter().all(|place| {
             let mut place = place;
             place.set_read_timeout(Some(DEADLINE)).unwrap();
-            place.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            place.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut head = [0; 12];
             place.read_exact(&mut head).unwrap();
             head.ends_with(b"200")
@@ -135,7 +135,7 @@ fn a_body_that_does_not_come_in_time_is_given_up() {
     let mut stream = TcpStream::connect(embedded.address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
-        .write_all(b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{\"event\":")
+        .write_all(b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"event\":")
         .unwrap();
     let mut reader = BufReader::new(stream);
     let answer = Response::read(&mut reader);
@@ -357,7 +357,7 @@ fn an_http_client_that_never_reads_its_answers_is_cut_off() {
     let server = Server::with(&["--write-timeout", "500ms"]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    let requests = b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    let requests = b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
     let end = loop {
         if let Err(error) = stream.write_all(&requests) {
             break error.kind();
