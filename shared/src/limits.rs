@@ -151,6 +151,9 @@ pub const FAN_OUT_WRITES: usize = 64;
 /// Connections that were upgraded and that their shard has not taken over yet.
 pub const ARRIVALS: usize = 1024;
 
+/// Threads of shards: more than any machine has processors, fewer than a process may have threads.
+pub const MAX_SHARDS: usize = 1024;
+
 /// From a session's end to its last byte in the socket, however slowly that takes it; and from our Close to the end of the
 /// connection: time for the peer's Close and what it was still sending.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

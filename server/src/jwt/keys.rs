@@ -186,7 +186,7 @@ const NO_SECRET: &str = "it holds PEM, which is no secret of HS256: name its own
 
 /// The bytes of a secret that is kept in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
-    let secret = file.strip_suffix(b"\n").unwrap_or(file);
+    let secret = file.strip_suffix(b"\n").map_or(file, |line| line.strip_suffix(b"\r").unwrap_or(line));
     check_secret(secret.len()).map(|()| secret)
 }
 
