@@ -4,10 +4,12 @@ use std::{convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tidings_shared::limits::CLOSE_TIMEOUT;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
 
 use crate::{
@@ -49,6 +51,7 @@ pub(crate) struct Place(Arc<PlaceOf>);
 #[derive(Debug)]
 struct PlaceOf {
     peer: IpAddr,
+    is_over: Notify,
     _permit: OwnedSemaphorePermit,
     _address: Option<AddressPlace>,
 }
@@ -57,6 +60,11 @@ impl Place {
     /// Whoever the connection is from: a client or a proxy.
     pub(crate) fn peer(&self) -> IpAddr {
         self.0.peer
+    }
+
+    /// Lets the connection end when what is under way has been answered, and soon in any case.
+    pub(crate) fn end(&self) {
+        self.0.is_over.notify_one();
     }
 }
 
@@ -120,7 +128,7 @@ where
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
         match (Arc::clone(&places).try_acquire_owned(), address) {
             (Ok(_permit), Some(_address)) => {
-                let place = Place(Arc::new(PlaceOf { peer, _permit, _address }));
+                let place = Place(Arc::new(PlaceOf { peer, is_over: Notify::new(), _permit, _address }));
                 tokio::spawn(serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe()));
             }
             _ => {
@@ -149,6 +157,7 @@ async fn serve_one<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
+    let of = place.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
         service.call(request)
@@ -160,15 +169,24 @@ async fn serve_one<S, B>(
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut is_stopping = false;
+    let result = loop {
+        tokio::select! {
+            result = connection.as_mut() => break Some(result),
+            _ = stopping.changed(), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = of.0.is_over.notified() => {
+                connection.as_mut().graceful_shutdown();
+                break timeout(CLOSE_TIMEOUT, connection).await.ok();
+            }
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
+    match result {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        None => tracing::debug!("a connection was cut: its peer takes nothing"),
     }
 }
 

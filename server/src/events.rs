@@ -116,13 +116,24 @@ impl EventStream {
         (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.min(ping_due)))
     }
 
-    /// Acts on what [`EventStream::poll_timeout`] announced.
-    pub(crate) fn handle_timeout(&mut self, now: Moment) {
-        let now = now.since_start;
-        if self.expires.is_some_and(|expires| now >= expires) {
+    /// When [`EventStream::handle_expiry`] has something to do.
+    pub(crate) fn poll_expiry(&self) -> Option<Duration> {
+        self.expires.filter(|_| !self.has_ended)
+    }
+
+    /// Ends the stream if its time is over: a part of [`EventStream::handle_timeout`].
+    pub(crate) fn handle_expiry(&mut self, now: Moment) {
+        if self.poll_expiry().is_some_and(|expires| now.since_start >= expires) {
             let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
             self.end(block("error", None, encode(&frame).text()));
-        } else if now >= self.last_told + self.heartbeat && self.ready.is_empty() {
+        }
+    }
+
+    /// Acts on what [`EventStream::poll_timeout`] announced.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) {
+        self.handle_expiry(now);
+        let now = now.since_start;
+        if !self.has_ended && now >= self.last_told + self.heartbeat && self.ready.is_empty() {
             let position = self.follower.passed().to_string();
             let frame = ServerFrame::Ping { position: Some(position.clone()) };
             self.blocks.push_back(block("ping", Some(&position), encode(&frame).text()));

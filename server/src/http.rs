@@ -278,7 +278,7 @@ fn events(
 ) -> Result<Response, Problem> {
     let admitted = authenticate(gateway, headers)?;
     let address =
-        place.and_then(|place| upgrade::forwarded(gateway, headers, &place).transpose()).transpose()?;
+        place.as_ref().map(|place| upgrade::forwarded(gateway, headers, place)).transpose()?.flatten();
     let topics: Vec<String> =
         query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
     // What is no text is no position.
@@ -287,7 +287,7 @@ fn events(
     let now = hub.clock().now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let mut response =
-        warp::reply::stream(event_body::body(stream, gateway.clone(), address)).into_response();
+        warp::reply::stream(event_body::body(stream, gateway.clone(), place, address)).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
