@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::json;
+use tidings_shared::limits::DRAIN_TIMEOUT;
 use tidings_tests::{
     Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, eventually, finish, key_file,
     sample, tidings,
@@ -372,6 +373,22 @@ fn the_image_sets_what_are_settings() {
     let (code, said) = run(tidings().arg("check-config").envs(variables));
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--jwt-key-file /etc/tidings/jwt-key"), "{said}");
+}
+
+#[test]
+fn what_stops_the_server_waits_longer_than_a_drain_and_does_not_start_one_with_a_fault_again() {
+    let read = |name: &str| {
+        fs::read_to_string(format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let (unit, image) = (read("tidings.service"), read("Containerfile"));
+    let seconds = |text: &str, behind: &str| -> u64 {
+        let (_, rest) = text.split_once(behind).unwrap_or_else(|| panic!("{behind} is not there"));
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    };
+    for waits in [seconds(&unit, "\nTimeoutStopSec="), seconds(&image, " --stop-timeout ")] {
+        assert!(waits > DRAIN_TIMEOUT.as_secs(), "{waits} s");
+    }
+    assert_eq!(seconds(&unit, "\nRestartPreventExitStatus="), 2);
 }
 
 #[test]
