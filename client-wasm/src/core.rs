@@ -49,6 +49,7 @@ pub mod limits;
 mod output;
 mod pace;
 mod publishes;
+mod refresh;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,24 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
 
-use std::{convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tidings_shared::limits::CLOSE_TIMEOUT;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    task::AbortHandle,
+    time::{Instant, timeout},
 };
 
 use crate::{
     addresses::{AddressPlace, Addresses},
+    descriptors,
     stream::WriteDeadline,
 };
 
@@ -23,21 +28,20 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// How long to wait when the system has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Time for a client beyond the cap to take its answer.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for a connection beyond the cap, from its begin to its end.
+const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Clients beyond the cap that are answered at a time.
-const MAX_REFUSALS: usize = 64;
+/// Connections beyond the cap at a time: they are few descriptors and soon over.
+const MAX_CROWDED: usize = 8;
 
-/// What a client beyond the cap is told.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\
-    Content-Type: application/problem+json\r\nContent-Length: 82\r\n\r\n\
-    {\"status\":503,\"code\":\"overloaded\",\"detail\":\"all connections are taken, try later\"}";
+/// What each of them has of that where all its places are taken and more come: time for a request that is on its way.
+const CROWDED_PATIENCE: Duration = Duration::from_millis(20);
 
 /// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_connections: usize,
+    pub(crate) shards: usize,
     pub(crate) addresses: Addresses,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) header_timeout: Duration,
@@ -52,6 +56,7 @@ pub(crate) struct Place(Arc<PlaceOf>);
 struct PlaceOf {
     peer: IpAddr,
     is_over: Notify,
+    is_beyond_cap: bool,
     _permit: OwnedSemaphorePermit,
     _address: Option<AddressPlace>,
 }
@@ -66,6 +71,11 @@ impl Place {
     pub(crate) fn end(&self) {
         self.0.is_over.notify_one();
     }
+
+    /// Whether it is one too many: it is told so, unless it asks how the server is.
+    pub(crate) fn is_beyond_cap(&self) -> bool {
+        self.0.is_beyond_cap
+    }
 }
 
 /// All places; once every one of them is free, every connection is gone.
@@ -79,6 +89,37 @@ impl Places {
     /// Waits until every connection is gone, upgraded ones too.
     pub(crate) async fn all_free(&self) {
         let _ = self.semaphore.acquire_many(self.count).await;
+    }
+}
+
+/// The connections beyond the cap.
+#[derive(Debug)]
+struct Crowd {
+    places: Arc<Semaphore>,
+    oldest_first: VecDeque<(Instant, AbortHandle)>,
+}
+
+impl Crowd {
+    fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(MAX_CROWDED)), oldest_first: VecDeque::new() }
+    }
+
+    /// A place for one more, if need be that of the oldest, so that a flood of silent ones keeps nobody from an answer.
+    async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.oldest_first.retain(|(_, one)| !one.is_finished());
+        let oldest = self.oldest_first.front().map_or_else(Instant::now, |(since, _)| *since);
+        let room = Arc::clone(&self.places).acquire_owned();
+        if let Ok(permit) = tokio::time::timeout_at(oldest + CROWDED_PATIENCE, room).await {
+            return permit.ok();
+        }
+        if let Some((_, oldest)) = self.oldest_first.pop_front() {
+            oldest.abort();
+        }
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    fn add(&mut self, one: AbortHandle) {
+        self.oldest_first.push_back((Instant::now(), one));
     }
 }
 
@@ -98,12 +139,13 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let count = u32::try_from(limits.max_connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let max = descriptors::max_connections(limits.max_connections, limits.shards);
+    let count = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(count as usize));
-    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let mut crowd = Crowd::new();
     let (stop, _) = watch::channel(());
     let (mut shutdown, mut drain) = (pin!(shutdown), pin!(drain));
-    let mut is_draining = false;
+    let (mut is_draining, mut is_failing) = (false, false);
     let drained = loop {
         let accepted = tokio::select! {
             () = &mut shutdown, if !is_draining => {
@@ -115,9 +157,14 @@ where
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                is_failing = false;
+                accepted
+            }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "a connection could not be accepted; it is tried again");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -126,16 +173,17 @@ where
         let peer = peer.ip().to_canonical();
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
+        let serve = |_permit, _address, is_beyond_cap| {
+            let place =
+                Place(Arc::new(PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, _permit, _address }));
+            serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
+        };
         match (Arc::clone(&places).try_acquire_owned(), address) {
-            (Ok(_permit), Some(_address)) => {
-                let place = Place(Arc::new(PlaceOf { peer, is_over: Notify::new(), _permit, _address }));
-                tokio::spawn(serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe()));
-            }
+            (Ok(permit), Some(address)) => drop(tokio::spawn(serve(permit, address, false))),
             _ => {
-                // A flood gets no answer, so that refusing stays cheap.
-                if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                    tokio::spawn(refuse(stream, permit));
-                }
+                let Some(permit) = crowd.room().await else { continue };
+                let served = timeout(CROWDED_TIMEOUT, serve(permit, None, true));
+                crowd.add(tokio::spawn(served.map(drop)).abort_handle());
             }
         }
     };
@@ -158,6 +206,7 @@ async fn serve_one<S, B>(
 {
     let _ = stream.set_nodelay(true);
     let of = place.clone();
+    let is_kept = !place.is_beyond_cap();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
         service.call(request)
@@ -165,6 +214,7 @@ async fn serve_one<S, B>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
+        .keep_alive(is_kept)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
         .with_upgrades();
@@ -197,28 +247,4 @@ pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<
         .map_err(|_| "the connection is not one of this server's")?;
     let stream = parts.io.into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
     Ok((stream, parts.read_buf.into()))
-}
-
-async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
-        stream.write_all(REFUSAL).await?;
-        stream.shutdown().await?;
-        // Closing with the request unread would reset the connection, and the answer with it.
-        let mut discarded = [0; 1024];
-        while stream.read(&mut discarded).await? > 0 {}
-        std::io::Result::Ok(())
-    })
-    .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_refusal_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(REFUSAL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
-    }
 }

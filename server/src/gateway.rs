@@ -35,7 +35,8 @@ pub struct GatewaySettings {
     pub echo: bool,
     /// Threads that deliver to WebSockets; as many as there are processors where there is none.
     pub shards: Option<NonZero<usize>>,
-    /// Connections at a time, HTTP and WebSocket together.
+    /// Connections at a time, HTTP and WebSocket together; fewer where the process may not open so many files. Beyond it
+    /// `/health`, `/ready` and `/metrics` are answered, and everything else is refused.
     pub max_connections: usize,
     /// Connections at a time from one address (of IPv6: one /64). Whoever is on this machine, and trusted proxies, may have
     /// any number; of what a trusted proxy forwards, the sockets and streams of one client count.
@@ -68,6 +69,10 @@ impl GatewaySettings {
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_spread: limits::DRAIN_SPREAD,
         }
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.map_or_else(std::thread::available_parallelism, Ok).map_or(1, NonZero::get)
     }
 
     /// The default bounds, for pages that this machine serves.

@@ -146,6 +146,7 @@ impl Gateway {
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
+            shards: settings.shard_count(),
             addresses: self.addresses().clone(),
             trusted_proxies: Arc::clone(&settings.trusted_proxies),
             header_timeout: settings.header_timeout,
@@ -165,17 +166,23 @@ impl Gateway {
         }
     }
 
-    /// While the server drains, everything but what operators ask is refused.
+    /// While the server drains, and beyond the cap, everything but what operators ask is refused.
     fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         warp::path::peek()
-            .and_then(move |path: Peek| {
-                let is_refused =
-                    gateway.is_draining() && !matches!(path.as_str(), "health" | "ready" | "metrics");
-                ready(if is_refused { Ok(gateway.clone()) } else { Err(warp::reject::not_found()) })
+            .and(warp::ext::optional::<Place>())
+            .and_then(move |path: Peek, place: Option<Place>| {
+                let problem = if matches!(path.as_str(), "health" | "ready" | "metrics") {
+                    None
+                } else if gateway.is_draining() {
+                    Some(draining())
+                } else {
+                    place.filter(Place::is_beyond_cap).map(|_| Problem::new(Code::Overloaded, NO_PLACE))
+                };
+                let refused = problem.map(|problem| refuse(&gateway, &problem));
+                ready(refused.ok_or_else(warp::reject::not_found))
             })
-            .map(|gateway: Gateway| {
-                let mut answer = refuse(&gateway, &draining());
+            .map(|mut answer: Response| {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 answer
             })
@@ -252,6 +259,8 @@ fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
     gateway.hub().metrics().refused(problem.code);
     problem.answer()
 }
+
+const NO_PLACE: &str = "all connections are taken, try later";
 
 fn draining() -> Problem {
     Problem::new(Code::GoingAway, "this server is draining")

@@ -9,7 +9,7 @@ use std::{
 use tidings_shared::limits::{KEYS_MAX_AGE, KEYS_MAX_BYTES};
 use uuid::Uuid;
 
-use crate::publication::Published;
+use crate::{publication::Published, shrink::Shrink};
 
 /// The bounds of what is remembered of publications that have left the ring. What is over any of them is forgotten,
 /// the oldest first.
@@ -77,6 +77,8 @@ impl Keys {
         if let Some(answer) = oldest.and_then(|(_, key)| self.answers.remove(&key)) {
             self.bytes -= cost(&answer);
         }
+        self.oldest_first.shrink();
+        self.answers.shrink();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -85,6 +87,12 @@ impl Keys {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Of its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.answers.capacity().max(self.oldest_first.capacity())
     }
 }
 

@@ -27,6 +27,7 @@ mod access;
 mod addresses;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod descriptors;
 mod echo;
 mod event_body;
 mod events;
@@ -47,6 +48,7 @@ mod reader;
 mod revocation;
 mod session;
 mod shard;
+mod shrink;
 mod socket;
 mod stream;
 mod tenant;

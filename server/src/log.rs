@@ -18,6 +18,7 @@ use crate::{
     Moment,
     keys::{KeyLimits, Keys},
     publication::{Draft, Publication, Published},
+    shrink::Shrink,
 };
 
 /// The bounds of a tenant's log. What is over any of them is evicted, the oldest first.
@@ -140,12 +141,15 @@ impl Log {
         self.evicted = entry.position;
         self.bytes -= entry.cost();
         self.keys.remove(&entry.key);
+        self.entries.shrink();
+        self.keys.shrink();
         if entry.may_come_again {
             self.evicted_keys.remember(entry.published(), entry.appended);
         }
         for topic in &entry.topics {
             let Some(index) = self.topics.get_mut(topic) else { continue };
             index.offsets.pop_front();
+            index.offsets.shrink();
             index.evicted = entry.position.offset;
             self.forget_if_unused(topic);
         }
@@ -232,6 +236,7 @@ impl Log {
     fn forget_if_unused(&mut self, topic: &TopicName) {
         if self.topics.get(topic).is_some_and(|index| index.holds == 0 && index.offsets.is_empty()) {
             self.topics.remove(topic);
+            self.topics.shrink();
         }
     }
 

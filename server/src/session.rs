@@ -82,6 +82,7 @@ pub struct Session {
     /// When the token ends, with its grace.
     expires: Option<Duration>,
     budget: Budget,
+    was_welcomed: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +117,7 @@ impl Session {
             token: None,
             expires: None,
             budget: Budget::new(settings.frames_per_second, now),
+            was_welcomed: false,
         }
     }
 
@@ -282,6 +284,11 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
+    /// Whether its hello was ever accepted.
+    pub(crate) fn was_welcomed(&self) -> bool {
+        self.was_welcomed
+    }
+
     /// Counts a frame; a session that sends too many ends.
     fn spend(&mut self, now: Moment) -> bool {
         let per_second = self.settings.frames_per_second;
@@ -372,6 +379,7 @@ impl Session {
             position: follower.reader().position().to_string(),
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
+            expires_in_ms: token::left_ms(identity.expires_at, now),
             schema: Some(self.hub.domains().fingerprint().to_string()),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
@@ -382,6 +390,7 @@ impl Session {
         });
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
         self.token = token;
+        self.was_welcomed = true;
         self.state = State::Open { identity: Box::new(identity), follower };
     }
 

@@ -250,6 +250,11 @@ impl<S: Sink> Shard<S> {
         self.connections.iter().map(|(key, _)| key).collect()
     }
 
+    /// Whether there is such a connection.
+    pub(crate) fn contains(&self, key: usize) -> bool {
+        self.connections.contains(key)
+    }
+
     /// A connection's session.
     pub fn session(&self, key: usize) -> &Session {
         &self.connections[key].session

@@ -10,7 +10,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
+use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, READ_BYTES};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -72,8 +72,10 @@ pub(crate) async fn run(
     connection.hear(key, &mut decoder, &mut head);
     drop(head);
     let has_said_close = connection.drive(key, &mut decoder).await;
+    let was_welcomed = local.shard.borrow().session(key).was_welcomed();
     if let (Some(stream), true) = (connection.leave(), has_said_close) {
-        let _ = timeout(CLOSE_TIMEOUT, linger(stream, &mut decoder)).await;
+        let time = if was_welcomed { CLOSE_TIMEOUT } else { CLOSE_TIMEOUT_BEFORE_HELLO };
+        let _ = timeout(time, linger(stream, &mut decoder)).await;
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     publication::{Draft, Publication, Published},
     reader::{Delivery, Reader, Start},
+    shrink::Shrink,
 };
 
 /// Characters of a tenant's name.
@@ -311,6 +312,7 @@ impl State {
             followers.remove(&follower);
             if followers.is_empty() {
                 self.followers_of.remove(topic);
+                self.followers_of.shrink();
             }
         }
     }
@@ -433,6 +435,7 @@ impl Drop for Follower {
         if let Notice::Waker(id) = self.notice {
             topics.iter().for_each(|topic| state.unfollow(topic, id));
             state.waiting.remove(&id);
+            state.waiting.shrink();
         }
         state.followers -= 1;
     }

@@ -4,14 +4,13 @@
 use std::{
     hash::BuildHasher,
     io,
-    num::NonZero,
     rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     task::Waker,
     time::Duration,
 };
 
-use tidings_shared::limits::ARRIVALS;
+use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
@@ -55,8 +54,7 @@ impl Workers {
         draining: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
         let clock = hub.clock();
-        let count =
-            settings.shards.map_or_else(std::thread::available_parallelism, Ok).map_or(1, NonZero::get);
+        let count = settings.shard_count();
         let start = |index| {
             let (sender, arrivals) = mpsc::channel(ARRIVALS);
             let (settings, draining, revoked) =
@@ -95,7 +93,7 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
     let max = settings.session.max_message_bytes;
-    let spread = settings.drain_spread;
+    let (spread, drain_timeout) = (settings.drain_spread, settings.drain_timeout);
     LocalSet::new().block_on(&runtime, async move {
         let mut fan_out = tokio::task::spawn_local(fan_out(Rc::clone(&local)));
         loop {
@@ -103,7 +101,7 @@ fn run(
                 arrival = arrivals.recv() => arrival,
                 Ok(_) = draining.wait_for(|draining| *draining), if !local.is_draining.get() => {
                     local.is_draining.set(true);
-                    for_all(&local, |session, _| session.handle_drain(random_part(spread)));
+                    tokio::task::spawn_local(send_away(Rc::clone(&local), spread, drain_timeout));
                     continue;
                 }
                 Ok(()) = revoked.changed() => {
@@ -161,8 +159,52 @@ fn for_all(local: &socket::Local, act: impl Fn(&mut Session, Moment)) {
     }
 }
 
+/// Sends away all who are there, in batches, so that those who wait for their turn are served meanwhile and neither this
+/// machine nor what is in front of it has to end all connections in one moment.
+async fn send_away(local: Rc<socket::Local>, spread: Duration, drain_timeout: Duration) {
+    let keys = local.shard.borrow().keys();
+    for (batch, pause) in batches(&keys, drain_timeout) {
+        {
+            let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
+            // One that came since at the place of another is sent away already.
+            for &key in batch {
+                if shard.contains(key) {
+                    shard.handle(key, now, |session| session.handle_drain(random_part(spread)));
+                    shard.wake(key);
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What goes at a time, and the pause after it: all have gone before half of the time is over.
+fn batches<T>(all: &[T], drain_timeout: Duration) -> impl Iterator<Item = (&[T], Duration)> {
+    let batches = all.chunks(DRAIN_BATCH);
+    let most = drain_timeout / 2 / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX);
+    batches.map(move |batch| (batch, most.min(DRAIN_PAUSE)))
+}
+
 /// A different part of the whole for each session.
 pub(crate) fn random_part(whole: Duration) -> Duration {
     let random = std::hash::RandomState::new().hash_one(0_u8);
     whole.mul_f64(random as f64 / u64::MAX as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_is_sent_away_in_batches_that_leave_time_before_the_deadline() {
+        let crowd: Vec<u32> = (0..3 * DRAIN_BATCH as u32 + 1).collect();
+        for (drain_timeout, expected) in
+            [(Duration::from_secs(30), DRAIN_PAUSE), (Duration::from_millis(8), Duration::from_millis(1))]
+        {
+            let batches: Vec<_> = batches(&crowd, drain_timeout).collect();
+            assert_eq!(batches.iter().map(|(batch, _)| batch.len()).collect::<Vec<_>>(), [256, 256, 256, 1]);
+            assert!(batches.iter().all(|(_, pause)| *pause == expected), "{batches:?}");
+        }
+        assert_eq!(batches::<u32>(&[], Duration::from_secs(30)).count(), 0);
+    }
 }

@@ -89,6 +89,13 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time over which clients are told to spread their return from a drain.
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 
+/// Sessions of a shard that a drain sends away at a time: about a millisecond of work.
+pub const DRAIN_BATCH: usize = 256;
+
+/// Between two such batches. The sessions of a node that is full have all had their goaway after four seconds, on one
+/// shard.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(20);
+
 /// Connections per node.
 pub const MAX_CONNECTIONS: usize = 50_000;
 
@@ -157,3 +164,7 @@ pub const MAX_SHARDS: usize = 1024;
 /// From a session's end to its last byte in the socket, however slowly that takes it; and from our Close to the end of the
 /// connection: time for the peer's Close and what it was still sending.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// From our Close to the end of the connection, for those who never said a good hello: they hold their place no longer
+/// than their deadlines say.
+pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);

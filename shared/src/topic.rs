@@ -101,10 +101,10 @@ impl TopicName {
         if !text.split(':').any(upper_case_uuid) {
             return Ok(Self(text.into()));
         }
-        let segments: Vec<String> = text
-            .split(':')
-            .map(|s| if looks_like_uuid(s) { s.to_ascii_lowercase() } else { s.to_owned() })
-            .collect();
+        let lower_case = text.to_ascii_lowercase();
+        let both = text.split(':').zip(lower_case.split(':'));
+        let segments: Vec<&str> =
+            both.map(|(given, lower)| if looks_like_uuid(given) { lower } else { given }).collect();
         Ok(Self(segments.join(":").into()))
     }
 

@@ -16,7 +16,17 @@ use crate::DEADLINE;
 
 /// A command that runs the `tidings` binary, without the settings that the tester's environment may hold.
 pub fn tidings() -> Command {
-    let mut command = Command::new(path());
+    unset(Command::new(path()))
+}
+
+/// The same for a process that may have so many files and connections open.
+pub fn tidings_with_files(limit: usize) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"]).arg(path());
+    unset(command)
+}
+
+fn unset(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("TIDINGS_") || name == "RUST_LOG" {
             command.env_remove(name);

@@ -45,6 +45,8 @@ pub struct Tab {
     address: SocketAddr,
     start: Instant,
     jitter: Jitter,
+    token: Option<fn() -> String>,
+    tokens: usize,
     socket: Option<(ConnectionId, WebSocket<TcpStream>)>,
     losses: usize,
     waits: Vec<u64>,
@@ -58,9 +60,27 @@ impl Tab {
 
     /// A tab with this randomness.
     pub fn with_jitter(address: SocketAddr, jitter: Jitter) -> Self {
-        let options = Options { client: Some("tests/1".to_owned()), ..Options::default() };
+        Self::with(address, jitter, None)
+    }
+
+    /// A tab that asks for its tokens there.
+    pub fn with_tokens(address: SocketAddr, token: fn() -> String) -> Self {
+        Self::with(address, Jitter::Full, Some(token))
+    }
+
+    fn with(address: SocketAddr, jitter: Jitter, token: Option<fn() -> String>) -> Self {
+        let options = Options {
+            client: Some("tests/1".to_owned()),
+            asks_for_tokens: token.is_some(),
+            ..Options::default()
+        };
         let (core, start) = (core::Client::new(options), Instant::now());
-        Self { core, address, start, jitter, socket: None, losses: 0, waits: Vec::new() }
+        Self { core, address, start, jitter, token, tokens: 0, socket: None, losses: 0, waits: Vec::new() }
+    }
+
+    /// Tokens that the core has asked for.
+    pub fn tokens(&self) -> usize {
+        self.tokens
     }
 
     /// Connections and attempts at one that were lost.
@@ -172,7 +192,11 @@ impl Tab {
     /// Does what is the driver's to do, and gives back what is not.
     fn carry_out(&mut self, output: Output<Payload>) -> Option<Output<Payload>> {
         match output {
-            Output::Token { connection } => self.core.handle_token(connection, Ok(None), self.now()),
+            Output::Token { connection } => {
+                self.tokens += 1;
+                let token = self.token.map(|token| token());
+                self.core.handle_token(connection, Ok(token), self.now());
+            }
             Output::Connect { connection } => match connect(self.address) {
                 Some(socket) => {
                     self.socket = Some((connection, socket));

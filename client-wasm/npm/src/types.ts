@@ -34,7 +34,22 @@ export interface Sync {
 export interface ClientOptions {
   /** The server's WebSocket: `wss:`, `https:` or relative to the page. `/v1/ws` if left out. */
   url?: string | URL;
-  /** A token, or what returns one; called for every connection. Not needed while developing. */
+  /**
+   * A token (JWT), or a function that returns one. A server that runs with `--dev` needs none.
+   *
+   * The function is called for every connection, and again before the token ends: when half to three quarters of its life
+   * are over, of a long one 10 to 5 minutes before its end. What it returns then takes the old token's place in the open
+   * session: nothing reconnects, nothing is loaded again. So fetch a fresh one each time: one that the session has
+   * already counts as none.
+   *
+   * If it throws or takes longer than 30 seconds, the `error` listeners hear `token_failed`; if the server does not take
+   * what it returned, they hear why. While a session is open it goes on to its end, and the function is called again
+   * each time half of what is left has passed. When the token has ended, the client comes back as after a lost
+   * connection, once, with a token that the function returns then; if the server refuses that too, the client is closed.
+   *
+   * A topic that a fresh token no longer allows ends with `forbidden`, in the `onError` of whoever has it. A fresh token
+   * of another user opens another session, in which everything is loaded again.
+   */
   token?: string | (() => string | undefined | Promise<string | undefined>);
 }
 

@@ -1,6 +1,10 @@
 // Against the real server, whose program `cargo xtask test npm` names.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { createClient, topic } from "tidings";
 
@@ -10,8 +14,8 @@ const skip = !program
   : typeof WebSocket === "undefined" && "this Node.js has no WebSocket";
 
 /** Starts the server, on a given port or on any, and waits until it listens. */
-async function serve(t, port = 0) {
-  const server = spawn(program, ["serve", "--dev", "--listen", `127.0.0.1:${port}`], {
+async function serve(t, port = 0, access = ["--dev"]) {
+  const server = spawn(program, ["serve", ...access, "--listen", `127.0.0.1:${port}`], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   t.after(() => server.kill("SIGKILL"));
@@ -68,3 +72,66 @@ test("an event goes from one client to another, and so through a restart of the 
   await synced;
   assert.equal((await again).topics.length, 2);
 });
+
+/** A key in a file, and what makes tokens with it that live for so many seconds. */
+function keys(t) {
+  const folder = mkdtempSync(join(tmpdir(), "tidings-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [file, key] = [join(folder, "key"), randomBytes(32).toString("hex")];
+  writeFileSync(file, key);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = (seconds, rights) => {
+    const claims = { sub: "anna", tenant: "acme", exp: Date.now() / 1000 + seconds, ...rights };
+    const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+    return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
+  };
+  return { file, token };
+}
+
+test("a view stays live over many lives of its token, with one connection and no load in vain", {
+  skip,
+}, async (t) => {
+  const { file, token } = keys(t);
+  const { url } = await serve(t, 0, ["--jwt-key-file", file, "--expiry-grace", "1s"]);
+  const published = token(600, { publish: ["*"] });
+  const [statuses, errors, shown] = [[], [], []];
+  let [calls, stored, loads] = [0, 0, 0];
+  const client = createClient({
+    url: `${url}/v1/ws`,
+    token: () => {
+      calls += 1;
+      return token(2, { subscribe: ["staff:*"] });
+    },
+  });
+  t.after(() => client.close());
+  client.on("status", (status) => statuses.push(status));
+  client.on("error", (error) => errors.push(error));
+  const view = client.watch(topic.staff.people, {
+    load: () => {
+      loads += 1;
+      return stored;
+    },
+    onData: (data) => shown.push(data),
+  });
+  await view.ready;
+  while (shown.length < 1) await settle();
+
+  const begun = performance.now();
+  for (let writes = 1; calls < 5 || performance.now() - begun < 7_000; writes += 1) {
+    assert.ok(performance.now() - begun < 30_000, `${calls} tokens were asked for`);
+    stored = writes;
+    const event = { domain: "staff", event: "person_created", payload: { uuid: crypto.randomUUID() } };
+    const answer = await fetch(`${url}/v1/publish`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${published}` },
+      body: JSON.stringify({ event }),
+    });
+    assert.equal(answer.status, 200);
+    while (shown.at(-1) !== writes) await settle();
+    assert.equal(loads, writes + 1);
+  }
+  assert.deepEqual(statuses, ["connecting", "open"]);
+  assert.deepEqual(errors, []);
+});
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));

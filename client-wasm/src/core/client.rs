@@ -2,6 +2,7 @@
 
 mod page;
 mod publishing;
+mod tokens;
 mod watching;
 
 use std::fmt;
@@ -17,11 +18,11 @@ use super::{
     ConnectionId, Error, Output, Publication, Status, SubscriptionId,
     backoff::Backoff,
     connection::{Connection, Stage},
-    error::TOKEN_FAILED,
     limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS},
     output::Outputs,
     pace::Pace,
     publishes::Publishes,
+    refresh::Refresh,
     subscriptions::Subscriptions,
     watch::Watch,
 };
@@ -42,7 +43,8 @@ pub struct Options {
     pub client: Option<String>,
     /// The fingerprint of the domains that this client is compiled with.
     pub schema: Option<String>,
-    /// Whether the user gives tokens: then each connection begins with [`Output::Token`].
+    /// Whether the user gives tokens: then each connection begins with [`Output::Token`], which comes again before the
+    /// token ends.
     pub asks_for_tokens: bool,
 }
 
@@ -63,6 +65,8 @@ pub struct Client<P> {
     max_message_bytes: u64,
     /// Up to where everything was delivered to the subscriptions.
     position: Option<String>,
+    /// The newest that the user gave.
+    token: Option<String>,
     /// The server refused the last token, and has not welcomed this client since.
     unauthorized: bool,
     /// What the server said was wrong with this connection.
@@ -87,6 +91,7 @@ impl<P: Clone> Client<P> {
             pace: Pace::default(),
             max_message_bytes: MAX_MESSAGE_BYTES as u64,
             position: None,
+            token: None,
             unauthorized: false,
             complaint: None,
             told_of_schema: false,
@@ -106,7 +111,8 @@ impl<P: Clone> Client<P> {
         let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
         let publish = (sendable && self.publishes.any_sendable()).then(|| self.pace.ready_ms());
         let load = self.subscriptions.timeout_ms();
-        [self.connection.timeout_ms(), changed, publish, load].into_iter().flatten().min()
+        let refresh = self.connection.refresh().and_then(Refresh::timeout_ms);
+        [self.connection.timeout_ms(), refresh, changed, publish, load].into_iter().flatten().min()
     }
 
     /// Where the client stands.
@@ -152,31 +158,14 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    /// The answer to [`Output::Token`]: a token, none, or what went wrong.
-    pub fn handle_token(
-        &mut self,
-        connection: ConnectionId,
-        token: Result<Option<String>, String>,
-        now: Now,
-    ) {
-        match self.connection {
-            Connection::Trying { id, stage: Stage::Token, .. } if id == connection => match token {
-                Ok(token) => self.open_socket(id, token, now),
-                Err(message) => self.token_failed(message, now),
-            },
-            _ => {}
-        }
-    }
-
     /// The WebSocket is open.
     pub fn handle_open(&mut self, connection: ConnectionId, now: Now) {
         let Connection::Trying { id, stage, .. } = &mut self.connection else { return };
-        let Stage::Socket { token } = stage else { return };
-        if *id != connection {
+        if *id != connection || !matches!(stage, Stage::Socket) {
             return;
         }
-        let token = token.take();
         *stage = Stage::Welcome;
+        let token = self.token.clone();
         let Options { client, schema, .. } = self.options.clone();
         self.send(ClientFrame::Hello { token, client, schema }, now);
         self.send_subscriptions(now);
@@ -209,6 +198,8 @@ impl<P: Clone> Client<P> {
                 }
             }
         }
+        // Timers of a hidden page are late; its messages are not.
+        self.refresh_token(now);
         self.begin_loads(now);
     }
 
@@ -225,11 +216,12 @@ impl<P: Clone> Client<P> {
             match self.connection {
                 Connection::Waiting { .. } => self.connect(now),
                 Connection::Trying { stage: Stage::Token, .. } => {
-                    self.token_failed("The token callback took too long.".to_owned(), now);
+                    self.token_failed(tokens::TOO_SLOW.to_owned(), now);
                 }
                 _ => self.give_up(now),
             }
         }
+        self.refresh_token(now);
         // First the publishes, which do not add up to one.
         self.send_publishes(now);
         if self.subscriptions.changed() && self.pace.changes_ms() <= now.ms {
@@ -260,13 +252,13 @@ impl<P: Clone> Client<P> {
             self.become_(Connection::waiting_for_token(connection, now));
             self.out.push(Output::Token { connection });
         } else {
-            self.open_socket(connection, None, now);
+            self.open_socket(connection, now);
         }
     }
 
-    fn open_socket(&mut self, connection: ConnectionId, token: Option<String>, now: Now) {
+    fn open_socket(&mut self, connection: ConnectionId, now: Now) {
         self.complaint = None;
-        self.become_(Connection::waiting_for_socket(connection, token, now));
+        self.become_(Connection::waiting_for_socket(connection, now));
         self.out.push(Output::Connect { connection });
     }
 
@@ -310,7 +302,7 @@ impl<P: Clone> Client<P> {
 
     fn take(&mut self, frame: ServerFrame<P>, now: Now) {
         match frame {
-            ServerFrame::Welcome { heartbeat_ms, limits, schema, .. } => {
+            ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, schema, .. } => {
                 self.unauthorized = false;
                 if let (Some(server), Some(own)) = (schema, &self.options.schema)
                     && server != *own
@@ -322,7 +314,9 @@ impl<P: Clone> Client<P> {
                 self.max_message_bytes = limits.max_message_bytes;
                 self.subscriptions.announced(limits.max_topics_per_session, limits.max_topics_per_frame);
                 if let Some(id) = self.connection.sendable() {
-                    self.become_(Connection::open(id, heartbeat_ms, now));
+                    let life_ms = expires_in_ms.filter(|_| self.options.asks_for_tokens);
+                    let refresh = Refresh::new(life_ms, now);
+                    self.become_(Connection::open(id, heartbeat_ms, refresh, now));
                 }
             }
             ServerFrame::Subscribed { r#ref, position, topics } => {
@@ -355,6 +349,9 @@ impl<P: Clone> Client<P> {
                     self.out.push(Output::Published { publish, key, position, topics });
                 }
             }
+            ServerFrame::TokenAccepted { r#ref, expires_in_ms, .. } => {
+                self.token_accepted(r#ref, expires_in_ms, now);
+            }
             ServerFrame::Ping { position } => {
                 // Of topics that are still asked for it says nothing.
                 if !self.subscriptions.any_asked() || planted::is(Bug::PingBelieved) {
@@ -384,17 +381,14 @@ impl<P: Clone> Client<P> {
                 return self.give_up(now);
             }
             self.subscriptions.refused(r#ref, &error, &mut self.out);
+        } else if self.connection.refresh().is_some_and(|refresh| refresh.is_sent(Some(r#ref))) {
+            self.token_refused(error, now);
         } else if error.code != Code::GoingAway.as_str() {
             // A server that goes away leaves the publish to the next connection.
             if let Some(publish) = self.publishes.answered(r#ref) {
                 self.out.push(Output::PublishFailed { publish, error });
             }
         }
-    }
-
-    fn token_failed(&mut self, message: String, now: Now) {
-        self.out.push(Output::Error(Error::new(TOKEN_FAILED, message)));
-        self.wait(now);
     }
 
     /// This side ends the connection and tries another.

@@ -3,6 +3,7 @@
 use super::{
     ConnectionId, Now, Status,
     limits::{CONNECT_TIMEOUT_MS, MAX_HEARTBEAT_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS},
+    refresh::Refresh,
 };
 
 /// The states of a connection.
@@ -15,7 +16,7 @@ pub(crate) enum Connection {
     /// On the way.
     Trying { id: ConnectionId, stage: Stage, deadline_ms: u64 },
     /// Welcomed.
-    Open { id: ConnectionId, since_ms: u64, silence_ms: u64, dead_ms: u64 },
+    Open { id: ConnectionId, since_ms: u64, silence_ms: u64, dead_ms: u64, refresh: Refresh },
     /// For good.
     Closed,
 }
@@ -26,7 +27,7 @@ pub(crate) enum Stage {
     /// The user's token.
     Token,
     /// The WebSocket.
-    Socket { token: Option<String> },
+    Socket,
     /// The server's welcome; frames may be sent already.
     Welcome,
 }
@@ -36,14 +37,13 @@ impl Connection {
         Self::Trying { id, stage: Stage::Token, deadline_ms: now.ms.saturating_add(TOKEN_TIMEOUT_MS) }
     }
 
-    pub(crate) fn waiting_for_socket(id: ConnectionId, token: Option<String>, now: Now) -> Self {
-        let deadline_ms = now.ms.saturating_add(CONNECT_TIMEOUT_MS);
-        Self::Trying { id, stage: Stage::Socket { token }, deadline_ms }
+    pub(crate) fn waiting_for_socket(id: ConnectionId, now: Now) -> Self {
+        Self::Trying { id, stage: Stage::Socket, deadline_ms: now.ms.saturating_add(CONNECT_TIMEOUT_MS) }
     }
 
-    pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, now: Now) -> Self {
+    pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, refresh: Refresh, now: Now) -> Self {
         let silence_ms = heartbeat_ms.min(MAX_HEARTBEAT_MS) + WATCHDOG_GRACE_MS;
-        Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms) }
+        Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms), refresh }
     }
 
     /// Something was heard from the server.
@@ -64,7 +64,7 @@ impl Connection {
     /// The connection that has a WebSocket, or will have one as soon as the driver comes to it.
     pub(crate) fn socket(&self) -> Option<ConnectionId> {
         match self {
-            Self::Trying { id, stage: Stage::Socket { .. }, .. } => Some(*id),
+            Self::Trying { id, stage: Stage::Socket, .. } => Some(*id),
             _ => self.sendable(),
         }
     }
@@ -77,6 +77,15 @@ impl Connection {
             Self::Trying { deadline_ms, .. } => Some(*deadline_ms),
             Self::Open { dead_ms, .. } => Some(*dead_ms),
         }
+    }
+
+    /// What is known of the token of an open session.
+    pub(crate) fn refresh(&self) -> Option<&Refresh> {
+        if let Self::Open { refresh, .. } = self { Some(refresh) } else { None }
+    }
+
+    pub(crate) fn refresh_mut(&mut self) -> Option<&mut Refresh> {
+        if let Self::Open { refresh, .. } = self { Some(refresh) } else { None }
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -10,6 +10,15 @@ pub const MAX_SUBSCRIPTIONS: usize = 4096;
 /// Milliseconds that the user's token callback may take.
 pub const TOKEN_TIMEOUT_MS: u64 = 30_000;
 
+/// Milliseconds before a token's end at which a fresh one is asked for, at the latest and if the token lives long enough;
+/// at the earliest it is twice that. Timers of hidden pages run once a minute, a slow callback takes half a minute, and
+/// there shall be time for more attempts.
+pub const REFRESH_MARGIN_MS: u64 = 300_000;
+
+/// Milliseconds that a token still lives, at the least, for a fresh one to be asked for: the last attempt is not worth
+/// more than coming back is.
+pub const REFRESH_MIN_MS: u64 = 1_000;
+
 /// Milliseconds from the start of a connection to the server's welcome.
 pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
 

@@ -101,9 +101,9 @@ pub struct Publish<P> {
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "an output that is not carried out is a frame that was not sent or an event that was not seen"]
 pub enum Output<P> {
-    /// Ask the user for a token and hand it to `handle_token`.
+    /// Ask the user for a fresh token and hand it to `handle_token`.
     Token {
-        /// The attempt that it is for.
+        /// The attempt that it is for, or the connection whose token ends soon.
         connection: ConnectionId,
     },
     /// Open a WebSocket, and tell the client by `handle_open` or `handle_closed`.

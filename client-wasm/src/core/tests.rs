@@ -17,6 +17,7 @@ mod connecting;
 mod evolution;
 mod page;
 mod publishing;
+mod refreshing;
 mod subscribing;
 mod watching;
 
@@ -114,8 +115,14 @@ impl Bench {
     }
 
     fn welcome(&mut self) {
+        self.welcome_for(None);
+    }
+
+    /// Welcomes with a token that lives for so long.
+    fn welcome_for(&mut self, life_ms: Option<u64>) {
         self.receive(json!({
             "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
+            "expires_in_ms": life_ms,
             "limits": {"max_message_bytes": 65_536, "max_topics_per_session": 128, "max_topics_per_frame": 128,
                        "frames_per_second": 100},
         }));

@@ -63,7 +63,7 @@ pub(super) struct Serve {
     /// Topics that one session may subscribe to
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
-    /// Connections at a time
+    /// Connections at a time; fewer where the limit of open files is not 32 above it
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
     max_connections: usize,
     /// Frames that a session may send per second; a burst may be twice that
@@ -220,6 +220,10 @@ impl Serve {
             Some(access) => Gateway::new(hub, access, settings),
             None => Gateway::new(hub, DevAccess::new(home), settings),
         };
+        // Every connection is a file. The lower of the two limits is for programs that can't have many.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+        }
         let cannot_listen = |error| failed(format!("can't listen on {}: {error}", self.listen));
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;

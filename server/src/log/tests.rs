@@ -169,3 +169,28 @@ fn offsets_after_a_place_are_those_of_the_topic_alone() {
     assert_eq!(after("odd", 5), [0_u64; 0]);
     assert_eq!(after("none", 0), [0_u64; 0]);
 }
+
+#[test]
+fn of_50_000_topics_that_were_made_and_left_no_table_stays_large() {
+    let max_age = Duration::from_secs(1);
+    let keys = KeyLimits { max_age, ..KeyLimits::default() };
+    let mut log = Log::new(LogLimits { max_age, keys, ..LogLimits::default() }, 7);
+    let kept = topic("kept");
+    log.hold(&kept);
+    let topics: Vec<TopicName> = (0..50_000).map(|number| topic(&format!("left:{number}"))).collect();
+    for (key, topic) in topics.iter().enumerate() {
+        log.hold(topic);
+        log.append(draft(key as u128, &[topic.as_str(), "kept"]), at(0));
+    }
+    topics.iter().for_each(|topic| log.release(topic));
+    log.evict_aged(at(10));
+    assert_eq!((log.topic_count(), log.len(), log.evicted_keys()), (1, 0, 0));
+    let left = [
+        log.topics.capacity(),
+        log.keys.capacity(),
+        log.entries.capacity(),
+        log.topics[&kept].offsets.capacity(),
+        log.evicted_keys.capacity(),
+    ];
+    assert!(left.iter().all(|&capacity| capacity < 200), "{left:?}");
+}

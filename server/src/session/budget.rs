@@ -28,3 +28,22 @@ impl Budget {
         has_one
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(budget: &mut Budget, now_ms: u64) -> usize {
+        (0..1_000).take_while(|_| budget.take(100, Duration::from_millis(now_ms))).count()
+    }
+
+    #[test]
+    fn a_burst_has_twice_the_rate_and_not_one_more_and_then_the_rate_goes_on() {
+        let mut budget = Budget::new(100, Duration::ZERO);
+        assert_eq!(takes(&mut budget, 0), 200);
+        assert_eq!(takes(&mut budget, 5), 0, "not yet a whole one");
+        assert_eq!(takes(&mut budget, 16), 1);
+        assert_eq!(takes(&mut budget, 1_016), 100);
+        assert_eq!(takes(&mut budget, 60_000), 200, "no more is saved up");
+    }
+}

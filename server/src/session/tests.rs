@@ -1,3 +1,5 @@
+mod refresh;
+
 use serde_json::{Value, json};
 use tidings_shared::{RawEvent, code::close};
 

@@ -23,6 +23,8 @@ impl Session {
     }
 
     pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
+        // One that was taken back can't slip away under another token before its shard has looked.
+        self.handle_revocation(now);
         let State::Open { identity, .. } = &mut self.state else { return };
         match self.hub.revocations().admit(&*self.access, Some(token), now) {
             Ok(Admitted { identity: fresh, token })
@@ -52,7 +54,8 @@ impl Session {
             follower.unsubscribe(topic);
         }
         self.expires = expiry(expires_at, self.settings.expiry_grace, now);
-        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at });
+        let expires_in_ms = left_ms(expires_at, now);
+        self.send(&ServerFrame::TokenAccepted { r#ref, expires_at, expires_in_ms });
         if !lost.is_empty() {
             let topics = lost.iter().map(TopicName::to_string).collect();
             let code = Some(Code::Forbidden.to_string());
@@ -61,8 +64,13 @@ impl Session {
     }
 }
 
+/// How long a token that ends at `expires_at` still lives.
+pub(super) fn left_ms(expires_at: Option<u64>, now: Moment) -> Option<u64> {
+    Some(expires_at?.saturating_sub(now.unix_ms))
+}
+
 /// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
 pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
-    let left = Duration::from_millis(expires_at?.saturating_sub(now.unix_ms));
+    let left = Duration::from_millis(left_ms(expires_at, now)?);
     Some(now.since_start.saturating_add(left).saturating_add(grace))
 }

@@ -12,6 +12,7 @@ use super::{BEHIND, Mark, NONE, Scratch, Shard, Sink, taken};
 use crate::{
     Matched, Moment, Publication,
     publication::EncodedFrame,
+    shrink::Shrink,
     tenant::{After, Follower, Interest, Tenant},
 };
 
@@ -75,6 +76,7 @@ impl Followed {
         }
         if connections.is_empty() {
             self.topics.remove(topic);
+            self.topics.shrink();
         } else if connections.len() * 4 < connections.capacity() {
             connections.shrink_to(connections.len() * 2);
         }

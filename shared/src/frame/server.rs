@@ -30,6 +30,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// When the token ends, in milliseconds since 1970; none when there is no token.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
+        /// How many milliseconds that is from now, for clients whose clock is wrong.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
         /// The [fingerprint](crate::schema::fingerprint) of the domains that the server was compiled with.
         #[serde(skip_serializing_if = "Option::is_none")]
         schema: Option<String>,
@@ -97,6 +100,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// When the new token ends, in milliseconds since 1970.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
+        /// How many milliseconds that is from now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
     },
     /// Answers a ping.
     Pong {
@@ -233,6 +239,7 @@ impl<M> Reader<'_, M> {
                 position: self.required("position"),
                 heartbeat_ms: self.required("heartbeat_ms"),
                 expires_at: self.optional("expires_at"),
+                expires_in_ms: self.optional("expires_in_ms"),
                 schema: self.optional("schema"),
                 limits: self.required("limits"),
             },
@@ -272,6 +279,7 @@ impl<M> Reader<'_, M> {
             "token_accepted" => ServerFrame::TokenAccepted {
                 r#ref: self.required("ref"),
                 expires_at: self.optional("expires_at"),
+                expires_in_ms: self.optional("expires_in_ms"),
             },
             "pong" => ServerFrame::Pong { r#ref: self.required("ref") },
             "ping" => ServerFrame::Ping { position: self.optional("position") },

@@ -4,7 +4,12 @@ use std::net::SocketAddr;
 
 use tidings_server::{Authorize, DevAccess, Gateway, GatewaySettings, Hub, HubSettings};
 use tidings_tests::Client;
-use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, ToSocketAddrs},
+    runtime::Runtime,
+    sync::oneshot,
+    task::JoinHandle,
+};
 
 /// A hub and its gateway, served on a free port by a runtime of their own.
 pub(crate) struct Embedded {
@@ -28,12 +33,21 @@ impl Embedded {
         access: impl Authorize,
         change: impl FnOnce(&mut GatewaySettings),
     ) -> Self {
+        Self::around(Hub::new(hub), access, "127.0.0.1:0", change)
+    }
+
+    /// Around a hub that may have been served before, on this address.
+    pub(crate) fn around(
+        hub: Hub,
+        access: impl Authorize,
+        address: impl ToSocketAddrs,
+        change: impl FnOnce(&mut GatewaySettings),
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
-        let hub = Hub::new(hub);
         let mut settings = GatewaySettings::development();
         change(&mut settings);
         let gateway = Gateway::new(hub.clone(), access, settings);
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = runtime.spawn({

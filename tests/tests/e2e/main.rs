@@ -3,11 +3,16 @@
 
 mod away;
 mod behind;
+mod churn;
 mod command;
 mod cuts;
+mod descriptors;
+mod drain;
 mod embedded;
 mod events;
+mod floods;
 mod gone;
+mod handshakes;
 mod hello;
 mod hostile;
 mod http;
@@ -21,6 +26,7 @@ mod origins;
 mod panics;
 mod process;
 mod publish;
+mod refresh;
 mod resume;
 mod revocation;
 mod shards;

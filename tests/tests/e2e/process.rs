@@ -377,9 +377,8 @@ fn the_image_sets_what_are_settings() {
 
 #[test]
 fn what_stops_the_server_waits_longer_than_a_drain_and_does_not_start_one_with_a_fault_again() {
-    let read = |name: &str| {
-        fs::read_to_string(format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
+    let read =
+        |name: &str| fs::read_to_string(format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let (unit, image) = (read("tidings.service"), read("Containerfile"));
     let seconds = |text: &str, behind: &str| -> u64 {
         let (_, rest) = text.split_once(behind).unwrap_or_else(|| panic!("{behind} is not there"));

@@ -50,7 +50,7 @@ enum Input {
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let topics = || prop::collection::vec(0..6_u8, 0..4);
     let codes = prop::sample::select(vec![1000, 1001, 1006, 1009, 1012, 4401, 4408, 4429, 4503, 9]);
-    let frame = (0..14_u8, 0..40_u8, topics(), 0..5_u8, any::<u64>(), prop::bool::weighted(0.1)).prop_map(
+    let frame = (0..15_u8, 0..40_u8, topics(), 0..5_u8, any::<u64>(), prop::bool::weighted(0.1)).prop_map(
         |(kind, r#ref, topics, outcome, number, is_old)| Input::Frame {
             kind,
             r#ref,
@@ -94,9 +94,11 @@ fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String 
     let outcomes: Vec<_> =
         names.iter().map(|topic| serde_json::json!({ "topic": topic, "outcome": outcome })).collect();
     let event = serde_json::json!({ "domain": "t", "event": "e", "payload": {} });
+    let lives = [None, Some(number), Some(number % 100_000)];
     let frame = match kind {
         0 | 1 => serde_json::json!({
             "op": "welcome", "session": "s", "tenant": "t", "position": "p", "heartbeat_ms": number,
+            "expires_in_ms": lives[usize::from(kind) + topics.len() % 2],
             "limits": { "max_message_bytes": number, "max_topics_per_session": number % 200,
                         "max_topics_per_frame": number % 200, "frames_per_second": number % 200 },
         }),
@@ -114,6 +116,7 @@ fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String 
         }
         11 => serde_json::json!({ "op": "ping", "position": "p" }),
         12 => serde_json::json!({ "op": "goaway", "retry_after_ms": number }),
+        13 => serde_json::json!({ "op": "token_accepted", "ref": r#ref, "expires_in_ms": number % 100_000 }),
         _ => {
             let code =
                 ["rate_limited", "forbidden", "too_many_topics", "going_away", "x"][(number % 5) as usize];

@@ -76,9 +76,18 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         frames_per_second: second,
     });
     prop_oneof![
-        (text(), text(), text(), any::<u64>(), maybe(), prop::option::of(text()), limits).prop_map(
-            |(session, tenant, position, heartbeat_ms, expires_at, schema, limits)| {
-                ServerFrame::Welcome { session, tenant, position, heartbeat_ms, expires_at, schema, limits }
+        (text(), text(), text(), any::<u64>(), maybe(), maybe(), prop::option::of(text()), limits).prop_map(
+            |(session, tenant, position, heartbeat_ms, expires_at, expires_in_ms, schema, limits)| {
+                ServerFrame::Welcome {
+                    session,
+                    tenant,
+                    position,
+                    heartbeat_ms,
+                    expires_at,
+                    expires_in_ms,
+                    schema,
+                    limits,
+                }
             }
         ),
         (any::<u64>(), text(), prop::collection::vec(outcome(), 0..4))
@@ -99,8 +108,9 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         (any::<u64>(), text(), text(), texts()).prop_map(|(r#ref, key, position, topics)| {
             ServerFrame::Published { r#ref, key, position, topics }
         }),
-        (any::<u64>(), maybe())
-            .prop_map(|(r#ref, expires_at)| ServerFrame::TokenAccepted { r#ref, expires_at }),
+        (any::<u64>(), maybe(), maybe()).prop_map(|(r#ref, expires_at, expires_in_ms)| {
+            ServerFrame::TokenAccepted { r#ref, expires_at, expires_in_ms }
+        }),
         any::<u64>().prop_map(|r#ref| ServerFrame::Pong { r#ref }),
         prop::option::of(text()).prop_map(|position| ServerFrame::Ping { position }),
         any::<u64>().prop_map(|retry_after_ms| ServerFrame::Goaway { retry_after_ms }),

@@ -139,6 +139,9 @@ impl World {
             }
             Output::Send { connection, frame } => {
                 self.asks_from_its_position(client, &frame)?;
+                if matches!(frame, ClientFrame::Token { .. }) {
+                    self.stats.count("token refreshed");
+                }
                 let text = serde_json::to_string(&frame).unwrap_or_default();
                 if let Some(&link) = self.clients[client].links.get(&connection) {
                     self.say(|| format!("link {link}: client {client} says {}", short(&text)));
@@ -288,7 +291,9 @@ impl World {
         let fails = !self.heals && self.rng.percent(3);
         let now = self.now_of(client);
         let actor = &mut self.clients[client];
-        let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(actor.token.text())) };
+        // Another word each time: the same token would be no fresh one.
+        let fresh = format!("{} {}", actor.token.text(), now.ms);
+        let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(fresh)) };
         actor.core.handle_token(ConnectionId(connection), token, now);
         self.drive(client)
     }

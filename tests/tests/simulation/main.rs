@@ -42,7 +42,7 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 33] = [
+const COME_BY: [&str; 34] = [
     "blocked",
     "broken socket",
     "client resumed",
@@ -74,6 +74,7 @@ const COME_BY: [&str; 33] = [
     "synced at once",
     "synced later",
     "token expired",
+    "token refreshed",
     "torn",
     "view that equals the store",
 ];
