@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
 
 use std::{
-    collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
+    cell::Cell, collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
     time::Duration,
 };
 
@@ -50,7 +50,12 @@ pub(crate) struct Limits {
 
 /// A place under the caps; travels with a request, so that an upgraded socket keeps it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place(Arc<PlaceOf>);
+pub(crate) struct Place {
+    of: Arc<PlaceOf>,
+    /// When the client had its first chance to say what it asks: with the connection, or on one that was used before, with
+    /// the request.
+    begun: Instant,
+}
 
 #[derive(Debug)]
 struct PlaceOf {
@@ -64,17 +69,22 @@ struct PlaceOf {
 impl Place {
     /// Whoever the connection is from: a client or a proxy.
     pub(crate) fn peer(&self) -> IpAddr {
-        self.0.peer
+        self.of.peer
+    }
+
+    /// For how long whoever asks may have been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Lets the connection end when what is under way has been answered, and soon in any case.
     pub(crate) fn end(&self) {
-        self.0.is_over.notify_one();
+        self.of.is_over.notify_one();
     }
 
     /// Whether it is one too many: it is told so, unless it asks how the server is.
     pub(crate) fn is_beyond_cap(&self) -> bool {
-        self.0.is_beyond_cap
+        self.of.is_beyond_cap
     }
 }
 
@@ -174,8 +184,8 @@ where
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
         let serve = |_permit, _address, is_beyond_cap| {
-            let place =
-                Place(Arc::new(PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, _permit, _address }));
+            let of = PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, _permit, _address };
+            let place = Place { of: Arc::new(of), begun: Instant::now() };
             serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
         };
         match (Arc::clone(&places).try_acquire_owned(), address) {
@@ -205,10 +215,12 @@ async fn serve_one<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
-    let of = place.clone();
+    let of = Arc::clone(&place.of);
     let is_kept = !place.is_beyond_cap();
+    let is_used = Cell::new(false);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(place.clone());
+        let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
+        request.extensions_mut().insert(Place { begun, ..place.clone() });
         service.call(request)
     });
     let connection = http1::Builder::new()
@@ -227,7 +239,7 @@ async fn serve_one<S, B>(
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = of.0.is_over.notified() => {
+            () = of.is_over.notified() => {
                 connection.as_mut().graceful_shutdown();
                 break timeout(CLOSE_TIMEOUT, connection).await.ok();
             }

@@ -70,7 +70,7 @@ impl Gateway {
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| {
-                upgrade::answer(gateway, &headers, upgrade, place, |_| Serves::Echo)
+                upgrade::answer(gateway, &headers, upgrade, place, |_, _| Serves::Echo)
             });
         let post = |path, act: post::Act| {
             at(path)

@@ -53,7 +53,7 @@ pub const MAX_REF: u64 = (1 << 53) - 1;
 /// Frames a session may send per second; a burst may be twice that.
 pub const FRAMES_PER_SECOND: u32 = 100;
 
-/// From the accepted upgrade to a hello.
+/// From the connection to a hello; on one that was used before, from the request.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// From the accepted TCP connection to the last byte of the request's header.

@@ -42,7 +42,7 @@ pub(super) struct Serve {
     /// Web page that is let in, as `scheme://host[:port]`; may be given several times. With --dev: loopback pages
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Time for a hello after the upgrade
+    /// Time for a hello after the connection
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
     /// Time for a request's header after the connection

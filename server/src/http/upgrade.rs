@@ -17,7 +17,7 @@ use warp::reply::Response;
 
 use super::{draining, page, problem, problem_body, refuse};
 use crate::{
-    Gateway, Session,
+    Gateway, Moment, Session,
     accept::{self, Place},
     addresses::AddressPlace,
     problem::Problem,
@@ -30,7 +30,7 @@ pub(super) fn answer(
     headers: &HeaderMap,
     upgrade: Option<OnUpgrade>,
     place: Option<Place>,
-    serves: fn(&Gateway) -> Serves,
+    serves: fn(&Gateway, &Place) -> Serves,
 ) -> Response {
     let subprotocol = match check_handshake(&gateway, headers) {
         Ok(subprotocol) => subprotocol,
@@ -59,7 +59,7 @@ pub(super) fn answer(
     tokio::spawn(async move {
         match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
             Ok((stream, head)) => {
-                let serves = serves(&gateway);
+                let serves = serves(&gateway, &place);
                 if let Some(workers) = gateway.workers() {
                     workers.send(Arrival { stream, head, serves, place: (place, address, presence) }).await;
                 }
@@ -110,9 +110,10 @@ fn address_of(text: &str) -> Option<IpAddr> {
 }
 
 /// For a session of the protocol.
-pub(super) fn session(gateway: &Gateway) -> Serves {
+pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
     let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
     let now = hub.clock().now();
+    let now = Moment { since_start: now.since_start.saturating_sub(place.age()), ..now };
     Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
 }
 
