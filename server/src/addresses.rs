@@ -32,11 +32,10 @@ impl Addresses {
     pub(crate) fn take(&self, address: IpAddr) -> Option<AddressPlace> {
         let address = counted_as(address);
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= self.0.max {
+        if counts.get(&address).copied().unwrap_or_default() >= self.0.max {
             return None;
         }
-        *count += 1;
+        *counts.entry(address).or_default() += 1;
         Some(AddressPlace { addresses: self.clone(), address })
     }
 }
@@ -77,6 +76,13 @@ mod tests {
         let again = addresses.take(one).unwrap();
         drop((elsewhere, again));
         assert_eq!(addresses.0.counts.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_address_that_is_refused_leaves_nothing() {
+        let addresses = Addresses::new(0);
+        assert!(addresses.take("192.0.2.1".parse().unwrap()).is_none());
+        assert!(addresses.0.counts.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -18,13 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    Clock, Gateway, accept::Place, addresses::AddressPlace, events::EventStream, worker::random_part,
+    Clock, Gateway, accept::Place, addresses::AddressPlace, events::EventStream, revocation::Watch,
+    worker::random_part,
 };
 
 struct Driven {
     shared: Shared,
     drain: watch::Receiver<bool>,
-    revoked: watch::Receiver<()>,
+    revoked: Watch,
     /// Looks whether the stream has ended, until this goes.
     _watched: JoinSet<()>,
     _presence: (watch::Receiver<()>, Option<AddressPlace>),
@@ -98,7 +99,7 @@ impl Shared {
     }
 
     /// Ends the connection when the stream has to end, although nobody asks the body for a block.
-    async fn watch(self, mut drain: watch::Receiver<bool>, mut revoked: watch::Receiver<()>) {
+    async fn watch(self, mut drain: watch::Receiver<bool>, mut revoked: Watch) {
         while !self.stream().has_ended() {
             let deadline = self.stream().poll_expiry().map(|at| self.clock.instant(at).into());
             tokio::select! {

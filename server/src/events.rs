@@ -37,7 +37,7 @@ pub(crate) struct EventStream {
     hub: Hub,
     admitted: Admitted,
     /// When the token ends, with its grace.
-    expires: Option<Duration>,
+    expires: Option<Moment>,
     has_ended: bool,
 }
 
@@ -113,17 +113,17 @@ impl EventStream {
     /// When [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         let ping_due = self.last_told + self.heartbeat;
-        (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.min(ping_due)))
+        (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.since_start.min(ping_due)))
     }
 
     /// When [`EventStream::handle_expiry`] has something to do.
     pub(crate) fn poll_expiry(&self) -> Option<Duration> {
-        self.expires.filter(|_| !self.has_ended)
+        self.expires.filter(|_| !self.has_ended).map(|expires| expires.since_start)
     }
 
     /// Ends the stream if its time is over: a part of [`EventStream::handle_timeout`].
     pub(crate) fn handle_expiry(&mut self, now: Moment) {
-        if self.poll_expiry().is_some_and(|expires| now.since_start >= expires) {
+        if self.expires.is_some_and(|expires| expires.has_come(now)) {
             let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
             self.end(block("error", None, encode(&frame).text()));
         }
@@ -143,8 +143,8 @@ impl EventStream {
 
     /// Ends the stream if its listener was revoked.
     pub(crate) fn handle_revocation(&mut self, now: Moment) {
-        let Admitted { identity, token } = &self.admitted;
-        if self.hub.revocations().covers(identity, *token, now) {
+        if self.hub.revocations().ends(None, &self.admitted, now) {
+            self.hub.revocations().keep_out(None, &self.admitted, now);
             let frame = ServerFrame::error(None, Code::Forbidden, "this stream was revoked");
             self.end(block("error", None, encode(&frame).text()));
         }

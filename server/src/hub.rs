@@ -41,7 +41,7 @@ pub struct HubSettings {
     pub log: LogLimits,
     /// What a tenant may have, beside its log.
     pub quotas: Quotas,
-    /// Bytes of all tenants' logs. What is over is evicted from the largest.
+    /// Bytes of all tenants' logs and remembered keys. What is over is evicted from the largest.
     pub logs_max_bytes: usize,
     /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
     pub home: TenantId,
@@ -104,9 +104,13 @@ struct Inner {
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
     metrics: Arc<Metrics>,
-    /// Of all tenants.
+    /// Of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
 }
+
+/// What goes at once when the logs are over their bound, as a part of that: the largest log loses so little more than the
+/// second largest, and the logs are looked through no more often than once in about a thousand publications.
+const LOGS_EVICTED_PART: usize = 1024;
 
 /// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
 const MAX_OTHER_SCHEMAS: usize = 16;
@@ -115,7 +119,7 @@ const MAX_OTHER_SCHEMAS: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct PublishOptions {
     /// The idempotency key: the same again, as long as it is [remembered](crate::KeyLimits), is no second publication
-    /// and answers the first one. A new one (UUID version 7) when there is none.
+    /// and answers the first one, if its topics are the same. A new one (UUID version 7) when there is none.
     pub key: Option<Uuid>,
     /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
     pub origin: Option<String>,
@@ -129,6 +133,8 @@ pub enum PublishError {
     Event(EventError),
     /// The origin is too long.
     Origin,
+    /// The key is that of a publication to other topics. Nothing was published.
+    Key,
     /// The payload can't be written as JSON.
     Encode(String),
 }
@@ -138,6 +144,7 @@ impl PublishError {
     pub fn code(&self) -> Code {
         match self {
             Self::Event(error) => error.code(),
+            Self::Key => Code::Forbidden,
             Self::Origin | Self::Encode(_) => Code::InvalidEvent,
         }
     }
@@ -147,6 +154,7 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(error) => error.fmt(f),
+            Self::Key => f.write_str("this key is that of another publication: draw a new one for each"),
             Self::Origin => write!(f, "`origin` has at most {MAX_ORIGIN_BYTES} bytes"),
             Self::Encode(reason) => write!(f, "the payload can't be written as JSON: {reason}"),
         }
@@ -194,7 +202,7 @@ impl Hub {
     /// Publishes to the topics that the event names itself, in the home tenant.
     ///
     /// # Errors
-    /// When the payload can't be written or there are too many topics.
+    /// When the payload can't be written, there are too many topics, or the key is that of a publication to other topics.
     pub fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
         self.publish_with(event, PublishOptions::default())
     }
@@ -268,24 +276,31 @@ impl Hub {
         }
         let PublishOptions { key, origin } = options;
         let may_come_again = key.is_some();
+        let asked = may_come_again.then(|| topics.clone());
         let key = key.unwrap_or_else(Uuid::now_v7);
         let published =
             self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
         self.bound_logs();
+        // Its subscribers would hear nothing of an event that is answered as published. The answer names no topic, because
+        // whoever sees an event sees its key, and must not learn from it whom else the event reached.
+        if asked.is_some_and(|asked| !is_same_set(&asked, &published.topics)) {
+            return Err(PublishError::Key);
+        }
         Ok(published)
     }
 
-    /// Evicts from the largest log what all of them have too much, and a little more, so that it is not done each time.
+    /// Evicts what all logs have too much, and a little more so that it is not done each time: a small step from whichever is
+    /// the largest then, so that none loses more than it has more than others.
     fn bound_logs(&self) {
         let max = self.0.settings.logs_max_bytes;
-        if self.0.log_bytes.load(Ordering::Relaxed) <= max {
+        let excess = || self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
+        if excess() == 0 {
             return;
         }
         let tenants = self.lock_tenants();
-        let excess = self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
-        let largest = tenants.values().max_by_key(|tenant| tenant.counters().log_bytes);
-        if let (1.., Some(tenant)) = (excess, largest) {
-            tenant.evict_bytes(excess + max / 64);
+        let largest = || tenants.values().max_by_key(|tenant| tenant.counted_bytes());
+        while let (1.., Some(largest)) = (excess(), largest()) {
+            largest.evict_bytes(max / LOGS_EVICTED_PART + 1);
         }
     }
 
@@ -357,7 +372,7 @@ impl Hub {
             holdings.subscriptions += counters.subscriptions;
             holdings.topics += counters.followed_topics;
             holdings.log_publications += counters.log_entries;
-            holdings.log_bytes += counters.log_bytes;
+            holdings.log_bytes += counters.log_bytes + counters.evicted_key_bytes;
             let age = tenant.oldest().map(|oldest| now.since_start.saturating_sub(oldest));
             holdings.log_age = holdings.log_age.max(age.unwrap_or_default());
         }
@@ -402,6 +417,11 @@ impl Hub {
     fn lock_tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Tenant>> {
         self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether both have the same topics; each has a topic once.
+fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
+    one == other || one.len() == other.len() && one.iter().all(|topic| other.contains(topic))
 }
 
 fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {

@@ -7,7 +7,7 @@ use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
 use tidings_shared::{
     Code,
-    limits::{MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES},
+    limits::{MAX_ISSUED_AHEAD, MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES},
 };
 
 #[cfg(feature = "cli")]
@@ -34,6 +34,8 @@ pub struct JwtAccess {
     issuer: Option<String>,
     single_tenant: Option<TenantId>,
 }
+
+const ISSUED_AHEAD_MS: u64 = MAX_ISSUED_AHEAD.as_millis() as u64;
 
 type Claims = Map<String, Value>;
 
@@ -117,6 +119,9 @@ impl JwtAccess {
             return Err(refused("the token's `iss` is not one whose tokens are taken"));
         }
         let issued_at = time(claims, "iat")?;
+        if issued_at.is_some_and(|issued| issued > now_unix_ms.saturating_add(ISSUED_AHEAD_MS)) {
+            return Err(refused("the token was issued in the future (`iat`): compare the clocks"));
+        }
         if time(claims, "nbf")?.is_some_and(|not_before| now_unix_ms < not_before) {
             return Err(refused("the token does not hold yet (`nbf`)"));
         }
@@ -147,7 +152,9 @@ impl JwtAccess {
 impl Authorize for JwtAccess {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
         let token = token.ok_or_else(|| refused("a token is needed"))?;
-        self.identity(&self.verify(token)?, now_unix_ms)
+        let identity = self.identity(&self.verify(token)?, now_unix_ms)?;
+        // Of ECDSA's signatures there are always two, which anybody can make of one another.
+        Ok(Identity { signed_bytes: token.rfind('.'), ..identity })
     }
 }
 

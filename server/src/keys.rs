@@ -72,7 +72,8 @@ impl Keys {
         }
     }
 
-    fn forget(&mut self) {
+    /// Forgets the oldest.
+    pub(crate) fn forget(&mut self) {
         let oldest = self.oldest_first.pop_front();
         if let Some(answer) = oldest.and_then(|(_, key)| self.answers.remove(&key)) {
             self.bytes -= cost(&answer);

@@ -128,11 +128,16 @@ impl Log {
         self.evicted_keys.forget_aged(now.since_start);
     }
 
-    /// Evicts the oldest entries until so many bytes are free, or all are gone.
+    /// Lets go of the oldest entries and of the oldest keys of evicted ones, always of what is more, until so many bytes are
+    /// free or all is gone.
     pub fn evict_bytes(&mut self, bytes: usize) {
-        let left = self.bytes.saturating_sub(bytes);
-        while self.bytes > left && !self.entries.is_empty() {
-            self.evict();
+        let left = self.total_bytes().saturating_sub(bytes);
+        while self.total_bytes() > left {
+            if self.bytes >= self.evicted_keys.bytes() {
+                self.evict();
+            } else {
+                self.evicted_keys.forget();
+            }
         }
     }
 
@@ -263,6 +268,11 @@ impl Log {
     /// Bytes that these cost.
     pub fn evicted_key_bytes(&self) -> usize {
         self.evicted_keys.bytes()
+    }
+
+    /// Bytes that entries and keys cost together.
+    pub fn total_bytes(&self) -> usize {
+        self.bytes + self.evicted_keys.bytes()
     }
 
     /// Topics that a session subscribes to.

@@ -2,6 +2,10 @@
 
 use tidings_shared::Domains;
 
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const _: () = tidings_shared::planted::assert_none();
 
 fn main() -> std::process::ExitCode {

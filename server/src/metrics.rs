@@ -48,6 +48,7 @@ pub(crate) struct Holdings {
     pub(crate) subscriptions: usize,
     pub(crate) topics: usize,
     pub(crate) log_publications: usize,
+    /// With those of the keys.
     pub(crate) log_bytes: usize,
     /// The age of the oldest publication in any log.
     pub(crate) log_age: Duration,
@@ -123,7 +124,12 @@ impl Metrics {
         );
         registry.register("topics", "Topics that somebody subscribes to", sums.topics.clone());
         registry.register("log_publications", "Publications in the logs", sums.log_publications.clone());
-        registry.register_with_unit("log", "What the logs hold", Unit::Bytes, sums.log_bytes.clone());
+        registry.register_with_unit(
+            "log",
+            "What the logs and remembered keys hold",
+            Unit::Bytes,
+            sums.log_bytes.clone(),
+        );
         registry.register_with_unit(
             "log_oldest_age",
             "The age of the oldest publication",

@@ -12,6 +12,19 @@ pub struct Moment {
     pub unix_ms: u64,
 }
 
+impl Moment {
+    /// The moment that is so much later, by both clocks.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self { since_start: self.since_start.saturating_add(time), unix_ms: self.unix_ms.saturating_add(ms) }
+    }
+
+    /// Whether this moment has come by either clock: the even one stands still while the machine sleeps.
+    pub(crate) fn has_come(self, now: Self) -> bool {
+        now.since_start >= self.since_start || now.unix_ms >= self.unix_ms
+    }
+}
+
 /// The source of moments, for the shells.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -11,9 +11,15 @@ use std::{
 use serde_json::{Value, json};
 use tidings_shared::{
     Code,
-    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
+    limits::{
+        MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_INTERVAL,
+        REVOCATION_MAX_AGE,
+    },
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use uuid::Uuid;
 
 use crate::{AccessError, Authorize, Identity, Moment, TenantId, problem::Problem};
@@ -79,14 +85,49 @@ pub(crate) struct Admitted {
     pub(crate) identity: Identity,
     /// Tells this token from others, within this process.
     pub(crate) token: Option<u64>,
+    /// The number of the last revocation that this was judged by: every later one is meant for it, whatever a token says of
+    /// its time.
+    pub(crate) judged_by: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Revocations {
-    tenants: Mutex<HashMap<TenantId, List>>,
+    lists: Mutex<Lists>,
     /// Of tokens, which are not kept themselves. Nobody outside can make two tokens meet.
     hasher: RandomState,
     changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    /// Revocations so far, which numbers them.
+    added: u64,
+    tenants: HashMap<TenantId, List>,
+}
+
+/// Tells when something was added, but not again at once: whoever revokes without pause must not keep all others looking
+/// whether it was meant for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    changed: watch::Receiver<()>,
+    not_before: Instant,
+}
+
+impl Watch {
+    /// Something was added since the last time; can be dropped and called again.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        if Instant::now() < self.not_before {
+            sleep_until(self.not_before).await;
+        }
+        self.changed.changed().await?;
+        self.not_before = Instant::now() + REVOCATION_INTERVAL;
+        Ok(())
+    }
+
+    /// Something may have been added before.
+    pub(crate) fn mark_changed(&mut self) {
+        self.changed.mark_changed();
+    }
 }
 
 /// What was taken back in a tenant.
@@ -100,32 +141,37 @@ struct List {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    number: u64,
+    /// Tokens that were issued until then are taken back.
     at_unix_ms: u64,
     until: Duration,
 }
 
 impl Revocations {
     pub(crate) fn new() -> Self {
-        Self { tenants: Mutex::default(), hasher: RandomState::new(), changed: watch::channel(()).0 }
+        Self { lists: Mutex::default(), hasher: RandomState::new(), changed: watch::channel(()).0 }
     }
 
     /// Tells when something was added.
-    pub(crate) fn watch(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    pub(crate) fn watch(&self) -> Watch {
+        Watch { changed: self.changed.subscribe(), not_before: Instant::now() }
     }
 
     pub(crate) fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
-        let entry = Entry { at_unix_ms: now.unix_ms, until: now.since_start + REVOCATION_MAX_AGE };
-        let mut tenants = self.lock();
+        let mut lists = self.lock();
+        let Lists { added, tenants } = &mut *lists;
         if !tenants.get(tenant).is_some_and(|list| list.has(revoke)) {
-            check_room(&mut tenants, tenant, now)?;
+            check_room(tenants, tenant, now)?;
         }
+        *added += 1;
+        let until = now.since_start + REVOCATION_MAX_AGE;
+        let entry = Entry { number: *added, at_unix_ms: now.unix_ms, until };
         let list = tenants.entry(tenant.clone()).or_default();
         match revoke {
             Revoke::Subject(subject) => list.subjects.insert(subject.clone(), entry),
             Revoke::Session(session) => list.sessions.insert(*session, entry),
         };
-        drop(tenants);
+        drop(lists);
         self.changed.send_replace(());
         Ok(())
     }
@@ -138,53 +184,60 @@ impl Revocations {
         now: Moment,
     ) -> Result<Admitted, AccessError> {
         let identity = access.authenticate(token, now.unix_ms)?;
-        let admitted = Admitted { identity, token: token.map(|token| self.hasher.hash_one(token)) };
-        if self.covers(&admitted.identity, admitted.token, now) {
+        let token = token.map(|token| {
+            let signed = identity.signed_bytes.and_then(|bytes| token.as_bytes().get(..bytes));
+            self.hasher.hash_one(signed.unwrap_or(token.as_bytes()))
+        });
+        let lists = self.lock();
+        if lists.tenants.get(&identity.tenant).is_some_and(|list| list.keeps_out(&identity, token, now)) {
             let message = "the token was revoked; come back with one that was issued later".to_owned();
             return Err(AccessError { code: Code::Unauthorized, message });
         }
-        Ok(admitted)
+        Ok(Admitted { identity, token, judged_by: lists.added })
     }
 
-    /// Whether a token was taken back, or all of its subject.
-    pub(crate) fn covers(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
-        self.lock().get(&identity.tenant).is_some_and(|list| list.covers(identity, token, now))
+    /// Whether a stream, or the session of this name, was taken back after it was let in.
+    pub(crate) fn ends(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) -> bool {
+        let lists = self.lock();
+        let Some(list) = lists.tenants.get(&admitted.identity.tenant) else { return false };
+        session.is_some_and(|session| list.sessions.contains_key(&session)) || list.ends(admitted, now)
     }
 
-    /// Whether a session was taken back. Then its token is, too.
-    pub(crate) fn covers_session(
-        &self,
-        session: Uuid,
-        identity: &Identity,
-        token: Option<u64>,
-        now: Moment,
-    ) -> bool {
-        let mut tenants = self.lock();
-        let Some(list) = tenants.get_mut(&identity.tenant) else { return false };
-        let named = list.sessions.get(&session).copied();
-        if let (Some(named), Some(token)) = (named, token) {
+    /// Sees to it that what has ended so does not come back with its token.
+    pub(crate) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
+        let Admitted { identity, token, judged_by } = admitted;
+        let mut lists = self.lock();
+        let Lists { tenants, .. } = &mut *lists;
+        let Some(list) = tenants.get_mut(&identity.tenant) else { return };
+        if let Some(entry) =
+            list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *judged_by)
+        {
+            // The clock that dated the token may be ahead of ours.
+            entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
+        }
+        let named = session.and_then(|session| list.sessions.get(&session)).copied();
+        if let (Some(named), Some(token)) = (named, *token) {
             let left = identity.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms)));
             let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
             list.tokens.insert(token, Entry { until, ..named });
             // Others may have it too.
             self.changed.send_replace(());
         }
-        named.is_some() || list.covers(identity, token, now)
     }
 
     /// Lets go of what is too old.
     pub(crate) fn handle_timeout(&self, now: Moment) {
-        forget_aged(&mut self.lock(), now);
+        forget_aged(&mut self.lock().tenants, now);
     }
 
     /// How many are remembered.
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.lock().values().map(List::len).sum()
+        self.lock().tenants.values().map(List::len).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, List>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,11 +282,24 @@ impl List {
         }
     }
 
-    fn covers(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
+    /// Whether this token opens nothing.
+    fn keeps_out(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
         let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
-        let is_due = |entry: &&Entry| now.since_start < entry.until;
-        self.subjects.get(&identity.subject).filter(is_due).is_some_and(is_older)
-            || token.and_then(|token| self.tokens.get(&token)).filter(is_due).is_some()
+        self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
+    }
+
+    /// Whether what was let in is to end.
+    fn ends(&self, admitted: &Admitted, now: Moment) -> bool {
+        let is_later = |entry: &Entry| entry.number > admitted.judged_by;
+        self.subject(&admitted.identity, now).is_some_and(is_later) || self.has_token(admitted.token, now)
+    }
+
+    fn subject(&self, identity: &Identity, now: Moment) -> Option<&Entry> {
+        self.subjects.get(&identity.subject).filter(|entry| now.since_start < entry.until)
+    }
+
+    fn has_token(&self, token: Option<u64>, now: Moment) -> bool {
+        token.and_then(|token| self.tokens.get(&token)).is_some_and(|entry| now.since_start < entry.until)
     }
 
     fn forget_aged(&mut self, now: Moment) {

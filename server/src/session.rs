@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 
 use crate::{
-    Authorize, Hub, Identity, Moment,
+    Authorize, Hub, Moment,
     metrics::Metrics,
     problem::{Problem, PublishRequest, publish_as},
     publication::EncodedFrame,
@@ -77,10 +77,8 @@ pub struct Session {
     last_told: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
-    /// Tells its token from others.
-    token: Option<u64>,
     /// When the token ends, with its grace.
-    expires: Option<Duration>,
+    expires: Option<Moment>,
     budget: Budget,
     was_welcomed: bool,
 }
@@ -88,7 +86,7 @@ pub struct Session {
 #[derive(Debug)]
 enum State {
     AwaitsHello,
-    Open { identity: Box<Identity>, follower: Follower },
+    Open { admitted: Box<Admitted>, follower: Follower },
     Closed,
 }
 
@@ -114,7 +112,6 @@ impl Session {
             last_told: now,
             last_heard: now,
             pinged: None,
-            token: None,
             expires: None,
             budget: Budget::new(settings.frames_per_second, now),
             was_welcomed: false,
@@ -313,12 +310,12 @@ impl Session {
                 let message = "this session has had its hello; send `token` to replace the token";
                 self.refuse(None, Problem::new(Code::Forbidden, message));
             }
-            (State::Open { identity, follower }, ClientFrame::Subscribe { r#ref, topics, since }) => {
+            (State::Open { admitted, follower }, ClientFrame::Subscribe { r#ref, topics, since }) => {
                 let answer = subscribe(
                     &self.hub,
                     &*self.access,
                     self.settings,
-                    identity,
+                    &admitted.identity,
                     follower,
                     &topics,
                     since.as_deref(),
@@ -345,9 +342,9 @@ impl Session {
                 let topics = topics.into_iter().map(name).collect();
                 self.send(&ServerFrame::Unsubscribed { r#ref: Some(r#ref), topics, code: None });
             }
-            (State::Open { identity, .. }, ClientFrame::Publish { r#ref, event, topics, key, origin }) => {
+            (State::Open { admitted, .. }, ClientFrame::Publish { r#ref, event, topics, key, origin }) => {
                 let request = PublishRequest { event, topics, key, origin };
-                match publish_as(&self.hub, &*self.access, identity, request, now) {
+                match publish_as(&self.hub, &*self.access, &admitted.identity, request, now) {
                     Ok(published) => self.send(&ServerFrame::Published {
                         r#ref,
                         key: published.key.to_string(),
@@ -364,10 +361,11 @@ impl Session {
     }
 
     fn hello(&mut self, token: Option<&str>, now: Moment) {
-        let Admitted { identity, token } = match self.hub.revocations().admit(&*self.access, token, now) {
+        let admitted = match self.hub.revocations().admit(&*self.access, token, now) {
             Ok(admitted) => admitted,
             Err(error) => return self.end(None, error.code, error.message),
         };
+        let identity = &admitted.identity;
         let mixed = planted::is(Bug::TenantsMixed);
         let tenant = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant });
         let Some(follower) = tenant.try_follow_in_shard() else {
@@ -389,9 +387,8 @@ impl Session {
             },
         });
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
-        self.token = token;
         self.was_welcomed = true;
-        self.state = State::Open { identity: Box::new(identity), follower };
+        self.state = State::Open { admitted: Box::new(admitted), follower };
     }
 
     fn require_hello(&mut self, r#ref: Option<u64>) {

@@ -286,6 +286,15 @@ impl<S: Sink> Shard<S> {
         self.take_account(key);
     }
 
+    /// Ends the sessions that were revoked, and leaves the others as they are.
+    pub fn handle_revocation(&mut self, now: Moment) {
+        let is_revoked = |key: &usize| self.connections[*key].session.is_revoked(now);
+        for key in self.keys().into_iter().filter(is_revoked).collect::<Vec<_>>() {
+            self.handle(key, now, |session| session.handle_revocation(now));
+            self.wake(key);
+        }
+    }
+
     /// Writes what there is, once.
     ///
     /// # Errors

@@ -84,14 +84,14 @@ pub(crate) struct Tenant {
     state: Arc<Mutex<State>>,
     quotas: Quotas,
     metrics: Arc<Metrics>,
-    /// Bytes of the logs of all tenants.
+    /// Bytes of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct State {
     log: Log,
-    /// What its log had of the bytes of all logs when that was counted last.
+    /// What its log and its keys had of the bytes of all when that was counted last.
     counted_bytes: usize,
     /// Whom a topic wakes; a topic that wakes nobody is not here.
     followers_of: HashMap<TopicName, HashSet<u64>>,
@@ -166,23 +166,22 @@ impl Tenant {
     }
 
     fn count_bytes(&self, state: &mut State) {
-        let bytes = state.log.bytes();
+        let bytes = state.log.total_bytes();
         let counted = std::mem::replace(&mut state.counted_bytes, bytes);
         // Wraps around where it became less.
         self.log_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
     }
 
-    /// Evicts the oldest publications until so many bytes are free.
+    /// Bytes that its log and its keys had when that was counted last.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.lock().counted_bytes
+    }
+
+    /// Lets go of the oldest publications and keys until so many bytes are free.
     pub(crate) fn evict_bytes(&self, bytes: usize) {
         let mut state = self.lock();
         state.log.evict_bytes(bytes);
         self.count_bytes(&mut state);
-    }
-
-    /// Whether a session may subscribe to this topic: somebody does already, or there is room for one more.
-    pub(crate) fn has_room_for(&self, topic: &TopicName) -> bool {
-        let state = self.lock();
-        state.log.held_topics() < self.quotas.max_topics || state.log.is_held(topic)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -354,19 +353,28 @@ pub(crate) enum Interest {
 impl Follower {
     /// Adds topics that start together, see [`Reader::subscribe`].
     pub(crate) fn subscribe(&mut self, topics: &[TopicName], since: Option<&str>) -> Start {
-        let mut state = self.tenant.lock();
-        let mut added: Vec<_> = topics.iter().filter(|topic| !self.reader.is_subscribed(topic)).collect();
-        added.sort_unstable();
-        added.dedup();
-        for topic in added {
-            match &mut self.notice {
-                Notice::Waker(id) => {
-                    state.followers_of.entry(topic.clone()).or_default().insert(*id);
-                }
-                Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
-            }
-        }
-        self.reader.subscribe(&mut state.log, topics, since)
+        let Self { tenant, notice, reader } = self;
+        add_topics(&mut tenant.lock(), notice, reader, topics, since)
+    }
+
+    /// The same within the tenant's quota, for topics that are named once each. Gives back those for which there is no room;
+    /// what somebody subscribes to already takes none.
+    pub(crate) fn try_subscribe(
+        &mut self,
+        topics: Vec<TopicName>,
+        since: Option<&str>,
+    ) -> (Start, Vec<TopicName>) {
+        let Self { tenant, notice, reader } = self;
+        let mut state = tenant.lock();
+        let mut room = tenant.quotas.max_topics.saturating_sub(state.log.held_topics());
+        let mut has_room = |topic: &TopicName| {
+            let is_new = !state.log.is_held(topic);
+            let has_room = !is_new || room > 0;
+            room -= usize::from(is_new && has_room);
+            has_room
+        };
+        let (topics, refused): (Vec<_>, _) = topics.into_iter().partition(|topic| has_room(topic));
+        (add_topics(&mut state, notice, reader, &topics, since), refused)
     }
 
     /// Takes a topic away; says whether it was in force.
@@ -426,6 +434,27 @@ impl Follower {
     pub(crate) fn tenant(&self) -> &Tenant {
         &self.tenant
     }
+}
+
+fn add_topics(
+    state: &mut State,
+    notice: &mut Notice,
+    reader: &mut Reader,
+    topics: &[TopicName],
+    since: Option<&str>,
+) -> Start {
+    let mut added: Vec<_> = topics.iter().filter(|topic| !reader.is_subscribed(topic)).collect();
+    added.sort_unstable();
+    added.dedup();
+    for topic in added {
+        match notice {
+            Notice::Waker(id) => {
+                state.followers_of.entry(topic.clone()).or_default().insert(*id);
+            }
+            Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
+        }
+    }
+    reader.subscribe(&mut state.log, topics, since)
 }
 
 impl Drop for Follower {

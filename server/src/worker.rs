@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    Clock, GatewaySettings, Hub, Moment, Session, accept::Place, addresses::AddressPlace, echo, socket,
+    Clock, GatewaySettings, Hub, Session, accept::Place, addresses::AddressPlace, echo, revocation::Watch,
+    socket,
 };
 
 /// A connection that was upgraded.
@@ -88,7 +89,7 @@ fn run(
     clock: Clock,
     mut arrivals: mpsc::Receiver<Arrival>,
     mut draining: watch::Receiver<bool>,
-    mut revoked: watch::Receiver<()>,
+    mut revoked: Watch,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
@@ -105,7 +106,7 @@ fn run(
                     continue;
                 }
                 Ok(()) = revoked.changed() => {
-                    for_all(&local, Session::handle_revocation);
+                    local.shard.borrow_mut().handle_revocation(local.clock.now());
                     continue;
                 }
                 ended = &mut fan_out => {
@@ -149,14 +150,6 @@ async fn fan_out(local: Rc<socket::Local>) {
 
 fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
-}
-
-fn for_all(local: &socket::Local, act: impl Fn(&mut Session, Moment)) {
-    let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
-    for key in shard.keys() {
-        shard.handle(key, now, |session| act(session, now));
-        shard.wake(key);
-    }
 }
 
 /// Sends away all who are there, in batches, so that those who wait for their turn are served meanwhile and neither this

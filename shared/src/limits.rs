@@ -38,6 +38,10 @@ pub const MAX_TOKEN_BYTES: usize = MAX_MESSAGE_BYTES_BEFORE_HELLO;
 /// Bytes of a token's subject.
 pub const MAX_SUBJECT_BYTES: usize = 255;
 
+/// How far the clock that a token was issued by may be ahead of the server's: a token from later yet would outlive the
+/// revocations until then.
+pub const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(60);
+
 /// Bytes of an HTTP request body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
@@ -70,6 +74,10 @@ pub const MAX_REVOCATIONS: usize = 16 * MAX_REVOCATIONS_PER_TENANT;
 
 /// Time for which a revocation is remembered, where the token does not end before: longer than tokens should live.
 pub const REVOCATION_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Between two looks of a shard or a stream for what was revoked: far below the second within which it is to end, and
+/// seldom enough that a tenant which revokes without pause costs the others nothing.
+pub const REVOCATION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// From a token's expiry to the end of its session: time for a refresh that is on its way.
 pub const EXPIRY_GRACE: Duration = Duration::from_secs(5);
@@ -108,7 +116,7 @@ pub const MAX_SESSIONS_PER_TENANT: usize = MAX_CONNECTIONS;
 /// Topics of one tenant that somebody subscribes to at a time: two for each of its sessions.
 pub const MAX_TOPICS_PER_TENANT: usize = 100_000;
 
-/// Bytes of all tenants' logs.
+/// Bytes of all tenants' logs, with the keys of publications that have left them.
 pub const LOGS_MAX_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Bytes of a tenant's log, as encoded frames with their bookkeeping.

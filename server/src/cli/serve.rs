@@ -75,7 +75,7 @@ pub(super) struct Serve {
     /// Publications in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", help_heading = "Log of publications", default_value_t = limits::LOG_MAX_ENTRIES, value_parser = at_least_one, value_name = "N")]
     log_max_entries: usize,
-    /// Bytes of all tenants' logs; what is over goes from the largest
+    /// Bytes of all tenants' logs and remembered keys; what is over goes from the largest, a little at a time
     #[arg(long, env = "TIDINGS_LOGS_MAX_BYTES", help_heading = "Log of publications", default_value_t = limits::LOGS_MAX_BYTES, value_parser = at_least_one, value_name = "N")]
     logs_max_bytes: usize,
     /// Sessions and streams of one tenant

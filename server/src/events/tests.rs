@@ -32,7 +32,7 @@ impl Authorize for ButSecrets {
 
 fn admitted(expires_at: Option<u64>) -> Admitted {
     let identity = Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) };
-    Admitted { identity, token: None }
+    Admitted { identity, token: None, judged_by: 0 }
 }
 
 fn open(hub: &Hub, topics: &[&str], since: Option<&str>) -> Result<EventStream, Problem> {
@@ -214,6 +214,19 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     let goaway = "retry: 1500\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":1500}\n\n";
     assert_eq!(last, goaway);
     assert_eq!((stream.poll_output(at(0), Waker::noop()), stream.has_ended()), (None, true));
+}
+
+#[test]
+fn a_stream_on_a_machine_that_slept_ends_if_its_token_did_meanwhile() {
+    let hub = hub();
+    let (settings, expires) = (SessionSettings::default(), admitted(Some(at(20).unix_ms)));
+    let topics = ["t:1".to_owned()];
+    let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
+    // The even clock has stood still.
+    stream.handle_timeout(Moment { unix_ms: at(25).unix_ms - 1, ..at(1) });
+    assert!(!stream.has_ended());
+    stream.handle_timeout(Moment { unix_ms: at(25).unix_ms, ..at(1) });
+    assert!(stream.has_ended());
 }
 
 #[test]

@@ -90,7 +90,29 @@ fn the_same_key_again_answers_the_first_publication() {
     let hub = hub(10);
     let options = || PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
     let first = hub.publish_with(&person(1), options()).unwrap();
-    assert_eq!(hub.publish_with(&person(2), options()).unwrap(), first);
+    let another = staff::Event::PersonDeleted(staff::Person { uuid: Uuid::from_u128(1) });
+    assert_eq!(hub.publish_with(&another, options()).unwrap(), first, "bodies are not compared");
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn a_key_of_a_publication_to_other_topics_publishes_nothing_and_says_so() {
+    let hub = hub(1);
+    let contact = |n| crm::Topic::Interactions(Uuid::from_u128(n));
+    let publish = |contacts: &[crm::Topic]| {
+        let event = crm::Event::InteractionDeleted(crm::Notice::to(Uuid::from_u128(9), []));
+        let options = PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
+        hub.publish_to(&event, contacts, options)
+    };
+    let first = publish(&[contact(1), contact(2)]);
+    for _ in ["in the log", "evicted"] {
+        assert_eq!(publish(&[contact(2), contact(1)]), first, "in whichever order");
+        for other in [&[contact(1)][..], &[contact(1), contact(3)], &[contact(1), contact(2), contact(3)]] {
+            let refused = publish(other).unwrap_err();
+            assert_eq!((refused.code(), &refused), (Code::Forbidden, &PublishError::Key));
+        }
+        hub.publish(&person(1)).unwrap();
+    }
     assert_eq!(hub.counters(hub.home()).log_entries, 1);
 }
 
@@ -136,6 +158,47 @@ fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_
     drop(people);
     assert_eq!((tenants_at(1801), tenants_at(1802)), (1, 1), "its log held an entry until now");
     assert_eq!((tenants_at(2401), tenants_at(2402)), (1, 0));
+}
+
+/// Publishes `count` events in a tenant, each with the key of its number.
+fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
+    for n in 0..count {
+        let options = PublishOptions { key: Some(Uuid::from_u128(n)), ..PublishOptions::default() };
+        hub.append(tenant, raw(&person(n)).unwrap(), person(n).fan_out(), options, at(0)).unwrap();
+    }
+}
+
+#[test]
+fn of_logs_that_are_alike_each_gives_way_a_little() {
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { logs_max_bytes: 1_000_000, ..settings });
+    let tenants: Vec<TenantId> = (0..70).map(|n| format!("tenant-{n}").parse().unwrap()).collect();
+    let mut least = usize::MAX;
+    for tenant in &tenants {
+        publish_keyed(&hub, tenant, 20);
+        let bytes =
+            tenants.iter().map(|tenant| hub.counters(tenant)).map(|c| c.log_bytes + c.evicted_key_bytes);
+        let bytes: Vec<usize> = bytes.filter(|bytes| *bytes > 0).collect();
+        assert!(bytes.iter().sum::<usize>() <= 1_000_000);
+        least = *bytes.iter().min().unwrap();
+    }
+    assert!(least > 1_000_000 / 70 - 4_000, "{least} bytes of an even share");
+}
+
+#[test]
+fn remembered_keys_count_as_what_the_logs_hold() {
+    let log = LogLimits { max_entries: 1, ..LogLimits::default() };
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { log, logs_max_bytes: 200_000, ..settings });
+    for tenant in ["one", "two", "three"] {
+        publish_keyed(&hub, &tenant.parse().unwrap(), 1_000);
+        let counters = ["one", "two", "three"].map(|tenant| hub.counters(&tenant.parse().unwrap()));
+        let held = counters.map(|counters| counters.log_bytes + counters.evicted_key_bytes);
+        assert!(held.iter().sum::<usize>() <= 200_000, "{held:?}");
+        assert_eq!(hub.holdings(at(0)).log_bytes, held.iter().sum::<usize>());
+    }
+    let keys = hub.counters(&"one".parse().unwrap()).evicted_keys;
+    assert!((50..1_000).contains(&keys), "{keys} keys are left of an even share");
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl JwtKeys {
     /// newline at the end is none.
     ///
     /// # Errors
-    /// When it is no key of this algorithm, or too short a one: a secret has at least 32 bytes, an RSA key 2048 bits.
+    /// When it is no key of this algorithm, or too short a one: a secret has at least 32 bytes, an RSA key 2048 bits. What
+    /// is made to be shown, a public key or a JWKS, is no secret.
     pub fn one(algorithm: JwtAlgorithm, file: &[u8]) -> Result<Self, JwtKeyError> {
         let says = |words: &str| String::from_utf8_lossy(file).contains(words);
         if algorithm != JwtAlgorithm::Hs256 && says("PRIVATE KEY-----") {
@@ -105,7 +106,6 @@ impl JwtKeys {
             )));
         }
         let decoding = match algorithm {
-            JwtAlgorithm::Hs256 if is_pem(file) => return Err(fault(NO_SECRET)),
             JwtAlgorithm::Hs256 => Ok(DecodingKey::from_secret(secret(file)?)),
             JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(file),
             JwtAlgorithm::Es256 => DecodingKey::from_ec_pem(file),
@@ -161,7 +161,6 @@ pub(crate) fn sign_jwt(
     claims: &serde_json::Map<String, serde_json::Value>,
 ) -> Result<String, JwtKeyError> {
     let key = match algorithm {
-        JwtAlgorithm::Hs256 if is_pem(file) => return Err(fault(NO_SECRET)),
         JwtAlgorithm::Hs256 => Ok(EncodingKey::from_secret(secret(file)?)),
         JwtAlgorithm::Rs256 => EncodingKey::from_rsa_pem(file),
         JwtAlgorithm::Es256 => EncodingKey::from_ec_pem(file),
@@ -178,14 +177,30 @@ fn choose_cryptography() {
     let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-fn is_pem(file: &[u8]) -> bool {
-    file.trim_ascii_start().starts_with(b"-----BEGIN")
+/// Whether a file holds what is made to be shown: a public key as PEM, DER or the base64 of it, a JWKS, or a key of SSH.
+/// Whoever has that could sign, were it taken as a secret.
+fn is_shown(file: &[u8]) -> bool {
+    let has = |words: &[u8]| file.windows(words.len()).any(|part| part == words);
+    let starts = |words: &&str| file.trim_ascii_start().starts_with(words.as_bytes());
+    let is_der = match file {
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
+        [0x30, 0x81, length, rest @ ..] | [0x30, length, rest @ ..] => rest.len() == usize::from(*length),
+        _ => false,
+    };
+    has(b"-----BEGIN") || has(b"\"kty\"") || is_der || SHOWN.iter().any(starts)
 }
 
-const NO_SECRET: &str = "it holds PEM, which is no secret of HS256: name its own algorithm";
+/// How JSON, keys of SSH, and the base64 of public keys (RSA, P-256, Ed25519) begin.
+const SHOWN: [&str; 6] = ["{", "ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
 
 /// The bytes of a secret that is kept in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
+    if is_shown(file) {
+        return Err(fault(
+            "it holds PEM, DER, a JWKS or a key of SSH, which is no secret of HS256: name the key's own algorithm, or give a \
+             JWKS as such",
+        ));
+    }
     let secret = file.strip_suffix(b"\n").map_or(file, |line| line.strip_suffix(b"\r").unwrap_or(line));
     check_secret(secret.len()).map(|()| secret)
 }
@@ -204,6 +219,12 @@ const SECRET_BYTES: usize = 32;
 
 /// Bytes of an RSA key's modulus, at least: RFC 7518, section 3.3.
 const MODULUS_BYTES: usize = 2048 / 8;
+
+/// Bytes of a number in base64, without the zeros before it.
+fn significant_bytes(number: &str) -> usize {
+    let zeros = number.len() - number.trim_start_matches('A').len();
+    number.len() * 3 / 4 - zeros * 3 / 4
+}
 
 fn algorithm_of(jwk: &Jwk) -> Option<JwtAlgorithm> {
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
@@ -231,7 +252,7 @@ impl Key {
         choose_cryptography();
         let jwk = Jwk::from_decoding_key(&decoding, None).map_err(|error| fault(error.to_string()))?;
         match jwk.algorithm {
-            AlgorithmParameters::RSA(key) if key.n.len() * 3 / 4 < MODULUS_BYTES => {
+            AlgorithmParameters::RSA(key) if significant_bytes(&key.n) < MODULUS_BYTES => {
                 return Err(fault("an RSA key has at least 2048 bits"));
             }
             AlgorithmParameters::OctetKey(key) => check_secret(key.value.len() * 3 / 4)?,

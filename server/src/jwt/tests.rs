@@ -66,6 +66,27 @@ fn base64(text: &str) -> String {
     digits
 }
 
+/// What is between the lines of PEM.
+fn body(pem: &[u8]) -> Vec<u8> {
+    pem.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat()
+}
+
+fn der(pem: &[u8]) -> Vec<u8> {
+    let value = |digit: u8| match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = body(pem).into_iter().filter(|&digit| digit != b'=').map(value).collect();
+    let bytes = |chunk: &[u8]| {
+        let bits = (0..4).fold(0, |bits, at| bits << 6 | u32::from(*chunk.get(at).unwrap_or(&0)));
+        bits.to_be_bytes()[1..chunk.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(bytes).collect()
+}
+
 fn code(access: &JwtAccess, token: &str) -> Code {
     access.authenticate(Some(token), NOW).expect_err(token).code
 }
@@ -107,6 +128,7 @@ fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_na
     assert!(access.may_revoke(&admin));
     let issued = access.authenticate(Some(&hs(&with("iat", json!(NOW_SECONDS - 5)))), NOW).unwrap();
     assert_eq!(issued.issued_at, Some(NOW - 5_000));
+    assert!(access.authenticate(Some(&hs(&with("iat", json!(NOW_SECONDS + 60)))), NOW).is_ok());
     for (name, subscribe, publish) in [
         ("staff:people", true, true),
         ("staff:teams", true, false),
@@ -158,6 +180,9 @@ fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
         ("admin", json!("true")),
         ("admin", json!(1)),
         ("iat", json!("1700000000")),
+        ("iat", json!(NOW_SECONDS + 61)),
+        ("iat", json!(NOW_SECONDS as f64 + 60.001)),
+        ("iat", json!(1e300)),
         ("publish", json!(["staff:>"])),
         ("publish", json!([""])),
     ] {
@@ -213,6 +238,26 @@ fn audience_and_issuer_are_asked_for_where_they_are_configured() {
         hs256().authenticate(Some(&claims(json!("other"), json!("other"))), NOW).is_ok(),
         "not asked for"
     );
+}
+
+#[test]
+fn a_token_that_was_taken_back_does_not_come_back_with_another_signature() {
+    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Es256, EC.1).unwrap());
+    let es = |claims: &Value| {
+        sign(&Header::new(JwtAlgorithm::Es256.known()), claims, &private(JwtAlgorithm::Es256, EC.0))
+    };
+    let (first, again) = (es(&good()), es(&good()));
+    assert_ne!(first, again, "its signatures are drawn at random");
+    let revocations = crate::revocation::Revocations::new();
+    let admit = |token: &str| revocations.admit(&access, Some(token), at(0));
+    let session = uuid::Uuid::from_u128(1);
+    let admitted = admit(&first).unwrap();
+    revocations.add(&admitted.identity.tenant, &crate::Revoke::Session(session), at(0)).unwrap();
+    revocations.keep_out(Some(session), &admitted, at(0));
+    for token in [&first, &again] {
+        assert_eq!(admit(token).unwrap_err().code, Code::Unauthorized);
+    }
+    assert!(admit(&es(&with("more", json!(1)))).is_ok(), "another token of the same subject");
 }
 
 #[test]
@@ -279,9 +324,7 @@ fn what_is_no_token_of_the_key_is_refused_with_one_code() {
 #[test]
 fn a_public_key_is_no_secret() {
     let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Rs256, RSA.1).unwrap());
-    let der =
-        RSA.1.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat();
-    for secret in [RSA.1, RSA.1.trim_ascii_end(), &der] {
+    for secret in [RSA.1, RSA.1.trim_ascii_end(), &body(RSA.1), &der(RSA.1)] {
         let token = sign(&Header::default(), &good(), &EncodingKey::from_secret(secret));
         assert_eq!(code(&access, &token), Code::Unauthorized);
         // As above, with a header that claims the right algorithm.
@@ -369,6 +412,24 @@ fn keys_that_cannot_be_used_say_why() {
         let fault = JwtKeys::one(algorithm, file).expect_err(says).to_string();
         assert!(fault.contains(says), "{algorithm}: {fault}");
     }
+    for shown in [
+        [b"# the public key of our issuer\n", RSA.1].concat(),
+        [b"\xef\xbb\xbf", EC.1].concat(),
+        JWKS.as_bytes().to_vec(),
+        [b"\xef\xbb\xbf", JWKS.as_bytes()].concat(),
+        format!("[{JWKS}]").into_bytes(),
+        der(RSA.1),
+        der(EC.1),
+        der(ED.1),
+        body(RSA.1),
+        body(EC.1),
+        body(ED.1),
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+    ] {
+        let fault = JwtKeys::one(JwtAlgorithm::Hs256, &shown).expect_err(&String::from_utf8_lossy(&shown));
+        assert!(fault.to_string().contains("no secret"), "{fault}");
+    }
+    let padded = format!("{}{}w", "A".repeat(170), "_".repeat(171));
     let (short, long) = ("A".repeat(42), "A".repeat(43));
     let secret = |kid: &str, secret: &str| json!({ "kty": "oct", "kid": kid, "alg": "HS256", "k": secret });
     for (jwks, says) in [
@@ -383,6 +444,7 @@ fn keys_that_cannot_be_used_say_why() {
             "\"a\": a secret of HS256 has at least 32",
         ),
         (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
+        (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": padded, "e": "AQAB" }] }), "2048"),
         (json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB" }] }), "\"a\""),
     ] {
         let fault = JwtKeys::set(&jwks.to_string()).expect_err(says).to_string();

@@ -171,6 +171,21 @@ fn offsets_after_a_place_are_those_of_the_topic_alone() {
 }
 
 #[test]
+fn what_has_to_go_goes_from_entries_and_remembered_keys_alike() {
+    let mut log = log(10);
+    fill(&mut log, 1, 100, "a");
+    let before = (log.bytes(), log.evicted_key_bytes());
+    assert!(before.0 < before.1, "{before:?}");
+    log.evict_bytes(before.1 - before.0);
+    assert_eq!(log.len(), 10, "the keys were more");
+    assert!(log.evicted_key_bytes() <= log.bytes());
+    log.evict_bytes(log.total_bytes() / 2);
+    assert!((1..10).contains(&log.len()) && (1..80).contains(&log.evicted_keys()));
+    log.evict_bytes(usize::MAX);
+    assert_eq!((log.len(), log.evicted_keys(), log.total_bytes()), (0, 0, 0));
+}
+
+#[test]
 fn of_50_000_topics_that_were_made_and_left_no_table_stays_large() {
     let max_age = Duration::from_secs(1);
     let keys = KeyLimits { max_age, ..KeyLimits::default() };

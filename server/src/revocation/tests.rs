@@ -1,7 +1,8 @@
 use super::*;
 use crate::test_support::at;
 
-/// Lets everybody in as who they say they are, as `SUBJECT TENANT`, with a token issued at 50 s that ends at 1000 s.
+/// Lets everybody in as who they say they are, as `SUBJECT TENANT ISSUED`, with a token issued at that second, or never, or
+/// at 50 s, that ends at 1000 s.
 #[derive(Debug)]
 struct AsTheySay;
 
@@ -9,7 +10,11 @@ impl Authorize for AsTheySay {
     fn authenticate(&self, token: Option<&str>, _: u64) -> Result<Identity, AccessError> {
         let mut words = token.unwrap_or_default().split(' ');
         let (subject, tenant) = (words.next().unwrap_or_default(), words.next().unwrap_or("acme"));
-        let (issued_at, expires_at) = (Some(at(50).unix_ms), Some(at(1000).unix_ms));
+        let issued_at = match words.next() {
+            Some("never") => None,
+            second => Some(at(second.and_then(|second| second.parse().ok()).unwrap_or(50)).unix_ms),
+        };
+        let expires_at = Some(at(1000).unix_ms);
         Ok(Identity { issued_at, expires_at, ..Identity::new(subject, tenant.parse().unwrap()) })
     }
 }
@@ -46,40 +51,73 @@ fn a_subject_that_was_revoked_is_kept_out_of_its_tenant_and_nobody_else_is() {
 #[test]
 fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_is_not() {
     let revocations = Revocations::new();
-    let issued = |issued_at| Identity { issued_at, ..Identity::new("anna", acme()) };
     revocations.add(&acme(), &anna(), at(100)).unwrap();
-    for (issued_at, is_revoked) in [
-        (None, true),
-        (Some(at(99).unix_ms), true),
-        (Some(at(100).unix_ms), true),
-        (Some(at(101).unix_ms), false),
-    ] {
-        assert_eq!(revocations.covers(&issued(issued_at), None, at(102)), is_revoked, "{issued_at:?}");
+    for (issued, is_in) in [("never", false), ("99", false), ("100", false), ("101", true)] {
+        assert_eq!(may_enter(&revocations, &format!("anna acme {issued}"), at(102)), is_in, "{issued}");
     }
     revocations.add(&acme(), &anna(), at(200)).unwrap();
-    assert!(revocations.covers(&issued(Some(at(101).unix_ms)), None, at(200)), "the later revocation counts");
+    assert!(!may_enter(&revocations, "anna acme 101", at(200)), "the later revocation counts");
+}
+
+#[test]
+fn what_is_open_ends_whatever_its_token_says_of_its_time_and_does_not_come_back_with_it() {
+    let revocations = Revocations::new();
+    let admit = |token| revocations.admit(&AsTheySay, Some(token), at(100)).unwrap();
+    // The issuer's clock is ahead of this one.
+    let early = admit("anna acme 130");
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    let late = admit("anna acme 140");
+    assert!(revocations.ends(None, &early, at(100)) && revocations.ends(Some(Uuid::nil()), &early, at(100)));
+    assert!(!revocations.ends(None, &late, at(100)), "it was let in after the revocation");
+    revocations.keep_out(None, &late, at(100));
+    revocations.keep_out(None, &early, at(100));
+    for (issued, is_in) in [("130", false), ("131", true)] {
+        assert_eq!(may_enter(&revocations, &format!("anna acme {issued}"), at(101)), is_in, "{issued}");
+    }
+    revocations.add(&acme(), &anna(), at(200)).unwrap();
+    assert!(revocations.ends(None, &late, at(200)), "and another came");
 }
 
 #[test]
 fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
     let revocations = Revocations::new();
     let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let Admitted { identity, token } = revocations.admit(&AsTheySay, Some("anna acme 1"), at(60)).unwrap();
+    let admitted = revocations.admit(&AsTheySay, Some("anna acme 1"), at(60)).unwrap();
+    let ends = |session| {
+        let ends = revocations.ends(Some(session), &admitted, at(60));
+        if ends {
+            revocations.keep_out(Some(session), &admitted, at(60));
+        }
+        ends
+    };
     revocations.add(&"other".parse().unwrap(), &Revoke::Session(id), at(60)).unwrap();
-    assert!(!revocations.covers_session(id, &identity, token, at(60)), "a session of another tenant");
+    assert!(!ends(id), "a session of another tenant");
     revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
     let mut changed = revocations.watch();
-    assert!(!revocations.covers_session(other, &identity, token, at(60)) && !changed.has_changed().unwrap());
-    assert!(revocations.covers_session(id, &identity, token, at(60)));
-    assert!(changed.has_changed().unwrap(), "other sessions that have the token are looked at");
-    changed.mark_unchanged();
-    assert!(revocations.covers_session(other, &identity, token, at(60)), "it has the same token");
-    assert!(!changed.has_changed().unwrap());
+    assert!(!ends(other) && !changed.changed.has_changed().unwrap());
+    assert!(ends(id));
+    assert!(changed.changed.has_changed().unwrap(), "other sessions that have the token are looked at");
+    changed.changed.mark_unchanged();
+    assert!(ends(other), "it has the same token");
+    assert!(!changed.changed.has_changed().unwrap());
     assert!(!may_enter(&revocations, "anna acme 1", at(60)));
     assert!(may_enter(&revocations, "anna acme 2", at(60)), "another token of the same subject");
     assert!(
         !may_enter(&revocations, "anna acme 1", at(999)) && may_enter(&revocations, "anna acme 1", at(1000))
     );
+}
+
+#[test]
+fn a_developer_without_a_token_can_come_back_after_a_revocation() {
+    let revocations = Revocations::new();
+    let access = crate::DevAccess::new(acme());
+    let admit = |now| revocations.admit(&access, None, now);
+    let open = admit(at(100)).unwrap();
+    let developer = Revoke::Subject(open.identity.subject.clone());
+    revocations.add(&acme(), &developer, at(100)).unwrap();
+    assert!(revocations.ends(None, &open, at(100)));
+    revocations.keep_out(None, &open, at(100));
+    assert!(admit(at(100)).is_err() && admit(at(101)).is_ok());
 }
 
 /// As many as a tenant may have.
@@ -103,7 +141,7 @@ fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
     revocations.add(&acme(), &anna(), later).unwrap();
     assert_eq!(revocations.len(), 1);
     revocations.handle_timeout(at(100 + 2 * REVOCATION_MAX_AGE.as_secs()));
-    assert!(revocations.lock().is_empty(), "nothing is left of the tenant either");
+    assert!(revocations.lock().tenants.is_empty(), "nothing is left of the tenant either");
 }
 
 #[test]
@@ -114,8 +152,7 @@ fn a_tenant_that_fills_its_share_leaves_others_theirs_and_can_revoke_again_what_
     revocations.add(&other, &anna(), at(100)).unwrap();
     assert!(!may_enter(&revocations, "anna other", at(100)));
     revocations.add(&acme(), &Revoke::Subject("7".to_owned()), at(200)).unwrap();
-    let issued = Identity { issued_at: Some(at(150).unix_ms), ..Identity::new("7", acme()) };
-    assert!(revocations.covers(&issued, None, at(200)), "the later revocation counts");
+    assert!(!may_enter(&revocations, "7 acme 150", at(200)), "the later revocation counts");
     let refused = revocations.add(&acme(), &Revoke::Session(Uuid::nil()), at(200)).unwrap_err().to_string();
     assert!(refused.contains("of this tenant") && refused.contains("try again later"), "{refused}");
 }
@@ -134,13 +171,13 @@ fn all_tenants_together_have_a_bound_too() {
 fn the_token_of_a_revoked_session_needs_no_room_of_its_own() {
     let revocations = Revocations::new();
     let id = Uuid::from_u128(1);
-    let Admitted { identity, token } = revocations.admit(&AsTheySay, Some("anna acme"), at(60)).unwrap();
+    let admitted = revocations.admit(&AsTheySay, Some("anna acme"), at(60)).unwrap();
     revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
     for number in 1..MAX_REVOCATIONS_PER_TENANT {
         revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(60)).unwrap();
     }
     assert_eq!(revocations.add(&acme(), &anna(), at(60)), Err(RevokeError::Tenant));
-    assert!(revocations.covers_session(id, &identity, token, at(60)));
+    revocations.keep_out(Some(id), &admitted, at(60));
     assert!(!may_enter(&revocations, "anna acme", at(60)));
 }
 
@@ -178,8 +215,23 @@ fn a_hub_tells_whoever_waits() {
     let hub = crate::Hub::new(crate::HubSettings::new(acme()));
     let mut changed = hub.revocations().watch();
     hub.revoke(&acme(), &anna()).unwrap();
-    assert!(changed.has_changed().unwrap());
-    changed.mark_unchanged();
-    let identity = Identity::new("anna", acme());
-    assert!(hub.revocations().covers(&identity, None, hub.clock().now()));
+    assert!(changed.changed.has_changed().unwrap());
+    changed.changed.mark_unchanged();
+    assert!(!may_enter(hub.revocations(), "anna acme never", hub.clock().now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_told_at_once_and_then_not_again_before_a_while_has_passed() {
+    let revocations = Revocations::new();
+    let mut watch = revocations.watch();
+    let begun = Instant::now();
+    for round in 0..3 {
+        (0..100).for_each(|_| revocations.add(&acme(), &anna(), at(100)).unwrap());
+        watch.changed().await.unwrap();
+        assert_eq!(begun.elapsed(), round * REVOCATION_INTERVAL);
+    }
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    assert!(tokio::time::timeout(REVOCATION_INTERVAL / 2, watch.changed()).await.is_err());
+    watch.changed().await.unwrap();
+    assert_eq!(begun.elapsed(), 3 * REVOCATION_INTERVAL, "a wait that was given up loses nothing");
 }

@@ -33,7 +33,8 @@ impl Session {
     /// Ends a session whose time is over, because its token has ended or no hello came: a part of
     /// [`Session::handle_timeout`], for sessions that have so much to say that it does not come to that.
     pub fn handle_expiry(&mut self, now: Moment) {
-        if self.poll_expiry().is_none_or(|at| now.since_start < at) {
+        let is_token_over = self.expires.is_some_and(|expires| expires.has_come(now));
+        if !is_token_over && self.poll_expiry().is_none_or(|at| now.since_start < at) {
             return;
         }
         if matches!(self.state, State::AwaitsHello) {
@@ -57,7 +58,7 @@ impl Session {
     pub fn poll_expiry(&self) -> Option<Duration> {
         match self.state {
             State::AwaitsHello => Some(self.started + self.settings.hello_timeout),
-            State::Open { .. } => self.expires,
+            State::Open { .. } => self.expires.map(|expires| expires.since_start),
             State::Closed => None,
         }
     }

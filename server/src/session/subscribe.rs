@@ -24,37 +24,37 @@ pub(crate) fn subscribe(
     if topics.len() > limits::MAX_TOPICS_PER_FRAME {
         return Err(too_many_topics());
     }
-    let mut accepted: Vec<TopicName> = Vec::new();
-    let mut outcomes: Vec<TopicOutcome> = Vec::with_capacity(topics.len());
-    for text in topics {
-        let judged = match TopicName::parse(text) {
-            Err(_) => Err(Code::InvalidTopic),
-            Ok(topic) if hub.domains().check_topic(&topic).is_err() => Err(Code::InvalidTopic),
-            Ok(topic) if !access.may_subscribe(identity, &topic) => Err(Code::Forbidden),
-            Ok(topic) => Ok(topic),
-        };
-        let refused = |topic: String, code: Code| {
-            hub.metrics().refused(code);
-            TopicOutcome { topic, outcome: Outcome::Refused, code: Some(code.to_string()) }
-        };
-        outcomes.push(match judged {
-            Err(code) => refused(text.clone(), code),
-            Ok(topic) => {
-                let is_new = !follower.reader().is_subscribed(&topic) && !accepted.contains(&topic);
-                let new = accepted.iter().filter(|topic| !follower.reader().is_subscribed(topic)).count();
-                let is_too_many = || follower.reader().topic_count() + new >= settings.max_topics;
-                if is_new && (is_too_many() || !follower.tenant().has_room_for(&topic)) {
-                    refused(topic.to_string(), Code::TooManyTopics)
-                } else {
-                    let outcome =
-                        TopicOutcome { topic: topic.to_string(), outcome: Outcome::Live, code: None };
-                    accepted.push(topic);
-                    outcome
+    let refused = |topic: String, code: Code| {
+        hub.metrics().refused(code);
+        TopicOutcome { topic, outcome: Outcome::Refused, code: Some(code.to_string()) }
+    };
+    let reader = follower.reader();
+    // Each once, and how many of them the session does not have.
+    let (mut accepted, mut new) = (Vec::new(), 0);
+    let mut judge = |text: &String| {
+        let topic = TopicName::parse(text).map_err(|_| refused(text.clone(), Code::InvalidTopic))?;
+        if hub.domains().check_topic(&topic).is_err() {
+            return Err(refused(text.clone(), Code::InvalidTopic));
+        }
+        if !access.may_subscribe(identity, &topic) {
+            return Err(refused(text.clone(), Code::Forbidden));
+        }
+        let name = topic.to_string();
+        if !accepted.contains(&topic) {
+            if !reader.is_subscribed(&topic) {
+                if reader.topic_count() + new >= settings.max_topics {
+                    return Err(refused(name, Code::TooManyTopics));
                 }
+                new += 1;
             }
-        });
-    }
-    let start = match follower.subscribe(&accepted, since) {
+            accepted.push(topic);
+        }
+        Ok(TopicOutcome { topic: name, outcome: Outcome::Live, code: None })
+    };
+    let mut outcomes: Vec<_> =
+        topics.iter().map(|topic| judge(topic).unwrap_or_else(|refused| refused)).collect();
+    let (start, no_room) = follower.try_subscribe(accepted, since);
+    let start = match start {
         Start::Live => Outcome::Live,
         Start::Resumed => Outcome::Resumed,
         Start::Sync => {
@@ -63,7 +63,12 @@ pub(crate) fn subscribe(
         }
     };
     for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
-        outcome.outcome = start;
+        if no_room.iter().any(|topic| topic.as_str() == outcome.topic) {
+            // It passes when somebody leaves.
+            *outcome = refused(std::mem::take(&mut outcome.topic), Code::Overloaded);
+        } else {
+            outcome.outcome = start;
+        }
     }
     Ok(outcomes)
 }

@@ -12,10 +12,16 @@ use super::{Session, State};
 use crate::{Moment, problem::Problem, revocation::Admitted};
 
 impl Session {
+    /// Whether it was revoked.
+    pub(crate) fn is_revoked(&self, now: Moment) -> bool {
+        let State::Open { admitted, .. } = &self.state else { return false };
+        self.hub.revocations().ends(Some(self.id), admitted, now)
+    }
+
     /// Ends the session if it was revoked.
     pub fn handle_revocation(&mut self, now: Moment) {
-        let State::Open { identity, .. } = &self.state else { return };
-        if self.hub.revocations().covers_session(self.id, identity, self.token, now) {
+        if let (State::Open { admitted, .. }, true) = (&self.state, self.is_revoked(now)) {
+            self.hub.revocations().keep_out(Some(self.id), admitted, now);
             // What was read and not sent is no longer for it.
             self.outbox.clear();
             self.end(None, Code::Forbidden, "this session was revoked".to_owned());
@@ -25,18 +31,18 @@ impl Session {
     pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
         // One that was taken back can't slip away under another token before its shard has looked.
         self.handle_revocation(now);
-        let State::Open { identity, .. } = &mut self.state else { return };
+        let State::Open { admitted, .. } = &mut self.state else { return };
+        let known = &admitted.identity;
         match self.hub.revocations().admit(&*self.access, Some(token), now) {
-            Ok(Admitted { identity: fresh, token })
-                if fresh.subject == identity.subject && fresh.tenant == identity.tenant =>
+            Ok(Admitted { identity, .. })
+                if (&identity.subject, &identity.tenant) != (&known.subject, &known.tenant) =>
             {
-                **identity = fresh;
-                self.token = token;
-                self.token_accepted(r#ref, now);
-            }
-            Ok(_) => {
                 let message = "the new token is of another subject or tenant: open another connection";
                 self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
+            }
+            Ok(fresh) => {
+                **admitted = fresh;
+                self.token_accepted(r#ref, now);
             }
             Err(error) => self.refuse(Some(r#ref), Problem::new(error.code, error.message)),
         }
@@ -44,7 +50,8 @@ impl Session {
 
     /// Takes the rights of a fresh token, and takes away the topics that it no longer allows.
     fn token_accepted(&mut self, r#ref: u64, now: Moment) {
-        let State::Open { identity, follower } = &mut self.state else { return };
+        let State::Open { admitted, follower } = &mut self.state else { return };
+        let identity = &admitted.identity;
         let expires_at = identity.expires_at;
         let is_lost = |topic: &&TopicName| {
             !self.access.may_subscribe(identity, topic) && !planted::is(Bug::RevokedKept)
@@ -69,8 +76,8 @@ pub(super) fn left_ms(expires_at: Option<u64>, now: Moment) -> Option<u64> {
     Some(expires_at?.saturating_sub(now.unix_ms))
 }
 
-/// When a token that ends at `expires_at` no longer carries a session, on the clock that does not jump.
-pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Duration> {
+/// When a token that ends at `expires_at` no longer carries a session.
+pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Moment> {
     let left = Duration::from_millis(left_ms(expires_at, now)?);
-    Some(now.since_start.saturating_add(left).saturating_add(grace))
+    Some(now.after(left.saturating_add(grace)))
 }

@@ -112,7 +112,7 @@ impl World {
     /// A connection that has had the answers to its hello and its subscribe.
     fn connect(&mut self, topics: &[&str]) -> (usize, Pipe) {
         let access = Arc::new(DevAccess::new(self.hub.home().clone()));
-        let id = Uuid::from_u128(1);
+        let id = Uuid::from_u128(self.shard.keys().len() as u128);
         let session = Session::new(id, self.hub.clone(), access, SessionSettings::default(), at(0));
         let pipe = Pipe::new();
         let key = self.shard.insert(Box::new(session), pipe.clone());
@@ -481,4 +481,14 @@ fn large_publications_are_gathered_few_at_a_time_and_their_room_is_given_back() 
     assert_eq!(pipe.writes() - before, 2);
     assert!(pipe.0.borrow().taken.len() > 12 * 200_000);
     assert!(world.shard.scratch.gathered.capacity() <= WRITE_BYTES);
+}
+
+#[test]
+fn a_revocation_ends_whom_it_names_and_leaves_the_others_live() {
+    let mut world = World::new();
+    let [(first, pipe), (second, _)] = [world.connect(&["t:1"]), world.connect(&["t:1"])];
+    world.hub.revoke(world.hub.home(), &crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
+    world.shard.handle_revocation(at(0));
+    assert_eq!([first, second].map(|key| world.shard.is_live(key)), [false, true]);
+    assert_eq!((world.pump(first), pipe.frames()[0]["code"].as_str()), (Pumped::Closed, Some("forbidden")));
 }

@@ -158,7 +158,7 @@ fn a_tenant_has_so_many_sessions_and_topics() {
     let answer = other.ask(&json!({ "op": "subscribe", "ref": 1, "topics": ["a", "d", "b"] }));
     let outcomes: Vec<&Value> = (0..3).map(|topic| &answer["topics"][topic]["outcome"]).collect();
     assert_eq!(outcomes, ["live", "refused", "live"], "what somebody has already costs nothing");
-    assert_eq!(answer["topics"][1]["code"], "too_many_topics");
+    assert_eq!(answer["topics"][1]["code"], "overloaded");
     one.ask(&json!({ "op": "unsubscribe", "ref": 2, "topics": ["c"] }));
     other.subscribe(&["d"], None, "live");
     let mut third = Client::connect(&server);

@@ -140,10 +140,14 @@ fn the_same_key_again_answers_the_first_publication_wherever_it_comes_from() {
     for again in [
         json!({ "event": sample::person_updated(&uuid), "key": key }),
         json!({ "event": sample::person_updated(&uuid), "key": key.to_uppercase() }),
-        json!({ "event": sample::task_updated(&uuid), "key": key }),
+        json!({ "event": { "domain": "staff", "event": "person_deleted", "payload": { "uuid": uuid } }, "key": key }),
     ] {
         assert_eq!(server.post(&again).json(), first);
     }
+    // Topics are: nobody would hear of this one.
+    server
+        .post(&json!({ "event": sample::task_updated(&uuid), "key": key }))
+        .assert_problem(403, "forbidden");
     let mut other = Client::hello(&server);
     let answer =
         other.ask(&json!({ "op": "publish", "ref": 3, "event": sample::person_updated(&uuid), "key": key }));

@@ -28,8 +28,8 @@ const SLOW: usize = 200;
 const SLOW_BYTES: usize = 4096;
 const SLOW_TURN: Duration = Duration::from_millis(200);
 
-/// Until the server has let go of those that left.
-const LEAVE: Duration = Duration::from_secs(1);
+/// Until the server has let go of those that left, and its allocator of their memory, which takes 10 s.
+const LEAVE: Duration = Duration::from_secs(15);
 
 /// The log is full by then, of frames that were delivered, and takes no more memory.
 const FILL: Duration = Duration::from_secs(1);
