@@ -1,18 +1,19 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
 
 use std::{
-    collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
+    cell::Cell, collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
     time::Duration,
 };
 
 use futures_util::FutureExt;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tidings_shared::limits::CLOSE_TIMEOUT;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::AbortHandle,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -49,11 +50,17 @@ pub(crate) struct Limits {
 
 /// A place under the caps; travels with a request, so that an upgraded socket keeps it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place(Arc<PlaceOf>);
+pub(crate) struct Place {
+    of: Arc<PlaceOf>,
+    /// When the client had its first chance to say what it asks: with the connection, or on one that was used before, with
+    /// the request.
+    begun: Instant,
+}
 
 #[derive(Debug)]
 struct PlaceOf {
     peer: IpAddr,
+    is_over: Notify,
     is_beyond_cap: bool,
     _permit: OwnedSemaphorePermit,
     _address: Option<AddressPlace>,
@@ -62,12 +69,22 @@ struct PlaceOf {
 impl Place {
     /// Whoever the connection is from: a client or a proxy.
     pub(crate) fn peer(&self) -> IpAddr {
-        self.0.peer
+        self.of.peer
+    }
+
+    /// For how long whoever asks may have been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Lets the connection end when what is under way has been answered, and soon in any case.
+    pub(crate) fn end(&self) {
+        self.of.is_over.notify_one();
     }
 
     /// Whether it is one too many: it is told so, unless it asks how the server is.
     pub(crate) fn is_beyond_cap(&self) -> bool {
-        self.0.is_beyond_cap
+        self.of.is_beyond_cap
     }
 }
 
@@ -167,14 +184,15 @@ where
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
         let serve = |_permit, _address, is_beyond_cap| {
-            let place = Place(Arc::new(PlaceOf { peer, is_beyond_cap, _permit, _address }));
+            let of = PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, _permit, _address };
+            let place = Place { of: Arc::new(of), begun: Instant::now() };
             serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
         };
         match (Arc::clone(&places).try_acquire_owned(), address) {
             (Ok(permit), Some(address)) => drop(tokio::spawn(serve(permit, address, false))),
             _ => {
                 let Some(permit) = crowd.room().await else { continue };
-                let served = tokio::time::timeout(CROWDED_TIMEOUT, serve(permit, None, true));
+                let served = timeout(CROWDED_TIMEOUT, serve(permit, None, true));
                 crowd.add(tokio::spawn(served.map(drop)).abort_handle());
             }
         }
@@ -197,9 +215,12 @@ async fn serve_one<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
+    let of = Arc::clone(&place.of);
     let is_kept = !place.is_beyond_cap();
+    let is_used = Cell::new(false);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(place.clone());
+        let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
+        request.extensions_mut().insert(Place { begun, ..place.clone() });
         service.call(request)
     });
     let connection = http1::Builder::new()
@@ -210,15 +231,24 @@ async fn serve_one<S, B>(
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut is_stopping = false;
+    let result = loop {
+        tokio::select! {
+            result = connection.as_mut() => break Some(result),
+            _ = stopping.changed(), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = of.is_over.notified() => {
+                connection.as_mut().graceful_shutdown();
+                break timeout(CLOSE_TIMEOUT, connection).await.ok();
+            }
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
+    match result {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        None => tracing::debug!("a connection was cut: its peer takes nothing"),
     }
 }
 

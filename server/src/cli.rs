@@ -10,7 +10,10 @@ mod time;
 mod token;
 mod tokens;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tidings_shared::Domains;
@@ -88,7 +91,10 @@ pub fn run(domains: Domains) -> ExitCode {
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut commands(), "tidings", &mut std::io::stdout());
+                // Not to standard output itself, whose end it would panic over.
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut commands(), "tidings", &mut script);
+                let _ = std::io::stdout().write_all(&script);
                 Ok(())
             }
         }

@@ -1,64 +1,126 @@
 //! The body of an answer that is a stream of events: drives the stream as its reader takes bytes. While the reader
-//! takes none, nothing is read from the log; the connection's write deadline sees to one that never does.
+//! takes none, nothing is read from the log; the connection's write deadline sees to one that never does. Whether the
+//! stream has to end is looked at all the same, and then such a reader is not waited for.
 
-use std::{convert::Infallible, future::poll_fn, task::Poll};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
-    Clock, Gateway, addresses::AddressPlace, events::EventStream, revocation::Watch, worker::random_part,
+    Clock, Gateway, accept::Place, addresses::AddressPlace, events::EventStream, revocation::Watch,
+    worker::random_part,
 };
 
 struct Driven {
-    stream: EventStream,
-    clock: Clock,
-    gateway: Gateway,
+    shared: Shared,
     drain: watch::Receiver<bool>,
     revoked: Watch,
+    /// Looks whether the stream has ended, until this goes.
+    _watched: JoinSet<()>,
     _presence: (watch::Receiver<()>, Option<AddressPlace>),
 }
 
-/// The blocks of a stream, until it ends or the server drains.
+#[derive(Clone)]
+struct Shared {
+    stream: Arc<Mutex<EventStream>>,
+    clock: Clock,
+    gateway: Gateway,
+    place: Option<Place>,
+}
+
+/// The blocks of a stream, until it ends or the server drains; then the connection ends too.
 pub(crate) fn body(
     stream: EventStream,
     gateway: Gateway,
+    place: Option<Place>,
     address: Option<AddressPlace>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let (clock, drain, presence) = (gateway.hub().clock(), gateway.watch_drain(), gateway.presence());
     let mut revoked = gateway.hub().revocations().watch();
     // It may have come since the token was looked at.
     revoked.mark_changed();
-    let driven = Driven { stream, clock, drain, revoked, _presence: (presence, address), gateway };
-    unfold(driven, |mut driven| async move { next(&mut driven).await.map(|block| (Ok(block), driven)) })
+    let shared = Shared { stream: Arc::new(Mutex::new(stream)), clock, gateway, place };
+    let mut watched = JoinSet::new();
+    watched.spawn(shared.clone().watch(drain.clone(), revoked.clone()));
+    let driven = Driven { shared, drain, revoked, _watched: watched, _presence: (presence, address) };
+    unfold(driven, |mut driven| async move { driven.next().await.map(|block| (Ok(block), driven)) })
 }
 
-async fn next(driven: &mut Driven) -> Option<Bytes> {
-    let Driven { stream, clock, gateway, drain, revoked, .. } = driven;
-    loop {
-        // A reader that never catches up has a deadline too.
-        let now = clock.now();
-        if stream.poll_timeout().is_some_and(|at| at <= now.since_start) {
-            stream.handle_timeout(now);
-        }
-        let deadline = stream.poll_timeout().map(|at| clock.instant(at).into());
-        let has_ended = stream.has_ended();
-        tokio::select! {
-            biased;
-            _ = drain.wait_for(|draining| *draining), if !has_ended => {
-                stream.handle_drain(random_part(gateway.settings().drain_spread));
+impl Driven {
+    async fn next(&mut self) -> Option<Bytes> {
+        let Self { shared, drain, revoked, .. } = self;
+        let clock = shared.clock;
+        loop {
+            // A reader that never catches up has a deadline too.
+            let now = clock.now();
+            let (deadline, has_ended) = {
+                let mut stream = shared.stream();
+                if stream.poll_timeout().is_some_and(|at| at <= now.since_start) {
+                    stream.handle_timeout(now);
+                }
+                (stream.poll_timeout().map(|at| clock.instant(at).into()), stream.has_ended())
+            };
+            tokio::select! {
+                biased;
+                _ = drain.wait_for(|draining| *draining), if !has_ended => {
+                    shared.stream().handle_drain(random_part(shared.gateway.settings().drain_spread));
+                }
+                Ok(()) = revoked.changed(), if !has_ended => shared.stream().handle_revocation(clock.now()),
+                block = poll_fn(|cx| match shared.stream().poll_output(clock.now(), cx.waker()) {
+                    None if has_ended => Poll::Ready(None),
+                    None => Poll::Pending,
+                    block => Poll::Ready(block),
+                }) => {
+                    if block.is_none() {
+                        shared.end_connection();
+                    }
+                    return block;
+                }
+                () = until(deadline) => {}
             }
-            Ok(()) = revoked.changed(), if !has_ended => stream.handle_revocation(clock.now()),
-            block = poll_fn(|cx| match stream.poll_output(clock.now(), cx.waker()) {
-                None if has_ended => Poll::Ready(None),
-                None => Poll::Pending,
-                block => Poll::Ready(block),
-            }) => return block,
-            () = async { match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            } } => {}
         }
+    }
+}
+
+impl Shared {
+    fn stream(&self) -> MutexGuard<'_, EventStream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connection when the stream has to end, although nobody asks the body for a block.
+    async fn watch(self, mut drain: watch::Receiver<bool>, mut revoked: Watch) {
+        while !self.stream().has_ended() {
+            let deadline = self.stream().poll_expiry().map(|at| self.clock.instant(at).into());
+            tokio::select! {
+                _ = drain.wait_for(|draining| *draining) => break,
+                Ok(()) = revoked.changed() => self.stream().handle_revocation(self.clock.now()),
+                () = until(deadline) => self.stream().handle_expiry(self.clock.now()),
+            }
+        }
+        self.end_connection();
+    }
+
+    fn end_connection(&self) {
+        if let Some(place) = &self.place {
+            place.end();
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

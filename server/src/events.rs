@@ -116,14 +116,24 @@ impl EventStream {
         (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.since_start.min(ping_due)))
     }
 
-    /// Acts on what [`EventStream::poll_timeout`] announced.
-    pub(crate) fn handle_timeout(&mut self, now: Moment) {
-        let is_over = self.expires.is_some_and(|expires| expires.has_come(now));
-        let now = now.since_start;
-        if is_over {
+    /// When [`EventStream::handle_expiry`] has something to do.
+    pub(crate) fn poll_expiry(&self) -> Option<Duration> {
+        self.expires.filter(|_| !self.has_ended).map(|expires| expires.since_start)
+    }
+
+    /// Ends the stream if its time is over: a part of [`EventStream::handle_timeout`].
+    pub(crate) fn handle_expiry(&mut self, now: Moment) {
+        if self.expires.is_some_and(|expires| expires.has_come(now)) {
             let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
             self.end(block("error", None, encode(&frame).text()));
-        } else if now >= self.last_told + self.heartbeat && self.ready.is_empty() {
+        }
+    }
+
+    /// Acts on what [`EventStream::poll_timeout`] announced.
+    pub(crate) fn handle_timeout(&mut self, now: Moment) {
+        self.handle_expiry(now);
+        let now = now.since_start;
+        if !self.has_ended && now >= self.last_told + self.heartbeat && self.ready.is_empty() {
             let position = self.follower.passed().to_string();
             let frame = ServerFrame::Ping { position: Some(position.clone()) };
             self.blocks.push_back(block("ping", Some(&position), encode(&frame).text()));

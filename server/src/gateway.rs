@@ -41,7 +41,8 @@ pub struct GatewaySettings {
     /// Connections at a time from one address (of IPv6: one /64). Whoever is on this machine, and trusted proxies, may have
     /// any number; of what a trusted proxy forwards, the sockets and streams of one client count.
     pub max_connections_per_address: usize,
-    /// The proxies whose `X-Forwarded-For` is believed: its last entry is the client.
+    /// The proxies whose `X-Forwarded-For` is believed: its last entry is the client, an address, perhaps with a port. All
+    /// clients whose entry is none count as one.
     pub trusted_proxies: Arc<[IpAddr]>,
     /// From the begin of a drain to its end, at the latest.
     pub drain_timeout: Duration,
@@ -99,7 +100,9 @@ struct Inner {
 
 impl Gateway {
     /// A gateway to a hub.
-    pub fn new(hub: Hub, access: impl Authorize, settings: GatewaySettings) -> Self {
+    pub fn new(hub: Hub, access: impl Authorize, mut settings: GatewaySettings) -> Self {
+        // As a socket of both families names its peers.
+        settings.trusted_proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let (draining, _) = watch::channel(false);
         let (present, _) = watch::channel(());
         let access = Arc::new(access);

@@ -13,6 +13,7 @@ use hyper::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
         WWW_AUTHENTICATE,
     },
+    service::service_fn,
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
@@ -34,6 +35,7 @@ use crate::{
     worker::Serves,
 };
 
+mod front;
 mod page;
 mod post;
 mod publish;
@@ -68,7 +70,7 @@ impl Gateway {
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::ext::optional::<Place>())
             .map(|gateway, headers, upgrade, place| {
-                upgrade::answer(gateway, &headers, upgrade, place, |_| Serves::Echo)
+                upgrade::answer(gateway, &headers, upgrade, place, |_, _| Serves::Echo)
             });
         let post = |path, act: post::Act| {
             at(path)
@@ -78,8 +80,7 @@ impl Gateway {
                 .and(warp::body::stream())
                 .then(move |gateway: Gateway, headers: HeaderMap, body| async move {
                     let answer = post::answer(&gateway, &headers, body, act).await;
-                    let answer = answer.unwrap_or_else(|problem| refuse(&gateway, &problem));
-                    page::may_read(&gateway, &headers, answer)
+                    answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
                 })
         };
         let publish = post("v1/publish", publish::one);
@@ -92,9 +93,7 @@ impl Gateway {
             .and(warp::ext::optional::<Place>())
             .and(warp::query::<Vec<(String, String)>>())
             .map(|gateway: Gateway, headers: HeaderMap, place, query| {
-                let answer = events(&gateway, &headers, place, query)
-                    .unwrap_or_else(|problem| refuse(&gateway, &problem));
-                page::may_read(&gateway, &headers, answer)
+                events(&gateway, &headers, place, query).unwrap_or_else(|problem| refuse(&gateway, &problem))
             });
         let preflight = |path, page: page::Preflight| {
             at(path)
@@ -140,8 +139,10 @@ impl Gateway {
         F::Extract: Reply,
         F::Future: Send,
     {
-        let service =
+        let routes =
             TowerToHyperService::new(warp::service(self.gate().or(routes).recover(answer_rejection)));
+        let gateway = self.clone();
+        let service = service_fn(move |request| front::answer(&gateway, &routes, request));
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
@@ -286,7 +287,7 @@ fn events(
 ) -> Result<Response, Problem> {
     let admitted = authenticate(gateway, headers)?;
     let address =
-        place.and_then(|place| upgrade::forwarded(gateway, headers, &place).transpose()).transpose()?;
+        place.as_ref().map(|place| upgrade::forwarded(gateway, headers, place)).transpose()?.flatten();
     let topics: Vec<String> =
         query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
     // What is no text is no position.
@@ -295,13 +296,13 @@ fn events(
     let now = hub.clock().now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let mut response =
-        warp::reply::stream(event_body::body(stream, gateway.clone(), address)).into_response();
+        warp::reply::stream(event_body::body(stream, gateway.clone(), place, address)).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(page::for_pages(response))
 }
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -354,7 +355,7 @@ fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> 
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    page::for_pages(response)
 }
 
 /// One that came too slowly: of the statuses that only HTTP has.

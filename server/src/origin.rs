@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use hyper::{HeaderMap, Uri, header::ORIGIN};
+use hyper::{
+    HeaderMap, Uri,
+    header::{HOST, ORIGIN},
+};
 
 /// The origins that are let in. A request without one is let in; one with several never is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +13,8 @@ pub enum OriginRule {
     /// Exactly these, as `scheme://host` or `scheme://host:port`.
     Exact(Vec<String>),
     /// Any page that this machine served itself, for development: a page from elsewhere must not reach a developer's
-    /// server through the developer's browser.
+    /// server through the developer's browser. Requests must name this machine as their host, too, for a page elsewhere
+    /// whose own name was made to mean this machine is of no other origin, and its browser sends none.
     Loopback,
 }
 
@@ -28,6 +32,17 @@ impl OriginRule {
             },
         }
     }
+
+    /// Whether a request may be for this host. One that names none is let in: browsers always do.
+    pub(crate) fn allows_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let mut hosts = headers.get_all(HOST).iter();
+        let (host, is_one) = (hosts.next(), hosts.next().is_none());
+        let is_here = |host: &str| is_loopback(&format!("http://{}", host.to_ascii_lowercase()));
+        *self != Self::Loopback
+            || is_one
+                && host.is_none_or(|host| host.to_str().is_ok_and(is_here))
+                && uri.authority().is_none_or(|authority| is_here(authority.as_str()))
+    }
 }
 
 /// The host of an origin as a browser writes it: scheme, host and perhaps a port, and nothing else.
@@ -44,7 +59,9 @@ fn host_of(origin: &str) -> Option<String> {
 #[cfg(feature = "cli")]
 pub(crate) fn is_as_browsers_write(origin: &str) -> bool {
     let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
-    host_of(origin).is_some_and(|host| host == host.to_ascii_lowercase()) && !origin.ends_with(default_port)
+    let is_of_hosts =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'[' | b':' | b']');
+    host_of(origin).is_some_and(|host| host.bytes().all(is_of_hosts)) && !origin.ends_with(default_port)
 }
 
 fn is_loopback(origin: &str) -> bool {

@@ -91,7 +91,7 @@ enum State {
 }
 
 impl Session {
-    /// A session whose connection was just upgraded. `id` is drawn at random.
+    /// A session whose connection began `now`. `id` is of no other.
     pub fn new(
         id: Uuid,
         hub: Hub,

@@ -57,7 +57,7 @@ pub const MAX_REF: u64 = (1 << 53) - 1;
 /// Frames a session may send per second; a burst may be twice that.
 pub const FRAMES_PER_SECOND: u32 = 100;
 
-/// From the accepted upgrade to a hello.
+/// From the connection to a hello; on one that was used before, from the request.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// From the accepted TCP connection to the last byte of the request's header.
@@ -165,6 +165,9 @@ pub const FAN_OUT_WRITES: usize = 64;
 
 /// Connections that were upgraded and that their shard has not taken over yet.
 pub const ARRIVALS: usize = 1024;
+
+/// Threads of shards: more than any machine has processors, fewer than a process may have threads.
+pub const MAX_SHARDS: usize = 1024;
 
 /// From a session's end to its last byte in the socket, however slowly that takes it; and from our Close to the end of the
 /// connection: time for the peer's Close and what it was still sending.

@@ -42,7 +42,7 @@ pub(super) struct Serve {
     /// Web page that is let in, as `scheme://host[:port]`; may be given several times. With --dev: loopback pages
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Time for a hello after the upgrade
+    /// Time for a hello after the connection
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
     /// Time for a request's header after the connection
@@ -97,7 +97,7 @@ pub(super) struct Serve {
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     echo: bool,
     /// Threads that deliver to WebSockets; by default one for each processor
-    #[arg(long, env = "TIDINGS_SHARDS", value_name = "N")]
+    #[arg(long, env = "TIDINGS_SHARDS", value_parser = shards, value_name = "N")]
     shards: Option<NonZero<usize>>,
     /// Connections at a time from one address, but for this machine's and those of trusted proxies
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_one, value_name = "N")]
@@ -119,6 +119,11 @@ fn origin(text: &str) -> Result<String, &'static str> {
     let remedy =
         "write it as a browser does: scheme://host[:port], in lower case, without a path or the default port";
     if is_as_browsers_write(text) { Ok(text.to_owned()) } else { Err(remedy) }
+}
+
+fn shards(text: &str) -> Result<NonZero<usize>, String> {
+    let number = text.parse().ok().filter(|number: &NonZero<usize>| number.get() <= limits::MAX_SHARDS);
+    number.ok_or_else(|| format!("1 to {}", limits::MAX_SHARDS))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::Failure;
 use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys, TenantId};
@@ -20,10 +20,10 @@ pub(super) struct Tokens {
     #[arg(long, env = "TIDINGS_JWKS_FILE", value_name = "FILE")]
     jwks_file: Option<PathBuf>,
     /// Audience that tokens must name
-    #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_name = "A")]
+    #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_parser = NonEmptyStringValueParser::new(), value_name = "A")]
     jwt_audience: Option<String>,
     /// Issuer that tokens must name
-    #[arg(long, env = "TIDINGS_JWT_ISSUER", value_name = "I")]
+    #[arg(long, env = "TIDINGS_JWT_ISSUER", value_parser = NonEmptyStringValueParser::new(), value_name = "I")]
     jwt_issuer: Option<String>,
     /// The one tenant of this server, for tokens that name none
     #[arg(long, env = "TIDINGS_SINGLE_TENANT", value_name = "NAME")]

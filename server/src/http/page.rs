@@ -30,9 +30,9 @@ impl Preflight {
     /// Answers a browser that asks whether a page may send.
     pub(super) fn answer(self, gateway: &Gateway, headers: &HeaderMap) -> Response {
         if !gateway.settings().origins.allows(headers) {
-            return may_read(gateway, headers, refuse(gateway, &not_let_in()));
+            return refuse(gateway, &not_let_in());
         }
-        let mut answer = may_read(gateway, headers, text(StatusCode::NO_CONTENT, ""));
+        let mut answer = for_pages(text(StatusCode::NO_CONTENT, ""));
         let allows = answer.headers_mut();
         allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(self.method));
         allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(self.headers));
@@ -41,14 +41,28 @@ impl Preflight {
     }
 }
 
-/// Lets the page that asked read the answer, if it is one that is let in.
-pub(super) fn may_read(gateway: &Gateway, headers: &HeaderMap, mut answer: Response) -> Response {
-    if let Some(origin) = headers.get(ORIGIN)
-        && gateway.settings().origins.allows(headers)
-    {
-        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+/// Marks an answer that pages may read. Those of an application are its own.
+#[derive(Debug, Clone, Copy)]
+struct ForPages;
+
+/// Says of an answer that the page that asked may read it.
+pub(super) fn for_pages(mut answer: Response) -> Response {
+    answer.extensions_mut().insert(ForPages);
+    answer
+}
+
+/// The origin of the page that asks, if it is one that is let in.
+pub(super) fn reader(gateway: &Gateway, headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(ORIGIN).filter(|_| gateway.settings().origins.allows(headers)).cloned()
+}
+
+/// Lets the page that asked read the answer, if it is [for pages](for_pages).
+pub(super) fn may_read(reader: Option<HeaderValue>, mut answer: Response) -> Response {
+    if answer.extensions_mut().remove::<ForPages>().is_some() {
+        let headers = answer.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.extend(reader.map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
     }
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
     answer
 }
 

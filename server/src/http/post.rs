@@ -1,5 +1,7 @@
 //! What is posted: by whom, within the bounds of a body, and what is answered.
 
+use std::time::Duration;
+
 use futures_util::{Stream, StreamExt};
 use hyper::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -9,6 +11,9 @@ use warp::{Buf, reply::Response};
 
 use super::{answer_json, authenticate, late};
 use crate::{Gateway, Identity, Revoke, problem::Problem};
+
+/// For so long after a look at a token nobody looks again: most bodies come with their request.
+const JUDGED_FOR: Duration = Duration::from_millis(100);
 
 /// What is done with a body for somebody who is let in.
 pub(super) type Act = fn(&Gateway, &Identity, &str) -> Result<Value, Problem>;
@@ -24,12 +29,17 @@ where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    let identity = authenticate(gateway, headers)?.identity;
-    let settings = gateway.settings();
+    let mut identity = authenticate(gateway, headers)?.identity;
+    let (clock, settings) = (gateway.hub().clock(), gateway.settings());
+    let judged = clock.now().since_start;
     let Ok(body) = timeout(settings.body_timeout, gather(body, settings.max_body_bytes)).await else {
         return Ok(late());
     };
     let body = String::from_utf8(body?).map_err(|_| invalid("the body is not UTF-8"))?;
+    // It may have been taken back, or have ended, while the body was on its way.
+    if clock.now().since_start > judged + JUDGED_FOR {
+        identity = authenticate(gateway, headers)?.identity;
+    }
     let answer = act(gateway, &identity, &body)?;
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
 }

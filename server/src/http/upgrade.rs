@@ -1,5 +1,7 @@
 //! The way from a request to a WebSocket in a shard.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use hyper::{
     HeaderMap, StatusCode,
     header::{
@@ -15,7 +17,7 @@ use warp::reply::Response;
 
 use super::{draining, page, problem, problem_body, refuse};
 use crate::{
-    Gateway, Session,
+    Gateway, Moment, Session,
     accept::{self, Place},
     addresses::AddressPlace,
     problem::Problem,
@@ -28,7 +30,7 @@ pub(super) fn answer(
     headers: &HeaderMap,
     upgrade: Option<OnUpgrade>,
     place: Option<Place>,
-    serves: fn(&Gateway) -> Serves,
+    serves: fn(&Gateway, &Place) -> Serves,
 ) -> Response {
     let subprotocol = match check_handshake(&gateway, headers) {
         Ok(subprotocol) => subprotocol,
@@ -57,7 +59,7 @@ pub(super) fn answer(
     tokio::spawn(async move {
         match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
             Ok((stream, head)) => {
-                let serves = serves(&gateway);
+                let serves = serves(&gateway, &place);
                 if let Some(workers) = gateway.workers() {
                     workers.send(Arrival { stream, head, serves, place: (place, address, presence) }).await;
                 }
@@ -79,7 +81,8 @@ pub(super) fn answer(
     response
 }
 
-/// The place of a client behind a trusted proxy, which says whose connection it is; the last entry is the proxy's own.
+/// The place of a client behind a trusted proxy, which says whose connection it is: the last entry is the one that the
+/// proxy wrote, whatever came before it from the client. Those whose entry is no address are one client together.
 pub(super) fn forwarded(
     gateway: &Gateway,
     headers: &HeaderMap,
@@ -88,9 +91,10 @@ pub(super) fn forwarded(
     if !gateway.settings().trusted_proxies.contains(&place.peer()) {
         return Ok(None);
     }
-    let last = list(headers, FORWARDED_FOR).last();
-    let Some(address) = last.and_then(|address| address.parse().ok()) else { return Ok(None) };
-    let place = gateway.addresses().take(address);
+    let Some(line) = headers.get_all(FORWARDED_FOR).iter().next_back() else { return Ok(None) };
+    let last = line.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    let address = str::from_utf8(last).ok().and_then(|text| address_of(text.trim()));
+    let place = gateway.addresses().take(address.unwrap_or(place.peer()));
     place.map(Some).ok_or_else(|| {
         Problem::new(Code::Overloaded, "this address has as many connections as one may have; close some")
     })
@@ -98,10 +102,18 @@ pub(super) fn forwarded(
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// An address, perhaps with a port, as proxies write it.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(|ip: Ipv6Addr| ip.into());
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
+    text.parse().ok().or_else(with_port).or_else(bracketed)
+}
+
 /// For a session of the protocol.
-pub(super) fn session(gateway: &Gateway) -> Serves {
+pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
     let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
     let now = hub.clock().now();
+    let now = Moment { since_start: now.since_start.saturating_sub(place.age()), ..now };
     Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
 }
 

@@ -201,7 +201,7 @@ fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
              JWKS as such",
         ));
     }
-    let secret = file.strip_suffix(b"\n").unwrap_or(file);
+    let secret = file.strip_suffix(b"\n").map_or(file, |line| line.strip_suffix(b"\r").unwrap_or(line));
     check_secret(secret.len()).map(|()| secret)
 }
 

@@ -7,7 +7,7 @@ use tidings_shared::limits;
 /// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionSettings {
-    /// From the upgrade to a hello.
+    /// From the connection to a hello; on one that was used before, from the request.
     pub hello_timeout: Duration,
     /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
     pub heartbeat: Duration,

@@ -66,7 +66,7 @@ fn a_signal_ends_the_process_well_and_in_time_in_whatever_state_its_connections_
     ];
     // Those who do not, with more on its way to each than its socket takes.
     let stalled = session(&server, &subscribe("big", None));
-    let stalled_stream = write(&server, b"GET /v1/events?topic=big HTTP/1.1\r\nHost: a\r\n\r\n");
+    let stalled_stream = write(&server, b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let text = "x".repeat(200_000);
     for _ in 0..60 {
         server.publish_to("big", &json!({ "domain": "big", "event": "big", "payload": text }));
@@ -77,7 +77,10 @@ fn a_signal_ends_the_process_well_and_in_time_in_whatever_state_its_connections_
         write(&server, b""),
         write(&server, &head[..9]),
         write(&server, head),
-        write(&server, b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{\"event\":"),
+        write(
+            &server,
+            b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"event\":",
+        ),
     ];
     let start = Instant::now();
     server.process().signal("TERM");

@@ -3,11 +3,13 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
-use tidings_server::Counters;
+use tidings_server::{AccessError, Authorize, Counters, DevAccess, HubSettings, Identity, Revoke};
+use tidings_shared::{RawEvent, TopicName};
 use tidings_tests::{Client, DEADLINE, EventStream, Request, Server, eventually, sample};
 
 use crate::embedded::Embedded;
@@ -188,7 +190,7 @@ fn a_listener_that_never_reads_costs_others_nothing_and_is_cut_off() {
     let mut reads = EventStream::open(embedded.address, &["big"], None);
     reads.expect("subscribed");
     let mut never = TcpStream::connect(embedded.address).unwrap();
-    never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let followers = || embedded.hub.counters(embedded.hub.home()).followers;
     eventually("both listen", || followers() == 2);
     let event = json!({ "domain": "big", "event": "x", "payload": { "text": "x".repeat(100_000) } });
@@ -209,5 +211,94 @@ fn a_listener_that_never_reads_costs_others_nothing_and_is_cut_off() {
     let _ = never.read_to_end(&mut rest);
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it was cut off");
     drop(reads);
+    embedded.stop();
+}
+
+/// A listener that reads nothing, of whom there is more than its socket takes.
+fn stalled(embedded: &Embedded) -> TcpStream {
+    let mut never = TcpStream::connect(embedded.address).unwrap();
+    never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let hub = &embedded.hub;
+    eventually("it listens", || hub.counters(hub.home()).followers == 1);
+    let event = json!({ "domain": "big", "event": "x", "payload": { "text": "x".repeat(100_000) } });
+    let event = RawEvent::parse(&event.to_string()).unwrap();
+    for _ in 0..120 {
+        let (topics, now) = (["big".parse().unwrap()], hub.clock().now());
+        hub.publish_raw(hub.home(), event.clone(), Some(&topics), Default::default(), now).unwrap();
+    }
+    let delivered = || {
+        let page = Request::get("/metrics").send(embedded.address).body;
+        let line = page.lines().find(|line| line.starts_with("tidings_deliveries_total")).unwrap().to_owned();
+        (!line.ends_with(" 0")).then_some(line)
+    };
+    eventually("its socket takes no more", || {
+        let before = delivered();
+        thread::park_timeout(Duration::from_millis(50));
+        before.is_some() && before == delivered()
+    });
+    never
+}
+
+/// Whether the server has ended this connection, of which nothing is read.
+fn is_cut(never: &mut TcpStream) -> bool {
+    never.write_all(b"x").is_err()
+}
+
+/// Only the write deadline would end a listener that reads nothing, and that is long.
+fn patient(access: impl Authorize) -> Embedded {
+    let mut hub = HubSettings::new("acme".parse().unwrap());
+    hub.log.max_bytes = 64 * 1024 * 1024;
+    Embedded::start_hub(hub, access, |settings| {
+        settings.write_timeout = Duration::from_secs(600);
+        settings.drain_timeout = 2 * DEADLINE;
+    })
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_listener_that_never_reads() {
+    let embedded = patient(DevAccess::new("acme".parse().unwrap()));
+    let _never = stalled(&embedded);
+    let start = Instant::now();
+    embedded.stop();
+    assert!(start.elapsed() < DEADLINE, "it was held up to its deadline");
+}
+
+#[test]
+fn a_listener_that_never_reads_ends_when_it_is_revoked() {
+    let embedded = patient(DevAccess::new("acme".parse().unwrap()));
+    let mut never = stalled(&embedded);
+    let hub = &embedded.hub;
+    hub.revoke(hub.home(), &Revoke::Subject("developer".to_owned())).unwrap();
+    eventually("it is cut", || is_cut(&mut never));
+    eventually("its place is free", || {
+        hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
+    });
+    embedded.stop();
+}
+
+/// Everybody may listen, with a token that ends at once.
+#[derive(Debug)]
+struct AtTheirEnd;
+
+impl Authorize for AtTheirEnd {
+    fn authenticate(&self, _: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let identity = Identity::new("a", "acme".parse().unwrap());
+        Ok(Identity { expires_at: Some(now_unix_ms), ..identity })
+    }
+
+    fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_listener_that_never_reads_ends_with_its_token() {
+    let embedded = patient(AtTheirEnd);
+    let mut never = stalled(&embedded);
+    let hub = &embedded.hub;
+    eventually("it is cut", || is_cut(&mut never));
+    eventually("its place is free", || {
+        hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
+    });
     embedded.stop();
 }

@@ -138,7 +138,7 @@ fn a_client_that_waits_to_be_told_to_go_on_is_told() {
     let length = body.len();
     write!(
         stream,
-        "POST /v1/publish HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
     let mut reader = BufReader::new(stream);
@@ -158,7 +158,7 @@ fn one_connection_serves_several_requests() {
         let body = good_body().replace("person_updated", event);
         write!(
             reader.get_mut(),
-            "POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
@@ -239,6 +239,71 @@ fn an_origin_is_loopback_to_the_letter() {
     }
 }
 
+/// A page whose name was made to mean this machine (DNS rebinding) reaches it without an `Origin`, as its own server.
+#[test]
+fn for_development_a_server_is_asked_by_a_name_of_this_machine_and_by_no_other() {
+    let server = Server::start();
+    let ask = |line: &str, hosts: &[&str]| {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        write!(stream, "{line}\r\n{hosts}Connection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+        Response::read(&mut BufReader::new(stream))
+    };
+    let port = server.address().port();
+    for host in [
+        "localhost",
+        "LocalHost:80",
+        "127.0.0.1",
+        "127.9.9.9:65535",
+        "[::1]",
+        "[::1]:7700",
+        &format!("localhost:{port}"),
+    ] {
+        assert_eq!(ask("GET /health HTTP/1.1", &[host]).status, 200, "{host}");
+        assert_eq!(ask("GET /metrics HTTP/1.1", &[host]).status, 200, "{host}");
+    }
+    for strange in [
+        &["evil.example"][..],
+        &["evil.example:7700"],
+        &["localhost.evil.example"],
+        &["evil-localhost"],
+        &["127.0.0.1.evil.example"],
+        &["192.0.2.1"],
+        &["0.0.0.0"],
+        &["[::2]"],
+        &["localhost@evil.example"],
+        &["evil.example@localhost"],
+        &["localhost/x"],
+        &["localhost", "localhost"],
+        &["localhost", "evil.example"],
+        &[""],
+    ] {
+        for line in [
+            "GET /health HTTP/1.1",
+            "GET /ready HTTP/1.1",
+            "GET /metrics HTTP/1.1",
+            "GET /v1/ws HTTP/1.1",
+            "GET /v1/events?topic=a HTTP/1.1",
+            "POST /v1/publish HTTP/1.1",
+            "POST /v1/publish/batch HTTP/1.1",
+            "POST /v1/admin/revoke HTTP/1.1",
+            "GET /health HTTP/1.0",
+        ] {
+            ask(line, strange).assert_problem(403, "forbidden");
+        }
+    }
+    ask("GET http://evil.example/metrics HTTP/1.1", &["localhost"]).assert_problem(403, "forbidden");
+    assert_eq!(ask("GET http://localhost:7/metrics HTTP/1.1", &["localhost"]).status, 200);
+    assert_eq!(
+        ask("GET /health HTTP/1.0", &[]).status,
+        200,
+        "a browser always names its host, a probe may not"
+    );
+    let answer = Request::get("/health").header("Host", "evil.example").send(Server::keyed(&[]).address());
+    assert_eq!(answer.status, 200, "tokens protect a server that is not for development");
+}
+
 #[test]
 fn paths_and_methods_that_are_not_there_are_problems_too() {
     let server = Server::start();
@@ -317,4 +382,24 @@ fn a_header_of_more_than_16_kib_is_refused() {
     {
         assert_eq!(status(bytes), expected, "{bytes} bytes");
     }
+}
+
+#[test]
+fn a_target_without_a_path_is_refused_and_nothing_panics() {
+    let mut server = Server::start();
+    for line in ["CONNECT a:1", "GET a:1", "POST localhost:7700", "HEAD a:1"] {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{line}: {answer}");
+        assert!(line.starts_with("HEAD") || answer.contains("invalid_frame"), "{line}: {answer}");
+    }
+    for (method, target, status) in
+        [("OPTIONS", "*", 404), ("GET", "http://localhost", 404), ("GET", "http://localhost/health", 200)]
+    {
+        assert_eq!(Request::new(method, target).send(server.address()).status, status, "{method} {target}");
+    }
+    assert_eq!(server.process().log().matches("panicked").count(), 0);
 }

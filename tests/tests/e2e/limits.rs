@@ -77,7 +77,7 @@ fn beyond_the_cap_connections_are_told_to_come_back_and_nobody_is_evicted() {
         places.iter().all(|place| {
             let mut place = place;
             place.set_read_timeout(Some(DEADLINE)).unwrap();
-            place.write_all(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            place.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut head = [0; 12];
             place.read_exact(&mut head).unwrap();
             head.ends_with(b"404")
@@ -124,6 +124,31 @@ fn a_header_that_does_not_come_ends_the_connection() {
     });
 }
 
+#[test]
+fn a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_was_used_before() {
+    let server = Server::with(&["--hello-timeout", "2s", "--header-timeout", "20s"]);
+    let connect = || {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    };
+    let (silent, mut used) = (connect(), connect());
+    used.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(Response::read(&mut BufReader::new(&used)).status, 200);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2100) {
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    let mut used = RawSocket::connect_with(used, &[]);
+    used.send(&Frame::text(r#"{"op":"hello"}"#));
+    assert_eq!(used.next_frame()["op"], "welcome");
+    let upgraded = Instant::now();
+    let mut silent = RawSocket::connect_with(silent, &[]);
+    assert_eq!(silent.next_frame()["code"], "hello_timeout");
+    assert_eq!(silent.close_code(), Some(4408));
+    assert!(upgraded.elapsed() < Duration::from_secs(2), "{:?}", upgraded.elapsed());
+}
+
 /// Reads until the server has closed; what it says before does not matter.
 fn read_to_the_end(stream: &mut TcpStream) {
     let mut rest = Vec::new();
@@ -138,7 +163,7 @@ fn a_body_that_does_not_come_in_time_is_given_up() {
     let mut stream = TcpStream::connect(embedded.address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream
-        .write_all(b"POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{\"event\":")
+        .write_all(b"POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"event\":")
         .unwrap();
     let mut reader = BufReader::new(stream);
     let answer = Response::read(&mut reader);
@@ -360,7 +385,7 @@ fn an_http_client_that_never_reads_its_answers_is_cut_off() {
     let server = Server::with(&["--write-timeout", "500ms"]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    let requests = b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    let requests = b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
     let end = loop {
         if let Err(error) = stream.write_all(&requests) {
             break error.kind();

@@ -58,7 +58,7 @@ fn while_it_drains_a_server_is_alive_and_not_ready_and_refuses_the_rest() {
     for path in ["/health", "/ready"] {
         assert_eq!(get(path).status, 200);
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
@@ -99,6 +99,47 @@ fn a_client_behind_a_trusted_proxy_has_so_many_connections_and_others_have_their
     let _other = hello("192.0.2.2").unwrap();
     drop(second);
     eventually("its place is free again", || hello("192.0.2.1").is_ok());
+}
+
+#[test]
+fn a_proxy_may_write_its_client_with_a_port_and_what_is_no_address_is_that_of_one_client() {
+    // The same machine, as a socket of both families would name it.
+    let server = Server::with(&["--trusted-proxy", "::ffff:127.0.0.1", "--max-connections-per-address", "1"]);
+    let hello = |forwarded: &str| RawSocket::forwarded(server.address(), forwarded);
+    let refused = |forwarded: &str| match hello(forwarded) {
+        Err(answer) => answer.assert_problem(503, "overloaded"),
+        Ok(_) => panic!("{forwarded:?} was let in"),
+    };
+    let _v4 = hello("192.0.2.1:1234").unwrap();
+    let _v6 = hello("[2001:db8::1]:1234").unwrap();
+    for same in [
+        "192.0.2.1",
+        "192.0.2.1:80",
+        "::ffff:192.0.2.1",
+        "[::ffff:192.0.2.1]:80",
+        "\u{e9}, 192.0.2.1",
+        "192.0.2.9\r\nX-Forwarded-For: 192.0.2.1",
+        "192.0.2.9\r\nX-Forwarded-For: \u{e9}, 192.0.2.1",
+        "2001:db8::1",
+        "[2001:db8::1]",
+        "[2001:db8::2]:80",
+    ] {
+        refused(same);
+    }
+    let _unknown = hello("unknown").unwrap();
+    for no_address in [
+        "unknown",
+        "192.0.2.9,",
+        "192.0.2.9, ",
+        "\u{e9}",
+        "192.0.2.256",
+        "192.0.2.9 192.0.2.8",
+        "\"192.0.2.9\"",
+    ] {
+        refused(no_address);
+    }
+    // Its own questions name nobody.
+    let _own = [RawSocket::connect(server.address()), RawSocket::connect(server.address())];
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Which pages may reach a server through somebody's browser, whichever way they ask.
 
 use serde_json::json;
+use tidings_server::OriginRule;
 use tidings_tests::{RawSocket, Request, Response, Server, sample, token};
+
+use crate::embedded::Embedded;
 
 const PAGE: &str = "https://app.example.com";
 
@@ -81,8 +84,7 @@ fn pages_are_let_in_by_their_exact_origin_whichever_way_they_ask() {
             let answer = with_origins(request, origins).send(server.address());
             answer.assert_problem(403, "forbidden");
             assert_eq!(answer.header("access-control-allow-origin"), None, "{way} {origins:?}");
-            let vary = (way != "upgrade").then_some("Origin");
-            assert_eq!(answer.header("vary"), vary, "{way} {origins:?}");
+            assert_eq!(answer.header("vary"), Some("Origin"), "{way} {origins:?}");
         }
     }
 }
@@ -123,6 +125,37 @@ fn a_page_that_is_let_in_learns_what_it_may_send_and_may_read_refusals_too() {
     }
     for path in ["/v1/admin/revoke", "/v1/ws", "/health", "/metrics"] {
         let answer = ask(path, "POST");
-        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (405, None), "{path}");
+        assert_eq!((answer.status, answer.header("access-control-allow-methods")), (405, None), "{path}");
     }
+}
+
+#[test]
+fn a_page_that_is_let_in_may_read_whatever_it_is_refused_with_and_others_may_not() {
+    let server = server();
+    let embedded = Embedded::start(|settings| settings.origins = OriginRule::Exact(vec![PAGE.to_owned()]));
+    let get = |address, path: &str, origin: &str| Request::get(path).header("Origin", origin).send(address);
+    for (path, status, code) in [
+        ("/v1/nothing", 404, "not_found"),
+        ("/nothing", 404, "not_found"),
+        ("/v1/publish", 405, "method_not_allowed"),
+        ("/v1/admin/revoke", 405, "method_not_allowed"),
+        ("/v1/ws", 426, "invalid_frame"),
+        ("/v1/events?topic=a", 401, "unauthorized"),
+    ] {
+        let answer = get(server.address(), path, PAGE);
+        answer.assert_problem(status, code);
+        let readable = (answer.header("access-control-allow-origin"), answer.header("vary"));
+        assert_eq!(readable, (Some(PAGE), Some("Origin")), "{path}");
+        let strange = get(server.address(), path, "https://example.com");
+        assert_eq!(strange.header("access-control-allow-origin"), None, "{path}");
+    }
+    assert!(embedded.runtime.block_on(embedded.gateway.drain()));
+    for path in ["/v1/events?topic=a", "/v1/publish", "/nothing"] {
+        let answer = get(embedded.address, path, PAGE);
+        answer.assert_problem(503, "going_away");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE), "{path}");
+        let strange = get(embedded.address, path, "https://example.com");
+        assert_eq!(strange.header("access-control-allow-origin"), None, "{path}");
+    }
+    embedded.stop();
 }

@@ -5,12 +5,14 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::json;
+use tidings_shared::limits::DRAIN_TIMEOUT;
 use tidings_tests::{
-    Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, finish, key_file, sample, tidings,
+    Client, Finished, Frame, Incoming, Opcode, RawSocket, Request, Server, eventually, finish, key_file,
+    sample, tidings,
 };
 
 /// The exit code, and what was said on standard error.
@@ -108,7 +110,7 @@ fn a_request_that_is_under_way_at_the_signal_is_still_answered() {
     let body = json!({ "event": event }).to_string();
     let (first, rest) = body.split_at(20);
     let length = body.len();
-    write!(stream, "POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{first}")
+    write!(stream, "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{first}")
         .unwrap();
     // The goaway shows that the drain has begun. Whether it found this request's header read or not, it is answered.
     let mut witness = Client::subscribed(&server, &["staff:people"]);
@@ -197,6 +199,15 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         ),
         (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "*"], "--allow-origin"),
         (&["--jwt-key-file", &key_file("secret"), "--allow-origin", "null"], "--allow-origin"),
+        (
+            &["--jwt-key-file", &key_file("secret"), "--allow-origin", "https://*.example.com"],
+            "--allow-origin",
+        ),
+        (&["--jwt-key-file", &key_file("secret"), "--jwt-audience", ""], "--jwt-audience"),
+        (&["--jwt-key-file", &key_file("secret"), "--jwt-issuer="], "--jwt-issuer"),
+        (&["--dev", "--shards", "0"], "--shards"),
+        (&["--dev", "--shards", "1025"], "--shards"),
+        (&["--dev", "--shards", "100000000"], "--shards"),
         (&["--dev", "--expiry-grace", "soon"], "--expiry-grace"),
     ] {
         for command in ["serve", "check-config"] {
@@ -365,10 +376,52 @@ fn the_image_sets_what_are_settings() {
 }
 
 #[test]
+fn what_stops_the_server_waits_longer_than_a_drain_and_does_not_start_one_with_a_fault_again() {
+    let read =
+        |name: &str| fs::read_to_string(format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (unit, image) = (read("tidings.service"), read("Containerfile"));
+    let seconds = |text: &str, behind: &str| -> u64 {
+        let (_, rest) = text.split_once(behind).unwrap_or_else(|| panic!("{behind} is not there"));
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    };
+    for waits in [seconds(&unit, "\nTimeoutStopSec="), seconds(&image, " --stop-timeout ")] {
+        assert!(waits > DRAIN_TIMEOUT.as_secs(), "{waits} s");
+    }
+    assert_eq!(seconds(&unit, "\nRestartPreventExitStatus="), 2);
+}
+
+#[test]
 fn a_shell_gets_completions_that_name_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = finish(tidings().args(["completions", shell]));
         assert_eq!(script.code, Some(0));
         assert!(script.stdout.contains("check-config") && script.stdout.contains("jwt-key-file"), "{shell}");
     }
+}
+
+#[test]
+fn nobody_who_reads_on_is_no_fault_of_a_command() {
+    let server = Server::start();
+    let into_nothing = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = tidings();
+        command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let ends_quietly = |command: Child| {
+        let output = command.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    };
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        ends_quietly(into_nothing(&["completions", shell]));
+    }
+    ends_quietly(into_nothing(&["--help"]));
+    ends_quietly(into_nothing(&["token", "--jwt-key-file", &key_file("secret")]));
+    let mut tail = into_nothing(&["tail", "--url", &server.url(), "clock"]);
+    eventually("it ends with the first event", || {
+        server.publish_to("clock", &sample::ticked(1));
+        tail.try_wait().unwrap().is_some()
+    });
+    ends_quietly(tail);
 }

@@ -1,6 +1,11 @@
 //! What was given is taken back.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufReader, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tidings_tests::{Client, EventStream, Request, Response, Server, sample, token};
@@ -139,4 +144,43 @@ fn a_token_that_was_issued_after_the_revocation_is_taken_again() {
     // Times of issue are whole seconds.
     tidings_tests::eventually("a fresh token is taken", || is_let_in(&server, &user("acme", "anna")));
     assert!(!is_let_in(&server, &old));
+}
+
+/// A publish whose body has begun. Its rest is to come.
+fn begin_tick(server: &Server, token: &str) -> (TcpStream, String) {
+    let body = json!({ "event": sample::ticked(1), "topics": ["clock"] }).to_string();
+    let (first, rest) = body.split_at(5);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    write!(
+        stream,
+        "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{first}",
+        body.len()
+    )
+    .unwrap();
+    (stream, rest.to_owned())
+}
+
+#[test]
+fn who_is_revoked_or_expires_while_a_body_is_on_its_way_publishes_nothing() {
+    let server = Server::keyed(&[]);
+    let admin = admin("acme");
+    let mut listener = listen(&server, &user("acme", "bert"));
+    let short = token(&["--tenant", "acme", "--publish", "*", "--expires-in", "2s"]);
+    let mut begun: Vec<(TcpStream, String)> =
+        [user("acme", "anna"), short, admin.clone()].iter().map(|token| begin_tick(&server, token)).collect();
+    let start = Instant::now();
+    assert_eq!(revoke(&server, &admin, &json!({ "sub": "anna" })).status, 200);
+    // A token's end is rounded up to whole seconds.
+    while start.elapsed() < Duration::from_secs(3) {
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    let mut answers = begun.iter_mut().map(|(stream, rest)| {
+        stream.write_all(rest.as_bytes()).unwrap();
+        Response::read(&mut BufReader::new(stream))
+    });
+    answers.next().unwrap().assert_problem(401, "unauthorized");
+    answers.next().unwrap().assert_problem(401, "token_expired");
+    let published = answers.next().unwrap();
+    assert_eq!(published.status, 200, "{published:?}");
+    assert_eq!(listener.expect("event")["position"], published.json()["position"], "nothing was before");
 }

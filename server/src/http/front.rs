@@ -1,0 +1,45 @@
+//! What is before the routes and after them, those of an application that embeds the hub among them.
+
+use std::convert::Infallible;
+
+use hyper::{Request, body::Incoming, service::Service};
+use tidings_shared::Code;
+use warp::reply::Response;
+
+use super::{page, refuse};
+use crate::{Gateway, problem::Problem};
+
+/// Has a request answered by the routes, if they may see it.
+pub(super) fn answer<S>(
+    gateway: &Gateway,
+    routes: &S,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response, Infallible>> + Send + use<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S::Future: Send,
+{
+    let reader = page::reader(gateway, request.headers());
+    let answer =
+        check(gateway, &request).map(|()| routes.call(request)).map_err(|problem| refuse(gateway, &problem));
+    async move {
+        let answer = match answer {
+            Ok(answer) => answer.await?,
+            Err(refusal) => refusal,
+        };
+        Ok(page::may_read(reader, answer))
+    }
+}
+
+/// Refuses what no route may see.
+fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
+    // Of a target without a path (`CONNECT a:1`, `GET a:1`) a route can't ask for one.
+    if request.uri().path_and_query().is_none() {
+        return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
+    }
+    if !gateway.settings().origins.allows_host(request.uri(), request.headers()) {
+        let message = "a server for development is asked as localhost, or by an address of loopback";
+        return Err(Problem::new(Code::Forbidden, message));
+    }
+    Ok(())
+}
