@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidings_shared::limits::CLOSE_TIMEOUT;
+use tidings_shared::limits::{CLOSE_TIMEOUT, LEAST_HEADER_BYTES};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
@@ -21,9 +21,6 @@ use crate::{
     descriptors,
     stream::WriteDeadline,
 };
-
-/// Bytes of a request's header.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// How long to wait when the system has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,6 +42,7 @@ pub(crate) struct Limits {
     pub(crate) addresses: Addresses,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) header_timeout: Duration,
+    pub(crate) max_header_bytes: usize,
     pub(crate) write_timeout: Duration,
 }
 
@@ -227,7 +225,7 @@ async fn serve_one<S, B>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .keep_alive(is_kept)
-        .max_buf_size(MAX_HEADER_BYTES)
+        .max_buf_size(limits.max_header_bytes.max(LEAST_HEADER_BYTES))
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -23,6 +23,8 @@ pub struct GatewaySettings {
     pub origins: OriginRule,
     /// From a TCP connection to the last byte of a request's header.
     pub header_timeout: Duration,
+    /// Bytes of a request's header; the HTTP library wants at least [`limits::LEAST_HEADER_BYTES`] and is given so many.
+    pub max_header_bytes: usize,
     /// For the whole body of a request.
     pub body_timeout: Duration,
     /// Bytes of a request's body.
@@ -57,6 +59,7 @@ impl GatewaySettings {
             session: SessionSettings::default(),
             origins,
             header_timeout: limits::HEADER_TIMEOUT,
+            max_header_bytes: limits::MAX_HEADER_BYTES,
             body_timeout: limits::BODY_TIMEOUT,
             max_body_bytes: limits::MAX_BODY_BYTES,
             write_timeout: limits::WRITE_TIMEOUT,

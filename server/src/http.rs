@@ -150,6 +150,7 @@ impl Gateway {
             addresses: self.addresses().clone(),
             trusted_proxies: Arc::clone(&settings.trusted_proxies),
             header_timeout: settings.header_timeout,
+            max_header_bytes: settings.max_header_bytes,
             write_timeout: settings.write_timeout,
         };
         let drain = async {

@@ -42,6 +42,12 @@ pub const MAX_SUBJECT_BYTES: usize = 255;
 /// revocations until then.
 pub const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(60);
 
+/// Bytes of an HTTP request's first line and header.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The least that [`MAX_HEADER_BYTES`] may be set to: hyper reads into a buffer of so many.
+pub const LEAST_HEADER_BYTES: usize = 8 * 1024;
+
 /// Bytes of an HTTP request body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 

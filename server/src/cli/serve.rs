@@ -54,12 +54,30 @@ pub(super) struct Serve {
     /// Time in which a socket must accept something, or it is closed as a slow consumer
     #[arg(long, env = "TIDINGS_WRITE_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     write_timeout: Duration,
+    /// Time for an answer to a ping, whatever it is
+    #[arg(long, env = "TIDINGS_PING_TIMEOUT", help_heading = "Deadlines", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    ping_timeout: Duration,
+    /// Time for the whole body of a request
+    #[arg(long, env = "TIDINGS_BODY_TIMEOUT", help_heading = "Deadlines", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    body_timeout: Duration,
+    /// Time over which a drain spreads the return of its clients
+    #[arg(long, env = "TIDINGS_DRAIN_SPREAD", help_heading = "Deadlines", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
+    drain_spread: Duration,
     /// Time for a drain after SIGTERM or SIGINT
     #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     drain_timeout: Duration,
     /// Bytes of one message from a client
     #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
+    /// Bytes of a message before the hello, and so of the hello with its token
+    #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
+    max_hello_bytes: usize,
+    /// Bytes of a request's header, at least 8192
+    #[arg(long, env = "TIDINGS_MAX_HEADER_BYTES", help_heading = "Limits", default_value_t = limits::MAX_HEADER_BYTES, value_parser = header_bytes, value_name = "N")]
+    max_header_bytes: usize,
+    /// Bytes of a request's body
+    #[arg(long, env = "TIDINGS_MAX_BODY_BYTES", help_heading = "Limits", default_value_t = limits::MAX_BODY_BYTES, value_parser = at_least_one, value_name = "N")]
+    max_body_bytes: usize,
     /// Topics that one session may subscribe to
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
@@ -124,6 +142,11 @@ fn origin(text: &str) -> Result<String, &'static str> {
 fn shards(text: &str) -> Result<NonZero<usize>, String> {
     let number = text.parse().ok().filter(|number: &NonZero<usize>| number.get() <= limits::MAX_SHARDS);
     number.ok_or_else(|| format!("1 to {}", limits::MAX_SHARDS))
+}
+
+fn header_bytes(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (limits::LEAST_HEADER_BYTES..).contains(number));
+    number.ok_or_else(|| format!("a number, at least {}", limits::LEAST_HEADER_BYTES))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -199,13 +222,17 @@ impl Serve {
             session: SessionSettings {
                 hello_timeout: self.hello_timeout,
                 heartbeat: self.heartbeat,
+                ping_timeout: self.ping_timeout,
                 max_message_bytes: self.max_message_bytes,
+                max_message_bytes_before_hello: self.max_hello_bytes,
                 max_topics: self.max_topics_per_session,
                 frames_per_second: self.frames_per_second,
                 expiry_grace: self.expiry_grace,
-                ..SessionSettings::default()
             },
             header_timeout: self.header_timeout,
+            max_header_bytes: self.max_header_bytes,
+            body_timeout: self.body_timeout,
+            max_body_bytes: self.max_body_bytes,
             write_timeout: self.write_timeout,
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
@@ -214,6 +241,7 @@ impl Serve {
             echo: self.echo,
             shards: self.shards,
             drain_timeout: self.drain_timeout,
+            drain_spread: self.drain_spread,
             ..GatewaySettings::new(origins)
         };
         let gateway = match access {

@@ -29,6 +29,7 @@ mod publish;
 mod refresh;
 mod resume;
 mod revocation;
+mod settings;
 mod shards;
 mod stalled;
 mod subscribe;
