@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::AbortHandle,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
@@ -28,11 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for a connection beyond the cap, from its begin to its end.
 const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connections beyond the cap at a time: they are few descriptors and soon over.
-const MAX_CROWDED: usize = 8;
+/// Connections beyond each cap at a time: they are few descriptors and soon over.
+const MAX_CROWDED: usize = 4;
 
 /// What each of them has of that where all its places are taken and more come: time for a request that is on its way.
-const CROWDED_PATIENCE: Duration = Duration::from_millis(20);
+const CROWDED_PATIENCE: Duration = Duration::from_millis(10);
 
 /// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ struct PlaceOf {
     peer: IpAddr,
     is_over: Notify,
     is_beyond_cap: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
     _address: Option<AddressPlace>,
 }
 
@@ -100,34 +100,33 @@ impl Places {
     }
 }
 
-/// The connections beyond the cap.
-#[derive(Debug)]
+/// The connections beyond a cap.
+#[derive(Debug, Default)]
 struct Crowd {
-    places: Arc<Semaphore>,
     oldest_first: VecDeque<(Instant, AbortHandle)>,
 }
 
 impl Crowd {
-    fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(MAX_CROWDED)), oldest_first: VecDeque::new() }
-    }
-
-    /// A place for one more, if need be that of the oldest, so that a flood of silent ones keeps nobody from an answer.
-    async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
+    /// Makes room for one more, if need be by the end of the oldest, so that silent ones keep nobody from an answer.
+    ///
+    /// # Errors
+    /// When the oldest will have had its time.
+    fn make_room(&mut self, now: Instant) -> Result<(), Instant> {
         self.oldest_first.retain(|(_, one)| !one.is_finished());
-        let oldest = self.oldest_first.front().map_or_else(Instant::now, |(since, _)| *since);
-        let room = Arc::clone(&self.places).acquire_owned();
-        if let Ok(permit) = tokio::time::timeout_at(oldest + CROWDED_PATIENCE, room).await {
-            return permit.ok();
+        if self.oldest_first.len() < MAX_CROWDED {
+            return Ok(());
         }
-        if let Some((_, oldest)) = self.oldest_first.pop_front() {
-            oldest.abort();
+        match self.oldest_first.front() {
+            Some((since, _)) if *since + CROWDED_PATIENCE > now => return Err(*since + CROWDED_PATIENCE),
+            Some((_, oldest)) => oldest.abort(),
+            None => {}
         }
-        Arc::clone(&self.places).acquire_owned().await.ok()
+        self.oldest_first.pop_front();
+        Ok(())
     }
 
-    fn add(&mut self, one: AbortHandle) {
-        self.oldest_first.push_back((Instant::now(), one));
+    fn add(&mut self, now: Instant, one: AbortHandle) {
+        self.oldest_first.push_back((now, one));
     }
 }
 
@@ -150,7 +149,8 @@ where
     let max = descriptors::max_connections(limits.max_connections, limits.shards);
     let count = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let places = Arc::new(Semaphore::new(count as usize));
-    let mut crowd = Crowd::new();
+    // Those of an address that has too many take no places of those who ask how a full server is.
+    let (mut crowd, mut of_addresses) = (Crowd::default(), Crowd::default());
     let (stop, _) = watch::channel(());
     let (mut shutdown, mut drain) = (pin!(shutdown), pin!(drain));
     let (mut is_draining, mut is_failing) = (false, false);
@@ -186,13 +186,26 @@ where
             let place = Place { of: Arc::new(of), begun: Instant::now() };
             serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
         };
-        match (Arc::clone(&places).try_acquire_owned(), address) {
-            (Ok(permit), Some(address)) => drop(tokio::spawn(serve(permit, address, false))),
-            _ => {
-                let Some(permit) = crowd.room().await else { continue };
-                let served = timeout(CROWDED_TIMEOUT, serve(permit, None, true));
-                crowd.add(tokio::spawn(served.map(drop)).abort_handle());
+        let mut now = Instant::now();
+        let crowd = match (address, Arc::clone(&places).try_acquire_owned()) {
+            (Some(address), Ok(permit)) => {
+                tokio::spawn(serve(Some(permit), address, false));
+                continue;
             }
+            (Some(_), Err(_)) => {
+                // Nobody loses by the wait: there is no place for anybody.
+                if let Err(at) = crowd.make_room(now) {
+                    sleep_until(at).await;
+                    now = Instant::now();
+                }
+                &mut crowd
+            }
+            (None, _) => &mut of_addresses,
+        };
+        // What an address has too much is closed without an answer while as much of it is served.
+        if crowd.make_room(now).is_ok() {
+            let served = timeout(CROWDED_TIMEOUT, serve(None, None, true));
+            crowd.add(now, tokio::spawn(served.map(drop)).abort_handle());
         }
     };
     drop(stop);
@@ -257,4 +270,25 @@ pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<
         .map_err(|_| "the connection is not one of this server's")?;
     let stream = parts.io.into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
     Ok((stream, parts.read_buf.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn beyond_the_cap_the_oldest_makes_room_once_it_has_had_its_time() {
+        let mut crowd = Crowd::default();
+        let start = Instant::now();
+        let all: Vec<_> = (0..MAX_CROWDED).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
+        for one in &all {
+            assert_eq!(crowd.make_room(start), Ok(()));
+            crowd.add(start, one.abort_handle());
+        }
+        let due = start + CROWDED_PATIENCE;
+        assert_eq!(crowd.make_room(start), Err(due), "it is said when, and nothing waits");
+        assert_eq!(crowd.make_room(due), Ok(()));
+        let ended = futures_util::future::select_all(all).await;
+        assert!(ended.0.is_err_and(|error| error.is_cancelled()) && ended.1 == 0, "the oldest, and no other");
+    }
 }

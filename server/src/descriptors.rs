@@ -7,7 +7,7 @@ use rlimit::Resource;
 const SPARE: usize = 32;
 
 /// What of these a process has that runs no shard: its standard streams, its listener, the runtime's own, the connections
-/// beyond the cap.
+/// beyond the caps.
 const OWN: usize = 20;
 
 /// The runtime's of each shard.

@@ -347,7 +347,9 @@ impl Hub {
     }
 
     /// Takes back what a subject or a session was given: its sessions and streams end within a moment, and what tokens it
-    /// had open nothing any more. It is remembered for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE) or until the token's end, by this hub only.
+    /// had open nothing any more (but for one that was not in use and whose issuer's clock is ahead: it counts as issued
+    /// later). It is remembered for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE) or until the token's end, by
+    /// this hub only.
     ///
     /// # Errors
     /// When too many are remembered already.

@@ -161,7 +161,7 @@ impl Revocations {
         let mut lists = self.lock();
         let Lists { added, tenants } = &mut *lists;
         if !tenants.get(tenant).is_some_and(|list| list.has(revoke)) {
-            check_room(tenants, tenant, now)?;
+            check_room(tenants, tenant)?;
         }
         *added += 1;
         let until = now.since_start + REVOCATION_MAX_AGE;
@@ -242,24 +242,14 @@ impl Revocations {
 }
 
 /// Whether one more may be remembered for this tenant.
-fn check_room(
-    tenants: &mut HashMap<TenantId, List>,
-    tenant: &TenantId,
-    now: Moment,
-) -> Result<(), RevokeError> {
-    let fault = |tenants: &HashMap<TenantId, List>| {
-        if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
-            Err(RevokeError::Tenant)
-        } else if tenants.values().map(List::len).sum::<usize>() >= MAX_REVOCATIONS {
-            Err(RevokeError::Node)
-        } else {
-            Ok(())
-        }
-    };
-    fault(tenants).or_else(|_| {
-        forget_aged(tenants, now);
-        fault(tenants)
-    })
+fn check_room(tenants: &HashMap<TenantId, List>, tenant: &TenantId) -> Result<(), RevokeError> {
+    if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
+        Err(RevokeError::Tenant)
+    } else if tenants.values().map(List::len).sum::<usize>() >= MAX_REVOCATIONS {
+        Err(RevokeError::Node)
+    } else {
+        Ok(())
+    }
 }
 
 fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {

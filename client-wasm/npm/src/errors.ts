@@ -48,7 +48,7 @@ export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
-  forbidden: "Check the rights in the token.",
+  forbidden: "Check the rights in the token, and that the key is a new one.",
   offline_full: "Publish again when some of the others were answered.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
   unauthorized: "Pass a `token` function that returns a fresh token.",

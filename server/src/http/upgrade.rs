@@ -113,7 +113,9 @@ fn address_of(text: &str) -> Option<IpAddr> {
 pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
     let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
     let now = hub.clock().now();
-    let now = Moment { since_start: now.since_start.saturating_sub(place.age()), ..now };
+    // Half of its time is left even to a connection that was opened ahead, as browsers and proxies do.
+    let age = place.age().min(gateway.settings().session.hello_timeout / 2);
+    let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
     Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
 }
 

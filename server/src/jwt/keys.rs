@@ -190,8 +190,8 @@ fn is_shown(file: &[u8]) -> bool {
     has(b"-----BEGIN") || has(b"\"kty\"") || is_der || SHOWN.iter().any(starts)
 }
 
-/// How JSON, keys of SSH, and the base64 of public keys (RSA, P-256, Ed25519) begin.
-const SHOWN: [&str; 6] = ["{", "ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
+/// How keys of SSH, and the base64 of public keys (RSA, P-256, Ed25519) begin.
+const SHOWN: [&str; 5] = ["ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
 
 /// The bytes of a secret that is kept in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {

@@ -138,6 +138,7 @@ fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
         may_enter(&revocations, "0", later)
             && !may_enter(&revocations, "0", at(later.since_start.as_secs() - 1))
     );
+    revocations.handle_timeout(later);
     revocations.add(&acme(), &anna(), later).unwrap();
     assert_eq!(revocations.len(), 1);
     revocations.handle_timeout(at(100 + 2 * REVOCATION_MAX_AGE.as_secs()));

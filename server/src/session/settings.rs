@@ -7,7 +7,8 @@ use tidings_shared::limits;
 /// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionSettings {
-    /// From the connection to a hello; on one that was used before, from the request.
+    /// From the connection to a hello; on one that was used before, from the request. Half of it is always left at the
+    /// request.
     pub hello_timeout: Duration,
     /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
     pub heartbeat: Duration,
