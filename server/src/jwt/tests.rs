@@ -1,3 +1,9 @@
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
@@ -315,7 +321,13 @@ fn what_is_no_token_of_the_key_is_refused_with_one_code() {
         &EncodingKey::from_secret(SECRET),
     ));
     for token in tokens {
-        assert_eq!(code(&hs256(), &token), Code::Unauthorized, "{:.100}", token);
+        // The quickest of a few, because a machine may be busy with other tests.
+        let quickest = (0..3).map(|_| {
+            let begun = Instant::now();
+            assert_eq!(code(&hs256(), &token), Code::Unauthorized, "{:.100}", token);
+            begun.elapsed()
+        });
+        assert!(quickest.min().unwrap() < Duration::from_millis(50), "{:.100}", token);
     }
     assert_eq!(hs256().authenticate(None, NOW).unwrap_err().code, Code::Unauthorized);
     assert!(hs256().authenticate(Some(&good), NOW).is_ok());
@@ -345,10 +357,13 @@ fn a_token_that_brings_its_own_key_is_refused() {
         &EncodingKey::from_secret(b"mine"),
         JwtAlgorithm::Hs256.known(),
     );
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let address = elsewhere.local_addr().unwrap();
     let header = Header {
         jwk: jwk.ok(),
-        jku: Some("http://127.0.0.1:1/jwks".to_owned()),
-        x5u: Some("http://127.0.0.1:1/x5u".to_owned()),
+        jku: Some(format!("http://{address}/jwks")),
+        x5u: Some(format!("http://{address}/x5u")),
         kid: Some("/dev/null".to_owned()),
         ..Header::default()
     };
@@ -356,6 +371,7 @@ fn a_token_that_brings_its_own_key_is_refused() {
         let token = sign(&header, &good(), &EncodingKey::from_secret(secret));
         assert_eq!(code(&hs256(), &token), Code::Unauthorized);
     }
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody has come for a key");
 }
 
 #[test]

@@ -51,6 +51,22 @@ fn is_let_in(server: &Server, token: &str) -> bool {
 }
 
 #[test]
+fn a_revoked_session_ends_within_a_second() {
+    let server = Server::keyed(&[]);
+    let admin = admin("acme");
+    // The quickest of a few, because a machine may be busy with other tests.
+    let quickest = (0..5).map(|number| {
+        let subject = format!("anna-{number}");
+        let mut client = listen(&server, &user("acme", &subject));
+        let begun = Instant::now();
+        assert_eq!(revoke(&server, &admin, &json!({ "sub": subject })).status, 200);
+        client.expect_end("forbidden", 4403);
+        begun.elapsed()
+    });
+    assert!(quickest.min().unwrap() < Duration::from_secs(1));
+}
+
+#[test]
 fn every_session_and_stream_of_a_revoked_subject_ends_and_its_tokens_open_nothing() {
     // Several shards: all of them hear of it.
     let server = Server::keyed(&["--shards", "3"]);
@@ -60,7 +76,6 @@ fn every_session_and_stream_of_a_revoked_subject_ends_and_its_tokens_open_nothin
     let others = [user("acme", "bert"), user("other", "anna")];
     let mut kept: Vec<(Client, EventStream)> =
         others.iter().map(|token| (listen(&server, token), stream(&server, token))).collect();
-    let begun = Instant::now();
     let answer = revoke(&server, &admin, &json!({ "sub": "anna" }));
     assert_eq!((answer.status, answer.json()), (200, json!({ "sub": "anna" })));
     for client in &mut revoked {
@@ -68,8 +83,6 @@ fn every_session_and_stream_of_a_revoked_subject_ends_and_its_tokens_open_nothin
     }
     assert_eq!(ended.expect("error").data["code"], "forbidden");
     assert_eq!(ended.read(), None);
-    // The promise is a second; a machine that is busy with other tests may take longer.
-    assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(!is_let_in(&server, &anna));
     tick(&server, &anna).assert_problem(401, "unauthorized");
     with_bearer(Request::get("/v1/events?topic=clock"), &anna)
