@@ -42,8 +42,8 @@ fn a_body_may_have_as_many_bytes_and_as_long_as_was_set() {
 #[test]
 fn a_ping_is_to_be_answered_as_soon_as_was_set() {
     let server = Server::with(&["--heartbeat", "200ms", "--ping-timeout", "300ms"]);
-    let mut socket = RawSocket::hello(server.address());
     let start = Instant::now();
+    let mut socket = RawSocket::hello(server.address());
     assert_eq!(socket.close_code(), Some(1001));
     let elapsed = start.elapsed();
     assert!(elapsed >= Duration::from_millis(500), "{elapsed:?}");
