@@ -288,7 +288,7 @@ mod tests {
         let due = start + CROWDED_PATIENCE;
         assert_eq!(crowd.make_room(start), Err(due), "it is said when, and nothing waits");
         assert_eq!(crowd.make_room(due), Ok(()));
-        let ended = futures_util::future::select_all(all).await;
+        let ended = timeout(CROWDED_TIMEOUT, futures_util::future::select_all(all)).await.expect("one ends");
         assert!(ended.0.is_err_and(|error| error.is_cancelled()) && ended.1 == 0, "the oldest, and no other");
     }
 }

@@ -339,6 +339,8 @@ fn a_public_key_is_no_secret() {
     assert_eq!(code(&access, &another), Code::Unauthorized);
     let fault = JwtKeys::one(JwtAlgorithm::Hs256, RSA.1).unwrap_err();
     assert!(fault.to_string().contains("PEM"), "{fault}");
+    assert!(JwtKeys::one(JwtAlgorithm::Hs256, JWKS.as_bytes()).is_err(), "nor are those of a JWKS");
+    JwtKeys::one(JwtAlgorithm::Hs256, b"{one of 256 random secrets begins so}").unwrap();
 }
 
 #[test]

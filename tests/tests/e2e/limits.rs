@@ -126,7 +126,7 @@ fn a_header_that_does_not_come_ends_the_connection() {
 
 #[test]
 fn a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_was_used_before() {
-    let server = Server::with(&["--hello-timeout", "2s", "--header-timeout", "20s"]);
+    let server = Server::with(&["--hello-timeout", "4s", "--header-timeout", "20s"]);
     let connect = || {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -136,7 +136,7 @@ fn a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_w
     used.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_eq!(Response::read(&mut BufReader::new(&used)).status, 200);
     let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(2100) {
+    while start.elapsed() < Duration::from_millis(4100) {
         thread::park_timeout(Duration::from_millis(10));
     }
     let mut used = RawSocket::connect_with(used, &[]);
@@ -146,7 +146,9 @@ fn a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_w
     let mut silent = RawSocket::connect_with(silent, &[]);
     assert_eq!(silent.next_frame()["code"], "hello_timeout");
     assert_eq!(silent.close_code(), Some(4408));
-    assert!(upgraded.elapsed() < Duration::from_secs(2), "{:?}", upgraded.elapsed());
+    // Half of it is left to one that was opened ahead.
+    let elapsed = upgraded.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&elapsed), "{elapsed:?}");
 }
 
 /// Reads until the server has closed; what it says before does not matter.
