@@ -54,7 +54,7 @@ pub struct Rights {
 /// Why a token was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessError {
-    /// [`Code::Unauthorized`] or [`Code::TokenExpired`].
+    /// [`Code::Unauthorized`], [`Code::TokenExpired`] or [`Code::TokenNotYetValid`].
     pub code: Code,
     /// A sentence for people, which does not quote the token.
     pub message: String,

@@ -7,7 +7,7 @@ use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
 use tidings_shared::{
     Code,
-    limits::{MAX_ISSUED_AHEAD, MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES},
+    limits::{MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES, MAX_TOKEN_CLOCK_AHEAD},
 };
 
 #[cfg(feature = "cli")]
@@ -35,7 +35,7 @@ pub struct JwtAccess {
     single_tenant: Option<TenantId>,
 }
 
-const ISSUED_AHEAD_MS: u64 = MAX_ISSUED_AHEAD.as_millis() as u64;
+const CLOCK_AHEAD_MS: u64 = MAX_TOKEN_CLOCK_AHEAD.as_millis() as u64;
 
 type Claims = Map<String, Value>;
 
@@ -119,14 +119,12 @@ impl JwtAccess {
             return Err(refused("the token's `iss` is not one whose tokens are taken"));
         }
         let issued_at = time(claims, "iat")?;
-        if issued_at.is_some_and(|issued| issued > now_unix_ms.saturating_add(ISSUED_AHEAD_MS)) {
-            return Err(refused("the token was issued in the future (`iat`): compare the clocks"));
-        }
-        if time(claims, "nbf")?.is_some_and(|not_before| now_unix_ms < not_before) {
-            return Err(refused("the token does not hold yet (`nbf`)"));
-        }
-        // Last: `token_expired` says that all else holds.
+        let not_before = time(claims, "nbf")?;
         let expires_at = time(claims, "exp")?.ok_or_else(|| missing("exp"))?;
+        // Last: these codes say that all else holds, so that the client comes back.
+        for (claim, begins_at) in [("iat", issued_at), ("nbf", not_before)] {
+            check_begun(claim, begins_at.unwrap_or_default(), expires_at, now_unix_ms)?;
+        }
         if now_unix_ms >= expires_at {
             let message = "the token has expired; come back with a fresh one".to_owned();
             return Err(AccessError { code: Code::TokenExpired, message });
@@ -156,6 +154,24 @@ impl Authorize for JwtAccess {
         // Of ECDSA's signatures there are always two, which anybody can make of one another.
         Ok(Identity { signed_bytes: token.rfind('.'), ..identity })
     }
+}
+
+/// Checks that a token's time has come, by a clock that may be a little ahead of ours.
+fn check_begun(claim: &str, begins_at: u64, expires_at: u64, now_unix_ms: u64) -> Result<(), AccessError> {
+    let ahead_ms = begins_at.saturating_sub(now_unix_ms);
+    if ahead_ms <= CLOCK_AHEAD_MS {
+        return Ok(());
+    }
+    if begins_at >= expires_at {
+        return Err(refused(format!("the token never holds: its `{claim}` is not before its `exp`")));
+    }
+    let message = format!(
+        "the token does not hold yet: its `{claim}` is {} s ahead of this server's clock, and {} s are allowed; try again \
+         later, and compare the clocks",
+        ahead_ms.div_ceil(1000),
+        CLOCK_AHEAD_MS / 1000
+    );
+    Err(AccessError { code: Code::TokenNotYetValid, message })
 }
 
 fn refused(message: impl Into<String>) -> AccessError {

@@ -50,6 +50,7 @@ codes! {
     HelloTimeout   "hello_timeout"    retry true  http 408 close Some(4408); " No `hello` came in time."
     Unauthorized   "unauthorized"     retry false http 401 close Some(4401); " The token is missing or does not hold."
     TokenExpired   "token_expired"    retry true  http 401 close Some(4401); " The token holds in everything but its expiry: come back with a fresh one."
+    TokenNotYetValid "token_not_yet_valid" retry true http 401 close Some(4425); " The token holds in everything but its time, which is still to come: try again later, and compare the clocks."
     Forbidden      "forbidden"        retry false http 403 close Some(4403); " Not allowed, or it does not exist: the answer is the same. As a close code: the session was revoked."
     InvalidTopic   "invalid_topic"    retry false http 400 close None;       " Not a topic: it breaks the grammar or is none of its domain's."
     InvalidEvent   "invalid_event"    retry false http 422 close None;       " The event's payload or its topics are not what its domain declares."

@@ -38,9 +38,9 @@ pub const MAX_TOKEN_BYTES: usize = MAX_MESSAGE_BYTES_BEFORE_HELLO;
 /// Bytes of a token's subject.
 pub const MAX_SUBJECT_BYTES: usize = 255;
 
-/// How far the clock that a token was issued by may be ahead of the server's: a token from later yet would outlive the
-/// revocations until then.
-pub const MAX_ISSUED_AHEAD: Duration = Duration::from_secs(60);
+/// How far the clock that a token was issued by may be ahead of the server's. A token with an `nbf` or `iat` beyond it is
+/// `token_not_yet_valid`: it would outlive the revocations until then.
+pub const MAX_TOKEN_CLOCK_AHEAD: Duration = Duration::from_secs(60);
 
 /// Bytes of an HTTP request's first line and header.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;

@@ -6,6 +6,7 @@ export type ServerCode =
   | "hello_timeout"
   | "unauthorized"
   | "token_expired"
+  | "token_not_yet_valid"
   | "forbidden"
   | "invalid_topic"
   | "invalid_event"
@@ -51,6 +52,7 @@ const HINTS: Record<string, string | undefined> = {
   forbidden: "Check the rights in the token, and that the key is a new one.",
   offline_full: "Publish again when some of the others were answered.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
+  token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
   unauthorized: "Pass a `token` function that returns a fresh token.",
   wasm_unavailable:
     "Allow 'wasm-unsafe-eval' in script-src of the Content-Security-Policy, or reload the page.",

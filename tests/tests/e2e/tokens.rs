@@ -1,6 +1,6 @@
 //! Who has a token and what it allows, with real ones.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tidings_tests::{
@@ -291,4 +291,44 @@ fn the_commands_take_a_token() {
     });
     let refused = finish(tidings().args(["publish", "--url", &server.url(), &sample::ticked(1).to_string()]));
     assert!(refused.code == Some(1) && refused.stderr.contains("unauthorized"), "{refused:?}");
+}
+
+/// A token that has these claims, beside what every one has.
+fn token_with(claims: &Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut all = json!({ "sub": "anna", "tenant": "acme", "exp": now + 600, "subscribe": ["*"] });
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    let secret = std::fs::read(key_file("secret")).unwrap();
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.trim_ascii_end());
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &all, &key).unwrap()
+}
+
+#[test]
+fn a_token_of_a_clock_that_is_ahead_is_taken_and_one_from_later_yet_once_its_time_has_come() {
+    let server = Server::keyed(&[]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    // What a library writes that sets both to its own time, 2 s ahead.
+    Client::with_token(&server, &token_with(&json!({ "nbf": now + 2, "iat": now + 2 })));
+    for claim in ["nbf", "iat"] {
+        let mut client = Client::connect(&server);
+        client.send(&json!({ "op": "hello", "token": token_with(&json!({ claim: now + 300 })) }));
+        client.expect_end("token_not_yet_valid", 4425);
+    }
+    let soon = token_with(&json!({ "nbf": now + 61 }));
+    loop {
+        let mut client = Client::connect(&server);
+        let answer = client.ask(&json!({ "op": "hello", "token": soon }));
+        if answer["op"] == "welcome" {
+            break;
+        }
+        assert_eq!(answer["code"], "token_not_yet_valid", "{answer}");
+        client.expect_close(4425);
+    }
+    let early = token_with(&json!({ "nbf": now + 300, "iat": now }));
+    publish(&server, &early, &person()).assert_problem(401, "token_not_yet_valid");
+    let mut client = Client::with_token(&server, &token_with(&json!({})));
+    let answer = client.ask(&json!({ "op": "token", "ref": 1, "token": early }));
+    assert_eq!((&answer["op"], &answer["code"]), (&json!("error"), &json!("token_not_yet_valid")));
+    client.subscribe(&["staff:people"], None, "live");
 }

@@ -1,5 +1,7 @@
 //! On the way to a session, and back to it.
 
+use tidings_shared::Code;
+
 use super::*;
 use crate::core::limits::{CONNECT_TIMEOUT_MS, MAX_RETRY_AFTER_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS};
 
@@ -176,6 +178,30 @@ fn after_4401_a_client_comes_back_once_with_a_fresh_token() {
     let outputs = bench.outputs();
     assert_eq!(statuses(&outputs).last(), Some(&Status::Closed));
     assert_eq!(told(outputs), ["error token_expired", "failed 1 None token_expired"]);
+}
+
+#[test]
+fn a_token_that_holds_only_later_never_closes_the_client() {
+    let mut bench = Bench::with_tokens();
+    bench.subscribe(&["staff:people"]);
+    for _ in 0..5 {
+        bench.outputs();
+        let now = bench.now();
+        bench.client.handle_token(bench.connection(), Ok(Some("t".to_owned())), now);
+        bench.open();
+        let code = Code::TokenNotYetValid;
+        bench.receive(json!({"op": "error", "code": code, "message": "The token does not hold yet."}));
+        bench.close(code.close().expect("it ends the connection"));
+        assert_eq!(told(bench.outputs()), ["error token_not_yet_valid"]);
+        assert_eq!(bench.client.status(), Status::Waiting);
+        bench.next_timeout();
+    }
+    bench.outputs();
+    let now = bench.now();
+    bench.client.handle_token(bench.connection(), Ok(Some("t".to_owned())), now);
+    bench.open();
+    bench.welcome();
+    assert_eq!(bench.client.status(), Status::Open);
 }
 
 #[test]

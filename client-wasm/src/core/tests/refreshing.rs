@@ -207,7 +207,7 @@ fn the_same_token_or_none_is_no_fresh_one_and_asked_for_again() {
 
 #[test]
 fn a_token_that_the_server_does_not_take_is_told_of_and_leaves_the_session_as_it_is() {
-    for code in ["unauthorized", "token_expired", "a_code_of_next_year"] {
+    for code in ["unauthorized", "token_expired", "token_not_yet_valid", "a_code_of_next_year"] {
         let mut bench = Bench::of_token(10_000, &["staff:people"]);
         bench.asks();
         bench.token(Ok(Some("bad")));
