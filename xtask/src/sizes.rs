@@ -13,7 +13,7 @@ use crate::project::{Project, read, read_json};
 
 /// Budgets in bytes after brotli.
 const SHELL: usize = 5 * 1024;
-const URL_CORE: usize = 41 * 1024;
+const URL_CORE: usize = 42 * 1024;
 const DEFAULT_ENTRY: usize = 52 * 1024;
 
 /// Compresses each file by brotli at its highest quality, which is Node's default, and prints its size.

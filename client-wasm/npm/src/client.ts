@@ -404,6 +404,7 @@ export class Client {
           }
           this.#run(() => void callback(...args));
         },
+      ignore() {},
       token: (connection) => void this.#token(connection),
       status: (status) => {
         if (!isPresent() || this.#status === "closed") return;

@@ -39,6 +39,7 @@ export interface Core {
 /** What the core calls. None of it may throw. */
 export interface Host {
   guard(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown;
+  ignore(): void;
   token(connection: number): void;
   status(status: Status): void;
   ready(subscription: number): void;

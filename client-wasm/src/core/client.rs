@@ -1,5 +1,6 @@
 //! The client: every input, and what follows from it.
 
+mod outage;
 mod page;
 mod publishing;
 mod tokens;
@@ -14,6 +15,7 @@ use tidings_shared::{
     planted::{self, Bug},
 };
 
+use self::outage::{Ended, Outage};
 use super::{
     ConnectionId, Error, Output, Publication, Status, SubscriptionId,
     backoff::Backoff,
@@ -60,6 +62,7 @@ pub struct Client<P> {
     subscriptions: Subscriptions,
     publishes: Publishes<P>,
     backoff: Backoff,
+    outage: Outage,
     pace: Pace,
     /// What the server takes as one message; its default until it has said so.
     max_message_bytes: u64,
@@ -88,6 +91,7 @@ impl<P: Clone> Client<P> {
             subscriptions: Subscriptions::default(),
             publishes: Publishes::default(),
             backoff: Backoff::default(),
+            outage: Outage::default(),
             pace: Pace::default(),
             max_message_bytes: MAX_MESSAGE_BYTES as u64,
             position: None,
@@ -206,6 +210,10 @@ impl<P: Clone> Client<P> {
     /// The WebSocket was closed or never opened; `code` is its close code, 1006 when there is none.
     pub fn handle_closed(&mut self, connection: ConnectionId, code: u16, now: Now) {
         if self.connection.socket() == Some(connection) {
+            // Other codes say what is wrong.
+            if Error::of_close(code).is_none_or(|error| error.may_retry()) {
+                self.attempt_failed(Some(Ended::Code(code)));
+            }
             self.lost(code, now);
         }
     }
@@ -218,7 +226,10 @@ impl<P: Clone> Client<P> {
                 Connection::Trying { stage: Stage::Token, .. } => {
                     self.token_failed(tokens::TOO_SLOW.to_owned(), now);
                 }
-                _ => self.give_up(now),
+                _ => {
+                    self.attempt_failed(Some(Ended::Timeout));
+                    self.give_up(now);
+                }
             }
         }
         self.refresh_token(now);
@@ -244,6 +255,7 @@ impl<P: Clone> Client<P> {
 
     fn connect(&mut self, now: Now) {
         if self.subscriptions.is_empty() && self.publishes.is_empty() {
+            self.outage.forget();
             return self.become_(Connection::Idle);
         }
         self.last_connection += 1;
@@ -304,6 +316,7 @@ impl<P: Clone> Client<P> {
         match frame {
             ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, schema, .. } => {
                 self.unauthorized = false;
+                self.outage.over();
                 if let (Some(server), Some(own)) = (schema, &self.options.schema)
                     && server != *own
                     && !std::mem::replace(&mut self.told_of_schema, true)

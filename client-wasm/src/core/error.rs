@@ -10,7 +10,8 @@ pub const CLOSED: &str = "closed";
 pub const OFFLINE_FULL: &str = "offline_full";
 /// The user's token callback failed or took too long.
 pub const TOKEN_FAILED: &str = "token_failed";
-/// The environment refuses to open a connection at all, such as an insecure one from a secure page.
+/// No connection comes about: attempts fail without a word of the server, or the environment refuses to make one at all,
+/// such as an insecure one from a secure page. The client goes on trying.
 pub const CONNECT_FAILED: &str = "connect_failed";
 
 /// An error with a code. Codes of the server are its own, and a newer server may have some that this client does not
@@ -50,7 +51,7 @@ impl Error {
         Self::new(Code::InvalidEvent.as_str(), message)
     }
 
-    /// The environment refuses to open a connection.
+    /// No connection comes about.
     pub fn connect_failed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CONNECT_FAILED, message)
     }
@@ -62,7 +63,7 @@ impl Error {
     /// Whether the same may succeed later, unchanged.
     pub fn may_retry(&self) -> bool {
         match &*self.code {
-            OFFLINE_FULL | TOKEN_FAILED => true,
+            OFFLINE_FULL | TOKEN_FAILED | CONNECT_FAILED => true,
             code => known(code).is_some_and(Code::may_retry),
         }
     }
@@ -91,6 +92,7 @@ mod tests {
         assert!(!Error::of_code(Some("a_code_of_next_year".to_owned())).may_retry());
         assert!(!Error::closed().may_retry());
         assert!(Error::new(OFFLINE_FULL, "").may_retry());
+        assert!(Error::connect_failed("").may_retry());
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub const REFRESH_MIN_MS: u64 = 1_000;
 /// Milliseconds from the start of a connection to the server's welcome.
 pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
 
+/// Attempts to connect that fail, without a word of the server, before the user hears of it (`connect_failed`, once until
+/// there is a session): about a second. A client that never had a session is probably set up wrong.
+pub const QUIET_ATTEMPTS: u32 = 3;
+
+/// The same for a client that had a session: some 4 seconds, because a server that restarts is no error.
+pub const QUIET_ATTEMPTS_OF_A_KNOWN_SERVER: u32 = 6;
+
 /// Milliseconds within which the first wait before a reconnect is drawn; each further one doubles it.
 pub const BACKOFF_FIRST_MS: u64 = 250;
 

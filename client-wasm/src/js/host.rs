@@ -13,6 +13,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn guard(this: &Host, callback: &Function) -> Function;
 
+    /// A function that does nothing.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn ignore(this: &Host) -> Function;
+
     /// A token is needed for this connection.
     #[wasm_bindgen(method)]
     pub(crate) fn token(this: &Host, connection: f64);

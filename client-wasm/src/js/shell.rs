@@ -149,8 +149,7 @@ impl Shell {
         match socket {
             Ok(socket) => drop(self.socket.replace(Some(socket))),
             Err(reason) => {
-                self.host.error(value::error(&Error::connect_failed(value::text(&reason)), None));
-                self.client.borrow_mut().handle_closed(connection, NO_CLOSE_CODE, now());
+                self.client.borrow_mut().handle_refused(connection, &value::text(&reason), now());
             }
         }
     }
@@ -162,6 +161,7 @@ impl Shell {
                 let frame = value::parse_frame(&text);
                 self.tell(|client, now| client.handle_frame(connection, frame, now));
             }
+            Happening::Error => self.tell(|client, now| client.handle_error(connection, now)),
             Happening::Closed(code) => {
                 drop(self.socket.take());
                 self.tell(|client, now| client.handle_closed(connection, code, now));
@@ -169,9 +169,6 @@ impl Shell {
         }
     }
 }
-
-/// What a browser reports when there was no Close frame.
-const NO_CLOSE_CODE: u16 = 1006;
 
 fn now() -> Now {
     let random = js_sys::Math::random() * f64::from(u32::MAX);

@@ -27,6 +27,7 @@ export function handlersLeft() {
 export class TestHost {
   heard = [];
   waiting = [];
+  ignore = () => {};
 
   guard(callback) {
     return callback;

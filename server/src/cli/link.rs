@@ -7,8 +7,10 @@ use crate::Clock;
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hyper::Uri;
-use serde_json::value::RawValue;
-use tidings_client_wasm::core::{Client, ConnectionId, Now, Options, Output, Status};
+use serde_json::{Value, value::RawValue};
+use tidings_client_wasm::core::{
+    Client, ConnectionId, Error, Now, Options, Output, Status, error::CONNECT_FAILED,
+};
 use tidings_shared::frame::{SUBPROTOCOL, ServerFrame};
 use tokio::{net::TcpStream, time::sleep_until};
 use tokio_tungstenite::{
@@ -58,6 +60,10 @@ pub(super) struct Link {
     clock: Clock,
     socket: Option<(ConnectionId, Socket)>,
     connecting: Option<(ConnectionId, Connecting)>,
+    /// There was a WebSocket, on which frames may have left.
+    pub(super) has_connected: bool,
+    /// Why the last attempt to connect failed, until one succeeds.
+    trouble: Option<String>,
 }
 
 impl Link {
@@ -68,7 +74,15 @@ impl Link {
             schema: None,
             asks_for_tokens: server.token.is_some(),
         };
-        Self { client: Client::new(options), server, clock: Clock::start(), socket: None, connecting: None }
+        Self {
+            client: Client::new(options),
+            server,
+            clock: Clock::start(),
+            socket: None,
+            connecting: None,
+            has_connected: false,
+            trouble: None,
+        }
     }
 
     /// The moment, as the client takes it.
@@ -80,7 +94,7 @@ impl Link {
 
     /// Drives the client; what is for its user goes to `tell`, until that breaks.
     pub(super) async fn run<T>(
-        mut self,
+        &mut self,
         mut tell: impl FnMut(Output<Payload>) -> ControlFlow<T>,
     ) -> Result<T, Failure> {
         loop {
@@ -123,9 +137,23 @@ impl Link {
                 self.connecting = None;
                 self.say_goodbye().await;
             }
+            Output::Error(error) if error.code == CONNECT_FAILED => {
+                let message = format!("{} {}", error.message, self.no_connection());
+                return Some(Output::Error(Error::connect_failed(message)));
+            }
             other => return Some(other),
         }
         None
+    }
+
+    /// Why there is no connection, and what to look at.
+    pub(super) fn no_connection(&self) -> String {
+        let url = &self.server.url;
+        let why = self.trouble.as_deref().unwrap_or("the server does not answer");
+        format!(
+            "{url}: {why}. Does `tidings serve` listen there, is the path right, and is it {}?",
+            scheme(url)
+        )
     }
 
     async fn say_goodbye(&mut self) {
@@ -143,10 +171,17 @@ impl Link {
                 match connected {
                     Ok(socket) => {
                         self.socket = Some((connection, socket));
+                        self.has_connected = true;
+                        self.trouble = None;
                         self.client.handle_open(connection, self.now());
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "can't connect to {}", self.server.url);
+                        let why = reason(&error);
+                        // Each attempt fails for the same reason as a rule, which is said once.
+                        if self.trouble.as_ref() != Some(&why) {
+                            tracing::warn!("can't connect to {}: {why}", self.server.url);
+                        }
+                        self.trouble = Some(why);
                         self.client.handle_closed(connection, NO_CLOSE_CODE, self.now());
                     }
                 }
@@ -181,6 +216,18 @@ impl Link {
 
 /// The close code of a connection that ended without a Close.
 const NO_CLOSE_CODE: u16 = 1006;
+
+/// What a failed attempt says, with the sentence of a server that refused it.
+fn reason(error: &tungstenite::Error) -> String {
+    let tungstenite::Error::Http(answer) = error else { return error.to_string() };
+    let body = answer.body().as_deref().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let detail = body.as_ref().and_then(|problem| problem["detail"].as_str()).unwrap_or("no WebSocket");
+    format!("it answers {}: {}", answer.status(), detail.escape_debug())
+}
+
+fn scheme(url: &Uri) -> &'static str {
+    if url.scheme_str() == Some("wss") { "https: and not http:" } else { "http: and not https:" }
+}
 
 fn request(url: &Uri) -> Result<tungstenite::handshake::client::Request, tungstenite::Error> {
     let mut request = url.into_client_request()?;

@@ -60,8 +60,15 @@ impl Publish {
             }
             _ => ControlFlow::Continue(()),
         });
-        let late = |_| Failure::Failed(format!("no answer within {timeout:?}; it may have been published"));
-        let answer = tokio::time::timeout(timeout, answered).await.map_err(late)???;
+        let Ok(answer) = tokio::time::timeout(timeout, answered).await else {
+            let message = if link.has_connected {
+                format!("no answer within {timeout:?}; it may have been published")
+            } else {
+                format!("nothing was published within {timeout:?}; {}", link.no_connection())
+            };
+            return Err(Failure::Failed(message));
+        };
+        let answer = answer??;
         let _ = writeln!(std::io::stdout(), "{answer}");
         Ok(())
     }

@@ -27,6 +27,7 @@ impl Tail {
         let mut link = Link::new(self.server);
         let now = link.now();
         link.client.handle_subscribe(&self.topics, now).map_err(|error| Failure::Usage(error.to_string()))?;
+        let mut is_open = false;
         link.run(|output| match output {
             Output::Event { deliveries, publication } => {
                 let topics = names(deliveries.iter().flat_map(|delivery| &delivery.topics));
@@ -47,8 +48,14 @@ impl Tail {
                 let topic = topic.map_or_else(String::new, |topic| format!("{topic}: "));
                 ControlFlow::Break(Err(Failure::Failed(format!("{topic}{error}"))))
             }
+            Output::Status(Status::Open) => {
+                is_open = true;
+                ControlFlow::Continue(())
+            }
             Output::Status(Status::Waiting) => {
-                eprintln!("disconnected; trying again");
+                if std::mem::take(&mut is_open) {
+                    eprintln!("disconnected; trying again");
+                }
                 ControlFlow::Continue(())
             }
             Output::Error(error) => {

@@ -151,3 +151,31 @@ fn tail_goes_on_after_the_server_was_restarted_and_says_sync() {
     server.publish_to("clock", &sample::ticked(1000));
     assert_eq!(number_of(&read(&mut tail)), 1000, "the sync came once the subscription was in force");
 }
+
+#[test]
+fn commands_say_why_there_is_no_connection_and_what_to_look_at() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Server::start();
+    let uri = |scheme: &str, path: &str| format!("{scheme}://{}{path}", server.address());
+    let event = sample::person_updated(&sample::uuid()).to_string();
+    for (url, why) in [
+        (format!("http://{gone}"), "Connection refused"),
+        (uri("http", "/elsewhere"), "404 Not Found"),
+        (uri("https", ""), "https: and not http:"),
+    ] {
+        let finished = finish(tidings().args(["publish", "--timeout", "1s", "--url", &url, &event]));
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
+        let said = finished.stderr.lines().last().unwrap_or_default();
+        for part in ["nothing was published within 1s", why, "/v1/ws", "is the path right"] {
+            assert!(said.contains(part), "{part}: {finished:?}");
+        }
+    }
+    let mut tail = tail(&format!("http://{gone}"), &["clock"]);
+    eventually("tail says what fails", || tail.log().contains("http: and not https:?\n"));
+    tail.signal("TERM");
+    tail.wait();
+    let log = tail.log();
+    assert!(log.contains(&format!("connect_failed: 3 attempts to connect failed. In the last one the WebSocket never opened. ws://{gone}/v1/ws: ")), "{log}");
+    assert_eq!(log.matches("can't connect to").count(), 1, "{log}");
+    assert!(!log.contains("disconnected"), "{log}");
+}

@@ -1,0 +1,151 @@
+//! Attempts to connect that fail, and what the user hears of them.
+
+use super::*;
+use crate::core::limits::{QUIET_ATTEMPTS, QUIET_ATTEMPTS_OF_A_KNOWN_SERVER};
+
+impl Bench {
+    /// Lets attempts fail as `fail` does, and returns what was told of each.
+    fn attempts(&mut self, number: u32, fail: fn(&mut Bench)) -> Vec<Option<String>> {
+        let attempt = |_| {
+            self.outputs();
+            fail(self);
+            let told = self.outputs().into_iter().find_map(|output| match output {
+                Output::Error(error) => Some(error.to_string()),
+                _ => None,
+            });
+            self.next_timeout();
+            told
+        };
+        (0..number).map(attempt).collect()
+    }
+
+    fn error(&mut self) {
+        let now = self.now();
+        self.client.handle_error(self.connection(), now);
+    }
+}
+
+fn refused(bench: &mut Bench) {
+    bench.close(1006);
+}
+
+#[test]
+fn the_user_hears_once_that_attempts_fail_and_the_client_goes_on_trying() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    let told = bench.attempts(20, refused);
+    let expected =
+        "connect_failed: 3 attempts to connect failed. In the last one the WebSocket never opened."
+            .to_owned();
+    assert_eq!(told[QUIET_ATTEMPTS as usize - 1], Some(expected));
+    assert_eq!(told.iter().flatten().count(), 1);
+    assert_eq!(bench.client.status(), Status::Connecting);
+}
+
+#[test]
+fn what_is_known_of_the_last_attempt_is_told() {
+    type Fail = fn(&mut Bench);
+    let cases: [(Fail, &str); 4] = [
+        (
+            |bench| {
+                bench.next_timeout();
+            },
+            "the WebSocket did not open in time.",
+        ),
+        (Bench::error, "the WebSocket never opened."),
+        (
+            |bench| {
+                bench.open();
+                bench.close(1005);
+            },
+            "the WebSocket opened and was closed with code 1005 before the server's welcome.",
+        ),
+        (
+            |bench| {
+                bench.open();
+                bench.outputs();
+                bench.next_timeout();
+            },
+            "the WebSocket opened, and the server's welcome did not come in time.",
+        ),
+    ];
+    for (fail, expected) in cases {
+        let mut bench = Bench::new();
+        bench.subscribe(&["staff:people"]);
+        let told = bench.attempts(QUIET_ATTEMPTS, fail).pop().flatten().unwrap();
+        assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_restart_of_a_server_that_was_there_is_no_error_and_the_next_outage_is_told_again() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    for _ in 0..2 {
+        // The loss of the session itself is no failed attempt.
+        let told = bench.attempts(1 + QUIET_ATTEMPTS_OF_A_KNOWN_SERVER, refused);
+        assert_eq!(told.iter().flatten().count(), 1);
+        assert!(told.last().unwrap().is_some());
+        bench.open();
+        bench.welcome();
+    }
+}
+
+#[test]
+fn attempts_that_the_server_explained_are_not_told_twice() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    let told = bench.attempts(20, |bench| {
+        bench.open();
+        bench.receive(json!({"op": "error", "code": "overloaded", "message": "Full."}));
+        bench.close(4503);
+    });
+    assert_eq!(told, vec![Some("overloaded: Full.".to_owned()); 20]);
+}
+
+#[test]
+fn a_page_that_is_put_away_while_it_connects_has_not_failed() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    let told = bench.attempts(20, |bench| {
+        let now = bench.now();
+        bench.client.handle_sleep(now);
+        bench.client.handle_wake(now);
+    });
+    assert_eq!(told, vec![None; 20]);
+}
+
+#[test]
+fn an_error_ends_a_websocket_that_never_opened_and_no_other() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    bench.outputs();
+    let failed = bench.connection();
+    bench.error();
+    assert_eq!(bench.outputs(), [Output::Disconnect { connection: failed }, Output::Status(Status::Waiting)]);
+    // Where its close follows, it is the same failure.
+    let due = bench.client.poll_timeout();
+    bench.close(1006);
+    bench.error();
+    assert_eq!((bench.outputs(), bench.client.poll_timeout()), (vec![], due));
+
+    bench.next_timeout();
+    bench.open();
+    bench.welcome();
+    bench.outputs();
+    bench.error();
+    assert_eq!(bench.outputs(), []);
+    assert_eq!(bench.client.status(), Status::Open);
+}
+
+#[test]
+fn an_environment_that_makes_no_websocket_is_told_at_once_with_its_reason() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    let told = bench.attempts(8, |bench| {
+        let now = bench.now();
+        bench.client.handle_refused(bench.connection(), "SecurityError: no", now);
+    });
+    assert_eq!(told[0].as_deref(), Some("connect_failed: SecurityError: no"));
+    assert_eq!(told[1..], vec![None; 7]);
+}
