@@ -61,11 +61,21 @@ impl EventStream {
         let Some(mut follower) = hub.tenant(&identity.tenant).try_follow() else {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
         };
-        let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since)?;
+        let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since);
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());
             let code = Code::ALL.iter().copied().find(|code| is_its(&code)).unwrap_or(Code::Internal);
-            return Err(Problem::new(code, format!("topic {:?}: {}", refused.topic, code.meaning())));
+            let topic = &refused.topic;
+            let message = match code {
+                Code::TooManyTopics => {
+                    let max = settings.max_topics;
+                    format!(
+                        "a stream has at most {max} topics (--max-topics-per-session), {topic:?} is beyond"
+                    )
+                }
+                _ => format!("topic {topic:?}: {}", code.meaning()),
+            };
+            return Err(Problem::new(code, message));
         }
         let position = follower.reader().position().to_string();
         let first = if outcomes.iter().any(|topic| topic.outcome == Outcome::Sync) {

@@ -210,14 +210,16 @@ impl Log {
         evicted > offset && !planted::is(Bug::EvictedIgnored)
     }
 
-    /// Keeps what is known of a topic while a session subscribes to it.
-    pub fn hold(&mut self, topic: &TopicName) {
+    /// Keeps what is known of a topic while a session subscribes to it. Gives its name as the log has it, whose text is
+    /// shared.
+    pub fn hold(&mut self, topic: &TopicName) -> TopicName {
         let index = self.index(topic);
         index.holds += 1;
         if index.holds == 1 {
             self.held_topics += 1;
         }
         self.holds += 1;
+        self.topics.get_key_value(topic).map_or_else(|| topic.clone(), |(name, _)| name.clone())
     }
 
     /// Ends a [`Log::hold`].

@@ -1,7 +1,11 @@
 //! A reader follows the log in order over its topics. Sessions and in-process subscribers are readers; what they have
 //! not taken yet waits in the log and nowhere else. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+};
 
 use tidings_shared::{
     Position, TopicName,
@@ -44,6 +48,9 @@ pub enum Start {
     Sync,
 }
 
+/// So many topics are looked for in the time in which one entry is looked at.
+const TOPICS_PER_ENTRY: u64 = 8;
+
 /// One position over all topics of a reader.
 #[derive(Debug)]
 pub struct Reader {
@@ -52,12 +59,14 @@ pub struct Reader {
     topics: BTreeMap<TopicName, u64>,
     /// Whether any subscription was ever in force; until then the position may be set back.
     has_started: bool,
+    /// More topics will start where the last ones did: until then it reads nothing.
+    is_paused: bool,
 }
 
 impl Reader {
     /// A reader at the log's head, without topics.
     pub fn new(log: &Log) -> Self {
-        Self { position: log.head(), topics: BTreeMap::new(), has_started: false }
+        Self { position: log.head(), topics: BTreeMap::new(), has_started: false, is_paused: false }
     }
 
     /// Everything after this has still to be taken.
@@ -83,10 +92,13 @@ impl Reader {
     /// Adds topics that start together; those in force already stay as they are.
     ///
     /// `since` is the position that the client has. It can be honoured where the log covers it and this reader has
-    /// taken nothing after it: the first subscribe sets the reader back, a later one cannot.
+    /// taken nothing after it: the first subscribe sets the reader back, a later one cannot. While the reader is
+    /// paused, its own position can be honoured too: where the log no longer covers that, a sync follows.
     pub fn subscribe(&mut self, log: &mut Log, topics: &[TopicName], since: Option<&str>) -> Start {
         self.pass(log);
-        let (start, after) = match since.map(|since| log.resumable(since)) {
+        let is_own = |since: &Position| self.is_paused && *since == self.position;
+        let place = |since: &str| log.resumable(since).or_else(|| since.parse().ok().filter(is_own));
+        let (start, after) = match since.map(place) {
             None => (Start::Live, self.position.offset),
             Some(Some(since)) if since.offset >= self.position.offset => (Start::Resumed, since.offset),
             Some(Some(since)) if !self.has_started => {
@@ -98,12 +110,27 @@ impl Reader {
         let after = after + u64::from(planted::is(Bug::AcknowledgedEarly));
         for topic in topics {
             if !self.topics.contains_key(topic) {
-                log.hold(topic);
-                self.topics.insert(topic.clone(), after);
+                // The log's own name, so that all readers of a topic share one text.
+                self.topics.insert(log.hold(topic), after);
                 self.has_started = true;
             }
         }
         start
+    }
+
+    /// The log's own name of a topic that is in force.
+    pub(crate) fn name_of(&self, topic: &TopicName) -> Option<&TopicName> {
+        self.topics.get_key_value(topic).map(|(name, _)| name)
+    }
+
+    /// Reads nothing and stays where it is, until [`Reader::go_on`]: what subscribes meanwhile starts at the same place.
+    pub fn pause(&mut self) {
+        self.is_paused = !planted::is(Bug::PauseIgnored);
+    }
+
+    /// Ends a [`Reader::pause`].
+    pub fn go_on(&mut self) {
+        self.is_paused = false;
     }
 
     /// Takes a topic away; says whether it was in force.
@@ -126,39 +153,76 @@ impl Reader {
 
     /// Passes over entries that are not of its topics, as far as there is nothing else.
     pub fn pass(&mut self, log: &Log) {
-        if !self.has_pending(log) {
+        if !self.is_paused && !self.has_pending(log) {
             self.position = log.head();
         }
     }
 
     /// Goes on after this place, as everything of its topics up to there was delivered otherwise.
     pub(crate) fn advance(&mut self, position: Position) {
-        if position.offset > self.position.offset {
+        if !self.is_paused && position.offset > self.position.offset {
             self.position = position;
         }
     }
 
     fn has_pending(&self, log: &Log) -> bool {
-        self.topics.iter().any(|(topic, &after)| {
-            let after = after.max(self.position.offset);
-            log.may_have_lost(topic, after) || log.offsets_after(topic, after).next().is_some()
-        })
+        self.lost(log).next().is_some() || !self.next_offsets(log, 1).is_empty()
+    }
+
+    /// The topics that may have lost something.
+    fn lost(&self, log: &Log) -> impl Iterator<Item = &TopicName> {
+        let position = self.position.offset;
+        // All that is after the position is in the ring: nobody has lost anything.
+        let topics = (position < log.tail().offset).then_some(&self.topics);
+        let is_lost =
+            move |(topic, after): &(&TopicName, &u64)| log.may_have_lost(topic, position.max(**after));
+        topics.into_iter().flatten().filter(is_lost).map(|(topic, _)| topic)
+    }
+
+    /// The offsets of the next entries that it wants, in order, at most `max`. What that costs depends on the topics and
+    /// on `max`, not on how far it is behind: it happens under the log's lock.
+    fn next_offsets(&self, log: &Log, max: usize) -> Vec<u64> {
+        let (position, head) = (self.position.offset, log.head().offset);
+        // Where few entries are left, it is less to look at each than to look for each topic.
+        if head.saturating_sub(position) <= self.topics.len() as u64 / TOPICS_PER_ENTRY {
+            let wants = |offset: &u64| {
+                log.entry(*offset)
+                    .is_some_and(|entry| entry.topics.iter().any(|topic| self.wants(topic, *offset)))
+            };
+            return (position + 1..=head).filter(wants).take(max).collect();
+        }
+        let start = self.topics.iter().filter_map(|(topic, &after)| {
+            let mut rest = log.offsets_after(topic, position.max(after));
+            Some((rest.next()?, rest))
+        });
+        let (first, mut rests): (Vec<u64>, Vec<_>) = start.unzip();
+        let places = first.into_iter().enumerate();
+        let mut next: BinaryHeap<_> = places.map(|(place, offset)| Reverse((offset, place))).collect();
+        let mut offsets = Vec::new();
+        while offsets.len() < max
+            && let Some(Reverse((offset, place))) = next.pop()
+        {
+            if offsets.last() != Some(&offset) {
+                offsets.push(offset);
+            }
+            next.extend(rests[place].next().map(|offset| Reverse((offset, place))));
+        }
+        offsets
+    }
+
+    fn wants(&self, topic: &TopicName, offset: u64) -> bool {
+        self.topics.get(topic).is_some_and(|&after| after < offset)
     }
 
     /// Takes what comes next, in the log's order: at most `max` publications, fewer where they are large, and before
-    /// them a sync for the topics that lost something. An empty answer means that the reader has caught up.
+    /// them a sync for the topics that lost something. An empty answer means that the reader has caught up, or is paused.
     pub fn read(&mut self, log: &Log, max: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
+        if self.is_paused {
+            return deliveries;
+        }
         deliveries.extend(self.skip_lost(log));
-        let mut offsets: Vec<u64> = self
-            .topics
-            .iter()
-            .flat_map(|(topic, &after)| {
-                log.offsets_after(topic, after.max(self.position.offset)).take(max + 1)
-            })
-            .collect();
-        offsets.sort_unstable();
-        offsets.dedup();
+        let mut offsets = self.next_offsets(log, max + 1);
         let mut has_more = offsets.len() > max;
         offsets.truncate(max);
         let mut bytes = 0;
@@ -168,9 +232,7 @@ impl Reader {
                 break;
             }
             let Some(publication) = log.entry(offset) else { continue };
-            let wants = |topic: &TopicName| {
-                planted::is(Bug::TopicsLeaked) || self.topics.get(topic).is_some_and(|&after| after < offset)
-            };
+            let wants = |topic: &TopicName| planted::is(Bug::TopicsLeaked) || self.wants(topic, offset);
             let matched = Matched::of(publication, wants);
             self.position = publication.position;
             bytes += publication.event.payload.get().len();
@@ -184,14 +246,7 @@ impl Reader {
 
     /// Moves topics that lost something to the head, and says so.
     fn skip_lost(&mut self, log: &Log) -> Option<Delivery> {
-        let position = self.position.offset;
-        let is_lost = |topic: &TopicName, after: u64| log.may_have_lost(topic, after.max(position));
-        let topics: Vec<TopicName> = self
-            .topics
-            .iter()
-            .filter(|(topic, after)| is_lost(topic, **after))
-            .map(|(t, _)| t.clone())
-            .collect();
+        let topics: Vec<TopicName> = self.lost(log).cloned().collect();
         if topics.is_empty() {
             return None;
         }

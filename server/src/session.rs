@@ -79,6 +79,8 @@ pub struct Session {
     pinged: Option<Duration>,
     /// When the token ends, with its grace.
     expires: Option<Moment>,
+    /// A subscribe has said that more follows: until then at the most, nothing is read from the log.
+    paused_until: Option<Duration>,
     budget: Budget,
     was_welcomed: bool,
 }
@@ -113,6 +115,7 @@ impl Session {
             last_heard: now,
             pinged: None,
             expires: None,
+            paused_until: None,
             budget: Budget::new(settings.frames_per_second, now),
             was_welcomed: false,
         }
@@ -263,6 +266,11 @@ impl Session {
         self.last_told = self.last_told.max(at.since_start);
     }
 
+    /// Whether it reads nothing from the log, because a subscribe has said that more follows.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
     /// What it follows while it is open.
     pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
         match &mut self.state {
@@ -310,27 +318,12 @@ impl Session {
                 let message = "this session has had its hello; send `token` to replace the token";
                 self.refuse(None, Problem::new(Code::Forbidden, message));
             }
-            (State::Open { admitted, follower }, ClientFrame::Subscribe { r#ref, topics, since }) => {
-                let answer = subscribe(
-                    &self.hub,
-                    &*self.access,
-                    self.settings,
-                    &admitted.identity,
-                    follower,
-                    &topics,
-                    since.as_deref(),
-                );
-                match answer {
-                    Ok(topics) => {
-                        let position = follower.reader().position().to_string();
-                        self.send(&ServerFrame::Subscribed { r#ref, position, topics });
-                    }
-                    Err(problem) => self.refuse(Some(r#ref), problem),
-                }
+            (State::Open { .. }, ClientFrame::Subscribe { r#ref, topics, since, more }) => {
+                self.subscribe(r#ref, &topics, since.as_deref(), more, now);
             }
             (State::Open { follower, .. }, ClientFrame::Unsubscribe { r#ref, topics }) => {
-                if topics.len() > limits::MAX_TOPICS_PER_FRAME {
-                    return self.refuse(Some(r#ref), too_many_topics());
+                if let Err(problem) = self.settings.check_frame(&topics) {
+                    return self.refuse(Some(r#ref), problem);
                 }
                 let name = |topic: String| match TopicName::parse(&topic) {
                     Ok(topic) => {
@@ -382,7 +375,7 @@ impl Session {
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,
-                max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME as u64,
+                max_topics_per_frame: self.settings.max_topics_per_frame as u64,
                 frames_per_second: u64::from(self.settings.frames_per_second),
             },
         });
@@ -419,6 +412,7 @@ impl Session {
 
     fn end_with(&mut self, close: Output) {
         self.outbox.push_back(close);
+        self.paused_until = None;
         if let State::Open { follower, .. } = std::mem::replace(&mut self.state, State::Closed) {
             self.left = Some(follower);
         }
@@ -426,11 +420,6 @@ impl Session {
 }
 
 pub(crate) const NO_ROOM: &str = "this tenant has as many sessions as it may; close some";
-
-fn too_many_topics() -> Problem {
-    let message = format!("a frame names at most {} topics", limits::MAX_TOPICS_PER_FRAME);
-    Problem::new(Code::TooManyTopics, message)
-}
 
 fn ref_of(frame: &ClientFrame) -> Option<u64> {
     match frame {

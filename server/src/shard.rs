@@ -4,7 +4,8 @@
 //!
 //! A connection is *live* while it has nothing to say or to read itself: everything up to the shard's place in the log
 //! was delivered, and what comes next the shard will write. Whatever is handed to its session makes it leave that state
-//! until [`Shard::pump`] has found it idle again.
+//! until [`Shard::pump`] has found it idle again. A session that is paused in the middle of a subscribe is idle and not
+//! live: the shard writes nothing to it.
 
 mod fan_out;
 
@@ -42,7 +43,7 @@ pub trait Sink {
 /// How far a connection's output came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pumped {
-    /// Everything is written; the connection is live.
+    /// Everything is written; the connection is live, or its session is paused.
     Idle,
     /// There may be more: hear the peer, let others have a turn, and pump again.
     More,
@@ -106,7 +107,7 @@ struct Connection<S> {
 /// What a fan-out has to know of a connection.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    /// The offset up to which it has everything by itself; [`BEHIND`] while it is not live.
+    /// The offset up to which it has everything by itself; [`BEHIND`] or [`PAUSED`] while it is not live.
     passed: u64,
     /// What it gets of the batch, as a list there.
     list: u32,
@@ -115,12 +116,17 @@ struct Mark {
 }
 
 const BEHIND: u64 = u64::MAX;
+const PAUSED: u64 = u64::MAX - 1;
 const NONE: u32 = u32::MAX;
 
 impl Mark {
     const NEW: Self = Self { passed: BEHIND, list: NONE, hit: NONE };
 
     fn is_live(self) -> bool {
+        self.passed < PAUSED
+    }
+
+    fn is_idle(self) -> bool {
         self.passed != BEHIND
     }
 
@@ -260,9 +266,14 @@ impl<S: Sink> Shard<S> {
         &self.connections[key].session
     }
 
-    /// Whether a connection has nothing to say or to read by itself.
+    /// Whether the shard writes to a connection: it has nothing to say or to read by itself.
     pub fn is_live(&self, key: usize) -> bool {
         self.marks[key].is_live()
+    }
+
+    /// Whether there is nothing to do for a connection: it is live, or its session is paused.
+    pub fn is_idle(&self, key: usize) -> bool {
+        self.marks[key].is_idle()
     }
 
     /// Says who is to be woken when a connection has to be pumped by no doing of its own.
@@ -307,7 +318,7 @@ impl<S: Sink> Shard<S> {
 
     fn write_out(&mut self, key: usize, now: Moment) -> io::Result<Pumped> {
         self.settle(key, now);
-        if self.marks[key].is_live() {
+        if self.marks[key].is_idle() {
             return Ok(Pumped::Idle);
         }
         let Self { connections, marks, scratch, .. } = self;
@@ -336,8 +347,10 @@ impl<S: Sink> Shard<S> {
         if !is_drained {
             return Ok(Pumped::More);
         }
+        let is_paused = connection.session.is_paused() && !planted::is(Bug::PausedLive);
         let follower = connection.session.follower();
-        marks[key].passed = follower.map_or(0, |follower| follower.reader().position().offset);
+        let position = follower.map_or(0, |follower| follower.reader().position().offset);
+        marks[key].passed = if is_paused { PAUSED } else { position };
         Ok(Pumped::Idle)
     }
 

@@ -198,7 +198,7 @@ impl Connection<'_> {
     ) -> Poll<Next> {
         let mut shard = self.local.shard.borrow_mut();
         let is_due =
-            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_live(key) };
+            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_idle(key) };
         if is_due {
             return Poll::Ready(Next::Pump);
         }

@@ -377,6 +377,16 @@ impl Follower {
         (add_topics(&mut state, notice, reader, &topics, since), refused)
     }
 
+    /// Reads nothing until it goes on, see [`Reader::pause`].
+    pub(crate) fn pause(&mut self) {
+        self.reader.pause();
+    }
+
+    /// Ends a [`Follower::pause`].
+    pub(crate) fn go_on(&mut self) {
+        self.reader.go_on();
+    }
+
     /// Takes a topic away; says whether it was in force.
     pub(crate) fn unsubscribe(&mut self, topic: &TopicName) -> bool {
         let mut state = self.tenant.lock();
@@ -446,7 +456,8 @@ fn add_topics(
     let mut added: Vec<_> = topics.iter().filter(|topic| !reader.is_subscribed(topic)).collect();
     added.sort_unstable();
     added.dedup();
-    for topic in added {
+    let start = reader.subscribe(&mut state.log, topics, since);
+    for topic in added.into_iter().filter_map(|topic| reader.name_of(topic)) {
         match notice {
             Notice::Waker(id) => {
                 state.followers_of.entry(topic.clone()).or_default().insert(*id);
@@ -454,7 +465,7 @@ fn add_topics(
             Notice::Shard(changes) => changes.push_back(Interest::Added(topic.clone())),
         }
     }
-    reader.subscribe(&mut state.log, topics, since)
+    start
 }
 
 impl Drop for Follower {

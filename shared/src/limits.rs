@@ -17,11 +17,18 @@ pub const MAX_CLIENT_BYTES: usize = 128;
 /// Bytes of the `schema` member of a hello: a fingerprint has 16.
 pub const MAX_SCHEMA_BYTES: usize = 64;
 
-/// Topics that one session may subscribe to: more than a page shows, few enough for a linear merge.
-pub const MAX_TOPICS_PER_SESSION: usize = 128;
+/// Topics that one session may subscribe to: a page that shows a table of 200 rows, several times over. Each costs the
+/// server some 200 bytes, see tests/bench/README.md.
+pub const MAX_TOPICS_PER_SESSION: usize = 1_024;
 
-/// Topics in one subscribe or unsubscribe frame: a whole session fits in one frame, so a resume is one step.
+/// Topics in one subscribe or unsubscribe frame: the longest that there are fit in a message. More topics are several
+/// frames.
 pub const MAX_TOPICS_PER_FRAME: usize = 128;
+
+/// From the first frame of a subscribe that says `more` to the moment from which the session reads on, whether the last
+/// one has come or not: a slow network has time for eight frames, and a peer that never sends the last one waits for its
+/// events no longer than this.
+pub const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Topics that one publication may reach: bounds the cost of one publish.
 pub const MAX_TOPICS_PER_PUBLICATION: usize = 128;

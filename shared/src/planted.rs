@@ -54,6 +54,10 @@ pub enum Bug {
     BoundIgnored,
     /// What is no frame makes the log forget.
     GarbageSpills,
+    /// A session reads on between the frames of one subscribe.
+    PauseIgnored,
+    /// A shard writes to a session that is paused.
+    PausedLive,
     /// A ping names the log's head, whatever the session has had.
     PingBoasts,
     /// A client believes a ping while topics are asked for of which it says nothing.

@@ -308,7 +308,7 @@ impl<P: Clone> Client<P> {
         if !difference.subscribe.is_empty() {
             let since = self.position.clone().filter(|_| difference.resumes);
             let topics = difference.subscribe;
-            self.send(ClientFrame::Subscribe { r#ref: subscribe, topics, since }, now);
+            self.send(ClientFrame::Subscribe { r#ref: subscribe, topics, since, more: false }, now);
         }
     }
 

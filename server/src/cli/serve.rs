@@ -226,6 +226,7 @@ impl Serve {
                 max_message_bytes: self.max_message_bytes,
                 max_message_bytes_before_hello: self.max_hello_bytes,
                 max_topics: self.max_topics_per_session,
+                max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME,
                 frames_per_second: self.frames_per_second,
                 expiry_grace: self.expiry_grace,
             },

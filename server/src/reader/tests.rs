@@ -186,3 +186,38 @@ fn large_publications_come_in_smaller_batches_and_none_is_lost() {
     assert_eq!(batches, [2, 2, 2, 2, 1]);
     assert_eq!(reader.position(), log.head());
 }
+
+#[test]
+fn a_reader_of_many_topics_reads_the_same_near_the_head_and_far_behind() {
+    let names: Vec<String> = (0..200).map(|n| format!("t:{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut log = log(10_000);
+    let mut far = Reader::new(&log);
+    subscribe(&mut far, &mut log, &names[..100], None);
+    let mut near = Reader::new(&log);
+    subscribe(&mut near, &mut log, &names[..100], None);
+    let (mut got, mut expected) = (Vec::new(), Vec::new());
+    for key in 1..=2_000_usize {
+        // Some are of none of its topics, some of two.
+        let topics = [names[key * 7 % 200], names[key * 13 % 200]];
+        log.append(draft(key as u128, &topics), at(0));
+        if topics.iter().any(|topic| names[..100].contains(topic)) {
+            expected.push(key.to_string());
+        }
+        // One entry behind, and then up to a hundred.
+        if key % (1 + key % 100) == 0 {
+            got.extend(read(&mut near, &log, 256));
+        }
+    }
+    got.extend(read(&mut near, &log, 256));
+    let offset = |text: &String| text.split(' ').next().unwrap().to_owned();
+    assert_eq!(got.iter().map(offset).collect::<Vec<_>>(), expected);
+    let mut all = Vec::new();
+    while all.len() < got.len() {
+        let batch = read(&mut far, &log, 256);
+        assert_eq!(batch.len(), 256.min(got.len() - all.len()));
+        all.extend(batch);
+    }
+    assert_eq!(all, got);
+    assert_eq!((near.position(), far.position()), (log.head(), log.head()));
+}

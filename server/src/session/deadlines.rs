@@ -12,6 +12,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
+        self.end_late_pause(now);
         let ping_due = self.ping_due();
         let State::Open { follower, .. } = &mut self.state else { return };
         match self.pinged {
@@ -19,8 +20,9 @@ impl Session {
                 self.close(close::AWAY, "no answer to a ping");
             }
             None if now >= ping_due => {
-                // What this position stands for is in the outbox already, ahead of the ping.
-                let position = Some(follower.passed().to_string());
+                // What this position stands for is in the outbox already, ahead of the ping. While more topics are to
+                // start there, it says nothing of those.
+                let position = self.paused_until.is_none().then(|| follower.passed().to_string());
                 self.send(&ServerFrame::Ping { position });
                 self.last_told = now;
                 self.outbox.push_back(Output::Ping);
@@ -51,7 +53,7 @@ impl Session {
         let alive = matches!(self.state, State::Open { .. }).then(|| {
             self.pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout)
         });
-        self.poll_expiry().into_iter().chain(alive).min()
+        self.poll_expiry().into_iter().chain(alive).chain(self.paused_until).min()
     }
 
     /// When [`Session::handle_expiry`] has something to do.

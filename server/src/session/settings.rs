@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tidings_shared::limits;
+use tidings_shared::{Code, limits};
+
+use crate::problem::Problem;
 
 /// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +22,8 @@ pub struct SessionSettings {
     pub max_message_bytes_before_hello: usize,
     /// Topics of one session.
     pub max_topics: usize,
+    /// Topics of one frame, which clients are told. It is the protocol's number but in tests of clients.
+    pub max_topics_per_frame: usize,
     /// Frames per second from a client, with bursts of twice as many.
     pub frames_per_second: u32,
     /// From a token's expiry to the end of its session.
@@ -35,8 +39,22 @@ impl Default for SessionSettings {
             max_message_bytes: limits::MAX_MESSAGE_BYTES,
             max_message_bytes_before_hello: limits::MAX_MESSAGE_BYTES_BEFORE_HELLO,
             max_topics: limits::MAX_TOPICS_PER_SESSION,
+            max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME,
             frames_per_second: limits::FRAMES_PER_SECOND,
             expiry_grace: limits::EXPIRY_GRACE,
         }
+    }
+}
+
+impl SessionSettings {
+    /// Whether a frame may name so many topics.
+    pub(super) fn check_frame(&self, topics: &[String]) -> Result<(), Problem> {
+        let (max, count) = (self.max_topics_per_frame, topics.len());
+        if count <= max {
+            return Ok(());
+        }
+        let message =
+            format!("a frame names at most {max} topics, and this names {count}: send several frames");
+        Err(Problem::new(Code::TooManyTopics, message))
     }
 }

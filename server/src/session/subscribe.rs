@@ -1,15 +1,64 @@
-//! What becomes of the topics of a subscribe.
+//! What becomes of the topics of a subscribe, and of one that comes in several frames.
+//!
+//! A subscribe that says `more` pauses the session: it reads nothing from the log until the frame without `more` has come,
+//! or its time is over. So its position stays where it was set, all these frames start there, and none of their topics
+//! misses what the others get. It ends early where the session has all the topics that it may have.
+
+use std::{collections::HashSet, time::Duration};
 
 use tidings_shared::{
     Code, TopicName,
-    frame::{Outcome, TopicOutcome},
-    limits,
+    frame::{Outcome, ServerFrame, TopicOutcome},
+    limits::SUBSCRIBE_PAUSE,
 };
 
-use super::{SessionSettings, too_many_topics};
-use crate::{
-    Authorize, Hub, Identity, metrics::SyncCause, problem::Problem, reader::Start, tenant::Follower,
-};
+use super::{Session, SessionSettings, State};
+use crate::{Authorize, Hub, Identity, Moment, metrics::SyncCause, reader::Start, tenant::Follower};
+
+impl Session {
+    pub(super) fn subscribe(
+        &mut self,
+        r#ref: u64,
+        topics: &[String],
+        since: Option<&str>,
+        more: bool,
+        now: Moment,
+    ) {
+        self.end_late_pause(now.since_start);
+        let State::Open { admitted, follower } = &mut self.state else { return };
+        let answer = self.settings.check_frame(topics).map(|()| {
+            let identity = &admitted.identity;
+            let topics =
+                subscribe(&self.hub, &*self.access, self.settings, identity, follower, topics, since);
+            let position = follower.reader().position().to_string();
+            ServerFrame::Subscribed { r#ref, position, topics }
+        });
+        if !more || follower.reader().topic_count() >= self.settings.max_topics {
+            self.end_pause();
+        } else if self.paused_until.is_none() {
+            follower.pause();
+            self.paused_until = Some(now.since_start + SUBSCRIBE_PAUSE);
+        }
+        match answer {
+            Ok(subscribed) => self.send(&subscribed),
+            Err(problem) => self.refuse(Some(r#ref), problem),
+        }
+    }
+
+    /// Goes on without the last frame of a subscribe that takes too long.
+    pub(super) fn end_late_pause(&mut self, now: Duration) {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.end_pause();
+        }
+    }
+
+    fn end_pause(&mut self) {
+        self.paused_until = None;
+        if let State::Open { follower, .. } = &mut self.state {
+            follower.go_on();
+        }
+    }
+}
 
 /// Adds topics to a session: one outcome for each, those that are let in start together.
 pub(crate) fn subscribe(
@@ -20,17 +69,14 @@ pub(crate) fn subscribe(
     follower: &mut Follower,
     topics: &[String],
     since: Option<&str>,
-) -> Result<Vec<TopicOutcome>, Problem> {
-    if topics.len() > limits::MAX_TOPICS_PER_FRAME {
-        return Err(too_many_topics());
-    }
+) -> Vec<TopicOutcome> {
     let refused = |topic: String, code: Code| {
         hub.metrics().refused(code);
         TopicOutcome { topic, outcome: Outcome::Refused, code: Some(code.to_string()) }
     };
     let reader = follower.reader();
-    // Each once, and how many of them the session does not have.
-    let (mut accepted, mut new) = (Vec::new(), 0);
+    // Each once, in the order that was asked, and how many of them the session does not have.
+    let (mut accepted, mut known, mut new) = (Vec::new(), HashSet::new(), 0);
     let mut judge = |text: &String| {
         let topic = TopicName::parse(text).map_err(|_| refused(text.clone(), Code::InvalidTopic))?;
         if hub.domains().check_topic(&topic).is_err() {
@@ -40,13 +86,14 @@ pub(crate) fn subscribe(
             return Err(refused(text.clone(), Code::Forbidden));
         }
         let name = topic.to_string();
-        if !accepted.contains(&topic) {
+        if !known.contains(&topic) {
             if !reader.is_subscribed(&topic) {
                 if reader.topic_count() + new >= settings.max_topics {
                     return Err(refused(name, Code::TooManyTopics));
                 }
                 new += 1;
             }
+            known.insert(topic.clone());
             accepted.push(topic);
         }
         Ok(TopicOutcome { topic: name, outcome: Outcome::Live, code: None })
@@ -54,6 +101,7 @@ pub(crate) fn subscribe(
     let mut outcomes: Vec<_> =
         topics.iter().map(|topic| judge(topic).unwrap_or_else(|refused| refused)).collect();
     let (start, no_room) = follower.try_subscribe(accepted, since);
+    let no_room: HashSet<&str> = no_room.iter().map(TopicName::as_str).collect();
     let start = match start {
         Start::Live => Outcome::Live,
         Start::Resumed => Outcome::Resumed,
@@ -63,12 +111,12 @@ pub(crate) fn subscribe(
         }
     };
     for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
-        if no_room.iter().any(|topic| topic.as_str() == outcome.topic) {
+        if no_room.contains(outcome.topic.as_str()) {
             // It passes when somebody leaves.
             *outcome = refused(std::mem::take(&mut outcome.topic), Code::Overloaded);
         } else {
             outcome.outcome = start;
         }
     }
-    Ok(outcomes)
+    outcomes
 }

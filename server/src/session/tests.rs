@@ -6,6 +6,7 @@ use tidings_shared::{RawEvent, code::close};
 use super::*;
 use crate::{DevAccess, HubSettings, Identity, LogLimits, PublishOptions, Revoke, test_support::at};
 
+mod several_frames;
 mod tokens;
 
 const PERSON: &str = "0198c0de-0000-7000-8000-00000000000a";
@@ -281,8 +282,10 @@ fn frames_beyond_the_rate_end_the_session_and_a_burst_does_not() {
 #[test]
 fn a_session_has_at_most_so_many_topics_and_the_rest_are_refused_each_on_its_own() {
     let mut session = open(&hub());
-    let topics: Vec<String> = (0..127).map(|n| format!("t:{n}")).collect();
-    say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": topics }));
+    let topics: Vec<String> = (0..limits::MAX_TOPICS_PER_SESSION - 1).map(|n| format!("t:{n}")).collect();
+    for topics in topics.chunks(limits::MAX_TOPICS_PER_FRAME) {
+        say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": topics }));
+    }
     let frames = say(
         &mut session,
         json!({ "op": "subscribe", "ref": 2, "topics": ["t:0", "new:1", "new:1", "new:2"] }),

@@ -492,3 +492,40 @@ fn a_revocation_ends_whom_it_names_and_leaves_the_others_live() {
     assert_eq!([first, second].map(|key| world.shard.is_live(key)), [false, true]);
     assert_eq!((world.pump(first), pipe.frames()[0]["code"].as_str()), (Pumped::Closed, Some("forbidden")));
 }
+
+#[test]
+fn a_session_that_is_paused_in_the_middle_of_a_subscribe_rests_and_is_written_nothing() {
+    let mut world = World::new();
+    let (key, pipe) = world.connect(&["t:1"]);
+    let subscribe = |more| json!({ "op": "subscribe", "ref": 2, "topics": ["t:2"], "more": more });
+    assert_eq!(world.say(key, &subscribe(true)), Pumped::Idle);
+    assert_eq!((world.shard.is_idle(key), world.shard.is_live(key)), (true, false));
+    world.publish(&["t:1"]);
+    world.publish(&["t:2"]);
+    world.fan_out();
+    // Whatever it says meanwhile.
+    assert_eq!(world.say(key, &json!({ "op": "ping", "ref": 3 })), Pumped::Idle);
+    let ops: Vec<Value> = pipe.frames().iter().map(|frame| frame["op"].clone()).collect();
+    assert_eq!(ops, ["subscribed", "pong"]);
+    world.publish(&["t:1"]);
+    assert_eq!(world.say(key, &subscribe(false)), Pumped::Idle);
+    assert_eq!((pipe.frames()[0]["op"].as_str(), world.shard.is_live(key)), (Some("subscribed"), true));
+}
+
+#[test]
+fn a_session_that_was_paused_goes_on_when_its_time_is_over() {
+    let mut world = World::new();
+    let (key, pipe) = world.connect(&["t:1"]);
+    world.say(key, &json!({ "op": "subscribe", "ref": 2, "topics": ["t:2"], "more": true }));
+    pipe.frames();
+    world.publish(&["t:1"]);
+    world.fan_out();
+    let until = world.shard.session(key).poll_timeout().unwrap();
+    let until = Moment { since_start: until, ..at(0) };
+    world.shard.handle(key, until, |session| session.handle_timeout(until));
+    assert_eq!(world.shard.pump(key, until).unwrap(), Pumped::Idle);
+    assert_eq!((pipe.numbers(), world.shard.is_live(key)), (vec![1], true));
+    world.publish(&["t:2"]);
+    world.fan_out();
+    assert_eq!(pipe.numbers(), [2]);
+}

@@ -38,6 +38,10 @@ pub enum ClientFrame<P = Box<RawValue>> {
         /// The position up to which this client has seen everything; without it the topics start now.
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<String>,
+        /// Another subscribe follows that belongs to this one. Until the one without it, the session reads nothing
+        /// from the log, so that the `since` of all these frames is one resume.
+        #[serde(skip_serializing_if = "is_false")]
+        more: bool,
     },
     /// Takes topics from the session.
     Unsubscribe {
@@ -76,6 +80,11 @@ pub enum ClientFrame<P = Box<RawValue>> {
     },
     /// Answers the server's ping.
     Pong,
+}
+
+// Serde hands over a reference.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A text that is not a frame. The connection ends.
@@ -166,6 +175,7 @@ impl ClientFrame {
                 r#ref: reference()?,
                 topics: members.required("topics")?,
                 since: members.present("since")?,
+                more: members.present("more")?.unwrap_or_default(),
             },
             "unsubscribe" => Self::Unsubscribe { r#ref: reference()?, topics: members.required("topics")? },
             "publish" => {

@@ -19,6 +19,7 @@ mod http;
 mod library;
 mod limits;
 mod logs;
+mod many_topics;
 mod metrics;
 mod operate;
 mod order;

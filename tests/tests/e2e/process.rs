@@ -290,7 +290,7 @@ fn a_file_sets_what_flags_set_and_flags_win_over_environment_and_environment_ove
     assert_eq!(announced(&Server::run(command)), (4000, 3, 3));
     let mut command = serve(&[]);
     command.env("TIDINGS_DEV", "true").env("TIDINGS_LISTEN", "127.0.0.1:0");
-    assert_eq!(announced(&Server::run(command)), (25_000, 128, 100));
+    assert_eq!(announced(&Server::run(command)), (25_000, 1_024, 100));
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
     prop_oneof![
         (prop::option::of(text()), short(MAX_CLIENT_BYTES), short(64))
             .prop_map(|(token, client, schema)| ClientFrame::Hello { token, client, schema }),
-        (0..=MAX_REF, texts(), prop::option::of(text()))
-            .prop_map(|(r#ref, topics, since)| ClientFrame::Subscribe { r#ref, topics, since }),
+        (0..=MAX_REF, texts(), prop::option::of(text()), any::<bool>())
+            .prop_map(|(r#ref, topics, since, more)| ClientFrame::Subscribe { r#ref, topics, since, more }),
         (0..=MAX_REF, texts()).prop_map(|(r#ref, topics)| ClientFrame::Unsubscribe { r#ref, topics }),
         (0..=MAX_REF, event(), prop::option::of(texts()), key(), short(MAX_ORIGIN_BYTES)).prop_map(
             |(r#ref, event, topics, key, origin)| ClientFrame::Publish { r#ref, event, topics, key, origin }

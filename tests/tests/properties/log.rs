@@ -39,6 +39,11 @@ enum Step {
         reader: usize,
         max: usize,
     },
+    /// A reader stays where it is, or goes on.
+    Pause {
+        reader: usize,
+        is_paused: bool,
+    },
     /// A reader goes and another comes.
     Leave {
         reader: usize,
@@ -62,6 +67,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(reader, topics, since)| Step::Subscribe { reader, topics, since }),
         1 => (reader.clone(), 0..TOPICS).prop_map(|(reader, topic)| Step::Unsubscribe { reader, topic }),
         4 => (reader.clone(), 1..4_usize).prop_map(|(reader, max)| Step::Read { reader, max }),
+        2 => (reader.clone(), any::<bool>())
+            .prop_map(|(reader, is_paused)| Step::Pause { reader, is_paused }),
         1 => reader.prop_map(|reader| Step::Leave { reader }),
     ];
     prop::collection::vec(step, 1..80)
@@ -88,11 +95,13 @@ struct Follower {
     owed: BTreeMap<u8, Owed>,
     last: u64,
     has_started: bool,
+    is_paused: bool,
 }
 
 impl Follower {
     fn new(log: &Log) -> Self {
-        Self { reader: Reader::new(log), owed: BTreeMap::new(), last: 0, has_started: false }
+        let (owed, last) = (BTreeMap::new(), 0);
+        Self { reader: Reader::new(log), owed, last, has_started: false, is_paused: false }
     }
 }
 
@@ -144,6 +153,15 @@ impl Model {
                 prop_assert_eq!(was_held, owed.remove(&number).is_some());
             }
             Step::Read { reader, max } => self.read(reader, max)?,
+            Step::Pause { reader, is_paused } => {
+                let Follower { reader, is_paused: was_paused, .. } = &mut self.readers[reader];
+                if is_paused {
+                    reader.pause()
+                } else {
+                    reader.go_on()
+                }
+                *was_paused = is_paused;
+            }
             Step::Leave { reader } => {
                 let fresh = Follower::new(&self.log);
                 let mut old = std::mem::replace(&mut self.readers[reader], fresh);
@@ -183,7 +201,11 @@ impl Model {
         let can_resume = since.is_some_and(|(place, forged)| !forged && place.offset >= self.tail());
         let names: Vec<TopicName> = topics.iter().map(|&number| topic(number)).collect();
         let text = since.map(|(place, _)| place.to_string());
-        let Follower { reader, owed, has_started, .. } = &mut self.readers[index];
+        let Follower { reader, owed, has_started, is_paused, .. } = &mut self.readers[index];
+        let before = reader.position();
+        // One that is paused stays at the place that others of its topics started from, whatever the log still holds.
+        let is_own = *is_paused && since.is_some_and(|(place, _)| place == before);
+        let can_resume = can_resume || is_own;
         let start = reader.subscribe(&mut self.log, &names, text.as_deref());
         let after = match (start, since) {
             (Start::Live, None) | (Start::Sync, Some(_)) => reader.position().offset,
@@ -195,7 +217,9 @@ impl Model {
         };
         // A reader that never had a topic resumes wherever the log allows it.
         let resumes = start == Start::Resumed;
-        prop_assert!(resumes || *has_started || !can_resume, "{since:?} is not resumed");
+        let must_resume = is_own || !*has_started && can_resume;
+        prop_assert!(resumes || !must_resume, "{since:?} is not resumed");
+        prop_assert!(!*is_paused || !*has_started || reader.position() == before, "it went on from {before}");
         *has_started = true;
         for &number in topics {
             owed.entry(number).or_insert(Owed { must: after, may: after });
@@ -205,8 +229,13 @@ impl Model {
 
     fn read(&mut self, index: usize, max: usize) -> Result<(), TestCaseError> {
         let (head, tail) = (self.head(), self.tail());
-        let Follower { reader, owed, last, .. } = &mut self.readers[index];
+        let Follower { reader, owed, last, is_paused, .. } = &mut self.readers[index];
+        let before = reader.position();
         let deliveries = reader.read(&self.log, max);
+        if *is_paused {
+            prop_assert!(deliveries.is_empty() && reader.position() == before, "{deliveries:?}");
+            return Ok(());
+        }
         let events = deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Event { .. })).count();
         prop_assert!(events <= max && deliveries.len() <= max + 1);
         for delivery in &deliveries {

@@ -259,7 +259,7 @@ impl World {
                 !asked.is_empty()
             });
         }
-        let ClientFrame::Subscribe { r#ref, topics, since } = frame else { return Ok(()) };
+        let ClientFrame::Subscribe { r#ref, topics, since, .. } = frame else { return Ok(()) };
         unanswered.insert(*r#ref, topics.iter().cloned().collect());
         if let Some(since) = since {
             let position = &self.clients[client].position;

@@ -102,7 +102,7 @@ impl World {
             holds!(is_right, Acknowledged, "{asked} was answered {key} at {position}, where {known:?} is");
         }
         self.stats.seen(&frame);
-        let said = served.check.said(&frame, text, &mut self.reference);
+        let said = served.check.said(&frame, text, &mut self.reference, self.now);
         if self.config.watches_sessions { said } else { Ok(()) }
     }
 
@@ -118,22 +118,26 @@ impl World {
         for (&link, known) in &self.links {
             let Some(served) = &known.served else { continue };
             let worker = &self.node.workers[served.shard];
-            let is_live = worker.shard.is_live(served.key);
+            let is_idle = worker.shard.is_idle(served.key);
+            if self.config.watches_sessions && served.check.is_paused(self.now) {
+                let is_live = worker.shard.is_live(served.key);
+                holds!(!is_live, OneResume, "link {link} is live in the middle of a subscribe");
+            }
             if served.is_pump_due {
                 continue;
             }
             if served.flag.is_set() {
-                woken.push((link, is_live));
+                woken.push((link, is_idle));
             } else if served.blocked_since.is_none() {
-                holds!(is_live, CaughtUp, "link {link} fell behind and was not woken");
+                holds!(is_idle, CaughtUp, "link {link} fell behind and was not woken");
                 holds!(served.frames.is_empty(), WholeFrames, "link {link} stops in the middle of a frame");
                 if self.config.watches_sessions && !worker.is_due {
-                    served.check.caught_up(&self.reference)?;
+                    served.check.caught_up(&self.reference, self.now)?;
                 }
             }
         }
-        for (link, is_live) in woken {
-            if !is_live {
+        for (link, is_idle) in woken {
+            if !is_idle {
                 self.stats.count("fell behind");
             }
             if let Some(served) = self.served(link) {
@@ -157,7 +161,7 @@ impl World {
             let most = count * (WRITE_BYTES + FRAME_BYTES);
             holds!(counters.unwritten_bytes <= most, Bounds, "shard {shard}: {counters:?}");
             // What a session has begun to follow is known here when it has said so.
-            if !served().all(|served| worker.shard.is_live(served.key)) {
+            if !served().all(|served| worker.shard.is_idle(served.key)) {
                 continue;
             }
             let mut topics: BTreeMap<usize, BTreeSet<&TopicName>> = BTreeMap::new();

@@ -27,6 +27,8 @@ pub(crate) enum Invariant {
     Rights,
     /// A session that sends garbage changes nothing for others.
     FaultsStayAlone,
+    /// The frames of one subscribe start at one place, and nothing comes between them.
+    OneResume,
     /// A client asks to go on from the newest position that it has.
     ResumesFromItsPosition,
     /// Whatever is asked for is answered once the network heals.

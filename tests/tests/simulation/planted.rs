@@ -60,6 +60,8 @@ planted! {
     a_last_change_that_is_missed_is_found: LastChangeMissed by [NothingLeft, InOrderOnce, Rights];
     a_bound_that_is_not_kept_is_found: BoundIgnored by [Bounds];
     garbage_that_spills_is_found: GarbageSpills by [FaultsStayAlone];
+    a_session_that_reads_on_between_frames_is_found: PauseIgnored by [OneResume, SyncHasReason];
+    a_session_that_is_written_to_between_frames_is_found: PausedLive by [OneResume, InOrderOnce];
     a_ping_that_boasts_is_found: PingBoasts by [NoHole];
     a_key_that_is_renewed_is_found: KeyRenewed by [Acknowledged];
     a_retry_that_is_forgotten_is_found: RetryForgotten by [Answered];

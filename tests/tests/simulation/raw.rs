@@ -86,7 +86,8 @@ impl World {
         let frame = match rng.below(100) {
             0..30 => {
                 let since = rng.percent(70).then(|| any_position(&self.reference, rng));
-                ClientFrame::Subscribe { r#ref, topics: any_topics(&self.topics, rng), since }
+                let more = rng.percent(20);
+                ClientFrame::Subscribe { r#ref, topics: any_topics(&self.topics, rng), since, more }
             }
             30..45 => ClientFrame::Unsubscribe { r#ref, topics: any_topics(&self.topics, rng) },
             45..70 => {

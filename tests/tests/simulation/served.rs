@@ -251,7 +251,7 @@ impl World {
 
     /// Hands in what one read gave, and gives what was published by that.
     fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Made)>> {
-        let now = self.moment();
+        let (now, now_ms) = (self.moment(), self.now);
         let hub = self.node.hub.clone();
         let Served { check, tenant, .. } = served;
         let (mut made, mut known, mut histories) = (Vec::new(), 0, Vec::new());
@@ -296,7 +296,7 @@ impl World {
                         _ => known += u64::from(reference.knows(tenant, asked.key)),
                     }
                 }
-                check.asked(frame);
+                check.asked(frame, now_ms);
             }
         });
         (0..known).for_each(|_| self.stats.count("known key"));

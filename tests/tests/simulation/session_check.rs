@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, Outcome, ServerFrame, TopicOutcome},
+    limits::SUBSCRIBE_PAUSE,
 };
 
 use crate::{
@@ -25,8 +26,19 @@ pub(crate) struct SessionCheck {
     has_started: bool,
     /// The offset of the last event.
     last_event: u64,
-    /// What the peer asked and was not answered, in order; none for what is no frame.
-    asked: VecDeque<Option<ClientFrame>>,
+    /// What the peer asked and was not answered, in order, and when it was handed in; none for what is no frame.
+    asked: VecDeque<(Option<ClientFrame>, u64)>,
+    /// More frames of a subscribe are to come.
+    pause: Option<Pause>,
+}
+
+/// In the middle of a subscribe.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// Until then nothing may come, unless the last frame has been answered.
+    until: u64,
+    /// Where all of its topics start, once it is known.
+    position: Option<Position>,
 }
 
 /// Everything of a topic after `must` is owed, and nothing up to `may` may come. In between is what a sync may have
@@ -52,6 +64,7 @@ impl SessionCheck {
             has_started: false,
             last_event: 0,
             asked: VecDeque::new(),
+            pause: None,
         }
     }
 
@@ -65,15 +78,20 @@ impl SessionCheck {
     }
 
     /// The peer's text was handed in.
-    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>) {
+    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>, now: u64) {
         if !matches!(frame, Some(ClientFrame::Pong)) {
-            self.asked.push_back(frame);
+            self.asked.push_back((frame, now));
         }
     }
 
     /// What is to be answered next.
     pub(crate) fn asked_for(&self) -> Option<&ClientFrame> {
-        self.asked.front()?.as_ref()
+        self.asked.front()?.0.as_ref()
+    }
+
+    /// Whether it has said that it waits for more frames of a subscribe, and still does.
+    pub(crate) fn is_paused(&self, now: u64) -> bool {
+        self.pause.is_some_and(|pause| now < pause.until)
     }
 
     /// The tenant and the topics that its shard has to know of.
@@ -82,8 +100,15 @@ impl SessionCheck {
     }
 
     /// The session said this.
-    pub(crate) fn said(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
-        let said = self.judge(frame, text, reference);
+    pub(crate) fn said(
+        &mut self,
+        frame: &ServerFrame,
+        text: &str,
+        reference: &mut Reference,
+        now: u64,
+    ) -> Check {
+        let said = self.keeps_pause(frame, now).and_then(|()| self.judge(frame, text, reference));
+        self.asks_for_pause(frame);
         if !matches!(
             frame,
             ServerFrame::Event { .. }
@@ -95,6 +120,35 @@ impl SessionCheck {
             self.asked.pop_front();
         }
         said
+    }
+
+    /// Between the frames of a subscribe nothing comes that was read from the log, and nothing names a position but the
+    /// answers to these.
+    fn keeps_pause(&mut self, frame: &ServerFrame, now: u64) -> Check {
+        let is_read = match frame {
+            ServerFrame::Event { .. } | ServerFrame::Sync { .. } => true,
+            ServerFrame::Ping { position } => position.is_some(),
+            _ => false,
+        };
+        if is_read {
+            holds!(!self.is_paused(now), OneResume, "{frame:?} comes between the frames of a subscribe");
+            self.pause = None;
+        }
+        Ok(())
+    }
+
+    /// Takes account of what an answered subscribe says of those that follow it.
+    fn asks_for_pause(&mut self, said: &ServerFrame) {
+        let Some((Some(ClientFrame::Subscribe { more, .. }), at)) = self.asked.front() else { return };
+        let position = match said {
+            ServerFrame::Subscribed { position, .. } => position.parse().ok(),
+            ServerFrame::Error { r#ref: Some(_), .. } => None,
+            _ => return,
+        };
+        let fresh =
+            Pause { until: at + u64::try_from(SUBSCRIBE_PAUSE.as_millis()).unwrap_or(u64::MAX), position };
+        let pause = self.pause.filter(|pause| *at < pause.until).unwrap_or(fresh);
+        self.pause = more.then_some(Pause { position: position.or(pause.position), ..pause });
     }
 
     fn judge(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
@@ -179,6 +233,11 @@ impl SessionCheck {
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
         let was_started = self.has_started;
+        let at = self.asked.front().map_or(0, |(_, at)| *at);
+        let pause = self.pause.filter(|pause| at < pause.until).and_then(|pause| pause.position);
+        // Until a topic is in force, it may still be set back.
+        let is_one = !was_started || pause.is_none_or(|started| started == position);
+        holds!(is_one, OneResume, "it starts at {position}, and those before at {pause:?}");
         self.no_hole_before(position.offset + 1, reference)?;
         for outcome in outcomes {
             let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
@@ -202,7 +261,8 @@ impl SessionCheck {
                 }
                 Outcome::Sync => {
                     let vouches = |since| is_place(history, reference, since) && since.offset >= history.tail;
-                    let could_resume = !was_started && since.flatten().is_some_and(vouches);
+                    let is_of_pause = pause.is_some() && since.flatten() == pause;
+                    let could_resume = is_of_pause || !was_started && since.flatten().is_some_and(vouches);
                     holds!(
                         !could_resume,
                         SyncHasReason,
@@ -285,8 +345,11 @@ impl SessionCheck {
         Ok(())
     }
 
-    /// The session says that it has nothing more to say: then it has said all.
-    pub(crate) fn caught_up(&self, reference: &Reference) -> Check {
+    /// The session says that it has nothing more to say: then it has said all, unless it waits for more frames.
+    pub(crate) fn caught_up(&self, reference: &Reference, now: u64) -> Check {
+        if self.pause.is_some_and(|pause| now <= pause.until) {
+            return Ok(());
+        }
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
         for (topic, owed) in &self.topics {

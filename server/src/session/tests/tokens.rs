@@ -25,7 +25,7 @@ impl Authorize for ByList {
 
 /// As `ByList`, but a token `less` is the same subject with fewer rights.
 #[derive(Debug)]
-struct Shrinking(std::sync::atomic::AtomicBool);
+pub(super) struct Shrinking(pub(super) std::sync::atomic::AtomicBool);
 
 impl Authorize for Shrinking {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {

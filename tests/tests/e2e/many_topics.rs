@@ -1,0 +1,114 @@
+//! Sessions with more topics than a frame: a page with a table of hundreds of rows.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tidings_shared::limits::SUBSCRIBE_PAUSE;
+use tidings_tests::{Client, EventStream, Request, Server, sample};
+
+/// A table that fills eight frames, the last one in part.
+const ROWS: usize = 1_000;
+
+/// Topics of a frame.
+const FRAME: usize = 128;
+
+fn rows() -> Vec<String> {
+    (0..ROWS).map(|row| format!("rows:{row}")).collect()
+}
+
+/// Subscribes in several frames, which are sent at once, and gives their answers.
+fn subscribe(client: &mut Client, topics: &[String], since: Option<&str>, says_more: bool) -> Vec<Value> {
+    let frames: Vec<&[String]> = topics.chunks(FRAME).collect();
+    for (n, topics) in frames.iter().enumerate() {
+        let mut frame = json!({ "op": "subscribe", "ref": n, "topics": topics });
+        if let Some(since) = since {
+            frame["since"] = json!(since);
+        }
+        if says_more && n + 1 < frames.len() {
+            frame["more"] = json!(true);
+        }
+        client.send(&frame);
+    }
+    (0..frames.len()).map(|_| client.expect("subscribed")).collect()
+}
+
+/// How many topics have each outcome.
+fn outcomes(answers: &[Value]) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for topic in answers.iter().flat_map(|answer| answer["topics"].as_array().unwrap()) {
+        let outcome = topic["outcome"].as_str().unwrap();
+        match counts.iter_mut().find(|(known, _)| known == outcome) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((outcome.to_owned(), 1)),
+        }
+    }
+    counts
+}
+
+fn counted(outcome: &str, count: usize) -> (String, usize) {
+    (outcome.to_owned(), count)
+}
+
+#[test]
+fn a_thousand_topics_resume_in_several_frames_and_nothing_is_missed_between_them() {
+    let server = Server::start();
+    let rows = rows();
+    let mut client = Client::hello(&server);
+    let answers = subscribe(&mut client, &rows, None, false);
+    assert_eq!(outcomes(&answers), [counted("live", ROWS)]);
+    let since = answers.last().unwrap()["position"].as_str().unwrap().to_owned();
+    client.close();
+    // One of each frame, and some of the last of all.
+    let missed: Vec<usize> = (0..ROWS).step_by(97).chain([ROWS - 1, 0]).collect();
+    for (number, row) in missed.iter().enumerate() {
+        server.publish_to(&rows[*row], &sample::ticked(number));
+    }
+    let mut client = Client::hello(&server);
+    let answers = subscribe(&mut client, &rows, Some(&since), true);
+    assert_eq!(outcomes(&answers), [counted("resumed", ROWS)]);
+    assert!(answers.iter().all(|answer| answer["position"] == json!(since)), "one place for all");
+    for (number, row) in missed.iter().enumerate() {
+        let event = client.expect("event");
+        assert_eq!(event["event"]["payload"]["number"], json!(number));
+        assert_eq!(event["topics"], json!([rows[*row]]));
+    }
+    // And it is live.
+    server.publish_to(&rows[500], &sample::ticked(7));
+    assert_eq!(client.expect("event")["topics"], json!([rows[500]]));
+}
+
+#[test]
+fn who_does_not_say_that_more_follows_resumes_the_first_frame_and_loads_the_rest() {
+    let server = Server::start();
+    let rows = rows();
+    let since = Client::hello(&server).subscribe(&["somewhere:else"], None, "live");
+    let since = since["position"].as_str().unwrap();
+    server.publish_to(&rows[ROWS - 1], &sample::ticked(1));
+    let mut client = Client::hello(&server);
+    let answers = subscribe(&mut client, &rows, Some(since), false);
+    assert_eq!(outcomes(&answers), [counted("resumed", FRAME), counted("sync", ROWS - FRAME)]);
+}
+
+#[test]
+fn a_subscribe_whose_rest_does_not_come_goes_on_by_itself() {
+    let server = Server::start();
+    let mut client = Client::hello(&server);
+    let asked = Instant::now();
+    client.send(&json!({ "op": "subscribe", "ref": 1, "topics": ["rows:1"], "more": true }));
+    client.expect("subscribed");
+    server.publish_to("rows:1", &sample::ticked(1));
+    assert_eq!(client.expect("event")["topics"], json!(["rows:1"]));
+    assert!(asked.elapsed() >= SUBSCRIBE_PAUSE, "it came after {:?}", asked.elapsed());
+    server.publish_to("rows:1", &sample::ticked(2));
+    client.expect("event");
+}
+
+#[test]
+fn a_stream_has_as_many_topics_as_its_header_holds() {
+    let server = Server::start();
+    let query: Vec<String> = (0..250).map(|_| format!("topic=staff:person:{}", sample::uuid())).collect();
+    let path = format!("/v1/events?{}", query.join("&"));
+    assert!(path.len() > 13_000, "{}", path.len());
+    let mut stream = EventStream::send(server.address(), Request::get(&path));
+    assert_eq!(stream.expect("subscribed").data["topics"].as_array().unwrap().len(), 250);
+}
