@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidings_server::{
-    Decoder, DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
+    Awaited, Decoder, DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
 };
 use tidings_shared::{
     Position, TopicName,
@@ -103,14 +103,25 @@ pub fn session(text: &str) {
     assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
 }
 
-/// What a client's bytes say does not depend on how they are cut.
+/// What a client's bytes say does not depend on how they are cut, whatever may come after each message, and no more is held
+/// than a message may have.
 pub fn websocket(bytes: &[u8]) {
     const MAX_MESSAGE_BYTES: usize = 300;
+    const MAX_CONTROL_FRAME: usize = 139;
     let read = |pieces: Vec<&[u8]>| {
         let mut decoder = Decoder::new(MAX_MESSAGE_BYTES);
         let mut said = Vec::new();
         let fault = pieces.into_iter().find_map(|piece| {
-            decoder.read(&mut piece.to_vec(), |incoming| said.push(format!("{incoming:?}"))).err()
+            let heard = decoder.read(&mut piece.to_vec(), |incoming| {
+                said.push(format!("{incoming:?}"));
+                match said.len() {
+                    told @ ..8 => Awaited::Messages(MAX_MESSAGE_BYTES - 30 * told),
+                    _ => Awaited::Close,
+                }
+            });
+            let most = if decoder.is_closed() { 0 } else { MAX_MESSAGE_BYTES + 2 * MAX_CONTROL_FRAME };
+            assert!(decoder.held_bytes() <= most, "{decoder:?}");
+            heard.err()
         });
         (said, fault, decoder.is_closed())
     };

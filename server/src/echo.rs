@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{
     socket::{linger, read},
-    websocket::{Decoder, Incoming, Kind, put, put_close},
+    websocket::{Awaited, Decoder, Incoming, Kind, put, put_close},
 };
 use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_
     let mut buffer = vec![0; READ_BYTES];
     let mut bytes = &mut head[..];
     loop {
-        let (out, is_over) = answer(&mut decoder, bytes);
+        let (out, is_over) = answer(&mut decoder, bytes, max);
         if !matches!(timeout(write_timeout, write(&stream, &out)).await, Ok(Ok(()))) {
             return;
         }
@@ -35,14 +35,17 @@ pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_
 }
 
 /// What to send back, and whether it ends with a Close.
-fn answer(decoder: &mut Decoder, bytes: &mut [u8]) -> (Vec<u8>, bool) {
+fn answer(decoder: &mut Decoder, bytes: &mut [u8], max: usize) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
-    let heard = decoder.read(bytes, |incoming| match incoming {
-        Incoming::Text(text) => put(&mut out, Kind::Text, text.as_bytes()),
-        Incoming::Binary(bytes) => put(&mut out, Kind::Binary, bytes),
-        Incoming::Ping(payload) => put(&mut out, Kind::Pong, payload),
-        Incoming::Pong | Incoming::Fragment => {}
-        Incoming::Close(code) => put_close(&mut out, code, ""),
+    let heard = decoder.read(bytes, |incoming| {
+        match incoming {
+            Incoming::Text(text) => put(&mut out, Kind::Text, text.as_bytes()),
+            Incoming::Binary(bytes) => put(&mut out, Kind::Binary, bytes),
+            Incoming::Ping(payload) => put(&mut out, Kind::Pong, payload),
+            Incoming::Pong | Incoming::Fragment => {}
+            Incoming::Close(code) => put_close(&mut out, code, ""),
+        }
+        Awaited::Messages(max)
     });
     if let Err(fault) = heard {
         put_close(&mut out, Some(fault.close()), "");

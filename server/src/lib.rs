@@ -75,7 +75,7 @@ pub use session::{Output, Session, SessionSettings};
 pub use shard::{Pumped, Shard, ShardCounters, Sink};
 pub use tenant::{Counters, TenantId, TenantIdError};
 #[doc(hidden)] // For the fuzzer.
-pub use websocket::{Decoder, Fault, Incoming};
+pub use websocket::{Awaited, Decoder, Fault, Incoming};
 
 /// The README's examples compile.
 #[cfg(doctest)]

@@ -40,7 +40,7 @@ use crate::{
     publication::EncodedFrame,
     revocation::Admitted,
     tenant::Follower,
-    websocket::Fault,
+    websocket::{Awaited, Fault},
 };
 
 /// What the shell is to do.
@@ -185,7 +185,15 @@ impl Session {
     pub(crate) fn handle_fault(&mut self, fault: Fault) {
         if fault == Fault::TooLarge {
             let max = self.max_message_bytes();
-            self.end(None, Code::TooLarge, format!("a message has at most {max} bytes here"));
+            let message = if matches!(self.state, State::AwaitsHello) {
+                format!("a message before the hello has at most {max} bytes (`--max-hello-bytes`)")
+            } else {
+                format!(
+                    "a message has at most {max} bytes (`--max-message-bytes`); an event that names more topics goes by \
+                     `POST /v1/publish` (`--max-body-bytes`), or by `publish_to` where the hub is embedded"
+                )
+            };
+            self.end(None, Code::TooLarge, message);
         } else if !self.is_closed() {
             self.close(fault.close(), "");
         }
@@ -198,6 +206,11 @@ impl Session {
         } else {
             self.settings.max_message_bytes
         }
+    }
+
+    /// What may come next from the client.
+    pub(crate) fn awaited(&self) -> Awaited {
+        if self.is_closed() { Awaited::Close } else { Awaited::Messages(self.max_message_bytes()) }
     }
 
     fn handle_alive(&mut self, now: Moment) {

@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     Clock, Session,
     shard::{Pumped, Shard, Sink},
-    websocket::{Decoder, Incoming},
+    websocket::{Awaited, Decoder, Incoming},
 };
 
 /// The shard of a thread, and what its sockets share.
@@ -59,14 +59,8 @@ impl Sink for TcpStream {
 }
 
 /// Runs a session until its connection ends. `head` is what the client sent behind its handshake.
-pub(crate) async fn run(
-    local: &Local,
-    stream: TcpStream,
-    mut head: Vec<u8>,
-    session: Box<Session>,
-    max: usize,
-) {
-    let mut decoder = Decoder::new(max);
+pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, session: Box<Session>) {
+    let mut decoder = Decoder::new(session.max_message_bytes());
     let key = local.shard.borrow_mut().insert(session, stream);
     let connection = Connection { local, key: Some(key) };
     connection.hear(key, &mut decoder, &mut head);
@@ -130,6 +124,8 @@ impl Connection<'_> {
                 }
                 if ended.is_none() && shard.session(key).is_closed() {
                     ended = Some(now.since_start);
+                    // Nothing is kept of what it still sends.
+                    decoder.expect(Awaited::Close);
                 }
                 shard.pump(key, now)
             };
@@ -246,15 +242,17 @@ impl Connection<'_> {
         }
         let now = self.local.clock.now();
         self.local.shard.borrow_mut().handle(key, now, |session| {
-            let heard = decoder.read(bytes, |incoming| match incoming {
-                Incoming::Text(text) => session.handle_text(text, now),
-                Incoming::Binary(_) => session.handle_binary(now),
-                Incoming::Ping(payload) => session.handle_ping(payload, now),
-                Incoming::Pong | Incoming::Fragment => session.handle_control(now),
-                Incoming::Close(code) => session.handle_close(code),
+            decoder.expect(session.awaited());
+            let heard = decoder.read(bytes, |incoming| {
+                match incoming {
+                    Incoming::Text(text) => session.handle_text(text, now),
+                    Incoming::Binary(_) => session.handle_binary(now),
+                    Incoming::Ping(payload) => session.handle_ping(payload, now),
+                    Incoming::Pong | Incoming::Fragment => session.handle_control(now),
+                    Incoming::Close(code) => session.handle_close(code),
+                }
+                session.awaited()
             });
-            // A stranger's decoder holds less than one of a session.
-            let heard = heard.and_then(|()| decoder.check_held(session.max_message_bytes()));
             if let Err(fault) = heard {
                 session.handle_fault(fault);
             }
@@ -266,9 +264,10 @@ impl Connection<'_> {
 /// may be lost with it.
 pub(crate) async fn linger(mut stream: TcpStream, decoder: &mut Decoder) {
     let mut buffer = vec![0; 1024];
+    decoder.expect(Awaited::Close);
     while !decoder.is_closed() {
         match read(&stream, &mut buffer).await {
-            Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| {}).is_ok() => {}
+            Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| Awaited::Close).is_ok() => {}
             _ => break,
         }
     }

@@ -57,14 +57,25 @@ impl Fault {
     }
 }
 
+/// What may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Messages of at most so many bytes.
+    Messages(usize),
+    /// A Close. Control frames are told of; whatever else comes is passed over, and nothing of it is kept.
+    Close,
+}
+
 /// Reads a client's messages.
 #[derive(Debug)]
 pub struct Decoder {
-    max_message_bytes: usize,
+    awaited: Awaited,
     /// The begin of a frame, as it came. It grows with what has come, not with what was announced.
     partial: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Fragments>,
+    /// Bytes of a payload that are still to come and are passed over.
+    skip: u64,
     /// Nothing more is read.
     is_closed: bool,
 }
@@ -78,9 +89,10 @@ struct Fragments {
 }
 
 impl Decoder {
-    /// For messages of at most so many bytes.
+    /// For messages of at most so many bytes, until [`Decoder::expect`] or an answer to what was told says otherwise.
     pub fn new(max_message_bytes: usize) -> Self {
-        Self { max_message_bytes, partial: Vec::new(), message: None, is_closed: false }
+        let awaited = Awaited::Messages(max_message_bytes);
+        Self { awaited, partial: Vec::new(), message: None, skip: 0, is_closed: false }
     }
 
     /// Whether the client has said Close, or what no WebSocket says.
@@ -88,43 +100,73 @@ impl Decoder {
         self.is_closed
     }
 
-    /// Takes bytes and tells what they say, in order. What comes after a Close or a fault is discarded.
+    /// Says what may come from now on. Where only a Close is awaited, what is held of a message is let go.
+    pub fn expect(&mut self, awaited: Awaited) {
+        self.awaited = awaited;
+        if awaited == Awaited::Close {
+            self.message = None;
+            if let Ok(Some(frame)) = self.parse(&self.partial)
+                && !frame.is_kept
+            {
+                self.skip = frame.end.saturating_sub(self.partial.len()) as u64;
+                self.partial = Vec::new();
+            }
+        }
+    }
+
+    /// Bytes of memory that are held for a message that came in part.
+    pub fn held_bytes(&self) -> usize {
+        self.partial.capacity() + self.message.as_ref().map_or(0, |message| message.bytes.capacity())
+    }
+
+    /// Takes bytes and tells what they say, in order; `tell` answers with what may come after it. A claim over the limit is
+    /// refused at its header. What comes after a Close or a fault is discarded.
     ///
     /// # Errors
     /// What is wrong with them, once.
-    pub fn read(&mut self, input: &mut [u8], mut tell: impl FnMut(Incoming<'_>)) -> Result<(), Fault> {
+    pub fn read(
+        &mut self,
+        input: &mut [u8],
+        mut tell: impl FnMut(Incoming<'_>) -> Awaited,
+    ) -> Result<(), Fault> {
         let heard = self.hear(input, &mut tell);
         // Section 7.1.7: who fails a connection waits for no Close; a bad one may have been just that.
         self.is_closed |= heard.is_err();
+        if self.is_closed {
+            (self.partial, self.message) = (Vec::new(), None);
+        }
         heard
     }
 
-    /// Whether what has come of a message is no more than a whole one may have.
-    ///
-    /// # Errors
-    /// When it is.
-    pub(crate) fn check_held(&self, max_message_bytes: usize) -> Result<(), Fault> {
-        let fragments = self.message.as_ref().map_or(0, |message| message.bytes.len());
-        let is_over = fragments + self.partial.len() > max_message_bytes + MAX_CLIENT_HEADER_BYTES;
-        if is_over { Err(Fault::TooLarge) } else { Ok(()) }
-    }
-
-    fn hear(&mut self, input: &mut [u8], tell: &mut impl FnMut(Incoming<'_>)) -> Result<(), Fault> {
-        let mut start = 0;
+    fn hear(
+        &mut self,
+        input: &mut [u8],
+        tell: &mut impl FnMut(Incoming<'_>) -> Awaited,
+    ) -> Result<(), Fault> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let mut start = self.pass_over(input.len());
         if !self.partial.is_empty() {
             let mut partial = std::mem::take(&mut self.partial);
             let end = loop {
                 if let Some(frame) = self.parse(&partial)?
                     && let Some(missing) = frame.end.checked_sub(partial.len())
                 {
+                    if !frame.is_kept {
+                        self.skip = missing as u64;
+                        partial = Vec::new();
+                        start += self.pass_over(input.len() - start);
+                        break None;
+                    }
                     let take = missing.min(input.len() - start);
-                    partial.extend_from_slice(&input[start..start + take]);
+                    extend(&mut partial, &input[start..start + take], frame.end);
                     start += take;
                     break (take == missing).then_some(frame);
                 }
                 // A header is short: one by one.
                 let Some(&byte) = input.get(start) else { break None };
-                partial.push(byte);
+                extend(&mut partial, &[byte], MAX_CLIENT_HEADER_BYTES);
                 start += 1;
             };
             match end {
@@ -135,6 +177,10 @@ impl Decoder {
         while !self.is_closed && start < input.len() {
             let bytes = &mut input[start..];
             match self.parse(bytes)? {
+                Some(frame) if !frame.is_kept => {
+                    self.skip = frame.end as u64;
+                    start += self.pass_over(bytes.len());
+                }
                 Some(frame) if frame.end <= bytes.len() => {
                     self.take(&frame, bytes, tell)?;
                     start += frame.end;
@@ -148,6 +194,13 @@ impl Decoder {
         Ok(())
     }
 
+    /// How many of so many bytes are of a payload that is passed over.
+    fn pass_over(&mut self, bytes: usize) -> usize {
+        let skipped = self.skip.min(bytes as u64);
+        self.skip -= skipped;
+        skipped as usize
+    }
+
     /// The frame that begins here, if its header is all there; its faults are found before its payload comes.
     fn parse(&self, bytes: &[u8]) -> Result<Option<Frame>, Fault> {
         let mut cursor = Cursor::new(bytes);
@@ -158,9 +211,12 @@ impl Decoder {
         if header.rsv1 || header.rsv2 || header.rsv3 {
             return Err(Fault::Protocol);
         }
+        let is_kept =
+            matches!((header.opcode, self.awaited), (OpCode::Control(_), _) | (_, Awaited::Messages(_)));
         let is_allowed = match header.opcode {
             OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => false,
             OpCode::Control(_) => header.is_final && length <= MAX_CONTROL_BYTES,
+            OpCode::Data(_) if !is_kept => true,
             OpCode::Data(Data::Continue) => self.message.is_some(),
             OpCode::Data(_) => self.message.is_none(),
         };
@@ -168,10 +224,10 @@ impl Decoder {
             return Err(Fault::Protocol);
         }
         let before = self.message.as_ref().map_or(0, |message| message.bytes.len());
-        let most = if matches!(header.opcode, OpCode::Control(_)) {
-            MAX_CONTROL_BYTES
-        } else {
-            self.max_message_bytes.saturating_sub(before) as u64
+        let most = match (header.opcode, self.awaited) {
+            (OpCode::Control(_), _) => MAX_CONTROL_BYTES,
+            (_, Awaited::Messages(max)) => max.saturating_sub(before) as u64,
+            (_, Awaited::Close) => u64::MAX,
         };
         if length > most {
             return Err(Fault::TooLarge);
@@ -181,8 +237,9 @@ impl Decoder {
             opcode: header.opcode,
             is_final: header.is_final,
             mask,
+            is_kept,
             start,
-            end: start + length as usize,
+            end: start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)),
         }))
     }
 
@@ -190,39 +247,52 @@ impl Decoder {
         &mut self,
         frame: &Frame,
         bytes: &mut [u8],
-        tell: &mut impl FnMut(Incoming<'_>),
+        tell: &mut impl FnMut(Incoming<'_>) -> Awaited,
     ) -> Result<(), Fault> {
         let payload = &mut bytes[frame.start..frame.end];
         unmask(payload, frame.mask);
-        match (frame.opcode, frame.is_final) {
+        let awaited = match (frame.opcode, frame.is_final) {
             (OpCode::Control(Control::Ping), _) => tell(Incoming::Ping(payload)),
             (OpCode::Control(Control::Pong), _) => tell(Incoming::Pong),
             (OpCode::Control(_), _) => {
                 let code = close_code(payload)?;
                 self.is_closed = true;
-                tell(Incoming::Close(code));
+                tell(Incoming::Close(code))
             }
             (OpCode::Data(Data::Continue), is_final) => {
                 let Some(mut message) = self.message.take() else { return Err(Fault::Protocol) };
-                message.extend(payload)?;
+                message.extend(payload, self.awaited)?;
                 if is_final {
-                    message.tell(tell)?;
+                    message.tell(tell)?
                 } else {
                     self.message = Some(message);
-                    tell(Incoming::Fragment);
+                    tell(Incoming::Fragment)
                 }
             }
             (OpCode::Data(kind), false) => {
                 let mut message = Fragments { is_text: kind == Data::Text, bytes: Vec::new(), valid: 0 };
-                message.extend(payload)?;
+                message.extend(payload, self.awaited)?;
                 self.message = Some(message);
-                tell(Incoming::Fragment);
+                tell(Incoming::Fragment)
             }
             (OpCode::Data(Data::Text), true) => tell(Incoming::Text(text(payload)?)),
             (OpCode::Data(_), true) => tell(Incoming::Binary(payload)),
+        };
+        if awaited != self.awaited {
+            self.expect(awaited);
         }
         Ok(())
     }
+}
+
+/// Appends, and reserves no more than the whole will have.
+fn extend(bytes: &mut Vec<u8>, more: &[u8], whole: usize) {
+    let needed = bytes.len() + more.len();
+    if needed > bytes.capacity() {
+        let room = (2 * bytes.len()).min(whole).max(needed);
+        bytes.reserve_exact(room - bytes.len());
+    }
+    bytes.extend_from_slice(more);
 }
 
 /// Where a frame lies.
@@ -231,6 +301,8 @@ struct Frame {
     opcode: OpCode,
     is_final: bool,
     mask: [u8; 4],
+    /// Whether its payload is of interest.
+    is_kept: bool,
     /// Of its payload.
     start: usize,
     end: usize,
@@ -238,8 +310,9 @@ struct Frame {
 
 impl Fragments {
     /// Adds a fragment. A text that goes wrong is refused here, not at its end.
-    fn extend(&mut self, payload: &[u8]) -> Result<(), Fault> {
-        self.bytes.extend_from_slice(payload);
+    fn extend(&mut self, payload: &[u8], awaited: Awaited) -> Result<(), Fault> {
+        let whole = if let Awaited::Messages(max) = awaited { max } else { 0 };
+        extend(&mut self.bytes, payload, whole);
         if self.is_text {
             match std::str::from_utf8(&self.bytes[self.valid..]) {
                 Ok(_) => self.valid = self.bytes.len(),
@@ -250,9 +323,10 @@ impl Fragments {
         Ok(())
     }
 
-    fn tell(&self, tell: &mut impl FnMut(Incoming<'_>)) -> Result<(), Fault> {
-        tell(if self.is_text { Incoming::Text(text(&self.bytes)?) } else { Incoming::Binary(&self.bytes) });
-        Ok(())
+    fn tell(&self, tell: &mut impl FnMut(Incoming<'_>) -> Awaited) -> Result<Awaited, Fault> {
+        let message =
+            if self.is_text { Incoming::Text(text(&self.bytes)?) } else { Incoming::Binary(&self.bytes) };
+        Ok(tell(message))
     }
 }
 

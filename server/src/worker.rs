@@ -126,7 +126,7 @@ fn run(
                         if local.is_draining.get() {
                             session.handle_drain(random_part(spread));
                         }
-                        socket::run(&local, stream, head, session, max).await;
+                        socket::run(&local, stream, head, session).await;
                     }
                     Serves::Echo => tokio::select! {
                         () = echo::run(stream, head, max, local.write_timeout) => {}

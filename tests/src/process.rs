@@ -88,6 +88,15 @@ impl Process {
         text.ok().and_then(|text| text.parse().ok()).expect("`ps` tells the size of a process")
     }
 
+    /// The most memory that it ever had in use, in KiB, as far as the system tells (Linux does); else what it has just now.
+    #[track_caller]
+    pub fn peak_memory_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
+        kib.unwrap_or_else(|| self.memory_kib())
+    }
+
     /// The processor time that it has used so far, as far as the system tells (Linux does).
     #[track_caller]
     pub fn cpu_time(&self) -> Option<Duration> {

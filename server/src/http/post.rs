@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
 use serde_json::Value;
 use tidings_shared::Code;
 use tokio::time::timeout;
@@ -32,7 +32,12 @@ where
     let mut identity = authenticate(gateway, headers)?.identity;
     let (clock, settings) = (gateway.hub().clock(), gateway.settings());
     let judged = clock.now().since_start;
-    let Ok(body) = timeout(settings.body_timeout, gather(body, settings.max_body_bytes)).await else {
+    let max = settings.max_body_bytes;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|announced| announced > max as u64) {
+        return Err(too_large(max));
+    }
+    let Ok(body) = timeout(settings.body_timeout, gather(body, max)).await else {
         return Ok(late());
     };
     let body = String::from_utf8(body?).map_err(|_| invalid("the body is not UTF-8"))?;
@@ -54,7 +59,7 @@ where
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|_| invalid("the body ended early"))?;
         if bytes.len() + chunk.remaining() > max {
-            return Err(Problem::new(Code::TooLarge, format!("a body has at most {max} bytes")));
+            return Err(too_large(max));
         }
         while chunk.has_remaining() {
             bytes.extend_from_slice(chunk.chunk());
@@ -62,6 +67,10 @@ where
         }
     }
     Ok(bytes)
+}
+
+fn too_large(max: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("a body has at most {max} bytes (`--max-body-bytes`)"))
 }
 
 fn invalid(reason: &str) -> Problem {

@@ -29,6 +29,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
 /// What a decoder makes of these pieces.
 fn read_with(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<Vec<String>, Fault> {
     let mut said = Vec::new();
+    let decoder_awaits = decoder.awaited;
     for piece in pieces {
         decoder.read(&mut piece.to_vec(), |incoming| {
             said.push(match incoming {
@@ -37,6 +38,7 @@ fn read_with(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<Vec<String>, Fau
                 Incoming::Ping(payload) => format!("ping {}", payload.len()),
                 other => format!("{other:?}"),
             });
+            decoder_awaits
         })?;
     }
     Ok(said)
@@ -130,12 +132,17 @@ fn what_is_no_frame_or_not_in_its_place_is_refused() {
     );
 }
 
+fn count(said: &mut usize) -> Awaited {
+    *said += 1;
+    Awaited::Messages(MAX)
+}
+
 #[test]
 fn what_was_right_before_a_fault_is_told_and_nothing_after_it() {
     let mut decoder = Decoder::new(MAX);
     let mut said = 0;
     let mut bytes = [masked(0x81, b"right"), masked(0x83, b"wrong")].concat();
-    assert_eq!(decoder.read(&mut bytes, |_| said += 1), Err(Fault::Protocol));
+    assert_eq!(decoder.read(&mut bytes, |_| count(&mut said)), Err(Fault::Protocol));
     assert_eq!((said, decoder.is_closed()), (1, true));
     assert_eq!(read_with(&mut decoder, &[&masked(0x81, b"right")]), Ok(vec![]));
 }
@@ -194,6 +201,134 @@ fn nothing_is_allocated_for_what_is_merely_announced_and_nothing_kept_when_idle(
     assert_eq!((decoder.partial.capacity(), decoder.message.is_none()), (0, true));
     read_with(&mut decoder, &[&masked(0x01, b"a"), &masked(0x80, b"b")]).unwrap();
     assert_eq!((decoder.partial.capacity(), decoder.message.is_none()), (0, true));
+}
+
+#[test]
+fn nothing_is_kept_of_what_was_held_at_a_fault_or_comes_after_it() {
+    let (begun, part) = (masked(0x01, &[b'a'; 600]), &masked(0x81, &[b'a'; 900])[..700]);
+    let cases = [
+        ("over the limit in one frame", masked(0x81, &[b'a'; MAX + 1])),
+        ("over the limit in fragments", [begun.clone(), masked(0x00, &[b'a'; 600])].concat()),
+        ("a message within a message", [begun.clone(), masked(0x81, b"")].concat()),
+        ("compressed", [begun.clone(), masked(0xc0, &[b'a'; 300])].concat()),
+        ("a long ping", [begun.clone(), masked(0x89, &[0; 126])].concat()),
+        ("no UTF-8", [begun.clone(), masked(0x80, b"\xff")].concat()),
+        ("a bad Close", [begun.clone(), close(1005, b"")].concat()),
+        ("a good Close", [begun.clone(), close(1000, b"")].concat()),
+    ];
+    for (what, mut bytes) in cases {
+        for cut in [bytes.len(), 1, bytes.len() / 2] {
+            let mut decoder = Decoder::new(MAX);
+            let (one, other) = bytes.split_at_mut(cut);
+            let _ = decoder.read(&mut one.to_vec(), |_| Awaited::Messages(MAX));
+            let _ = decoder.read(&mut other.to_vec(), |_| Awaited::Messages(MAX));
+            for _ in 0..100 {
+                decoder.read(&mut part.to_vec(), |_| unreachable!("{what}")).unwrap();
+            }
+            assert_eq!((decoder.is_closed(), decoder.held_bytes()), (true, 0), "{what}");
+        }
+    }
+}
+
+#[test]
+fn no_more_is_held_than_a_message_may_have() {
+    let overhead = MAX_CLIENT_HEADER_BYTES + 125;
+    for (what, bytes) in [
+        ("a frame", masked(0x81, &[b'a'; MAX])),
+        ("fragments", [masked(0x01, &[b'a'; MAX - 1]), masked(0x00, b""), masked(0x80, b"a")].concat()),
+        (
+            "fragments of one byte",
+            [vec![masked(0x01, b"a")], vec![masked(0x00, b"a"); MAX - 1]].concat().concat(),
+        ),
+        ("a ping between fragments", [masked(0x01, &[b'a'; MAX]), masked(0x89, &[0; 125])].concat()),
+    ] {
+        for size in [1, 7, 100, 999] {
+            let mut decoder = Decoder::new(MAX);
+            for piece in bytes.chunks(size) {
+                read_with(&mut decoder, &[piece]).unwrap();
+                let held = decoder.held_bytes();
+                assert!(held <= MAX + overhead, "{what} in pieces of {size}: {held}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_come_next_is_asked_after_each_message_and_holds_for_the_very_next_byte() {
+    let hello = masked(0x81, b"hello");
+    let (small, large) = (masked(0x81, &[b'a'; 10]), masked(0x81, &[b'a'; 500]));
+    let read = |frames: &[&[u8]], size: usize| {
+        let (mut decoder, mut said) = (Decoder::new(10), 0);
+        let bytes = frames.concat();
+        let heard = bytes.chunks(size).try_for_each(|piece| {
+            decoder.read(&mut piece.to_vec(), |incoming| {
+                said += 1;
+                Awaited::Messages(if incoming == Incoming::Text("hello") { 500 } else { 10 })
+            })
+        });
+        (said, heard)
+    };
+    for size in [1, 3, 20, 10_000] {
+        assert_eq!(read(&[&small, &hello, &large], size), (3, Ok(())));
+        assert_eq!(read(&[&large], size), (0, Err(Fault::TooLarge)), "a stranger's, in pieces of {size}");
+        assert_eq!(read(&[&hello, &large, &large], size), (2, Err(Fault::TooLarge)));
+        // At its header: nothing of the payload has come.
+        assert_eq!(read(&[&large[..8]], size), (0, Err(Fault::TooLarge)));
+    }
+}
+
+#[test]
+fn where_only_a_close_is_awaited_everything_else_is_passed_over() {
+    let huge = [&[0x82, 0xff], &(1_u64 << 20).to_be_bytes()[..], &MASK, &vec![7; 1 << 20]].concat();
+    let stream = [
+        masked(0x81, &[b'a'; 2 * MAX]),
+        huge,
+        masked(0x01, b"begun"),
+        masked(0x81, b"within"),
+        masked(0x89, b"there?"),
+        masked(0x80, b"\xff"),
+        close(1000, b"bye"),
+    ]
+    .concat();
+    for size in [1, 2, 13, 1_000, stream.len()] {
+        let (mut decoder, mut said) = (Decoder::new(MAX), Vec::new());
+        decoder.expect(Awaited::Close);
+        for piece in stream.chunks(size) {
+            let tell = |incoming: Incoming<'_>| {
+                said.push(format!("{incoming:?}"));
+                Awaited::Close
+            };
+            decoder.read(&mut piece.to_vec(), tell).unwrap();
+            assert!(decoder.held_bytes() <= 139, "{decoder:?}");
+        }
+        assert_eq!(said, ["Ping([116, 104, 101, 114, 101, 63])", "Close(Some(1000))"], "in pieces of {size}");
+        assert!(decoder.is_closed());
+    }
+    let endless = [&[0x82, 0xff], &u64::MAX.to_be_bytes()[..], &MASK].concat();
+    let mut decoder = Decoder::new(MAX);
+    decoder.expect(Awaited::Close);
+    for _ in 0..3 {
+        // Whether it is a frame at all is the parser's to say.
+        let _ = decoder.read(&mut endless.clone(), |_| Awaited::Close);
+        assert!(decoder.held_bytes() <= 14);
+    }
+}
+
+#[test]
+fn what_is_held_is_let_go_where_only_a_close_is_awaited_from_now_on() {
+    let frame = masked(0x81, &[b'a'; 900]);
+    for held in [3, 8, 9, 500, 907] {
+        let mut decoder = Decoder::new(MAX);
+        read_with(&mut decoder, &[&masked(0x01, &[b'a'; 50]), &masked(0x80, b""), &frame[..held]]).unwrap();
+        decoder.expect(Awaited::Close);
+        assert!(decoder.held_bytes() < 14, "{held}: {decoder:?}");
+        let rest = [&frame[held..], &close(1000, b"")].concat();
+        assert_eq!(read_with(&mut decoder, &[&rest]).unwrap(), ["Close(Some(1000))"]);
+    }
+    let mut decoder = Decoder::new(MAX);
+    read_with(&mut decoder, &[&masked(0x01, &[b'a'; 900])]).unwrap();
+    decoder.expect(Awaited::Close);
+    assert_eq!(decoder.held_bytes(), 0);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod revocation;
 mod settings;
 mod shards;
 mod stalled;
+mod strangers;
 mod subscribe;
 mod tenants;
 mod tokens;
