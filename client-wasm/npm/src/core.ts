@@ -57,13 +57,14 @@ export interface Host {
 
 /** wasm-bindgen's glue, bound to one instance. */
 export interface Glue {
-  initSync(options: { module: WebAssembly.Module }): unknown;
+  initSync(options: { module: WebAssembly.Module | undefined }): unknown;
   Core: new (host: Host, url: string, client: string, asksForTokens: boolean) => Core;
 }
 
 /** A compiled core, of which instances can be made. */
 export interface Loaded {
-  module: WebAssembly.Module;
+  /** None where the glue has its instance already. */
+  module: WebAssembly.Module | undefined;
   glue(): Glue | Promise<Glue>;
 }
 

@@ -78,8 +78,11 @@ export class TidingsError extends Error {
   readonly hint: string | undefined;
   /** The topic that it is about, if it is about one. */
   readonly topic: string | undefined;
+  /** What was thrown before, if something was. */
+  declare readonly cause?: unknown;
 
-  constructor({ code, message, retryable = false, topic }: Failure, options?: ErrorOptions) {
+  // Not `ErrorOptions`: projects whose `lib` is older than ES2022 have none.
+  constructor({ code, message, retryable = false, topic }: Failure, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
     this.retryable = retryable;

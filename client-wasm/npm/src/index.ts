@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 import { Client } from "./client.js";
 import type { ClientOptions } from "./types.js";
 

@@ -1,5 +1,4 @@
-/// <reference lib="esnext.disposable" />
-import { Client } from "./client.js";
+import { Client, TidingsError } from "./client.js";
 import type { Glue } from "./core.js";
 import type { ClientOptions } from "./types.js";
 import { compile } from "./wasm.js";
@@ -8,25 +7,68 @@ export * from "./client.js";
 
 /** A core of one's own, with domains of one's own: the two files that `wasm-bindgen --target web` made. */
 export interface OwnCore {
-  /** The JavaScript file, absolute: `new URL("./pkg/helpdesk_client.js", import.meta.url)`. */
-  glue: string | URL;
-  /** The WebAssembly file, absolute. */
-  wasm: string | URL;
+  /**
+   * The JavaScript file. Either a function that imports it, so that a bundler takes it in:
+   * `() => import("./pkg/helpdesk_client.js")`. Or its absolute address, at which it is served as it is:
+   * `new URL("pkg/helpdesk_client.js", document.baseURI)`.
+   */
+  glue: string | URL | (() => Promise<OwnGlue>);
+  /**
+   * The absolute address of the WebAssembly file. If it is left out, the JavaScript file finds the other one beside
+   * itself. Bundlers that know `new URL(…, import.meta.url)` (Vite, webpack, Next.js) keep that true; esbuild and Rollup do not.
+   */
+  wasm?: string | URL;
 }
+
+/** What the JavaScript file exports. */
+export interface OwnGlue {
+  default: unknown;
+  initSync: unknown;
+  Core: unknown;
+}
+
+type WebGlue = Glue & { default(): Promise<unknown> };
+
+/** The cores that failed. Their glue holds one instance, and makes no other. */
+const failed = new WeakSet<WebGlue["Core"]>();
+
+let copies = 1;
 
 /** As `createClient` of `tidings`, but with a core of one's own instead of the one that ships. */
 export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
   return new Client(async () => {
-    const module = await compile(await fetch(core.wasm));
-    let instances = 0;
+    const module = core.wasm === undefined ? undefined : await compile(await fetch(core.wasm));
+    let glue: WebGlue | undefined;
     return {
       module,
-      // The glue keeps its instance in variables of its module, so each instance is a module of its own.
-      glue: () => {
-        const url = new URL(core.glue, globalThis.location?.href);
-        if (instances++ > 0) url.searchParams.set("instance", String(instances));
-        return import(/* @vite-ignore */ /* webpackIgnore: true */ url.href) as Promise<Glue>;
+      glue: async () => {
+        // Asked again: the instance failed.
+        if (glue) failed.add(glue.Core);
+        glue = await load(core.glue);
+        if (!module) await glue.default();
+        return glue;
       },
     };
   }, options);
+}
+
+async function load(from: OwnCore["glue"]): Promise<WebGlue> {
+  if (typeof from === "function") {
+    const glue = (await from()) as WebGlue;
+    if (!failed.has(glue.Core)) return glue;
+    const message =
+      "The core failed, and glue that is imported makes no second instance: load the page again.";
+    throw new TidingsError({ code: "core_failed", message });
+  }
+  const url = new URL(from, globalThis.location?.href);
+  const glue = await fetchGlue(url);
+  if (!failed.has(glue.Core)) return glue;
+  // At another address it is another module, with an instance of its own.
+  url.searchParams.set("instance", String(++copies));
+  return fetchGlue(url);
+}
+
+/** Bundlers leave this import to the browser. `scripts/build.js` must keep the comments. */
+function fetchGlue(url: URL): Promise<WebGlue> {
+  return import(/* webpackIgnore: true */ /* @vite-ignore */ /* turbopackIgnore: true */ url.href);
 }

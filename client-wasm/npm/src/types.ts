@@ -1,3 +1,5 @@
+// For `Symbol.dispose`, whatever `lib` a project has.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { TidingsError } from "./errors.js";
 import type { EventOf } from "./topics.js";
 

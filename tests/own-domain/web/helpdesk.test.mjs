@@ -20,7 +20,9 @@ const FLAGS = [
   "--no-first-run",
   "--disable-dev-shm-usage",
 ];
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
+const html = (script) =>
+  `<!doctype html><ul id="log"></ul><script type="module" src="/dist/${script}.js"></script>`;
 
 let server;
 let url;
@@ -34,10 +36,11 @@ before(async () => {
   const [line] = await once(createInterface(server.stdout), "line");
   url = line.replace("listening on ", "");
   pages = createServer(async ({ url }, response) => {
-    const path = normalize(new URL(url, "http://localhost").pathname);
+    const { pathname, searchParams } = new URL(url, "http://localhost");
+    const path = normalize(pathname);
     try {
-      const body = await readFile(join(WEB, path === "/" ? "index.html" : path));
-      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? TYPES[".html"] }).end(body);
+      const body = path === "/" ? html(searchParams.get("script")) : await readFile(join(WEB, path));
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
     } catch {
       response.writeHead(404).end();
     }
@@ -62,16 +65,22 @@ async function publish(event, payload) {
   return [response.status, await response.json()];
 }
 
-test("a ticket's events arrive typed in the browser, and what is no such event is refused", async () => {
+/** The page of this script, and what went wrong in it. */
+async function open(script) {
   const page = await browser.newPage();
   const faults = [];
   const told = [];
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("console", (message) => told.push(message.text()));
-  const at = `http://127.0.0.1:${pages.address().port}/`;
-  await page.goto(`${at}?ticket=${TICKET}&server=${encodeURIComponent(`${url}/v1/ws`)}`);
+  const query = new URLSearchParams({ script, ticket: TICKET, server: `${url}/v1/ws` });
+  await page.goto(`http://127.0.0.1:${pages.address().port}/?${query}`);
   const shows = (text) =>
     page.waitForFunction((text) => document.querySelector("#log").innerText.includes(text), {}, text);
+  return { page, faults, told, shows };
+}
+
+test("a ticket's events arrive typed in the browser, and what is no such event is refused", async () => {
+  const { page, faults, told, shows } = await open("vite/app");
   await shows("ready");
 
   const [status, answer] = await publish("opened", { uuid: TICKET, queue: "billing" });
@@ -98,3 +107,16 @@ test("a ticket's events arrive typed in the browser, and what is no such event i
   assert.equal(told.filter((text) => text.includes("other domains")).length, 1, told.join("\n"));
   assert.deepEqual(faults, []);
 });
+
+for (const script of ["webpack/app", "webpack/by-address", "vite/by-address", "esbuild/by-address"]) {
+  test(`the core is loaded and decodes in the page of ${script}`, async () => {
+    const { page, faults, shows } = await open(script);
+    await shows("ready");
+    await publish("opened", { uuid: TICKET, queue: "billing" });
+    await shows("opened in billing");
+    const log = await page.$eval("#log", (list) => list.innerText);
+    assert.ok(!log.includes("untyped"), log);
+    assert.deepEqual(faults, []);
+    await page.close();
+  });
+}

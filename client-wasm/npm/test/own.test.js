@@ -1,0 +1,70 @@
+// A core of one's own, whose glue is imported by a function.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { load } from "../dist/core-inline.js";
+import { createClient } from "../dist/own.js";
+import { settled, socket, useFake } from "./fake.js";
+
+/** What `wasm-bindgen --target web` makes: a module with one instance, which it fetches by itself. */
+async function imported() {
+  const { module, glue } = await load();
+  const real = glue();
+  const state = { fails: false, fetched: 0 };
+  class Core extends real.Core {
+    constructor(host, ...rest) {
+      const guard = (callback) =>
+        host.guard((...args) => {
+          if (state.fails) throw new WebAssembly.RuntimeError("unreachable");
+          return callback(...args);
+        });
+      super(Object.assign(Object.create(host), host, { guard }), ...rest);
+    }
+  }
+  const fetchCore = async () => {
+    state.fetched += 1;
+    real.initSync({ module });
+  };
+  const initSync = () => assert.equal(state.fetched > 0, true, "used before its core was fetched");
+  return { state, glue: async () => ({ default: fetchCore, initSync, Core }) };
+}
+
+const open = (t, glue) => {
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", core: { glue } });
+  t.after(() => client.close());
+  return client;
+};
+
+test("glue that is imported finds its WebAssembly by itself", async (t) => {
+  useFake(t);
+  const { state, glue } = await imported();
+  await open(t, glue).subscribe("staff:people", () => {}).ready;
+  assert.equal(state.fetched, 1);
+});
+
+test("a core that failed is not used again where its glue makes no other, and the error says so", async (t) => {
+  useFake(t);
+  const { state, glue } = await imported();
+  const client = open(t, glue);
+  const errors = [];
+  client.on("error", (error) => errors.push(error));
+  await client.subscribe("staff:people", () => {}).ready;
+  state.fails = true;
+  socket().event(["staff:people"], {});
+  while (client.status !== "closed") await settled();
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["core_failed", "core_failed"],
+  );
+  assert.match(errors[1].message, /load the page again/);
+  assert.equal(errors[1].retryable, false);
+  // Nor by the next client.
+  await assert.rejects(open(t, glue).subscribe("staff:people", () => {}).ready, { code: "core_failed" });
+});
+
+test("the import of glue by its address is left to the browser by every bundler", () => {
+  const text = readFileSync(new URL("../dist/own.js", import.meta.url), "utf8");
+  const [, comments] = /\bimport\(([^)]*)\.href/.exec(text) ?? [];
+  for (const said of ["webpackIgnore: true", "@vite-ignore", "turbopackIgnore: true"])
+    assert.ok(comments?.includes(`/* ${said} */`), `${said}: ${comments}`);
+});
