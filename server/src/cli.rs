@@ -3,6 +3,8 @@
 
 mod config;
 mod link;
+mod log;
+mod output;
 mod publish;
 mod serve;
 mod tail;
@@ -10,16 +12,12 @@ mod time;
 mod token;
 mod tokens;
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tidings_shared::Domains;
-use tracing_subscriber::EnvFilter;
 
-use crate::http::LOG_FILTER;
+use self::log::{Log, LogFormat};
 
 /// Typed change events from a backend to every open browser tab.
 #[derive(Debug, Parser)]
@@ -75,7 +73,7 @@ pub fn run(domains: Domains) -> ExitCode {
         Err(failure) => return report(&failure),
     };
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    log_as(match &cli.command {
+    let log = Log::start(match &cli.command {
         Command::Serve(serve) => serve.log_format(),
         _ => LogFormat::Text,
     });
@@ -94,13 +92,13 @@ pub fn run(domains: Domains) -> ExitCode {
                 // Not to standard output itself, whose end it would panic over.
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut commands(), "tidings", &mut script);
-                let _ = std::io::stdout().write_all(&script);
-                Ok(())
+                output::print_all(&script)
             }
         }
     });
     // A name look-up that hangs must not keep a command that is done.
     runtime.shutdown_background();
+    log.finish();
     done.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }
 
@@ -109,32 +107,11 @@ fn commands() -> clap::Command {
     Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// A line of text for people
-    Text,
-    /// A JSON object on each line
-    Json,
-}
-
-/// Writes the log to standard error, as much of it as `RUST_LOG` says.
-fn log_as(format: LogFormat) {
-    let says = std::env::var("RUST_LOG").ok().filter(|says| !says.is_empty());
-    let filter = EnvFilter::try_new(format!("{},{LOG_FILTER}", says.as_deref().unwrap_or("info")));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-}
-
 fn report(failure: &Failure) -> ExitCode {
     let (message, code) = match failure {
         Failure::Usage(message) => (message, 2),
         Failure::Failed(message) => (message, 1),
     };
-    eprintln!("error: {message}");
+    output::say(format_args!("error: {message}"));
     ExitCode::from(code)
 }

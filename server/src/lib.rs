@@ -22,6 +22,9 @@
 //! # }
 //! ```
 
+// They panic where nothing can be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod accept;
 mod access;
 mod addresses;

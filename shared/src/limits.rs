@@ -189,3 +189,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// From our Close to the end of the connection, for those who never said a good hello: they hold their place no longer
 /// than their deadlines say.
 pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);
+
+/// Lines of the log that wait for standard error, of a kilobyte at most: a second or so of the busiest log. What comes while
+/// so many wait is lost, because nobody is held up by whoever reads the log.
+pub const LOG_LINES: usize = 4096;

@@ -25,9 +25,17 @@ pub struct Process {
 impl Process {
     /// Starts a command.
     #[track_caller]
-    pub fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(command: Command) -> Self {
+        Self::start_with_log(command, Stdio::piped())
+    }
+
+    /// Starts a command whose standard error goes there; [`Self::log`] is empty then.
+    #[track_caller]
+    pub fn start_with_log(mut command: Command, stderr: Stdio) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the command starts");
+        // It holds the other ends of pipes.
+        drop(command);
         let (sender, lines) = mpsc::channel();
         let stdout = child.stdout.take().expect("standard output is piped");
         thread::spawn(move || {
@@ -37,16 +45,17 @@ impl Process {
             }
         });
         let log = Arc::new(Mutex::new(String::new()));
-        let mut stderr = child.stderr.take().expect("standard error is piped");
-        let kept = Arc::clone(&log);
-        thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(read @ 1..) = stderr.read(&mut chunk) {
-                if let Ok(mut log) = kept.lock() {
-                    log.push_str(&String::from_utf8_lossy(&chunk[..read]));
+        if let Some(mut stderr) = child.stderr.take() {
+            let kept = Arc::clone(&log);
+            thread::spawn(move || {
+                let mut chunk = [0; 4096];
+                while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+                    if let Ok(mut log) = kept.lock() {
+                        log.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                    }
                 }
-            }
-        });
+            });
+        }
         Self { child, lines: Mutex::new(lines), log }
     }
 

@@ -39,7 +39,12 @@ impl Server {
     /// Runs a command that ends up serving, and waits until it does.
     #[track_caller]
     pub fn run(command: Command) -> Self {
-        let mut process = Process::start(command);
+        Self::of(Process::start(command))
+    }
+
+    /// Waits until a process serves.
+    #[track_caller]
+    pub fn of(mut process: Process) -> Self {
         let line = process.next_line();
         let address = line.strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("not what a server says: {line:?}"));

@@ -1,6 +1,6 @@
 //! `tidings publish`.
 
-use std::{io::Write, ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
 use tidings_client_wasm::core::{Output, Publish as Request};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Failure,
     link::{Link, Server},
+    output::print,
     time::duration,
 };
 
@@ -69,7 +70,6 @@ impl Publish {
             return Err(Failure::Failed(message));
         };
         let answer = answer??;
-        let _ = writeln!(std::io::stdout(), "{answer}");
-        Ok(())
+        print(answer)
     }
 }

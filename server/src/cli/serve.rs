@@ -17,7 +17,9 @@ use tidings_shared::{Domains, limits};
 use tokio::net::TcpListener;
 
 use super::{
-    Failure, LogFormat,
+    Failure,
+    log::LogFormat,
+    output::print,
     time::{duration, duration_or_none},
     tokens::Tokens,
 };
@@ -173,8 +175,7 @@ impl Serve {
         if !self.dev {
             self.tokens.access()?;
         }
-        let _ = writeln!(std::io::stdout(), "the configuration is good");
-        Ok(())
+        print("the configuration is good")
     }
 
     /// What the flags can't say each on their own.

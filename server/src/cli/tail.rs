@@ -9,6 +9,7 @@ use tidings_shared::{TopicName, frame::ServerFrame};
 use super::{
     Failure,
     link::{Link, Server},
+    output::{say, unwritten},
 };
 
 /// Prints what is published, one JSON object a line, until it is interrupted. An `event` or `sync` looks as on the
@@ -54,12 +55,12 @@ impl Tail {
             }
             Output::Status(Status::Waiting) => {
                 if std::mem::take(&mut is_open) {
-                    eprintln!("disconnected; trying again");
+                    say("disconnected; trying again");
                 }
                 ControlFlow::Continue(())
             }
             Output::Error(error) => {
-                eprintln!("{error}");
+                say(error);
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Continue(()),
@@ -77,6 +78,6 @@ fn print(line: &impl serde::Serialize) -> ControlFlow<Result<(), Failure>> {
     let text = serde_json::to_string(line).unwrap_or_default();
     match writeln!(std::io::stdout().lock(), "{text}") {
         Ok(()) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(Ok(())),
+        Err(error) => ControlFlow::Break(unwritten(error)),
     }
 }

@@ -1,7 +1,6 @@
 //! `tidings token`.
 
 use std::{
-    io::Write,
     path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -9,7 +8,7 @@ use std::{
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, time::long_duration, tokens::read};
+use super::{Failure, output::print, time::long_duration, tokens::read};
 use crate::{JwtAlgorithm, TenantId, TopicPattern, jwt::sign_jwt};
 
 /// Makes a token for `tidings serve` and prints it: for tests, operators, and backends that publish.
@@ -73,7 +72,6 @@ impl Token {
         }
         let sign = |key: &[u8]| sign_jwt(self.jwt_algorithm, key, self.kid, &claims);
         let token = read("--jwt-key-file", &self.jwt_key_file, sign).map_err(Failure::Usage)?;
-        let _ = writeln!(std::io::stdout(), "{token}");
-        Ok(())
+        print(token)
     }
 }

@@ -37,4 +37,5 @@ mod strangers;
 mod subscribe;
 mod tenants;
 mod tokens;
+mod unwritable;
 mod views;

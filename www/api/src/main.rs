@@ -1,6 +1,9 @@
 //! The demo application: a small back office whose windows converge. An ordinary program that embeds the library:
 //! it serves its page and its API on SQLite, and announces each committed write through a [`tidings_server::Hub`].
 
+// They panic where nothing can be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
@@ -38,6 +41,8 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // To report a line that can't be written it would panic.
+        .log_internal_errors(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
@@ -45,7 +50,8 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("tidings-demo: {message}");
+            // Whoever reads this may have gone.
+            let _ = writeln!(std::io::stderr(), "tidings-demo: {message}");
             ExitCode::from(2)
         }
     }
