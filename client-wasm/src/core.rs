@@ -60,4 +60,4 @@ pub use error::Error;
 pub use output::{
     ConnectionId, Delivery, LoadId, Output, Publication, Publish, PublishId, Status, SubscriptionId,
 };
-pub use watch::Loaded;
+pub use watch::{Loaded, Watching};

@@ -19,7 +19,9 @@ use wasm_bindgen::prelude::*;
 
 pub use self::decode::{AnyRecord, Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
-use crate::core::{ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId};
+use crate::core::{
+    ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,
+};
 
 /// A quarter of the default allocator's size, which is 2 KB after brotli.
 #[global_allocator]
@@ -41,17 +43,28 @@ impl Core {
     }
 
     /// Subscribes to an array of topics and returns the subscription's number. If it is watched, `host.load` says when
-    /// its data is to be loaded. Nothing happens before [`Self::run`], so that the number is known before anything is
-    /// told about it.
+    /// its data is to be loaded: by default with the usual pause, and for itself and not for one that it shares its loads
+    /// with. Nothing happens before [`Self::run`], so that the number is known before anything is told about it.
     ///
     /// # Errors
     /// `{ code, message, retryable }`.
-    pub fn subscribe(&self, topics: JsValue, is_watched: bool) -> Result<f64, JsValue> {
+    pub fn subscribe(
+        &self,
+        topics: JsValue,
+        is_watched: bool,
+        min_interval_ms: Option<f64>,
+        shares: Option<f64>,
+    ) -> Result<f64, JsValue> {
         let subscribe = || {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
             self.0.note(|client, now| {
                 if is_watched {
-                    client.handle_watch(&topics, now)
+                    let mut watching = Watching::default();
+                    watching.shares = shares.map(|id| SubscriptionId(id as u64));
+                    if let Some(ms) = min_interval_ms {
+                        watching.min_interval_ms = ms as u64;
+                    }
+                    client.handle_watch(&topics, watching, now)
                 } else {
                     client.handle_subscribe(&topics, now)
                 }

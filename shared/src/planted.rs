@@ -20,6 +20,8 @@ pub enum Bug {
     SyncedInVain,
     /// A view is loaded again by a resume that missed nothing.
     LoadedInVain,
+    /// A view is loaded again as soon as something happens.
+    PauseForgotten,
     /// A resume repeats all that the log holds.
     ResumeRepeats,
     /// A publication that is known by its key is appended again.

@@ -9,6 +9,7 @@ use std::{
 use serde_json::value::RawValue;
 use tidings_client_wasm::core::{
     self, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
+    Watching,
 };
 use tidings_shared::{
     RawEvent,
@@ -109,7 +110,7 @@ impl Tab {
     #[track_caller]
     pub fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
-        self.core.handle_watch(topics, now).expect("good topics")
+        self.core.handle_watch(topics, Watching::default(), now).expect("good topics")
     }
 
     /// An event concerns watched data.

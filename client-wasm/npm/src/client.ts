@@ -3,9 +3,11 @@ import { call, closedError, TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { Origin } from "./origin.js";
 import { watchPage } from "./page.js";
+import { hold, watchSockets } from "./process.js";
+import type { Pending } from "./publishing.js";
 import { socketUrl } from "./socket-url.js";
 import { Handle } from "./subscription.js";
-import type { KnownEvent, KnownTopic, PublishableEvent, Spelt, UntypedEvent } from "./topics.js";
+import type { KnownTopic, PublishableEvent, Spelt, Untyped, UntypedEvent } from "./topics.js";
 import type {
   ClientOptions,
   EventItem,
@@ -22,11 +24,20 @@ import type {
   WatchOptions,
 } from "./types.js";
 import { uuid7 } from "./uuid.js";
-import { WatchHandle } from "./watch.js";
+import { type View, WatchHandle } from "./watch.js";
 
 export * from "./domains.js";
 export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
-export type { EventOf, KnownEvent, KnownTopic, PublishableEvent, Topic, UntypedEvent } from "./topics.js";
+export type {
+  EventOf,
+  KnownEvent,
+  KnownTopic,
+  PublishableEvent,
+  Spelt,
+  Topic,
+  Untyped,
+  UntypedEvent,
+} from "./topics.js";
 export type * from "./types.js";
 
 declare const CLIENT: string;
@@ -36,16 +47,6 @@ const MAX_PUBLISHES = 256;
 
 /** How often the core may fail within a minute before the client gives up. */
 const MAX_FAILURES_PER_MINUTE = 3;
-
-/** A publish, independent of the core that sends it. */
-interface Pending {
-  event: string;
-  topics: readonly string[] | undefined;
-  key: string;
-  origin: string | undefined;
-  id: number | undefined;
-  settle(error: unknown, answer?: Published): void;
-}
 
 interface Listeners {
   status: (status: Status) => void;
@@ -65,6 +66,7 @@ export class Client {
   #life: object | undefined;
   #failures: number[] = [];
   #handles = new Set<Handle>();
+  #views = new Set<View>();
   #handleOf = new Map<number, Handle>();
   #publishes = new Set<Pending>();
   #publishOf = new Map<number, Pending>();
@@ -94,8 +96,9 @@ export class Client {
 
   /**
    * Keeps data up to date: subscribes, loads once that is in force, and loads again whenever an event or a lost one
-   * may have changed the data; one load at a time, and however much happens during one causes exactly one more. A
-   * connection that comes back and missed nothing loads nothing. A load that fails leaves the data as it is and is
+   * may have changed the data; one load at a time, and however much happens during one causes exactly one more. Between
+   * the begins of two loads there are at least 250 milliseconds (`minInterval`), and watches of the same topics with the
+   * same `load` share their loads. A connection that comes back and missed nothing loads nothing. A load that fails leaves the data as it is and is
    * tried again, ever more rarely; so is one that takes longer than 30 seconds. If the topics are not in force after 3
    * seconds, it loads without them, and once more when they are.
    *
@@ -112,6 +115,7 @@ export class Client {
     const owner = {
       ...this.#owner,
       origin: this.#origin,
+      views: this.#views,
       reload: ({ id }: Handle, atOnce: boolean) => {
         if (id !== undefined) this.#run((core) => core.reload(id, atOnce));
       },
@@ -172,16 +176,14 @@ export class Client {
    * reconnect it is sent again with the same key, so that it is published once.
    */
   publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
-  publish<const E extends UntypedEvent>(
-    event: E & (E["domain"] extends KnownEvent["domain"] ? never : unknown),
-    options?: PublishOptions,
-  ): Promise<Published>;
+  publish<const E extends UntypedEvent>(event: Untyped<E>, options?: PublishOptions): Promise<Published>;
   publish(event: unknown, { topics, key, origin, signal }: PublishOptions = {}): Promise<Published> {
-    return new Promise((resolve, reject) => {
+    let pending: Pending | undefined;
+    const promise = new Promise<Published>((resolve, reject) => {
       if (this.#status === "closed") throw closedError();
       signal?.throwIfAborted();
       // As text, so that what the caller changes afterwards is not published.
-      const pending: Pending = {
+      const waits: Pending = {
         event: toText(event),
         topics,
         key: key ?? uuid7(),
@@ -195,22 +197,25 @@ export class Client {
       }
       const publishes = this.#publishes;
       const abort = () => {
-        if (pending.id !== undefined) this.#run((core) => core.cancel(pending.id as number));
+        if (waits.id !== undefined) this.#run((core) => core.cancel(waits.id as number));
         settle(signal?.reason);
       };
       const publishOf = this.#publishOf;
       function settle(error: unknown, answer?: Published): void {
-        publishes.delete(pending);
-        if (pending.id !== undefined) publishOf.delete(pending.id);
+        publishes.delete(waits);
+        if (waits.id !== undefined) publishOf.delete(waits.id);
         signal?.removeEventListener("abort", abort);
         if (answer) resolve(answer);
         else reject(error);
       }
       signal?.addEventListener("abort", abort);
-      publishes.add(pending);
+      publishes.add(waits);
+      pending = waits;
       this.#start();
-      this.#send(pending);
+      this.#send(waits);
     });
+    if (pending) pending.promise = promise;
+    return promise;
   }
 
   /**
@@ -235,7 +240,11 @@ export class Client {
     if (this.#status === "closed") return;
     this.#closed();
     for (const handle of [...this.#handles]) handle.closed();
-    for (const pending of [...this.#publishes]) pending.settle(closedError());
+    for (const pending of [...this.#publishes]) {
+      // On purpose: who does not wait for it need not catch it.
+      pending.promise?.catch(() => {});
+      pending.settle(closedError());
+    }
     this.#run((core) => core.close());
   }
 
@@ -267,6 +276,7 @@ export class Client {
   #start(): void {
     if (this.#starts) return;
     this.#starts = true;
+    watchSockets();
     watchPage((isAwake) => this.#run((core) => core.page(isAwake)), this.#page.signal);
     this.#setStatus("connecting");
     Promise.resolve()
@@ -307,7 +317,10 @@ export class Client {
   #ask(handle: Handle): void {
     this.#run((core) => {
       try {
-        handle.id = core.subscribe([...handle.held], handle instanceof WatchHandle);
+        if (handle instanceof WatchHandle) {
+          const other = [...handle.view.members].find(({ id }) => id !== undefined);
+          handle.id = core.subscribe([...handle.held], true, handle.minInterval, other?.id);
+        } else handle.id = core.subscribe([...handle.held], false);
       } catch (error) {
         if (!isFailure(error)) throw error;
         handle.failed(error);
@@ -413,8 +426,9 @@ export class Client {
       },
       ready: (id) => handle(id)?.isReady(),
       resumed: (id) => handle(id)?.resumed(),
-      load: (id, load) => void (handle(id) as WatchHandle | undefined)?.load(load),
-      event: (id, event, meta) => handle(id)?.event(event, { ...meta, own: this.#origin.isOwn(meta.origin) }),
+      load: (id, load) => void (handle(id) as WatchHandle | undefined)?.view.load(load),
+      event: (id, event, meta, isShared) =>
+        handle(id)?.event(event, { ...meta, own: this.#origin.isOwn(meta.origin) }, isShared),
       sync: (id, sync) => handle(id)?.sync(sync),
       malformed: (id, failure) => handle(id)?.malformed(failure),
       // Without a topic it is the whole client that failed, of which it says so itself.
@@ -424,6 +438,7 @@ export class Client {
       error: (failure) => {
         if (isPresent()) this.#error(new TidingsError(failure));
       },
+      hold,
       otherSchema: (server) =>
         console.info(`tidings: the server has other domains (${server}); what is unknown arrives untyped`),
     };

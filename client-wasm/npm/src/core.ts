@@ -17,7 +17,7 @@ export function isFailure(error: unknown): error is CoreFailure {
 
 /** An instance of the core. Numbers name subscriptions, loads, publishes and connections. */
 export interface Core {
-  subscribe(topics: readonly string[], isWatched: boolean): number;
+  subscribe(topics: readonly string[], isWatched: boolean, minInterval?: number, shares?: number): number;
   unsubscribe(subscription: number): void;
   reload(subscription: number, atOnce: boolean): void;
   loaded(subscription: number, load: number, isDone: boolean, mayRetry: boolean): void;
@@ -45,7 +45,7 @@ export interface Host {
   ready(subscription: number): void;
   resumed(subscription: number): void;
   load(subscription: number, load: number): void;
-  event(subscription: number, event: unknown, meta: Omit<EventMeta, "own">): void;
+  event(subscription: number, event: unknown, meta: Omit<EventMeta, "own">, isShared: boolean): void;
   sync(subscription: number, sync: Sync): void;
   malformed(subscription: number, failure: CoreFailure): void;
   failed(subscription: number, failure: CoreFailure): void;
@@ -53,6 +53,7 @@ export interface Host {
   publishFailed(publish: number, failure: CoreFailure): void;
   error(failure: CoreFailure): void;
   otherSchema(server: string): void;
+  hold(timer: unknown, socket: object | undefined, isWanted: boolean): void;
 }
 
 /** wasm-bindgen's glue, bound to one instance. */

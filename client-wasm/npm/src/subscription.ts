@@ -13,6 +13,20 @@ const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const spelling = (topic: string): string =>
   topic.replace(/[^:]+/g, (segment) => (UUID.test(segment) ? segment.toLowerCase() : segment));
 
+/** A copy of what was JSON. */
+function copy(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copy);
+  const fresh = {};
+  for (const [key, of] of Object.entries(value)) {
+    const own = { value: copy(of), writable: true, enumerable: true, configurable: true };
+    // Assigned, it would be the prototype.
+    if (key === "__proto__") Object.defineProperty(fresh, key, own);
+    else (fresh as Record<string, unknown>)[key] = own.value;
+  }
+  return fresh;
+}
+
 /** A subscription, independent of the core that serves it. */
 export class Handle implements Subscription {
   readonly topics: readonly string[];
@@ -26,6 +40,8 @@ export class Handle implements Subscription {
   #onEnd: (() => void) | undefined;
   /** Those of its topics that were not refused, each by its one spelling. */
   readonly held: Set<string>;
+  /** Whether a callback of the user sees its events. */
+  protected readonly reads: boolean = true;
   #settle!: { resolve(): void; reject(reason: unknown): void };
   /** It was in force before the core was replaced. */
   #resyncs = false;
@@ -89,8 +105,9 @@ export class Handle implements Subscription {
     this.#resyncs ||= this.#live || this.#refused;
   }
 
-  event(event: unknown, meta: EventMeta): void {
-    if (this.#owner) call(this.#handler, event as never, meta);
+  /** `isShared`: another subscription gets the same object, so this one gets a copy that it may change. */
+  event(event: unknown, meta: EventMeta, isShared: boolean): void {
+    if (this.#owner) call(this.#handler, (isShared && this.reads ? copy(event) : event) as never, meta);
   }
 
   sync(sync: Sync): void {

@@ -16,7 +16,10 @@ export type Topic = KnownTopic | (string & {});
 /** The domains whose topics are known. */
 type KnownDomain = KnownEvent["domain"];
 
-/** `T`, unless it is none of the topics of a known domain: a misspelt topic does not compile. */
+/**
+ * `T`, unless it is none of the topics of a known domain: a misspelt topic does not compile. For the topics of a generic
+ * wrapper: `<const T extends string>(topics: Spelt<T> | readonly Spelt<T>[], handler: Handler<T>)`.
+ */
 export type Spelt<T extends string> = T extends keyof Topics
   ? T
   : T extends KnownDomain | `${KnownDomain}:${string}`
@@ -38,3 +41,6 @@ type WithUndeclaredKeys<E> = E extends { domain: ClosedDomain }
 
 /** What may be published of the events that types are known for. */
 export type PublishableEvent = WithUndeclaredKeys<KnownEvent>;
+
+/** `E`, unless it is of a known domain and none of its events. */
+export type Untyped<E extends UntypedEvent> = E & (E["domain"] extends KnownDomain ? never : unknown);

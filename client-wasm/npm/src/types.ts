@@ -93,6 +93,9 @@ export interface WatchOptions<T extends string, D> {
   /**
    * Loads the data. `signal` is aborted when nobody wants it any more or it takes too long. What it throws leaves the
    * data as it is; if that has a `retryable` that is `false`, nothing is tried before the next event.
+   *
+   * Watches of the same topics with the same function (`===`) and the same `minInterval` share their loads: 200 rows of
+   * one list load it once. Then each `onData` gets the same data: leave it unchanged, or give each its own function.
    */
   load: (signal: AbortSignal) => D | Promise<D>;
   /** Called with the data of each load. */
@@ -115,6 +118,11 @@ export interface WatchOptions<T extends string, D> {
    * have been missed, so it loads; `own`, an event was skipped.
    */
   onNotice?: (notice: "resumed" | "sync" | "own") => void;
+  /**
+   * Milliseconds from the begin of one load to that of the next, at the least (250). The first event loads at once; what
+   * comes before that time is over causes one load at its end. `reload` does not wait for it.
+   */
+  minInterval?: number;
   /** Ends it. */
   signal?: AbortSignal;
 }

@@ -268,6 +268,56 @@ test("a publish stops waiting by its signal, and close() fails those that wait",
   assert.equal(client.status, "closed");
 });
 
+test("what a handler makes of its event and its meta, no other one sees", async (t) => {
+  const { client } = open(t);
+  const payload = () => JSON.parse(`{"uuid":"${ID}","list":[{"a":1},null,-0.5],"__proto__":{"b":2}}`);
+  const spoil = (event, meta) => {
+    delete event.payload.uuid;
+    event.payload.list[0].a = "spoilt";
+    event.payload.list.pop();
+    event.domain = "spoilt";
+    meta.topics.length = 0;
+    meta.key = "spoilt";
+  };
+  const heard = [];
+  const look = (event, meta) => {
+    heard.push(structuredClone([event, meta.topics, meta.key === "spoilt"]));
+    spoil(event, meta);
+  };
+  const loop = client.events("staff:people");
+  const next = loop.next();
+  for (let n = 0; n < 3; n++) client.subscribe("staff:people", look);
+  const concerns = (event, meta) => {
+    look(event, meta);
+    return false;
+  };
+  const load = () => 1;
+  await client.watch("staff:people", { load, onData: () => {}, concerns }).ready;
+  await client.watch("staff:people", { load, onData: () => {} }).ready;
+  socket().event(["staff:people"], payload());
+  const event = { domain: "staff", event: "person_updated", payload: payload() };
+  assert.deepEqual(heard, Array(4).fill([event, ["staff:people"], false]));
+  assert.deepEqual((await next).value.event, event);
+  assert.ok(Object.hasOwn(heard[0][0].payload, "__proto__"));
+});
+
+test("a publish that nobody waits for may be left behind by close()", async (t) => {
+  const { client } = open(t);
+  const unhandled = [];
+  const hear = (reason) => unhandled.push(reason);
+  process.on("unhandledRejection", hear);
+  t.after(() => process.off("unhandledRejection", hear));
+  server.answer = () => {};
+  client.publish(event);
+  await settled();
+  client.publish(event);
+  const awaited = client.publish(event);
+  client.close();
+  await settled();
+  assert.deepEqual(unhandled, []);
+  await assert.rejects(awaited, code("closed"));
+});
+
 test("publishes that wait are bounded before the core is there and after", async (t) => {
   const { client } = open(t);
   server.answer = () => {};

@@ -1,35 +1,12 @@
 // Against the real server, whose program `cargo xtask test npm` names.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createClient, topic } from "tidings";
-
-const program = process.env.TIDINGS_BIN;
-const skip = !program
-  ? "TIDINGS_BIN names no server: `cargo xtask test npm` does"
-  : typeof WebSocket === "undefined" && "this Node.js has no WebSocket";
-
-/** Starts the server, on a given port or on any, and waits until it listens. */
-async function serve(t, port = 0, access = ["--dev"]) {
-  const server = spawn(program, ["serve", ...access, "--listen", `127.0.0.1:${port}`], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  t.after(() => server.kill("SIGKILL"));
-  const url = await new Promise((resolve, reject) => {
-    let said = "";
-    server.stdout.on("data", (text) => {
-      said += text;
-      const found = said.match(/listening on (http:\/\/\S+)/);
-      if (found) resolve(found[1]);
-    });
-    server.on("exit", (code) => reject(new Error(`the server ended with ${code}: ${said}`)));
-  });
-  return { server, url, port: Number(new URL(url).port) };
-}
+import { serve, skip } from "./serve.js";
 
 test("an event goes from one client to another, and so through a restart of the server", {
   skip,

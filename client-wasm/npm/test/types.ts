@@ -2,10 +2,22 @@
 import {
   type Client,
   createClient,
+  type EventItem,
+  type EventsOptions,
+  type Handler,
+  type PublishableEvent,
+  type Published,
+  type PublishOptions,
+  type Spelt,
+  type StaffPeopleEvent,
   type StaffPersonEvent,
+  type Subscription,
   type TidingsError,
   topic,
+  type Untyped,
   type UntypedEvent,
+  type Watch,
+  type WatchOptions,
 } from "tidings";
 import type { createClient as createByUrl } from "tidings/url";
 
@@ -115,3 +127,55 @@ client.on("error", (error) => {
   using subscription = client.subscribe("catalogue", () => {});
   void subscription.ready;
 }
+
+// What a framework's binding is made of: wrappers that are as strict about topics as the methods are.
+function useEvents<const T extends string>(
+  topics: Spelt<T> | readonly Spelt<T>[],
+  handler: Handler<T>,
+): Subscription {
+  return client.subscribe(topics, handler);
+}
+function useData<const T extends string, D>(
+  topics: Spelt<T> | readonly Spelt<T>[],
+  options: WatchOptions<T, D>,
+): Watch {
+  return client.watch(topics, options);
+}
+async function* eventsOf<const T extends string>(
+  topics: Spelt<T> | readonly Spelt<T>[],
+  options?: EventsOptions,
+): AsyncGenerator<EventItem<T>> {
+  yield* client.events(topics, options);
+}
+function send(event: PublishableEvent, options?: PublishOptions): Promise<Published> {
+  return client.publish(event, options);
+}
+function sendUntyped<const E extends UntypedEvent>(
+  event: Untyped<E>,
+  options?: PublishOptions,
+): Promise<Published> {
+  return client.publish(event, options);
+}
+const usePublish: Client["publish"] = (event: never, options?: PublishOptions) =>
+  client.publish(event, options);
+useEvents("staff:people", (event) => same<typeof event, StaffPeopleEvent>(true));
+useEvents([topic.staff.person(id)], (event) => same<typeof event, StaffPersonEvent>(true));
+useEvents(`elsewhere:${id}`, (event) => same<typeof event, UntypedEvent>(true));
+// @ts-expect-error a misspelt topic
+useEvents("staff:peple", () => {});
+useData("staff:people", { load: () => 1, onData: (data) => same<typeof data, number>(true) });
+// @ts-expect-error a misspelt topic
+useData("staff:peple", { load: () => 1, onData: () => {} });
+void eventsOf(["projects:all"]);
+// @ts-expect-error a misspelt topic
+void eventsOf(["projects:al"]);
+void send({ domain: "staff", event: "person_updated", payload: { uuid: id, note: "kept" } });
+void sendUntyped({ domain: "unheard_of", event: "anything", payload: 7 });
+// @ts-expect-error no such event
+void sendUntyped({ domain: "staff", event: "person_promoted", payload: { uuid: id } });
+usePublish({ domain: "staff", event: "person_updated", payload: { uuid: id, note: "kept" } });
+usePublish({ domain: "unheard_of", event: "anything", payload: 7 }, { topics: ["unheard_of:x"] });
+// @ts-expect-error no such event
+usePublish({ domain: "staff", event: "person_promoted", payload: { uuid: id } });
+// @ts-expect-error a payload without its key
+usePublish({ domain: "staff", event: "person_updated", payload: {} });

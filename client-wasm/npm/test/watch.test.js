@@ -28,6 +28,7 @@ function open(t, options = {}) {
     onData: (data) => shown.push(data),
     onError: (error) => errors.push(error),
     onNotice: (notice) => notices.push(notice),
+    minInterval: 0,
     ...options,
   });
   return { client, view, running, shown, errors, notices };
@@ -208,6 +209,7 @@ test("two writes of one page that overtake each other on their way do not leave 
       shown = data;
     },
     skipOwn: true,
+    minInterval: 0,
   });
   await view.ready;
   await settled();

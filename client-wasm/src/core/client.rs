@@ -1,5 +1,6 @@
 //! The client: every input, and what follows from it.
 
+mod lingering;
 mod outage;
 mod page;
 mod publishing;
@@ -26,7 +27,7 @@ use super::{
     publishes::Publishes,
     refresh::Refresh,
     subscriptions::Subscriptions,
-    watch::Watch,
+    watch::Watching,
 };
 
 /// The moment of a `handle_*`: the time, and a random number that was not used before.
@@ -77,6 +78,10 @@ pub struct Client<P> {
     /// It was told that the server has other domains.
     told_of_schema: bool,
     status: Status,
+    /// When the connection is let go of, while nobody wants anything of it and since that was noticed.
+    lingers_until_ms: Option<u64>,
+    /// When data was last said to have changed; its load begins after all other outputs.
+    outdated: Option<Now>,
     out: Outputs<P>,
 }
 
@@ -100,12 +105,19 @@ impl<P: Clone> Client<P> {
             complaint: None,
             told_of_schema: false,
             status: Status::Idle,
+            lingers_until_ms: None,
+            outdated: None,
             out: Outputs::default(),
         }
     }
 
     /// Takes the next thing to do or to tell.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
+        if self.out.is_empty()
+            && let Some(now) = self.outdated.take()
+        {
+            self.begin_loads(now);
+        }
         self.out.pop()
     }
 
@@ -116,7 +128,8 @@ impl<P: Clone> Client<P> {
         let publish = (sendable && self.publishes.any_sendable()).then(|| self.pace.ready_ms());
         let load = self.subscriptions.timeout_ms();
         let refresh = self.connection.refresh().and_then(Refresh::timeout_ms);
-        [self.connection.timeout_ms(), refresh, changed, publish, load].into_iter().flatten().min()
+        let linger = self.lingers().then(|| self.lingers_until_ms.unwrap_or_default());
+        [self.connection.timeout_ms(), refresh, changed, publish, load, linger].into_iter().flatten().min()
     }
 
     /// Where the client stands.
@@ -139,12 +152,11 @@ impl<P: Clone> Client<P> {
     fn add_subscription(
         &mut self,
         topics: &[impl AsRef<str>],
-        watch: Option<Watch>,
+        watching: Option<Watching>,
         now: Now,
     ) -> Result<SubscriptionId, Error> {
         self.check_not_closed()?;
-        let id = self.subscriptions.add(topics, watch, &mut self.out)?;
-        self.begin_loads(now);
+        let id = self.subscriptions.add(topics, watching, now, &mut self.out)?;
         self.wanted(now);
         Ok(id)
     }
@@ -205,6 +217,7 @@ impl<P: Clone> Client<P> {
         // Timers of a hidden page are late; its messages are not.
         self.refresh_token(now);
         self.begin_loads(now);
+        self.linger(now);
     }
 
     /// The WebSocket was closed or never opened; `code` is its close code, 1006 when there is none.
@@ -240,6 +253,10 @@ impl<P: Clone> Client<P> {
             self.pace.changed(now.ms);
         }
         self.begin_loads(now);
+        if self.lingers_until_ms.is_some_and(|due| due <= now.ms) {
+            self.leave(now);
+        }
+        self.linger(now);
     }
 
     fn check_not_closed(&self) -> Result<(), Error> {
@@ -251,6 +268,7 @@ impl<P: Clone> Client<P> {
         if matches!(self.connection, Connection::Idle) {
             self.connect(now);
         }
+        self.linger(now);
     }
 
     fn connect(&mut self, now: Now) {
@@ -412,12 +430,17 @@ impl<P: Clone> Client<P> {
         self.lost(NO_CLOSE_CODE, now);
     }
 
-    fn lost(&mut self, code: u16, now: Now) {
+    /// After a session that was healthy, the next wait is a short one.
+    fn forgive(&mut self, now: Now) {
         if let Connection::Open { since_ms, .. } = self.connection
             && now.ms.saturating_sub(since_ms) >= HEALTHY_MS
         {
             self.backoff.reset();
         }
+    }
+
+    fn lost(&mut self, code: u16, now: Now) {
+        self.forgive(now);
         let error = || self.complaint.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
         match code {
             INVALID_FRAME | REVOKED => {
@@ -444,6 +467,7 @@ impl<P: Clone> Client<P> {
         self.publishes.connection_lost();
         let until_ms = self.backoff.next_ms(now);
         self.become_(Connection::Waiting { until_ms: Some(until_ms) });
+        self.linger(now);
     }
 
     /// For good. Who asked for it needs no error of the connection.
@@ -452,6 +476,7 @@ impl<P: Clone> Client<P> {
             self.out.push(Output::Disconnect { connection });
         }
         self.become_(Connection::Closed);
+        self.lingers_until_ms = None;
         self.subscriptions.fail_all(error, &mut self.out);
         self.publishes.fail_all(error, &mut self.out);
         if *error != Error::closed() && self.complaint.is_none() {

@@ -53,6 +53,11 @@ impl Connection {
         }
     }
 
+    /// Whether there is a connection, or an attempt at one.
+    pub(crate) fn has_begun(&self) -> bool {
+        matches!(self, Self::Trying { .. } | Self::Open { .. })
+    }
+
     /// The connection that frames can be sent on.
     pub(crate) fn sendable(&self) -> Option<ConnectionId> {
         match self {

@@ -50,8 +50,16 @@ pub const MAX_RETRY_AFTER_MS: u64 = 300_000;
 /// Milliseconds in which a page that became visible, or a network that came back, must hear from the server.
 pub const PROBE_TIMEOUT_MS: u64 = 5_000;
 
+/// Milliseconds that a connection stays open when nobody wants anything of it any more. A page that goes from one view to
+/// the next keeps its connection, and one that is done lets go of it.
+pub const LINGER_MS: u64 = 30_000;
+
 /// Milliseconds after which a watched subscription is loaded although its topics are not in force yet.
 pub const PATIENCE_MS: u64 = 3_000;
+
+/// Milliseconds from the begin of one load of a view to that of the next, unless the user sets another pause: during an
+/// import there are dozens of events a second, and a page needs no more than four loads.
+pub const MIN_LOAD_INTERVAL_MS: u64 = 250;
 
 /// Milliseconds that a load may take before another takes its place.
 pub const LOAD_TIMEOUT_MS: u64 = 30_000;

@@ -136,9 +136,9 @@ pub enum Output<P> {
         subscription: SubscriptionId,
     },
     /// Load the data of a watched subscription, and tell the client by `handle_loaded`. A load that still runs for it
-    /// counts for nothing any more.
+    /// counts for nothing any more. What is loaded is for all subscriptions that share their loads.
     Load {
-        /// The subscription.
+        /// The subscription, or any one of those that share their loads.
         subscription: SubscriptionId,
         /// What this load is called.
         load: LoadId,
@@ -205,6 +205,10 @@ impl<P> Default for Outputs<P> {
 }
 
 impl<P> Outputs<P> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Output<P>> {
         self.0.pop_front()
     }

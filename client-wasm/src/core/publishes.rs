@@ -37,6 +37,11 @@ impl<P: Clone> Publishes<P> {
         self.pending.is_empty()
     }
 
+    /// Whether somebody waits for an answer.
+    pub(crate) fn any_wanted(&self) -> bool {
+        self.pending.iter().any(|pending| !pending.cancelled)
+    }
+
     pub(crate) fn any_sent(&self) -> bool {
         self.pending.iter().any(|pending| pending.sent.is_some())
     }

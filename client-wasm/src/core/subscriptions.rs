@@ -15,7 +15,7 @@ use super::{
     Delivery, Error, LoadId, Now, Output, SubscriptionId,
     limits::MAX_SUBSCRIPTIONS,
     output::{Outputs, deliver},
-    watch::Watch,
+    watch::{Watch, Watching},
 };
 
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Subscriptions {
     last_load: u64,
     /// By ascending id.
     subscriptions: Vec<Subscription>,
+    /// By ascending id.
+    views: Vec<View>,
     topics: Vec<Topic>,
     max_topics: usize,
     changed: bool,
@@ -35,7 +37,19 @@ struct Subscription {
     /// Topics of it of which no outcome is known yet.
     unsettled: usize,
     failed: bool,
-    watch: Option<Watch>,
+    /// What its data belongs to, if it is watched.
+    view: Option<ViewId>,
+}
+
+/// Named after the subscription that it began with.
+type ViewId = SubscriptionId;
+
+/// Watched subscriptions that share their loads; never none.
+#[derive(Debug)]
+struct View {
+    id: ViewId,
+    members: Vec<SubscriptionId>,
+    watch: Watch,
 }
 
 #[derive(Debug)]
@@ -77,6 +91,7 @@ impl Default for Subscriptions {
             next_id: 1,
             last_load: 0,
             subscriptions: Vec::new(),
+            views: Vec::new(),
             topics: Vec::new(),
             max_topics: MAX_TOPICS_PER_SESSION,
             changed: false,
@@ -102,7 +117,8 @@ impl Subscriptions {
     pub(crate) fn add<P>(
         &mut self,
         topics: &[impl AsRef<str>],
-        watch: Option<Watch>,
+        watching: Option<Watching>,
+        now: Now,
         out: &mut Outputs<P>,
     ) -> Result<SubscriptionId, Error> {
         let names = self.check(topics)?;
@@ -120,10 +136,29 @@ impl Subscriptions {
             unsettled += usize::from(!live);
             self.changed |= topic.state == State::Wanted;
         }
-        let mut subscription = Subscription { id, unsettled, failed: false, watch };
-        subscription.settle(out);
-        self.subscriptions.push(subscription);
+        let view = watching.map(|watching| self.join(id, watching, now));
+        self.subscriptions.push(Subscription { id, unsettled, failed: false, view });
+        if unsettled == 0 {
+            out.push(Output::Ready { subscription: id });
+            if let Some(view) = find_view(&mut self.views, id) {
+                view.watch.in_force();
+            }
+        }
         Ok(id)
+    }
+
+    /// Adds a subscription to the view that it shares, or makes one for it.
+    fn join(&mut self, id: SubscriptionId, watching: Watching, now: Now) -> ViewId {
+        let Watching { min_interval_ms, shares } = watching;
+        let shared = shares.and_then(|other| find(&mut self.subscriptions, other)?.view);
+        if let Some(view) = shared.and_then(|view| find_view(&mut self.views, view)) {
+            view.members.push(id);
+            // It has heard of nothing so far, and what was loaded may leave out what the others took no interest in.
+            view.watch.outdated();
+            return view.id;
+        }
+        self.views.push(View { id, members: vec![id], watch: Watch::new(min_interval_ms, now) });
+        id
     }
 
     fn check(&self, topics: &[impl AsRef<str>]) -> Result<Vec<TopicName>, Error> {
@@ -161,7 +196,11 @@ impl Subscriptions {
 
     fn forget(&mut self, id: SubscriptionId) {
         if let Ok(index) = self.subscriptions.binary_search_by_key(&id, |subscription| subscription.id) {
-            self.subscriptions.remove(index);
+            let Subscription { view, .. } = self.subscriptions.remove(index);
+            if let Some(view) = view.and_then(|view| find_view(&mut self.views, view)) {
+                view.members.retain(|member| *member != id);
+            }
+            self.views.retain(|view| !view.members.is_empty());
         }
     }
 
@@ -218,9 +257,7 @@ impl Subscriptions {
             topic.state = State::InForce;
             for holder in &mut topic.holders {
                 if !std::mem::replace(&mut holder.live, true) {
-                    if let Some(subscription) = find(&mut self.subscriptions, holder.id) {
-                        subscription.one_more(out);
-                    }
+                    one_more(&mut self.subscriptions, &mut self.views, holder.id, out);
                 } else if outcome != Outcome::Resumed {
                     if !planted::is(Bug::SyncDropped) {
                         deliver(&mut lost, holder.id, &topic.name);
@@ -253,26 +290,29 @@ impl Subscriptions {
 
     /// How the data of a subscription is kept, if it is watched.
     pub(crate) fn watch(&mut self, id: SubscriptionId) -> Option<&mut Watch> {
-        find(&mut self.subscriptions, id)?.watch.as_mut()
+        let view = find(&mut self.subscriptions, id)?.view?;
+        Some(&mut find_view(&mut self.views, view)?.watch)
     }
 
-    /// How the data of each watched subscription is kept.
+    /// How the data of each view is kept.
     pub(crate) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
-        self.subscriptions.iter_mut().filter_map(|known| known.watch.as_mut())
+        self.views.iter_mut().map(|view| &mut view.watch)
     }
 
     /// When [`Self::begin_loads`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
-        self.subscriptions.iter().filter_map(|known| known.watch.as_ref()?.timeout_ms()).min()
+        self.views.iter().filter_map(|view| view.watch.timeout_ms()).min()
     }
 
     /// Begins the loads that are due.
     pub(crate) fn begin_loads<P>(&mut self, now: Now, out: &mut Outputs<P>) {
-        for Subscription { id, watch, .. } in &mut self.subscriptions {
+        for View { members, watch, .. } in &mut self.views {
             let load = LoadId(self.last_load + 1);
-            if watch.as_mut().is_some_and(|watch| watch.begin(load, now)) {
+            if let Some(subscription) = members.first().copied()
+                && watch.begin(load, now)
+            {
                 self.last_load = load.0;
-                out.push(Output::Load { subscription: *id, load });
+                out.push(Output::Load { subscription, load });
             }
         }
     }
@@ -318,7 +358,7 @@ impl Subscriptions {
             } else if let Some(subscription) = find(&mut self.subscriptions, id) {
                 subscription.failed = true;
                 if !live {
-                    subscription.one_more(out);
+                    one_more(&mut self.subscriptions, &mut self.views, id, out);
                 }
             }
         }
@@ -364,23 +404,27 @@ fn find(subscriptions: &mut [Subscription], id: SubscriptionId) -> Option<&mut S
     subscriptions.get_mut(index)
 }
 
-impl Subscription {
-    /// The outcome of one more of its topics is known.
-    fn one_more<P>(&mut self, out: &mut Outputs<P>) {
-        self.unsettled = self.unsettled.saturating_sub(1);
-        self.settle(out);
-    }
+fn find_view(views: &mut [View], id: ViewId) -> Option<&mut View> {
+    let index = views.binary_search_by_key(&id, |view| view.id).ok()?;
+    views.get_mut(index)
+}
 
-    /// Is in force if all of its topics are.
-    fn settle<P>(&mut self, out: &mut Outputs<P>) {
-        if self.unsettled > 0 {
-            return;
-        }
-        if !self.failed {
-            out.push(Output::Ready { subscription: self.id });
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.in_force();
-        }
+/// The outcome of one more of its topics is known; it is in force if all are.
+fn one_more<P>(
+    subscriptions: &mut [Subscription],
+    views: &mut [View],
+    id: SubscriptionId,
+    out: &mut Outputs<P>,
+) {
+    let Some(subscription) = find(subscriptions, id) else { return };
+    subscription.unsettled = subscription.unsettled.saturating_sub(1);
+    if subscription.unsettled > 0 {
+        return;
+    }
+    if !subscription.failed {
+        out.push(Output::Ready { subscription: id });
+    }
+    if let Some(view) = subscription.view.and_then(|view| find_view(views, view)) {
+        view.watch.in_force();
     }
 }

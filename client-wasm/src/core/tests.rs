@@ -15,6 +15,7 @@ use super::{
 
 mod connecting;
 mod evolution;
+mod lingering;
 mod outage;
 mod page;
 mod publishing;

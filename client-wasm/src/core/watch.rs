@@ -3,22 +3,44 @@
 //! The first load begins once the topics are in force, so that whatever is published after it has begun is heard of.
 //! Everything that is heard of while a load runs makes exactly one more follow it. So the last load began after the last
 //! thing that was heard of, and what it brought is what is stored (see ARCHITECTURE.md for the proof).
+//!
+//! Loads keep a pause: the first begins at once, and what is heard of before the pause is over causes one load at its end.
 
 use tidings_shared::planted::{self, Bug};
 
 use super::{
-    LoadId, Now,
+    LoadId, Now, SubscriptionId,
     backoff::Backoff,
-    limits::{LOAD_TIMEOUT_MS, PATIENCE_MS},
+    limits::{LOAD_TIMEOUT_MS, MIN_LOAD_INTERVAL_MS, PATIENCE_MS},
 };
 
-/// What is known of the data of one subscription.
+/// How the data of a watched subscription is loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Watching {
+    /// Milliseconds from the begin of one load to that of the next, at the least. What happens meanwhile causes one load
+    /// when they are over. A reload that the user asks for does not wait for it.
+    pub min_interval_ms: u64,
+    /// A watched subscription to the same topics that wants the same data: one load is for both. If it is gone, or is not
+    /// watched, this one has loads of its own.
+    pub shares: Option<SubscriptionId>,
+}
+
+impl Default for Watching {
+    fn default() -> Self {
+        Self { min_interval_ms: MIN_LOAD_INTERVAL_MS, shares: None }
+    }
+}
+
+/// What is known of the data of one view: of a watched subscription, or of several that share their loads.
 #[derive(Debug)]
 pub(crate) struct Watch {
     state: State,
     /// Something may have changed since the last load began.
     stale: bool,
     backoff: Backoff,
+    min_interval_ms: u64,
+    /// No load begins before.
+    not_before_ms: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +65,11 @@ pub enum Loaded {
 }
 
 impl Watch {
-    pub(crate) fn new(now: Now) -> Self {
+    pub(crate) fn new(min_interval_ms: u64, now: Now) -> Self {
         // A server that can't be reached shall not keep a page empty for long.
         let patience_ms = if planted::is(Bug::LoadedEarly) { 0 } else { PATIENCE_MS };
         let state = State::Waiting { until_ms: now.ms.saturating_add(patience_ms) };
-        Self { state, stale: false, backoff: Backoff::default() }
+        Self { state, stale: false, backoff: Backoff::default(), min_interval_ms, not_before_ms: 0 }
     }
 
     /// All topics that were not refused are in force.
@@ -69,6 +91,12 @@ impl Watch {
         if let State::Waiting { .. } = self.state {
             self.state = State::Settled;
         }
+    }
+
+    /// The user wants it now: there is nothing to wait for.
+    pub(crate) fn reload_now(&mut self) {
+        self.reload();
+        self.not_before_ms = 0;
     }
 
     /// What a load failed for may be over: the wait for its retry becomes a short one.
@@ -97,10 +125,11 @@ impl Watch {
 
     /// When [`Self::begin`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
-        match self.state {
+        let due = match self.state {
             State::Waiting { until_ms } | State::Loading { until_ms, .. } => Some(until_ms),
             State::Settled => self.stale.then_some(0),
-        }
+        };
+        due.map(|due| due.max(self.not_before_ms))
     }
 
     /// Begins a load, if it is time for one, by this name.
@@ -108,6 +137,9 @@ impl Watch {
         let is_due = self.timeout_ms().is_some_and(|due| due <= now.ms);
         if is_due {
             self.stale = false;
+            if !planted::is(Bug::PauseForgotten) {
+                self.not_before_ms = now.ms.saturating_add(self.min_interval_ms);
+            }
             self.state = State::Loading { load, until_ms: now.ms.saturating_add(LOAD_TIMEOUT_MS) };
         }
         is_due

@@ -37,9 +37,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn load(this: &Host, subscription: f64, load: f64);
 
-    /// An event for a subscription.
+    /// An event for a subscription; `is_shared` if another one gets the same object after it.
     #[wasm_bindgen(method)]
-    pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue);
+    pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue, is_shared: bool);
 
     /// A subscription may have missed something: the topics, and the position after which everything follows.
     #[wasm_bindgen(method)]
@@ -64,6 +64,10 @@ extern "C" {
     /// The server has other domains than this core.
     #[wasm_bindgen(method, js_name = otherSchema)]
     pub(crate) fn other_schema(this: &Host, server: &str);
+
+    /// Whether the timer and the WebSocket, if there are any, are reasons for a process to go on.
+    #[wasm_bindgen(method)]
+    pub(crate) fn hold(this: &Host, timer: JsValue, socket: JsValue, is_wanted: bool);
 
     /// Something went wrong that no subscription or publish stands for.
     #[wasm_bindgen(method)]

@@ -5,6 +5,8 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use wasm_bindgen::JsValue;
+
 use super::{
     decode,
     host::Host,
@@ -21,6 +23,8 @@ pub(crate) struct Shell {
     socket: RefCell<Option<Socket>>,
     timer: Timer,
     draining: Cell<bool>,
+    /// Whether anybody wanted anything when the host was last told.
+    wanted: Cell<bool>,
 }
 
 impl std::fmt::Debug for Shell {
@@ -46,6 +50,7 @@ impl Shell {
                 socket: RefCell::default(),
                 timer,
                 draining: Cell::new(false),
+                wanted: Cell::new(true),
             }
         })
     }
@@ -81,6 +86,18 @@ impl Shell {
         }
         self.draining.set(false);
         self.timer.set(self.client.borrow().poll_timeout(), now().ms);
+        self.hold();
+    }
+
+    /// A client that nobody wants anything of is no reason for a process to go on. Timer and socket may have been renewed
+    /// since the host was last told so.
+    fn hold(&self) {
+        let is_wanted = self.client.borrow().is_wanted();
+        let was_wanted = self.wanted.replace(is_wanted);
+        if !(is_wanted && was_wanted) {
+            let socket = self.socket.borrow().as_ref().map_or(JsValue::UNDEFINED, Socket::value);
+            self.host.hold(self.timer.handle(), socket, is_wanted);
+        }
     }
 
     fn next_output(&self) -> Option<Output<JsPayload>> {
@@ -124,9 +141,10 @@ impl Shell {
         match decode::check(&publication.event) {
             Ok(decoded) => {
                 let event = value::event(&publication.event);
-                for delivery in deliveries {
+                for (index, delivery) in deliveries.iter().enumerate() {
                     let meta = value::meta(publication, &delivery.topics, decoded);
-                    self.host.event(delivery.subscription.0 as f64, &event, meta);
+                    let is_shared = index + 1 < deliveries.len();
+                    self.host.event(delivery.subscription.0 as f64, &event, meta, is_shared);
                 }
             }
             Err(error) => {

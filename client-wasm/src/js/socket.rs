@@ -56,6 +56,11 @@ impl Socket {
         let _ = self.socket.send_with_str(text);
     }
 
+    /// The browser's own.
+    pub(crate) fn value(&self) -> JsValue {
+        self.socket.clone().into()
+    }
+
     /// Closes; that is heard of as if the other side had done it.
     pub(crate) fn close(&self) {
         let _ = self.socket.close_with_code(NORMAL);

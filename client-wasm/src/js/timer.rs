@@ -57,6 +57,11 @@ impl Timer {
         *set = due.map(|due| (due, set_timeout(&self.handler, due.saturating_sub(now_ms) as f64)));
     }
 
+    /// Its handle, while it is set.
+    pub(crate) fn handle(&self) -> JsValue {
+        self.set.borrow().as_ref().map_or(JsValue::UNDEFINED, |(_, handle)| handle.clone())
+    }
+
     /// It has fired, and is set to nothing.
     pub(crate) fn fired(&self) {
         self.set.take();

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use tidings_client_wasm::core::{
     Client, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
+    Watching,
 };
 use tidings_shared::{RawEvent, frame::ServerFrame};
 use uuid::Uuid;
@@ -155,7 +156,10 @@ impl Bench {
             Input::Subscribe { topics, is_view } => {
                 let topics: Vec<String> = topics.into_iter().map(name).collect();
                 let subscribed = if is_view {
-                    self.client.handle_watch(&topics, now)
+                    // Whether or not that one is there, is a view, or has these topics.
+                    let shares = (now.random.is_multiple_of(2)).then(|| self.any(now.random as u8));
+                    let watching = Watching { min_interval_ms: u64::from(now.random % 400), shares };
+                    self.client.handle_watch(&topics, watching, now)
                 } else {
                     self.client.handle_subscribe(&topics, now)
                 };

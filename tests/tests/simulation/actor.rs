@@ -17,7 +17,7 @@ use crate::{
     rng::Rng,
     served::short,
     subscription_check::SubscriptionCheck,
-    view::View,
+    view::{Loads, View},
     world::{Event, World},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Actor {
     pub(crate) links: BTreeMap<ConnectionId, u64>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionCheck>,
     pub(crate) views: BTreeMap<SubscriptionId, View>,
+    /// By the view with which they began.
+    pub(crate) loads: BTreeMap<SubscriptionId, Loads>,
     /// Views that heard an event, of which the core was not told.
     pub(crate) outdated: Vec<SubscriptionId>,
     pub(crate) publishes: BTreeMap<PublishId, Pending>,
@@ -69,11 +71,23 @@ impl Actor {
             links: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             views: BTreeMap::new(),
+            loads: BTreeMap::new(),
             outdated: Vec::new(),
             publishes: BTreeMap::new(),
             position: None,
             unanswered: BTreeMap::new(),
         }
+    }
+
+    /// The loads of a view.
+    pub(crate) fn loads(&mut self, view: SubscriptionId) -> Option<&mut Loads> {
+        self.loads.get_mut(&self.views.get(&view)?.loads)
+    }
+
+    /// A view is gone, and its loads with it if it was the last that shared them.
+    pub(crate) fn end_view(&mut self, view: SubscriptionId) {
+        self.views.remove(&view);
+        self.loads.retain(|began_with, _| self.views.values().any(|view| view.loads == *began_with));
     }
 
     fn now(&mut self, ms: u64) -> Now {
@@ -94,10 +108,15 @@ impl World {
                 self.carry_out(client, output)?;
             }
             // Every event concerns the data of the views that it reaches.
-            let Some(id) = self.clients[client].outdated.pop() else { break };
-            let now = self.now_of(client);
-            self.happened(client, id);
-            self.clients[client].core.handle_outdated(id, now);
+            let outdated = std::mem::take(&mut self.clients[client].outdated);
+            if outdated.is_empty() {
+                break;
+            }
+            for id in outdated {
+                let now = self.now_of(client);
+                self.happened(client, id);
+                self.clients[client].core.handle_outdated(id, now);
+            }
         }
         let now = self.now;
         let actor = &mut self.clients[client];
@@ -180,10 +199,14 @@ impl World {
                 let actor = &mut self.clients[client];
                 if let (Some(known), Some(topic)) = (actor.subscriptions.get_mut(&subscription), topic) {
                     known.lose(&topic);
-                    actor.views.entry(subscription).and_modify(|view| view.lose(&topic, known.is_ready));
-                    if known.topics().next().is_none() {
+                    let (was_ready, is_over) = (known.is_ready, known.topics().next().is_none());
+                    actor.views.entry(subscription).and_modify(|view| view.lose(&topic));
+                    if let Some(loads) = actor.loads(subscription) {
+                        loads.lose(was_ready);
+                    }
+                    if is_over {
                         actor.subscriptions.remove(&subscription);
-                        actor.views.remove(&subscription);
+                        actor.end_view(subscription);
                     }
                 }
             }
@@ -247,7 +270,9 @@ impl World {
     }
 
     pub(crate) fn happened(&mut self, client: usize, id: SubscriptionId) {
-        self.clients[client].views.entry(id).and_modify(View::something_happened);
+        if let Some(loads) = self.clients[client].loads(id) {
+            loads.something_happened();
+        }
     }
 
     /// Where a client asks to go on, it does so from the newest position that it has.

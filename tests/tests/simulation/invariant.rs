@@ -35,6 +35,8 @@ pub(crate) enum Invariant {
     Answered,
     /// A view is loaded only when something may have changed, one load at a time.
     LoadHasReason,
+    /// A view's loads keep their pause, unless its user asks for one.
+    LoadsPause,
     /// When writes stop, each view equals the store.
     ViewsConverge,
     /// The log keeps its bounds, and what sockets have not taken keeps its.

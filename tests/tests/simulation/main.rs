@@ -42,7 +42,7 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 34] = [
+const COME_BY: [&str; 35] = [
     "blocked",
     "broken socket",
     "client resumed",
@@ -56,6 +56,7 @@ const COME_BY: [&str; 34] = [
     "live",
     "load",
     "load that hangs",
+    "load that is shared",
     "log lost",
     "more than a write",
     "page loaded again",

@@ -1,6 +1,6 @@
 //! A user: subscribes, looks, publishes, loads the page again, closes the lid.
 
-use tidings_client_wasm::core::{Publish, SubscriptionId};
+use tidings_client_wasm::core::{Publish, SubscriptionId, Watching};
 use tidings_shared::TopicName;
 
 use crate::{
@@ -37,7 +37,7 @@ impl World {
                 self.say(|| format!("client {client}: unsubscribes {id:?}"));
                 let actor = &mut self.clients[client];
                 actor.subscriptions.remove(&id);
-                actor.views.remove(&id);
+                actor.end_view(id);
                 actor.core.handle_unsubscribe(id);
             }
             60..75 => {
@@ -82,7 +82,9 @@ impl World {
             95..97 if !self.clients[client].views.is_empty() => {
                 let views: Vec<SubscriptionId> = self.clients[client].views.keys().copied().collect();
                 let (id, now) = (*self.rng.pick(&views), self.now_of(client));
-                self.happened(client, id);
+                if let Some(loads) = self.clients[client].loads(id) {
+                    loads.ask();
+                }
                 self.clients[client].core.handle_reload(id, now);
             }
             _ => {}
@@ -90,12 +92,19 @@ impl World {
         self.drive(client)
     }
 
-    fn subscribe(&mut self, client: usize, topics: Vec<TopicName>, is_view: bool) -> Check {
+    fn subscribe(&mut self, client: usize, mut topics: Vec<TopicName>, is_view: bool) -> Check {
         let now = self.now_of(client);
         let actor = &mut self.clients[client];
+        let mut watching = Watching::default();
+        if is_view && actor.rng.percent(30) && !actor.views.is_empty() {
+            let views: Vec<SubscriptionId> = actor.views.keys().copied().collect();
+            let other = *actor.rng.pick(&views);
+            watching.shares = Some(other);
+            topics = actor.views[&other].topics().to_vec();
+        }
         let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let id = if is_view {
-            actor.core.handle_watch(&names, now)
+            actor.core.handle_watch(&names, watching, now)
         } else {
             actor.core.handle_subscribe(&names, now)
         };
@@ -105,7 +114,10 @@ impl World {
         actor.subscriptions.insert(id, check);
         self.say(|| format!("client {client}: subscribes {id:?} to {topics:?}, view: {is_view}"));
         if is_view {
-            self.clients[client].views.insert(id, View::new(topics));
+            let actor = &mut self.clients[client];
+            let loads = watching.shares.map_or(id, |other| actor.views[&other].loads);
+            actor.views.insert(id, View::new(topics, loads));
+            actor.loads.entry(loads).or_default().something_happened();
         }
         Ok(())
     }
@@ -153,6 +165,7 @@ impl World {
         actor.position = None;
         actor.subscriptions.clear();
         actor.views.clear();
+        actor.loads.clear();
         let links = std::mem::take(&mut actor.links);
         let publishes = std::mem::take(&mut actor.publishes);
         for write in publishes.into_values().filter_map(|pending| pending.write) {

@@ -1,9 +1,9 @@
 //! A view: a watched subscription, whose data the core says when to load. Here a load takes its time and reads the store
-//! at some moment between its begin and its end; some fail, some never end.
+//! at some moment between its begin and its end; some fail, some never end. Some views share their loads.
 
 use std::collections::BTreeMap;
 
-use tidings_client_wasm::core::{LoadId, Loaded, SubscriptionId};
+use tidings_client_wasm::core::{LoadId, Loaded, SubscriptionId, limits::MIN_LOAD_INTERVAL_MS};
 use tidings_shared::TopicName;
 
 use crate::{
@@ -17,41 +17,58 @@ type Snapshot = BTreeMap<TopicName, u64>;
 #[derive(Debug)]
 pub(crate) struct View {
     topics: Vec<TopicName>,
-    load: Option<(LoadId, Snapshot)>,
+    /// The view with which its loads began: itself, or one that it shares them with.
+    pub(crate) loads: SubscriptionId,
     shows: Option<Snapshot>,
     /// The last load said that it will fail again: its user sees an error, and no old data as if it were new.
     gave_up: bool,
+}
+
+/// The loads of a view, or of several that share them.
+#[derive(Debug, Default)]
+pub(crate) struct Loads {
+    load: Option<(LoadId, Snapshot)>,
     /// Something happened since the last load began for which another may begin.
     has_reason: bool,
     /// A topic was refused before the view was ever ready: it never will be, and when the rest of its topics are in
     /// force it is loaded without a word.
     settles_unseen: bool,
     /// When the last load began.
-    began: u64,
+    began: Option<u64>,
+    /// The user asked for the next load.
+    is_asked_for: bool,
 }
 
 impl View {
-    pub(crate) fn new(topics: Vec<TopicName>) -> Self {
-        Self {
-            topics,
-            load: None,
-            shows: None,
-            gave_up: false,
-            has_reason: true,
-            settles_unseen: false,
-            began: 0,
-        }
+    pub(crate) fn new(topics: Vec<TopicName>, loads: SubscriptionId) -> Self {
+        Self { topics, loads, shows: None, gave_up: false }
     }
 
-    /// The view is there, and something happened to its subscription.
+    /// All that it shows, whether or not it is allowed to see it still.
+    pub(crate) fn topics(&self) -> &[TopicName] {
+        &self.topics
+    }
+
+    pub(crate) fn lose(&mut self, topic: &TopicName) {
+        self.topics.retain(|held| held != topic);
+    }
+}
+
+impl Loads {
+    /// Something happened to a view.
     pub(crate) fn something_happened(&mut self) {
         self.has_reason = true;
     }
 
-    pub(crate) fn lose(&mut self, topic: &TopicName, was_ready: bool) {
-        self.topics.retain(|held| held != topic);
+    /// A view lost a topic.
+    pub(crate) fn lose(&mut self, was_ready: bool) {
         self.has_reason = true;
         self.settles_unseen |= !was_ready;
+    }
+
+    /// The user of a view wants it loaded.
+    pub(crate) fn ask(&mut self) {
+        (self.has_reason, self.is_asked_for) = (true, true);
     }
 }
 
@@ -64,20 +81,27 @@ impl World {
         self.say(|| format!("client {client}: view {id:?} begins {load:?}"));
         self.stats.count("load");
         let life = self.clients[client].life;
-        let Some(view) = self.clients[client].views.get_mut(&id) else {
+        let Some(loads) = self.clients[client].loads(id) else {
             holds!(false, InOrderOnce, "{id:?} is loaded and no view");
             return Ok(());
         };
-        let took_too_long = view.load.is_some() && self.now - view.began >= LOAD_TIMEOUT_MS;
+        let since_last = loads.began.map(|began| self.now - began);
+        let took_too_long = loads.load.is_some() && since_last.is_some_and(|ms| ms >= LOAD_TIMEOUT_MS);
         holds!(
-            view.has_reason || took_too_long || std::mem::take(&mut view.settles_unseen),
+            loads.has_reason || took_too_long || std::mem::take(&mut loads.settles_unseen),
             LoadHasReason,
             "client {client}: {id:?} is loaded for nothing"
         );
-        let is_alone = view.load.is_none() || took_too_long;
+        let is_alone = loads.load.is_none() || took_too_long;
         holds!(is_alone, LoadHasReason, "client {client}: two loads of {id:?} at a time");
-        (view.has_reason, view.began) = (false, self.now);
-        view.load = Some((load, Snapshot::new()));
+        let has_paused = since_last.is_none_or(|ms| ms >= MIN_LOAD_INTERVAL_MS);
+        holds!(
+            has_paused || std::mem::take(&mut loads.is_asked_for),
+            LoadsPause,
+            "client {client}: {id:?} is loaded {since_last:?} ms after the last load began"
+        );
+        (loads.has_reason, loads.began) = (false, Some(self.now));
+        loads.load = Some((load, Snapshot::new()));
         let never_ends = !self.heals && self.rng.percent(1);
         if never_ends {
             self.stats.count("load that hangs");
@@ -85,7 +109,7 @@ impl World {
         }
         let end = self.rng.below(self.config.load_ms + 1);
         let read = self.rng.below(end + 1);
-        let (view, load) = (id.0, load.0);
+        let (view, load) = (self.clients[client].views[&id].loads.0, load.0);
         self.after(read, Event::LoadReads { client, life, view, load });
         self.after(end, Event::LoadEnds { client, life, view, load });
         Ok(())
@@ -94,11 +118,12 @@ impl World {
     pub(crate) fn load_reads(&mut self, client: usize, life: u64, view: u64, load: u64) -> Check {
         let actor = &mut self.clients[client];
         let tenant = actor.token.tenant;
-        let view = actor.views.get_mut(&SubscriptionId(view)).filter(|_| actor.life == life);
-        if let Some(View { topics, load: Some((current, read)), .. }) = view
+        let loads = actor.loads.get_mut(&SubscriptionId(view)).filter(|_| actor.life == life);
+        if let Some(Loads { load: Some((current, read)), .. }) = loads
             && current.0 == load
         {
-            *read = topics.iter().map(|topic| (topic.clone(), self.store.read(tenant, topic))).collect();
+            let topics = self.topics.iter();
+            *read = topics.map(|topic| (topic.clone(), self.store.read(tenant, topic))).collect();
         }
         Ok(())
     }
@@ -114,16 +139,26 @@ impl World {
         };
         let (id, load, now) = (SubscriptionId(view), LoadId(load), self.now_of(client));
         let actor = &mut self.clients[client];
-        if let Some(view) = actor.views.get_mut(&id)
-            && let Some((_, read)) = view.load.take_if(|(current, _)| *current == load)
-        {
-            view.gave_up = how == Loaded::Failed;
-            view.has_reason |= how == Loaded::Retry;
-            if how == Loaded::Done {
-                view.shows = Some(read);
+        let ended = actor.loads.get_mut(&id).and_then(|loads| {
+            let (_, read) = loads.load.take_if(|(current, _)| *current == load)?;
+            loads.has_reason |= how == Loaded::Retry;
+            Some(read)
+        });
+        let sharing = || actor.views.iter().filter(|(_, view)| view.loads == id);
+        // Any one of those that share it may say so.
+        let told = sharing().map(|(id, _)| *id).next_back().unwrap_or(id);
+        if sharing().count() > 1 {
+            self.stats.count("load that is shared");
+        }
+        if let Some(read) = ended {
+            for view in actor.views.values_mut().filter(|view| view.loads == id) {
+                view.gave_up = how == Loaded::Failed;
+                if how == Loaded::Done {
+                    view.shows = Some(read.clone());
+                }
             }
         }
-        actor.core.handle_loaded(id, load, how, now);
+        actor.core.handle_loaded(told, load, how, now);
         self.drive(client)
     }
 

@@ -28,7 +28,7 @@ impl<P: Clone> Client<P> {
 
     /// The page is frozen or put away: it lets go of its connection and comes back when it is woken.
     pub fn handle_sleep(&mut self, now: Now) {
-        if let Connection::Trying { .. } | Connection::Open { .. } = self.connection {
+        if self.connection.has_begun() {
             self.give_up(now);
         }
         if let Connection::Waiting { until_ms } = &mut self.connection {

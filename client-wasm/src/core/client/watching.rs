@@ -1,7 +1,7 @@
 //! Watched subscriptions: the client says when to load, its user loads.
 
 use super::{Client, Now};
-use crate::core::{Error, LoadId, Loaded, SubscriptionId, watch::Watch};
+use crate::core::{Error, LoadId, Loaded, SubscriptionId, Watching};
 
 impl<P: Clone> Client<P> {
     /// The user wants data that changes with these topics: a subscription for which [`Output::Load`] says when to
@@ -11,27 +11,33 @@ impl<P: Clone> Client<P> {
     ///
     /// # Errors
     /// As [`Client::handle_subscribe`].
-    pub fn handle_watch(&mut self, topics: &[impl AsRef<str>], now: Now) -> Result<SubscriptionId, Error> {
-        self.add_subscription(topics, Some(Watch::new(now)), now)
+    pub fn handle_watch(
+        &mut self,
+        topics: &[impl AsRef<str>],
+        watching: Watching,
+        now: Now,
+    ) -> Result<SubscriptionId, Error> {
+        self.add_subscription(topics, Some(watching), now)
     }
 
-    /// An event concerns the data of a watched subscription: it is loaded again, once however many events there were.
+    /// An event concerns the data of a watched subscription: it is loaded again, once however many events there were, and
+    /// for however many subscriptions that share their loads. So the load begins when all outputs have been taken.
     pub fn handle_outdated(&mut self, id: SubscriptionId, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.outdated();
+            self.outdated = Some(now);
         }
-        self.begin_loads(now);
     }
 
-    /// The user wants the data of a watched subscription again, also while a load that failed waits for its retry.
+    /// The user wants the data of a watched subscription again and now, also while a load that failed waits for its retry.
     pub fn handle_reload(&mut self, id: SubscriptionId, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
-            watch.reload();
+            watch.reload_now();
         }
         self.begin_loads(now);
     }
 
-    /// A load ended. One that the client has given up is passed over.
+    /// A load ended, for this subscription or one that shares its loads. One that the client has given up is passed over.
     pub fn handle_loaded(&mut self, id: SubscriptionId, load: LoadId, how: Loaded, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.loaded(load, how, now);

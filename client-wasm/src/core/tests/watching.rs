@@ -1,14 +1,22 @@
 //! When a view's data is loaded.
 
 use super::*;
+use crate::core::{Watching, limits::MIN_LOAD_INTERVAL_MS};
 
 impl Bench {
     fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
-        self.client.handle_watch(topics, now).unwrap()
+        self.client.handle_watch(topics, Watching::default(), now).unwrap()
     }
 
-    /// A watched subscription in force, of which the first load is done.
+    /// A watched subscription that shares the loads of another.
+    fn share(&mut self, topics: &[&str], with: SubscriptionId) -> SubscriptionId {
+        let now = self.now();
+        let watching = Watching { shares: Some(with), ..Watching::default() };
+        self.client.handle_watch(topics, watching, now).unwrap()
+    }
+
+    /// A watched subscription in force, of which the first load is done and its pause is over.
     fn view(&mut self, topics: &[&str]) -> SubscriptionId {
         let id = self.watch(topics);
         self.open();
@@ -18,6 +26,7 @@ impl Bench {
         assert_eq!(told(self.outputs()), ["ready 1", "load 1 of 1"]);
         self.loaded(id, 1, Loaded::Done);
         assert_eq!(told(self.outputs()), [""; 0]);
+        self.ms += MIN_LOAD_INTERVAL_MS;
         id
     }
 
@@ -49,7 +58,9 @@ fn a_topic_that_is_in_force_already_is_loaded_at_once() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.watch(&["staff:people"]);
-    assert_eq!(told(bench.outputs()), ["ready 2", "load 1 of 2"]);
+    assert_eq!(told(bench.outputs()), ["ready 2"]);
+    assert_eq!(bench.next_timeout(), 0);
+    assert_eq!(told(bench.outputs()), ["load 1 of 2"]);
 }
 
 #[test]
@@ -62,6 +73,7 @@ fn events_during_a_load_cause_exactly_one_more() {
         bench.outdated(view);
     }
     assert_eq!(told(bench.outputs()), [""; 0]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(view, 2, Loaded::Done);
     assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
     bench.loaded(view, 3, Loaded::Done);
@@ -84,6 +96,7 @@ fn a_sync_loads_again_and_a_resume_that_missed_nothing_does_not() {
 
     bench.receive(json!({"op": "sync", "position": "p10", "topics": ["staff:people"]}));
     assert_eq!(told(bench.outputs()), ["sync 1[\"staff:people\"]"]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(view, 2, Loaded::Done);
     assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
 }
@@ -122,12 +135,13 @@ fn a_failed_load_is_tried_again_ever_more_rarely_and_events_wait_for_that() {
         // The server is heard of meanwhile.
         bench.receive(json!({"op": "pong", "ref": 1}));
     }
-    assert_eq!(waits, [249, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999]);
+    assert_eq!(waits, [250, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(view, 10, Loaded::Done);
     bench.outdated(view);
     bench.outputs();
     bench.loaded(view, 11, Loaded::Retry);
-    assert_eq!(bench.next_timeout(), 249);
+    assert_eq!(bench.next_timeout(), 250);
 }
 
 #[test]
@@ -155,6 +169,7 @@ fn a_woken_page_tries_a_failed_load_again_soon_and_hastens_no_first_one() {
     };
     let view = bench.view(&["staff:people"]);
     bench.outdated(view);
+    bench.outputs();
     for load in 2..8 {
         bench.loaded(view, load, Loaded::Retry);
         bench.next_timeout();
@@ -162,7 +177,7 @@ fn a_woken_page_tries_a_failed_load_again_soon_and_hastens_no_first_one() {
     }
     bench.loaded(view, 8, Loaded::Retry);
     wake(&mut bench);
-    assert_eq!(bench.next_timeout(), 249);
+    assert_eq!(bench.next_timeout(), 250);
     assert_eq!(told(bench.outputs()), ["load 9 of 1"]);
 
     bench.loaded(view, 9, Loaded::Done);
@@ -181,9 +196,11 @@ fn a_load_that_fails_for_good_waits_for_the_next_event() {
     bench.outputs();
     bench.loaded(view, 2, Loaded::Failed);
     assert_eq!(told(bench.outputs()), [""; 0]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.outdated(view);
     assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
     bench.outdated(view);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(view, 3, Loaded::Failed);
     assert_eq!(told(bench.outputs()), ["load 4 of 1"]);
 }
@@ -202,6 +219,7 @@ fn a_load_that_takes_too_long_is_given_up_for_another() {
     bench.loaded(view, 2, Loaded::Done);
     bench.outdated(view);
     assert_eq!(told(bench.outputs()), [""; 0]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(view, 3, Loaded::Done);
     assert_eq!(told(bench.outputs()), ["load 4 of 1"]);
 }
@@ -214,6 +232,7 @@ fn a_server_that_cannot_be_reached_does_not_keep_a_page_empty() {
     assert_eq!(bench.next_timeout(), 3_000);
     assert_eq!(told(bench.outputs()), ["load 1 of 1"]);
     bench.loaded(view, 1, Loaded::Done);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
     // What is published before the topics are in force is not heard of, so they make it load again.
     bench.open();
     let frames = bench.frames();
@@ -248,4 +267,130 @@ fn a_view_that_ended_loads_nothing() {
     bench.loaded(view, 2, Loaded::Done);
     bench.outdated(view);
     assert_eq!(told(bench.outputs()), [""; 0]);
+}
+
+#[test]
+fn loads_keep_their_pause_and_what_happens_meanwhile_causes_one_at_its_end() {
+    let mut bench = Bench::new();
+    let view = bench.view(&["staff:people"]);
+    let mut begun = Vec::new();
+    // An import: an event each 10 ms for 2 s, and loads that take no time.
+    for _ in 0..200 {
+        bench.event(&["staff:people"], "p2");
+        while let Some(output) = bench.client.poll_output() {
+            if let Output::Event { .. } = output {
+                bench.outdated(view);
+            } else if let Output::Load { load, .. } = output {
+                begun.push(bench.ms);
+                bench.loaded(view, load.0, Loaded::Done);
+            }
+        }
+        bench.ms += 10;
+    }
+    let pauses: Vec<u64> = begun.windows(2).map(|two| two[1] - two[0]).collect();
+    assert_eq!(pauses, [MIN_LOAD_INTERVAL_MS; 7]);
+    // The last event is not left out.
+    assert_eq!(bench.next_timeout(), begun[7] + MIN_LOAD_INTERVAL_MS - (begun[0] + 2_000));
+    assert_eq!(told(bench.outputs()), ["load 10 of 1"]);
+    bench.loaded(view, 10, Loaded::Done);
+    assert_eq!(told(bench.outputs()), [""; 0]);
+}
+
+#[test]
+fn a_pause_is_what_its_user_says() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    for (min_interval_ms, load) in [(0, 1), (5_000, 3)] {
+        let now = bench.now();
+        let watching = Watching { min_interval_ms, ..Watching::default() };
+        let view = bench.client.handle_watch(&["staff:people"], watching, now).unwrap();
+        bench.next_timeout();
+        bench.loaded(view, load, Loaded::Done);
+        bench.outdated(view);
+        bench.outputs();
+        if min_interval_ms > 0 {
+            assert_eq!(bench.next_timeout(), min_interval_ms);
+            assert_eq!(told(bench.outputs()), ["load 4 of 3"]);
+        } else {
+            bench.loaded(view, 2, Loaded::Done);
+        }
+    }
+}
+
+#[test]
+fn a_user_who_asks_does_not_wait_for_the_pause() {
+    let mut bench = Bench::new();
+    let view = bench.view(&["staff:people"]);
+    bench.outdated(view);
+    bench.outputs();
+    bench.loaded(view, 2, Loaded::Done);
+    let now = bench.now();
+    bench.client.handle_reload(view, now);
+    assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
+}
+
+#[test]
+fn two_hundred_that_share_their_loads_load_once() {
+    let mut bench = Bench::new();
+    let first = bench.watch(&["staff:people"]);
+    let mut rows = vec![first];
+    rows.extend((1..200).map(|_| bench.share(&["staff:people"], first)));
+    bench.open();
+    let frames = bench.frames();
+    bench.welcome();
+    bench.subscribed(&frames[1], "p1", "live");
+    let loads = |bench: &mut Bench| {
+        told(bench.outputs()).into_iter().filter(|told| told.starts_with("load")).collect::<Vec<_>>()
+    };
+    assert_eq!(loads(&mut bench), ["load 1 of 1"]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
+    bench.loaded(rows[77], 1, Loaded::Done);
+    assert_eq!(loads(&mut bench), [""; 0]);
+    // Each says for itself that the event concerns it.
+    bench.event(&["staff:people"], "p2");
+    let heard = bench.client.poll_output();
+    assert!(matches!(heard, Some(Output::Event { deliveries, .. }) if deliveries.len() == 200));
+    rows.iter().for_each(|row| bench.outdated(*row));
+    assert_eq!(loads(&mut bench), ["load 2 of 1"]);
+    bench.loaded(first, 2, Loaded::Done);
+    assert_eq!(loads(&mut bench), [""; 0]);
+}
+
+#[test]
+fn one_that_comes_later_is_loaded_for_although_the_others_are_up_to_date() {
+    let mut bench = Bench::new();
+    let first = bench.view(&["staff:people"]);
+    let second = bench.share(&["staff:people"], first);
+    assert_eq!(told(bench.outputs()), ["ready 2"]);
+    assert_eq!(bench.next_timeout(), 0);
+    assert_eq!(told(bench.outputs()), ["load 2 of 1"]);
+    // While a load runs, another follows it: the one that runs may be older than what was subscribed.
+    bench.share(&["staff:people"], second);
+    assert_eq!(told(bench.outputs()), ["ready 3"]);
+    bench.ms += MIN_LOAD_INTERVAL_MS;
+    bench.loaded(second, 2, Loaded::Done);
+    assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
+}
+
+#[test]
+fn those_that_share_go_on_when_the_first_ends_and_nothing_loads_when_all_have() {
+    let mut bench = Bench::new();
+    let first = bench.view(&["staff:people"]);
+    let second = bench.share(&["staff:people"], first);
+    bench.next_timeout();
+    bench.client.handle_unsubscribe(first);
+    bench.outputs();
+    bench.ms += MIN_LOAD_INTERVAL_MS;
+    bench.loaded(second, 2, Loaded::Done);
+    bench.outdated(second);
+    assert_eq!(told(bench.outputs()), ["load 3 of 2"]);
+    bench.outdated(second);
+    bench.client.handle_unsubscribe(second);
+    bench.loaded(second, 3, Loaded::Done);
+    assert_eq!(told(bench.outputs()), [""; 0]);
+    // Whoever comes now has loads of its own.
+    let third = bench.share(&["staff:people"], first);
+    bench.next_timeout();
+    assert_eq!(told(bench.outputs()), ["ready 3", "load 4 of 3"]);
+    bench.loaded(third, 4, Loaded::Done);
 }
