@@ -48,20 +48,28 @@ const glue = await build({
   mangleCache: Object.fromEntries(renamed),
   write: false,
 });
+// Jest's jsdom has no text coders of its own.
+const coders =
+  'const{TextDecoder,TextEncoder}=globalThis.TextDecoder?globalThis:process.getBuiltinModule("node:util");';
 await writeFile(
   join(dist, "core-glue.js"),
-  `export function glue(){${glue.outputFiles[0].text.trim()}return glue}\n`,
+  `export function glue(){${coders}${glue.outputFiles[0].text.trim()}return glue}\n`,
 );
 
 // Base64 hides the core's patterns from the compression on the wire, so it was compressed before. Every browser since
-// 2023 unpacks it.
+// 2023 unpacks it. Node.js does by zlib: what simulates a browser in it, jsdom for example, lacks what browsers have.
 const packed = await readFile(join(pkg, "tidings_core.deflate"));
 const inline = `import { glue } from "./core-glue.js";
 const text = ${JSON.stringify(packed.toString("base64"))};
 export async function load() {
-  const packed = new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]);
-  const bytes = packed.stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return { glue, module: await WebAssembly.compile(await new Response(bytes).arrayBuffer()) };
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const zlib = globalThis.process?.getBuiltinModule?.("node:zlib");
+  const bytes = zlib
+    ? zlib.inflateRawSync(packed)
+    : await new Response(
+        new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw")),
+      ).arrayBuffer();
+  return { glue, module: await WebAssembly.compile(bytes) };
 }`;
 await build({
   ...common,

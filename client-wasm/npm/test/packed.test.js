@@ -1,31 +1,10 @@
 // The package as its user gets it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-
-const root = fileURLToPath(new URL("..", import.meta.url));
-
-/** Unpacks the tarball that xtask made, or a new one, where `tidings` is found by its name. */
-function unpack(t) {
-  const folder = mkdtempSync(join(tmpdir(), "tidings-packed-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  let tarball = process.env.TIDINGS_TARBALL;
-  if (!tarball) {
-    const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
-    const [{ filename }] = JSON.parse(
-      execFileSync("npm", pack, { cwd: root, stdio: ["ignore", "pipe", "ignore"] }),
-    );
-    tarball = join(folder, filename);
-  }
-  const module = join(folder, "node_modules/tidings");
-  mkdirSync(module, { recursive: true });
-  execFileSync("tar", ["-xzf", tarball, "--strip-components", "1", "-C", module]);
-  return folder;
-}
+import { unpack } from "./unpack.js";
 
 test("both entries are found by name, make no use of a browser, and share their errors", (t) => {
   const folder = unpack(t);
