@@ -1,13 +1,25 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
 
 use std::{
-    cell::Cell, collections::VecDeque, convert::Infallible, future::Future, net::IpAddr, pin::pin, sync::Arc,
+    cell::Cell,
+    collections::VecDeque,
+    convert::Infallible,
+    future::Future,
+    net::IpAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{
+    Request, Response, StatusCode, body::Incoming, header, header::HeaderValue, server::conn::http1,
+    service::Service, upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
 use tidings_shared::limits::{CLOSE_TIMEOUT, LEAST_HEADER_BYTES};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -17,8 +29,9 @@ use tokio::{
 };
 
 use crate::{
-    addresses::{AddressPlace, Addresses},
+    addresses::{self, AddressPlace, Addresses},
     descriptors,
+    head::{HeadTimer, Phase},
     stream::WriteDeadline,
 };
 
@@ -42,6 +55,9 @@ pub(crate) struct Limits {
     pub(crate) addresses: Addresses,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) header_timeout: Duration,
+    pub(crate) keep_alive_timeout: Duration,
+    /// How long idle connections are kept from the begin of a drain on.
+    pub(crate) linger: Duration,
     pub(crate) max_header_bytes: usize,
     pub(crate) write_timeout: Duration,
 }
@@ -60,8 +76,15 @@ struct PlaceOf {
     peer: IpAddr,
     is_over: Notify,
     is_beyond_cap: bool,
+    places: Places,
     _permit: Option<OwnedSemaphorePermit>,
-    _address: Option<AddressPlace>,
+    address: Option<AddressPlace>,
+}
+
+impl PlaceOf {
+    fn is_crowded(&self) -> bool {
+        self.address.as_ref().is_some_and(AddressPlace::is_crowded) || self.places.is_crowded()
+    }
 }
 
 impl Place {
@@ -87,7 +110,7 @@ impl Place {
 }
 
 /// All places; once every one of them is free, every connection is gone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Places {
     semaphore: Arc<Semaphore>,
     count: u32,
@@ -97,6 +120,11 @@ impl Places {
     /// Waits until every connection is gone, upgraded ones too.
     pub(crate) async fn all_free(&self) {
         let _ = self.semaphore.acquire_many(self.count).await;
+    }
+
+    fn is_crowded(&self) -> bool {
+        let all = self.count as usize;
+        addresses::is_crowded(all.saturating_sub(self.semaphore.available_permits()), all)
     }
 }
 
@@ -130,8 +158,9 @@ impl Crowd {
     }
 }
 
-/// Accepts connections and serves each, until `shutdown` and then `drain` are done. From the one on, connections that
-/// wait for a request end; what is under way at the other is still answered: what is returned tells when all is.
+/// Accepts connections and serves each, until `shutdown` and then `drain` are done. From the one on, every answer ends its
+/// connection, and those that wait for a request end after a moment; what is under way at the other is still answered: what
+/// is returned tells when all is.
 pub(crate) async fn run<S, B, D>(
     listener: TcpListener,
     service: S,
@@ -148,7 +177,7 @@ where
 {
     let max = descriptors::max_connections(limits.max_connections, limits.shards);
     let count = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-    let places = Arc::new(Semaphore::new(count as usize));
+    let places = Places { semaphore: Arc::new(Semaphore::new(count as usize)), count };
     // Those of an address that has too many take no places of those who ask how a full server is.
     let (mut crowd, mut of_addresses) = (Crowd::default(), Crowd::default());
     let (stop, _) = watch::channel(());
@@ -181,13 +210,14 @@ where
         let peer = peer.ip().to_canonical();
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
-        let serve = |_permit, _address, is_beyond_cap| {
-            let of = PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, _permit, _address };
+        let serve = |_permit, address, is_beyond_cap| {
+            let places = places.clone();
+            let of = PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, places, _permit, address };
             let place = Place { of: Arc::new(of), begun: Instant::now() };
             serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
         };
         let mut now = Instant::now();
-        let crowd = match (address, Arc::clone(&places).try_acquire_owned()) {
+        let crowd = match (address, Arc::clone(&places.semaphore).try_acquire_owned()) {
             (Some(address), Ok(permit)) => {
                 tokio::spawn(serve(Some(permit), address, false));
                 continue;
@@ -209,7 +239,7 @@ where
         }
     };
     drop(stop);
-    (drained, Places { semaphore: places, count })
+    (drained, places)
 }
 
 async fn serve_one<S, B>(
@@ -228,27 +258,59 @@ async fn serve_one<S, B>(
     let _ = stream.set_nodelay(true);
     let of = Arc::clone(&place.of);
     let is_kept = !place.is_beyond_cap();
+    let phase = Arc::<Phase>::default();
+    let timer = HeadTimer {
+        phase: Arc::clone(&phase),
+        header_timeout: limits.header_timeout,
+        keep_alive_timeout: limits.keep_alive_timeout,
+        is_crowded: {
+            let of = Arc::clone(&of);
+            Arc::new(move || of.is_crowded())
+        },
+    };
     let is_used = Cell::new(false);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
-        request.extensions_mut().insert(Place { begun, ..place.clone() });
-        service.call(request)
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let service = hyper::service::service_fn({
+        let (phase, is_stopping) = (Arc::clone(&phase), Arc::clone(&is_stopping));
+        move |mut request: Request<Incoming>| {
+            phase.answers();
+            let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
+            request.extensions_mut().insert(Place { begun, ..place.clone() });
+            let (answer, is_stopping) = (service.call(request), Arc::clone(&is_stopping));
+            async move {
+                let mut answer = answer.await?;
+                if is_stopping.load(Relaxed) && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timer)
         .header_read_timeout(limits.header_timeout)
         .keep_alive(is_kept)
         .max_buf_size(limits.max_header_bytes.max(LEAST_HEADER_BYTES))
-        .serve_connection(TokioIo::new(WriteDeadline::new(stream, limits.write_timeout)), service)
+        .serve_connection(
+            TokioIo::new(WriteDeadline::new(stream, limits.write_timeout, Arc::clone(&phase))),
+            service,
+        )
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut is_stopping = false;
+    let mut lingers_until = None;
     let result = loop {
         tokio::select! {
             result = connection.as_mut() => break Some(result),
-            _ = stopping.changed(), if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+            _ = stopping.changed(), if !is_stopping.load(Relaxed) => {
+                is_stopping.store(true, Relaxed);
+                lingers_until = Some(Instant::now() + limits.linger);
+            }
+            () = until(lingers_until) => {
+                lingers_until = None;
+                // What has begun to come is answered, and ends with its answer.
+                if !phase.has_begun() {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             () = of.is_over.notified() => {
                 connection.as_mut().graceful_shutdown();
@@ -260,6 +322,14 @@ async fn serve_one<S, B>(
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
         None => tracing::debug!("a connection was cut: its peer takes nothing"),
+    }
+}
+
+/// For ever where there is no such moment.
+pub(crate) async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

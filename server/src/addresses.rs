@@ -40,6 +40,20 @@ impl Addresses {
     }
 }
 
+impl AddressPlace {
+    /// Whether its address has few places left.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let counts = self.addresses.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = counts.get(&self.address).copied().unwrap_or_default();
+        is_crowded(taken, self.addresses.0.max)
+    }
+}
+
+/// Whether more than three quarters of the places are taken.
+pub(crate) fn is_crowded(taken: usize, of: usize) -> bool {
+    of.saturating_sub(taken) < of.div_ceil(4)
+}
+
 impl Drop for AddressPlace {
     fn drop(&mut self) {
         let mut counts = self.addresses.0.counts.lock().unwrap_or_else(PoisonError::into_inner);

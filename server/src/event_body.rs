@@ -7,18 +7,20 @@ use std::{
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tidings_shared::limits;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    Clock, Gateway, accept::Place, addresses::AddressPlace, events::EventStream, revocation::Watch,
+    Clock, Gateway,
+    accept::{Place, until},
+    addresses::AddressPlace,
+    events::EventStream,
+    revocation::Watch,
     worker::random_part,
 };
 
@@ -50,11 +52,17 @@ pub(crate) fn body(
     let mut revoked = gateway.hub().revocations().watch();
     // It may have come since the token was looked at.
     revoked.mark_changed();
+    let stream = stream.coming_back_after(stream_retry());
     let shared = Shared { stream: Arc::new(Mutex::new(stream)), clock, gateway, place };
     let mut watched = JoinSet::new();
     watched.spawn(shared.clone().watch(drain.clone(), revoked.clone()));
     let driven = Driven { shared, drain, revoked, _watched: watched, _presence: (presence, address) };
     unfold(driven, |mut driven| async move { driven.next().await.map(|block| (Ok(block), driven)) })
+}
+
+/// The usual pause of one stream.
+pub(crate) fn stream_retry() -> Duration {
+    limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
 }
 
 impl Driven {
@@ -74,7 +82,8 @@ impl Driven {
             tokio::select! {
                 biased;
                 _ = drain.wait_for(|draining| *draining), if !has_ended => {
-                    shared.stream().handle_drain(random_part(shared.gateway.settings().drain_spread));
+                    let spread = random_part(shared.gateway.settings().drain_spread);
+                    shared.stream().handle_drain(spread);
                 }
                 Ok(()) = revoked.changed(), if !has_ended => shared.stream().handle_revocation(clock.now()),
                 block = poll_fn(|cx| match shared.stream().poll_output(clock.now(), cx.waker()) {
@@ -115,12 +124,5 @@ impl Shared {
         if let Some(place) = &self.place {
             place.end();
         }
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

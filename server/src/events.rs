@@ -39,6 +39,8 @@ pub(crate) struct EventStream {
     /// When the token ends, with its grace.
     expires: Option<Moment>,
     has_ended: bool,
+    /// The pause after which its listener comes back from an end that nobody announced.
+    retry: Duration,
 }
 
 impl EventStream {
@@ -96,7 +98,18 @@ impl EventStream {
             expires: expiry(identity.expires_at, settings.expiry_grace, now),
             admitted,
             has_ended: false,
+            retry: limits::STREAM_RETRY,
         })
+    }
+
+    /// Tells the listener first with which pause to come back from an end that nobody announces.
+    #[must_use]
+    pub(crate) fn coming_back_after(mut self, retry: Duration) -> Self {
+        self.retry = retry;
+        if let Some(first) = self.blocks.front_mut() {
+            *first = with_retry(retry, first);
+        }
+        self
     }
 
     /// What to send next; `None` when there is nothing until the waker is woken or the timeout comes.
@@ -160,11 +173,9 @@ impl EventStream {
         }
     }
 
-    /// Tells the listener to come back after a while, and ends.
-    pub(crate) fn handle_drain(&mut self, retry_after: Duration) {
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        let goaway = block("goaway", None, encode(&ServerFrame::Goaway { retry_after_ms }).text());
-        self.end([format!("retry: {retry_after_ms}\n").as_bytes(), &goaway].concat().into());
+    /// Tells the listener to come back after its usual pause and its part of the drain's spread, and ends.
+    pub(crate) fn handle_drain(&mut self, spread: Duration) {
+        self.end(goaway(self.retry + spread, None));
     }
 
     /// Says a last word. What was read and not sent is for the next stream, which resumes.
@@ -179,6 +190,30 @@ impl EventStream {
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
     }
+}
+
+/// The last word of a stream whose listener is to come back after so long. Without an id, one that comes back names the last
+/// that it had.
+fn goaway(retry: Duration, id: Option<&str>) -> Bytes {
+    let frame = ServerFrame::Goaway { retry_after_ms: millis(retry) };
+    with_retry(retry, &block("goaway", id, encode(&frame).text()))
+}
+
+/// The only block of a stream that is not served just now, for whoever asked for it after the event `id`.
+pub(crate) fn refusal(problem: &Problem, retry: Duration, id: Option<&str>) -> Bytes {
+    if problem.code == Code::GoingAway {
+        return goaway(retry, id);
+    }
+    let frame = ServerFrame::error(None, problem.code, &problem.message);
+    with_retry(retry, &block("error", id, encode(&frame).text()))
+}
+
+fn with_retry(retry: Duration, block: &[u8]) -> Bytes {
+    [format!("retry: {}\n", millis(retry)).as_bytes(), block].concat().into()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn block(event: &str, id: Option<&str>, frame: &[u8]) -> Bytes {

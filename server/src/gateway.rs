@@ -21,8 +21,11 @@ pub struct GatewaySettings {
     pub session: SessionSettings,
     /// The web pages that are let in.
     pub origins: OriginRule,
-    /// From a TCP connection to the last byte of a request's header.
+    /// From a TCP connection, or from the first byte of a further request, to the last byte of a request's header.
     pub header_timeout: Duration,
+    /// From an answer to the end of a connection on which no further request begins. It should be longer than a proxy in front
+    /// keeps idle connections. Where more than three quarters of the connections are taken, it is the header timeout.
+    pub keep_alive_timeout: Duration,
     /// Bytes of a request's header; the HTTP library wants at least [`limits::LEAST_HEADER_BYTES`] and is given so many.
     pub max_header_bytes: usize,
     /// For the whole body of a request.
@@ -59,6 +62,7 @@ impl GatewaySettings {
             session: SessionSettings::default(),
             origins,
             header_timeout: limits::HEADER_TIMEOUT,
+            keep_alive_timeout: limits::KEEP_ALIVE_TIMEOUT,
             max_header_bytes: limits::MAX_HEADER_BYTES,
             body_timeout: limits::BODY_TIMEOUT,
             max_body_bytes: limits::MAX_BODY_BYTES,

@@ -18,7 +18,11 @@ use hyper::{
 };
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tidings_shared::{Code, frame::ORIGIN_HEADER, limits::MAX_ORIGIN_BYTES};
+use tidings_shared::{
+    Code,
+    frame::ORIGIN_HEADER,
+    limits::{self, MAX_ORIGIN_BYTES},
+};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout_at},
@@ -35,11 +39,15 @@ use crate::{
     worker::Serves,
 };
 
+mod comeback;
 mod front;
+mod listen;
 mod page;
 mod post;
 mod publish;
 mod upgrade;
+
+use listen::Asked;
 
 /// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
 #[cfg(feature = "cli")]
@@ -150,6 +158,8 @@ impl Gateway {
             addresses: self.addresses().clone(),
             trusted_proxies: Arc::clone(&settings.trusted_proxies),
             header_timeout: settings.header_timeout,
+            keep_alive_timeout: settings.keep_alive_timeout,
+            linger: limits::DRAIN_LINGER.min(settings.drain_timeout / 2),
             max_header_bytes: settings.max_header_bytes,
             write_timeout: settings.write_timeout,
         };
@@ -258,7 +268,7 @@ fn not_found() -> Response {
 /// Answers with a problem, and counts it.
 fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
     gateway.hub().metrics().refused(problem.code);
-    problem.answer()
+    comeback::note(problem, problem.answer())
 }
 
 const NO_PLACE: &str = "all connections are taken, try later";
@@ -289,18 +299,18 @@ fn events(
     let admitted = authenticate(gateway, headers)?;
     let address =
         place.as_ref().map(|place| upgrade::forwarded(gateway, headers, place)).transpose()?.flatten();
-    let topics: Vec<String> =
-        query.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
+    let Asked { topics, last_event_id } = Asked::parse(query)?;
     // What is no text is no position.
     let since = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let since = since.or(last_event_id.as_deref());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.clock().now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let mut response =
         warp::reply::stream(event_body::body(stream, gateway.clone(), place, address)).into_response();
     let answer = response.headers_mut();
-    answer.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
+    answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(page::for_pages(response))

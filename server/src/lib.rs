@@ -35,6 +35,7 @@ mod echo;
 mod event_body;
 mod events;
 mod gateway;
+mod head;
 mod http;
 mod hub;
 #[cfg(feature = "jwt")]

@@ -1,9 +1,11 @@
-//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP. WebSockets have left it behind.
+//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP; it also notes when a byte comes. WebSockets have
+//! left it behind.
 
 use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,19 +15,22 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::head::Phase;
+
 /// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has taken no byte for so long. Every byte that it takes
 /// starts the deadline anew, so that a slow peer is no stalled one.
 #[derive(Debug)]
 pub(crate) struct WriteDeadline<S> {
     stream: S,
     limit: Duration,
+    phase: Arc<Phase>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WriteDeadline<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, stalled: None }
+    pub(crate) fn new(stream: S, limit: Duration, phase: Arc<Phase>) -> Self {
+        Self { stream, limit, phase, stalled: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -47,7 +52,13 @@ impl<S> WriteDeadline<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.phase.heard();
+        }
+        read
     }
 }
 
@@ -90,7 +101,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
         let (ours, mut theirs) = duplex(4);
-        let mut stream = WriteDeadline::new(ours, Duration::from_secs(10));
+        let mut stream = WriteDeadline::new(ours, Duration::from_secs(10), Arc::default());
         let slow = tokio::spawn(async move {
             for _ in 0..6 {
                 sleep(Duration::from_secs(9)).await;

@@ -76,6 +76,14 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the accepted TCP connection to the last byte of the request's header.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Idleness after which a connection ends that was used before: longer than nginx (60 s) and other proxies keep one for the
+/// next request, so that they end it and not the server, which would lose a request that is on its way.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// From the begin of a drain to the end of connections that are idle: time for a request that is on its way, and whose answer
+/// then ends the connection.
+pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
+
 /// For the whole body of an HTTP request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -109,6 +117,13 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time over which clients are told to spread their return from a drain.
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
+
+/// The shortest pause after which a stream of events comes back; each gets another one, up to twice as long, because it stays
+/// the client's for as long as nobody answers. In the middle it is the pause of browsers.
+pub const STREAM_RETRY: Duration = Duration::from_secs(2);
+
+/// The same for a stream that there is no room for.
+pub const STREAM_RETRY_OVERLOADED: Duration = Duration::from_secs(5);
 
 /// Sessions of a shard that a drain sends away at a time: about a millisecond of work.
 pub const DRAIN_BATCH: usize = 256;

@@ -95,6 +95,14 @@ impl Response {
         response
     }
 
+    /// The only block of a stream of events that ends with it.
+    #[track_caller]
+    pub fn only_block(&self) -> Block {
+        let head = (self.status, self.header("content-type"), self.header("cache-control"));
+        assert_eq!(head, (200, Some("text/event-stream"), Some("no-store, no-transform")), "{self:?}");
+        Block::parse(self.body.strip_suffix("\n\n").unwrap_or_else(|| panic!("no whole block: {self:?}")))
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -50,6 +50,9 @@ pub(super) struct Serve {
     /// Time for a request's header after the connection
     #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     header_timeout: Duration,
+    /// Time for which a connection without a request is kept; longer than a proxy in front keeps it
+    #[arg(long, env = "TIDINGS_KEEP_ALIVE_TIMEOUT", help_heading = "Deadlines", default_value = "75s", value_parser = duration, value_name = "TIME")]
+    keep_alive_timeout: Duration,
     /// Silence after which the server sends a ping
     #[arg(long, env = "TIDINGS_HEARTBEAT", help_heading = "Deadlines", default_value = "25s", value_parser = duration, value_name = "TIME")]
     heartbeat: Duration,
@@ -232,6 +235,7 @@ impl Serve {
                 expiry_grace: self.expiry_grace,
             },
             header_timeout: self.header_timeout,
+            keep_alive_timeout: self.keep_alive_timeout,
             max_header_bytes: self.max_header_bytes,
             body_timeout: self.body_timeout,
             max_body_bytes: self.max_body_bytes,

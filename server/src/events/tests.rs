@@ -207,12 +207,13 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     assert!(stream.has_ended() && stream.poll_timeout().is_none());
 
     let mut stream = open(&hub, &["t:1"], None).unwrap();
+    stream = stream.coming_back_after(Duration::from_millis(2500));
     stream.handle_drain(Duration::from_millis(1500));
     stream.handle_drain(Duration::from_millis(1500));
     let subscribed = stream.poll_output(at(0), Waker::noop()).unwrap();
-    assert!(subscribed.starts_with(b"id: "), "{subscribed:?}");
+    assert!(subscribed.starts_with(b"retry: 2500\nid: "), "{subscribed:?}");
     let last = stream.poll_output(at(0), Waker::noop()).unwrap();
-    let goaway = "retry: 1500\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":1500}\n\n";
+    let goaway = "retry: 4000\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":4000}\n\n";
     assert_eq!(last, goaway);
     assert_eq!((stream.poll_output(at(0), Waker::noop()), stream.has_ended()), (None, true));
 }
@@ -246,4 +247,16 @@ fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
     let blocks = poll(&mut stream, at(0));
     assert_eq!((names(&blocks), &blocks[0].2["code"]), (vec!["error"], &json!("forbidden")));
     assert!(stream.has_ended());
+}
+
+#[test]
+fn a_refusal_within_a_stream_says_when_to_come_back_and_keeps_the_last_id() {
+    let (seconds, id) = (Duration::from_secs(3), Some("1.2.3"));
+    let draining = refusal(&Problem::new(Code::GoingAway, "x"), seconds, id);
+    let goaway =
+        "retry: 3000\nid: 1.2.3\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":3000}\n\n";
+    assert_eq!(draining, goaway);
+    let full = refusal(&Problem::new(Code::Overloaded, "full"), seconds, None);
+    let error = "retry: 3000\nevent: error\ndata: {\"op\":\"error\",\"code\":\"overloaded\",\"message\":\"full\"}\n\n";
+    assert_eq!(full, error);
 }

@@ -6,7 +6,10 @@ use hyper::{Request, body::Incoming, service::Service};
 use tidings_shared::Code;
 use warp::reply::Response;
 
-use super::{page, refuse};
+use super::{
+    comeback::{self, Listener},
+    page, refuse,
+};
 use crate::{Gateway, problem::Problem};
 
 /// Has a request answered by the routes, if they may see it.
@@ -20,6 +23,7 @@ where
     S::Future: Send,
 {
     let reader = page::reader(gateway, request.headers());
+    let listener = Listener::of(gateway, &request);
     let answer =
         check(gateway, &request).map(|()| routes.call(request)).map_err(|problem| refuse(gateway, &problem));
     async move {
@@ -27,7 +31,7 @@ where
             Ok(answer) => answer.await?,
             Err(refusal) => refusal,
         };
-        Ok(page::may_read(reader, answer))
+        Ok(page::may_read(reader, comeback::instead(listener, answer)))
     }
 }
 
@@ -41,5 +45,5 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
         let message = "a server for development is asked as localhost, or by an address of loopback";
         return Err(Problem::new(Code::Forbidden, message));
     }
-    Ok(())
+    comeback::check_room(gateway, request)
 }

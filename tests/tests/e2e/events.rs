@@ -29,7 +29,7 @@ fn a_listener_gets_what_a_session_gets_and_each_event_once() {
         &["staff%3Apeople", &person.to_uppercase().replace("STAFF:PERSON", "staff:person")],
         None,
     );
-    for (name, value) in [("cache-control", "no-store"), ("x-accel-buffering", "no")] {
+    for (name, value) in [("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no")] {
         assert_eq!(stream.head.header(name), Some(value), "{name}");
     }
     let subscribed = stream.expect("subscribed");
@@ -157,7 +157,7 @@ fn a_drain_ends_streams_and_lets_in_no_more() {
     server.process().signal("TERM");
     let goaway = stream.expect("goaway");
     assert_eq!(goaway.data["retry_after_ms"].as_u64(), goaway.retry);
-    assert!(goaway.retry.is_some_and(|ms| ms <= 5000), "{goaway:?}");
+    assert!(goaway.retry.is_some_and(|ms| (2000..=9000).contains(&ms)), "{goaway:?}");
     assert_eq!(stream.read(), None);
     assert_eq!(server.exit_code(), Some(0));
 }

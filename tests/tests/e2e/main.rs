@@ -4,6 +4,7 @@
 mod away;
 mod behind;
 mod churn;
+mod comeback;
 mod command;
 mod cuts;
 mod descriptors;
@@ -16,6 +17,7 @@ mod handshakes;
 mod hello;
 mod hostile;
 mod http;
+mod kept;
 mod library;
 mod limits;
 mod logs;

@@ -294,7 +294,7 @@ fn the_commands_take_a_token() {
 }
 
 /// A token that has these claims, beside what every one has.
-fn token_with(claims: &Value) -> String {
+pub(crate) fn token_with(claims: &Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut all = json!({ "sub": "anna", "tenant": "acme", "exp": now + 600, "subscribe": ["*"] });
     all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());

@@ -1,0 +1,87 @@
+//! What a request for events asks for in its query.
+
+use tidings_shared::Code;
+
+use crate::problem::Problem;
+
+/// As much of a name as is enough to find it in a query.
+const MAX_QUOTED_CHARS: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) topics: Vec<String>,
+    pub(super) last_event_id: Option<String>,
+}
+
+impl Asked {
+    /// Reads a query. A member that nobody knows is a fault: passed over, it would be a wish that is silently not granted.
+    pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
+        let (mut asked, mut unknown) = (Self::default(), None);
+        for (name, value) in query {
+            if name == "topic" {
+                asked.topics.push(value);
+            } else if is_last_event_id(&name) {
+                // The last counts, because a polyfill appends its own to what the page has written.
+                asked.last_event_id = Some(value);
+            } else {
+                unknown.get_or_insert(name);
+            }
+        }
+        let Some(name) = unknown else { return Ok(asked) };
+        let code = if asked.topics.is_empty() { Code::InvalidTopic } else { Code::InvalidFrame };
+        let name: String = name.chars().take(MAX_QUOTED_CHARS).collect();
+        let known = "`topic`, once for each topic, and `lastEventId`";
+        Err(Problem::new(code, format!("the query has a member {name:?}; the known ones are {known}")))
+    }
+}
+
+/// `lastEventId` is what a polyfill sends that can't send the header. People write it in other cases, and with hyphens as the
+/// header or with underscores.
+fn is_last_event_id(name: &str) -> bool {
+    let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));
+    letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &[(&str, &str)]) -> Result<Asked, Problem> {
+        Asked::parse(query.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    #[test]
+    fn the_last_event_id_may_be_spelt_as_polyfills_and_people_do_and_the_last_one_counts() {
+        for name in ["lastEventId", "lastEventID", "last-event-id", "Last-Event-ID", "last_event_id"] {
+            let asked =
+                parse(&[("lastEventId", "old"), ("topic", "a"), (name, "1.2.3"), ("topic", "b")]).unwrap();
+            assert_eq!(
+                (asked.topics.join(" "), asked.last_event_id.as_deref()),
+                ("a b".to_owned(), Some("1.2.3"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_member_that_nobody_knows_is_named_beside_the_known_ones() {
+        let long = "x".repeat(1000);
+        for (query, code) in [
+            (&[("topic", "a"), ("since", "1")][..], Code::InvalidFrame),
+            (&[("since", "1"), ("topic", "a")], Code::InvalidFrame),
+            (&[("topics", "a")], Code::InvalidTopic),
+            (&[("", ""), ("topic", "a")], Code::InvalidFrame),
+            (&[(&long, ""), ("topic", "a")], Code::InvalidFrame),
+        ] {
+            let Problem { code: found, message } = parse(query).unwrap_err();
+            assert_eq!(found, code, "{message}");
+            let name = query.iter().find(|(name, _)| *name != "topic").unwrap().0;
+            let name = &name[..name.len().min(MAX_QUOTED_CHARS)];
+            assert_eq!(
+                message,
+                format!(
+                    "the query has a member {name:?}; the known ones are `topic`, once for each topic, and `lastEventId`"
+                )
+            );
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Connections that are kept between two requests, as proxies and publishers do.
+
+use std::{
+    io::{BufReader, ErrorKind, Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tidings_tests::{DEADLINE, Response, Server, eventually, sample};
+
+/// A connection on which requests follow each other.
+struct Kept(BufReader<TcpStream>);
+
+impl Kept {
+    fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// One that was used.
+    fn used(server: &Server) -> Self {
+        let mut kept = Self::connect(server);
+        assert_eq!(kept.publish().map(|answer| answer.status).ok(), Some(200));
+        kept
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.get_mut().write_all(bytes)
+    }
+
+    fn publish(&mut self) -> std::io::Result<Response> {
+        self.write(&request())?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> std::io::Result<Response> {
+        let first = std::io::BufRead::fill_buf(&mut self.0)?;
+        if first.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(Response::read(&mut self.0)) }
+    }
+
+    /// Until the server has closed.
+    fn end(&mut self) {
+        let end = self.0.read_to_end(&mut Vec::new());
+        assert!(end.is_ok_and(|rest| rest == 0), "it was not closed");
+    }
+}
+
+fn request() -> Vec<u8> {
+    let body = json!({ "event": sample::person_updated(&sample::uuid()) }).to_string();
+    let length = body.len();
+    format!("POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+fn wait_until(moment: Instant) {
+    while let Some(left) = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+#[test]
+fn what_is_posted_when_the_header_deadline_would_be_over_is_answered() {
+    let server = Server::with(&["--header-timeout", "500ms"]);
+    let mut kept: Vec<_> = (0..20).map(|_| (Kept::used(&server), Instant::now())).collect();
+    for (number, (kept, since)) in kept.iter_mut().enumerate() {
+        // From 2 ms before it until 2 ms after.
+        wait_until(*since + Duration::from_micros(498_000 + 200 * number as u64));
+        assert_eq!(kept.publish().unwrap().status, 200, "of {number}");
+    }
+}
+
+#[test]
+fn an_idle_connection_ends_after_the_time_that_was_set_and_a_head_that_has_begun_after_the_header_deadline() {
+    let server = Server::with(&["--header-timeout", "300ms", "--keep-alive-timeout", "2s"]);
+    let (mut idle, mut begun) = (Kept::used(&server), Kept::used(&server));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            idle.end();
+            assert!(start.elapsed() > Duration::from_millis(1900), "{:?}", start.elapsed());
+        });
+        begun.write(b"POST /v1/pub").unwrap();
+        begun.end();
+        assert!(start.elapsed() < Duration::from_millis(1900), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn where_places_are_scarce_idle_connections_have_the_header_deadline_only() {
+    let server = Server::with(&["--header-timeout", "300ms", "--max-connections", "4"]);
+    let mut three: Vec<_> = (0..3).map(|_| Kept::used(&server)).collect();
+    wait_until(Instant::now() + Duration::from_millis(1000));
+    for kept in &mut three {
+        assert_eq!(kept.publish().unwrap().status, 200, "there is room");
+    }
+    let _fourth = Kept::used(&server);
+    eventually("one of them has made room", || {
+        let answer = Kept::connect(&server).publish().unwrap();
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        answer.status == 200
+    });
+}
+
+#[test]
+fn a_drain_answers_what_arrives_on_connections_that_are_kept_and_ends_each_with_its_answer() {
+    let mut server = Server::start();
+    let mut kept: Vec<_> = (0..20).map(|_| Kept::used(&server)).collect();
+    let (mut fresh, mut begun, mut idle) = (Kept::connect(&server), Kept::used(&server), Kept::used(&server));
+    let request = request();
+    begun.write(&request[..20]).unwrap();
+    server.process().signal("TERM");
+    // Where nobody is waited for, the listener is closed at once, and connections are not.
+    eventually("it drains", || TcpStream::connect(server.address()).is_err());
+    begun.write(&request[20..]).unwrap();
+    let answers = kept.iter_mut().map(Kept::publish).collect::<Vec<_>>();
+    for answer in answers.into_iter().chain([fresh.publish(), begun.answer()]) {
+        let answer = answer.expect("it is answered");
+        answer.assert_problem(503, "going_away");
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    idle.end();
+    assert_eq!(server.exit_code(), Some(0));
+}
