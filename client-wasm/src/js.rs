@@ -17,7 +17,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 use wasm_bindgen::prelude::*;
 
-pub use self::decode::{AnyRecord, Domain, Domains, register};
+pub use self::decode::{Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
 use crate::core::{
     ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,

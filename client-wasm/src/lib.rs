@@ -51,7 +51,12 @@ macro_rules! domains_of {
     ($($event:ty),+ $(,)?) => {
         const {
             $crate::js::Domains {
-                domains: &[$($crate::js::Domain::of::<$event>()),+],
+                domains: &[$({
+                    const EVENTS: &[$crate::schema::EventSchema] = $crate::schema::DomainSchema::of::<$event>().events;
+                    const ROWS: &[$crate::schema::check::Row] =
+                        &$crate::schema::check::Row::of::<{ $crate::schema::check::Row::count(EVENTS) }>(EVENTS);
+                    $crate::js::Domain::new::<$event>(ROWS)
+                }),+],
                 fingerprint: $crate::schema::fingerprint(&[$($crate::schema::DomainSchema::of::<$event>()),+]),
             }
         }

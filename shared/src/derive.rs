@@ -104,7 +104,7 @@ fields! {
     i8 => Type::Integer { min: i8::MIN as i64, max: i8::MAX as i64 },
     i16 => Type::Integer { min: i16::MIN as i64, max: i16::MAX as i64 },
     i32 => Type::Integer { min: i32::MIN as i64, max: i32::MAX as i64 },
-    f32 => Type::Number,
+    f32 => Type::Float32,
     f64 => Type::Number,
     serde_json::Value => Type::Any,
 }

@@ -70,8 +70,17 @@ impl<'a> Members<'a> {
     /// # Errors
     /// A sentence that names the member.
     pub(crate) fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
+        Ok(self.value::<Option<T>>(name)?.flatten())
+    }
+
+    /// The member as a `T`, which may be made of `null`; only an absent one is `None`.
+    ///
+    /// # Errors
+    /// A sentence that names the member.
+    pub(crate) fn value<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
         let Some((_, raw)) = self.0.iter().find(|(member, _)| member == name) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map_err(|error| format!("`{name}`: {}", without_place(&error)))
+        let value = serde_json::from_str(raw.get());
+        value.map(Some).map_err(|error| format!("`{name}`: {}", without_place(&error)))
     }
 
     /// The member as a `T`; only an absent one is `None`.

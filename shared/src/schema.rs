@@ -2,6 +2,7 @@
 //! written from it.
 
 mod asyncapi;
+pub mod check;
 mod json_schema;
 mod markdown;
 mod typescript;
@@ -149,6 +150,8 @@ pub enum Type {
     },
     /// A number.
     Number,
+    /// A number that a 32-bit float holds, rounded.
+    Float32,
     /// One of several names.
     Choice {
         /// The names that are known.
@@ -246,6 +249,7 @@ const fn hash_type(hash: u64, ty: &Type) -> u64 {
         Type::Bool => hash_text(hash, "bool"),
         Type::Integer { .. } => hash_text(hash, "integer"),
         Type::Number => hash_text(hash, "number"),
+        Type::Float32 => hash_text(hash, "float32"),
         Type::Any => hash_text(hash, "any"),
         Type::Option(inner) => hash_type(hash_text(hash, "option"), inner),
         Type::List(inner) => hash_type(hash_text(hash, "list"), inner),

@@ -141,7 +141,7 @@ pub(crate) fn is_segment(text: &str) -> bool {
 }
 
 /// The hyphenated form, 8-4-4-4-12 hexadecimal digits; any version, nil and max too (RFC 9562, section 4).
-fn looks_like_uuid(segment: &str) -> bool {
+pub(crate) fn looks_like_uuid(segment: &str) -> bool {
     segment.len() == 36
         && segment.bytes().enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',

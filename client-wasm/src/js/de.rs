@@ -1,13 +1,15 @@
 //! Reads Rust types from JavaScript values that came from `JSON.parse`.
 //!
-//! Less than `serde_wasm_bindgen`'s deserializer, which reads any value and describes the wrong ones, floats included: that
-//! costs 17 KB after brotli (ARCHITECTURE.md has the figures). Here an error says what was expected, and JSON's six kinds
-//! of values are all there is. What goes the other way is `serde_wasm_bindgen`'s.
+//! It reads frames; payloads are checked by their domain's data (`decode.rs`). It is less than `serde_wasm_bindgen`'s
+//! deserializer, which reads any value and describes the wrong ones, floats included: that costs 17 KB after brotli
+//! (ARCHITECTURE.md has the figures). Here an error says what was expected, and JSON's six kinds of values are all there
+//! is. What goes the other way is `serde_wasm_bindgen`'s.
 
 use std::fmt;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Array, Object, Reflect};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use tidings_shared::limits::MAX_REF;
 use wasm_bindgen::prelude::*;
 
 /// A member of what is known to be an object.
@@ -89,16 +91,10 @@ impl Value {
         if self.0.is_array() { Ok(Elements { of: self.0, at: 0 }) } else { Err(Error::expected(expected)) }
     }
 
-    /// A UUID in any of its spellings: 32 hexadecimal digits in groups, in braces, as a URN. Where they stand is for the
-    /// server to judge, which publishes nothing that is none.
-    fn uuid(&self, expected: &dyn de::Expected) -> Result<[u8; 16], Error> {
-        let text = self.string(expected)?;
-        uuid(&text).ok_or_else(|| Error("expected a UUID".to_owned()))
-    }
-
-    fn integer(&self, expected: &dyn de::Expected) -> Result<u64, Error> {
+    /// An integer that JavaScript holds exactly.
+    fn integer(&self, expected: &dyn de::Expected) -> Result<i64, Error> {
         match self.0.as_f64() {
-            Some(number) if number >= 0.0 && number.trunc() == number => Ok(number as u64),
+            Some(number) if number.trunc() == number && number.abs() <= MAX_REF as f64 => Ok(number as i64),
             _ => Err(Error::expected(expected)),
         }
     }
@@ -118,31 +114,28 @@ pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
 impl<'de> Deserializer<'de> for Value {
     type Error = Error;
 
-    /// So that UUIDs, the only bytes in any payload, are asked for as bytes.
-    fn is_human_readable(&self) -> bool {
-        false
-    }
-
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.uuid(&visitor).and_then(|bytes| visitor.visit_bytes(&bytes))
-    }
-
+    /// Any of JSON's values. The methods below do less, for what frames have in them.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.as_string() {
-            Some(text) => visitor.visit_str(&text),
-            None => self.object(&visitor).and_then(|members| visitor.visit_map(members)),
+        if let Some(value) = self.0.as_bool() {
+            return visitor.visit_bool(value);
         }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.as_bool() {
-            Some(value) => visitor.visit_bool(value),
-            None => Err(Error::expected(&visitor)),
+        if let Some(number) = self.0.as_f64() {
+            return match self.integer(&visitor) {
+                Ok(integer) => visitor.visit_i64(integer),
+                Err(_) => visitor.visit_f64(number),
+            };
         }
+        if let Some(text) = self.0.as_string() {
+            return visitor.visit_string(text);
+        }
+        if self.0.is_null() {
+            return visitor.visit_unit();
+        }
+        if self.0.is_array() { self.deserialize_seq(visitor) } else { self.deserialize_map(visitor) }
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.integer(&visitor).and_then(|value| visitor.visit_u64(value))
+        self.integer(&visitor).and_then(|value| visitor.visit_i64(value))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -167,6 +160,10 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.object(&visitor).and_then(|value| visitor.visit_map(value))
     }
 
@@ -194,7 +191,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char byte_buf unit unit_struct tuple tuple_struct map
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
         identifier
     }
 }
@@ -239,11 +236,11 @@ struct Elements {
 }
 
 impl Elements {
-    /// None of JSON's values is `undefined`, which is what stands behind the last.
+    /// By the array's length: what a page hands over may have `undefined` in it.
     fn next(&mut self) -> Option<Value> {
-        let value = element(&self.of, self.at);
+        let at = self.at;
         self.at += 1;
-        (!value.is_undefined()).then_some(Value(value))
+        (at < self.of.unchecked_ref::<Array>().length()).then(|| Value(element(&self.of, at)))
     }
 }
 

@@ -1,32 +1,29 @@
-//! Typed decoding: is an event what the Rust type of its domain declares?
+//! Is an event what its domain declares?
 //!
 //! The value itself is not replaced by what was decoded, so that payload keys which no type declares survive.
 
 use std::cell::Cell;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IgnoredAny};
+use super::value::{Found, JsPayload};
 use tidings_shared::{
     Event, RawEvent, Topic,
-    derive::PayloadField,
-    schema::{Fingerprint, Type},
+    schema::{
+        Fingerprint,
+        check::{Row, check_field, expected},
+    },
 };
-
-use super::{de, value::JsPayload};
 
 /// A domain that a client is compiled with.
 #[derive(Debug, Clone, Copy)]
 pub struct Domain {
     name: &'static str,
-    check: fn(&str, &JsPayload) -> Result<bool, de::Error>,
+    rows: &'static [Row],
 }
 
 impl Domain {
     /// The domain of these events.
-    pub const fn of<E: Event>() -> Self {
-        let check = |name: &str, payload: &JsPayload| {
-            Ok(E::decode(name, de::Value(payload.value().clone()))?.is_some())
-        };
-        Self { name: E::Topic::DOMAIN, check }
+    pub const fn new<E: Event>(rows: &'static [Row]) -> Self {
+        Self { name: E::Topic::DOMAIN, rows }
     }
 }
 
@@ -46,7 +43,7 @@ const AT_FIRST: Domains = crate::domains_of!(
     crate::domains::staff::Event,
     crate::domains::projects::Event,
     crate::domains::crm::Event,
-    crate::domains::store::Event<AnyRecord>,
+    crate::domains::store::Event,
 );
 #[cfg(not(feature = "stock"))]
 const AT_FIRST: Domains = Domains { domains: &[], fingerprint: tidings_shared::schema::fingerprint(&[]) };
@@ -73,28 +70,22 @@ pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
     let Some(domain) = DOMAINS.get().domains.iter().find(|domain| domain.name == event.domain) else {
         return Ok(false);
     };
-    match (domain.check)(&event.event, &event.payload) {
-        Ok(is_known) => Ok(is_known),
-        Err(de::Error(reason)) => Err(["payload of ", &event.event, ": ", &reason].concat()),
+    let is_event = |row: &Row| matches!(row, Row::Event(name) if *name == event.event);
+    let Some(at) = domain.rows.iter().position(is_event) else { return Ok(false) };
+    match check_payload(&domain.rows[at + 1..], Found(event.payload.value().clone())) {
+        Ok(()) => Ok(true),
+        Err(reason) => Err(["payload of ", &event.event, ": ", &reason].concat()),
     }
 }
 
-/// A record that is taken whatever it is: that of a store, which the application types.
-#[derive(Debug)]
-pub struct AnyRecord;
-
-impl<'de> Deserialize<'de> for AnyRecord {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
+/// Checks a payload by the rows of its fields, which end with the next event's.
+fn check_payload(rows: &[Row], payload: Found) -> Result<(), String> {
+    if !payload.is_object() {
+        return Err(expected(&"an object", &payload));
     }
-}
-
-impl Serialize for AnyRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
+    for row in rows {
+        let Row::Field(name, ty) = row else { break };
+        check_field(name, ty, payload.member(name).as_ref())?;
     }
-}
-
-impl PayloadField for AnyRecord {
-    const TYPE: Type = Type::Any;
+    Ok(())
 }

@@ -105,4 +105,7 @@ export class TestHost {
   error(error) {
     this.hear("error", { error });
   }
+  otherSchema(server) {
+    this.hear("otherSchema", { server });
+  }
 }

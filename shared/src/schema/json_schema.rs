@@ -62,9 +62,17 @@ fn property(field: &FieldSchema) -> Value {
     schema
 }
 
+/// The least number that a 32-bit float rounds to infinity: half a step beyond its largest.
+const BEYOND_FLOAT32: f64 = 3.402_823_567_797_336_6e38;
+
 fn schema_of(ty: &Type) -> Value {
     match ty {
-        Type::Uuid => json!({ "type": "string", "format": "uuid" }),
+        // Validators may pass over `format`.
+        Type::Uuid => {
+            let hex = "[0-9A-Fa-f]";
+            let pattern = format!("^{hex}{{8}}-{hex}{{4}}-{hex}{{4}}-{hex}{{4}}-{hex}{{12}}$");
+            json!({ "type": "string", "format": "uuid", "pattern": pattern })
+        }
         Type::String => json!({ "type": "string" }),
         Type::Segment { max } => {
             json!({ "type": "string", "pattern": "^[A-Za-z0-9_.~-]+$", "maxLength": max })
@@ -72,6 +80,9 @@ fn schema_of(ty: &Type) -> Value {
         Type::Bool => json!({ "type": "boolean" }),
         Type::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Type::Number => json!({ "type": "number" }),
+        Type::Float32 => {
+            json!({ "type": "number", "exclusiveMinimum": -BEYOND_FLOAT32, "exclusiveMaximum": BEYOND_FLOAT32 })
+        }
         Type::Choice { names, is_open: false } => json!({ "enum": names }),
         Type::Choice { names, is_open: true } => json!({ "type": "string", "examples": names }),
         Type::Any => json!({}),

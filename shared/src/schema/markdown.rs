@@ -66,7 +66,7 @@ fn type_name(ty: &Type) -> String {
         Type::Segment { .. } => "segment".to_owned(),
         Type::Bool => "true or false".to_owned(),
         Type::Integer { .. } => "integer".to_owned(),
-        Type::Number => "number".to_owned(),
+        Type::Number | Type::Float32 => "number".to_owned(),
         Type::Choice { names, is_open } => {
             let more = if *is_open { " or a later one" } else { "" };
             format!("{}{more}", names.join(" / "))

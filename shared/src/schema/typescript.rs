@@ -102,7 +102,7 @@ fn type_of(ty: &Type) -> String {
     match ty {
         Type::Uuid | Type::String | Type::Segment { .. } => "string".to_owned(),
         Type::Bool => "boolean".to_owned(),
-        Type::Integer { .. } | Type::Number => "number".to_owned(),
+        Type::Integer { .. } | Type::Number | Type::Float32 => "number".to_owned(),
         Type::Any => "unknown".to_owned(),
         Type::Choice { names, is_open } => {
             let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();

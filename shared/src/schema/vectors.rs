@@ -69,7 +69,7 @@ fn value(ty: &Type) -> Value {
         Type::Segment { .. } => json!("segment_1.2~3-4"),
         Type::Bool => json!(true),
         Type::Integer { max, .. } => json!(max),
-        Type::Number => json!(0.5),
+        Type::Number | Type::Float32 => json!(0.5),
         Type::Choice { names, .. } => json!(names.last()),
         Type::Any => json!({ "any": ["thing", null, 1] }),
         Type::Option(inner) => value(inner),

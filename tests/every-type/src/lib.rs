@@ -1,0 +1,100 @@
+//! A domain with every type that a payload can have, each of them alone, optional, in lists and nested. What is accepted
+//! and what is refused stands in `tests/vectors/types.json`.
+
+mod cases;
+
+pub use cases::{Case, cases};
+
+use serde_json::Value;
+use tidings_shared::{
+    Segment,
+    derive::{Choice, Event, Payload, Topic},
+};
+use uuid::Uuid;
+
+/// Where the events appear.
+#[derive(Debug, Clone, PartialEq, Eq, Topic)]
+#[topic(domain = "every_type")]
+pub enum Topic {
+    /// All of them.
+    #[topic("all")]
+    All,
+}
+
+/// One type at each place where a field can have it.
+#[derive(Debug, Clone, PartialEq, Payload)]
+#[payload(reaches(All))]
+pub struct Held<T> {
+    /// Alone.
+    pub alone: T,
+    /// It may be absent.
+    pub optional: Option<T>,
+    /// It may be `null`.
+    #[payload(null)]
+    pub nullable: Option<T>,
+    /// In a list.
+    pub list: Vec<T>,
+    /// In a list of lists.
+    pub lists: Vec<Vec<T>>,
+    /// In a list with gaps.
+    pub gaps: Vec<Option<T>>,
+    /// In a list that may be absent.
+    pub optional_list: Option<Vec<T>>,
+}
+
+/// One of two names.
+#[derive(Debug, Clone, PartialEq, Eq, Choice)]
+pub enum Size {
+    /// Small.
+    Small,
+    /// Large.
+    Large,
+}
+
+/// One of two names, or a name of a later version.
+#[derive(Debug, Clone, PartialEq, Eq, Choice)]
+pub enum Colour {
+    /// Red.
+    Red,
+    /// Dark blue.
+    DarkBlue,
+    /// A later one.
+    Other(String),
+}
+
+/// An event for each type.
+#[derive(Debug, Clone, PartialEq, Event)]
+pub enum Event {
+    /// A UUID.
+    Uuid(Held<Uuid>),
+    /// A text.
+    String(Held<String>),
+    /// A segment.
+    Segment(Held<Segment>),
+    /// A segment of 8 bytes at most.
+    ShortSegment(Held<Segment<8>>),
+    /// True or false.
+    Bool(Held<bool>),
+    /// 8 bits.
+    U8(Held<u8>),
+    /// 16 bits.
+    U16(Held<u16>),
+    /// 32 bits.
+    U32(Held<u32>),
+    /// 8 bits with a sign.
+    I8(Held<i8>),
+    /// 16 bits with a sign.
+    I16(Held<i16>),
+    /// 32 bits with a sign.
+    I32(Held<i32>),
+    /// A float of 32 bits.
+    F32(Held<f32>),
+    /// A float of 64 bits.
+    F64(Held<f64>),
+    /// Any JSON.
+    Any(Held<Value>),
+    /// A choice that is closed.
+    Size(Held<Size>),
+    /// A choice that is open.
+    Colour(Held<Colour>),
+}

@@ -1,0 +1,79 @@
+//! Every type that a payload can have, by the table `vectors/types.json`: what the server's check accepts and refuses, and
+//! what Rust reads and writes.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use every_type::{Case, Event, cases};
+use serde_json::Value;
+use tidings_shared::{Domains, Event as _, EventError, RawEvent};
+
+fn all(check: impl Fn(&Case) -> Result<(), String>) {
+    let cases = cases();
+    assert!(cases.len() > 2_000, "{}", cases.len());
+    let faults: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(case).err().map(|fault| format!("{}: {fault}", case.name)))
+        .collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), cases.len(), faults.join("\n"));
+}
+
+#[test]
+fn the_server_accepts_and_refuses_each_value_of_each_type_at_each_place() {
+    let domains = Domains::none().with::<Event>();
+    all(|case| {
+        let event = RawEvent::parse(&case.text()).map_err(|error| error.to_string())?;
+        match (domains.fan_out(&event, None), case.accepted) {
+            (Ok(_), true) => Ok(()),
+            (Err(EventError::Invalid(message)), false) if case.explains(&message) => Ok(()),
+            (other, _) => Err(format!("{other:?}")),
+        }
+    });
+}
+
+#[test]
+fn what_is_accepted_is_read_as_its_type_and_means_the_same_when_it_is_written_again() {
+    all(|case| {
+        let event = RawEvent::parse(&case.text()).map_err(|error| error.to_string())?;
+        let read = match (event.decode::<Event>(), case.accepted) {
+            (Ok(read), true) => read,
+            (Err(_), false) => return Ok(()),
+            (other, _) => return Err(format!("{other:?}")),
+        };
+        let written = RawEvent::from_event(&read).map_err(|error| error.to_string())?;
+        let again: Event = written.decode().map_err(|error| format!("{written:?}: {error}"))?;
+        if again != read {
+            return Err(format!("{read:?} became {again:?}"));
+        }
+        // But for what Rust leaves out and writes as `null`, and for undeclared keys, that is what was sent.
+        let (sent, written): (Value, Value) = (parse(&case.payload), parse(written.payload.get()));
+        let declared = ["alone", "list", "lists", "gaps", "optional_list"];
+        let differs = declared.iter().find(|key| !same(&sent[**key], &written[**key]));
+        differs.map_or(Ok(()), |key| Err(format!("`{key}` became {}", written[*key])))
+    });
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Whether two values are the same to JavaScript, UUIDs in any case, floats as 32 bits hold them.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            one == other || one as f32 == other as f32
+        }
+        (Value::String(one), Value::String(other)) => one.eq_ignore_ascii_case(other),
+        (one, other) => one == other,
+    }
+}
+
+#[test]
+fn each_type_of_the_domain_has_its_line_in_the_table() {
+    let cases = cases();
+    for name in Event::NAMES {
+        assert!(cases.iter().any(|case| case.event == *name && case.accepted), "{name}");
+    }
+}
