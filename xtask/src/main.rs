@@ -9,6 +9,7 @@ use crate::project::Project;
 
 mod bench;
 mod cmd;
+mod crates;
 mod demo;
 mod generated;
 mod package;

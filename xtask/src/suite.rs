@@ -9,7 +9,7 @@ use crate::cmd::Cmd;
 use crate::project::Project;
 use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
-use crate::{demo, generated, package, setup, stamp};
+use crate::{crates, demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
 mod fuzz;
@@ -24,7 +24,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
     Step { name: "fmt", says: "Rust is formatted", run: fmt },
     Step { name: "layers", says: "modules depend in one direction", run: layers::check },
@@ -38,6 +38,11 @@ const STEPS: [Step; 17] = [
     },
     Step { name: "doc", says: "documentation builds without broken links", run: doc },
     Step { name: "rust", says: "Rust tests", run: rust },
+    Step {
+        name: "crates",
+        says: "the crates can be packed, with their licences",
+        run: |p| crates::pack(p).map(drop),
+    },
     Step { name: "planted", says: "the simulation finds bugs that are planted", run: planted },
     Step { name: "fuzz", says: "a fuzzer finds no fault in a short while, if there is one", run: fuzz::run },
     Step {

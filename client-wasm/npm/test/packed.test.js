@@ -40,4 +40,9 @@ test("nothing is shipped that a user does not need, and nothing runs when it is 
       /^\.\/(package\.json|README\.md|LICENSE.*|dist\/[\w-]+\.(js|d\.ts|wasm))$/.test(file),
     ),
   );
+  // npm packs no links, so these are copies.
+  for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
+    const text = readFileSync(new URL(`../../../${licence}`, import.meta.url), "utf8");
+    assert.equal(readFileSync(join(folder, licence), "utf8"), text, licence);
+  }
 });
