@@ -30,7 +30,7 @@ use tokio::{
 use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
-    Gateway,
+    AccessError, Gateway,
     accept::{self, Place},
     event_body,
     events::EventStream,
@@ -279,15 +279,18 @@ fn draining() -> Problem {
 
 /// Who asks, if anybody is let in just now.
 fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
-    if !gateway.settings().origins.allows(headers) {
-        return Err(page::not_let_in());
-    }
+    page::check_origin(gateway, headers)?;
     if gateway.is_draining() {
         return Err(draining());
     }
-    let now = gateway.hub().clock().now();
-    let admitted = gateway.hub().revocations().admit(&**gateway.access(), bearer(headers)?, now);
-    admitted.map_err(|error| Problem::new(error.code, error.message))
+    let hub = gateway.hub();
+    let now = hub.clock().now();
+    let admitted =
+        bearer(headers)?.and_then(|token| hub.revocations().admit(&**gateway.access(), token, now));
+    admitted.map_err(|error| {
+        hub.refusals().token(&error, now.since_start);
+        Problem::new(error.code, error.message)
+    })
 }
 
 fn events(
@@ -318,16 +321,19 @@ fn events(
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The token of an `Authorization: Bearer …`, if there is one.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+/// The token of an `Authorization: Bearer …`, if there is one. Of two, a proxy may have looked at the other.
+fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next(), values.next()) else {
+        return Err(Problem::new(Code::InvalidFrame, "Authorization is given twice: send one"));
+    };
+    let Some(value) = value else { return Ok(Ok(None)) };
     let token = value.to_str().ok().and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
-    token
-        .map(Some)
-        .ok_or_else(|| Problem::new(Code::Unauthorized, "the header is `Authorization: Bearer <token>`"))
+    let message = "the header is `Authorization: Bearer <token>`";
+    Ok(token.map(Some).ok_or_else(|| AccessError { code: Code::Unauthorized, message: message.to_owned() }))
 }
 
 impl Problem {

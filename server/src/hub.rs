@@ -28,6 +28,7 @@ use crate::{
     metrics::{Holdings, Metrics},
     publication::{Draft, Published},
     reader::Delivery,
+    refusals::Refusals,
     revocation::{Revocations, Revoke, RevokeError},
     tenant::{Follower, Tenant, TenantId},
 };
@@ -103,6 +104,7 @@ struct Inner {
     /// Fingerprints of other domains that clients said hello with; each is logged once.
     other_schemas: Mutex<Vec<String>>,
     revocations: Revocations,
+    refusals: Refusals,
     metrics: Arc<Metrics>,
     /// Of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
@@ -178,6 +180,7 @@ impl Hub {
             tenants: Mutex::default(),
             other_schemas: Mutex::default(),
             revocations: Revocations::new(),
+            refusals: Refusals::default(),
             metrics: Arc::new(Metrics::new()),
             log_bytes: Arc::default(),
         };
@@ -359,6 +362,10 @@ impl Hub {
 
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

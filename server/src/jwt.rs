@@ -84,8 +84,11 @@ impl JwtAccess {
             ErrorKind::InvalidAlgorithm => {
                 refused(format!("tokens of this key are signed with {}", key.algorithm))
             }
-            ErrorKind::Json(_) | ErrorKind::Base64(_) => refused("the token's claims are no JSON object"),
-            _ => refused("the token's signature does not hold"),
+            ErrorKind::Json(_) => refused("the token's claims are no JSON object"),
+            ErrorKind::Base64(_) => refused("a part of the token is no base64url: it was cut or changed"),
+            _ => refused(
+                "the token's signature does not match the server's key: it was signed with another one",
+            ),
         })?;
         Ok(claims.claims)
     }

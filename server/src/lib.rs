@@ -49,6 +49,7 @@ mod pattern;
 mod problem;
 mod publication;
 mod reader;
+mod refusals;
 mod revocation;
 mod session;
 mod shard;

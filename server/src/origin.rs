@@ -1,16 +1,18 @@
-//! Which web pages may talk to this server. A browser names the page's origin; tools name none.
+//! Which web pages may talk to this server, and by which host. A browser names the page's origin and the server's host; tools
+//! name no origin.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hyper::{
-    HeaderMap, Uri,
-    header::{HOST, ORIGIN},
+    HeaderMap, Uri, Version,
+    header::{HOST, HeaderValue, ORIGIN},
+    http::uri::Authority,
 };
 
-/// The origins that are let in. A request without one is let in; one with several never is.
+/// The origins that are let in. A request without one is let in; one with several never is, nor one whose origin is `null`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginRule {
-    /// Exactly these, as `scheme://host` or `scheme://host:port`.
+    /// Exactly these, as `scheme://host` or `scheme://host:port`; the schemes of apps that show pages are as good as `https`.
     Exact(Vec<String>),
     /// Any page that this machine served itself, for development: a page from elsewhere must not reach a developer's
     /// server through the developer's browser. Requests must name this machine as their host, too, for a page elsewhere
@@ -18,14 +20,28 @@ pub enum OriginRule {
     Loopback,
 }
 
+/// What is wrong with the host of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostFault {
+    /// There is none, or several, or it is none (RFC 9112, section 3.2).
+    IllFormed,
+    /// It is not this machine's.
+    Elsewhere,
+}
+
+/// The schemes of apps whose pages may be this machine's own. Nothing that comes from elsewhere has such an origin.
+const APP_SCHEMES: [&str; 3] = ["tauri", "capacitor", "ionic"];
+
 impl OriginRule {
     /// Whether a request with these headers is let in.
     pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (origin, None) = (origins.next(), origins.next()) else { return false };
-        match origin.map(|origin| origin.to_str()) {
+        match origin.map(HeaderValue::to_str) {
             None => true,
             Some(Err(_)) => false,
+            // Of every page that has no origin of its own, whosever it is.
+            Some(Ok("null")) => false,
             Some(Ok(origin)) => match self {
                 Self::Exact(allowed) => allowed.iter().any(|allowed| allowed == origin),
                 Self::Loopback => is_loopback(origin),
@@ -33,44 +49,107 @@ impl OriginRule {
         }
     }
 
-    /// Whether a request may be for this host. One that names none is let in: browsers always do.
-    pub(crate) fn allows_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    /// Whether a request is for a host that is one, and that may be asked. A probe of HTTP/1.0 may name none.
+    pub(crate) fn check_host(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), HostFault> {
         let mut hosts = headers.get_all(HOST).iter();
         let (host, is_one) = (hosts.next(), hosts.next().is_none());
+        let is_good = is_one
+            && match host {
+                None => version < Version::HTTP_11,
+                Some(host) => is_host(host.as_bytes()),
+            }
+            && uri.authority().is_none_or(|authority| is_host(authority.as_str().as_bytes()));
+        // To whoever has no good name for a server for development it is not there, either.
         let is_here = |host: &str| is_loopback(&format!("http://{}", host.to_ascii_lowercase()));
-        *self != Self::Loopback
-            || is_one
-                && host.is_none_or(|host| host.to_str().is_ok_and(is_here))
-                && uri.authority().is_none_or(|authority| is_here(authority.as_str()))
+        let named = host.and_then(|host| host.to_str().ok()).into_iter();
+        let mut named = named.chain(uri.authority().map(Authority::as_str));
+        match self {
+            Self::Loopback if !is_good || !named.all(is_here) => Err(HostFault::Elsewhere),
+            Self::Exact(_) if !is_good => Err(HostFault::IllFormed),
+            _ => Ok(()),
+        }
     }
 }
 
-/// The host of an origin as a browser writes it: scheme, host and perhaps a port, and nothing else.
-fn host_of(origin: &str) -> Option<String> {
+/// Whether this is `host` or `host:port`, and no more: RFC 9110, section 7.2.
+pub(crate) fn is_host(text: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let Some(port) = authority.as_str().strip_prefix(authority.host()) else { return false };
+    !authority.host().is_empty() && (matches!(port, "" | ":") || authority.port_u16().is_some())
+}
+
+/// Scheme and host of an origin as a browser writes it: these, perhaps a port, and nothing else.
+fn parts_of(origin: &str) -> Option<(String, String)> {
     let uri: Uri = origin.parse().ok()?;
-    let (scheme @ ("http" | "https"), authority) = (uri.scheme_str()?, uri.authority()?) else { return None };
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let port = authority.as_str().strip_prefix(authority.host())?;
     let is_port = |port: &str| port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     let is_exact = (port.is_empty() || is_port(port)) && origin == format!("{scheme}://{authority}");
-    is_exact.then(|| authority.host().to_owned())
+    is_exact.then(|| (scheme.to_owned(), authority.host().to_owned()))
 }
 
-/// Whether a browser may write an origin in this very way; what it never writes would let nobody in.
-#[cfg(feature = "cli")]
-pub(crate) fn is_as_browsers_write(origin: &str) -> bool {
-    let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
-    let is_of_hosts =
-        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'[' | b':' | b']');
-    host_of(origin).is_some_and(|host| host.bytes().all(is_of_hosts)) && !origin.ends_with(default_port)
+/// Schemes whose pages have the origin `null`, and those of WebSockets, which are no page's.
+const NO_ORIGIN: [&str; 8] = ["about", "blob", "data", "file", "filesystem", "javascript", "ws", "wss"];
+
+/// Whether a browser, or an app that shows pages, may write an origin in this very way; what none ever writes would let
+/// nobody in.
+///
+/// # Errors
+/// Says what to write instead.
+pub(crate) fn check_as_browsers_write(origin: &str) -> Result<(), &'static str> {
+    if origin == "null" {
+        return Err(
+            "`null` is the origin of every page without one of its own, and never let in: serve the page over http",
+        );
+    }
+    if origin.contains('*') {
+        return Err("there are no patterns of origins: name each");
+    }
+    let fault =
+        "write it as a browser does: scheme://host[:port], in lower case, without a path or the default port";
+    let (scheme, host) = parts_of(origin).ok_or(fault)?;
+    if NO_ORIGIN.contains(&scheme.as_str()) {
+        return Err(
+            "no page has an origin of this scheme: name the page's own, such as https://app.example.com",
+        );
+    }
+    let is_of_web = matches!(scheme.as_str(), "http" | "https");
+    let is_of_hosts = |byte: u8| {
+        matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'[' | b':' | b']')
+            // Where the host is a name of the app's own (of a Safari extension: a UUID), it stands as it is.
+            || !is_of_web && byte.is_ascii_uppercase()
+    };
+    let is_lower = !scheme.bytes().any(|byte| byte.is_ascii_uppercase());
+    let port = origin.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_plain_port = !matches!((scheme.as_str(), port), ("https", "443") | ("http", "80"))
+        && (port.len() == 1 || !port.starts_with('0'));
+    if is_lower && is_plain_port && host.bytes().all(is_of_hosts) { Ok(()) } else { Err(fault) }
 }
 
 fn is_loopback(origin: &str) -> bool {
-    let Some(host) = host_of(origin) else { return false };
+    let Some((scheme, host)) = parts_of(origin) else { return false };
     let is_v6 = |host: &str| {
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         inner.and_then(|host| host.parse().ok()).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
     };
-    host == "localhost" || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()) || is_v6(&host)
+    match scheme.as_str() {
+        "http" | "https" => {
+            is_local_name(&host) || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()) || is_v6(&host)
+        }
+        app => APP_SCHEMES.contains(&app) && host == "localhost",
+    }
+}
+
+/// Whether this is `localhost` or a name below it, perhaps with the dot of the root: they mean this machine whatever a
+/// name server says (RFC 6761, section 6.3).
+fn is_local_name(host: &str) -> bool {
+    let mut labels = host.strip_suffix('.').unwrap_or(host).rsplit('.');
+    labels.next() == Some("localhost") && labels.all(|label| !label.is_empty())
 }
 
 #[cfg(test)]
@@ -93,6 +172,14 @@ mod tests {
             "http://127.0.0.1:1",
             "http://127.9.9.9",
             "http://[::1]:80",
+            "http://localhost.",
+            "http://localhost.:5173",
+            "http://tauri.localhost",
+            "https://a.b-c.localhost:8443",
+            "http://app.localhost.",
+            "tauri://localhost",
+            "capacitor://localhost",
+            "ionic://localhost",
         ] {
             assert!(allows(&OriginRule::Loopback, &[origin]), "{origin}");
         }
@@ -112,6 +199,19 @@ mod tests {
             "http://localhost:99999",
             "localhost",
             "",
+            "http://localhost..",
+            "http://.localhost",
+            "http://a..localhost",
+            "http://.",
+            "http://evillocalhost",
+            "http://evil-localhost",
+            "http://localhost.evil.com",
+            "http://localhost.com",
+            "http://xlocalhost.localhost.evil",
+            "tauri://evil.example",
+            "tauri://tauri.localhost",
+            "app://localhost",
+            "chrome-extension://localhost",
         ] {
             assert!(!allows(&OriginRule::Loopback, &[origin]), "{origin}");
         }
@@ -133,5 +233,76 @@ mod tests {
             assert!(!allows(&rule, &[origin]), "{origin}");
         }
         assert!(!allows(&rule, &["https://app.example.com", "https://app.example.com"]), "two headers");
+    }
+
+    #[test]
+    fn null_is_never_let_in_whatever_a_rule_says() {
+        let rule = OriginRule::Exact(vec!["null".to_owned(), "file://".to_owned()]);
+        assert!(!allows(&rule, &["null"]) && !allows(&rule, &["null", "null"]));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for host in ["a", "a.example.com", "a:1", "a:", "127.0.0.1:65535", "[::1]", "[::1]:80", "a_b"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "", ":", ":80", "a b", "a, b", "a/", "a/b", "http://a", "a@b", "@", "a:b", "a:65536", "a:-1",
+            "a:1:2", "[::1", "::1", "[a]x", "a?b", "a#b", "a\\b", "a\tb", "é",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_taken_as_browsers_and_shells_write_it_and_in_no_other_way() {
+        for origin in [
+            "https://app.example.com",
+            "http://localhost:5173",
+            "http://[::1]:8080",
+            "http://a:1080",
+            "https://a:80",
+            "http://tauri.localhost",
+            "tauri://localhost",
+            "capacitor://localhost",
+            "ionic://localhost",
+            "app://.",
+            "app://-",
+            "app://obsidian.md",
+            "capacitor-electron://-",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+            "safari-web-extension://0A1B2C3D-0A1B-2C3D-4E5F-0A1B2C3D4E5F",
+            "vscode-webview://1abc",
+        ] {
+            assert_eq!(check_as_browsers_write(origin), Ok(()), "{origin}");
+        }
+        for (origin, named) in [
+            ("null", "null"),
+            ("*", "patterns"),
+            ("https://*.example.com", "patterns"),
+            ("chrome-extension://*", "patterns"),
+            ("", "scheme"),
+            ("tauri://", "scheme"),
+            ("app.example.com", "scheme"),
+            ("localhost:5173", "scheme"),
+            ("https://App.example.com", "lower case"),
+            ("HTTPS://app.example.com", "lower case"),
+            ("Tauri://localhost", "lower case"),
+            ("https://app.example.com/", "path"),
+            ("tauri://localhost/", "path"),
+            ("https://app.example.com:443", "default port"),
+            ("http://app.example.com:80", "default port"),
+            ("http://app.example.com:080", "scheme"),
+            ("https://user@app.example.com", "scheme"),
+            ("https://app.example.com https://b.example.com", "scheme"),
+            ("file://", "scheme"),
+            ("file://localhost", "no page"),
+            ("wss://app.example.com", "no page"),
+            ("ws://localhost", "no page"),
+        ] {
+            let fault = check_as_browsers_write(origin).expect_err(origin);
+            assert!(fault.contains(named), "{origin}: {fault}");
+        }
     }
 }

@@ -369,7 +369,10 @@ impl Session {
     fn hello(&mut self, token: Option<&str>, now: Moment) {
         let admitted = match self.hub.revocations().admit(&*self.access, token, now) {
             Ok(admitted) => admitted,
-            Err(error) => return self.end(None, error.code, error.message),
+            Err(error) => {
+                self.hub.refusals().token(&error, now.since_start);
+                return self.end(None, error.code, error.message);
+            }
         };
         let identity = &admitted.identity;
         let mixed = planted::is(Bug::TenantsMixed);

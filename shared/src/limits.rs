@@ -208,3 +208,10 @@ pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);
 /// Lines of the log that wait for standard error, of a kilobyte at most: a second or so of the busiest log. What comes while
 /// so many wait is lost, because nobody is held up by whoever reads the log.
 pub const LOG_LINES: usize = 4096;
+
+/// Refusals of one kind (origins, hosts, tokens) that are logged in a [period](REFUSALS_PERIOD), each reason once: whoever
+/// sets up a server has a few, and a crowd that knocks fills no log.
+pub const REFUSALS_LOGGED: usize = 10;
+
+/// The time in which so many refusals are logged; what was left out is counted in the next line.
+pub const REFUSALS_PERIOD: Duration = Duration::from_secs(60);

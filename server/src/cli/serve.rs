@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, Quotas,
-    SessionSettings, TenantId, origin::is_as_browsers_write,
+    SessionSettings, TenantId, origin::check_as_browsers_write,
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
@@ -41,7 +41,8 @@ pub(super) struct Serve {
     /// File with settings, as TOML whose keys are the names of these flags; flags and environment win
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Web page that is let in, as `scheme://host[:port]`; may be given several times. With --dev: loopback pages
+    /// Page that is let in, as `https://host[:port]`, or an app's as `tauri://localhost`; may be given several times. With --dev:
+    /// loopback pages
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Time for a hello after the connection
@@ -139,9 +140,7 @@ pub(super) struct Serve {
 }
 
 fn origin(text: &str) -> Result<String, &'static str> {
-    let remedy =
-        "write it as a browser does: scheme://host[:port], in lower case, without a path or the default port";
-    if is_as_browsers_write(text) { Ok(text.to_owned()) } else { Err(remedy) }
+    check_as_browsers_write(text).map(|()| text.to_owned())
 }
 
 fn shards(text: &str) -> Result<NonZero<usize>, String> {

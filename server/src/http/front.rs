@@ -10,7 +10,7 @@ use super::{
     comeback::{self, Listener},
     page, refuse,
 };
-use crate::{Gateway, problem::Problem};
+use crate::{Gateway, origin::HostFault, problem::Problem};
 
 /// Has a request answered by the routes, if they may see it.
 pub(super) fn answer<S>(
@@ -41,9 +41,18 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
     if request.uri().path_and_query().is_none() {
         return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
     }
-    if !gateway.settings().origins.allows_host(request.uri(), request.headers()) {
-        let message = "a server for development is asked as localhost, or by an address of loopback";
-        return Err(Problem::new(Code::Forbidden, message));
-    }
+    let origins = &gateway.settings().origins;
+    origins.check_host(request.version(), request.uri(), request.headers()).map_err(|fault| match fault {
+        HostFault::IllFormed => Problem::new(
+            Code::InvalidFrame,
+            "a request has one Host, which is a name or an address, and perhaps a port",
+        ),
+        HostFault::Elsewhere => {
+            let hub = gateway.hub();
+            hub.refusals().host(request.uri(), request.headers(), hub.clock().now().since_start);
+            let message = "a server for development is asked as localhost, or by an address of loopback";
+            Problem::new(Code::Forbidden, message)
+        }
+    })?;
     comeback::check_room(gateway, request)
 }

@@ -29,8 +29,8 @@ const MAX_AGE: &str = "600";
 impl Preflight {
     /// Answers a browser that asks whether a page may send.
     pub(super) fn answer(self, gateway: &Gateway, headers: &HeaderMap) -> Response {
-        if !gateway.settings().origins.allows(headers) {
-            return refuse(gateway, &not_let_in());
+        if let Err(problem) = check_origin(gateway, headers) {
+            return refuse(gateway, &problem);
         }
         let mut answer = for_pages(text(StatusCode::NO_CONTENT, ""));
         let allows = answer.headers_mut();
@@ -66,6 +66,12 @@ pub(super) fn may_read(reader: Option<HeaderValue>, mut answer: Response) -> Res
     answer
 }
 
-pub(super) fn not_let_in() -> Problem {
-    Problem::new(Code::Forbidden, "pages of this origin are not let in")
+/// Refuses pages of origins that are not let in.
+pub(super) fn check_origin(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Problem> {
+    let (rule, hub) = (&gateway.settings().origins, gateway.hub());
+    if rule.allows(headers) {
+        return Ok(());
+    }
+    hub.refusals().origin(rule, headers, hub.clock().now().since_start);
+    Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"))
 }

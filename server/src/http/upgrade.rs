@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
     },
     upgrade::OnUpgrade,
 };
@@ -125,10 +125,18 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
         |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
     let refuse = |code, message: &str| Box::new(refuse(gateway, &Problem::new(code, message)));
     if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
-        let mut answer = upgrade_required("this is a WebSocket endpoint: ask for an upgrade");
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        return Err(Box::new(answer));
+        return Err(Box::new(upgrade_required("this is a WebSocket endpoint: ask for an upgrade")));
+    }
+    // RFC 6455, sections 11.3.1 and 11.3.5. What is between may have looked at the other one.
+    for name in [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION] {
+        if headers.get_all(&name).iter().nth(1).is_some() {
+            return Err(refuse(Code::InvalidFrame, &format!("{name} is given twice: send one")));
+        }
+    }
+    // What follows the handshake would be taken for frames.
+    let is_empty = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
+    if !is_empty || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(refuse(Code::InvalidFrame, "a WebSocket handshake has no body"));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let mut answer = upgrade_required("the WebSocket version is 13");
@@ -138,9 +146,7 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
     if !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_nonce) {
         return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
     }
-    if !gateway.settings().origins.allows(headers) {
-        return Err(Box::new(super::refuse(gateway, &page::not_let_in())));
-    }
+    page::check_origin(gateway, headers).map_err(|problem| Box::new(super::refuse(gateway, &problem)))?;
     let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
     if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {
         let message = format!("the subprotocol is {SUBPROTOCOL}; offering none means the same");
@@ -155,7 +161,11 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
 fn upgrade_required(detail: &str) -> Response {
     let code = Code::InvalidFrame;
     let status = StatusCode::UPGRADE_REQUIRED;
-    problem(status, problem_body(status, code.as_str(), code.meaning(), detail))
+    let mut answer = problem(status, problem_body(status, code.as_str(), code.meaning(), detail));
+    // RFC 9110, sections 15.5.22 and 7.8.
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    answer
 }
 
 /// The tokens of a header that is a comma-separated list, over all its lines.

@@ -44,7 +44,10 @@ impl Session {
                 **admitted = fresh;
                 self.token_accepted(r#ref, now);
             }
-            Err(error) => self.refuse(Some(r#ref), Problem::new(error.code, error.message)),
+            Err(error) => {
+                self.hub.refusals().token(&error, now.since_start);
+                self.refuse(Some(r#ref), Problem::new(error.code, error.message));
+            }
         }
     }
 

@@ -1,10 +1,15 @@
 //! What the server writes down, at its most talkative, while clients say what they like.
 
-use std::process::Command;
+use std::{
+    io::{BufReader, Write},
+    net::TcpStream,
+    process::Command,
+};
 
 use serde_json::{Value, json};
+use tidings_shared::limits::REFUSALS_LOGGED;
 use tidings_tests::{
-    Client, Frame, Opcode, RawSocket, Request, Response, Server, key_file, sample, tidings, token,
+    Client, Frame, Opcode, RawSocket, Request, Response, Server, eventually, key_file, sample, tidings, token,
 };
 
 /// In tokens, payloads and whatever else is nobody's business.
@@ -130,4 +135,117 @@ fn no_token_no_payload_and_nothing_that_fools_a_reader_gets_into_the_log() {
         assert!(log.contains("draining"), "{format}: {log}");
         check(&log, &good, format);
     }
+}
+
+/// Lines of warnings so far.
+fn warnings(server: &mut Server) -> Vec<String> {
+    server.process().log().lines().filter(|line| line.contains(" WARN ")).map(ToOwned::to_owned).collect()
+}
+
+#[track_caller]
+fn warns(server: &mut Server, words: &[&str]) {
+    eventually(&format!("a warning says {words:?}"), || {
+        warnings(server).iter().any(|line| words.iter().all(|word| line.contains(word)))
+    });
+}
+
+#[test]
+fn whoever_is_refused_for_an_origin_or_a_host_is_told_of_with_the_remedy() {
+    let mut server = Server::keyed(&["--allow-origin", "https://app.example.com"]);
+    let upgrade = || RawSocket::handshake().header("Connection", "Upgrade");
+    let refuse =
+        |server: &Server, request: Request| request.send(server.address()).assert_problem(403, "forbidden");
+    for (request, origin) in [
+        (upgrade(), "http://localhost:5173"),
+        (Request::get("/v1/events?topic=a"), "https://one.example.com"),
+        (Request::post("/v1/publish"), "tauri://localhost"),
+        (Request::new("OPTIONS", "/v1/publish"), "https://app.example.com:8443"),
+    ] {
+        refuse(&server, request.header("Origin", origin));
+        warns(&mut server, &["a page was refused", &format!("remedy=\"--allow-origin {origin}\"")]);
+    }
+    refuse(&server, upgrade().header("Origin", "null"));
+    warns(&mut server, &["a page was refused", "sandboxed frame", "serve it over http"]);
+    refuse(
+        &server,
+        upgrade().header("Origin", "https://app.example.com").header("Origin", "https://app.example.com"),
+    );
+    warns(&mut server, &["a page was refused", "several Origin headers"]);
+
+    let mut server = Server::start();
+    refuse(&server, upgrade().header("Origin", "https://app.example.com"));
+    warns(&mut server, &["a page was refused", "for development", "--allow-origin https://app.example.com"]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .write_all(b"GET /v1/ws HTTP/1.1\r\nHost: dev.example.com:7700\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    Response::read(&mut BufReader::new(stream)).assert_problem(403, "forbidden");
+    warns(
+        &mut server,
+        &["a request was refused", "the host dev.example.com:7700 is not this machine", "localhost"],
+    );
+}
+
+#[test]
+fn a_token_that_is_refused_is_told_of_with_the_reason_and_without_the_token() {
+    let mut server = Server::keyed(&["--jwt-audience", "tidings"]);
+    let good = token(&["--tenant", "acme", "--jwt-audience", "tidings", "--subscribe", "*"]);
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let other_signature = format!("{first}{}", &signature[1..]);
+    let old = token(&["--tenant", "acme", "--jwt-audience", "tidings", "--expires-in", "1s"]);
+    let bearer =
+        |token: &str| Request::post("/v1/publish").header("Authorization", &format!("Bearer {token}"));
+    let refuse = |server: &Server, request: Request| {
+        let status = request.body("{}").send(server.address()).status;
+        assert!([400, 401].contains(&status), "{status}");
+        status == 401
+    };
+    for (bad, reason) in [
+        (format!("{head}.{other_signature}"), "signature does not match the server's key"),
+        (token(&["--tenant", "acme", "--jwt-audience", "other"]), "`aud`"),
+        ("x.y.z".to_owned(), "no token (JWT)"),
+    ] {
+        assert!(refuse(&server, bearer(&bad)));
+        warns(&mut server, &["a token was refused", "unauthorized", reason]);
+    }
+    assert!(refuse(&server, Request::post("/v1/publish")));
+    warns(&mut server, &["a token was refused", "a token is needed"]);
+    assert!(refuse(&server, Request::post("/v1/publish").header("Authorization", "Basic YTpi")));
+    warns(&mut server, &["a token was refused", "Authorization: Bearer"]);
+    eventually("the token ends", || refuse(&server, bearer(&old)));
+    warns(&mut server, &["a token was refused", "token_expired", "has expired"]);
+    // In a hello, and in the place of another one.
+    let other =
+        token(&["--tenant", "acme", "--jwt-audience", "tidings", "--subscribe", "*", "--jwt-issuer", "x"]);
+    let mut late = Client::with_token(&server, &other);
+    let mut hello = Server::keyed(&[]);
+    Client::connect(&hello).ask(&json!({ "op": "hello", "token": "a.b.c" }));
+    warns(&mut hello, &["a token was refused", "no token (JWT)"]);
+    late.ask(&json!({ "op": "token", "ref": 1, "token": &other[..40] }));
+    let log = server.process().log();
+    for token in [&good, &old, &other] {
+        assert!(token.split('.').skip(1).all(|part| !log.contains(part)), "a token is in the log: {log}");
+    }
+    assert!(!log.contains(&other_signature), "{log}");
+}
+
+#[test]
+fn a_crowd_that_is_refused_fills_no_log() {
+    let mut server = Server::keyed(&[]);
+    for number in 0..200 {
+        let page = format!("https://{number}.example.com");
+        Request::post("/v1/publish")
+            .header("Origin", &page)
+            .send(server.address())
+            .assert_problem(403, "forbidden");
+        Request::post("/v1/publish").send(server.address()).assert_problem(401, "unauthorized");
+    }
+    server.process().signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    let warnings = warnings(&mut server);
+    let of = |what: &str| warnings.iter().filter(|line| line.contains(what)).count();
+    // The minute may end in between.
+    assert!((REFUSALS_LOGGED..=2 * REFUSALS_LOGGED).contains(&of("a page was refused")), "{warnings:?}");
+    assert!((1..=2).contains(&of("a token was refused")), "{warnings:?}");
 }

@@ -21,6 +21,7 @@ mod kept;
 mod library;
 mod limits;
 mod logs;
+mod malformed;
 mod many_topics;
 mod metrics;
 mod operate;
