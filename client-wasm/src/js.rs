@@ -124,13 +124,13 @@ impl Core {
     ) -> Result<f64, JsValue> {
         let publish = || {
             let topics = (!topics.is_undefined()).then(|| value::strings(topics)).transpose();
-            let topics = topics.map_err(Error::invalid_event)?;
+            let topics = topics.map_err(|_| Error::invalid_event("`topics` is not a list of texts."))?;
             self.0.check_event(&event, topics.as_deref().unwrap_or_default())?;
             let event = value::parse_event(&event).map_err(Error::invalid_event)?;
             decode::check(&event).map_err(Error::invalid_event)?;
             let key = de::uuid(key)
                 .map(Uuid::from_bytes)
-                .ok_or_else(|| Error::invalid_event("`key` is not a UUID."))?;
+                .ok_or_else(|| Error::invalid_event(["`key` is not a UUID: ", key].concat()))?;
             let publish = Publish::<JsPayload> { event, topics, key, origin };
             self.0.note(|client, now| client.handle_publish(publish, now))
         };

@@ -152,7 +152,8 @@ impl JwtAccess {
 
 impl Authorize for JwtAccess {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let token = token.ok_or_else(|| refused("a token is needed"))?;
+        let token =
+            token.ok_or_else(|| refused("no token was given, and nobody is let in here without one"))?;
         let identity = self.identity(&self.verify(token)?, now_unix_ms)?;
         // Of ECDSA's signatures there are always two, which anybody can make of one another.
         Ok(Identity { signed_bytes: token.rfind('.'), ..identity })

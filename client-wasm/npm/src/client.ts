@@ -1,8 +1,13 @@
-import { type Core, type Host, isFailure, type Load, type Loaded } from "./core.js";
-import { call, closedError, TidingsError } from "./errors.js";
+import { expect } from "./arguments.js";
+import { connectFailed } from "./connect-failed.js";
+import { type Core, type Glue, type Host, isFailure, type Load, type Loaded } from "./core.js";
+import { closedError, type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
+import { eventText } from "./event-text.js";
 import { Events } from "./events.js";
+import { Audience, type Listeners } from "./listeners.js";
 import { Origin } from "./origin.js";
 import { watchPage } from "./page.js";
+import { Pause } from "./pause.js";
 import { hold, watchSockets } from "./process.js";
 import type { Pending } from "./publishing.js";
 import { socketUrl } from "./socket-url.js";
@@ -23,6 +28,7 @@ import type {
   Watch,
   WatchOptions,
 } from "./types.js";
+import { unavailable } from "./unavailable.js";
 import { uuid7 } from "./uuid.js";
 import { type View, WatchHandle } from "./watch.js";
 
@@ -48,23 +54,24 @@ const MAX_PUBLISHES = 256;
 /** How often the core may fail within a minute before the client gives up. */
 const MAX_FAILURES_PER_MINUTE = 3;
 
-interface Listeners {
-  status: (status: Status) => void;
-  error: (error: TidingsError) => void;
-}
-
 /** A connection to a Tidings server, made with `createClient`. */
 export class Client {
   declare [Symbol.dispose]: () => void;
   #load: Load;
   #options: ClientOptions;
   #status: Status = "idle";
+  #lastError: TidingsError | undefined;
   #starts = false;
   #loaded: Loaded | undefined;
   #core: Core | undefined;
   /** Stands for the present core, before and after it can be called. */
   #life: object | undefined;
   #failures: number[] = [];
+  #pause = new Pause();
+  /** It was closed by its user. */
+  #isDone = false;
+  /** The last answer of the token callback was a token. */
+  #hasToken = false;
   #handles = new Set<Handle>();
   #views = new Set<View>();
   #handleOf = new Map<number, Handle>();
@@ -73,10 +80,11 @@ export class Client {
   #origin = new Origin();
   /** Aborted when the client is closed. */
   #page = new AbortController();
-  #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
+  #audience = new Audience();
 
   /** @internal */
   constructor(load: Load, options: ClientOptions) {
+    expect("object", "createClient({ url, token })", { options });
     this.#load = load;
     this.#options = options;
   }
@@ -84,6 +92,14 @@ export class Client {
   /** Where the client stands. */
   get status(): Status {
     return this.#status;
+  }
+
+  /**
+   * The last error of the connection, which is what `error` listeners heard: why there is none. `undefined` before
+   * anything failed, and from the moment in which it is open.
+   */
+  get lastError(): TidingsError | undefined {
+    return this.#lastError;
   }
 
   /**
@@ -124,6 +140,7 @@ export class Client {
       },
     };
     const watch = options as WatchOptions<string, unknown>;
+    expect("function", "watch(topics, { load, onData })", { load: watch?.load, onData: watch?.onData });
     return this.#add(new WatchHandle(owner, list(topics), watch), watch);
   }
 
@@ -146,6 +163,7 @@ export class Client {
     handler: (event: never, meta: EventMeta) => void,
     options: SubscribeOptions = {},
   ): Subscription {
+    expect("function", "subscribe(topics, handler)", { handler });
     return this.#add(new Handle(this.#owner, list(topics), handler, options), options);
   }
 
@@ -180,11 +198,13 @@ export class Client {
   publish(event: unknown, { topics, key, origin, signal }: PublishOptions = {}): Promise<Published> {
     let pending: Pending | undefined;
     const promise = new Promise<Published>((resolve, reject) => {
-      if (this.#status === "closed") throw closedError();
+      if (this.#status === "closed") throw this.#closedError();
       signal?.throwIfAborted();
+      const texts = { ...(key !== undefined && { key }), ...(origin !== undefined && { origin }) };
+      expect("string", "publish(event, options)", texts);
       // As text, so that what the caller changes afterwards is not published.
       const waits: Pending = {
-        event: toText(event),
+        event: eventText(event),
         topics,
         key: key ?? uuid7(),
         origin: origin ?? this.#origin.next(),
@@ -219,31 +239,24 @@ export class Client {
   }
 
   /**
-   * Listens: `status` hears where the client stands, `error` hears what no `onError` and no promise tells of.
-   * Returns what takes the listener off. Errors without a listener go to the console.
+   * Listens: `status` hears where the client stands, `error` hears what no `onError` and no promise tells of, such as
+   * `connect_failed`: several attempts to connect failed. That is told once until there is a connection, and the client
+   * goes on trying. Returns what takes the listener off. Errors without a listener go to the console.
    */
-  on<K extends keyof Listeners>(type: K, listener: Listeners[K], { signal }: ListenOptions = {}): () => void {
-    const listeners = this.#listeners[type] as Set<Listeners[K]>;
-    const off = () => {
-      listeners.delete(listener);
-      signal?.removeEventListener("abort", off);
-    };
-    if (!signal?.aborted) {
-      listeners.add(listener);
-      signal?.addEventListener("abort", off);
-    }
-    return off;
+  on<K extends keyof Listeners>(type: K, listener: Listeners[K], options: ListenOptions = {}): () => void {
+    return this.#audience.on(type, listener, options);
   }
 
   /** Closes for good: subscriptions and loops end, publishes that wait fail. May be called again. */
   close(): void {
     if (this.#status === "closed") return;
+    this.#isDone = true;
     this.#closed();
     for (const handle of [...this.#handles]) handle.closed();
     for (const pending of [...this.#publishes]) {
       // On purpose: who does not wait for it need not catch it.
       pending.promise?.catch(() => {});
-      pending.settle(closedError());
+      pending.settle(this.#closedError());
     }
     this.#run((core) => core.close());
   }
@@ -254,7 +267,7 @@ export class Client {
   };
 
   #add<H extends Handle>(handle: H, options: SubscribeOptions): H {
-    if (this.#status === "closed") handle.failed(closedError());
+    if (this.#status === "closed") handle.failed(this.#closedError());
     else if (options.signal?.aborted) handle.end(options.signal.reason);
     else {
       this.#handles.add(handle);
@@ -277,41 +290,49 @@ export class Client {
     if (this.#starts) return;
     this.#starts = true;
     watchSockets();
-    watchPage((isAwake) => this.#run((core) => core.page(isAwake)), this.#page.signal);
+    watchPage((isAwake) => {
+      if (isAwake) this.#pause.hurry();
+      this.#run((core) => core.page(isAwake));
+    }, this.#page.signal);
     this.#setStatus("connecting");
-    Promise.resolve()
-      .then(() => {
-        if (typeof WebSocket === "undefined") {
-          const message = "This environment has no WebSocket.";
-          throw new TidingsError({ code: "websocket_unavailable", message });
-        }
-        return this.#load();
-      })
-      .then(
-        (loaded) => {
-          this.#loaded = loaded;
-          this.#begin();
-        },
-        (error) => this.#fail(unavailable(error)),
-      );
+    void this.#begin();
   }
 
   /** Makes an instance of the core, and asks it for everything. */
   async #begin(): Promise<void> {
-    if (this.#status === "closed" || !this.#loaded) return;
-    try {
-      const glue = await this.#loaded.glue();
-      // Closed meanwhile, which may be while a core of one's own is loaded.
+    // Whoever asked is told nothing before it has returned.
+    await undefined;
+    for (let attempts = 0; ; attempts++) {
       if ((this.#status as Status) === "closed") return;
-      glue.initSync({ module: this.#loaded.module });
-      const url = socketUrl(this.#options.url);
-      this.#core = new glue.Core(this.#host(), url, CLIENT, this.#options.token !== undefined);
-    } catch (error) {
-      this.#fail(unavailable(error));
-      return;
+      try {
+        const url = socketUrl(this.#options.url);
+        const glue = await this.#glue();
+        // Closed meanwhile, which may be while a core of one's own is loaded.
+        if ((this.#status as Status) === "closed") return;
+        this.#core = new glue.Core(this.#host(url), url, CLIENT, this.#options.token !== undefined);
+        break;
+      } catch (cause) {
+        const error = unavailable(cause);
+        if (!error.retryable) return this.#fail(error);
+        if (attempts === 0) this.#connectionError(error);
+        this.#setStatus("waiting");
+        await this.#pause.wait(attempts);
+        if ((this.#status as Status) !== "closed") this.#setStatus("connecting");
+      }
     }
     for (const handle of [...this.#handles]) this.#ask(handle);
     for (const pending of [...this.#publishes]) this.#send(pending);
+  }
+
+  async #glue(): Promise<Glue> {
+    if (typeof WebSocket === "undefined") {
+      const message = "This environment has no WebSocket.";
+      throw new TidingsError({ code: "websocket_unavailable", message });
+    }
+    this.#loaded ??= await this.#load();
+    const glue = await this.#loaded.glue();
+    glue.initSync({ module: this.#loaded.module });
+    return glue;
   }
 
   #ask(handle: Handle): void {
@@ -384,12 +405,13 @@ export class Client {
     this.#closed();
     for (const handle of [...this.#handles]) handle.failed(error, true);
     for (const pending of [...this.#publishes]) pending.settle(error);
-    this.#error(error);
+    this.#connectionError(error);
   }
 
   #closed(): void {
     const core = this.#core;
     this.#page.abort();
+    this.#pause.hurry();
     this.#setStatus("closed");
     // Freed when no call is inside it any more.
     queueMicrotask(() => {
@@ -400,7 +422,7 @@ export class Client {
   }
 
   /** What an instance of the core calls; what comes from one that was replaced is passed over. */
-  #host(): Host {
+  #host(url: string): Host {
     const life = {};
     this.#life = life;
     const isPresent = () => this.#life === life;
@@ -432,11 +454,13 @@ export class Client {
       sync: (id, sync) => handle(id)?.sync(sync),
       malformed: (id, failure) => handle(id)?.malformed(failure),
       // Without a topic it is the whole client that failed, of which it says so itself.
-      failed: (id, failure) => handle(id)?.failed(failure, failure.topic === undefined),
+      failed: (id, failure) => handle(id)?.failed(this.#told(failure), failure.topic === undefined),
       published: (id, answer) => publish(id)?.settle(undefined, answer),
-      publishFailed: (id, failure) => publish(id)?.settle(new TidingsError(failure)),
+      publishFailed: (id, failure) => publish(id)?.settle(this.#told(failure)),
       error: (failure) => {
-        if (isPresent()) this.#error(new TidingsError(failure));
+        if (!isPresent()) return;
+        const isUnreachable = failure.code === "connect_failed";
+        this.#connectionError(isUnreachable ? connectFailed(failure, url) : this.#told(failure));
       },
       hold,
       otherSchema: (server) =>
@@ -446,24 +470,44 @@ export class Client {
 
   async #token(connection: number): Promise<void> {
     const { token } = this.#options;
+    let failure: string;
     try {
-      const fresh = typeof token === "function" ? await token() : token;
-      this.#run((core) => core.token(connection, fresh));
+      const fresh: unknown = typeof token === "function" ? await token() : token;
+      if (fresh == null || (typeof fresh === "string" && fresh)) {
+        this.#hasToken = fresh != null;
+        return this.#run((core) => core.token(connection, fresh ?? undefined));
+      }
+      failure = `\`token\` is ${fresh === "" ? "an empty text" : `of the type ${typeof fresh}`}, and no text (JWT).`;
     } catch (error) {
-      this.#run((core) => core.tokenFailed(connection, `The token callback failed: ${error}`));
+      failure = `The token callback failed: ${error}`;
     }
+    this.#run((core) => core.tokenFailed(connection, failure));
   }
 
   #setStatus(status: Status): void {
     if (this.#status === status) return;
     this.#status = status;
-    for (const listener of [...this.#listeners.status]) call(listener, status);
+    if (status === "open") this.#lastError = undefined;
+    this.#audience.status(status);
+  }
+
+  /** What the core says went wrong. */
+  #told(failure: Failure): TidingsError {
+    const isRefused = failure.code === "unauthorized" && this.#hasToken;
+    return new TidingsError(isRefused ? { ...failure, hint: TOKEN_REFUSED } : failure);
+  }
+
+  #closedError(): TidingsError {
+    return closedError(this.#isDone ? undefined : this.#lastError);
+  }
+
+  #connectionError(error: TidingsError): void {
+    this.#lastError = error;
+    this.#error(error);
   }
 
   #error(error: TidingsError): void {
-    const listeners = [...this.#listeners.error];
-    if (!listeners.length) console.error(error);
-    for (const listener of listeners) call(listener, error);
+    this.#audience.error(error);
   }
 }
 
@@ -471,27 +515,4 @@ if (Symbol.dispose) Client.prototype[Symbol.dispose] = Client.prototype.close;
 
 function list(topics: string | readonly string[]): readonly string[] {
   return typeof topics === "string" ? [topics] : Array.from(topics, String);
-}
-
-function toText(event: unknown): string {
-  let cause: unknown;
-  try {
-    const text = JSON.stringify(event);
-    if (text) return text;
-  } catch (error) {
-    cause = error;
-  }
-  throw new TidingsError(
-    { code: "invalid_event", message: "The event can't be written as JSON." },
-    { cause },
-  );
-}
-
-/** Why there is no core. */
-function unavailable(cause: unknown): TidingsError {
-  if (cause instanceof TidingsError) return cause;
-  const isForbidden =
-    typeof WebAssembly === "undefined" || (cause instanceof Error && cause.name === "CompileError");
-  const message = `The WebAssembly core ${isForbidden ? "is not allowed to run" : "could not be loaded"}.`;
-  return new TidingsError({ code: "wasm_unavailable", message, retryable: !isForbidden }, { cause });
 }

@@ -37,9 +37,9 @@ export type ClientCode =
   | "invalid_url"
   /** This environment has no `WebSocket`. */
   | "websocket_unavailable"
-  /** The environment refuses to open such a connection. */
+  /** No connection comes about: several attempts failed. The client goes on trying; it tells of this once. */
   | "connect_failed"
-  /** The WebAssembly core could not be loaded or is not allowed to run. */
+  /** The WebAssembly core could not be loaded or is not allowed to run. If `retryable`, the client tries again. */
   | "wasm_unavailable"
   /** The core failed and was replaced; everything is subscribed again. */
   | "core_failed";
@@ -49,15 +49,25 @@ export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
-  forbidden: "Check the rights in the token, and that the key is a new one.",
+  core_failed:
+    "This is a fault of the package, or of a core of your own: please report it, with its `cause`.",
+  forbidden:
+    "Do the token's claims `subscribe` and `publish` name the topics? A `key` that you give a publish has to be a new one.",
+  invalid_frame: "Is that a Tidings server, and is there nothing on the way that changes messages?",
+  invalid_topic: "`topic` of this package builds the topics of the domains that it knows.",
   offline_full: "Publish again when some of the others were answered.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
   token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
-  unauthorized: "Pass a `token` function that returns a fresh token.",
-  wasm_unavailable:
-    "Allow 'wasm-unsafe-eval' in script-src of the Content-Security-Policy, or reload the page.",
-  websocket_unavailable: "Use Node.js 22 or later, or set globalThis.WebSocket.",
+  token_failed:
+    "The client tries again. Does the `token` function return a text (a JWT), or a promise of one?",
+  unauthorized: "No token was given: pass `token`, a function that returns a fresh one.",
+  websocket_unavailable:
+    "Use Node.js 22 or later, or set globalThis.WebSocket, for example to the WebSocket of the package `ws`.",
 };
+
+/** What to do about a token that was given and is refused. */
+export const TOKEN_REFUSED =
+  "The server did not take the token that was given. Do its key, audience and issuer fit the server's settings?";
 
 /** What an error is made of. */
 export interface Failure {
@@ -65,6 +75,8 @@ export interface Failure {
   message: string;
   retryable?: boolean;
   topic?: string;
+  /** In the place of what can be said in general. */
+  hint?: string;
 }
 
 /** Every error of this package. */
@@ -82,11 +94,11 @@ export class TidingsError extends Error {
   declare readonly cause?: unknown;
 
   // Not `ErrorOptions`: projects whose `lib` is older than ES2022 have none.
-  constructor({ code, message, retryable = false, topic }: Failure, options?: { cause?: unknown }) {
+  constructor({ code, message, retryable = false, topic, hint }: Failure, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
     this.retryable = retryable;
-    this.hint = HINTS[code];
+    this.hint = hint ?? HINTS[code];
     this.topic = topic;
   }
 }
@@ -94,9 +106,20 @@ export class TidingsError extends Error {
 // On the prototype, so that the stack of an error begins with it.
 (TidingsError.prototype as { name: string }).name = "TidingsError";
 
-/** The error of a client that was closed. */
-export const closedError = (): TidingsError =>
-  new TidingsError({ code: "closed", message: "The client is closed." });
+/** The error of a client that was closed, by its user or by this error. */
+export function closedError(cause?: TidingsError): TidingsError {
+  const message = cause
+    ? `The client was closed by an error: ${cause.code}: ${cause.message}`
+    : "The client is closed.";
+  return new TidingsError({ code: "closed", message }, { cause });
+}
+
+/** An error that nobody listens to, for whoever reads the console, which shows little more than its message. */
+export function print(error: TidingsError): void {
+  const { code, topic = "", message, hint } = error;
+  const about = message.includes(topic) ? "" : `${topic}: `;
+  console.error(`tidings: ${code}: ${about}${message}${hint ? `\n${hint}` : ""}`, error);
+}
 
 /** Reports what a callback of the user threw, as the browser reports what an event listener throws. */
 export function report(error: unknown): void {

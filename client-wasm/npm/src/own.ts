@@ -37,7 +37,7 @@ let copies = 1;
 /** As `createClient` of `tidings`, but with a core of one's own instead of the one that ships. */
 export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
   return new Client(async () => {
-    const module = core.wasm === undefined ? undefined : await compile(await fetch(core.wasm));
+    const module = core.wasm === undefined ? undefined : await compile(core.wasm);
     let glue: WebGlue | undefined;
     return {
       module,

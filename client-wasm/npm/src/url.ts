@@ -7,8 +7,8 @@ export * from "./client.js";
 /** As `createClient` of `tidings`, but the core is fetched as a file of its own, which is the smallest transfer. */
 export function createClient(options: ClientOptions = {}): Client {
   return new Client(async () => {
-    const core = fetch(new URL("./core.wasm", import.meta.url));
-    const [{ glue }, module] = await Promise.all([import("./core-glue.js"), compile(await core)]);
+    const core = compile(new URL("./core.wasm", import.meta.url));
+    const [{ glue }, module] = await Promise.all([import("./core-glue.js"), core]);
     return { glue, module };
   }, options);
 }

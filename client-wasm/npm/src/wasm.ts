@@ -1,8 +1,39 @@
-/** Compiles a core that was fetched. */
-export async function compile(response: Response): Promise<WebAssembly.Module> {
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-  // Streaming needs the media type, which not every server knows.
-  if (response.headers.get("content-type") === "application/wasm")
-    return WebAssembly.compileStreaming(response);
-  return WebAssembly.compile(await response.arrayBuffer());
+import { TidingsError } from "./client.js";
+
+const FIND =
+  "Is the file served there? `vite dev` needs optimizeDeps: { exclude: ['tidings'] }. The entry `tidings` needs no such file.";
+
+/** Answers that may be others the next time, below those of a server that fails. */
+const PASSING = [408, 425, 429];
+
+/** Fetches and compiles a core. */
+export async function compile(url: string | URL): Promise<WebAssembly.Module> {
+  const failure = (what: string, hint: string, retryable: boolean, cause?: unknown): TidingsError =>
+    new TidingsError(
+      {
+        code: "wasm_unavailable",
+        message: `The core is not to be had from ${url}: ${what}.`,
+        hint,
+        retryable,
+      },
+      { cause },
+    );
+  let response: Response;
+  let bytes: ArrayBuffer;
+  try {
+    response = await fetch(url);
+    bytes = await response.arrayBuffer();
+  } catch (cause) {
+    const isFile = String(url).startsWith("file:");
+    const hint = isFile
+      ? "Use the entry `tidings` where files can't be fetched."
+      : "Is this device online, and does connect-src allow it?";
+    throw failure(`${cause}`, hint, !isFile, cause);
+  }
+  const { ok, status, headers } = response;
+  if (!ok) throw failure(`the answer is ${status}`, FIND, status >= 500 || PASSING.includes(status));
+  // What every WebAssembly module begins with; pages that stand for a missing file begin otherwise.
+  if (new DataView(bytes).byteLength < 4 || new DataView(bytes).getUint32(0) !== 0x0061736d)
+    throw failure(`that is ${headers.get("content-type")} and not WebAssembly`, FIND, false);
+  return WebAssembly.compile(bytes);
 }

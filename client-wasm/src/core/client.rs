@@ -207,7 +207,8 @@ impl<P: Clone> Client<P> {
                 // It may have been an event. The next connection would get it again, so nobody waits for that one.
                 let position = self.position.as_deref().unwrap_or_default();
                 self.subscriptions.sync(self.subscriptions.all_live(), position, &mut self.out);
-                self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), error.to_string())));
+                let message = format!("A message of the server can't be read: {error}");
+                self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), message)));
                 // Or the answer that somebody waits for: then the next connection asks again.
                 if self.subscriptions.any_asked() || self.publishes.any_sent() {
                     self.give_up(now);

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use tidings_shared::{Code, TopicError};
+use tidings_shared::{Code, TopicError, TopicName};
 
 /// The client was closed, by its user or by an error that forbids to come back.
 pub const CLOSED: &str = "closed";
@@ -32,14 +32,24 @@ impl Error {
     /// An error of the server of which only the code is known.
     pub(crate) fn of_code(code: Option<String>) -> Self {
         let code = code.unwrap_or_else(|| Code::Forbidden.as_str().to_owned());
-        let message = known(&code).map_or("The server refused it.", Code::meaning);
+        let message = match known(&code) {
+            Some(Code::Forbidden) => "Not allowed, or it does not exist: the answer is the same.",
+            Some(code) => code.meaning(),
+            None => "The server refused it.",
+        };
         Self::new(code, message)
+    }
+
+    /// The same, about this topic.
+    pub(crate) fn about(&self, topic: &TopicName) -> Self {
+        Self::new(self.code.clone(), format!("`{topic}`: {}", self.message))
     }
 
     /// What the code of a Close frame says, if it says anything.
     pub(crate) fn of_close(close: u16) -> Option<Self> {
         let code = Code::ALL.iter().find(|code| code.close() == Some(close))?;
-        Some(Self::new(code.as_str(), code.meaning()))
+        let is_revoked = *code == Code::Forbidden;
+        Some(Self::new(code.as_str(), if is_revoked { "The session was revoked." } else { code.meaning() }))
     }
 
     pub(crate) fn closed() -> Self {

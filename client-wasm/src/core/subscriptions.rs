@@ -351,8 +351,8 @@ impl Subscriptions {
     fn refuse<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
         let topic = self.topics.swap_remove(index);
         for Holder { id, live } in topic.holders {
-            let name = Some(topic.name.clone());
-            out.push(Output::Failed { subscription: id, topic: name, error: error.clone() });
+            let (name, error) = (Some(topic.name.clone()), error.about(&topic.name));
+            out.push(Output::Failed { subscription: id, topic: name, error });
             if self.topics.iter().all(|topic| topic.holders.iter().all(|holder| holder.id != id)) {
                 self.forget(id);
             } else if let Some(subscription) = find(&mut self.subscriptions, id) {

@@ -1,0 +1,27 @@
+import { TidingsError } from "./errors.js";
+
+/** The JSON text of an event that somebody publishes. What the members hold is for the core to judge. */
+export function eventText(event: unknown): string {
+  const shape = "An event is an object, { domain, event, payload }";
+  const invalid = (message: string, cause?: unknown): TidingsError =>
+    new TidingsError({ code: "invalid_event", message }, { cause });
+  if (typeof event !== "object" || event === null || Array.isArray(event))
+    throw invalid(
+      `${shape}, and this is ${Array.isArray(event) ? "a list" : event === null ? null : typeof event}.`,
+    );
+  for (const name of ["domain", "event", "payload"]) {
+    const value = (event as Record<string, unknown>)[name];
+    if (value === undefined) throw invalid(`${shape}, and this one has no \`${name}\`.`);
+    if (name !== "payload" && typeof value !== "string")
+      throw invalid(`An event's \`${name}\` is a text, and this one is ${typeof value}.`);
+  }
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(event);
+  } catch (cause) {
+    throw invalid(`The event can't be written as JSON: ${cause}`, cause);
+  }
+  if (text === undefined)
+    throw invalid("The event can't be written as JSON: its toJSON() returns undefined.");
+  return text;
+}

@@ -1,0 +1,40 @@
+import { expect } from "./arguments.js";
+import { call, print, type TidingsError } from "./errors.js";
+import type { ListenOptions, Status } from "./types.js";
+
+/** What each listener is called with. */
+export interface Listeners {
+  status: (status: Status) => void;
+  error: (error: TidingsError) => void;
+}
+
+/** Those who listen to a client. */
+export class Audience {
+  #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
+
+  on<K extends keyof Listeners>(type: K, listener: Listeners[K], { signal }: ListenOptions): () => void {
+    const listeners = this.#listeners[type] as Set<Listeners[K]> | undefined;
+    if (!listeners)
+      throw new TypeError(`on(type, listener): \`type\` is "status" or "error", and not ${String(type)}`);
+    expect("function", "on(type, listener)", { listener });
+    const off = () => {
+      listeners.delete(listener);
+      signal?.removeEventListener("abort", off);
+    };
+    if (!signal?.aborted) {
+      listeners.add(listener);
+      signal?.addEventListener("abort", off);
+    }
+    return off;
+  }
+
+  status(status: Status): void {
+    for (const listener of [...this.#listeners.status]) call(listener, status);
+  }
+
+  error(error: TidingsError): void {
+    const listeners = [...this.#listeners.error];
+    if (!listeners.length) print(error);
+    for (const listener of listeners) call(listener, error);
+  }
+}

@@ -1,0 +1,271 @@
+// What a user can get wrong, and what is said: the fault, its place, the remedy.
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { createClient, TidingsError } from "tidings";
+import { answer, FakeWebSocket, server, settled, socket, useFake } from "./fake.js";
+
+const ID = "0198c0de-0000-7000-8000-000000000001";
+const URL_ = "http://127.0.0.1:1/v1/ws";
+const event = { domain: "staff", event: "person_updated", payload: { uuid: ID } };
+
+/** Milliseconds after which a test has hung. */
+const timeout = 20_000;
+
+function open(t, options = {}) {
+  useFake(t);
+  const client = createClient({ url: URL_, ...options });
+  t.after(() => client.close());
+  return client;
+}
+
+/** Until the client tells of an error. */
+const told = (client) => new Promise((resolve) => client.on("error", resolve));
+
+/** Puts another value in the place of a global one until the test is over. */
+function replace(t, name, value) {
+  const own = Object.getOwnPropertyDescriptor(globalThis, name);
+  Object.defineProperty(globalThis, name, { value, configurable: true });
+  t.after(() => {
+    if (own) Object.defineProperty(globalThis, name, own);
+    else delete globalThis[name];
+  });
+}
+
+/** Attempts to connect fail until the test says otherwise. */
+function useUnreachable(t) {
+  useFake(t);
+  const reach = { server: false };
+  globalThis.WebSocket = class extends FakeWebSocket {
+    constructor(...args) {
+      super(...args);
+      if (reach.server) return;
+      this.readyState = 3;
+      queueMicrotask(() => this.onclose?.({ target: this, code: 1006 }));
+    }
+  };
+  return reach;
+}
+
+test("arguments of the wrong type are refused by the call that has them", async (t) => {
+  const client = open(t);
+  const load = () => {};
+  const wrong = [
+    [
+      () => createClient("wss://example.com"),
+      /createClient\(\{ url, token \}\): `options` is string and no object/,
+    ],
+    [() => createClient(null), /`options` is null/],
+    [
+      () => client.subscribe("staff:people"),
+      /subscribe\(topics, handler\): `handler` is undefined and no function/,
+    ],
+    [() => client.subscribe("staff:people", { onEvent: load }), /`handler` is object/],
+    [() => client.watch("staff:people", {}), /watch\(topics, \{ load, onData \}\): `load` is undefined/],
+    [() => client.watch("staff:people"), /`load` is undefined/],
+    [() => client.watch("staff:people", { load }), /`onData` is undefined/],
+    [() => client.on("eror", load), /`type` is "status" or "error", and not eror/],
+    [() => client.on("error"), /on\(type, listener\): `listener` is undefined/],
+  ];
+  for (const [call, message] of wrong) assert.throws(call, { name: "TypeError", message });
+  await settled();
+  assert.equal(client.status, "idle", "what was refused asked for nothing");
+});
+
+test("an event that is none says what it is and what it should be", async (t) => {
+  const client = open(t);
+  const circular = { ...event };
+  circular.payload = { circular };
+  const wrong = [
+    ["x", /An event is an object, \{ domain, event, payload \}, and this is string\./],
+    [undefined, /this is undefined\./],
+    [null, /this is null\./],
+    [[event], /this is a list\./],
+    [() => {}, /this is function\./],
+    [{}, /this one has no `domain`\./],
+    [{ domain: "staff", payload: {} }, /this one has no `event`\./],
+    [{ domain: "staff", event: "person_updated" }, /this one has no `payload`\./],
+    [{ ...event, domain: 7 }, /An event's `domain` is a text, and this one is number\./],
+    [circular, /can't be written as JSON: TypeError: Converting circular/],
+    [{ ...event, payload: { uuid: ID, n: 7n } }, /can't be written as JSON: TypeError: .*BigInt/],
+    [{ ...event, toJSON() {} }, /its toJSON\(\) returns undefined/],
+    [{ ...event, payload: { uuid: 7 } }, /payload of person_updated: /],
+    [{ ...event, payload: {} }, /payload of person_updated: .*uuid/],
+  ];
+  for (const [value, message] of wrong)
+    await assert.rejects(client.publish(value), { name: "TidingsError", code: "invalid_event", message });
+  const publish = (options) => client.publish(event, options);
+  await assert.rejects(publish({ key: "mine" }), {
+    code: "invalid_event",
+    message: /`key` is not a UUID: mine/,
+  });
+  await assert.rejects(publish({ topics: "a:b" }), { message: /`topics` is not a list of texts/ });
+  await assert.rejects(publish({ topics: ["a b"] }), { code: "invalid_topic", message: /`a b`/ });
+  await assert.rejects(publish({ key: 7 }), { name: "TypeError", message: /`key` is number and no string/ });
+  await assert.rejects(publish({ origin: {} }), { name: "TypeError", message: /`origin` is object/ });
+});
+
+test("a url that is none says what is wrong with it", async (t) => {
+  useFake(t);
+  for (const [url, message] of [
+    ["/v1/ws", /`url` \(\/v1\/ws\) is not a WebSocket's: it is not absolute, and there is no page/],
+    ["localhost:7700/v1/ws", /it begins with localhost:/],
+    ["ftp://example.com/", /it begins with ftp:/],
+  ]) {
+    const client = createClient({ url });
+    const error = told(client);
+    await assert.rejects(client.publish(event), { code: "invalid_url", message });
+    assert.equal((await error).code, "invalid_url");
+    assert.equal(client.lastError, await error);
+  }
+});
+
+test("a token that is no text is told as such and asked for again", async (t) => {
+  const answers = [{ token: "t" }, 7, "", "good"];
+  const client = open(t, { token: async () => answers.shift() });
+  const heard = [];
+  client.on("error", ({ code, message }) => heard.push([code, message]));
+  await client.subscribe("staff:people", () => {}).ready;
+  assert.deepEqual(heard, [
+    ["token_failed", "`token` is of the type object, and no text (JWT)."],
+    ["token_failed", "`token` is of the type number, and no text (JWT)."],
+    ["token_failed", "`token` is an empty text, and no text (JWT)."],
+  ]);
+  assert.equal(socket().sent[0].token, "good");
+});
+
+test("a token that is refused has another remedy than one that was not given", async (t) => {
+  for (const [token, hint] of [
+    [undefined, /^No token was given: pass `token`/],
+    ["wrong", /^The server did not take the token that was given\. Do its key, audience and issuer/],
+    [() => "wrong", /^The server did not take the token that was given/],
+    [() => undefined, /^No token was given/],
+  ]) {
+    const client = open(t, token === undefined ? {} : { token });
+    server.answer = (socket, { op }) => {
+      if (op !== "hello") return;
+      socket.receive({ op: "error", code: "unauthorized", message: "the token's signature does not hold" });
+      socket.drop(4401);
+    };
+    const [error, rejected] = [told(client), client.subscribe("staff:people", () => {}).ready];
+    assert.match((await error).hint, hint);
+    await assert.rejects(rejected, { code: "unauthorized", hint, message: /signature/ });
+    await assert.rejects(client.publish(event), ({ code, message, cause }) => {
+      assert.equal(code, "closed");
+      assert.match(message, /closed by an error: unauthorized: the token's signature/);
+      return cause === client.lastError;
+    });
+  }
+});
+
+test("what was closed on purpose is not said to have failed", { timeout }, async (t) => {
+  useUnreachable(t);
+  const client = createClient({ url: URL_ });
+  const error = told(client);
+  client.subscribe("staff:people", () => {});
+  await error;
+  client.close();
+  await assert.rejects(client.publish(event), { code: "closed", message: "The client is closed." });
+});
+
+test("a topic that the server refuses is named", async (t) => {
+  const client = open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "subscribe") return answer(socket, frame);
+    const codes = { "staff:peple": "invalid_topic", "x:y": "forbidden" };
+    const topics = frame.topics.map((topic) => ({ topic, outcome: "refused", code: codes[topic] }));
+    socket.receive({ op: "subscribed", ref: frame.ref, position: "p", topics });
+  };
+  const heard = [];
+  const onError = ({ topic, message, hint }) => heard.push([topic, message, hint]);
+  await client.subscribe(["staff:peple", "x:y"], () => {}, { onError }).ready.catch(() => {});
+  await settled();
+  assert.match(heard[0][1], /^`staff:peple`: Not a topic/);
+  assert.match(heard[0][2], /`topic` of this package/);
+  assert.match(heard[1][1], /^`x:y`: Not allowed, or it does not exist/);
+  assert.match(heard[1][2], /claims `subscribe` and `publish`/);
+});
+
+test("a connection that does not come about is told once, and lastError holds it until it is open", {
+  timeout,
+}, async (t) => {
+  const reach = useUnreachable(t);
+  const client = createClient({ url: URL_ });
+  t.after(() => client.close());
+  const heard = [];
+  client.on("error", (error) => heard.push(error));
+  assert.equal(client.lastError, undefined);
+  const { ready } = client.subscribe("staff:people", () => {});
+  await told(client);
+  const [error] = heard;
+  assert.ok(error instanceof TidingsError);
+  assert.equal(error.code, "connect_failed");
+  assert.equal(error.retryable, true);
+  assert.equal(
+    error.message,
+    "No connection to ws://127.0.0.1:1/v1/ws: 3 attempts to connect failed. In the last one the WebSocket never opened.",
+  );
+  assert.equal(error.hint, "Is the server up, and is this its address? If it speaks TLS, write wss:.");
+  assert.equal(client.lastError, error);
+  reach.server = true;
+  await ready;
+  assert.deepEqual([client.lastError, heard], [undefined, [error]]);
+});
+
+test("what to check follows from the page and the URL", { timeout }, async (t) => {
+  useUnreachable(t);
+  const page = (url) => replace(t, "location", new URL(url));
+  const hint = async (url) => {
+    const client = createClient({ url });
+    client.subscribe("staff:people", () => {});
+    const { hint } = await told(client);
+    client.close();
+    return hint;
+  };
+  page("http://localhost:5173/");
+  // A dev server without a proxy.
+  assert.match(await hint("/v1/ws"), /pass WebSockets on to it \(Vite: server\.proxy with ws: true\)/);
+  const other = await hint("http://localhost:7700/");
+  assert.match(other, /Its path is \/v1\/ws/);
+  assert.match(
+    other,
+    /Does it let pages of http:\/\/localhost:5173 in \(--allow-origin http:\/\/localhost:5173, or --dev\)/,
+  );
+  assert.doesNotMatch(other, /proxy with/);
+  assert.match(await hint("wss://localhost:7700/v1/ws"), /If it speaks no TLS, write ws:/);
+  page("https://example.com/");
+  assert.match(await hint("ws://example.com/v1/ws"), /A page of https: may connect to wss: only/);
+  replace(t, "navigator", { onLine: false });
+  assert.match(await hint("/v1/ws"), /^This device is offline\./);
+});
+
+test("an error that nobody listens to has its code, topic and hint in the console's text, once", {
+  timeout,
+}, async (t) => {
+  const reach = useUnreachable(t);
+  const printed = [];
+  const print = mock.method(console, "error", (text) => printed.push(text));
+  t.after(() => print.mock.restore());
+  const client = createClient({ url: URL_ });
+  t.after(() => client.close());
+  const { ready } = client.subscribe("staff:people", () => {});
+  while (!printed.length) await settled();
+  reach.server = true;
+  await ready;
+  await client.subscribe("no topic", () => {}).ready.catch(() => {});
+  assert.equal(printed.length, 2);
+  assert.match(printed[0], /^tidings: connect_failed: No connection to ws:.*\nIs the server up/);
+  assert.match(printed[1], /^tidings: invalid_topic: `no topic` is not a topic: .*\n`topic` of this package/);
+  socket().receive({ op: "unsubscribed", topics: ["staff:people"], code: "forbidden" });
+  assert.match(printed[2], /^tidings: forbidden: `staff:people`: Not allowed.*\nDo the token's claims/);
+});
+
+test("a message that is no frame is said to be one of the server's that can't be read", async (t) => {
+  const client = open(t);
+  const error = told(client);
+  await client.subscribe("staff:people", () => {}, { onSync: () => {} }).ready;
+  socket().receive("<html>");
+  const { code, message, hint } = await error;
+  assert.equal(code, "invalid_frame");
+  assert.match(message, /^A message of the server can't be read: SyntaxError/);
+  assert.match(hint, /Is that a Tidings server/);
+});
