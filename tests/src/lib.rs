@@ -18,6 +18,7 @@ mod source;
 mod tab;
 mod token;
 mod view;
+mod web_server;
 
 use std::{
     thread,
@@ -36,6 +37,7 @@ pub use source::{EventSource, Next};
 pub use tab::{Jitter, Payload, Tab};
 pub use token::{key_file, token};
 pub use view::View;
+pub use web_server::WebServer;
 
 /// How long a test waits for what must come. Long, because only a test that fails waits so long.
 pub const DEADLINE: Duration = Duration::from_secs(20);

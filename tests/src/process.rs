@@ -118,6 +118,11 @@ impl Process {
         Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Waits for its end; returns its status and the lines of standard output that nobody has taken.
     #[track_caller]
     pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {

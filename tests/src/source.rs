@@ -136,6 +136,7 @@ impl EventSource {
                     block.retry = Some(retry);
                     self.retry = Duration::from_millis(retry);
                 }
+                Some(("", _comment)) => {}
                 Some(field) => panic!("a field that nobody knows: {field:?}"),
                 None => {
                     self.last_event_id.clone_from(&self.id);

@@ -14,6 +14,7 @@ pub(crate) mod npm;
 mod tools;
 pub(crate) use tools::tool;
 pub(crate) mod wasm;
+mod web_servers;
 
 /// One thing that is looked for and, when missing, installed. It returns what is there in the end.
 struct Step {
@@ -30,12 +31,13 @@ const BUILD: [Step; 4] = [
 ];
 
 /// What the tests need beyond that.
-const TEST: [Step; 5] = [
+const TEST: [Step; 6] = [
     Step { name: "wasm-pack", ensure: tools::wasm_pack },
     Step { name: "browser", ensure: |_| Ok(browser::ensure()?.to_string()) },
     Step { name: "npm: tests", ensure: |project| npm::ensure(&project.browser_tests()) },
     Step { name: "npm: own", ensure: |project| npm::ensure(&project.own_domain().join("web")) },
     Step { name: "cargo-deny", ensure: tools::cargo_deny },
+    Step { name: "web servers", ensure: |_| web_servers::ensure() },
 ];
 
 /// Makes sure of what building and the demo need.

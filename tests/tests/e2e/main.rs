@@ -29,6 +29,7 @@ mod order;
 mod origins;
 mod panics;
 mod process;
+mod proxies;
 mod publish;
 mod refresh;
 mod resume;

@@ -1,0 +1,148 @@
+//! A real web server in front of a hub, by its configuration in `deploy`, of which the addresses are others.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{Process, eventually};
+
+/// The hub's address in the configurations.
+const HUB: &str = "127.0.0.1:7700";
+
+/// What is around a site's configuration of nginx on every machine: here in one process, in a folder of its own, and with
+/// compression of everything.
+const NGINX: &str = "
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    gzip on;
+    gzip_types *;
+    gzip_min_length 0;
+    gzip_proxied any;
+    include tidings.conf;
+}
+";
+
+/// The same of Caddy.
+const CADDY: &str = "
+{
+	admin off
+	default_bind 127.0.0.1
+}
+";
+
+/// A running nginx or Caddy. Dropping it ends it.
+#[derive(Debug)]
+pub struct WebServer {
+    process: Process,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl WebServer {
+    /// nginx in front of the hub that listens there.
+    #[track_caller]
+    pub fn nginx(hub: SocketAddr) -> Self {
+        let (address, folder) = (free_address(), folder());
+        let site = shipped("nginx.conf");
+        let site = replaced(&site, "listen 80;", &format!("listen {address};"));
+        write(&folder.join("tidings.conf"), &replaced(&site, HUB, &hub.to_string()));
+        write(&folder.join("nginx.conf"), NGINX);
+        let mut command = Command::new(program("nginx"));
+        // Before it has read where to write, it writes to standard error only.
+        command.arg("-p").arg(&folder).args(["-c", "nginx.conf", "-e", "stderr"]);
+        Self::run(command, address, folder)
+    }
+
+    /// Caddy in front of the hub that listens there.
+    #[track_caller]
+    pub fn caddy(hub: SocketAddr) -> Self {
+        let (address, folder) = (free_address(), folder());
+        let site = shipped("Caddyfile");
+        let site = replaced(&site, "app.example.com {", &format!("http://:{} {{", address.port()));
+        let site = replaced(&site, HUB, &hub.to_string());
+        write(&folder.join("Caddyfile"), &format!("{CADDY}{site}"));
+        let mut command = Command::new(program("caddy"));
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.join("Caddyfile"));
+        for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+            command.env(home, &folder);
+        }
+        Self::run(command, address, folder)
+    }
+
+    #[track_caller]
+    fn run(command: Command, address: SocketAddr, folder: PathBuf) -> Self {
+        let mut server = Self { process: Process::start(command), address, folder };
+        eventually("the web server listens", || {
+            assert!(!server.process.has_ended(), "it has ended: {}", server.process.log());
+            TcpStream::connect(address).is_ok()
+        });
+        server
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for WebServer {
+    fn drop(&mut self) {
+        // A folder for temporary files; what is left of it is the system's.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A configuration as it is in the repository.
+fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "once: {from}");
+    text.replace(from, to)
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+fn folder() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("tidings-web-server-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    folder
+}
+
+/// An address of loopback at which nobody listened a moment ago.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound address")
+}
+
+/// A program on the path, or where Debian keeps it from the path of ordinary users.
+fn program(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()));
+    found.unwrap_or_else(|| {
+        panic!(
+            "{name} is not installed: `cargo xtask setup` installs it, and so does `apt-get install {name}`"
+        )
+    })
+}
