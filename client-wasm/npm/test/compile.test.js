@@ -1,0 +1,39 @@
+// What the compiler says of a mistake: which words would have been right.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What the compiler says of each line of `wrong.ts`, from the first that it complains of. */
+function complaints(compiler) {
+  const args = [
+    `node_modules/${compiler}/bin/tsc`,
+    "--project",
+    "test/tsconfig.wrong.json",
+    "--pretty",
+    "false",
+  ];
+  const { stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+  return stdout.split(/^test\/wrong\.ts\(\d+,\d+\): /m).slice(1);
+}
+
+test("a misspelt topic or event is answered with those that its domain has", () => {
+  for (const compiler of ["typescript", "typescript-5.6"]) {
+    const said = complaints(compiler);
+    const expected = [
+      [/"staff:people"/, /`staff:person:\$\{string\}`/],
+      [/Did you mean '"staff:people"'\?/],
+      [/"staff:people"/, /`staff:person:\$\{string\}`/],
+      [/"projects:all"/],
+      [/'"person_promoted"' is not assignable to type .*"person_updated"/],
+      [/Property 'uuid' is missing in type '\{ uid: string; \}' but required in type 'StaffPersonPayload'/],
+    ];
+    assert.equal(said.length, expected.length, said.join("\n"));
+    for (const [index, patterns] of expected.entries()) {
+      for (const pattern of patterns) assert.match(said[index], pattern, compiler);
+      assert.doesNotMatch(said[index], /never/, compiler);
+    }
+  }
+});
