@@ -398,16 +398,21 @@ impl Hub {
         self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
     }
 
-    /// Logs, once for each, that a client was compiled with other domains. It is no fault: what one side does not know
-    /// travels as it is.
-    pub(crate) fn compare_schema(&self, schema: &str, client: Option<&str>) {
+    /// The fingerprint that answers a client's: the same, if each of the client's domains is one of this server's in the
+    /// same form. Otherwise it is this server's own, and the difference is logged, once for each. It is no fault: what one
+    /// side does not know travels as it is.
+    pub(crate) fn answer_schema(&self, schema: Option<&str>, client: Option<&str>) -> String {
         let own = self.domains().fingerprint().to_string();
+        let Some(schema) = schema.filter(|schema| *schema != own) else { return own };
+        if self.domains().include(schema) {
+            return schema.to_owned();
+        }
         let mut others = self.0.other_schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = schema != own && !others.iter().any(|other| other == schema);
-        if is_new && others.len() < MAX_OTHER_SCHEMAS {
+        if others.len() < MAX_OTHER_SCHEMAS && !others.iter().any(|other| other == schema) {
             others.push(schema.to_owned());
             tracing::info!(?schema, ?client, own, "a client was compiled with other domains");
         }
+        own
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Tenant {

@@ -321,10 +321,7 @@ impl Session {
         match (&mut self.state, frame) {
             (State::Closed, _) => {}
             (State::AwaitsHello, ClientFrame::Hello { token, client, schema }) => {
-                self.hello(token.as_deref(), now);
-                if let (State::Open { .. }, Some(schema)) = (&self.state, schema) {
-                    self.hub.compare_schema(&schema, client.as_deref());
-                }
+                self.hello(token.as_deref(), schema.as_deref(), client.as_deref(), now);
             }
             (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
             (State::Open { .. }, ClientFrame::Hello { .. }) => {
@@ -366,7 +363,7 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, token: Option<&str>, now: Moment) {
+    fn hello(&mut self, token: Option<&str>, schema: Option<&str>, client: Option<&str>, now: Moment) {
         let admitted = match self.hub.revocations().admit(&*self.access, token, now) {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -387,7 +384,7 @@ impl Session {
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
             expires_in_ms: token::left_ms(identity.expires_at, now),
-            schema: Some(self.hub.domains().fingerprint().to_string()),
+            schema: Some(self.hub.answer_schema(schema, client)),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,

@@ -124,6 +124,12 @@ impl Domains {
         schema::fingerprint(&schemas)
     }
 
+    /// Whether this set has all the domains of the set with that fingerprint, in the same form.
+    pub fn include(&self, fingerprint: &str) -> bool {
+        let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
+        Fingerprint::parse(fingerprint).is_some_and(|other| schema::includes(&schemas, other))
+    }
+
     fn find(&self, name: &str) -> Option<&Domain> {
         self.0.iter().find(|domain| domain.schema.name == name)
     }

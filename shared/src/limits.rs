@@ -17,6 +17,10 @@ pub const MAX_CLIENT_BYTES: usize = 128;
 /// Bytes of the `schema` member of a hello: a fingerprint has 16.
 pub const MAX_SCHEMA_BYTES: usize = 64;
 
+/// Domains of a server for which it looks whether a client's are some of them: it tries all sums of so many fingerprints,
+/// which takes a tenth of a millisecond at most. A server with more compares the whole sets.
+pub const MAX_COMPARED_DOMAINS: usize = 16;
+
 /// Topics that one session may subscribe to: a page that shows a table of 200 rows, several times over. Each costs the
 /// server some 200 bytes, see tests/bench/README.md.
 pub const MAX_TOPICS_PER_SESSION: usize = 1_024;

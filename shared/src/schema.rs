@@ -16,7 +16,7 @@ pub use vectors::vectors;
 
 use std::fmt;
 
-use crate::{Event, FanOut, Topic};
+use crate::{Event, FanOut, Topic, limits::MAX_COMPARED_DOMAINS};
 
 /// A domain.
 #[derive(Debug, Clone, Copy)]
@@ -220,9 +220,35 @@ pub const fn fingerprint(domains: &[DomainSchema]) -> Fingerprint {
     Fingerprint(sum)
 }
 
+/// Whether each domain of another set is among these, in the same form. A fingerprint is the sum of its domains', so that
+/// of the other set is then the sum of some of these.
+pub fn includes(domains: &[DomainSchema], other: Fingerprint) -> bool {
+    fn some_add_up_to(wanted: u64, hashes: &[u64]) -> bool {
+        match hashes {
+            [] => wanted == 0,
+            [first, rest @ ..] => {
+                some_add_up_to(wanted, rest) || some_add_up_to(wanted.wrapping_sub(*first), rest)
+            }
+        }
+    }
+    if domains.len() > MAX_COMPARED_DOMAINS {
+        return fingerprint(domains) == other;
+    }
+    let hashes: Vec<u64> = domains.iter().map(DomainSchema::hash).collect();
+    some_add_up_to(other.0, &hashes)
+}
+
 /// A [`fingerprint`]; on the wire sixteen hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Reads what [`Display`](fmt::Display) writes; nothing where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fingerprint = u64::from_str_radix(text, 16).ok().map(Self)?;
+        (fingerprint.to_string() == text).then_some(fingerprint)
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

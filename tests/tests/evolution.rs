@@ -6,7 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::StreamExt;
 use tidings_server::{Clock, Delivery, Hub, HubSettings, PublishOptions, Subscription};
-use tidings_shared::{Code, Domains, EventError, RawEvent, Topic as _, domains::catalogue};
+use tidings_shared::{
+    Code, Domains, EventError, RawEvent, Topic as _,
+    domains::{catalogue, staff},
+};
 
 /// The catalogue of last year: fewer kinds of records, no `parent`.
 mod last_year {
@@ -140,4 +143,15 @@ fn sets_of_domains_of_different_ages_have_different_fingerprints() {
     let fingerprints = ages.map(|domains| domains.fingerprint().to_string());
     assert!(fingerprints[0] != fingerprints[1] && fingerprints[1] != fingerprints[2], "{fingerprints:?}");
     assert_eq!(catalogue::Topic::Catalogue.name(), last_year::Topic::Catalogue.name());
+}
+
+#[test]
+fn a_domain_in_another_form_is_not_among_the_servers() {
+    let server = Domains::shipped();
+    let same = Domains::none().with::<catalogue::Event>().with::<staff::Event>();
+    assert!(server.include(&same.fingerprint().to_string()));
+    for other in [same.clone().with::<last_year::Event>(), same.with::<next_year::Event>()] {
+        assert!(!server.include(&other.fingerprint().to_string()));
+    }
+    assert!(!server.include(&Domains::shipped().with::<every_type::Event>().fingerprint().to_string()));
 }

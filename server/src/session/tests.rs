@@ -1,7 +1,11 @@
 mod refresh;
 
 use serde_json::{Value, json};
-use tidings_shared::{RawEvent, code::close};
+use tidings_shared::{
+    Domains, RawEvent,
+    code::close,
+    domains::{crm, staff},
+};
 
 use super::*;
 use crate::{DevAccess, HubSettings, Identity, LogLimits, PublishOptions, Revoke, test_support::at};
@@ -144,6 +148,30 @@ fn what_is_no_frame_ends_the_session_and_what_is_refused_does_not() {
         assert_eq!(frames[0].get("ref"), frame.get("ref"));
     }
     assert_eq!(say(&mut session, json!({ "op": "ping", "ref": 5 })), [json!({ "op": "pong", "ref": 5 })]);
+}
+
+#[test]
+fn a_client_with_some_of_the_servers_domains_is_answered_that_nothing_differs() {
+    let all = Domains::shipped();
+    let hub = Hub::new(HubSettings { domains: all.clone(), ..HubSettings::new("t".parse().unwrap()) });
+    let answer = |schema: &str| {
+        say(&mut session(&hub), json!({ "op": "hello", "schema": schema }))[0]["schema"].clone()
+    };
+    let own = all.fingerprint().to_string();
+    let some = [
+        Domains::none(),
+        Domains::none().with::<staff::Event>(),
+        Domains::none().with::<crm::Event>().with::<staff::Event>(),
+        all,
+    ];
+    for domains in some {
+        let schema = domains.fingerprint().to_string();
+        assert_eq!(answer(&schema), schema);
+    }
+    for other in ["00000000000abcde", "", "abcde", &own.to_uppercase(), "a fingerprint of a later version"] {
+        assert_eq!(answer(other), own, "{other}");
+    }
+    assert_eq!(say(&mut session(&hub), json!({ "op": "hello" }))[0]["schema"], own);
 }
 
 #[test]

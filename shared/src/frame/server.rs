@@ -33,7 +33,8 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// How many milliseconds that is from now, for clients whose clock is wrong.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
-        /// The [fingerprint](crate::schema::fingerprint) of the domains that the server was compiled with.
+        /// The client's [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains, otherwise
+        /// that of the domains that the server was compiled with.
         #[serde(skip_serializing_if = "Option::is_none")]
         schema: Option<String>,
         /// What this server allows.

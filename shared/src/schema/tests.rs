@@ -30,3 +30,17 @@ fn the_fingerprint_changes_with_the_domains_and_not_with_their_order() {
         assert_ne!(ALL, fingerprint(&others));
     }
 }
+
+#[test]
+fn a_set_is_compared_with_the_parts_of_as_many_domains_as_the_limit_says() {
+    const NAMES: [&str; MAX_COMPARED_DOMAINS + 1] =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"];
+    let all = NAMES.map(|name| DomainSchema { name, ..SHIPPED[0] });
+    let most = &all[..MAX_COMPARED_DOMAINS];
+    for part in [&all[..0], &all[..1], &all[3..9], most] {
+        assert!(includes(most, fingerprint(part)));
+    }
+    assert!(!includes(most, fingerprint(&all[9..])));
+    assert!(includes(&all, fingerprint(&all)));
+    assert!(!includes(&all, fingerprint(&all[..1])), "too many to try");
+}
