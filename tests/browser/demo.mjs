@@ -1,12 +1,10 @@
 // The real demo binary, on a port and data of its own.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { Child } from "./child.mjs";
 
 const DIST = fileURLToPath(new URL("../../www/dist", import.meta.url));
 
@@ -17,28 +15,16 @@ class Run {
     if (!binary)
       throw new Error("TIDINGS_DEMO_BIN is not set: run `cargo xtask test browser`, which builds the demo");
     const args = ["--listen", `127.0.0.1:${port}`, "--data", data, "--dist", DIST];
-    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
-    const listening = new Promise((resolve, reject) => {
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        const url = /^listening on (.*)$/.exec(line)?.[1];
-        if (url) resolve(url);
-      });
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`the demo ended with code ${code} before it listened`)));
-    });
-    return new Run(child, await listening);
+    return new Run(await Child.start("the demo", binary, args));
   }
 
-  constructor(child, url) {
+  constructor(child) {
     this.child = child;
-    this.url = url;
+    this.url = child.url;
   }
 
-  async end(signal) {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, "exit");
-    this.child.kill(signal);
-    await ended;
+  end(signal) {
+    return this.child.end(signal);
   }
 
   async call(method, path, body) {

@@ -58,7 +58,11 @@ const STEPS: [Step; 18] = [
         run: wasm_tests::run,
     },
     Step { name: "own-domain", says: "a domain of one's own works as its guide says", run: own_domain::run },
-    Step { name: "browser", says: "the demo converges in two windows", run: in_browser },
+    Step {
+        name: "browser",
+        says: "the demo converges in two windows, and event streams come back",
+        run: in_browser,
+    },
 ];
 
 /// Prints the names of the steps.

@@ -1,0 +1,34 @@
+// A server that a test started: it says where it listens, and ends with the test.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+export class Child {
+  /** Starts a program and waits until it listens; `name` is what a failure calls it. */
+  static async start(name, binary, args) {
+    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const listening = new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const url = /^listening on (.*)$/.exec(line)?.[1];
+        if (url) resolve(url);
+      });
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`${name} ended with code ${code} before it listened`)));
+    });
+    return new Child(child, await listening);
+  }
+
+  constructor(child, url) {
+    this.child = child;
+    this.url = url;
+    this.ended = once(child, "exit");
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal) {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill(signal);
+    await this.ended;
+  }
+}
