@@ -72,6 +72,8 @@ pub enum Bug {
     PositionKept,
     /// A client keeps the outcome `sync` of a resume to itself.
     SyncDropped,
+    /// A client moves on while a resume is not answered in full, and forgets who stays behind.
+    LeftBehind,
     /// A client takes the answer to an older subscribe for that to its last.
     AnswerMixedUp,
 }

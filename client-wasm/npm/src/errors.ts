@@ -60,6 +60,7 @@ const HINTS: Record<string, string | undefined> = {
   token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
   token_failed:
     "The client tries again. Does the `token` function return a text (a JWT), or a promise of one?",
+  too_many_topics: "Unsubscribe from what is not shown, or raise the server's --max-topics-per-session.",
   unauthorized: "No token was given: pass `token`, a function that returns a fresh one.",
   websocket_unavailable:
     "Use Node.js 22 or later, or set globalThis.WebSocket, for example to the WebSocket of the package `ws`.",

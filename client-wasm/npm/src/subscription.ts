@@ -140,6 +140,8 @@ export class Handle implements Subscription {
     const error = this.error(failure, isTold);
     this.#settle.reject(error);
     this.#refused = true;
+    // There is no room for it now. The core asks for it again; once it is in force, a sync says so.
+    if (error.topic !== undefined && error.retryable) return;
     if (error.topic !== undefined) this.held.delete(error.topic);
     if (error.topic === undefined || this.held.size === 0) this.end(error);
   }

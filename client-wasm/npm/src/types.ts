@@ -63,6 +63,9 @@ export interface SubscribeOptions {
   /**
    * A topic was refused or taken away (the others go on), an event was not what its type says (the subscription
    * goes on), or the client was closed by an error. Without it, the client's `error` listeners hear of that.
+   *
+   * `too_many_topics` and `overloaded` of a topic say that there is no room for it. The client asks for it again when there
+   * may be: at once when other topics are unsubscribed, else ever more rarely. When it is in force, `onSync` hears so.
    */
   onError?: (error: TidingsError) => void;
   /** Events may have been missed: load again. Without it, `onError` gets an error with the code `sync_required`. */
@@ -103,6 +106,9 @@ export interface WatchOptions<T extends string, D> {
   /**
    * A load failed (`load_failed`, with its `cause`), a topic was refused or taken away (the others go on), or the client
    * was closed by an error. Without it, the client's `error` listeners hear of that.
+   *
+   * `too_many_topics` and `overloaded` of a topic say that there is no room for it. The client asks for it again when there
+   * may be, and loads the data again when it is in force.
    */
   onError?: (error: TidingsError) => void;
   /** Whether an event may have changed the data; all do, if left out. */

@@ -192,6 +192,39 @@ test("a refused topic rejects `ready` and is told to onError, or to the client, 
   assert.equal(printed.mock.callCount(), 1);
 });
 
+test("a topic beyond the room says so and is subscribed when another leaves", async (t) => {
+  const { client, errors } = open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "hello") return answer(socket, frame);
+    const receive = (welcome) =>
+      socket.receive({ ...welcome, limits: { ...welcome.limits, max_topics_per_session: 2 } });
+    answer({ receive }, frame);
+  };
+  const rows = [1, 2].map((row) => client.subscribe(`rows:${row}`, () => {}));
+  await Promise.all(rows.map((row) => row.ready));
+  const [heard, told, synced, shown] = [[], [], [], []];
+  const late = client.subscribe("rows:3", (_, meta) => heard.push(meta.topics), {
+    onError: (error) => told.push(error),
+    onSync: (sync) => synced.push(sync.topics),
+  });
+  const watched = client.watch("rows:3", { load: () => shown.length, onData: (data) => shown.push(data) });
+  await assert.rejects(late.ready, code("too_many_topics"));
+  await assert.rejects(watched.ready, code("too_many_topics"));
+  for (const error of [...told, ...errors]) {
+    assert.deepEqual([error.topic, error.retryable], ["rows:3", true]);
+    assert.match(`${error.message} ${error.hint}`, /the 2 topics.*--max-topics-per-session.*Unsubscribe/);
+  }
+  assert.deepEqual([told.length, errors.length, synced.length], [1, 1, 0]);
+  await settled();
+  assert.deepEqual(shown, [0], "the view is shown, though nobody keeps it up to date");
+  rows[0].unsubscribe();
+  await settled();
+  assert.deepEqual(synced, [["rows:3"]]);
+  socket().event(["rows:3"], {}, { domain: "rows", event: "changed" });
+  assert.deepEqual(heard, [["rows:3"]]);
+  while (shown.length < 2) await settled();
+});
+
 test("a sync reaches onSync, or else onError as `sync_required`", async (t) => {
   const { client } = open(t);
   const heard = [];

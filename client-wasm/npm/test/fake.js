@@ -73,7 +73,7 @@ export function answer(socket, frame) {
         heartbeat_ms: 25_000,
         limits: {
           max_message_bytes: 65_536,
-          max_topics_per_session: 128,
+          max_topics_per_session: 1_024,
           max_topics_per_frame: 128,
           frames_per_second: 100,
         },

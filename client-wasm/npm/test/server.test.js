@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -109,6 +110,45 @@ test("a view stays live over many lives of its token, with one connection and no
   }
   assert.deepEqual(statuses, ["connecting", "open"]);
   assert.deepEqual(errors, []);
+});
+
+test("a thousand rows come back from a lost connection without a load", { skip }, async (t) => {
+  const { url, port } = await serve(t);
+  // What is between the client and the server, and breaks.
+  const links = new Set();
+  const between = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    links.add(near);
+    near.pipe(far).pipe(near);
+    near.on("error", () => far.destroy()).on("close", () => far.destroy());
+    far.on("error", () => near.destroy());
+  });
+  await new Promise((resolve) => between.listen(0, "127.0.0.1", resolve));
+  t.after(() => between.close());
+  const client = createClient({ url: `ws://127.0.0.1:${between.address().port}/v1/ws` });
+  t.after(() => client.close());
+  const [heard, told] = [[], []];
+  let resumed = 0;
+  const rows = Array.from({ length: 1_000 }, (_, row) => `rows:${row}`);
+  const options = {
+    onResume: () => {
+      resumed += 1;
+    },
+    onSync: (sync) => told.push(sync),
+    onError: (error) => told.push(error),
+  };
+  await Promise.all(
+    rows.map((row) => client.subscribe(row, (_, meta) => heard.push(...meta.topics), options).ready),
+  );
+  const publish = async (row) => {
+    const body = JSON.stringify({ event: { domain: "rows", event: "changed", payload: {} }, topics: [row] });
+    assert.equal((await fetch(`${url}/v1/publish`, { method: "POST", body })).status, 200);
+  };
+  for (const link of links) link.destroy();
+  const missed = ["rows:3", "rows:500", "rows:999"];
+  for (const row of missed) await publish(row);
+  while (heard.length < 3) await settle();
+  assert.deepEqual([heard, told, resumed], [missed, [], 1_000]);
 });
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));

@@ -26,7 +26,7 @@ use super::{
     pace::Pace,
     publishes::Publishes,
     refresh::Refresh,
-    subscriptions::Subscriptions,
+    subscriptions::{Change, Subscriptions},
     watch::Watching,
 };
 
@@ -126,10 +126,14 @@ impl<P: Clone> Client<P> {
         let sendable = self.connection.sendable().is_some();
         let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
         let publish = (sendable && self.publishes.any_sendable()).then(|| self.pace.ready_ms());
+        let retry = self.subscriptions.retry_ms().filter(|_| sendable);
         let load = self.subscriptions.timeout_ms();
         let refresh = self.connection.refresh().and_then(Refresh::timeout_ms);
         let linger = self.lingers().then(|| self.lingers_until_ms.unwrap_or_default());
-        [self.connection.timeout_ms(), refresh, changed, publish, load, linger].into_iter().flatten().min()
+        [self.connection.timeout_ms(), refresh, changed, retry, publish, load, linger]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Where the client stands.
@@ -184,7 +188,8 @@ impl<P: Clone> Client<P> {
         let token = self.token.clone();
         let Options { client, schema, .. } = self.options.clone();
         self.send(ClientFrame::Hello { token, client, schema }, now);
-        self.send_subscriptions(now);
+        self.send_change(now);
+        self.send_changes(now);
         self.send_publishes(now);
     }
 
@@ -249,10 +254,8 @@ impl<P: Clone> Client<P> {
         self.refresh_token(now);
         // First the publishes, which do not add up to one.
         self.send_publishes(now);
-        if self.subscriptions.changed() && self.pace.changes_ms() <= now.ms {
-            self.send_subscriptions(now);
-            self.pace.changed(now.ms);
-        }
+        self.subscriptions.handle_retry(now);
+        self.send_changes(now);
         self.begin_loads(now);
         if self.lingers_until_ms.is_some_and(|due| due <= now.ms) {
             self.leave(now);
@@ -313,22 +316,37 @@ impl<P: Clone> Client<P> {
         self.last_ref
     }
 
-    /// Brings the session to what is wanted. On a new session this is one subscribe for everything.
-    fn send_subscriptions(&mut self, now: Now) {
+    /// Brings the session to what is wanted, as far as the rate allows.
+    fn send_changes(&mut self, now: Now) {
+        while self.subscriptions.changed() && self.pace.changes_ms() <= now.ms && self.send_change(now) {}
+    }
+
+    /// Brings the session nearer to what is wanted by a frame, if one is needed and there is a session.
+    fn send_change(&mut self, now: Now) -> bool {
         if self.connection.sendable().is_none() {
-            return;
+            return false;
         }
-        let (subscribe, unsubscribe) = (self.next_ref(), self.next_ref());
-        let difference = self.subscriptions.reconcile(subscribe);
-        if !difference.unsubscribe.is_empty() {
-            let topics = difference.unsubscribe;
-            self.send(ClientFrame::Unsubscribe { r#ref: unsubscribe, topics }, now);
+        let r#ref = self.next_ref();
+        let (position, max_bytes) = (self.position.as_ref(), self.max_message_bytes);
+        let change = self.subscriptions.next_change(r#ref, position, max_bytes, &mut self.out);
+        let Some(change) = change else { return false };
+        let frame = match change {
+            Change::Unsubscribe { topics } => ClientFrame::Unsubscribe { r#ref, topics },
+            Change::Subscribe { topics, since, more } => {
+                ClientFrame::Subscribe { r#ref, topics, since, more }
+            }
+        };
+        self.send(frame, now);
+        self.pace.changed(now.ms);
+        true
+    }
+
+    /// Everything up to here was delivered.
+    fn moved_on(&mut self, position: String) {
+        if self.position.as_ref() != Some(&position) && !planted::is(Bug::LeftBehind) {
+            self.subscriptions.moved_on();
         }
-        if !difference.subscribe.is_empty() {
-            let since = self.position.clone().filter(|_| difference.resumes);
-            let topics = difference.subscribe;
-            self.send(ClientFrame::Subscribe { r#ref: subscribe, topics, since, more: false }, now);
-        }
+        self.position = Some(position);
     }
 
     fn take(&mut self, frame: ServerFrame<P>, now: Now) {
@@ -354,16 +372,16 @@ impl<P: Clone> Client<P> {
             ServerFrame::Subscribed { r#ref, position, topics } => {
                 // What was missed is still to come when a topic is resumed; only then is this position reached.
                 let is_reached = topics.iter().all(|topic| topic.outcome != Outcome::Resumed);
-                self.subscriptions.subscribed(r#ref, &position, topics, &mut self.out);
+                self.subscriptions.subscribed(r#ref, &position, topics, now, &mut self.out);
                 if is_reached {
-                    self.position = Some(position);
+                    self.moved_on(position);
                 }
             }
             ServerFrame::Unsubscribed { r#ref: None, topics, code } => {
                 self.subscriptions.revoked(&topics, &Error::of_code(code), &mut self.out);
             }
             ServerFrame::Event { position, key, at, origin, topics, event } => {
-                self.position = Some(position.clone());
+                self.moved_on(position.clone());
                 let deliveries = self.subscriptions.deliveries(&topics);
                 if !deliveries.is_empty() {
                     let publication = Publication { position, key, at, origin, event };
@@ -373,7 +391,7 @@ impl<P: Clone> Client<P> {
             ServerFrame::Sync { position, topics } => {
                 self.subscriptions.sync(self.subscriptions.deliveries(&topics), &position, &mut self.out);
                 if !planted::is(Bug::PositionKept) {
-                    self.position = Some(position);
+                    self.moved_on(position);
                 }
             }
             ServerFrame::Published { r#ref, key, position, topics } => {

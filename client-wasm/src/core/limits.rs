@@ -7,6 +7,20 @@ pub const MAX_PUBLISHES: usize = 256;
 /// Subscriptions that may exist at a time. A page has dozens; a leak of them shall be an error, not a slow page.
 pub const MAX_SUBSCRIPTIONS: usize = 4096;
 
+/// Topics that may be wanted at a time, those that wait for room among them: four times as many as a session has by
+/// default. What a leak takes stays bounded; beyond it a subscription fails at once.
+pub const MAX_TOPICS: usize = 4096;
+
+/// Milliseconds after which topics that the server refused for want of room are asked for again, at the most; each further
+/// wait is twice as long.
+pub const RETRY_FIRST_MS: u64 = 5_000;
+
+/// Milliseconds of such a wait, at the most: as many clients as a server can have ask for little then.
+pub const RETRY_MAX_MS: u64 = 160_000;
+
+/// Bytes of a subscribe or unsubscribe frame beside its topics: the members' names, a `ref` and a position.
+pub const FRAME_OVERHEAD_BYTES: u64 = 256;
+
 /// Milliseconds that the user's token callback may take.
 pub const TOKEN_TIMEOUT_MS: u64 = 30_000;
 

@@ -157,7 +157,7 @@ pub enum Output<P> {
         /// Everything after this follows.
         position: String,
     },
-    /// A subscription lost a topic, or all of them.
+    /// A subscription lost a topic, or all of them, or has one that waits for room.
     Failed {
         /// The subscription.
         subscription: SubscriptionId,
@@ -165,6 +165,8 @@ pub enum Output<P> {
         topic: Option<TopicName>,
         /// Why.
         error: Error,
+        /// The topic is asked for again when there may be room for it. Once it is in force, an [`Output::Sync`] says so.
+        waits: bool,
     },
     /// A publish was answered.
     Published {

@@ -13,7 +13,7 @@ const CHANGES_BURST_MS: u64 = 1_500;
 pub(crate) struct Pace {
     interval_ms: u64,
     ahead_ms: u64,
-    /// When half of the rate has made up for the last change of topics, which is up to two frames.
+    /// When half of the rate has made up for the last changes of topics.
     change_ms: u64,
 }
 
@@ -39,9 +39,9 @@ impl Pace {
         self.ahead_ms.saturating_sub(BURST_MS)
     }
 
-    /// A change of topics was sent.
+    /// A frame that changes topics was sent.
     pub(crate) fn changed(&mut self, now_ms: u64) {
-        self.change_ms = now_ms.saturating_add(4 * self.interval_ms);
+        self.change_ms = self.change_ms.max(now_ms).saturating_add(2 * self.interval_ms);
     }
 
     /// When the next change of topics may be sent; until then changes add up to one. Beyond the burst for publishes,

@@ -1,21 +1,27 @@
 //! Who wants which topics, and which of those are in force.
 //!
-//! What is wanted and what the session has are compared only in [`Subscriptions::reconcile`], so that any sequence of
+//! What is wanted and what the session has are compared only in [`Subscriptions::next_change`], so that any sequence of
 //! subscribes and unsubscribes between two frames costs the difference. A topic's answer counts only if it carries the
 //! `ref` of the topic's last subscribe: an answer to an older one, or to an unsubscribe, cannot touch it.
+//!
+//! A topic that is refused for want of room is kept, and asked for again when there may be room.
+
+mod changes;
+mod outcomes;
+mod views;
 
 use tidings_shared::{
     Code, TopicName,
-    frame::{Outcome, TopicOutcome},
-    limits::{MAX_TOPIC_BYTES, MAX_TOPICS_PER_SESSION},
-    planted::{self, Bug},
+    limits::{MAX_TOPIC_BYTES, MAX_TOPICS_PER_FRAME, MAX_TOPICS_PER_SESSION},
 };
 
+pub(crate) use self::changes::Change;
+use self::views::{View, ViewId, find_view};
 use super::{
-    Delivery, Error, LoadId, Now, Output, SubscriptionId,
-    limits::MAX_SUBSCRIPTIONS,
+    Delivery, Error, Now, Output, SubscriptionId,
+    limits::{MAX_SUBSCRIPTIONS, MAX_TOPICS},
     output::{Outputs, deliver},
-    watch::{Watch, Watching},
+    watch::Watching,
 };
 
 #[derive(Debug)]
@@ -26,36 +32,49 @@ pub(crate) struct Subscriptions {
     subscriptions: Vec<Subscription>,
     /// By ascending id.
     views: Vec<View>,
+    /// By ascending name.
     topics: Vec<Topic>,
+    /// Topics that the session may have, and that a frame may name.
     max_topics: usize,
+    max_frame: usize,
+    /// The last subscribe, and the last one that was sent when a frame was thought to have more topics.
+    last_ref: u64,
+    last_long_ref: u64,
     changed: bool,
+    /// Since when the session is asked for again: the position of a resume of which more frames are to be sent.
+    resume: Option<String>,
+    /// Some topic may still be resumed: once the position moves on without it, it cannot.
+    resumes: bool,
+    /// There may be room for topics that were refused.
+    has_room: bool,
+    /// When those that the server refused are asked for again.
+    retry_ms: Option<u64>,
+    retries: u32,
 }
 
 #[derive(Debug)]
 struct Subscription {
     id: SubscriptionId,
+    topics: Vec<TopicName>,
+    /// Topics that it has not lost for good.
+    held: usize,
     /// Topics of it of which no outcome is known yet.
     unsettled: usize,
+    /// Topics of it that wait for room.
+    refused: usize,
+    /// It lost a topic for good.
     failed: bool,
+    is_ready: bool,
+    /// What became of it since the connection is back: whether everything was resumed so far.
+    resumed: Option<bool>,
     /// What its data belongs to, if it is watched.
     view: Option<ViewId>,
-}
-
-/// Named after the subscription that it began with.
-type ViewId = SubscriptionId;
-
-/// Watched subscriptions that share their loads; never none.
-#[derive(Debug)]
-struct View {
-    id: ViewId,
-    members: Vec<SubscriptionId>,
-    watch: Watch,
 }
 
 #[derive(Debug)]
 struct Topic {
     name: TopicName,
-    /// By ascending id. Without any, the topic goes with the next reconcile.
+    /// By ascending id. Without any, the topic goes with the next change.
     holders: Vec<Holder>,
     state: State,
 }
@@ -65,6 +84,10 @@ struct Holder {
     id: SubscriptionId,
     /// The topic was in force for this holder at some time, so it has something to miss.
     live: bool,
+    /// It has missed something, whatever the next outcome is.
+    behind: bool,
+    /// It was told that the topic waits for room.
+    told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,15 +97,8 @@ enum State {
     /// Subscribed with this `ref`; not answered.
     Asked(u64),
     InForce,
-}
-
-/// The frames that make the session have what is wanted.
-#[derive(Debug, Default)]
-pub(crate) struct Difference {
-    pub(crate) subscribe: Vec<String>,
-    /// Whether somebody has something to miss on these topics, so that they are resumed.
-    pub(crate) resumes: bool,
-    pub(crate) unsubscribe: Vec<String>,
+    /// There was no room for it.
+    Refused,
 }
 
 impl Default for Subscriptions {
@@ -94,22 +110,35 @@ impl Default for Subscriptions {
             views: Vec::new(),
             topics: Vec::new(),
             max_topics: MAX_TOPICS_PER_SESSION,
+            max_frame: MAX_TOPICS_PER_FRAME,
+            last_ref: 0,
+            last_long_ref: 0,
             changed: false,
+            resume: None,
+            resumes: false,
+            has_room: false,
+            retry_ms: None,
+            retries: 0,
         }
     }
 }
 
 impl Subscriptions {
-    /// The server said what it takes. All topics go into one frame when a session is resumed, so the smaller counts.
+    /// The server said what it takes.
     pub(crate) fn announced(&mut self, per_session: u64, per_frame: u64) {
-        self.max_topics = usize::try_from(per_session.min(per_frame)).unwrap_or(usize::MAX);
+        self.max_topics = usize::try_from(per_session).unwrap_or(usize::MAX);
+        let max_frame = usize::try_from(per_frame).unwrap_or(usize::MAX).max(1);
+        if max_frame < std::mem::replace(&mut self.max_frame, max_frame) {
+            self.last_long_ref = self.last_ref;
+        }
+        self.look_for_room();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.subscriptions.is_empty()
     }
 
-    /// Whether a reconcile has something to do.
+    /// Whether there is a change to send.
     pub(crate) fn changed(&self) -> bool {
         self.changed
     }
@@ -124,158 +153,128 @@ impl Subscriptions {
         let names = self.check(topics)?;
         let id = SubscriptionId(self.next_id);
         self.next_id += 1;
-        let mut unsettled = 0;
-        for name in names {
-            let index = self.topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
-                self.topics.push(Topic { name, holders: Vec::new(), state: State::Wanted });
-                self.topics.len() - 1
+        let (mut unsettled, mut refused) = (0, Vec::new());
+        let mut room = self.room();
+        for name in &names {
+            let index = self.topics.binary_search_by(|topic| topic.name.cmp(name)).unwrap_or_else(|index| {
+                let state = if room > 0 { State::Wanted } else { State::Refused };
+                room = room.saturating_sub(1);
+                self.topics.insert(index, Topic { name: name.clone(), holders: Vec::new(), state });
+                index
             });
             let topic = &mut self.topics[index];
             let live = topic.state == State::InForce;
-            topic.holders.push(Holder { id, live });
+            topic.holders.push(Holder { id, live, behind: false, told: false });
             unsettled += usize::from(!live);
             self.changed |= topic.state == State::Wanted;
+            if topic.state == State::Refused {
+                refused.push(name.clone());
+            }
         }
         let view = watching.map(|watching| self.join(id, watching, now));
-        self.subscriptions.push(Subscription { id, unsettled, failed: false, view });
+        self.subscriptions.push(Subscription {
+            id,
+            held: names.len(),
+            topics: names,
+            unsettled,
+            refused: 0,
+            failed: false,
+            is_ready: unsettled == 0,
+            resumed: None,
+            view,
+        });
         if unsettled == 0 {
             out.push(Output::Ready { subscription: id });
             if let Some(view) = find_view(&mut self.views, id) {
                 view.watch.in_force();
             }
         }
+        let error = self.no_room();
+        for name in refused {
+            if let Some(index) = self.find(name.as_str()) {
+                self.wait_for_room(index, &error, out);
+            }
+        }
         Ok(id)
     }
 
-    /// Adds a subscription to the view that it shares, or makes one for it.
-    fn join(&mut self, id: SubscriptionId, watching: Watching, now: Now) -> ViewId {
-        let Watching { min_interval_ms, shares } = watching;
-        let shared = shares.and_then(|other| find(&mut self.subscriptions, other)?.view);
-        if let Some(view) = shared.and_then(|view| find_view(&mut self.views, view)) {
-            view.members.push(id);
-            // It has heard of nothing so far, and what was loaded may leave out what the others took no interest in.
-            view.watch.outdated();
-            return view.id;
-        }
-        self.views.push(View { id, members: vec![id], watch: Watch::new(min_interval_ms, now) });
-        id
-    }
-
+    /// The topics by ascending name, each once.
     fn check(&self, topics: &[impl AsRef<str>]) -> Result<Vec<TopicName>, Error> {
         let mut names: Vec<TopicName> = Vec::new();
         for text in topics.iter().map(AsRef::as_ref) {
-            let name = TopicName::parse(text).map_err(|error| {
+            names.push(TopicName::parse(text).map_err(|error| {
                 Error::of_topic(&text.chars().take(MAX_TOPIC_BYTES).collect::<String>(), &error)
-            })?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
+            })?);
         }
-        let is_new = |name: &&TopicName| self.topics.iter().all(|topic| topic.name != **name);
+        names.sort_unstable();
+        names.dedup();
         let held = self.topics.iter().filter(|topic| !topic.holders.is_empty()).count();
+        let new = names.iter().filter(|name| self.find(name.as_str()).is_none()).count();
         let too_many = |message| Err(Error::new(Code::TooManyTopics.as_str(), message));
         if names.is_empty() {
             let message = "A subscription needs a topic: name at least one.";
             return Err(Error::new(Code::InvalidTopic.as_str(), message));
-        } else if held + names.iter().filter(is_new).count() > self.max_topics {
-            return too_many("More topics than one session may have: unsubscribe from some.");
+        } else if held + new > MAX_TOPICS {
+            return too_many(format!(
+                "A client holds at most {MAX_TOPICS} topics, also of those that wait for room, and these would be {}: \
+                 unsubscribe from some.",
+                held + new
+            ));
         } else if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            return too_many("More subscriptions than a client may have: are they ever unsubscribed?");
+            return too_many(format!(
+                "A client has at most {MAX_SUBSCRIPTIONS} subscriptions: are they ever unsubscribed?"
+            ));
         }
         Ok(names)
     }
 
     pub(crate) fn remove(&mut self, id: SubscriptionId) {
-        self.forget(id);
-        for topic in &mut self.topics {
-            let before = topic.holders.len();
-            topic.holders.retain(|holder| holder.id != id);
-            self.changed |= topic.holders.is_empty() && before > 0;
+        let Some(Subscription { topics, .. }) = self.forget(id) else { return };
+        for name in topics {
+            let Some(index) = self.find(name.as_str()) else { continue };
+            let holders = &mut self.topics[index].holders;
+            if let Ok(place) = holders.binary_search_by_key(&id, |holder| holder.id) {
+                holders.remove(place);
+                self.changed |= holders.is_empty();
+            }
         }
     }
 
-    fn forget(&mut self, id: SubscriptionId) {
-        if let Ok(index) = self.subscriptions.binary_search_by_key(&id, |subscription| subscription.id) {
-            let Subscription { view, .. } = self.subscriptions.remove(index);
-            if let Some(view) = view.and_then(|view| find_view(&mut self.views, view)) {
-                view.members.retain(|member| *member != id);
-            }
-            self.views.retain(|view| !view.members.is_empty());
-        }
+    fn forget(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let index = self.subscriptions.binary_search_by_key(&id, |subscription| subscription.id).ok()?;
+        let subscription = self.subscriptions.remove(index);
+        self.leave(&subscription);
+        Some(subscription)
     }
 
-    /// Compares what is wanted with what the session has; what it lacks is from now on asked for with this `ref`.
-    pub(crate) fn reconcile(&mut self, r#ref: u64) -> Difference {
-        let mut difference = Difference::default();
-        self.changed = false;
-        self.topics.retain_mut(|topic| {
-            if topic.holders.is_empty() {
-                if topic.state != State::Wanted {
-                    difference.unsubscribe.push(topic.name.as_str().to_owned());
-                }
-                return false;
-            }
-            if topic.state == State::Wanted {
-                topic.state = State::Asked(r#ref);
-                difference.resumes |= topic.holders.iter().any(|holder| holder.live);
-                difference.subscribe.push(topic.name.as_str().to_owned());
-            }
-            true
-        });
-        difference
+    /// The place of a topic that is held, or was until the last change.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.topics.binary_search_by(|topic| topic.name.as_str().cmp(name)).ok()
     }
 
     /// The session is gone, and what was in force with it.
     pub(crate) fn connection_lost(&mut self) {
         self.topics.retain(|topic| !topic.holders.is_empty());
         for topic in &mut self.topics {
-            topic.state = State::Wanted;
+            if topic.state != State::Refused {
+                topic.state = State::Wanted;
+            }
+            self.resumes |= topic.holders.iter().any(|holder| holder.live);
         }
+        self.subscriptions.iter_mut().for_each(|known| known.resumed = None);
+        (self.resume, self.retry_ms, self.retries) = (None, None, 0);
+        self.has_room = true;
         self.changed = !self.topics.is_empty();
     }
 
-    /// The outcomes of the subscribe with this `ref`.
-    pub(crate) fn subscribed<P>(
-        &mut self,
-        r#ref: u64,
-        position: &str,
-        outcomes: Vec<TopicOutcome>,
-        out: &mut Outputs<P>,
-    ) {
-        let (mut lost, mut resumed) = (Vec::new(), Vec::new());
-        for TopicOutcome { topic, outcome, code } in outcomes {
-            let is_its = |state| {
-                state == State::Asked(r#ref) || planted::is(Bug::AnswerMixedUp) && state != State::InForce
-            };
-            let asked = |known: &Topic| known.name.as_str() == topic && is_its(known.state);
-            let Some(index) = self.topics.iter().position(asked) else { continue };
-            if outcome == Outcome::Refused {
-                self.refuse(index, &Error::of_code(code), out);
-                continue;
-            }
-            let topic = &mut self.topics[index];
-            topic.state = State::InForce;
-            for holder in &mut topic.holders {
-                if !std::mem::replace(&mut holder.live, true) {
-                    one_more(&mut self.subscriptions, &mut self.views, holder.id, out);
-                } else if outcome != Outcome::Resumed {
-                    if !planted::is(Bug::SyncDropped) {
-                        deliver(&mut lost, holder.id, &topic.name);
-                    }
-                } else if !resumed.contains(&holder.id) {
-                    resumed.push(holder.id);
-                }
-            }
+    /// The client has had everything up to a later place. What is not answered yet has not: it is loaded again.
+    pub(crate) fn moved_on(&mut self) {
+        if !std::mem::take(&mut self.resumes) {
+            return;
         }
-        for subscription in resumed {
-            if planted::is(Bug::LoadedInVain)
-                && let Some(watch) = self.watch(subscription)
-            {
-                watch.outdated();
-            }
-            out.push(Output::Resumed { subscription });
+        for topic in self.topics.iter_mut().filter(|topic| topic.state != State::InForce) {
+            topic.holders.iter_mut().for_each(|holder| holder.behind |= holder.live);
         }
-        self.sync(lost, position, out);
     }
 
     /// Tells subscriptions that they may have missed something.
@@ -288,94 +287,20 @@ impl Subscriptions {
         }
     }
 
-    /// How the data of a subscription is kept, if it is watched.
-    pub(crate) fn watch(&mut self, id: SubscriptionId) -> Option<&mut Watch> {
-        let view = find(&mut self.subscriptions, id)?.view?;
-        Some(&mut find_view(&mut self.views, view)?.watch)
-    }
-
-    /// How the data of each view is kept.
-    pub(crate) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
-        self.views.iter_mut().map(|view| &mut view.watch)
-    }
-
-    /// When [`Self::begin_loads`] has something to do.
-    pub(crate) fn timeout_ms(&self) -> Option<u64> {
-        self.views.iter().filter_map(|view| view.watch.timeout_ms()).min()
-    }
-
-    /// Begins the loads that are due.
-    pub(crate) fn begin_loads<P>(&mut self, now: Now, out: &mut Outputs<P>) {
-        for View { members, watch, .. } in &mut self.views {
-            let load = LoadId(self.last_load + 1);
-            if let Some(subscription) = members.first().copied()
-                && watch.begin(load, now)
-            {
-                self.last_load = load.0;
-                out.push(Output::Load { subscription, load });
-            }
-        }
-    }
-
-    /// The subscribe with this `ref` was refused as a whole; `false` if there was none.
-    pub(crate) fn refused<P>(&mut self, r#ref: u64, error: &Error, out: &mut Outputs<P>) -> bool {
-        let mut any = false;
-        while let Some(index) = self.topics.iter().position(|topic| topic.state == State::Asked(r#ref)) {
-            self.refuse(index, error, out);
-            any = true;
-        }
-        any
-    }
-
-    /// Whether any subscribe waits for its answer.
-    pub(crate) fn any_asked(&self) -> bool {
-        self.topics.iter().any(|topic| matches!(topic.state, State::Asked(_)))
-    }
-
-    /// Whether the subscribe with this `ref` waits for its answer.
-    pub(crate) fn is_asked(&self, r#ref: u64) -> bool {
-        self.topics.iter().any(|topic| topic.state == State::Asked(r#ref))
-    }
-
-    /// The right to these topics is gone. A topic that was asked for again since then has its own answer to come.
-    pub(crate) fn revoked<P>(&mut self, topics: &[String], error: &Error, out: &mut Outputs<P>) {
-        for name in topics {
-            let in_force = |topic: &Topic| topic.name.as_str() == name && topic.state == State::InForce;
-            if let Some(index) = self.topics.iter().position(in_force) {
-                self.refuse(index, error, out);
-            }
-        }
-    }
-
-    /// Takes a topic from its holders; later subscriptions to it ask anew.
-    fn refuse<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
-        let topic = self.topics.swap_remove(index);
-        for Holder { id, live } in topic.holders {
-            let (name, error) = (Some(topic.name.clone()), error.about(&topic.name));
-            out.push(Output::Failed { subscription: id, topic: name, error });
-            if self.topics.iter().all(|topic| topic.holders.iter().all(|holder| holder.id != id)) {
-                self.forget(id);
-            } else if let Some(subscription) = find(&mut self.subscriptions, id) {
-                subscription.failed = true;
-                if !live {
-                    one_more(&mut self.subscriptions, &mut self.views, id, out);
-                }
-            }
-        }
-    }
-
     /// Everything fails; nothing is left.
     pub(crate) fn fail_all<P>(&mut self, error: &Error, out: &mut Outputs<P>) {
         for Subscription { id, .. } in std::mem::take(self).subscriptions {
-            out.push(Output::Failed { subscription: id, topic: None, error: error.clone() });
+            out.push(Output::Failed { subscription: id, topic: None, error: error.clone(), waits: false });
         }
     }
 
     /// Who is to hear of something that happened on these topics.
     pub(crate) fn deliveries(&self, topics: &[String]) -> Vec<Delivery> {
-        let named = |topic: &&Topic| topics.iter().any(|name| topic.name.as_str() == name);
+        let mut indexes: Vec<usize> = topics.iter().filter_map(|name| self.find(name)).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
         let mut deliveries = Vec::new();
-        for topic in self.topics.iter().filter(named) {
+        for topic in indexes.into_iter().map(|index| &self.topics[index]) {
             // What comes while a topic is asked for again is for those who had it before.
             let hears = |holder: &&Holder| topic.state == State::InForce || holder.live;
             topic
@@ -404,24 +329,34 @@ fn find(subscriptions: &mut [Subscription], id: SubscriptionId) -> Option<&mut S
     subscriptions.get_mut(index)
 }
 
-fn find_view(views: &mut [View], id: ViewId) -> Option<&mut View> {
-    let index = views.binary_search_by_key(&id, |view| view.id).ok()?;
-    views.get_mut(index)
-}
-
-/// The outcome of one more of its topics is known; it is in force if all are.
+/// The outcome of one more of its topics is known.
 fn one_more<P>(
     subscriptions: &mut [Subscription],
     views: &mut [View],
     id: SubscriptionId,
     out: &mut Outputs<P>,
 ) {
+    if let Some(subscription) = find(subscriptions, id) {
+        subscription.unsettled = subscription.unsettled.saturating_sub(1);
+        settle(subscriptions, views, id, out);
+    }
+}
+
+/// A subscription is in force if all of its topics are.
+fn settle<P>(
+    subscriptions: &mut [Subscription],
+    views: &mut [View],
+    id: SubscriptionId,
+    out: &mut Outputs<P>,
+) {
     let Some(subscription) = find(subscriptions, id) else { return };
-    subscription.unsettled = subscription.unsettled.saturating_sub(1);
     if subscription.unsettled > 0 {
         return;
     }
-    if !subscription.failed {
+    if !subscription.failed
+        && subscription.refused == 0
+        && !std::mem::replace(&mut subscription.is_ready, true)
+    {
         out.push(Output::Ready { subscription: id });
     }
     if let Some(view) = subscription.view.and_then(|view| find_view(views, view)) {

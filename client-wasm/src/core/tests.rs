@@ -16,6 +16,7 @@ use super::{
 mod connecting;
 mod evolution;
 mod lingering;
+mod many_topics;
 mod outage;
 mod page;
 mod publishing;
@@ -125,8 +126,17 @@ impl Bench {
         self.receive(json!({
             "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
             "expires_in_ms": life_ms,
-            "limits": {"max_message_bytes": 65_536, "max_topics_per_session": 128, "max_topics_per_frame": 128,
-                       "frames_per_second": 100},
+            "limits": {"max_message_bytes": 65_536, "max_topics_per_session": 1_024,
+                       "max_topics_per_frame": 128, "frames_per_second": 100},
+        }));
+    }
+
+    /// Welcomes as a server with these limits does.
+    fn welcome_with(&mut self, message_bytes: u64, session: u64, frame: u64, frames_per_second: u64) {
+        self.receive(json!({
+            "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
+            "limits": {"max_message_bytes": message_bytes, "max_topics_per_session": session,
+                       "max_topics_per_frame": frame, "frames_per_second": frames_per_second},
         }));
     }
 
@@ -202,8 +212,9 @@ fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
         Output::Sync { delivery, .. } => {
             Some(format!("sync {}{:?}", delivery.subscription.0, delivery.topics))
         }
-        Output::Failed { subscription, topic, error } => {
-            Some(format!("failed {} {topic:?} {}", subscription.0, error.code))
+        Output::Failed { subscription, topic, error, waits } => {
+            let how = if waits { "waits" } else { "failed" };
+            Some(format!("{how} {} {topic:?} {}", subscription.0, error.code))
         }
         Output::Error(error) => Some(format!("error {}", error.code)),
         _ => None,

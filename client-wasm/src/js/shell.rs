@@ -123,8 +123,8 @@ impl Shell {
             Output::Sync { delivery, position } => {
                 host.sync(delivery.subscription.0 as f64, value::sync(&delivery.topics, &position));
             }
-            Output::Failed { subscription, topic, error } => {
-                host.failed(subscription.0 as f64, value::error(&error, topic.as_ref()));
+            Output::Failed { subscription, topic, error, waits } => {
+                host.failed(subscription.0 as f64, value::failure(&error, topic.as_ref(), waits));
             }
             Output::Published { publish, key, position, topics } => {
                 host.published(publish.0 as f64, value::published(&key, &position, &topics));

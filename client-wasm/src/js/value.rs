@@ -86,7 +86,12 @@ pub(crate) fn published(key: &str, position: &str, topics: &[String]) -> JsValue
 }
 
 pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
-    to_js(&Failure { code: &error.code, message: &error.message, retryable: error.may_retry(), topic })
+    failure(error, topic, error.may_retry())
+}
+
+/// An error that may pass, whatever its code says.
+pub(crate) fn failure(error: &Error, topic: Option<&TopicName>, retryable: bool) -> JsValue {
+    to_js(&Failure { code: &error.code, message: &error.message, retryable, topic })
 }
 
 /// A value of ours as JavaScript's. None of ours fails to be one.

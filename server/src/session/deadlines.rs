@@ -12,7 +12,6 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
-        self.end_late_pause(now);
         let ping_due = self.ping_due();
         let State::Open { follower, .. } = &mut self.state else { return };
         match self.pinged {
@@ -32,9 +31,10 @@ impl Session {
         }
     }
 
-    /// Ends a session whose time is over, because its token has ended or no hello came: a part of
+    /// Ends a session whose time is over, because its token has ended or no hello came, and a pause: a part of
     /// [`Session::handle_timeout`], for sessions that have so much to say that it does not come to that.
     pub fn handle_expiry(&mut self, now: Moment) {
+        self.end_late_pause(now.since_start);
         let is_token_over = self.expires.is_some_and(|expires| expires.has_come(now));
         if !is_token_over && self.poll_expiry().is_none_or(|at| now.since_start < at) {
             return;

@@ -1,10 +1,11 @@
 //! Sessions with more topics than a frame: a page with a table of hundreds of rows.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use serde_json::{Value, json};
+use tidings_client_wasm::core::Output;
 use tidings_shared::limits::SUBSCRIBE_PAUSE;
-use tidings_tests::{Client, EventStream, Request, Server, sample};
+use tidings_tests::{Client, EventStream, Request, Server, Tab, sample};
 
 /// A table that fills eight frames, the last one in part.
 const ROWS: usize = 1_000;
@@ -75,6 +76,37 @@ fn a_thousand_topics_resume_in_several_frames_and_nothing_is_missed_between_them
     // And it is live.
     server.publish_to(&rows[500], &sample::ticked(7));
     assert_eq!(client.expect("event")["topics"], json!([rows[500]]));
+}
+
+#[test]
+fn a_tab_resumes_a_thousand_topics_and_misses_nothing() {
+    let server = Server::start();
+    let mut tab = Tab::new(server.address());
+    let rows = rows();
+    let all: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let table = tab.subscribed(&all);
+    let each: Vec<_> = all[..200].iter().map(|row| tab.subscribed(&[row])).collect();
+    for round in 1..=3 {
+        tab.cut();
+        let missed = [ROWS - round, 0, 131 * round];
+        for (number, row) in missed.iter().enumerate() {
+            server.publish_to(&rows[*row], &sample::ticked(number));
+        }
+        let (mut resumed, mut heard) = (BTreeSet::new(), Vec::new());
+        while heard.len() < missed.len() {
+            match tab.expect() {
+                Output::Resumed { subscription } => assert!(resumed.insert(subscription), "told once"),
+                Output::Event { deliveries, .. } => {
+                    let delivery = deliveries.iter().find(|delivery| delivery.subscription == table).unwrap();
+                    heard.push(delivery.topics[0].to_string());
+                }
+                Output::Status(_) => {}
+                other => panic!("neither a sync nor a failure: {other:?}"),
+            }
+        }
+        assert_eq!(heard, missed.map(|row| rows[row].clone()));
+        assert_eq!(resumed.len(), 1 + each.len());
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Actor {
     pub(crate) publishes: BTreeMap<PublishId, Pending>,
     /// The newest position that the server told.
     pub(crate) position: Option<String>,
+    /// The place from which it resumes, while more frames of that are to be sent.
+    pub(crate) resume: Option<String>,
     /// Subscribes of the connection that were not answered, with the topics that are wanted still.
     pub(crate) unanswered: BTreeMap<u64, BTreeSet<String>>,
 }
@@ -75,6 +77,7 @@ impl Actor {
             outdated: Vec::new(),
             publishes: BTreeMap::new(),
             position: None,
+            resume: None,
             unanswered: BTreeMap::new(),
         }
     }
@@ -154,6 +157,7 @@ impl World {
             Output::Connect { connection } => {
                 let link = self.connect(Peer::Client { client, life, connection: connection.0 });
                 self.clients[client].unanswered.clear();
+                self.clients[client].resume = None;
                 self.clients[client].links.insert(connection, link);
             }
             Output::Send { connection, frame } => {
@@ -192,7 +196,7 @@ impl World {
             }
             Output::Load { subscription, load } => self.load(client, subscription, load)?,
             Output::Resumed { .. } => self.stats.count("client resumed"),
-            Output::Failed { subscription, topic, error } => {
+            Output::Failed { subscription, topic, error, waits: false } => {
                 self.say(|| format!("client {client}: {subscription:?} lost {topic:?}: {error}"));
                 let is_right = topic.as_ref().is_some_and(|topic| !self.clients[client].token.allows(topic));
                 holds!(is_right, Answered, "{subscription:?} lost {topic:?}: {error}");
@@ -275,22 +279,27 @@ impl World {
         }
     }
 
-    /// Where a client asks to go on, it does so from the newest position that it has.
+    /// Where a client asks to go on, it does so from the newest position that it has, in all frames of a resume.
     fn asks_from_its_position(&mut self, client: usize, frame: &ClientFrame<Payload>) -> Check {
-        let unanswered = &mut self.clients[client].unanswered;
+        let Self { clients, stats, .. } = self;
+        let Actor { unanswered, resume, position, .. } = &mut clients[client];
         if let ClientFrame::Unsubscribe { topics, .. } = frame {
             unanswered.retain(|_, asked| {
                 asked.retain(|topic| !topics.contains(topic));
                 !asked.is_empty()
             });
         }
-        let ClientFrame::Subscribe { r#ref, topics, since, .. } = frame else { return Ok(()) };
-        unanswered.insert(*r#ref, topics.iter().cloned().collect());
-        if let Some(since) = since {
-            let position = &self.clients[client].position;
-            let is_newest = position.as_ref() == Some(since);
-            holds!(is_newest, ResumesFromItsPosition, "client {client}: since {since}, and has {position:?}");
+        let ClientFrame::Subscribe { r#ref, topics, since, more } = frame else { return Ok(()) };
+        if !topics.is_empty() {
+            unanswered.insert(*r#ref, topics.iter().cloned().collect());
         }
+        if let Some(since) = since {
+            let its = resume.as_ref().or(position.as_ref());
+            let is_its = its == Some(since);
+            holds!(is_its, ResumesFromItsPosition, "client {client}: since {since}, and has {its:?}");
+            stats.count(if *more || resume.is_some() { "several frames" } else { "one frame" });
+        }
+        *resume = since.clone().filter(|_| *more);
         Ok(())
     }
 
@@ -372,7 +381,11 @@ impl World {
                 position
             }
             // It says nothing of topics that are still asked for.
-            ServerFrame::Ping { position: Some(position) } if actor.unanswered.is_empty() => position,
+            ServerFrame::Ping { position: Some(position) }
+                if actor.unanswered.is_empty() && actor.resume.is_none() =>
+            {
+                position
+            }
             _ => return,
         };
         actor.position = Some(position.clone());

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) raws: usize,
     pub(crate) log: LogLimits,
     pub(crate) session: SessionSettings,
+    /// The servers pass over `more`: the frames of a resume are judged each on its own.
+    pub(crate) is_old: bool,
     /// Tokens end after so many milliseconds.
     pub(crate) token_ms: Option<u64>,
     /// The longest way of a message.
@@ -69,6 +71,7 @@ impl Config {
             heartbeat: Duration::from_millis(*rng.pick(&[500, 2_000, 5_000, 25_000])),
             ping_timeout: Duration::from_secs(*rng.pick(&[2, 10])),
             frames_per_second: *rng.pick(&[10, 100, 100]),
+            max_topics_per_frame: *rng.pick(&[1, 1, 2, 3, 128]),
             ..SessionSettings::default()
         };
         Self {
@@ -78,6 +81,7 @@ impl Config {
             raws: rng.between(0, 2) as usize,
             log,
             session,
+            is_old: rng.percent(15),
             token_ms: rng.percent(30).then(|| rng.between(5_000, 30_000)),
             delay_ms: *rng.pick(&[1, 20, 200, 1_500]),
             shards: rng.between(1, 3),
@@ -114,6 +118,14 @@ impl Config {
         let log = LogLimits { max_entries: 1_000, ..LogLimits::default() };
         let busy = Self { session, log, delay_ms: 200, wake_ms: 100, write_ms: 30, ..draw };
         Self { disturb_ms: 300, restarts_percent: 2, ..busy }
+    }
+
+    /// Resumes of several frames all the time, at servers that know of none, held only to what an application can see.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn old_servers(rng: &mut Rng) -> Self {
+        let draw = Self::pings(rng);
+        let session = SessionSettings { heartbeat: HEARTBEAT, max_topics_per_frame: 1, ..draw.session };
+        Self { is_old: true, topics: 6, session, raws: 0, user_ms: 500, token_ms: None, ..draw }
     }
 
     /// Views, a writer, and little that goes wrong.

@@ -102,6 +102,9 @@ impl World {
             holds!(is_right, Acknowledged, "{asked} was answered {key} at {position}, where {known:?} is");
         }
         self.stats.seen(&frame);
+        if matches!(frame, ServerFrame::Event { .. }) && served.check.has_waited_in_vain(self.now) {
+            self.stats.count("paused for too long");
+        }
         let said = served.check.said(&frame, text, &mut self.reference, self.now);
         if self.config.watches_sessions { said } else { Ok(()) }
     }

@@ -42,7 +42,7 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 35] = [
+const COME_BY: [&str; 37] = [
     "blocked",
     "broken socket",
     "client resumed",
@@ -60,6 +60,7 @@ const COME_BY: [&str; 35] = [
     "log lost",
     "more than a write",
     "page loaded again",
+    "paused for too long",
     "published",
     "publishes full",
     "rate limited",
@@ -69,6 +70,7 @@ const COME_BY: [&str; 35] = [
     "revoked",
     "rolled back",
     "server ping",
+    "several frames",
     "sleep",
     "slow consumer",
     "stalled",

@@ -90,6 +90,11 @@ fn a_ping_that_is_believed_too_early_is_found() {
 }
 
 #[test]
+fn topics_that_are_left_behind_in_a_resume_are_found() {
+    is_found(Bug::LeftBehind, &[NoHole, ViewsConverge], Config::old_servers);
+}
+
+#[test]
 fn a_load_that_begins_early_is_found() {
     is_found(Bug::LoadedEarly, &[ViewsConverge], Config::draw);
     is_found(Bug::LoadedEarly, &[ViewsConverge], Config::around_load);

@@ -24,6 +24,8 @@ pub(crate) struct Raw {
     /// What it published, to publish it again.
     keys: Vec<Uuid>,
     last_ref: u64,
+    /// Its last frame said that more follows.
+    owes_more: bool,
 }
 
 /// Texts that are no frames.
@@ -49,7 +51,9 @@ impl World {
             }
             return Ok(());
         }
-        let next = self.around(150);
+        // Some never send the rest of a subscribe in time.
+        let is_slow = self.raws[raw].owes_more && self.rng.percent(30);
+        let next = if is_slow { 6_000 } else { self.around(150) };
         self.after(next, Event::Raw { raw });
         let Some(link) = self.raws[raw].link else {
             let link = self.connect(Peer::Raw { raw });
@@ -74,10 +78,12 @@ impl World {
     }
 
     fn raw_text(&mut self, raw: usize) -> String {
-        let Raw { token: Some(token), keys, has_said_hello, last_ref, .. } = &mut self.raws[raw] else {
+        let Raw { token: Some(token), keys, has_said_hello, last_ref, owes_more, .. } = &mut self.raws[raw]
+        else {
             return String::new();
         };
         *last_ref += 1;
+        *owes_more = false;
         let (r#ref, rng) = (*last_ref, &mut self.rng);
         if !std::mem::replace(has_said_hello, true) && rng.percent(95) {
             let hello = ClientFrame::Hello { token: Some(token.text()), client: None, schema: None };
@@ -87,6 +93,7 @@ impl World {
             0..30 => {
                 let since = rng.percent(70).then(|| any_position(&self.reference, rng));
                 let more = rng.percent(20);
+                *owes_more = more;
                 ClientFrame::Subscribe { r#ref, topics: any_topics(&self.topics, rng), since, more }
             }
             30..45 => ClientFrame::Unsubscribe { r#ref, topics: any_topics(&self.topics, rng) },

@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
+use serde_json::value::RawValue;
 use tidings_server::{Counters, Pumped, Session};
 use tidings_shared::{
     Position, TopicName,
@@ -338,6 +339,7 @@ impl World {
     }
 
     pub(crate) fn server_hears(&mut self, link: u64, message: Message) -> Check {
+        let message = if self.config.is_old { without_more(message) } else { message };
         let resets = matches!(message, Message::Lost) && self.rng.percent(50);
         let Some(served) = self.served(link) else { return Ok(()) };
         served.inbox.push_back(message);
@@ -412,4 +414,18 @@ fn asked(frame: Option<&ClientFrame>, moment: tidings_server::Moment) -> Option<
 /// A text that a line of the trace has room for.
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(230).collect()
+}
+
+/// What a server hears that does not know the member `more`.
+fn without_more(message: Message) -> Message {
+    match &message {
+        Message::Text(text) => match ClientFrame::parse(text) {
+            Ok(ClientFrame::Subscribe { r#ref, topics, since, more: true }) => {
+                let known = ClientFrame::<Box<RawValue>>::Subscribe { r#ref, topics, since, more: false };
+                Message::Text(serde_json::to_string(&known).unwrap_or_default())
+            }
+            _ => message,
+        },
+        _ => message,
+    }
 }

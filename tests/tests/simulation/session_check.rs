@@ -89,6 +89,11 @@ impl SessionCheck {
         self.asked.front()?.0.as_ref()
     }
 
+    /// Whether it has waited for more frames of a subscribe, which did not come in time.
+    pub(crate) fn has_waited_in_vain(&self, now: u64) -> bool {
+        self.pause.is_some_and(|pause| now >= pause.until)
+    }
+
     /// Whether it has said that it waits for more frames of a subscribe, and still does.
     pub(crate) fn is_paused(&self, now: u64) -> bool {
         self.pause.is_some_and(|pause| now < pause.until)

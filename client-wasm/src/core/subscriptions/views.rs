@@ -1,0 +1,77 @@
+//! Watched subscriptions, and when what they show is loaded.
+
+use super::{Subscription, Subscriptions, find};
+use crate::core::{
+    LoadId, Now, Output, SubscriptionId,
+    output::Outputs,
+    watch::{Watch, Watching},
+};
+
+/// Named after the subscription that it began with.
+pub(super) type ViewId = SubscriptionId;
+
+/// Watched subscriptions that share their loads; never none.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) id: ViewId,
+    members: Vec<SubscriptionId>,
+    pub(super) watch: Watch,
+}
+
+impl Subscriptions {
+    /// Adds a subscription to the view that it shares, or makes one for it.
+    pub(super) fn join(&mut self, id: SubscriptionId, watching: Watching, now: Now) -> ViewId {
+        let Watching { min_interval_ms, shares } = watching;
+        let shared = shares.and_then(|other| find(&mut self.subscriptions, other)?.view);
+        if let Some(view) = shared.and_then(|view| find_view(&mut self.views, view)) {
+            view.members.push(id);
+            // It has heard of nothing so far, and what was loaded may leave out what the others took no interest in.
+            view.watch.outdated();
+            return view.id;
+        }
+        self.views.push(View { id, members: vec![id], watch: Watch::new(min_interval_ms, now) });
+        id
+    }
+
+    /// A subscription is gone.
+    pub(super) fn leave(&mut self, subscription: &Subscription) {
+        if let Some(view) = subscription.view.and_then(|view| find_view(&mut self.views, view)) {
+            view.members.retain(|member| *member != subscription.id);
+            self.views.retain(|view| !view.members.is_empty());
+        }
+    }
+
+    /// How the data of a subscription is kept, if it is watched.
+    pub(crate) fn watch(&mut self, id: SubscriptionId) -> Option<&mut Watch> {
+        let view = find(&mut self.subscriptions, id)?.view?;
+        Some(&mut find_view(&mut self.views, view)?.watch)
+    }
+
+    /// How the data of each view is kept.
+    pub(crate) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
+        self.views.iter_mut().map(|view| &mut view.watch)
+    }
+
+    /// When [`Self::begin_loads`] has something to do.
+    pub(crate) fn timeout_ms(&self) -> Option<u64> {
+        self.views.iter().filter_map(|view| view.watch.timeout_ms()).min()
+    }
+
+    /// Begins the loads that are due.
+    pub(crate) fn begin_loads<P>(&mut self, now: Now, out: &mut Outputs<P>) {
+        for View { members, watch, .. } in &mut self.views {
+            let load = LoadId(self.last_load + 1);
+            if let Some(subscription) = members.first().copied()
+                && watch.begin(load, now)
+            {
+                self.last_load = load.0;
+                out.push(Output::Load { subscription, load });
+            }
+        }
+    }
+}
+
+pub(super) fn find_view(views: &mut [View], id: ViewId) -> Option<&mut View> {
+    let index = views.binary_search_by_key(&id, |view| view.id).ok()?;
+    views.get_mut(index)
+}
