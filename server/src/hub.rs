@@ -1,5 +1,7 @@
 //! The hub: tenants, and what an application does with them from Rust.
 
+mod announce;
+
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -307,22 +309,6 @@ impl Hub {
         }
     }
 
-    /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never
-    /// waits. Failures are logged and counted.
-    pub fn announce<E: Event>(&self, event: &E) {
-        self.announce_with(event, PublishOptions::default());
-    }
-
-    /// As [`Hub::announce`], with a key or an origin.
-    pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
-        if let Err(error) = self.publish_with(event, options) {
-            self.metrics().failed_announcements.inc();
-            // The sentence may quote the payload.
-            let code = error.code().as_str();
-            tracing::warn!(domain = E::Topic::DOMAIN, event = event.name(), code, "an announcement failed");
-        }
-    }
-
     /// Announcements that failed since the hub began.
     pub fn failed_announcements(&self) -> u64 {
         self.metrics().failed_announcements.get()
@@ -435,7 +421,12 @@ impl Hub {
 
 /// Whether both have the same topics; each has a topic once.
 fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
-    one == other || one.len() == other.len() && one.iter().all(|topic| other.contains(topic))
+    let sorted = |topics: &[TopicName]| {
+        let mut topics: Vec<TopicName> = topics.to_vec();
+        topics.sort_unstable();
+        topics
+    };
+    one == other || one.len() == other.len() && sorted(one) == sorted(other)
 }
 
 fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {

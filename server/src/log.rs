@@ -1,8 +1,10 @@
 //! The tenant's log: a bounded ring of publications with an index by topic. It is the queue: live delivery, resume and
 //! slow sessions all read from it. Pure: time and randomness are arguments.
 
+mod offsets;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -14,6 +16,7 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
+use self::offsets::Offsets;
 use crate::{
     Moment,
     keys::{KeyLimits, Keys},
@@ -67,11 +70,20 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct TopicIndex {
     /// The offsets of its entries in the ring, in order.
-    offsets: VecDeque<u64>,
+    offsets: Offsets,
     /// The highest offset that may have been evicted.
     evicted: u64,
     /// How many sessions subscribe.
     holds: usize,
+}
+
+/// Bytes that a topic of the ring costs beside its name and the places of its entries: its place among the topics, which may
+/// be half empty, and what an allocation of its name costs.
+const TOPIC_OVERHEAD: usize = 128;
+
+/// What a topic is counted with once its first entry is in the ring, until its last one has left.
+fn topic_cost(topic: &TopicName) -> usize {
+    TOPIC_OVERHEAD + topic.as_str().len()
 }
 
 impl Log {
@@ -100,21 +112,57 @@ impl Log {
         if let Some(known) = known.filter(|_| !planted::is(Bug::KeyForgotten)) {
             return known;
         }
-        let offset = self.head().offset + 1;
-        let position = Position::new(self.epoch, offset, Position::tag_of(draft.key));
-        let publication = Arc::new(Publication::new(draft, position, now.unix_ms, now.since_start));
-        self.bytes += publication.cost();
-        self.keys.insert(publication.key, offset);
-        for topic in &publication.topics {
-            self.index(topic).offsets.push_back(offset);
-        }
+        let mut draft = draft;
+        let position = self.next(draft.key);
+        self.note(&mut draft.topics, position.offset);
+        self.keys.insert(draft.key, position.offset);
+        let publication = Publication::new(draft, position, now.unix_ms, now.since_start);
         let published = publication.published();
-        self.entries.push_back(publication);
+        self.push(publication);
+        published
+    }
+
+    /// Appends a place whose readers, those of these topics, get a sync: for what can't be published. The `key` tells the
+    /// place from others, and is of nothing else.
+    pub fn append_sync(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
+        self.evict_aged(now);
+        let position = self.next(key);
+        self.note(&mut topics, position.offset);
+        self.push(Publication::sync(key, topics, position, now));
+        position
+    }
+
+    fn next(&self, key: Uuid) -> Position {
+        Position::new(self.epoch, self.head().offset + 1, Position::tag_of(key))
+    }
+
+    /// Notes the next entry of these topics, and gives them the names that the log has, whose texts are shared.
+    fn note(&mut self, topics: &mut Vec<TopicName>, offset: u64) {
+        for topic in &mut *topics {
+            // A topic that was forgotten may have had the entry that was evicted last.
+            let evicted = self.evicted.offset;
+            let index = match self.topics.entry(topic.clone()) {
+                Entry::Occupied(known) => {
+                    *topic = known.key().clone();
+                    known.into_mut()
+                }
+                Entry::Vacant(new) => new.insert(TopicIndex { evicted, ..TopicIndex::default() }),
+            };
+            if index.offsets.is_empty() {
+                self.bytes += topic_cost(topic);
+            }
+            self.bytes += index.offsets.push(offset);
+        }
+        topics.shrink_to_fit();
+    }
+
+    fn push(&mut self, publication: Publication) {
+        self.bytes += publication.cost();
+        self.entries.push_back(Arc::new(publication));
         let max_entries = self.limits.max_entries + usize::from(planted::is(Bug::BoundIgnored));
         while self.entries.len() > max_entries || self.bytes > self.limits.max_bytes {
             self.evict();
         }
-        published
     }
 
     /// Evicts, and forgets of evicted keys, what is older than the bounds.
@@ -145,7 +193,9 @@ impl Log {
         let Some(entry) = self.entries.pop_front() else { return };
         self.evicted = entry.position;
         self.bytes -= entry.cost();
-        self.keys.remove(&entry.key);
+        if !entry.is_sync {
+            self.keys.remove(&entry.key);
+        }
         self.entries.shrink();
         self.keys.shrink();
         if entry.may_come_again {
@@ -153,8 +203,10 @@ impl Log {
         }
         for topic in &entry.topics {
             let Some(index) = self.topics.get_mut(topic) else { continue };
-            index.offsets.pop_front();
-            index.offsets.shrink();
+            self.bytes -= index.offsets.pop();
+            if index.offsets.is_empty() {
+                self.bytes -= topic_cost(topic);
+            }
             index.evicted = entry.position.offset;
             self.forget_if_unused(topic);
         }
@@ -199,9 +251,7 @@ impl Log {
 
     /// The offsets of a topic's entries after `offset`, in order.
     pub fn offsets_after(&self, topic: &TopicName, offset: u64) -> impl Iterator<Item = u64> {
-        let offsets = self.topics.get(topic).map(|index| &index.offsets);
-        let start = offsets.map_or(0, |offsets| offsets.partition_point(|&known| known <= offset));
-        offsets.into_iter().flat_map(move |offsets| offsets.range(start..).copied())
+        self.topics.get(topic).into_iter().flat_map(move |index| index.offsets.after(offset))
     }
 
     /// Whether the topic may have had an entry after `offset` that the ring no longer holds.

@@ -3,15 +3,19 @@
 use std::{
     fmt,
     io::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use tidings_shared::{Position, RawEvent, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 use uuid::Uuid;
 
-use crate::websocket::{Kind, MAX_HEADER_BYTES, header};
+use crate::{
+    Moment,
+    websocket::{Kind, MAX_HEADER_BYTES, header},
+};
 
 /// What a publisher hands to the log.
 #[derive(Debug, Clone)]
@@ -56,17 +60,37 @@ pub struct Publication {
     pub event: RawEvent,
     pub(crate) appended: Duration,
     pub(crate) may_come_again: bool,
+    /// It stands for something that was not published: its readers load again.
+    pub(crate) is_sync: bool,
+    /// The places of the topics in the order of their names, where they are many.
+    by_name: Box<[u16]>,
     /// Everything of the frame before the names of the topics.
     head: Vec<u8>,
     /// The frames that were asked for, by matched topics.
     frames: Mutex<Vec<(Matched, EncodedFrame)>>,
 }
 
-/// Which of a publication's topics a session subscribes to: one bit for each, in the order of its fan-out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Matched(u128);
+/// Which of a publication's topics a session subscribes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched(Set);
 
-const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u128::BITS as usize);
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Set {
+    Few(Few),
+    /// Places in the fan-out, in its order.
+    Many(Arc<[u16]>),
+}
+
+/// Which of few topics: one bit for each, in the order of the fan-out. What a fan-out does for each delivery, it does with
+/// these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Few(u128);
+
+/// Topics of a publication that are few enough for a bit each. One that reaches more is read from the log by each session
+/// that it concerns.
+const MAX_FEW: usize = u128::BITS as usize;
+
+const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u16::MAX as usize);
 
 /// A frame as it is sent. Cloning is cheap and gives the same bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,36 +137,60 @@ const MAX_KEPT_FRAMES: usize = 2;
 const HEAD_BYTES: usize = 160;
 
 /// Bytes that an entry of the log costs beside its texts: the structure, its places in the ring and among the keys.
-const ENTRY_OVERHEAD: usize = 512;
+const ENTRY_OVERHEAD: usize = 768;
 
-/// Bytes that a topic of an entry costs beside its name: its own index, its place among the topics.
-const TOPIC_OVERHEAD: usize = 256;
+/// Bytes that a topic costs an entry: its name's place, whose text is the log's, and its own place in the log's index.
+const TOPIC_OVERHEAD: usize = 32;
 
-impl Matched {
-    /// The bits for which `is_subscribed` holds.
-    pub(crate) fn of(publication: &Publication, is_subscribed: impl Fn(&TopicName) -> bool) -> Self {
-        let bits = publication.topics.iter().enumerate().filter(|(_, topic)| is_subscribed(topic));
-        Self(bits.fold(0, |set, (index, _)| set | 1 << index))
-    }
+/// From so many topics of a reader on, going through both lists is less than looking for each.
+const MERGED_TOPICS: usize = 64;
 
+impl Few {
     /// Adds the topic at this place of the fan-out.
     pub(crate) fn with(self, index: usize) -> Self {
         Self(self.0 | 1 << index)
     }
+}
+
+impl From<Few> for Matched {
+    fn from(few: Few) -> Self {
+        Self(Set::Few(few))
+    }
+}
+
+impl Matched {
+    /// Those that a reader wants, which has `topics`, in the order of their names.
+    pub(crate) fn of<'a>(
+        publication: &'a Publication,
+        topics: impl ExactSizeIterator<Item = &'a TopicName>,
+        wants: impl Fn(&TopicName) -> bool,
+    ) -> Self {
+        if publication.reaches_many() {
+            let mut places: Vec<u16> = publication.places_of(topics, wants).collect();
+            places.sort_unstable();
+            return Self(Set::Many(places.into()));
+        }
+        let places = publication.topics.iter().enumerate().filter(|(_, topic)| wants(topic));
+        places.fold(Few::default(), |set, (place, _)| set.with(place)).into()
+    }
 
     /// Whether nothing matched.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Set::Few(Few(bits)) => *bits == 0,
+            Set::Many(places) => places.is_empty(),
+        }
     }
 
     /// The matched topics of that publication.
-    pub fn topics(self, publication: &Publication) -> impl Iterator<Item = &TopicName> {
-        publication
-            .topics
-            .iter()
-            .enumerate()
-            .filter(move |(index, _)| self.0 & (1 << index) != 0)
-            .map(|(_, topic)| topic)
+    pub fn topics<'a>(&'a self, publication: &'a Publication) -> impl Iterator<Item = &'a TopicName> {
+        let (bits, few, places) = match &self.0 {
+            Set::Few(Few(bits)) => (*bits, &publication.topics[..], &[][..]),
+            Set::Many(places) => (0, &[][..], &places[..]),
+        };
+        let few = few.iter().enumerate();
+        let few = few.filter(move |(place, _)| bits & (1 << place) != 0).map(|(_, topic)| topic);
+        few.chain(places.iter().filter_map(|&place| publication.topics.get(usize::from(place))))
     }
 }
 
@@ -157,8 +205,79 @@ impl Publication {
             head.push(b',');
         }
         head.extend_from_slice(br#""topics":["#);
-        let frames = Mutex::default();
-        Self { position, key, at, origin, topics, event, appended, may_come_again, head, frames }
+        let by_name = by_name(&topics);
+        let (frames, is_sync) = (Mutex::default(), false);
+        Self {
+            position,
+            key,
+            at,
+            origin,
+            topics,
+            event,
+            appended,
+            may_come_again,
+            is_sync,
+            by_name,
+            head,
+            frames,
+        }
+    }
+
+    /// A place in the log whose readers load again.
+    pub(crate) fn sync(key: Uuid, topics: Vec<TopicName>, position: Position, now: Moment) -> Self {
+        let (by_name, payload) = (by_name(&topics), Box::<RawValue>::default());
+        Self {
+            position,
+            key,
+            at: now.unix_ms,
+            origin: None,
+            topics,
+            event: RawEvent { domain: String::new(), event: String::new(), payload },
+            appended: now.since_start,
+            may_come_again: false,
+            is_sync: true,
+            by_name,
+            head: Vec::new(),
+            frames: Mutex::default(),
+        }
+    }
+
+    /// Whether each session reads it from the log: no bits tell which of its topics that has.
+    pub(crate) fn reaches_many(&self) -> bool {
+        self.topics.len() > MAX_FEW
+    }
+
+    /// Whether it reaches a topic that a reader wants, which has `topics`, in the order of their names.
+    pub(crate) fn reaches<'a>(
+        &'a self,
+        topics: impl ExactSizeIterator<Item = &'a TopicName>,
+        wants: impl Fn(&TopicName) -> bool,
+    ) -> bool {
+        if self.reaches_many() {
+            self.places_of(topics, wants).next().is_some()
+        } else {
+            self.topics.iter().any(wants)
+        }
+    }
+
+    /// Of many topics, the places of those that are among `topics`, which come in the order of their names, and wanted.
+    fn places_of<'a>(
+        &'a self,
+        topics: impl ExactSizeIterator<Item = &'a TopicName>,
+        wants: impl Fn(&TopicName) -> bool,
+    ) -> impl Iterator<Item = u16> {
+        let merges = topics.len() >= MERGED_TOPICS;
+        let mut rest = &self.by_name[..];
+        topics.filter(move |topic| wants(topic)).filter_map(move |topic| {
+            let is_before = |place: &u16| self.topics[usize::from(*place)] < *topic;
+            let passed = if merges {
+                rest.iter().position(|place| !is_before(place)).unwrap_or(rest.len())
+            } else {
+                rest.partition_point(is_before)
+            };
+            rest = &rest[passed..];
+            rest.first().copied().filter(|place| self.topics[usize::from(*place)] == *topic)
+        })
     }
 
     /// The answer to its publisher.
@@ -166,21 +285,28 @@ impl Publication {
         Published { position: self.position, key: self.key, topics: self.topics.clone() }
     }
 
-    /// The `event` frame for a session that matched these topics: encoded once, then shared.
-    pub fn frame(&self, matched: Matched) -> EncodedFrame {
+    /// The `event` frame for a session that matched these topics: encoded once, then shared, unless they may be many.
+    pub fn frame(&self, matched: &Matched) -> EncodedFrame {
+        if self.reaches_many() {
+            return self.encode(matched);
+        }
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, frame)) = frames.iter().find(|(set, _)| *set == matched) {
+        if let Some((_, frame)) = frames.iter().find(|(set, _)| set == matched) {
             return frame.clone();
         }
         let frame = self.encode(matched);
         if frames.len() < MAX_KEPT_FRAMES {
-            frames.push((matched, frame.clone()));
+            if frames.is_empty() {
+                frames.reserve_exact(MAX_KEPT_FRAMES);
+            }
+            frames.push((matched.clone(), frame.clone()));
         }
         frame
     }
 
-    fn encode(&self, matched: Matched) -> EncodedFrame {
-        EncodedFrame::new(self.frame_bytes(), |frame| {
+    fn encode(&self, matched: &Matched) -> EncodedFrame {
+        let names = matched.topics(self).map(|topic| topic.as_str().len() + 3).sum();
+        EncodedFrame::new(self.frame_bytes(names), |frame| {
             frame.extend_from_slice(&self.head);
             for (index, topic) in matched.topics(self).enumerate() {
                 // A topic's grammar has nothing that JSON would escape.
@@ -196,19 +322,34 @@ impl Publication {
         })
     }
 
-    /// The most bytes that a frame of this publication has.
-    fn frame_bytes(&self) -> usize {
-        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len() + 3).sum();
+    /// The bytes of a frame of this publication with topics of so many bytes, at most.
+    fn frame_bytes(&self, topics: usize) -> usize {
         let names = self.event.domain.len() + self.event.event.len() + 64;
         self.head.len() + topics + names + self.event.payload.get().len()
     }
 
-    /// What this entry costs a log at most, in bytes: the event, the frames that are kept, and what is known of each
-    /// topic.
+    /// What this entry costs a log at most, in bytes: the event, the frames that are kept, and a place for each topic. What
+    /// the log knows of a topic, its name among it, is not an entry's alone.
     pub(crate) fn cost(&self) -> usize {
-        let topics: usize = self.topics.iter().map(|topic| topic.as_str().len() + TOPIC_OVERHEAD).sum();
-        ENTRY_OVERHEAD + self.event.payload.get().len() + MAX_KEPT_FRAMES * self.frame_bytes() + topics
+        let topics = TOPIC_OVERHEAD * self.topics.len();
+        let frames = if self.reaches_many() || self.is_sync {
+            0
+        } else {
+            let names = self.topics.iter().map(|topic| topic.as_str().len() + 3).sum();
+            MAX_KEPT_FRAMES * self.frame_bytes(names)
+        };
+        ENTRY_OVERHEAD + self.event.payload.get().len() + frames + topics
     }
+}
+
+/// The places of topics in the order of their names, where they are many.
+fn by_name(topics: &[TopicName]) -> Box<[u16]> {
+    if topics.len() <= MAX_FEW {
+        return Box::default();
+    }
+    let mut places: Vec<u16> = (0..topics.len() as u16).collect();
+    places.sort_unstable_by_key(|&place| &topics[usize::from(place)]);
+    places.into()
 }
 
 fn put_json(bytes: &mut Vec<u8>, text: &str) {

@@ -28,7 +28,7 @@ pub enum Delivery {
         /// The matched topics.
         matched: Matched,
     },
-    /// Something of these topics may have been missed: load again.
+    /// Something of these topics may have been missed, or was [not published](crate::Hub::sync): load again.
     Sync {
         /// Everything after this follows.
         position: Position,
@@ -186,8 +186,9 @@ impl Reader {
         // Where few entries are left, it is less to look at each than to look for each topic.
         if head.saturating_sub(position) <= self.topics.len() as u64 / TOPICS_PER_ENTRY {
             let wants = |offset: &u64| {
-                log.entry(*offset)
-                    .is_some_and(|entry| entry.topics.iter().any(|topic| self.wants(topic, *offset)))
+                log.entry(*offset).is_some_and(|entry| {
+                    entry.reaches(self.topics.keys(), |topic| self.wants(topic, *offset))
+                })
             };
             return (position + 1..=head).filter(wants).take(max).collect();
         }
@@ -233,8 +234,13 @@ impl Reader {
             }
             let Some(publication) = log.entry(offset) else { continue };
             let wants = |topic: &TopicName| planted::is(Bug::TopicsLeaked) || self.wants(topic, offset);
-            let matched = Matched::of(publication, wants);
+            let matched = Matched::of(publication, self.topics.keys(), wants);
             self.position = publication.position;
+            if publication.is_sync {
+                let topics = matched.topics(publication).cloned().collect();
+                deliveries.push(Delivery::Sync { position: self.position, topics });
+                continue;
+            }
             bytes += publication.event.payload.get().len();
             deliveries.push(Delivery::Event { publication: Arc::clone(publication), matched });
         }

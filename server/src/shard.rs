@@ -27,6 +27,7 @@ use self::fan_out::Followed;
 use crate::{
     Moment, Output, Session,
     metrics::Metrics,
+    publication::Few,
     tenant::{Follower, Tenant},
     websocket::{Kind, put, put_close},
 };
@@ -144,7 +145,7 @@ struct Scratch {
     /// Of which list of the batch that is served these are, and which frames.
     gathered_of: u32,
     frames: Vec<u32>,
-    hits: Vec<(u32, crate::Matched)>,
+    hits: Vec<(u32, Few)>,
     /// Events that were written and not counted.
     delivered: u64,
 }

@@ -16,6 +16,7 @@ use tidings_shared::{
     limits::READ_BATCH,
     planted::{self, Bug},
 };
+use uuid::Uuid;
 
 use crate::{
     Moment, Quotas,
@@ -163,6 +164,18 @@ impl Tenant {
         };
         wakers.into_iter().for_each(Waker::wake);
         published
+    }
+
+    /// Has the readers of these topics load again.
+    pub(crate) fn sync(&self, key: Uuid, topics: Vec<TopicName>, now: Moment) {
+        let wakers = {
+            let mut state = self.lock();
+            let wakers = state.take_waiting(&topics);
+            state.log.append_sync(key, topics, now);
+            self.count_bytes(&mut state);
+            wakers
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn count_bytes(&self, state: &mut State) {

@@ -81,7 +81,10 @@ impl fmt::Display for EventError {
             }
             Self::Invalid(reason) | Self::Topic(reason) => f.write_str(reason),
             Self::TooManyTopics => {
-                write!(f, "a publication reaches at most {MAX_TOPICS_PER_PUBLICATION} topics")
+                write!(
+                    f,
+                    "a publication reaches at most {MAX_TOPICS_PER_PUBLICATION} topics: publish to some of them at a time"
+                )
             }
         }
     }
@@ -184,7 +187,6 @@ impl Domains {
         if named.is_empty() {
             return Err(EventError::Invalid("`topics` names no topic: name at least one".to_owned()));
         }
-        let mut topics = Vec::new();
         for topic in named {
             if topic.domain() != event.domain && self.find(topic.domain()).is_some() {
                 return Err(EventError::Topic(format!(
@@ -194,14 +196,8 @@ impl Domains {
                 )));
             }
             self.check_topic(topic).map_err(|error| EventError::Topic(error.to_string()))?;
-            if !topics.contains(topic) {
-                topics.push(topic.clone());
-            }
-            if topics.len() > MAX_TOPICS_PER_PUBLICATION {
-                return Err(EventError::TooManyTopics);
-            }
         }
-        Ok(topics)
+        Ok(TopicName::each_once(named.iter().cloned()))
     }
 }
 

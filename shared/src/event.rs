@@ -79,13 +79,7 @@ pub trait Event: Sized + fmt::Debug {
 
     /// The names of [`Event::topics`], each once, in their order.
     fn fan_out(&self) -> Vec<TopicName> {
-        let mut names = Vec::new();
-        for name in self.topics().iter().map(Topic::name) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        TopicName::each_once(self.topics().iter().map(Topic::name))
     }
 }
 

@@ -34,8 +34,9 @@ pub const MAX_TOPICS_PER_FRAME: usize = 128;
 /// events no longer than this.
 pub const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Topics that one publication may reach: bounds the cost of one publish.
-pub const MAX_TOPICS_PER_PUBLICATION: usize = 128;
+/// Topics that one publication may reach: those of a large table's page, or of all who took part in something. It bounds
+/// the cost of one publish, some 200 KB of the log where all of them are new. An announcement beyond it becomes a sync.
+pub const MAX_TOPICS_PER_PUBLICATION: usize = 1_024;
 
 /// Bytes of one frame that a client sends.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -165,7 +166,7 @@ pub const LOG_MAX_AGE: Duration = Duration::from_secs(600);
 pub const KEYS_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Bytes of the keys, with their topics, of publications that have left a tenant's log: some 30,000 of those that reach
-/// three topics, 400 of the largest.
+/// three topics, 50 of the largest.
 pub const KEYS_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.

@@ -42,6 +42,8 @@ pub enum Bug {
     GatheredKept,
     /// A shard that the log has left behind goes on as if it had missed nothing.
     LossIgnored,
+    /// A publication of many topics is left to the log, and nobody is told to read it.
+    LeftUnread,
     /// A fresh token takes nothing away.
     RevokedKept,
     /// An event names all of its topics to everybody.

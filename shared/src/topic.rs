@@ -2,6 +2,7 @@
 
 use std::{
     borrow::{Borrow, Cow},
+    collections::HashSet,
     fmt,
     str::FromStr,
     sync::Arc,
@@ -78,6 +79,9 @@ impl fmt::Display for TopicError {
 
 impl std::error::Error for TopicError {}
 
+/// From so many names on, a table tells which are known; few are looked through.
+const MANY: usize = 32;
+
 impl TopicName {
     /// Parses a topic's name and lower-cases the UUIDs in it.
     ///
@@ -113,6 +117,26 @@ impl TopicName {
         let name = segments.join(":");
         debug_assert_eq!(Self::parse(&name).as_ref().map(Self::as_str), Ok(name.as_str()));
         Self(name.into())
+    }
+
+    /// These names, each once, in their order.
+    pub fn each_once(names: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut once: Vec<Self> = Vec::new();
+        let mut known = HashSet::new();
+        for name in names {
+            let is_new = if once.len() < MANY {
+                !once.contains(&name)
+            } else {
+                if known.is_empty() {
+                    known.extend(once.iter().cloned());
+                }
+                known.insert(name.clone())
+            };
+            if is_new {
+                once.push(name);
+            }
+        }
+        once
     }
 
     /// The whole name.

@@ -53,13 +53,143 @@ fn a_subscriber_that_does_not_read_gets_a_sync_when_the_log_has_moved_on() {
     assert!(matches!(&ready(&mut people)[..], [Delivery::Sync { topics, .. }] if topics.len() == 1));
 }
 
+/// To so many contacts, from this number on.
+fn interaction(contacts: std::ops::Range<u128>) -> crm::Event {
+    crm::Event::InteractionUpdated(crm::Notice::to(Uuid::from_u128(9), contacts.map(Uuid::from_u128)))
+}
+
+fn contact(n: u128) -> TopicName {
+    crm::Topic::Interactions(Uuid::from_u128(n)).name()
+}
+
 #[test]
-fn an_announcement_that_fails_is_counted_and_hurts_nobody() {
+fn a_publication_reaches_as_many_topics_as_it_may_and_beyond_that_its_publisher_is_told() {
     let hub = hub(10);
-    let options =
-        PublishOptions { origin: Some("x".repeat(MAX_ORIGIN_BYTES + 1)), ..PublishOptions::default() };
-    hub.announce_with(&person(1), options);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let mut each: Vec<Subscription> =
+        [0, 127, 128, most - 1, most].map(|n| hub.subscribe_to(hub.home(), &[contact(n)])).into();
+    let mut several = hub.subscribe_to(hub.home(), &[contact(5), contact(500), contact(5_000)]);
+    let published = hub.publish(&interaction(0..most)).unwrap();
+    assert_eq!(published.topics.len(), MAX_TOPICS_PER_PUBLICATION);
+    assert_eq!(each.iter_mut().map(|one| ready(one).len()).collect::<Vec<_>>(), [1, 1, 1, 1, 0]);
+    let [Delivery::Event { publication, matched }] = &ready(&mut several)[..] else { panic!("one event") };
+    assert_eq!(matched.topics(publication).collect::<Vec<_>>(), [&contact(5), &contact(500)]);
+    let error = hub.publish(&interaction(0..most + 1)).unwrap_err();
+    assert_eq!(error.code(), Code::TooManyTopics);
+    assert!(error.to_string().contains("1024 topics"), "{error}");
+    assert!(each.iter_mut().chain([&mut several]).all(|one| ready(one).is_empty()));
+}
+
+/// The topics of the syncs that a subscription has ready; there is nothing else.
+fn synced(subscription: &mut Subscription) -> Vec<TopicName> {
+    let topics = |delivery| match delivery {
+        Delivery::Sync { topics, .. } => topics,
+        Delivery::Event { publication, .. } => panic!("{publication:?}"),
+    };
+    ready(subscription).into_iter().flat_map(topics).collect()
+}
+
+#[test]
+fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others() {
+    let hub = hub(10);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let mut both = hub.subscribe_to(hub.home(), &[contact(1), contact(3 * most), contact(9 * most)]);
+    let mut other = hub.subscribe_to(hub.home(), &[contact(9 * most)]);
+    let mut elsewhere = hub.subscribe_to(&"other".parse().unwrap(), &[contact(1)]);
+    let mut away = hub.tenant(hub.home()).follow();
+    let since = away.passed().to_string();
+    hub.announce(&interaction(0..3 * most + 1));
     assert_eq!(hub.failed_announcements(), 1);
+    assert_eq!(synced(&mut both), [contact(1), contact(3 * most)]);
+    assert!(ready(&mut other).is_empty() && ready(&mut elsewhere).is_empty());
+    assert_eq!(hub.counters(hub.home()).log_entries, 4, "it takes no more than its topics do");
+    // Whoever was away has missed nothing else.
+    let mut back = hub.tenant(hub.home()).follow();
+    back.subscribe(&[contact(2 * most), contact(9 * most)], Some(&since));
+    let deliveries = back.poll_read(10, Waker::noop());
+    assert!(matches!(&deliveries[..], [Delivery::Sync { topics, .. }] if *topics == [contact(2 * most)]));
+    away.advance(hub.tenant(hub.home()).head());
+}
+
+#[test]
+fn whatever_an_announcement_fails_for_its_subscribers_load_again() {
+    use tidings_shared::derive::serde;
+
+    /// Whose payload can't be written.
+    #[derive(Debug)]
+    struct Unwritable(staff::Event);
+
+    impl Event for Unwritable {
+        type Topic = staff::Topic;
+        const NAMES: &'static [&'static str] = staff::Event::NAMES;
+        const SCHEMA: &'static [tidings_shared::schema::EventSchema] = staff::Event::SCHEMA;
+
+        fn name(&self) -> &'static str {
+            self.0.name()
+        }
+
+        fn topics(&self) -> Vec<staff::Topic> {
+            self.0.topics()
+        }
+
+        fn decode<'de, D: serde::Deserializer<'de>>(_: &str, _: D) -> Result<Option<Self>, D::Error> {
+            Ok(None)
+        }
+
+        fn encode<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no payload today"))
+        }
+    }
+
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut teams = hub.subscribe(&staff::Topic::Teams);
+    let all = [staff::Topic::People.name()];
+    let too_long = || Some("x".repeat(MAX_ORIGIN_BYTES + 1));
+    hub.announce_with(&person(1), PublishOptions { origin: too_long(), ..PublishOptions::default() });
+    assert_eq!(synced(&mut people), all, "an origin that is too long");
+    hub.announce(&Unwritable(person(1)));
+    assert_eq!(synced(&mut people), all, "a payload that can't be written");
+    let options = || PublishOptions { key: Some(Uuid::from_u128(7)), ..PublishOptions::default() };
+    hub.announce_with(&person(1), options());
+    assert_eq!(ready(&mut people).len(), 1);
+    hub.announce_with(&person(2), options());
+    assert_eq!(synced(&mut people), all, "a key of another publication");
+    hub.announce_with(&person(1), options());
+    assert!(ready(&mut people).is_empty(), "the same again is no failure");
+    assert_eq!((hub.failed_announcements(), ready(&mut teams).len()), (3, 0));
+}
+
+#[test]
+fn an_application_can_have_subscribers_load_again() {
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut teams = hub.subscribe(&staff::Topic::Teams);
+    hub.sync(&[staff::Topic::People, staff::Topic::People, staff::Topic::Departments]);
+    assert_eq!(synced(&mut people), [staff::Topic::People.name()]);
+    assert!(ready(&mut teams).is_empty());
+    hub.sync::<staff::Topic>(&[]);
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn keys_of_publications_to_many_topics_are_bounded_and_their_topics_compared_as_sets() {
+    let hub = hub(1);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let options = |key| PublishOptions { key: Some(Uuid::from_u128(key)), ..PublishOptions::default() };
+    let mut first = None;
+    for key in 1..=300 {
+        let published = hub.publish_with(&interaction(key..key + most), options(key)).unwrap();
+        first.get_or_insert(published);
+        let counters = hub.counters(hub.home());
+        assert!(counters.evicted_key_bytes <= tidings_shared::limits::KEYS_MAX_BYTES, "{counters:?}");
+    }
+    let backwards: Vec<Uuid> = (299..299 + most).rev().map(Uuid::from_u128).collect();
+    let again = crm::Event::InteractionUpdated(crm::Notice::to(Uuid::from_u128(9), backwards));
+    assert_eq!(hub.publish_with(&again, options(299)).unwrap().position.offset, 299);
+    assert_eq!(hub.publish_with(&interaction(300..300 + most), options(299)), Err(PublishError::Key));
+    let forgotten = hub.publish_with(&interaction(1..1 + most), options(1)).unwrap();
+    assert_ne!(Some(forgotten), first, "the oldest keys were forgotten");
 }
 
 #[test]

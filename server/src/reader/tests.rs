@@ -1,3 +1,5 @@
+use uuid::Uuid;
+
 use super::*;
 use crate::test_support::{at, draft, log, topic};
 
@@ -32,6 +34,70 @@ fn a_publication_to_several_topics_is_delivered_once_with_those_that_matched() {
     assert_eq!(read(&mut reader, &log, 10), ["1 b,a", "3 a"]);
     assert_eq!(read(&mut reader, &log, 10), [""; 0]);
     assert_eq!(reader.position(), log.head());
+}
+
+#[test]
+fn of_many_topics_a_reader_gets_its_own_in_the_order_of_the_fan_out() {
+    // Numbers as names, so that their order is another one than that of the fan-out.
+    let all: Vec<String> = (0..1_000).rev().map(|n| format!("t:{n}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let others: Vec<String> = (0..200).map(|n| format!("other:{n}")).collect();
+    let many: Vec<&str> = all.iter().copied().step_by(3).chain(others.iter().map(String::as_str)).collect();
+    for (own, expected) in [
+        (vec!["t:7"], vec!["t:7"]),
+        (vec!["t:999", "t:10", "a", "z", "t:0"], vec!["t:999", "t:10", "t:0"]),
+        (many, all.iter().copied().step_by(3).collect()),
+        (all.clone(), all.clone()),
+    ] {
+        let mut log = log(10);
+        let mut reader = Reader::new(&log);
+        subscribe(&mut reader, &mut log, &own, None);
+        log.append(draft(1, &["a"]), at(0));
+        read(&mut reader, &log, 10);
+        log.append(draft(2, &all), at(0));
+        log.append(draft(3, &all[..500]), at(0));
+        log.append(draft(4, &others.iter().map(String::as_str).collect::<Vec<_>>()), at(0));
+        let [Delivery::Event { publication, matched }, ..] = &reader.read(&log, 1)[..] else { panic!("one") };
+        let topics: Vec<&str> = matched.topics(publication).map(TopicName::as_str).collect();
+        assert_eq!((topics, matched.is_empty()), (expected.clone(), false));
+        let frame: serde_json::Value = serde_json::from_slice(publication.frame(matched).text()).unwrap();
+        assert_eq!(frame["topics"], serde_json::json!(expected));
+        // The next one reaches half of the topics.
+        let half: Vec<&str> = expected.iter().copied().filter(|topic| all[..500].contains(topic)).collect();
+        let next = read(&mut reader, &log, 1);
+        if half.is_empty() {
+            assert_eq!(next, [""; 0]);
+        } else {
+            assert_eq!(next, [format!("3 {}", half.join(","))]);
+        }
+        let last = read(&mut reader, &log, 10);
+        assert_eq!(last.len(), usize::from(own.len() > 200 && own.len() < 1_000), "{last:?}");
+    }
+}
+
+#[test]
+fn a_place_for_a_sync_is_one_for_its_topics_and_for_whoever_comes_back() {
+    let mut log = log(10);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a", "b"], None);
+    let start = log.append(draft(1, &["a"]), at(0)).position;
+    let topics = ["a", "x"].map(topic).to_vec();
+    let place = log.append_sync(Uuid::from_u128(2), topics, at(0));
+    let last = log.append(draft(3, &["b", "a"]), at(0)).position;
+    assert_eq!(read(&mut reader, &log, 10), ["1 a", "sync@2 a", "3 b,a"]);
+    assert_eq!(reader.position(), last);
+    for (own, since, start, expected) in [
+        ("a", start, Start::Resumed, vec!["sync@2 a", "3 a"]),
+        ("x", start, Start::Resumed, vec!["sync@2 x"]),
+        ("b", start, Start::Resumed, vec!["3 b"]),
+        ("a", place, Start::Resumed, vec!["3 a"]),
+        ("x", Position { tag: place.tag ^ 1, ..place }, Start::Sync, vec![]),
+    ] {
+        let mut back = Reader::new(&log);
+        assert_eq!(subscribe(&mut back, &mut log, &[own], Some(since)), start, "{own}");
+        assert_eq!(read(&mut back, &log, 10), expected, "{own} since {since}");
+        back.clear(&mut log);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 /// The frame that carries a delivery.
 pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
     match delivery {
-        Delivery::Event { publication, matched } => publication.frame(*matched),
+        Delivery::Event { publication, matched } => publication.frame(matched),
         Delivery::Sync { position, topics } => encode(&ServerFrame::Sync {
             position: position.to_string(),
             topics: topics.iter().map(TopicName::to_string).collect(),

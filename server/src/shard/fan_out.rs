@@ -8,10 +8,12 @@ use tidings_shared::{
     planted::{self, Bug},
 };
 
-use super::{BEHIND, Mark, NONE, Scratch, Shard, Sink, taken};
+use slab::Slab;
+
+use super::{BEHIND, Connection, Mark, NONE, Scratch, Shard, Sink, taken};
 use crate::{
-    Matched, Moment, Publication,
-    publication::EncodedFrame,
+    Moment, Publication,
+    publication::{EncodedFrame, Few},
     shrink::Shrink,
     tenant::{After, Follower, Interest, Tenant},
 };
@@ -106,6 +108,25 @@ impl Followed {
         }
     }
 
+    /// Leaves it to each live connection that a publication reaches to read it from the log, after all that came before it.
+    fn leave_to_log<S: Sink>(
+        &self,
+        publication: &Publication,
+        connections: &mut Slab<Connection<S>>,
+        marks: &mut [Mark],
+    ) {
+        let reached = publication.topics.iter().filter_map(|topic| self.topics.get(topic)).flatten();
+        for &key in reached {
+            let mark = &mut marks[key as usize];
+            if mark.wants(publication.position.offset) && !planted::is(Bug::LeftUnread) {
+                mark.passed = BEHIND;
+                let connection = &mut connections[key as usize];
+                connection.session.advance(self.passed);
+                connection.wake();
+            }
+        }
+    }
+
     /// Puts a publication into the batch, for each live connection that it reaches.
     fn enlist(&mut self, publication: &Publication, marks: &mut [Mark], scratch: &mut Scratch) {
         let Self { topics, batch, .. } = self;
@@ -113,7 +134,7 @@ impl Followed {
         let reached = |(index, topic)| topics.get(topic).map(|connections| (index, connections));
         let mut lists = publication.topics.iter().enumerate().filter_map(reached);
         let Some((index, connections)) = lists.next() else { return };
-        let matched = Matched::default().with(index);
+        let matched = Few::default().with(index);
         let Some((next_index, next_connections)) = lists.next() else {
             let frame = batch.frame(publication, matched);
             for &connection in connections {
@@ -136,13 +157,13 @@ impl Followed {
                     Some((known, matched)) if *known == connection => *matched = matched.with(index),
                     _ => {
                         mark.hit = hits.len() as u32;
-                        hits.push((connection, Matched::default().with(index)));
+                        hits.push((connection, Few::default().with(index)));
                     }
                 }
             }
         }
         let first = batch.frames.len();
-        let mut sets: Vec<Matched> = Vec::new();
+        let mut sets: Vec<Few> = Vec::new();
         for &(connection, matched) in &*hits {
             let known = sets.iter().take(MAX_SETS).position(|&set| set == matched);
             let frame = known.map_or_else(
@@ -161,8 +182,8 @@ impl Followed {
 const MAX_SETS: usize = 8;
 
 impl Batch {
-    fn frame(&mut self, publication: &Publication, matched: Matched) -> u32 {
-        self.frames.push((publication.frame(matched), publication.position));
+    fn frame(&mut self, publication: &Publication, matched: Few) -> u32 {
+        self.frames.push((publication.frame(&matched.into()), publication.position));
         (self.frames.len() - 1) as u32
     }
 
@@ -260,6 +281,15 @@ impl<S: Sink> Shard<S> {
                 followed.batch.since = publications.first().map_or(Duration::ZERO, |first| first.appended);
                 let mut bytes = 0;
                 for publication in publications {
+                    if publication.reaches_many() || publication.is_sync {
+                        // Those whom it reaches must have what came before.
+                        if followed.batch.deliveries > 0 {
+                            break;
+                        }
+                        followed.leave_to_log(&publication, connections, marks);
+                        followed.passed = publication.position;
+                        continue;
+                    }
                     followed.enlist(&publication, marks, scratch);
                     followed.passed = publication.position;
                     bytes += publication.event.payload.get().len();

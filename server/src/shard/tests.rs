@@ -157,6 +157,41 @@ fn what_queues_up_goes_to_each_socket_in_one_write_and_in_order() {
 }
 
 #[test]
+fn what_reaches_many_topics_is_left_to_those_whom_it_reaches_after_all_that_came_before() {
+    let mut world = World::new();
+    let (one, of_one) = world.connect(&["t:1"]);
+    let (two, of_two) = world.connect(&["t:1", "t:200"]);
+    let (other, of_other) = world.connect(&["t:2000"]);
+    let (slow, of_slow) = world.connect(&["t:1"]);
+    let many: Vec<String> = (1..=1_024).map(|n| format!("t:{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    of_slow.make_room(10);
+    world.publish(&["t:1", "t:2000"]);
+    world.publish(&many);
+    world.publish(&["t:2000", "t:200"]);
+    world.hub.sync_raw(world.hub.home(), &["t:200".parse().unwrap()], None, at(0));
+    world.publish(&["t:1", "t:2000"]);
+    world.fan_out();
+    assert_eq!(of_other.numbers(), [1, 3, 4], "whom it does not reach, the shard writes to");
+    assert_eq!([one, two, other, slow].map(|key| world.shard.is_live(key)), [false, false, true, false]);
+    assert_eq!(of_one.numbers(), [1], "what came before is written");
+    assert_eq!((world.pump(one), of_one.numbers()), (Pumped::Idle, vec![2, 4]));
+    assert_eq!(world.pump(two), Pumped::Idle);
+    let frames = of_two.frames();
+    let told: Vec<_> = frames.iter().map(|frame| (frame["op"].as_str().unwrap(), &frame["topics"])).collect();
+    let (all, first, last) = (json!(["t:1", "t:200"]), json!(["t:1"]), json!(["t:200"]));
+    let expected = [("event", &first), ("event", &all), ("event", &last), ("sync", &last), ("event", &first)];
+    assert_eq!(told, expected);
+    of_slow.make_room(usize::MAX);
+    while world.pump(slow) != Pumped::Idle {}
+    assert_eq!(of_slow.numbers(), [1, 2, 4]);
+    assert!([one, two, other, slow].iter().all(|&key| world.shard.is_live(key)));
+    world.publish(&["t:1", "t:2000"]);
+    world.fan_out();
+    assert_eq!([&of_one, &of_two, &of_other, &of_slow].map(Pipe::numbers), [[5], [5], [5], [5]]);
+}
+
+#[test]
 fn topics_that_are_left_in_the_same_read_as_the_end_are_left() {
     let mut world = World::new();
     let (_, other) = world.connect(&["t:1"]);

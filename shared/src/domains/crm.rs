@@ -1,5 +1,7 @@
 //! Interactions with contacts. Each involved contact has a topic, and none of them learns of the others.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use crate::derive::{Event, Payload, Topic};
@@ -40,13 +42,8 @@ impl Interaction {
 }
 
 fn once_each(contacts: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
-    let mut unique = Vec::new();
-    for contact in contacts {
-        if !unique.contains(&contact) {
-            unique.push(contact);
-        }
-    }
-    unique
+    let mut known = HashSet::new();
+    contacts.into_iter().filter(|contact| known.insert(*contact)).collect()
 }
 
 /// The payload, and the contacts that it goes to; these steer the fan-out and are never part of the payload.

@@ -86,7 +86,7 @@ fn publication_encode(bencher: Bencher<'_, '_>) {
             publish(&hub, &tenant, event(), now);
             next(&mut subscription)
         })
-        .bench_local_refs(|(publication, matched)| publication.frame(*matched));
+        .bench_local_refs(|(publication, matched)| publication.frame(matched));
 }
 
 /// One publication at a time, to sockets that take everything at no cost.

@@ -6,6 +6,7 @@ mod behind;
 mod churn;
 mod comeback;
 mod command;
+mod contacts;
 mod cuts;
 mod descriptors;
 mod drain;

@@ -17,10 +17,16 @@ const READERS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// With one of a few keys, to a set of topics.
+    /// With one of a few keys, to a set of topics, perhaps among many that nobody reads.
     Append {
         key: u8,
         topics: Vec<u8>,
+        is_wide: bool,
+    },
+    /// A place for a sync of such topics.
+    Sync {
+        topics: Vec<u8>,
+        is_wide: bool,
     },
     Pass {
         seconds: u8,
@@ -61,7 +67,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let since = (0..12_u8, prop::bool::weighted(0.1)).prop_map(|(back, is_forged)| Since { back, is_forged });
     let reader = 0..READERS;
     let step = prop_oneof![
-        6 => (0..60_u8, topics()).prop_map(|(key, topics)| Step::Append { key, topics }),
+        6 => (0..60_u8, topics(), prop::bool::weighted(0.3))
+            .prop_map(|(key, topics, is_wide)| Step::Append { key, topics, is_wide }),
+        1 => (topics(), prop::bool::weighted(0.3)).prop_map(|(topics, is_wide)| Step::Sync { topics, is_wide }),
         1 => (0..12_u8).prop_map(|seconds| Step::Pass { seconds }),
         3 => (reader.clone(), topics(), prop::option::of(since))
             .prop_map(|(reader, topics, since)| Step::Subscribe { reader, topics, since }),
@@ -78,13 +86,29 @@ fn topic(number: u8) -> TopicName {
     TopicName::from_segments(&["t", &number.to_string()])
 }
 
+/// The names of these topics, in another order than theirs, perhaps among more than a bit each could tell.
+fn names(topics: &[u8], is_wide: bool) -> Vec<TopicName> {
+    let others = (0..if is_wide { 130 } else { 0 }).rev();
+    let others = others.map(|number: u32| TopicName::from_segments(&["s", &number.to_string()]));
+    others.chain(topics.iter().rev().map(|&number| topic(number))).collect()
+}
+
+/// Something that was appended.
+#[derive(Debug)]
+struct Entry {
+    position: Position,
+    topics: BTreeSet<u8>,
+    at: Duration,
+    is_sync: bool,
+}
+
 /// What the list knows, and what the log is to say.
 struct Model {
     log: Log,
     limits: LogLimits,
     now: Moment,
-    /// All that was ever appended: position, topics, time.
-    entries: Vec<(Position, BTreeSet<u8>, Duration)>,
+    /// All that was ever appended.
+    entries: Vec<Entry>,
     by_key: BTreeMap<u8, Position>,
     readers: Vec<Follower>,
 }
@@ -128,20 +152,26 @@ impl Model {
     /// The highest offset that the bounds let go of.
     fn tail(&self) -> u64 {
         let is_aged = |time: &Duration| self.now.since_start - *time > self.limits.max_age;
-        let aged = self.entries.iter().filter(|(_, _, time)| is_aged(time)).count();
+        let aged = self.entries.iter().filter(|entry| is_aged(&entry.at)).count();
         aged.max(self.entries.len().saturating_sub(self.limits.max_entries)) as u64
     }
 
     fn place(&self, offset: u64) -> Position {
         match offset.checked_sub(1) {
             None => Position::new(7, 0, 0),
-            Some(at) => self.entries[at as usize].0,
+            Some(at) => self.entries[at as usize].position,
         }
     }
 
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Append { key, topics } => self.append(key, topics)?,
+            Step::Append { key, topics, is_wide } => self.append(key, topics, is_wide)?,
+            Step::Sync { topics, is_wide } => {
+                let key = Uuid::from_u128(1_000 + u128::from(self.head()));
+                let position = self.log.append_sync(key, names(&topics, is_wide), self.now);
+                prop_assert_eq!(position, Position::new(7, self.head() + 1, Position::tag_of(key)));
+                self.noted(position, topics, true);
+            }
             Step::Pass { seconds } => {
                 self.now.since_start += Duration::from_secs(seconds.into());
                 self.log.evict_aged(self.now);
@@ -171,12 +201,17 @@ impl Model {
         self.compare()
     }
 
-    fn append(&mut self, key: u8, topics: Vec<u8>) -> Result<(), TestCaseError> {
+    fn noted(&mut self, position: Position, topics: Vec<u8>, is_sync: bool) {
+        let topics = topics.into_iter().collect();
+        self.entries.push(Entry { position, topics, at: self.now.since_start, is_sync });
+    }
+
+    fn append(&mut self, key: u8, topics: Vec<u8>, is_wide: bool) -> Result<(), TestCaseError> {
         let draft = Draft {
             key: Uuid::from_u128(key.into()),
             may_come_again: true,
             origin: None,
-            topics: topics.iter().map(|&number| topic(number)).collect(),
+            topics: names(&topics, is_wide),
             event: RawEvent::parse(r#"{"domain":"t","event":"e","payload":{}}"#).expect("an event"),
         };
         let published = self.log.append(draft, self.now);
@@ -187,7 +222,7 @@ impl Model {
         let position = Position::new(7, self.head() + 1, Position::tag_of(Uuid::from_u128(key.into())));
         prop_assert_eq!(published.position, position);
         self.by_key.insert(key, position);
-        self.entries.push((position, topics.into_iter().collect(), self.now.since_start));
+        self.noted(position, topics, false);
         Ok(())
     }
 
@@ -231,49 +266,62 @@ impl Model {
         let (head, tail) = (self.head(), self.tail());
         let Follower { reader, owed, last, is_paused, .. } = &mut self.readers[index];
         let before = reader.position();
+        let may_have_lost = |(number, owed): (&u8, &Owed)| {
+            self.log.may_have_lost(&topic(*number), owed.must.max(before.offset))
+        };
+        let has_lost = owed.iter().any(may_have_lost);
         let deliveries = reader.read(&self.log, max);
         if *is_paused {
             prop_assert!(deliveries.is_empty() && reader.position() == before, "{deliveries:?}");
             return Ok(());
         }
-        let events = deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Event { .. })).count();
-        prop_assert!(events <= max && deliveries.len() <= max + 1);
-        for delivery in &deliveries {
-            match delivery {
+        // What was taken from the ring; before it there may be a sync for what has left that.
+        let mut taken = 0;
+        for (number, delivery) in deliveries.iter().enumerate() {
+            let (position, topics): (Position, BTreeSet<&TopicName>) = match delivery {
                 Delivery::Event { publication, matched } => {
-                    let offset = publication.position.offset;
-                    prop_assert!(offset > *last, "{offset} after {last}");
-                    *last = offset;
-                    let matched: BTreeSet<&TopicName> = matched.topics(publication).collect();
-                    prop_assert!(!matched.is_empty());
-                    for (number, owed) in owed.iter_mut() {
-                        let missed = (owed.must + 1..offset)
-                            .find(|&missed| self.entries[missed as usize - 1].1.contains(number));
-                        prop_assert_eq!(missed, None, "left out of {}, before {}", number, offset);
-                        let is_on_it = self.entries[offset as usize - 1].1.contains(number);
-                        let is_matched = matched.contains(&topic(*number));
-                        prop_assert!(!is_matched || is_on_it && offset > owed.may);
-                        prop_assert!(is_matched || !is_on_it || offset <= owed.must);
-                        owed.must = owed.must.max(offset);
-                        owed.may = owed.may.max(offset);
-                    }
+                    (publication.position, matched.topics(publication).collect())
                 }
-                Delivery::Sync { position, topics } => {
-                    for name in topics {
-                        let known = owed.iter_mut().find(|(number, _)| topic(**number) == *name);
-                        let Some((_, owed)) = known else {
-                            return Err(TestCaseError::fail("a foreign topic"));
-                        };
-                        prop_assert!(owed.must < tail, "a sync for nothing");
-                        *owed = Owed { must: head, may: owed.may.max(position.offset) };
-                    }
+                Delivery::Sync { position, topics } => (*position, topics.iter().collect()),
+            };
+            prop_assert!(!topics.is_empty());
+            let offset = position.offset;
+            let is_sync = matches!(delivery, Delivery::Sync { .. });
+            if has_lost && number == 0 {
+                prop_assert!(is_sync, "{:?}", delivery);
+                for name in topics {
+                    let known = owed.iter_mut().find(|(number, _)| topic(**number) == *name);
+                    let Some((_, owed)) = known else {
+                        return Err(TestCaseError::fail("a foreign topic"));
+                    };
+                    prop_assert!(owed.must < tail, "a sync for nothing");
+                    *owed = Owed { must: head, may: owed.may.max(offset) };
                 }
+                continue;
             }
+            prop_assert_eq!(is_sync, self.entries[offset as usize - 1].is_sync);
+            prop_assert!(offset > *last, "{} after {}", offset, last);
+            taken += 1;
+            *last = offset;
+            for (number, owed) in owed.iter_mut() {
+                let missed = (owed.must + 1..offset)
+                    .find(|&missed| self.entries[missed as usize - 1].topics.contains(number));
+                prop_assert_eq!(missed, None, "left out of {}, before {}", number, offset);
+                let is_on_it = self.entries[offset as usize - 1].topics.contains(number);
+                let is_matched = topics.contains(&topic(*number));
+                prop_assert!(!is_matched || is_on_it && offset > owed.may);
+                prop_assert!(is_matched || !is_on_it || offset <= owed.must);
+                owed.must = owed.must.max(offset);
+                owed.may = owed.may.max(offset);
+            }
+            let is_foreign = |name: &&&TopicName| !owed.keys().any(|&number| topic(number) == ***name);
+            prop_assert_eq!(topics.iter().find(is_foreign), None);
         }
-        if events < max {
+        prop_assert!(taken <= max && deliveries.len() <= max + 1);
+        if taken < max {
             for (number, owed) in owed.iter() {
-                let left =
-                    (owed.must + 1..=head).find(|&left| self.entries[left as usize - 1].1.contains(number));
+                let left = (owed.must + 1..=head)
+                    .find(|&left| self.entries[left as usize - 1].topics.contains(number));
                 prop_assert_eq!(left, None, "rests without {} of {}", left.unwrap_or_default(), number);
             }
         }
@@ -299,7 +347,7 @@ impl Model {
             }
         }
         for number in 0..TOPICS {
-            let of_topic = |&offset: &u64| self.entries[offset as usize - 1].1.contains(&number);
+            let of_topic = |&offset: &u64| self.entries[offset as usize - 1].topics.contains(&number);
             let expected: Vec<u64> = (tail + 1..=head).filter(of_topic).collect();
             prop_assert_eq!(log.offsets_after(&topic(number), 0).collect::<Vec<_>>(), expected);
             for offset in 0..=head {

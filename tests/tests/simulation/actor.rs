@@ -256,6 +256,7 @@ impl World {
         );
         let id = id.unwrap_or_default();
         let asked = &self.reference.entries[id].asked;
+        holds!(!asked.is_sync, NothingInvented, "client {client} hears {position}, which is to be a sync");
         let is_same = publication.key == asked.key.to_string()
             && publication.at == asked.moment.unix_ms
             && publication.origin == asked.origin

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) wake_ms: u64,
     /// The mean time between two things that a user does.
     pub(crate) user_ms: u64,
+    /// How many writes in a hundred reach many topics, and how many can't be published.
+    pub(crate) crowd_percent: u64,
     /// The mean time between two writes.
     pub(crate) write_ms: u64,
     /// The mean time between two disturbances.
@@ -90,6 +92,7 @@ impl Config {
             short_percent: *rng.pick(&[0, 3, 30]),
             wake_ms: *rng.pick(&[0, 2, 100]),
             user_ms: *rng.pick(&[100, 500, 2_000]),
+            crowd_percent: *rng.pick(&[0, 5, 30]),
             write_ms: *rng.pick(&[30, 200, 1_000, 5_000]),
             disturb_ms: *rng.pick(&[300, 1_500, 5_000, 60_000]),
             restarts_percent: *rng.pick(&[2, 10, 40, 90]),

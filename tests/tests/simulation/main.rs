@@ -42,7 +42,8 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 37] = [
+const COME_BY: [&str; 39] = [
+    "announced as a sync",
     "blocked",
     "broken socket",
     "client resumed",
@@ -58,6 +59,7 @@ const COME_BY: [&str; 37] = [
     "load that hangs",
     "load that is shared",
     "log lost",
+    "many topics",
     "more than a write",
     "page loaded again",
     "paused for too long",

@@ -133,6 +133,11 @@ impl Node {
 
     /// Publishes as an application that embeds the hub does.
     pub(crate) fn publish(&self, index: usize, asked: &Asked) -> Result<Position, String> {
+        if asked.is_sync {
+            self.hub.sync_raw(&tenant(index), &asked.topics, Some(asked.key), asked.moment);
+            let head = head(&self.hub, index, asked.moment);
+            return head.ok_or_else(|| "nobody is let in".to_owned());
+        }
         let options = PublishOptions { key: Some(asked.key), origin: asked.origin.clone() };
         let event = asked.event.clone();
         let published =
@@ -179,10 +184,14 @@ impl World {
         holds!(ring <= bounds.max_entries as u64, Bounds, "the log has {ring} entries");
         holds!(bytes <= bounds.max_bytes, Bounds, "the log has {bytes} bytes");
         holds!(key_bytes <= bounds.keys.max_bytes, Bounds, "its keys have {key_bytes} bytes");
-        let (key, topics) = (asked.key, asked.topics.clone());
+        let (key, topics, is_sync) = (asked.key, asked.topics.clone(), asked.is_sync);
         let is_new = self.reference.answered(tenant, asked, position, ring, self.config.keeps_keys())?;
         self.say(|| format!("tenant {tenant}: {key} is at {position} for {topics:?}, {is_new}"));
-        self.stats.count(if is_new { "published" } else { "known key" });
+        let what = if is_sync { "announced as a sync" } else { "published" };
+        self.stats.count(if is_new { what } else { "known key" });
+        if topics.len() > 128 {
+            self.stats.count("many topics");
+        }
         Ok(())
     }
 

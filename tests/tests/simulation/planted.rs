@@ -54,6 +54,7 @@ planted! {
     a_batch_that_is_overtaken_is_found: BatchOvertaken by [InOrderOnce, NoHole];
     bytes_of_another_batch_are_found: GatheredKept by [InOrderOnce, NoHole, NoPanic];
     a_loss_that_is_ignored_is_found: LossIgnored by [CaughtUp, NoHole];
+    what_is_left_to_nobody_is_found: LeftUnread by [CaughtUp, NoHole];
     a_right_that_is_kept_is_found: RevokedKept by [Rights];
     topics_that_leak_are_found: TopicsLeaked by [Rights];
     tenants_that_mix_are_found: TenantsMixed by [NothingInvented, TruePosition];

@@ -16,6 +16,8 @@ pub(crate) struct Asked {
     pub(crate) topics: Vec<TopicName>,
     pub(crate) event: RawEvent,
     pub(crate) moment: Moment,
+    /// That its readers load again, and nothing is published.
+    pub(crate) is_sync: bool,
 }
 
 /// A publication.
@@ -58,7 +60,9 @@ impl History {
         for topic in &asked.topics {
             self.by_topic.entry(topic.clone()).or_default().push(offset);
         }
-        self.by_key.insert(asked.key, offset);
+        if !asked.is_sync {
+            self.by_key.insert(asked.key, offset);
+        }
     }
 }
 
@@ -153,6 +157,7 @@ impl Reference {
         if position.offset == history.head() + 1 {
             let tail = position.offset - ring.min(position.offset);
             let known = history.by_key.get(&key).copied().filter(|&known| keeps_keys || known > tail);
+            let known = known.filter(|_| !asked.is_sync);
             holds!(
                 known.is_none(),
                 OneKeyOnePublication,

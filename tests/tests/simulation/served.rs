@@ -408,7 +408,8 @@ fn is_garbage(message: &Message) -> bool {
 fn asked(frame: Option<&ClientFrame>, moment: tidings_server::Moment) -> Option<Asked> {
     let Some(ClientFrame::Publish { event, topics, key: Some(key), origin, .. }) = frame else { return None };
     let topics: Vec<TopicName> = topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
-    Some(Asked { key: *key, origin: origin.clone(), topics, event: event.clone(), moment })
+    let (origin, event) = (origin.clone(), event.clone());
+    Some(Asked { key: *key, origin, topics, event, moment, is_sync: false })
 }
 
 /// A text that a line of the trace has room for.

@@ -288,6 +288,8 @@ impl SessionCheck {
         holds!(id.is_some(), NothingInvented, "an event at {text}, where nothing was published");
         let position = self.named(text, reference)?;
         let (offset, id) = (position.offset, id.unwrap_or_default());
+        let is_sync = reference.entries[id].asked.is_sync;
+        holds!(!is_sync, NothingInvented, "an event at {text}, where nothing was published");
         holds!(offset > self.last_event, InOrderOnce, "{text} after {}", self.last_event);
         self.last_event = offset;
         let named: Vec<TopicName> = named.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
@@ -316,17 +318,43 @@ impl SessionCheck {
         let position = self.named(text, reference)?;
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
-        for topic in topics.iter().filter_map(|topic| TopicName::parse(topic).ok()) {
-            let owed = self.topics.get(&topic).copied();
-            holds!(self.may_have(&topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
+        let topics: Vec<TopicName> = topics.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
+        let place = reference.find(self.tenant(), text).map(|id| &reference.entries[id].asked);
+        let place = place.filter(|asked| asked.is_sync && topics.iter().all(|t| asked.topics.contains(t)));
+        let mut is_place = false;
+        for topic in &topics {
+            let owed = self.topics.get(topic).copied();
+            holds!(self.may_have(topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
             let Some(owed) = owed else { continue };
+            let may_have_lost = history.tail > owed.may;
+            is_place |= !may_have_lost;
             holds!(
-                history.tail > owed.may,
+                may_have_lost || place.is_some() && position.offset > owed.may,
                 SyncHasReason,
                 "{topic}: a sync, though the log holds all after {} and it has all up to {}",
                 history.tail,
                 owed.may
             );
+        }
+        if let (true, Some(place)) = (is_place, place) {
+            // One that stands in the log: read in its order, by all whom it concerns.
+            let offset = position.offset;
+            self.no_hole_before(offset, reference)?;
+            for topic in &place.topics {
+                let is_owed = self.topics.get(topic).is_some_and(|owed| offset > owed.must);
+                holds!(
+                    topics.contains(topic) || !is_owed,
+                    NoHole,
+                    "the sync at {text} does not name {topic}"
+                );
+            }
+            for owed in self.topics.values_mut() {
+                *owed = Owed { must: owed.must.max(offset), may: owed.may.max(offset) };
+            }
+            return Ok(());
+        }
+        for topic in topics {
+            let Some(owed) = self.topics.get(&topic).copied() else { continue };
             let may = position.offset.max(owed.may);
             self.topics.insert(topic, Owed { must: history.head().max(owed.must), may });
         }

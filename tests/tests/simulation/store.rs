@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use tidings_shared::{RawEvent, TopicName};
 
 use crate::{
+    access::crowd,
     invariant::Check,
     reference::Asked,
     world::{Event, World},
@@ -61,13 +62,19 @@ impl World {
     /// A write is announced, by the application or by a page of a user who may.
     pub(crate) fn announce(&mut self, write: usize) -> Check {
         let Write { tenant, topics } = self.store.writes[write].clone();
-        let asked = Asked {
+        let mut asked = Asked {
             key: self.rng.uuid(),
             origin: self.rng.percent(30).then(|| format!("origin-{write}")),
             topics,
             event: event(tenant, write as u64),
             moment: self.moment(),
+            is_sync: false,
         };
+        if self.rng.percent(self.config.crowd_percent) {
+            // Its own ones are anywhere among them.
+            let place = self.rng.index(asked.topics.len() + 1);
+            asked.topics.splice(place..place, crowd());
+        }
         let allowed = |client: &usize| {
             let token = &self.clients[*client].token;
             token.tenant == tenant && asked.topics.iter().all(|topic| token.allows(topic))
@@ -81,6 +88,8 @@ impl World {
             self.after(100, Event::Announce { write });
             return Ok(());
         }
+        // What can't be published reaches its subscribers all the same.
+        asked.is_sync = self.rng.percent(self.config.crowd_percent);
         self.publish_at_hub(tenant, asked)
     }
 }

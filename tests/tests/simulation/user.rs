@@ -48,6 +48,7 @@ impl World {
                     topics: self.rng.some(&self.topics, 3),
                     event: event(tenant, self.rng.next() >> 20),
                     moment: self.moment(),
+                    is_sync: false,
                 };
                 return self.client_publishes(client, asked, None);
             }

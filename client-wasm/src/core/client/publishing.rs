@@ -21,7 +21,10 @@ impl<P: Clone> Client<P> {
         let room = self.max_message_bytes.saturating_sub(PUBLISH_OVERHEAD_BYTES);
         let bytes = topics.iter().fold(text.len(), |bytes, topic| bytes + topic.len() + 3);
         if bytes as u64 > room {
-            let message = format!("An event and its topics have at most {room} bytes, these {bytes}.");
+            let message = format!(
+                "An event and its topics have at most {room} bytes (--max-message-bytes), these {bytes}: POST /v1/publish \
+                 takes more."
+            );
             return Err(Error::new(Code::TooLarge.as_str(), message));
         }
         for topic in topics {
