@@ -61,6 +61,8 @@ pub(crate) enum SyncCause {
     Lag,
     /// A position that the log does not cover.
     Resume,
+    /// The application asked for it, or an announcement failed.
+    Application,
 }
 
 impl Metrics {
@@ -147,6 +149,7 @@ impl Metrics {
         let cause = match cause {
             SyncCause::Lag => "lag",
             SyncCause::Resume => "resume",
+            SyncCause::Application => "application",
         };
         self.syncs.get_or_create(&[("cause", cause)]).inc();
     }

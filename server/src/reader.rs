@@ -34,6 +34,8 @@ pub enum Delivery {
         position: Position,
         /// The topics.
         topics: Vec<TopicName>,
+        /// Whether the application asked for it, and not because the log has moved on.
+        is_asked: bool,
     },
 }
 
@@ -238,7 +240,7 @@ impl Reader {
             self.position = publication.position;
             if publication.is_sync {
                 let topics = matched.topics(publication).cloned().collect();
-                deliveries.push(Delivery::Sync { position: self.position, topics });
+                deliveries.push(Delivery::Sync { position: self.position, topics, is_asked: true });
                 continue;
             }
             bytes += publication.event.payload.get().len();
@@ -267,7 +269,8 @@ impl Reader {
         } else if self.position.offset < log.tail().offset {
             self.position = log.tail();
         }
-        (!planted::is(Bug::LagSwallowed)).then_some(Delivery::Sync { position: self.position, topics })
+        let sync = Delivery::Sync { position: self.position, topics, is_asked: false };
+        (!planted::is(Bug::LagSwallowed)).then_some(sync)
     }
 }
 

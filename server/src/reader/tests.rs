@@ -10,7 +10,7 @@ fn read(reader: &mut Reader, log: &Log, max: usize) -> Vec<String> {
             let topics: Vec<&str> = matched.topics(&publication).map(TopicName::as_str).collect();
             format!("{} {}", publication.position.offset, topics.join(","))
         }
-        Delivery::Sync { position, topics } => {
+        Delivery::Sync { position, topics, .. } => {
             let topics: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
             format!("sync@{} {}", position.offset, topics.join(","))
         }

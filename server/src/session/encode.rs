@@ -12,7 +12,7 @@ use crate::{
 pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
     match delivery {
         Delivery::Event { publication, matched } => publication.frame(matched),
-        Delivery::Sync { position, topics } => encode(&ServerFrame::Sync {
+        Delivery::Sync { position, topics, .. } => encode(&ServerFrame::Sync {
             position: position.to_string(),
             topics: topics.iter().map(TopicName::to_string).collect(),
         }),
@@ -35,6 +35,8 @@ pub(crate) fn count(delivery: &Delivery, metrics: &Metrics) {
         Delivery::Event { .. } => {
             metrics.deliveries.inc();
         }
-        Delivery::Sync { .. } => metrics.synced(SyncCause::Lag),
+        Delivery::Sync { is_asked, .. } => {
+            metrics.synced(if *is_asked { SyncCause::Application } else { SyncCause::Lag });
+        }
     }
 }

@@ -7,7 +7,7 @@ use tidings_shared::{
     domains::crm,
     limits::{MAX_MESSAGE_BYTES, MAX_TOPICS_PER_PUBLICATION},
 };
-use tidings_tests::{Client, EventStream, Server};
+use tidings_tests::{Client, EventStream, Request, Server};
 use uuid::Uuid;
 
 use crate::embedded::Embedded;
@@ -124,6 +124,8 @@ fn an_announcement_beyond_the_bound_reaches_who_is_there_and_who_comes_back_as_a
     assert_eq!(both.expect("sync")["topics"], json!([first]));
     assert_eq!(both.expect("sync")["topics"], json!([last]));
     assert_eq!(stream.expect("sync").data["topics"], json!([last]));
+    let page = Request::get("/metrics").send(embedded.address).body;
+    assert!(page.contains("tidings_syncs_total{cause=\"application\"} 4"), "{page}");
     // Whoever was away has missed it, and nothing of other topics.
     let mut back = embedded.client(&[]);
     back.subscribe(&[&own], Some(&since), "resumed");

@@ -144,7 +144,7 @@ fn an_update_of_an_interaction_reaches_those_of_before_and_those_of_now() {
 fn an_announcement_that_cannot_be_made_is_counted_and_harms_nobody() {
     let embedded = Embedded::start(|_| {});
     let mut client = embedded.client(&["staff:people"]);
-    let too_many = crm::Notice::to(Uuid::nil(), (0..129).map(Uuid::from_u128));
+    let too_many = crm::Notice::to(Uuid::nil(), (0..1_025).map(Uuid::from_u128));
     embedded.hub.announce(&crm::Event::InteractionCreated(too_many));
     assert_eq!(embedded.hub.failed_announcements(), 1);
     embedded.hub.announce(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() }));

@@ -94,7 +94,7 @@ fn syncs_are_counted_by_their_cause_and_a_slow_session_is_one_while_it_is() {
 #[test]
 fn every_metric_is_in_the_list_for_operators_and_nothing_else_is() {
     let embedded = Embedded::start(|_| {});
-    let too_many = crm::Notice::to(Uuid::nil(), (0..129).map(Uuid::from_u128));
+    let too_many = crm::Notice::to(Uuid::nil(), (0..1_025).map(Uuid::from_u128));
     embedded.hub.announce(&crm::Event::InteractionCreated(too_many));
     // What has labels is there from its first time on.
     Request::post("/v1/publish").body("").send(embedded.address).assert_problem(400, "invalid_frame");

@@ -282,7 +282,7 @@ impl Model {
                 Delivery::Event { publication, matched } => {
                     (publication.position, matched.topics(publication).collect())
                 }
-                Delivery::Sync { position, topics } => (*position, topics.iter().collect()),
+                Delivery::Sync { position, topics, .. } => (*position, topics.iter().collect()),
             };
             prop_assert!(!topics.is_empty());
             let offset = position.offset;
