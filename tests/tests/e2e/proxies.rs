@@ -44,7 +44,7 @@ fn websockets_and_streams_pass(start: Start) {
         Request::get("/v1/events?topic=clock").header("Accept-Encoding", "gzip, deflate, br, zstd");
     let mut stream = EventStream::send(proxy.address(), compressing);
     let since = stream.expect("subscribed").id.unwrap();
-    assert!(before.elapsed() < Duration::from_secs(2), "it was held back: {:?}", before.elapsed());
+    assert!(before.elapsed() < Duration::from_secs(5), "it was held back: {:?}", before.elapsed());
     assert_eq!(stream.head.header("content-encoding"), None);
     assert_eq!(post(proxy.address()).status, 200);
     assert_eq!(client.expect("event")["topics"], json!(["clock"]));
@@ -156,7 +156,7 @@ fn streams_outlive_a_restart(start: Start) {
         while goaways < 2 {
             match source.next_of_stream() {
                 Next::Block(block) if block.event == "goaway" => goaways += 1,
-                Next::Ended => thread::park_timeout(source.retry),
+                Next::Ended => {}
                 other => panic!("a goaway was to come, and not {other:?}"),
             }
         }
