@@ -2,6 +2,7 @@
 //! bad usage or configuration.
 
 mod config;
+mod keys;
 mod link;
 mod log;
 mod output;

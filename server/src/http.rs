@@ -10,8 +10,8 @@ use std::{
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-        WWW_AUTHENTICATE,
+        ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
+        RETRY_AFTER, WWW_AUTHENTICATE,
     },
     service::service_fn,
     upgrade::OnUpgrade,
@@ -382,6 +382,17 @@ fn late() -> Response {
     let mut answer =
         problem(status, problem_body(status, "request_timeout", title, "send the request again, at once"));
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// One that is compressed: of the statuses that only HTTP has.
+fn encoded() -> Response {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let title = "The body is coded in a way that this server does not take.";
+    let detail = "send the body as it is, without Content-Encoding";
+    let mut answer = problem(status, problem_body(status, "unsupported_media_type", title, detail));
+    // RFC 9110, sections 15.5.16 and 12.5.3.
+    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     answer
 }
 

@@ -3,6 +3,8 @@
 
 mod keys;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
 use tidings_shared::{
@@ -27,9 +29,11 @@ use crate::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
 /// let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, key)?).with_audience("tidings");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Its clones share the keys, so that whoever keeps one can [replace](JwtAccess::replace_keys) them while a gateway serves.
 #[derive(Debug, Clone)]
 pub struct JwtAccess {
-    keys: JwtKeys,
+    keys: Arc<RwLock<Arc<JwtKeys>>>,
     audience: Option<String>,
     issuer: Option<String>,
     single_tenant: Option<TenantId>,
@@ -42,7 +46,13 @@ type Claims = Map<String, Value>;
 impl JwtAccess {
     /// Lets those in whose token was signed with one of these keys.
     pub fn new(keys: JwtKeys) -> Self {
+        let keys = Arc::new(RwLock::new(Arc::new(keys)));
         Self { keys, audience: None, issuer: None, single_tenant: None }
+    }
+
+    /// Takes these keys instead, for tokens that come from now on, in all clones. What was let in stays until its token ends.
+    pub fn replace_keys(&self, keys: JwtKeys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// And whose token names this audience, among others perhaps.
@@ -77,7 +87,8 @@ impl JwtAccess {
         if header.crit.is_some() {
             return Err(refused("the token's header has `crit`, and no extension is known"));
         }
-        let Some(key) = self.keys.find(header.kid.as_deref()) else {
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let Some(key) = keys.find(header.kid.as_deref()) else {
             return Err(refused("the token's `kid` names none of the server's keys"));
         };
         let claims = decode(token, &key.decoding, &key.validation).map_err(|error| match error.kind() {

@@ -59,6 +59,7 @@ mod stream;
 mod tenant;
 #[cfg(test)]
 mod test_support;
+mod text;
 mod websocket;
 mod worker;
 

@@ -7,6 +7,7 @@ use clap::{ArgAction, Command};
 use toml::{Table, Value};
 
 use super::Failure;
+use crate::text::{fault_of, without_mark};
 
 /// The commands that have a configuration.
 const CONFIGURED: [&str; 2] = ["serve", "check-config"];
@@ -21,8 +22,10 @@ pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>)
     });
     let Some((name, path)) = found else { return Ok(command) };
     let fault = |reason: String| Failure::Usage(format!("configuration {}: {reason}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
-    let table: Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
+    let bytes = std::fs::read(&path).map_err(|error| fault(error.to_string()))?;
+    let text = str::from_utf8(&bytes).map_err(|_| fault(fault_of(&bytes).to_owned()))?;
+    let table: Table =
+        without_mark(text).parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
     let mut defaults = Vec::new();
     for (key, value) in table {
         let serve = command.find_subcommand(name);

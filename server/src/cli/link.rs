@@ -1,9 +1,9 @@
 //! A connection to a server, for the commands that talk to one: the browser's own client core, driven over a native
 //! WebSocket. It comes back by itself and resumes, as a tab does.
 
-use std::{ops::ControlFlow, pin::Pin, time::Duration};
+use std::{convert::Infallible, ops::ControlFlow, pin::Pin, time::Duration};
 
-use crate::Clock;
+use crate::{Clock, text::without_mark};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use hyper::Uri;
@@ -30,8 +30,13 @@ pub(super) struct Server {
     #[arg(long, env = "TIDINGS_URL", default_value = "http://127.0.0.1:7700", value_parser = endpoint, value_name = "URL")]
     url: Uri,
     /// Token to say hello with; a server that runs with --dev needs none
-    #[arg(long, env = "TIDINGS_TOKEN", value_name = "JWT")]
+    #[arg(long, env = "TIDINGS_TOKEN", value_parser = token, value_name = "JWT")]
     token: Option<String>,
+}
+
+/// A token as a file or a shell's variable holds it.
+fn token(text: &str) -> Result<String, Infallible> {
+    Ok(without_mark(text).trim().to_owned())
 }
 
 /// The WebSocket endpoint under a base URL.

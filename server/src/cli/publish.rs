@@ -7,6 +7,8 @@ use tidings_client_wasm::core::{Output, Publish as Request};
 use tidings_shared::RawEvent;
 use uuid::Uuid;
 
+use crate::text::without_mark;
+
 use super::{
     Failure,
     link::{Link, Server},
@@ -36,7 +38,7 @@ pub(super) struct Publish {
 }
 
 fn event(text: &str) -> Result<RawEvent, String> {
-    RawEvent::parse(text).map_err(|error| error.to_string())
+    RawEvent::parse(without_mark(text)).map_err(|error| error.to_string())
 }
 
 impl Publish {

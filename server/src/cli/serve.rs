@@ -14,10 +14,13 @@ use crate::{
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{
-    Failure,
+    Failure, keys,
     log::LogFormat,
     output::print,
     time::{duration, duration_or_none},
@@ -202,7 +205,7 @@ impl Serve {
 
     async fn serve(self, domains: Domains) -> Result<(), Failure> {
         let failed = |reason: String| Failure::Failed(reason);
-        let access = if self.dev { None } else { Some(self.tokens.access()?) };
+        let (access, keys) = if self.dev { None } else { Some(self.tokens.access()?) }.unzip();
         let home = match (&self.tokens.single_tenant, self.dev) {
             (Some(tenant), _) => Ok(tenant.clone()),
             (None, true) => TenantId::parse(DEV_TENANT),
@@ -249,7 +252,7 @@ impl Serve {
             drain_spread: self.drain_spread,
             ..GatewaySettings::new(origins)
         };
-        let gateway = match access {
+        let gateway = match access.clone() {
             Some(access) => Gateway::new(hub, access, settings),
             None => Gateway::new(hub, DevAccess::new(home), settings),
         };
@@ -260,7 +263,13 @@ impl Serve {
         let cannot_listen = |error| failed(format!("can't listen on {}: {error}", self.listen));
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
-        let stop = stop_signal().map_err(|error| failed(format!("can't listen for signals: {error}")))?;
+        let no_signal = |error| failed(format!("can't listen for signals: {error}"));
+        let stop = stop_signal().map_err(no_signal)?;
+        let hangup = signal(SignalKind::hangup()).map_err(no_signal)?;
+        match access.zip(keys) {
+            Some((access, keys)) => tokio::spawn(keys.watch(access, hangup)),
+            None => tokio::spawn(keys::pass_over(hangup)),
+        };
         if self.dev {
             tracing::info!("for development: no token is needed; everybody on this machine has all rights");
         }
@@ -274,7 +283,6 @@ impl Serve {
 
 /// Done at the first SIGTERM or SIGINT.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {

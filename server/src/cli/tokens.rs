@@ -1,11 +1,17 @@
 //! The settings of the tokens that `tidings serve` takes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
-use super::Failure;
-use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys, TenantId};
+use super::{
+    Failure,
+    keys::{Holds, KeyFile},
+};
+use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, TenantId};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tokens")]
@@ -44,19 +50,17 @@ impl Tokens {
         settings.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
 
-    /// Reads the keys.
-    pub(super) fn access(&self) -> Result<JwtAccess, Failure> {
-        let keys = match (&self.jwt_key_file, &self.jwks_file) {
+    /// Reads the keys, and says where they can be read again.
+    pub(super) fn access(&self) -> Result<(JwtAccess, KeyFile), Failure> {
+        let opened = match (&self.jwt_key_file, &self.jwks_file) {
             (Some(file), None) => {
                 let algorithm = self.jwt_algorithm.unwrap_or(JwtAlgorithm::Hs256);
-                read("--jwt-key-file", file, |bytes| JwtKeys::one(algorithm, bytes))
+                KeyFile::open("--jwt-key-file", file.clone(), Holds::One(algorithm))
             }
             (None, Some(_)) if self.jwt_algorithm.is_some() => {
                 Err("--jwt-algorithm: the keys of --jwks-file say theirs; leave it out".to_owned())
             }
-            (None, Some(file)) => {
-                read("--jwks-file", file, |bytes| JwtKeys::set(&String::from_utf8_lossy(bytes)))
-            }
+            (None, Some(file)) => KeyFile::open("--jwks-file", file.clone(), Holds::Set),
             (Some(_), Some(_)) => Err("--jwks-file: give it or --jwt-key-file, not both".to_owned()),
             (None, None) => {
                 Err("a server without keys would let everybody in: give --jwt-key-file or --jwks-file, \
@@ -64,7 +68,8 @@ impl Tokens {
                     .to_owned())
             }
         };
-        let mut access = JwtAccess::new(keys.map_err(Failure::Usage)?);
+        let (file, keys) = opened.map_err(Failure::Usage)?;
+        let mut access = JwtAccess::new(keys);
         if let Some(audience) = &self.jwt_audience {
             access = access.with_audience(audience);
         }
@@ -74,14 +79,14 @@ impl Tokens {
         if let Some(tenant) = &self.single_tenant {
             access = access.with_single_tenant(tenant.clone());
         }
-        Ok(access)
+        Ok((access, file))
     }
 }
 
 /// Reads a file of keys; what is wrong names the flag.
 pub(super) fn read<T>(
     flag: &str,
-    file: &PathBuf,
+    file: &Path,
     parse: impl FnOnce(&[u8]) -> Result<T, JwtKeyError>,
 ) -> Result<T, String> {
     let fault = |reason: String| format!("{flag} {}: {reason}", file.display());

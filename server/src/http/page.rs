@@ -4,7 +4,7 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_MAX_AGE, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HeaderName, HeaderValue, ORIGIN, VARY,
     },
 };
 use tidings_shared::Code;
@@ -13,18 +13,24 @@ use warp::reply::Response;
 use super::{refuse, text};
 use crate::{Gateway, problem::Problem};
 
-/// What pages may send to a path beyond what they always may.
+/// What pages may send to a path beyond what they always may: these headers, and whatever else they ask for. A library that
+/// traces requests adds some to each, and a page whose requests were refused for that would go without events. It costs
+/// nothing: a header that is not known is passed over, and none but the token gives a right.
 #[derive(Clone, Copy)]
 pub(super) struct Preflight {
     method: &'static str,
-    headers: &'static str,
+    headers: [&'static str; 2],
 }
 
-pub(super) const EVENTS: Preflight = Preflight { method: "GET", headers: "authorization, last-event-id" };
-pub(super) const PUBLISH: Preflight = Preflight { method: "POST", headers: "authorization, content-type" };
+pub(super) const EVENTS: Preflight = Preflight { method: "GET", headers: ["authorization", "last-event-id"] };
+pub(super) const PUBLISH: Preflight =
+    Preflight { method: "POST", headers: ["authorization", "content-type"] };
 
 /// Seconds for which a browser need not ask again: the rules of a process don't change.
 const MAX_AGE: &str = "600";
+
+/// Headers that one preflight may name: several times as many as tracing libraries add, and few enough to compare.
+const MAX_ASKED_HEADERS: usize = 64;
 
 impl Preflight {
     /// Answers a browser that asks whether a page may send.
@@ -35,9 +41,25 @@ impl Preflight {
         let mut answer = for_pages(text(StatusCode::NO_CONTENT, ""));
         let allows = answer.headers_mut();
         allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(self.method));
-        allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(self.headers));
+        allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers(headers));
         allows.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
         answer
+    }
+
+    fn allowed_headers(self, asks: &HeaderMap) -> HeaderValue {
+        let mut names: Vec<HeaderName> = self.headers.map(HeaderName::from_static).into();
+        let lines = asks.get_all(ACCESS_CONTROL_REQUEST_HEADERS).into_iter();
+        for name in lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
+            // What is no name is not a header that a browser could send.
+            if let Ok(name) = HeaderName::from_bytes(name.trim_ascii())
+                && !names.contains(&name)
+                && names.len() < MAX_ASKED_HEADERS
+            {
+                names.push(name);
+            }
+        }
+        let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+        HeaderValue::try_from(names.join(", ")).unwrap_or(HeaderValue::from_static("authorization"))
     }
 }
 

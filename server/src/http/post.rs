@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use hyper::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
+};
 use serde_json::Value;
 use tidings_shared::Code;
 use tokio::time::timeout;
 use warp::{Buf, reply::Response};
 
-use super::{answer_json, authenticate, late};
-use crate::{Gateway, Identity, Revoke, problem::Problem};
+use super::{answer_json, authenticate, encoded, late};
+use crate::{
+    Gateway, Identity, Revoke,
+    problem::Problem,
+    text::{fault_of, without_mark},
+};
 
 /// For so long after a look at a token nobody looks again: most bodies come with their request.
 const JUDGED_FOR: Duration = Duration::from_millis(100);
@@ -37,15 +44,26 @@ where
     if announced.is_some_and(|announced| announced > max as u64) {
         return Err(too_large(max));
     }
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings
+        .into_iter()
+        .any(|coding| !coding.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Ok(encoded());
+    }
     let Ok(body) = timeout(settings.body_timeout, gather(body, max)).await else {
         return Ok(late());
     };
-    let body = String::from_utf8(body?).map_err(|_| invalid("the body is not UTF-8"))?;
+    let body = body?;
+    let body = str::from_utf8(&body)
+        .map_err(|_| invalid(&format!("the body can't be read: {}", fault_of(&body))))?;
+    // RFC 8259, section 8.1.
+    let body = without_mark(body);
     // It may have been taken back, or have ended, while the body was on its way.
     if clock.now().since_start > judged + JUDGED_FOR {
         identity = authenticate(gateway, headers)?.identity;
     }
-    let answer = act(gateway, &identity, &body)?;
+    let answer = act(gateway, &identity, body)?;
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
 }
 

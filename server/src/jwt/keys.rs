@@ -9,6 +9,8 @@ use jsonwebtoken::{
 #[cfg(feature = "cli")]
 use jsonwebtoken::{EncodingKey, Header};
 
+use crate::text::{UTF_16, is_utf_16, without_blank_lines, without_mark};
+
 /// How tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,12 +94,13 @@ pub(super) struct Key {
 
 impl JwtKeys {
     /// One key, as a file holds it: a public key in PEM, or for [`JwtAlgorithm::Hs256`] the secret's bytes, of which a
-    /// newline at the end is none.
+    /// newline at the end is none, nor where it is text are blank lines around it and a byte order mark.
     ///
     /// # Errors
     /// When it is no key of this algorithm, or too short a one: a secret has at least 32 bytes, an RSA key 2048 bits. What
     /// is made to be shown, a public key or a JWKS, is no secret.
     pub fn one(algorithm: JwtAlgorithm, file: &[u8]) -> Result<Self, JwtKeyError> {
+        let file = lines(file)?;
         let says = |words: &str| String::from_utf8_lossy(file).contains(words);
         if algorithm != JwtAlgorithm::Hs256 && says("PRIVATE KEY-----") {
             let remedy = "openssl pkey -in PRIVATE -pubout -out PUBLIC";
@@ -122,7 +125,8 @@ impl JwtKeys {
     /// # Errors
     /// When it is none, or has no key that can be used, or one that is too short or without a `kid` of its own.
     pub fn set(jwks: &str) -> Result<Self, JwtKeyError> {
-        let set: JwkSet = serde_json::from_str(jwks).map_err(|error| fault(format!("no JWKS: {error}")))?;
+        let set: JwkSet =
+            serde_json::from_str(without_mark(jwks)).map_err(|error| fault(format!("no JWKS: {error}")))?;
         let mut keys = HashMap::new();
         for jwk in &set.keys {
             let Some(algorithm) = algorithm_of(jwk) else { continue };
@@ -139,6 +143,15 @@ impl JwtKeys {
             return Err(fault("no key in it is for signatures of HS256, RS256, ES256 or EdDSA"));
         }
         Ok(Self(Keys::Named(keys)))
+    }
+
+    /// How many they are.
+    #[cfg(feature = "cli")]
+    pub(crate) fn count(&self) -> usize {
+        match &self.0 {
+            Keys::One(_) => 1,
+            Keys::Named(keys) => keys.len(),
+        }
     }
 
     pub(super) fn find(&self, kid: Option<&str>) -> Option<&Key> {
@@ -160,6 +173,7 @@ pub(crate) fn sign_jwt(
     kid: Option<String>,
     claims: &serde_json::Map<String, serde_json::Value>,
 ) -> Result<String, JwtKeyError> {
+    let file = lines(file)?;
     let key = match algorithm {
         JwtAlgorithm::Hs256 => Ok(EncodingKey::from_secret(secret(file)?)),
         JwtAlgorithm::Rs256 => EncodingKey::from_rsa_pem(file),
@@ -192,6 +206,14 @@ fn is_shown(file: &[u8]) -> bool {
 
 /// How keys of SSH, and the base64 of public keys (RSA, P-256, Ed25519) begin.
 const SHOWN: [&str; 5] = ["ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
+
+/// What a file of text holds, without what editors put around it; other bytes as they are.
+fn lines(file: &[u8]) -> Result<&[u8], JwtKeyError> {
+    if is_utf_16(file) {
+        return Err(fault(UTF_16));
+    }
+    Ok(str::from_utf8(file).map_or(file, |text| without_blank_lines(text).as_bytes()))
+}
 
 /// The bytes of a secret that is kept in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::test_support::{at, topic};
 
+mod keys;
+
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const RSA: (&[u8], &[u8]) =
     (include_bytes!("../../../tests/keys/rsa.key.pem"), include_bytes!("../../../tests/keys/rsa.pub.pem"));
@@ -398,116 +400,4 @@ fn a_token_that_brings_its_own_key_is_refused() {
         assert_eq!(code(&hs256(), &token), Code::Unauthorized);
     }
     assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody has come for a key");
-}
-
-#[test]
-fn a_set_of_keys_takes_a_token_by_the_key_that_it_names() {
-    let access = JwtAccess::new(JwtKeys::set(JWKS).unwrap());
-    let named = |kid: Option<&str>, algorithm: JwtAlgorithm, key: &[u8]| {
-        let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm.known()) };
-        sign(&header, &good(), &private(algorithm, key))
-    };
-    let keys = [
-        ("rsa", JwtAlgorithm::Rs256, RSA.0),
-        ("ec", JwtAlgorithm::Es256, EC.0),
-        ("ed", JwtAlgorithm::EdDsa, ED.0),
-    ];
-    for (kid, algorithm, key) in keys {
-        assert!(access.authenticate(Some(&named(Some(kid), algorithm, key)), NOW).is_ok(), "{kid}");
-        let others = keys.iter().map(|(kid, ..)| *kid).filter(|other| *other != kid);
-        let crafted =
-            ["", "RSA", "rsa ", "rsa\0", "../rsa", "/dev/null", "' OR '1'='1", "*", "rsa-enc", "rsa-512"];
-        for other in others.chain(crafted) {
-            assert_eq!(
-                code(&access, &named(Some(other), algorithm, key)),
-                Code::Unauthorized,
-                "{kid} {other}"
-            );
-        }
-        assert_eq!(code(&access, &named(None, algorithm, key)), Code::Unauthorized, "{kid} unnamed");
-    }
-    let public = sign(
-        &Header { kid: Some("rsa".to_owned()), ..Header::default() },
-        &good(),
-        &EncodingKey::from_secret(RSA.1),
-    );
-    assert_eq!(code(&access, &public), Code::Unauthorized);
-}
-
-#[test]
-fn keys_that_cannot_be_used_say_why() {
-    for (algorithm, file, says) in [
-        (JwtAlgorithm::Hs256, &b""[..], "at least 32 bytes"),
-        (JwtAlgorithm::Hs256, b"\n", "at least 32 bytes"),
-        (JwtAlgorithm::Hs256, b"0123456789abcdef0123456789abcde\n", "this one 31"),
-        (JwtAlgorithm::Hs256, EC.1, "PEM"),
-        (JwtAlgorithm::Rs256, RSA.0, "private"),
-        (JwtAlgorithm::Es256, EC.0, "private"),
-        (JwtAlgorithm::EdDsa, ED.0, "private"),
-        (JwtAlgorithm::Rs256, EC.1, "RS256"),
-        (JwtAlgorithm::Es256, RSA.1, "ES256"),
-        (JwtAlgorithm::Es256, ED.1, "ES256"),
-        (JwtAlgorithm::EdDsa, EC.1, "EdDSA"),
-        (JwtAlgorithm::Rs256, SECRET, "PEM"),
-        (JwtAlgorithm::Rs256, b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "RS256"),
-    ] {
-        let fault = JwtKeys::one(algorithm, file).expect_err(says).to_string();
-        assert!(fault.contains(says), "{algorithm}: {fault}");
-    }
-    for shown in [
-        [b"# the public key of our issuer\n", RSA.1].concat(),
-        [b"\xef\xbb\xbf", EC.1].concat(),
-        JWKS.as_bytes().to_vec(),
-        [b"\xef\xbb\xbf", JWKS.as_bytes()].concat(),
-        format!("[{JWKS}]").into_bytes(),
-        der(RSA.1),
-        der(EC.1),
-        der(ED.1),
-        body(RSA.1),
-        body(EC.1),
-        body(ED.1),
-        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
-    ] {
-        let fault = JwtKeys::one(JwtAlgorithm::Hs256, &shown).expect_err(&String::from_utf8_lossy(&shown));
-        assert!(fault.to_string().contains("no secret"), "{fault}");
-    }
-    let padded = format!("{}{}w", "A".repeat(170), "_".repeat(171));
-    let (short, long) = ("A".repeat(42), "A".repeat(43));
-    let secret = |kid: &str, secret: &str| json!({ "kty": "oct", "kid": kid, "alg": "HS256", "k": secret });
-    for (jwks, says) in [
-        (json!([]), "JWKS"),
-        (json!({ "keys": [] }), "no key"),
-        (json!({ "keys": [{ "kty": "oct", "alg": "HS512", "kid": "a", "k": "AAAA" }] }), "no key"),
-        (json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": "AAAA" }] }), "kid"),
-        (json!({ "keys": [secret("a", &long), secret("a", &long)] }), "two"),
-        (json!({ "keys": [secret("a", "")] }), "this one 0"),
-        (
-            json!({ "keys": [secret("b", &long), secret("a", &short)] }),
-            "\"a\": a secret of HS256 has at least 32",
-        ),
-        (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
-        (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": padded, "e": "AQAB" }] }), "2048"),
-        (json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB" }] }), "\"a\""),
-    ] {
-        let fault = JwtKeys::set(&jwks.to_string()).expect_err(says).to_string();
-        assert!(fault.contains(says), "{jwks}: {fault}");
-    }
-    assert!("hs256".parse::<JwtAlgorithm>().is_err() && "none".parse::<JwtAlgorithm>().is_err());
-}
-
-#[test]
-fn a_newline_at_the_end_of_a_secret_is_none_of_it() {
-    for newline in [&b"\n"[..], b"\r\n"] {
-        let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, &[SECRET, newline].concat()).unwrap());
-        assert!(access.authenticate(Some(&hs(&good())), NOW).is_ok(), "{newline:?}");
-    }
-    let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, &[SECRET, b"\n\n"].concat()).unwrap());
-    assert_eq!(code(&access, &hs(&good())), Code::Unauthorized);
-    assert_eq!(at(0).unix_ms, NOW);
-}
-
-#[test]
-fn a_key_is_not_written_to_a_log() {
-    let shown = format!("{:?} {:?}", hs256(), JwtKeys::set(JWKS).unwrap());
-    assert!(!shown.contains("0123456789") && !shown.contains("48, 49, 50"), "{shown}");
 }

@@ -62,6 +62,54 @@ fn every_fault_of_a_body_is_a_problem_with_its_code_and_nothing_is_published() {
 }
 
 #[test]
+fn a_mark_of_the_encoding_and_blank_lines_around_a_body_are_none_of_it() {
+    let server = Server::start();
+    let mut subscriber = Client::subscribed(&server, &["staff:people"]);
+    let bodies = |body: &str| {
+        [format!("\u{feff}{body}"), format!("\r\n\n{body}\n\r\n \n"), format!("\u{feff}\n{body}\n")]
+    };
+    for (path, body) in [("/v1/publish", good_body()), ("/v1/publish/batch", format!("[{}]", good_body()))] {
+        for body in bodies(&body) {
+            let answer = Request::post(path).body(body.clone()).send(server.address());
+            assert_eq!(answer.status, 200, "{path} {body:?}: {answer:?}");
+            subscriber.expect("event");
+        }
+    }
+    for body in bodies(r#"{"sub":"nobody"}"#) {
+        assert_eq!(Request::post("/v1/admin/revoke").body(body).send(server.address()).status, 200);
+    }
+    let twice = publish().body(format!("\u{feff}\u{feff}{}", good_body())).send(server.address());
+    twice.assert_problem(400, "invalid_frame");
+}
+
+#[test]
+fn a_body_that_is_coded_is_told_which_codings_are_taken() {
+    let server = Server::start();
+    for path in ["/v1/publish", "/v1/publish/batch", "/v1/admin/revoke"] {
+        for coding in ["gzip", "br", "zstd", "deflate", "x-gzip", "identity, gzip"] {
+            let coded =
+                Request::post(path).header("Content-Encoding", coding).body(b"\x1f\x8b\x08\0".to_vec());
+            let refused = coded.send(server.address());
+            refused.assert_problem(415, "unsupported_media_type");
+            assert_eq!(refused.header("accept-encoding"), Some("identity"), "{path} {coding}");
+        }
+    }
+    let coded = |coding: &str| publish().header("Content-Encoding", coding);
+    let twice = coded("identity").header("Content-Encoding", "gzip").body(good_body()).send(server.address());
+    twice.assert_problem(415, "unsupported_media_type");
+    for coding in ["identity", "Identity", ""] {
+        assert_eq!(coded(coding).body(good_body()).send(server.address()).status, 200, "{coding}");
+    }
+    for (bytes, said) in
+        [(&b"\x1f\x8b\x08\0"[..], "compressed"), (b"\xff\xfe{\0}\0", "UTF-16"), (b"\xff", "not UTF-8")]
+    {
+        let silent = publish().body(bytes.to_vec()).send(server.address());
+        silent.assert_problem(400, "invalid_frame");
+        assert!(silent.json()["detail"].as_str().unwrap().contains(said), "{said}: {silent:?}");
+    }
+}
+
+#[test]
 fn a_problem_says_in_words_what_was_wrong() {
     let server = Server::start();
     let body = json!({ "event": { "domain": "staff", "event": "person_renamed", "payload": {} } });

@@ -19,6 +19,7 @@ mod hello;
 mod hostile;
 mod http;
 mod kept;
+mod keys;
 mod library;
 mod limits;
 mod logs;

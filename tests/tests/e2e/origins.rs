@@ -102,7 +102,7 @@ fn a_page_that_is_let_in_learns_what_it_may_send_and_may_read_refusals_too() {
     for (path, method, headers) in [
         ("/v1/publish", "POST", "authorization, content-type"),
         ("/v1/publish/batch", "POST", "authorization, content-type"),
-        ("/v1/events", "GET", "authorization, last-event-id"),
+        ("/v1/events", "GET", "authorization, last-event-id, content-type"),
     ] {
         let answer = ask(path, method);
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{answer:?}");
@@ -126,6 +126,47 @@ fn a_page_that_is_let_in_learns_what_it_may_send_and_may_read_refusals_too() {
     for path in ["/v1/admin/revoke", "/v1/ws", "/health", "/metrics"] {
         let answer = ask(path, "POST");
         assert_eq!((answer.status, answer.header("access-control-allow-methods")), (405, None), "{path}");
+    }
+}
+
+/// Libraries that trace requests add headers to every one of them, and one that is not allowed refuses the request.
+#[test]
+fn a_page_may_send_whatever_headers_its_libraries_add() {
+    let server = server();
+    for path in ["/v1/publish", "/v1/publish/batch", "/v1/events"] {
+        let ask = |header: &str| -> Response {
+            let request = Request::new("OPTIONS", path).header("Origin", PAGE);
+            request.header("Access-Control-Request-Headers", header).send(server.address())
+        };
+        let allowed = |answer: &Response| -> Vec<String> {
+            let allowed = answer.header("access-control-allow-headers").unwrap();
+            allowed.split(", ").map(ToOwned::to_owned).collect()
+        };
+        for header in [
+            "cache-control",
+            "pragma",
+            "x-requested-with",
+            "traceparent,tracestate,baggage",
+            "sentry-trace",
+            "tidings-origin",
+            "accept,content-type",
+            "x-datadog-trace-id, x-b3-traceid ,  x-request-id",
+        ] {
+            let answer = ask(header);
+            assert_eq!(answer.status, 204, "{path} {header}");
+            for name in header.split(',') {
+                assert!(allowed(&answer).contains(&name.trim().to_owned()), "{path} {header}: {answer:?}");
+            }
+            assert!(allowed(&answer).contains(&"authorization".to_owned()), "{path} {header}: {answer:?}");
+        }
+        let odd = allowed(&ask("a b,*/*,\u{e9},,authorization,Authorization,x-good"));
+        assert_eq!((odd.len(), odd[2].as_str()), (3, "x-good"), "names only, each once: {odd:?}");
+        let many: Vec<String> = (0..1000).map(|number| format!("x-{number}")).collect();
+        assert_eq!(allowed(&ask(&many.join(","))).len(), 64);
+        let strange = Request::new("OPTIONS", path).header("Origin", "https://example.com");
+        let refused = strange.header("Access-Control-Request-Headers", "traceparent").send(server.address());
+        refused.assert_problem(403, "forbidden");
+        assert_eq!(refused.header("access-control-allow-headers"), None);
     }
 }
 
