@@ -238,12 +238,15 @@ impl Reader {
             let wants = |topic: &TopicName| planted::is(Bug::TopicsLeaked) || self.wants(topic, offset);
             let matched = Matched::of(publication, self.topics.keys(), wants);
             self.position = publication.position;
+            bytes += publication.event.payload.get().len();
+            if publication.reaches_many() {
+                bytes += matched.topics(publication).map(|topic| topic.as_str().len()).sum::<usize>();
+            }
             if publication.is_sync {
                 let topics = matched.topics(publication).cloned().collect();
                 deliveries.push(Delivery::Sync { position: self.position, topics, is_asked: true });
                 continue;
             }
-            bytes += publication.event.payload.get().len();
             deliveries.push(Delivery::Event { publication: Arc::clone(publication), matched });
         }
         if !has_more {

@@ -1,7 +1,10 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::test_support::{at, draft, log, topic};
+use crate::{
+    LogLimits,
+    test_support::{at, draft, log, topic},
+};
 
 /// What a reader gets, as text: offsets with the matched topics, and syncs.
 fn read(reader: &mut Reader, log: &Log, max: usize) -> Vec<String> {
@@ -73,6 +76,23 @@ fn of_many_topics_a_reader_gets_its_own_in_the_order_of_the_fan_out() {
         let last = read(&mut reader, &log, 10);
         assert_eq!(last.len(), usize::from(own.len() > 200 && own.len() < 1_000), "{last:?}");
     }
+}
+
+#[test]
+fn a_turn_ends_where_the_names_of_topics_are_many_and_nothing_is_lost_by_that() {
+    let all: Vec<String> = (0..1_024).map(|n| format!("{}:{n}", "t".repeat(200))).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut log = Log::new(LogLimits { max_bytes: 64 << 20, ..LogLimits::default() }, 7);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &all, None);
+    for key in 0..5 {
+        log.append(draft(2 * key, &all), at(0));
+        log.append_sync(Uuid::from_u128(2 * key + 1), all.iter().copied().map(topic).collect(), at(0));
+    }
+    // Each has three times as many bytes as a turn.
+    let turns: Vec<usize> = (0..11).map(|_| reader.read(&log, 256).len()).collect();
+    assert_eq!(turns, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+    assert_eq!(reader.position(), log.head());
 }
 
 #[test]
