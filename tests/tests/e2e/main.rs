@@ -43,5 +43,6 @@ mod strangers;
 mod subscribe;
 mod tenants;
 mod tokens;
+mod types;
 mod unwritable;
 mod views;
