@@ -86,6 +86,11 @@ pub trait Payload {
 pub trait PayloadField {
     /// Its type, for those who are not Rust.
     const TYPE: Type;
+
+    /// Whether JSON can say it. NaN and infinity would be written as `null`, which is something else.
+    fn is_json(&self) -> bool {
+        true
+    }
 }
 
 macro_rules! fields {
@@ -104,9 +109,23 @@ fields! {
     i8 => Type::Integer { min: i8::MIN as i64, max: i8::MAX as i64 },
     i16 => Type::Integer { min: i16::MIN as i64, max: i16::MAX as i64 },
     i32 => Type::Integer { min: i32::MIN as i64, max: i32::MAX as i64 },
-    f32 => Type::Float32,
-    f64 => Type::Number,
     serde_json::Value => Type::Any,
+}
+
+impl PayloadField for f32 {
+    const TYPE: Type = Type::Float32;
+
+    fn is_json(&self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl PayloadField for f64 {
+    const TYPE: Type = Type::Number;
+
+    fn is_json(&self) -> bool {
+        self.is_finite()
+    }
 }
 
 impl<const MAX: usize> PayloadField for Segment<MAX> {
@@ -115,10 +134,18 @@ impl<const MAX: usize> PayloadField for Segment<MAX> {
 
 impl<T: PayloadField> PayloadField for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
+
+    fn is_json(&self) -> bool {
+        self.as_ref().is_none_or(T::is_json)
+    }
 }
 
 impl<T: PayloadField> PayloadField for Vec<T> {
     const TYPE: Type = Type::List(&T::TYPE);
+
+    fn is_json(&self) -> bool {
+        self.iter().all(T::is_json)
+    }
 }
 
 /// What can be a field of a topic: a segment, or something that is written as one.
@@ -210,6 +237,12 @@ impl Condition for Option<bool> {
     fn holds(&self) -> bool {
         *self == Some(true)
     }
+}
+
+/// Why a payload can't be written.
+#[doc(hidden)]
+pub fn not_json<E: ::serde::ser::Error>(field: &str) -> E {
+    E::custom(format_args!("`{field}` holds NaN or infinity, which JSON can't say"))
 }
 
 /// Reads a derived choice.

@@ -2,7 +2,7 @@
 //! what Rust reads and writes.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use every_type::{Case, Event, cases};
+use every_type::{Case, Event, Held, cases};
 use serde_json::Value;
 use tidings_shared::{Domains, Event as _, EventError, RawEvent};
 
@@ -76,4 +76,29 @@ fn each_type_of_the_domain_has_its_line_in_the_table() {
     for name in Event::NAMES {
         assert!(cases.iter().any(|case| case.event == *name && case.accepted), "{name}");
     }
+}
+
+#[test]
+fn a_float_that_json_cannot_say_is_refused_when_it_is_written_and_its_field_is_named() {
+    fn held<T>(alone: T) -> Held<T> {
+        let (list, lists, gaps) = (vec![], vec![], vec![]);
+        Held { alone, optional: None, nullable: None, list, lists, gaps, optional_list: None }
+    }
+    let good = || held(0.5_f64);
+    let cases = [
+        ("alone", Event::F64(held(f64::NAN))),
+        ("alone", Event::F32(held(f32::INFINITY))),
+        ("optional", Event::F64(Held { optional: Some(f64::NEG_INFINITY), ..good() })),
+        ("nullable", Event::F64(Held { nullable: Some(f64::NAN), ..good() })),
+        ("list", Event::F64(Held { list: vec![0.5, f64::NAN], ..good() })),
+        ("lists", Event::F64(Held { lists: vec![vec![], vec![f64::NAN]], ..good() })),
+        ("gaps", Event::F64(Held { gaps: vec![None, Some(f64::NAN)], ..good() })),
+        ("optional_list", Event::F64(Held { optional_list: Some(vec![f64::NAN]), ..good() })),
+    ];
+    for (field, event) in cases {
+        let error = RawEvent::from_event(&event).unwrap_err().to_string();
+        assert_eq!(error, format!("`{field}` holds NaN or infinity, which JSON can't say"));
+    }
+    assert!(RawEvent::from_event(&Event::F64(good())).is_ok());
+    assert!(RawEvent::from_event(&Event::F32(held(f32::MAX))).unwrap().decode::<Event>().is_ok());
 }

@@ -44,7 +44,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let fields = expect_fields(&input, "Payload")?;
     let settings = settings(&input)?;
     let (krate, name) = (krate(), &input.ident);
-    let (mut seen, mut keys, mut schemas, mut shadow) = (vec![], vec![], vec![], vec![]);
+    let (mut seen, mut keys, mut schemas, mut shadow, mut written) = (vec![], vec![], vec![], vec![], vec![]);
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
         let (ty, FieldSettings { null, skip }) = (&field.ty, field_settings(field)?);
@@ -66,6 +66,8 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             }
         });
         keys.push(key);
+        // The type is named, so that a type that is none is one error and not two.
+        written.push(quote!(<#ty as #krate::derive::PayloadField>::is_json(&self.#ident)));
     }
     let topics = fan_out(&settings, &krate);
     let topic = &settings.topic;
@@ -107,6 +109,9 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
                 fn serialize<S: #krate::derive::serde::Serializer>(
                     &self, serializer: S,
                 ) -> ::core::result::Result<S::Ok, S::Error> {
+                    #(if !#written {
+                        return ::core::result::Result::Err(#krate::derive::not_json(#keys));
+                    })*
                     #shadow_name::serialize(self, serializer)
                 }
             }
