@@ -256,31 +256,39 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// FNV-1a, 64 bits, over texts that each end with a zero.
-const fn hash_text(mut hash: u64, text: &str) -> u64 {
-    let (bytes, mut index) = (text.as_bytes(), 0);
-    while index <= bytes.len() {
-        let byte = if index < bytes.len() { bytes[index] } else { 0 };
-        hash = (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3);
+/// FNV-1a, 64 bits.
+const fn hash_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut index = 0;
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u64).wrapping_mul(0x0100_0000_01b3);
         index += 1;
     }
     hash
+}
+
+/// A text ends with a zero.
+const fn hash_text(hash: u64, text: &str) -> u64 {
+    hash_bytes(hash_bytes(hash, text.as_bytes()), &[0])
+}
+
+const fn hash_number(hash: u64, number: i64) -> u64 {
+    hash_bytes(hash, &number.to_be_bytes())
 }
 
 const fn hash_type(hash: u64, ty: &Type) -> u64 {
     match ty {
         Type::Uuid => hash_text(hash, "uuid"),
         Type::String => hash_text(hash, "string"),
-        Type::Segment { .. } => hash_text(hash, "segment"),
+        Type::Segment { max } => hash_number(hash_text(hash, "segment"), *max as i64),
         Type::Bool => hash_text(hash, "bool"),
-        Type::Integer { .. } => hash_text(hash, "integer"),
+        Type::Integer { min, max } => hash_number(hash_number(hash_text(hash, "integer"), *min), *max),
         Type::Number => hash_text(hash, "number"),
         Type::Float32 => hash_text(hash, "float32"),
         Type::Any => hash_text(hash, "any"),
         Type::Option(inner) => hash_type(hash_text(hash, "option"), inner),
         Type::List(inner) => hash_type(hash_text(hash, "list"), inner),
-        Type::Choice { names, .. } => {
-            let (mut hash, mut index) = (hash_text(hash, "choice"), 0);
+        Type::Choice { names, is_open } => {
+            let (mut hash, mut index) = (hash_number(hash_text(hash, "choice"), *is_open as i64), 0);
             while index < names.len() {
                 hash = hash_text(hash, names[index]);
                 index += 1;

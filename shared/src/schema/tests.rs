@@ -44,3 +44,35 @@ fn a_set_is_compared_with_the_parts_of_as_many_domains_as_the_limit_says() {
     assert!(includes(&all, fingerprint(&all)));
     assert!(!includes(&all, fingerprint(&all[..1])), "too many to try");
 }
+
+/// The fingerprint of a domain with one field of this type.
+fn of_type(ty: Type) -> Fingerprint {
+    let fields = Box::leak(Box::new([FieldSchema { name: "field", ty, omits: false, docs: "" }]));
+    let payload = Box::leak(Box::new(PayloadSchema { name: "Payload", docs: "", fields, reaches: &[] }));
+    let events = Box::leak(Box::new([EventSchema { name: "event", docs: "", payload }]));
+    fingerprint(&[DomainSchema { events, ..SHIPPED[0] }])
+}
+
+#[test]
+fn the_fingerprint_changes_with_what_a_type_accepts() {
+    const NAMES: &[&str] = &["a", "b"];
+    let types = [
+        Type::Integer { min: 0, max: 255 },
+        Type::Integer { min: 0, max: 65_535 },
+        Type::Integer { min: -1, max: 255 },
+        Type::Number,
+        Type::Float32,
+        Type::Segment { max: 8 },
+        Type::Segment { max: 9 },
+        Type::String,
+        Type::Choice { names: NAMES, is_open: false },
+        Type::Choice { names: NAMES, is_open: true },
+        Type::Option(&Type::Number),
+        Type::List(&Type::Number),
+    ];
+    for (index, one) in types.iter().enumerate() {
+        for other in &types[..index] {
+            assert_ne!(of_type(*one), of_type(*other), "{one:?} and {other:?}");
+        }
+    }
+}
