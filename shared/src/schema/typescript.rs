@@ -120,19 +120,19 @@ fn type_of(ty: &Type) -> String {
 
 /// Payloads may be named like events, so theirs is a name of its own.
 fn payload_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
-    type_name(domain, &format!("{}Payload", payload.name))
+    type_name(domain, &format!("{}Payload", distinct_name(domain, payload)))
 }
 
 /// The events that have this payload, `StaffOnPerson`.
 fn event_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
-    type_name(domain, &format!("On{}", payload.name))
+    type_name(domain, &format!("On{}", distinct_name(domain, payload)))
 }
 
 /// The events of a domain that have one payload are one type, told apart by `event`: a union of few members keeps the
 /// compiler quick.
 fn events(text: &mut String, domain: &DomainSchema) {
     for payload in payloads_of(domain) {
-        let events = || domain.events.iter().filter(|event| event.payload.name == payload.name);
+        let events = || domain.events.iter().filter(|event| is_same(event.payload, payload));
         let lines: String =
             events().map(|event| format!(" * - `{}`: {}\n", event.name, event.docs)).collect();
         let names: Vec<String> = events().map(|event| format!("{:?}", event.name)).collect();
@@ -152,11 +152,26 @@ fn events(text: &mut String, domain: &DomainSchema) {
 fn payloads_of(domain: &DomainSchema) -> Vec<&'static PayloadSchema> {
     let mut payloads: Vec<&'static PayloadSchema> = Vec::new();
     for payload in domain.events.iter().map(|event| event.payload) {
-        if !payloads.iter().any(|earlier| earlier.name == payload.name) {
+        if !payloads.iter().any(|earlier| is_same(earlier, payload)) {
             payloads.push(payload);
         }
     }
     payloads
+}
+
+/// Whether two payloads are one. A generic struct is several of one name, and modules may have structs of the same name.
+fn is_same(one: &PayloadSchema, other: &PayloadSchema) -> bool {
+    one.name == other.name && format!("{one:?}") == format!("{other:?}")
+}
+
+/// The payload's name, after that of its first event where another payload has the name too.
+fn distinct_name(domain: &DomainSchema, payload: &PayloadSchema) -> String {
+    let is_shared = payloads_of(domain).iter().filter(|other| other.name == payload.name).count() > 1;
+    let first = domain.events.iter().find(|event| is_same(event.payload, payload));
+    match first {
+        Some(event) if is_shared => pascal_case(event.name) + payload.name,
+        _ => payload.name.to_owned(),
+    }
 }
 
 fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
