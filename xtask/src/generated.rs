@@ -1,10 +1,10 @@
-//! `cargo xtask gen`: writes what follows from the Rust definitions of the shipped domains. It is committed, and a test
-//! step fails when it is not what the definitions say.
+//! `cargo xtask gen`: writes what follows from the Rust definitions of the shipped domains, and of one with every type for
+//! tests. It is committed, and a test step fails when it is not what the definitions say.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tidings_shared::schema::{self, Home, SHIPPED};
+use tidings_shared::schema::{self, DomainSchema, Home, SHIPPED};
 
 use crate::project::Project;
 
@@ -35,6 +35,9 @@ pub(crate) fn check(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// The domain that tests hold every side to, `tests/vectors/types.json`.
+const EVERY_TYPE: [DomainSchema; 1] = [DomainSchema::of::<every_type::Event>()];
+
 /// Every generated file, whole.
 fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     let root = &project.root;
@@ -47,6 +50,8 @@ fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
         (root.join("shared/schema/events.schema.json"), schema::json_schema(&SHIPPED)),
         (root.join("shared/schema/asyncapi.json"), schema::asyncapi(&SHIPPED, env!("CARGO_PKG_VERSION"))),
         (root.join("tests/vectors/generated.json"), schema::vectors(&SHIPPED)),
+        (root.join("tests/own-domain/web/every-type.ts"), schema::typescript(&EVERY_TYPE, Home::User)),
+        (root.join("tests/every-type/events.schema.json"), schema::json_schema(&EVERY_TYPE)),
         (protocol, text),
     ])
 }

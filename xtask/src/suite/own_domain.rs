@@ -31,17 +31,20 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     );
     toolchain
         .cargo(project)
-        .args(["build", "--locked", "--package", "helpdesk-client", "--profile", "wasm", "--target", TARGET])
+        .args(["build", "--locked", "--package", "helpdesk-client", "--package", "types-client"])
+        .args(["--profile", "wasm", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target)
         .dir(&own)
         .run()?;
     fs::create_dir_all(web.join("pkg"))?;
-    Cmd::new(setup::tool("wasm-bindgen")?)
-        .args(["--target", "web", "--out-dir"])
-        .arg(web.join("pkg"))
-        .arg(target.join(TARGET).join("wasm/helpdesk_client.wasm"))
-        .run()?;
+    for core in ["helpdesk_client", "types_client"] {
+        Cmd::new(setup::tool("wasm-bindgen")?)
+            .args(["--target", "web", "--out-dir"])
+            .arg(web.join("pkg"))
+            .arg(target.join(TARGET).join(format!("wasm/{core}.wasm")))
+            .run()?;
+    }
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &web)?;
     let npm = |script: &str| Cmd::new("npm").args(["run", script]).dir(&web);
