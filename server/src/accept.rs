@@ -32,6 +32,7 @@ use crate::{
     addresses::{self, AddressPlace, Addresses},
     descriptors,
     head::{HeadTimer, Phase},
+    large_heads::LargeHeads,
     stream::WriteDeadline,
 };
 
@@ -292,7 +293,11 @@ async fn serve_one<S, B>(
         .keep_alive(is_kept)
         .max_buf_size(limits.max_header_bytes.max(LEAST_HEADER_BYTES))
         .serve_connection(
-            TokioIo::new(WriteDeadline::new(stream, limits.write_timeout, Arc::clone(&phase))),
+            TokioIo::new(LargeHeads::new(
+                WriteDeadline::new(stream, limits.write_timeout, Arc::clone(&phase)),
+                Arc::clone(&phase),
+                limits.max_header_bytes,
+            )),
             service,
         )
         .with_upgrades();
@@ -336,9 +341,10 @@ pub(crate) async fn until(moment: Option<Instant>) {
 /// The connection below an upgraded one, and what was read from it beyond the handshake.
 pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
     let parts = upgraded
-        .downcast::<TokioIo<WriteDeadline<TcpStream>>>()
+        .downcast::<TokioIo<LargeHeads<WriteDeadline<TcpStream>>>>()
         .map_err(|_| "the connection is not one of this server's")?;
-    let stream = parts.io.into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
+    let stream =
+        parts.io.into_inner().into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
     Ok((stream, parts.read_buf.into()))
 }
 

@@ -50,6 +50,11 @@ impl Phase {
         let _ = self.0.compare_exchange(ANSWERS, IDLE, Relaxed, Relaxed);
     }
 
+    /// Whether a request is under way.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.0.load(Relaxed) == ANSWERS
+    }
+
     fn is_idle(&self) -> bool {
         self.0.load(Relaxed) == IDLE
     }

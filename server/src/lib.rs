@@ -41,6 +41,7 @@ mod hub;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod keys;
+mod large_heads;
 mod log;
 mod metrics;
 mod moment;

@@ -81,13 +81,13 @@ pub(super) struct Serve {
     /// Bytes of a message before the hello, and so of the hello; a token in it has at most 4096
     #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
     max_hello_bytes: usize,
-    /// Bytes of a request's header, at least 8192
+    /// Bytes of a request's header, at least 8192; the topics of an event stream are in it
     #[arg(long, env = "TIDINGS_MAX_HEADER_BYTES", help_heading = "Limits", default_value_t = limits::MAX_HEADER_BYTES, value_parser = header_bytes, value_name = "N")]
     max_header_bytes: usize,
     /// Bytes of a request's body
     #[arg(long, env = "TIDINGS_MAX_BODY_BYTES", help_heading = "Limits", default_value_t = limits::MAX_BODY_BYTES, value_parser = at_least_one, value_name = "N")]
     max_body_bytes: usize,
-    /// Topics that one session may subscribe to
+    /// Topics that one session or event stream may subscribe to, in frames of 128
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
     /// Connections at a time; fewer where the limit of open files is not 32 above it

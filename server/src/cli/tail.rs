@@ -45,6 +45,10 @@ impl Tail {
                 let topics = names(delivery.topics.iter());
                 print(&serde_json::json!({ "op": "sync", "position": position, "topics": topics }))
             }
+            Output::Failed { error, waits: true, .. } => {
+                say(&error.to_string());
+                ControlFlow::Continue(())
+            }
             Output::Failed { error, topic, .. } => {
                 let topic = topic.map_or_else(String::new, |topic| format!("{topic}: "));
                 ControlFlow::Break(Err(Failure::Failed(format!("{topic}{error}"))))

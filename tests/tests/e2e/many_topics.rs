@@ -144,3 +144,36 @@ fn a_stream_has_as_many_topics_as_its_header_holds() {
     let mut stream = EventStream::send(server.address(), Request::get(&path));
     assert_eq!(stream.expect("subscribed").data["topics"].as_array().unwrap().len(), 250);
 }
+
+#[test]
+fn topics_that_do_not_fit_the_header_are_refused_with_the_setting_that_bounds_it() {
+    let server = Server::start();
+    let wide = Server::with(&["--max-header-bytes", "200000"]);
+    let ask = |server: &Server, count: usize| {
+        let query: Vec<String> =
+            (0..count).map(|_| format!("topic=staff:person:{}", sample::uuid())).collect();
+        Request::get(&format!("/v1/events?{}", query.join("&"))).send(server.address())
+    };
+    // A little too much, and several times as much.
+    for count in [300, 1_000] {
+        let refused = ask(&server, count);
+        refused.assert_problem(431, "too_large");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("16384 bytes here (--max-header-bytes)"), "{detail}");
+    }
+    let path: Vec<String> = (0..1_000).map(|_| format!("topic=staff:person:{}", sample::uuid())).collect();
+    let path = format!("/v1/events?{}", path.join("&"));
+    assert!((50_000..65_534).contains(&path.len()), "{}", path.len());
+    let mut stream = EventStream::send(wide.address(), Request::get(&path));
+    assert_eq!(stream.expect("subscribed").data["topics"].as_array().unwrap().len(), 1_000);
+    let refused = ask(&wide, 1_300);
+    refused.assert_problem(414, "too_large");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("65534 bytes here, whatever the settings"));
+    // Whoever keeps on sending has its answer too, and the end of its connection.
+    let mut endless = std::net::TcpStream::connect(server.address()).unwrap();
+    let fill = vec![b'x'; 1024 * 1024];
+    let head = b"GET /v1/events?topic=".as_slice();
+    let _ = std::io::Write::write_all(&mut endless, &[head, &fill, &fill].concat());
+    let answer = tidings_tests::Response::read(&mut std::io::BufReader::new(endless));
+    answer.assert_problem(431, "too_large");
+}
