@@ -502,8 +502,9 @@ export class Client {
   }
 
   #connectionError(error: TidingsError): void {
+    const { code, message } = this.#lastError ?? {};
     this.#lastError = error;
-    this.#error(error);
+    this.#audience.error(error, code === error.code && message === error.message);
   }
 
   #error(error: TidingsError): void {

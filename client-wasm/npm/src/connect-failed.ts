@@ -14,6 +14,7 @@ export function connectFailed(failure: Failure, to: string): TidingsError {
       "Its path is /v1/ws, behind a proxy perhaps with something before it.",
     isSecure ? "If it speaks no TLS, write ws:." : "If it speaks TLS, write wss:.",
     page && `Does it let pages of ${page.origin} in (--allow-origin ${page.origin}, or --dev)?`,
+    page && "Does the page's Content-Security-Policy allow it (connect-src)?",
     page?.host === url.host &&
       "Does what serves this page, such as a dev server, pass WebSockets on to it (Vite: server.proxy with ws: true)?",
   ];

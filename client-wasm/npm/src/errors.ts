@@ -58,6 +58,8 @@ const HINTS: Record<string, string | undefined> = {
   offline_full: "Publish again when some of the others were answered.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
   token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
+  token_expired:
+    "Does the `token` function fetch a fresh one each time? One that is given as text is never replaced.",
   token_failed:
     "The client tries again. Does the `token` function return a text (a JWT), or a promise of one?",
   too_many_topics: "Unsubscribe from what is not shown, or raise the server's --max-topics-per-session.",

@@ -32,9 +32,10 @@ export class Audience {
     for (const listener of [...this.#listeners.status]) call(listener, status);
   }
 
-  error(error: TidingsError): void {
+  /** `isRepeated`: the console has it already. */
+  error(error: TidingsError, isRepeated = false): void {
     const listeners = [...this.#listeners.error];
-    if (!listeners.length) print(error);
+    if (!listeners.length && !isRepeated) print(error);
     for (const listener of listeners) call(listener, error);
   }
 }

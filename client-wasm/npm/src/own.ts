@@ -36,6 +36,10 @@ let copies = 1;
 
 /** As `createClient` of `tidings`, but with a core of one's own instead of the one that ships. */
 export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
+  if (!core?.glue)
+    throw new TypeError(
+      "createClient({ core: { glue } }): `glue` imports, or names, the JavaScript of your core",
+    );
   return new Client(async () => {
     const module = core.wasm === undefined ? undefined : await compile(core.wasm);
     let glue: WebGlue | undefined;

@@ -157,6 +157,21 @@ test("a token that is refused has another remedy than one that was not given", a
   }
 });
 
+test("what fails again for the same reason is in the console once", { timeout }, async (t) => {
+  const printed = mock.method(console, "error", () => {});
+  t.after(() => printed.mock.restore());
+  useFake(t);
+  const client = createClient({ url: URL_, token: "wrong" });
+  server.answer = (socket, { op }) => {
+    if (op !== "hello") return;
+    socket.receive({ op: "error", code: "unauthorized", message: "the token's signature does not match" });
+    socket.drop(4401);
+  };
+  await assert.rejects(client.subscribe("staff:people", () => {}, { onError() {} }).ready);
+  assert.equal(client.status, "closed");
+  assert.equal(printed.mock.callCount(), 1);
+});
+
 test("what was closed on purpose is not said to have failed", { timeout }, async (t) => {
   useUnreachable(t);
   const client = createClient({ url: URL_ });

@@ -12,8 +12,8 @@ pub(crate) enum Happening {
     Open,
     /// Its text.
     Message(JsValue),
-    /// It says nothing of what is wrong. In browsers a close follows; in Node.js 20 and 22 none does where the WebSocket
-    /// never opened.
+    /// It says nothing of what is wrong. A close follows as a rule. None does where the WebSocket never opened in
+    /// Node.js 20 and 22, nor in Chromium where the page's policy forbids the connection.
     Error,
     /// With its code.
     Closed(u16),

@@ -28,7 +28,7 @@ impl Tail {
         let mut link = Link::new(self.server);
         let now = link.now();
         link.client.handle_subscribe(&self.topics, now).map_err(|error| Failure::Usage(error.to_string()))?;
-        let mut is_open = false;
+        let (mut is_open, mut last_error) = (false, None);
         link.run(|output| match output {
             Output::Event { deliveries, publication } => {
                 let topics = names(deliveries.iter().flat_map(|delivery| &delivery.topics));
@@ -49,12 +49,9 @@ impl Tail {
                 say(&error.to_string());
                 ControlFlow::Continue(())
             }
-            Output::Failed { error, topic, .. } => {
-                let topic = topic.map_or_else(String::new, |topic| format!("{topic}: "));
-                ControlFlow::Break(Err(Failure::Failed(format!("{topic}{error}"))))
-            }
+            Output::Failed { error, .. } => ControlFlow::Break(Err(Failure::Failed(error.to_string()))),
             Output::Status(Status::Open) => {
-                is_open = true;
+                (is_open, last_error) = (true, None);
                 ControlFlow::Continue(())
             }
             Output::Status(Status::Waiting) => {
@@ -64,7 +61,11 @@ impl Tail {
                 ControlFlow::Continue(())
             }
             Output::Error(error) => {
-                say(error);
+                // Attempts fail for the same reason as a rule.
+                if last_error.as_ref() != Some(&error) {
+                    say(&error);
+                }
+                last_error = Some(error);
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Continue(()),
