@@ -2,7 +2,7 @@
 
 use super::{
     Now,
-    limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS},
+    limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKOFF_SPREAD_MS},
 };
 
 /// Full jitter: a wait is drawn evenly between nothing and a ceiling that doubles with each failure, so that clients
@@ -10,11 +10,18 @@ use super::{
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
+    /// The least ceiling.
+    spread_ms: u64,
     /// What a server that went away asked for.
     not_before_ms: u64,
 }
 
 impl Backoff {
+    /// For a client each of whose attempts costs its user's backend a token.
+    pub(crate) fn spread() -> Self {
+        Self { spread_ms: BACKOFF_SPREAD_MS, ..Self::default() }
+    }
+
     /// A session was healthy: the next wait is short again.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
@@ -34,6 +41,16 @@ impl Backoff {
     pub(crate) fn next_ms(&mut self, now: Now) -> u64 {
         let ceiling = BACKOFF_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX_MS);
         self.failures = self.failures.saturating_add(1);
+        self.drawn_ms(ceiling.max(self.spread_ms), now)
+    }
+
+    /// Says when to try again for somebody who waits for it, as at the first failure.
+    pub(crate) fn soon_ms(&mut self, now: Now) -> u64 {
+        self.failures = 1;
+        self.drawn_ms(BACKOFF_FIRST_MS, now)
+    }
+
+    fn drawn_ms(&self, ceiling: u64, now: Now) -> u64 {
         let wait = (ceiling * u64::from(now.random)) >> u32::BITS;
         now.ms.saturating_add(wait).max(self.not_before_ms)
     }
@@ -54,6 +71,19 @@ mod tests {
         let longest = [249, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999, 19_999, 19_999];
         assert_eq!(waits(u32::MAX), longest);
         assert_eq!(waits(u32::MAX / 2)[..3], [124, 249, 499]);
+    }
+
+    #[test]
+    fn where_an_attempt_costs_a_token_no_ceiling_is_below_two_seconds_unless_somebody_waits() {
+        let mut backoff = Backoff::spread();
+        let now = Now { ms: 1_000, random: u32::MAX };
+        let longest: Vec<u64> = (0..6).map(|_| backoff.next_ms(now) - 1_000).collect();
+        assert_eq!(longest, [1_999, 1_999, 1_999, 1_999, 3_999, 7_999]);
+        assert_eq!([backoff.soon_ms(now), backoff.next_ms(now)], [1_249, 2_999]);
+        let mut backoff = Backoff::default();
+        assert_eq!([backoff.soon_ms(now), backoff.next_ms(now)], [1_249, 1_499]);
+        backoff.not_before(9_000);
+        assert_eq!(backoff.soon_ms(now), 9_000);
     }
 
     #[test]

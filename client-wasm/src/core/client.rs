@@ -88,6 +88,7 @@ pub struct Client<P> {
 impl<P: Clone> Client<P> {
     /// A client that does nothing until something is asked of it.
     pub fn new(options: Options) -> Self {
+        let backoff = if options.asks_for_tokens { Backoff::spread() } else { Backoff::default() };
         Self {
             options,
             connection: Connection::Idle,
@@ -95,7 +96,7 @@ impl<P: Clone> Client<P> {
             last_ref: 0,
             subscriptions: Subscriptions::default(),
             publishes: Publishes::default(),
-            backoff: Backoff::default(),
+            backoff,
             outage: Outage::default(),
             pace: Pace::default(),
             max_message_bytes: MAX_MESSAGE_BYTES as u64,

@@ -13,8 +13,7 @@ impl<P: Clone> Client<P> {
         self.subscriptions.watches().for_each(|watch| watch.wake(now));
         match &mut self.connection {
             Connection::Waiting { until_ms } => {
-                self.backoff.reset();
-                let soon = self.backoff.next_ms(now);
+                let soon = self.backoff.soon_ms(now);
                 *until_ms = Some(until_ms.map_or(soon, |until| until.min(soon)));
             }
             Connection::Open { dead_ms, .. } if self.pace.ready_ms() <= now.ms => {

@@ -44,6 +44,73 @@ fn waits_grow_with_failures_and_are_short_again_after_a_healthy_session() {
     assert_eq!(waits, [249, 499, 999, 1_999, 249]);
 }
 
+/// When each of these clients does its next thing after a server with all their sessions has crashed, in milliseconds.
+fn comes_back(seed: u64, with: fn() -> Bench, is_it: fn(&Output<Payload>) -> bool) -> Vec<u64> {
+    let mut random = seed;
+    let mut clients: Vec<Bench> = (0..60).map(|_| with()).collect();
+    let times = clients.iter_mut().map(|bench| {
+        // SplitMix64.
+        random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (random ^ random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bench.random = (mixed >> 32) as u32;
+        bench.close(1006);
+        let wait = bench.next_timeout();
+        assert!(bench.outputs().iter().any(is_it));
+        wait
+    });
+    times.collect()
+}
+
+fn session_with_token() -> Bench {
+    let mut bench = Bench::with_tokens();
+    bench.subscribe(&["staff:people"]);
+    bench.outputs();
+    let (connection, now) = (bench.connection(), bench.now());
+    bench.client.handle_token(connection, Ok(Some("token".to_owned())), now);
+    bench.open();
+    bench.welcome_for(Some(600_000));
+    bench.ms += 60_000;
+    bench.receive(json!({"op": "ping"}));
+    bench.outputs();
+    bench
+}
+
+#[test]
+fn after_a_crash_the_pages_ask_for_tokens_over_two_seconds_and_not_all_at_once() {
+    for seed in 0..20 {
+        let asks = comes_back(seed, session_with_token, |output| matches!(output, Output::Token { .. }));
+        let most = (0..2_000).map(|ms| asks.iter().filter(|at| (ms..ms + 250).contains(*at)).count()).max();
+        // Seven or eight are to be expected in each.
+        assert!(
+            most.unwrap() <= 20 && asks.iter().all(|at| *at < 2_000),
+            "seed {seed}: {most:?} of {asks:?}"
+        );
+        assert!(asks.iter().filter(|at| **at >= 1_000).count() >= 15, "seed {seed}: {asks:?}");
+    }
+    let without = || {
+        let mut bench = Bench::new();
+        bench.session(&["staff:people"], "p1");
+        bench.ms += 60_000;
+        bench.receive(json!({"op": "ping"}));
+        bench.outputs();
+        bench
+    };
+    let back = comes_back(1, without, |output| matches!(output, Output::Connect { .. }));
+    assert!(back.iter().all(|at| *at < 250), "who needs no token comes back as soon as before: {back:?}");
+}
+
+#[test]
+fn a_page_that_is_looked_at_asks_for_its_token_within_a_quarter_of_a_second() {
+    let mut bench = session_with_token();
+    bench.random = u32::MAX;
+    bench.close(1006);
+    let now = bench.now();
+    bench.client.handle_wake(now);
+    assert_eq!(bench.next_timeout(), 249);
+    assert!(bench.outputs().iter().any(|output| matches!(output, Output::Token { .. })));
+}
+
 #[test]
 fn a_connection_without_a_welcome_is_given_up() {
     for opens in [false, true] {
