@@ -37,7 +37,7 @@ macro_rules! planted {
 
 planted! {
     a_subscribe_that_is_acknowledged_early_is_found: AcknowledgedEarly by [CaughtUp, NoHole];
-    an_evicted_offset_that_is_ignored_is_found: EvictedIgnored by [NoHole];
+    an_evicted_offset_that_is_ignored_is_found: EvictedIgnored by [CaughtUp, NoHole];
     an_epoch_that_outlives_its_log_is_found: EpochKept by [NoHole];
     a_tag_that_is_not_compared_is_found: TagSkipped by [NoHole, TruePosition];
     a_lag_that_is_swallowed_is_found: LagSwallowed by [CaughtUp, NoHole];
@@ -51,7 +51,7 @@ planted! {
     a_place_that_is_forgotten_is_found: PlaceForgotten by [InOrderOnce];
     a_rest_that_is_dropped_is_found: RestDropped by [WholeFrames];
     a_second_delivery_is_found: DeliveredTwice by [InOrderOnce];
-    a_batch_that_is_overtaken_is_found: BatchOvertaken by [InOrderOnce, NoHole];
+    a_batch_that_is_overtaken_is_found: BatchOvertaken by [InOrderOnce, NoHole, SyncHasReason];
     bytes_of_another_batch_are_found: GatheredKept by [InOrderOnce, NoHole, NoPanic];
     a_loss_that_is_ignored_is_found: LossIgnored by [CaughtUp, NoHole];
     what_is_left_to_nobody_is_found: LeftUnread by [CaughtUp, NoHole];
