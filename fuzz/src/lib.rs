@@ -103,8 +103,8 @@ pub fn session(text: &str) {
     assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
 }
 
-/// What a client's bytes say does not depend on how they are cut, whatever may come after each message, and no more is held
-/// than a message may have.
+/// What a client's bytes say does not depend on how they are cut. The limit changes from message to message. The decoder
+/// never holds more than a message may have.
 pub fn websocket(bytes: &[u8]) {
     const MAX_MESSAGE_BYTES: usize = 300;
     const MAX_CONTROL_FRAME: usize = 139;

@@ -77,8 +77,8 @@ struct TopicIndex {
     holds: usize,
 }
 
-/// Bytes that a topic of the ring costs beside its name and the places of its entries: its place among the topics, which may
-/// be half empty, and what an allocation of its name costs.
+/// Bytes that a topic of the ring costs beside its name and the places of its entries: a slot of a table that may be half
+/// empty, and the overhead of an allocation.
 const TOPIC_OVERHEAD: usize = 128;
 
 /// What a topic is counted with once its first entry is in the ring, until its last one has left.
@@ -122,8 +122,8 @@ impl Log {
         published
     }
 
-    /// Appends a place whose readers, those of these topics, get a sync: for what can't be published. The `key` tells the
-    /// place from others, and is of nothing else.
+    /// Appends a place at which the readers of these topics get a sync. It stands for something that can't be published. The
+    /// `key` tells the place from others, and is not the key of a publication.
     pub fn append_sync(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
         self.evict_aged(now);
         let position = self.next(key);
@@ -136,7 +136,7 @@ impl Log {
         Position::new(self.epoch, self.head().offset + 1, Position::tag_of(key))
     }
 
-    /// Notes the next entry of these topics, and gives them the names that the log has, whose texts are shared.
+    /// Notes the next entry of these topics. Their names become the log's own, so that all entries share one text.
     fn note(&mut self, topics: &mut Vec<TopicName>, offset: u64) {
         for topic in &mut *topics {
             // A topic that was forgotten may have had the entry that was evicted last.

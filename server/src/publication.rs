@@ -139,7 +139,7 @@ const HEAD_BYTES: usize = 160;
 /// Bytes that an entry of the log costs beside its texts: the structure, its places in the ring and among the keys.
 const ENTRY_OVERHEAD: usize = 768;
 
-/// Bytes that a topic costs an entry: its name's place, whose text is the log's, and its own place in the log's index.
+/// Bytes for each topic of an entry: the reference to its name, and a place in the log's index. The log counts the name.
 const TOPIC_OVERHEAD: usize = 32;
 
 /// From so many topics of a reader on, going through both lists is less than looking for each.

@@ -1,4 +1,4 @@
-//! Announcements: what code publishes that goes on whatever becomes of it, and what its subscribers get where it fails.
+//! Announcements: publishing for code that must not fail, and the sync that takes the place of an event that was refused.
 
 use tidings_shared::{Event, Topic, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 use uuid::Uuid;
@@ -8,8 +8,8 @@ use crate::{Moment, TenantId};
 
 impl Hub {
     /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never
-    /// waits. Where the event can't be published, because it reaches too many topics for one publication or for any other
-    /// reason, the subscribers of its topics get a [sync](Hub::sync), so that none is stale. It is logged and counted, too.
+    /// waits. An event may be refused, for example because it reaches more topics than a publication may. Then the subscribers
+    /// of its topics get a [sync](Hub::sync), so that none is stale. The failure is logged and counted.
     pub fn announce<E: Event>(&self, event: &E) {
         self.announce_with(event, PublishOptions::default());
     }
@@ -36,15 +36,15 @@ impl Hub {
         );
     }
 
-    /// Has the subscribers of these topics of the home tenant load again: for a change of which no event tells, or that
-    /// touches more than an event may reach. Whoever is not there gets it when coming back.
+    /// Has the subscribers of these topics of the home tenant load again. This is for a change that no event describes, or
+    /// that touches more topics than an event may reach. A subscriber that is away gets the sync when it comes back.
     pub fn sync<T: Topic>(&self, topics: &[T]) {
         let names: Vec<TopicName> = topics.iter().map(Topic::name).collect();
         self.sync_raw(self.home(), &names, None, self.clock().now());
     }
 
-    /// The same for topics of any tenant, however many. It takes places in the log, as publications do. The `key` tells the
-    /// first of them from others, and must be new; there is a new one where it is none.
+    /// The same for topics of any tenant, however many. Each 1,024 of them take a place in the log, as a publication does. The
+    /// `key` tells the first place from others, and must be new. Without one, a new one is drawn.
     pub fn sync_raw(&self, tenant: &TenantId, topics: &[TopicName], mut key: Option<Uuid>, now: Moment) {
         let topics = TopicName::each_once(topics.iter().cloned());
         for part in topics.chunks(MAX_TOPICS_PER_PUBLICATION) {
