@@ -39,7 +39,8 @@ pub(crate) fn pack(project: &Project) -> Result<Vec<Packed>> {
     let mut packed = Vec::new();
     for (name, version) in published {
         let file = project.target.join(format!("package/{name}-{version}.crate"));
-        Cmd::new("tar").arg("-xzf").arg(&file).arg("-C").arg(&folder).read()?;
+        // As of now (`-m`): the times in the archive are older than any build.
+        Cmd::new("tar").arg("-xmzf").arg(&file).arg("-C").arg(&folder).read()?;
         let folder = folder.join(format!("{name}-{version}"));
         for file in FROM_ROOT {
             let is_same = read(&folder.join(file)).ok() == Some(read(&project.root.join(file))?);

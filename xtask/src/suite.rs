@@ -14,6 +14,7 @@ use crate::{crates, demo, generated, package, setup, stamp};
 pub(crate) mod autobahn;
 mod fuzz;
 mod layers;
+mod markdown;
 mod own_domain;
 mod server;
 mod wasm_tests;

@@ -1,9 +1,10 @@
 // The package as its user gets it.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { unpack } from "./unpack.js";
 
 test("both entries are found by name, make no use of a browser, and share their errors", (t) => {
@@ -44,5 +45,50 @@ test("nothing is shipped that a user does not need, and nothing runs when it is 
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     const text = readFileSync(new URL(`../../../${licence}`, import.meta.url), "utf8");
     assert.equal(readFileSync(join(folder, licence), "utf8"), text, licence);
+  }
+});
+
+test("its types compile with the lib of older years, where only one entry is imported", {
+  timeout: 60_000,
+}, (t) => {
+  const folder = unpack(t);
+  // The second line is how topics of one's own are declared.
+  const program = (entry, rest = "") => `
+    import { createClient, TidingsError } from "${entry}";
+    import type {} from "tidings";
+    declare module "tidings" { interface Topics { "orders:all": { domain: "orders"; event: "paid"; payload: { total: number } } } }
+    const client = createClient(${rest});
+    client.subscribe("orders:all", (event) => event.payload.total.toFixed());
+    client.on("error", (error: TidingsError) => void error.cause);
+  `;
+  writeFileSync(join(folder, "index.ts"), program("tidings"));
+  writeFileSync(join(folder, "url.ts"), program("tidings/url"));
+  writeFileSync(
+    join(folder, "own.ts"),
+    program("tidings/own", "{ core: { glue: async () => ({}) as never } }"),
+  );
+  const options = [
+    "--noEmit",
+    "--strict",
+    "--target",
+    "ES2020",
+    "--module",
+    "ESNext",
+    "--moduleResolution",
+    "bundler",
+  ];
+  const runs = [
+    ["typescript", "ES2015", "index"],
+    ["typescript", "ES2015", "url"],
+    ["typescript", "ES2015", "own"],
+    ["typescript", "ES2021", "own"],
+    ["typescript", "ESNext", "own"],
+    ["typescript-5.6", "ES2015", "own"],
+  ];
+  for (const [compiler, lib, entry] of runs) {
+    const tsc = fileURLToPath(new URL(`../node_modules/${compiler}/bin/tsc`, import.meta.url));
+    const arguments_ = [tsc, ...options, "--lib", `${lib},DOM`, `${entry}.ts`];
+    const run = spawnSync(process.execPath, arguments_, { cwd: folder, encoding: "utf8" });
+    assert.equal(run.stdout, "", `${compiler}, lib ${lib}, ${entry}`);
   }
 });

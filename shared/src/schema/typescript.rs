@@ -36,6 +36,8 @@ pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
             text.push_str("}\n\n");
         }
         Home::User => {
+            // Without it the compiler does not look for the module where nothing else imports it.
+            text.push_str("import type {} from \"tidings\";\n\n");
             text.push_str("declare module \"tidings\" {\n  interface Topics {\n");
             topics(&mut text, domains, "    ");
             text.push_str("  }\n}\n\n");

@@ -1,4 +1,5 @@
-// The pages by each of the bundlers, as users have them: dist/<bundler>/<page>.js.
+// The pages by other bundlers, or with the core at an address: dist/<bundler>/<page>.js. The guide's own is built by Vite, as it
+// says.
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -43,12 +44,16 @@ if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true
 
 await vite({
   root: here,
+  configFile: false,
   base: base("vite"),
   logLevel: "warn",
   build: {
     target: "es2022",
     outDir: "dist/vite",
     assetsInlineLimit: 0,
-    rollupOptions: { input: entries, output: { entryFileNames: "[name].js" } },
+    rollupOptions: {
+      input: { "by-address": entries["by-address"] },
+      output: { entryFileNames: "[name].js" },
+    },
   },
 });

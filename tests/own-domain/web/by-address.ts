@@ -1,12 +1,23 @@
-// As app.ts, but the browser fetches the core from where the files are served as wasm-bindgen made them.
+// The browser fetches the core from where the files are served as wasm-bindgen made them.
 import { createClient } from "tidings/own";
-import { parameters, run } from "./page";
+import { topic } from "./helpdesk";
 
 const client = createClient({
-  url: parameters.get("server") ?? "/v1/ws",
   core: {
     glue: new URL("/pkg/helpdesk_client.js", document.baseURI),
     wasm: new URL("/pkg/helpdesk_client_bg.wasm", document.baseURI),
   },
 });
-await run(client);
+
+function show(text: string): void {
+  const line = document.createElement("li");
+  line.textContent = text;
+  document.querySelector("#log")?.append(line);
+}
+
+const ticket = new URLSearchParams(location.search).get("ticket") ?? "";
+const subscription = client.subscribe(topic.helpdesk.ticket(ticket), (event, meta) => {
+  if (event.event === "opened") show(`opened in ${event.payload.queue}${meta.decoded ? "" : " (untyped)"}`);
+});
+await subscription.ready;
+show("ready");

@@ -50,6 +50,8 @@ export type HelpdeskTicketEvent =
   | HelpdeskOnTicket
   | HelpdeskOnReply;
 
+import type {} from "tidings";
+
 declare module "tidings" {
   interface Topics {
     /** The tickets of a queue. */

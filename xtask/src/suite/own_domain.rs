@@ -1,57 +1,88 @@
-//! A domain of one's own, by the means that its guide names: `tests/own-domain/README.md`.
+//! A domain of one's own, by its guide, `tests/own-domain/README.md`: an empty folder, the files that the guide shows, the
+//! commands that it names.
 
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
+use super::markdown::{Folder, blocks_of};
 use crate::cmd::Cmd;
 use crate::project::{Project, read};
 use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
 use crate::{package, setup};
 
-/// Builds its server and its core, compares its types with the committed ones, and tests it in a browser.
+/// Follows the guide, compares what came of it with what is committed, and tests it in a browser.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let (own, web) = (project.own_domain(), project.own_domain().join("web"));
     super::require_tests(&web)?;
-    let target = project.target.join("own-domain");
-    let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
-    let cargo = |arguments: &[&str]| {
-        Cmd::new("cargo").args(arguments.iter().copied()).arg("--target-dir").arg(&target).dir(&own)
-    };
-    cargo(&["build", "--locked", "--package", "helpdesk-server"]).run()?;
-    let types =
-        cargo(&["run", "--locked", "--quiet", "--package", "helpdesk", "--example", "types"]).read()?;
-    let committed = web.join("helpdesk.ts");
+    let folder = Folder::new(project, "own-domain")?;
+    folder.write("Cargo.lock", &read(&own.join("Cargo.lock"))?)?;
+    let (mut programs, mut modules) = (Vec::new(), Vec::new());
+    for (index, block) in blocks_of(&own.join("README.md"))?.into_iter().enumerate() {
+        let name = format!("block_{index}");
+        match (&*block.language, &block.path) {
+            ("sh", _) if block.text.starts_with("curl ") => {} // the tests publish
+            ("sh", _) => folder.run(project, &block.text)?,
+            (_, Some(path)) => folder.write(path, &block.text)?,
+            ("rust", None) => programs.push((name, with_main(&block.text))),
+            ("ts", None) => modules.push((name, block.text)),
+            (language, None) => ensure!(language.is_empty(), "a block of {language} names no file"),
+        }
+    }
+    for (name, text) in programs {
+        folder.write(&format!("server/examples/{name}.rs"), &text)?;
+        folder.cargo(&["build", "-p", "helpdesk-server", "--example", &name]).run()?;
+    }
+    for (name, text) in modules {
+        folder.write(&format!("web/{name}.ts"), &text)?;
+        Cmd::new("npx").arg("tsc").dir(folder.path.join("web")).run()?;
+    }
+    let (made, committed) = (folder.path.join("web/helpdesk.ts"), web.join("helpdesk.ts"));
     ensure!(
-        read(&committed)? == types,
-        "{} is not what the domain says: in {}, run `cargo run --example types > web/helpdesk.ts`",
+        read(&committed)? == read(&made)?,
+        "{} is not what the domain says: in {}, run `cargo run -p helpdesk --example types > web/helpdesk.ts`",
         committed.display(),
         own.display(),
     );
-    toolchain
-        .cargo(project)
-        .args(["build", "--locked", "--package", "helpdesk-client", "--package", "types-client"])
-        .args(["--profile", "wasm", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(&target)
-        .dir(&own)
-        .run()?;
+    // The pages of other bundlers are made of the same core.
     fs::create_dir_all(web.join("pkg"))?;
-    for core in ["helpdesk_client", "types_client"] {
-        Cmd::new(setup::tool("wasm-bindgen")?)
-            .args(["--target", "web", "--out-dir"])
-            .arg(web.join("pkg"))
-            .arg(target.join(TARGET).join(format!("wasm/{core}.wasm")))
-            .run()?;
+    for entry in fs::read_dir(folder.path.join("web/pkg")).context("the guide made no web/pkg")? {
+        let entry = entry?;
+        fs::copy(entry.path(), web.join("pkg").join(entry.file_name()))?;
     }
-    let tarball = package::build(project)?;
-    package::unpack_into(project, &tarball, &web)?;
+    every_type(project)?;
+    package::unpack_into(project, &package::build(project)?, &web)?;
     let npm = |script: &str| Cmd::new("npm").args(["run", script]).dir(&web);
     npm("check").remedy("`cargo xtask fmt` formats.").run()?;
     npm("build").run()?;
     npm("test")
-        .env("HELPDESK_SERVER", target.join("debug/helpdesk-server"))
+        .env("GUIDE_DIST", folder.path.join("web/dist"))
+        .env("HELPDESK_SERVER", folder.built("debug/helpdesk-server"))
         .env("CHROME", browser::find()?.chrome)
         .run()
+}
+
+/// Makes the core of the domain with every type, which `tests/own-domain/web/every-type.test.mjs` holds to the other sides.
+fn every_type(project: &Project) -> Result<()> {
+    let target = project.target.join("own-domain");
+    let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    toolchain
+        .cargo(project)
+        .args(["build", "--locked", "--package", "types-client", "--profile", "wasm", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target)
+        .dir(project.own_domain())
+        .run()?;
+    Cmd::new(setup::tool("wasm-bindgen")?)
+        .args(["--target", "web", "--out-dir"])
+        .arg(project.own_domain().join("web/pkg"))
+        .arg(target.join(TARGET).join("wasm/types_client.wasm"))
+        .run()
+}
+
+/// A block that shows functions, as a program.
+pub(super) fn with_main(block: &str) -> String {
+    let main = if block.contains("fn main()") { "" } else { "\nfn main() {}\n" };
+    format!("#![allow(dead_code)]\n{block}{main}")
 }

@@ -1,4 +1,4 @@
-//! Prints the TypeScript of the domain: `cargo run --example types > helpdesk.ts`.
+//! Prints the TypeScript of the domain.
 
 use tidings_shared::schema::{DomainSchema, Home, typescript};
 

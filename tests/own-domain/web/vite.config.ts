@@ -1,0 +1,6 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  server: { proxy: { "/v1": { target: "http://127.0.0.1:7700", ws: true } } },
+  build: { target: "es2022" },
+});

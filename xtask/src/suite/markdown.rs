@@ -1,0 +1,178 @@
+//! The blocks of code of a Markdown text, in an empty folder as a reader has one who follows it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cmd::{Cmd, path_with_cargo_bin};
+use crate::project::{Project, read};
+use crate::setup::wasm::{self, TARGET};
+use crate::{crates, package};
+
+/// A block of code.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) language: String,
+    /// The file that it is, whole, if its first line is a comment that names one.
+    pub(crate) path: Option<String>,
+    pub(crate) text: String,
+}
+
+/// The blocks of a text, in order.
+pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = markdown.lines();
+    while let Some(line) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let text: String =
+            lines.by_ref().take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect();
+        let (language, _) = language.split_once(',').unwrap_or((language, ""));
+        blocks.push(Block { language: language.to_owned(), path: named(&text), text });
+    }
+    blocks
+}
+
+/// The file that the first line names.
+fn named(text: &str) -> Option<String> {
+    let line = text.lines().next()?;
+    let comment = ["// ", "# ", "<!-- "].iter().find_map(|start| line.strip_prefix(start))?;
+    let path = comment.trim_end_matches(" -->");
+    let is_path = !path.contains(' ') && Path::new(path).extension().is_some();
+    is_path.then(|| path.to_owned())
+}
+
+/// A folder outside the repository, empty at first and removed in the end.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    target: PathBuf,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Folder {
+    /// Makes it. The crates there are what the registry would have, and the builds share the target folder
+    /// `own-domain`.
+    pub(crate) fn new(project: &Project, name: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("tidings-{name}-{}", std::process::id()));
+        let target = project.target.join("own-domain");
+        fs::create_dir_all(&target).with_context(|| format!("cannot create {}", target.display()))?;
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let folder = Self { path, target };
+        let mut patch = "[patch.crates-io]\n".to_owned();
+        for crates::Packed { name, folder } in crates::pack(project)? {
+            patch += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
+        }
+        folder.write(".cargo/config.toml", &patch)?;
+        // The commands name its files.
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&folder.target, folder.path.join("target"))?;
+        Ok(folder)
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, path: &str, text: &str) -> Result<()> {
+        let path = self.path.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&self.path))
+            .with_context(|| format!("cannot create the folder of {}", path.display()))?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// A cargo command in it, with the versions of the lock file that was written there.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Cmd {
+        Cmd::new("cargo").args(arguments).dir(&self.path).env("CARGO_TARGET_DIR", &self.target)
+    }
+
+    /// What was built in it.
+    pub(crate) fn built(&self, path: &str) -> PathBuf {
+        self.target.join(path)
+    }
+
+    /// Runs the commands of a block as they are written, except for what needs a registry or does not end.
+    pub(crate) fn run(&self, project: &Project, commands: &str) -> Result<()> {
+        let mut folder = self.path.clone();
+        for line in commands.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match &words[..] {
+                ["cd", path] => folder.push(path),
+                // The set-up has done so.
+                ["rustup", "target", "add", _] => {}
+                ["cargo", "install", program, "--version", version] => {
+                    let pinned = project.locked_version(program.trim_end_matches("-cli"))?;
+                    ensure!(pinned == *version, "`{line}`: Cargo.lock has {pinned}");
+                }
+                ["npm", "install", names @ ..] => self.install(project, &folder, names)?,
+                // Built here; the tests start it.
+                ["cargo", "run", "-p", name, "--", ..] => self.cargo(&["build", "--package", name]).run()?,
+                _ => {
+                    let mut cmd = Cmd::new("sh").args(["-ec", line]).dir(&folder);
+                    cmd = cmd.env("CARGO_TARGET_DIR", &self.target).env("PATH", path_with_cargo_bin()?);
+                    if line.contains(TARGET) {
+                        let toolchain = wasm::find(project).context("run `cargo xtask setup`")?;
+                        cmd = toolchain.apply(cmd);
+                    }
+                    cmd.run()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What `npm install` would bring: the packed package, and others as the tests' lock file names them.
+    pub(crate) fn install(&self, project: &Project, folder: &Path, names: &[&str]) -> Result<()> {
+        let modules = folder.join("node_modules");
+        fs::create_dir_all(&modules).with_context(|| format!("cannot create {}", modules.display()))?;
+        let there = project.own_domain().join("web/node_modules");
+        for name in names.iter().filter(|name| !name.starts_with('-')) {
+            if *name == "tidings" {
+                package::unpack_into(project, &package::build(project)?, folder)?;
+                continue;
+            }
+            let package = there.join(name);
+            ensure!(package.is_dir(), "{} is missing: run `cargo xtask setup`", package.display());
+            for link in [name, ".bin"] {
+                let to = modules.join(link);
+                #[cfg(unix)]
+                if !to.exists() {
+                    std::os::unix::fs::symlink(there.join(link), &to)
+                        .with_context(|| format!("cannot link {}", to.display()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file and its blocks.
+pub(crate) fn blocks_of(path: &Path) -> Result<Vec<Block>> {
+    let blocks = blocks(&read(path)?);
+    ensure!(!blocks.is_empty(), "{} has no block of code", path.display());
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_have_a_language_and_the_file_that_their_first_line_names() {
+        let text = "Text\n```rust,no_run\n// src/main.rs\nfn main() {}\n```\n\n```sh\n# not a file\nls\n```\n\
+            ```html\n<!-- web/index.html -->\n```\n";
+        let block = |language: &str, path: Option<&str>, text: &str| Block {
+            language: language.to_owned(),
+            path: path.map(str::to_owned),
+            text: text.to_owned(),
+        };
+        let expected = [
+            block("rust", Some("src/main.rs"), "// src/main.rs\nfn main() {}\n"),
+            block("sh", None, "# not a file\nls\n"),
+            block("html", Some("web/index.html"), "<!-- web/index.html -->\n"),
+        ];
+        assert_eq!(blocks(text), expected);
+    }
+}
