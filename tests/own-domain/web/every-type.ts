@@ -470,6 +470,8 @@ export type EveryTypeAllEvent =
   | EveryTypeOnSizeHeld
   | EveryTypeOnColourHeld;
 
+import type {} from "tidings";
+
 declare module "tidings" {
   interface Topics {
     /** All of them. */
