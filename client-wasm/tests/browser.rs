@@ -70,7 +70,7 @@ fn key() -> String {
 
 fn subscribe(core: &Core, topics: &[&str]) -> f64 {
     let topics: js_sys::Array = topics.iter().map(|topic| JsValue::from_str(topic)).collect();
-    let id = core.subscribe(topics.into(), false).unwrap_throw();
+    let id = core.subscribe(topics.into(), false, None, None).unwrap_throw();
     core.run();
     id
 }
@@ -184,7 +184,7 @@ async fn after_an_unsubscribe_nothing_arrives() {
 async fn what_is_watched_is_loaded_when_it_is_in_force_and_not_after_a_reconnect_that_missed_nothing() {
     let (core, host) = client();
     let topic = format!("staff:person:{}", uuid(10));
-    let view = core.subscribe(vec![topic].into(), true).unwrap_throw();
+    let view = core.subscribe(vec![topic].into(), true, None, None).unwrap_throw();
     core.run();
     host.next("ready").await;
     let load = host.next("load").await;
@@ -245,6 +245,31 @@ async fn a_malformed_event_is_a_typed_error_and_the_stream_goes_on() {
     assert_eq!(host.next("sync").await["sync"]["topics"], json!([topic]));
     assert_eq!(host.next("error").await["error"]["code"], "invalid_frame");
     forge("{\"op\":\"of_next_year\",\"ref\":{}}");
+
+    for (frame, reason) in [
+        (json!({"op": "published", "ref": "7"}), "`ref`: expected u64"),
+        (json!({"op": "published", "ref": 1.5}), "`ref`: expected u64"),
+        (json!({"op": "published", "ref": -1}), "`ref`: expected u64"),
+        (json!({"op": "published", "ref": 9_007_199_254_740_992_u64}), "`ref`: expected u64"),
+        (json!({"op": "published", "ref": 1, "key": "k", "position": 7}), "`position`: expected a string"),
+        (json!({"op": "sync", "position": "p", "topics": ["a", 7]}), "`topics`: expected a string"),
+        (
+            json!({"op": "subscribed", "ref": 1, "position": "p", "topics": [{"topic": "a"}]}),
+            "`topics`: missing field `outcome`",
+        ),
+        (
+            json!({"op": "subscribed", "ref": 1, "position": "p", "topics": [{"topic": 7, "outcome": "live"}]}),
+            "`topics`: `topic`: expected a string",
+        ),
+    ] {
+        forge(&frame.to_string());
+        let error = host.next("error").await["error"].take();
+        assert_eq!(error["code"], "invalid_frame", "{frame}");
+        assert!(error["message"].as_str().unwrap_throw().contains(reason), "{frame}: {error}");
+        if host.count("sync") > 0 {
+            host.next("sync").await;
+        }
+    }
 
     publish(&core, &json!({"domain": "staff", "event": "person_updated", "payload": {"uuid": uuid(9)}}), &[]);
     assert_eq!(host.next("event").await["meta"]["decoded"], true);
@@ -309,7 +334,11 @@ async fn a_callback_may_subscribe_publish_and_close_from_within() {
         subscribe(&within, &["staff:people"]);
         within.close();
         assert_eq!(
-            read(&within.subscribe(js_sys::Array::of1(&"a".into()).into(), false).expect_err("closed"))["code"],
+            read(
+                &within
+                    .subscribe(js_sys::Array::of1(&"a".into()).into(), false, None, None)
+                    .expect_err("closed")
+            )["code"],
             "closed"
         );
     });

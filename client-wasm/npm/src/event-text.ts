@@ -17,11 +17,22 @@ export function eventText(event: unknown): string {
   }
   let text: string | undefined;
   try {
-    text = JSON.stringify(event);
+    text = JSON.stringify(event, sayable);
   } catch (cause) {
     throw invalid(`The event can't be written as JSON: ${cause}`, cause);
   }
   if (text === undefined)
     throw invalid("The event can't be written as JSON: its toJSON() returns undefined.");
   return text;
+}
+
+/** Refuses what JSON would write as something else: as `null`, or as an object without members. */
+function sayable(this: unknown, key: string, value: unknown): unknown {
+  let what: unknown;
+  if ((typeof value === "number" && !Number.isFinite(value)) || (value === undefined && Array.isArray(this)))
+    what = value;
+  else if (value instanceof Map || value instanceof Set) what = `a ${value.constructor.name}`;
+  else if (typeof value === "bigint") what = "a BigInt";
+  else return value;
+  throw new TypeError(`\`${key}\` is ${what}`);
 }

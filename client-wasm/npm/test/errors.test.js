@@ -104,6 +104,34 @@ test("an event that is none says what it is and what it should be", async (t) =>
   await assert.rejects(publish({ origin: {} }), { name: "TypeError", message: /`origin` is object/ });
 });
 
+test("a value that JSON can't say is refused and named, and what it can say is sent", async (t) => {
+  const client = open(t);
+  const publish = (values, options) =>
+    client.publish({ ...event, payload: { uuid: ID, ...values } }, options);
+  for (const [values, message] of [
+    [{ total: NaN }, /JSON: TypeError: `total` is NaN$/],
+    [{ deep: [{ total: -Infinity }] }, /`total` is -Infinity$/],
+    [{ total: 7n }, /`total` is a BigInt$/],
+    [{ people: new Map([["a", 1]]) }, /`people` is a Map$/],
+    [{ people: new Set(["a"]) }, /`people` is a Set$/],
+    [{ list: ["a", undefined] }, /`1` is undefined$/],
+    // biome-ignore lint/suspicious/noSparseArray: it is what is refused
+    [{ list: [, "a"] }, /`0` is undefined$/],
+  ])
+    await assert.rejects(publish(values), { name: "TidingsError", code: "invalid_event", message });
+  for (const topics of [[undefined], ["crm:contact:7", undefined], [undefined, "crm:contact:7"]])
+    await assert.rejects(publish({}, { topics }), { message: /`topics` is not a list of texts/ });
+
+  const date = new Date(0);
+  await publish({ none: undefined, no: null, date, numbers: [-0, 0.1, 2 ** 32, 2 ** 53, 1e308, 5e-324] });
+  assert.deepEqual(socket().sent.at(-1).event.payload, {
+    uuid: ID,
+    no: null,
+    date: date.toJSON(),
+    numbers: [0, 0.1, 4294967296, 9007199254740992, 1e308, 5e-324],
+  });
+});
+
 test("a url that is none says what is wrong with it", async (t) => {
   useFake(t);
   for (const [url, message] of [

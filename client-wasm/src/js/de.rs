@@ -68,6 +68,12 @@ impl de::Error for Error {
 }
 
 impl Error {
+    /// An error in a member.
+    #[cold]
+    pub(crate) fn within(self, name: &str) -> Self {
+        Self(["`", name, "`: ", &self.0].concat())
+    }
+
     #[cold]
     fn expected(what: &dyn de::Expected) -> Self {
         Self(["expected ", &what.to_string()].concat())
@@ -212,6 +218,12 @@ impl Members {
         self.at += 1;
         Value(member(&self.of, &element(&self.names, self.at - 1)))
     }
+
+    /// An error in the value that was last.
+    #[cold]
+    fn within(&self, error: Error) -> Error {
+        error.within(&element(&self.names, self.at - 1).as_string().unwrap_or_default())
+    }
 }
 
 impl<'de> MapAccess<'de> for Members {
@@ -225,7 +237,8 @@ impl<'de> MapAccess<'de> for Members {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        seed.deserialize(self.next_value())
+        let value = self.next_value();
+        seed.deserialize(value).map_err(|error| self.within(error))
     }
 }
 

@@ -121,7 +121,10 @@ struct Frame(JsValue);
 impl FrameMembers<JsPayload> for Frame {
     fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let value = member(&self.0, name)?;
-        if value.is_null() || value.is_undefined() { Ok(None) } else { read(value).map(Some) }
+        if value.is_null() || value.is_undefined() {
+            return Ok(None);
+        }
+        T::deserialize(de::Value(value)).map(Some).map_err(|error| error.within(name).0)
     }
 
     fn event(&self) -> Result<RawEvent<JsPayload>, String> {

@@ -33,6 +33,8 @@ export class TestHost {
     return callback;
   }
 
+  hold() {}
+
   /** The next thing of this kind that was not asked for yet, as JSON text. */
   next(kind) {
     return new Promise((resolve, reject) => {
