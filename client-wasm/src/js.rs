@@ -35,11 +35,20 @@ pub struct Core(Rc<Shell>);
 #[wasm_bindgen]
 impl Core {
     /// A client that connects to `url` (`ws:` or `wss:`) when something is asked of it, and calls the methods of
-    /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`.
+    /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`. `domains` is an array of those
+    /// that are meant although nobody is compiled with them.
     #[wasm_bindgen(constructor)]
-    pub fn new(host: Host, url: String, client: Option<String>, asks_for_tokens: bool) -> Self {
+    pub fn new(
+        host: Host,
+        url: String,
+        client: Option<String>,
+        asks_for_tokens: bool,
+        domains: JsValue,
+    ) -> Self {
         let schema = Some(decode::fingerprint().to_string());
-        Self(Shell::new(host, url, Options { client, schema, asks_for_tokens }))
+        let mut domains = value::strings(domains).unwrap_or_default();
+        domains.extend(decode::names().map(str::to_owned));
+        Self(Shell::new(host, url, Options { client, schema, domains: Some(domains), asks_for_tokens }))
     }
 
     /// Subscribes to an array of topics and returns the subscription's number. If it is watched, `host.load` says when
@@ -64,7 +73,7 @@ impl Core {
                     if let Some(ms) = min_interval_ms {
                         watching.min_interval_ms = ms as u64;
                     }
-                    client.handle_watch(&topics, watching, now)
+                    client.handle_watch_with(&topics, watching, now)
                 } else {
                     client.handle_subscribe(&topics, now)
                 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tidings_shared::{
     Code, TopicName,
-    frame::{Outcome, ServerFrame},
+    frame::{Outcome, ServerFrame, UnknownDomain},
     limits,
 };
 
@@ -21,6 +21,7 @@ use crate::{
     revocation::Admitted,
     session::{NO_ROOM, SessionSettings, count, encode, expiry, frame_of, subscribe},
     tenant::Follower,
+    unknown_domains::comment,
 };
 
 /// A listener's stream. What it has not taken yet waits in the log.
@@ -36,6 +37,8 @@ pub(crate) struct EventStream {
     last_told: Duration,
     hub: Hub,
     admitted: Admitted,
+    /// The domains of its topics that this server does not know.
+    unknown: Vec<UnknownDomain>,
     /// When the token ends, with its grace.
     expires: Option<Moment>,
     has_ended: bool,
@@ -79,6 +82,7 @@ impl EventStream {
             };
             return Err(Problem::new(code, message));
         }
+        let unknown = hub.unknown_domains().among(hub.domains(), &outcomes);
         let position = follower.reader().position().to_string();
         let first = if outcomes.iter().any(|topic| topic.outcome == Outcome::Sync) {
             let topics = follower.reader().topics().map(TopicName::to_string).collect();
@@ -88,6 +92,8 @@ impl EventStream {
             let frame = json!({ "op": "subscribed", "position": position, "topics": outcomes });
             block("subscribed", Some(&position), frame.to_string().as_bytes())
         };
+        // A block ends with an empty line.
+        let first = [&first[..first.len() - 1], comment(&unknown).as_bytes(), b"\n"].concat().into();
         Ok(Self {
             follower,
             blocks: VecDeque::from([first]),
@@ -95,6 +101,7 @@ impl EventStream {
             heartbeat: settings.heartbeat,
             last_told: now.since_start,
             hub: hub.clone(),
+            unknown,
             expires: expiry(identity.expires_at, settings.expiry_grace, now),
             admitted,
             has_ended: false,
@@ -110,6 +117,12 @@ impl EventStream {
             *first = with_retry(retry, first);
         }
         self
+    }
+
+    /// The names of the domains of its topics that this server does not know, separated by commas.
+    pub(crate) fn unknown_domains(&self) -> Option<String> {
+        let names: Vec<&str> = self.unknown.iter().map(|unknown| unknown.domain.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     /// What to send next; `None` when there is nothing until the waker is woken or the timeout comes.

@@ -309,6 +309,7 @@ fn events(
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.clock().now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
+    let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
     let mut response =
         warp::reply::stream(event_body::body(stream, gateway.clone(), place, address)).into_response();
     let answer = response.headers_mut();
@@ -316,6 +317,9 @@ fn events(
     answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    if let Some(unknown) = unknown {
+        answer.insert(HeaderName::from_static("tidings-unknown-domains"), unknown);
+    }
     Ok(page::for_pages(response))
 }
 

@@ -33,6 +33,7 @@ use crate::{
     refusals::Refusals,
     revocation::{Revocations, Revoke, RevokeError},
     tenant::{Follower, Tenant, TenantId},
+    unknown_domains::UnknownDomains,
 };
 
 /// What a hub is made of.
@@ -105,6 +106,7 @@ struct Inner {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     /// Fingerprints of other domains that clients said hello with; each is logged once.
     other_schemas: Mutex<Vec<String>>,
+    unknown_domains: UnknownDomains,
     revocations: Revocations,
     refusals: Refusals,
     metrics: Arc<Metrics>,
@@ -181,6 +183,7 @@ impl Hub {
             clock: Clock::start(),
             tenants: Mutex::default(),
             other_schemas: Mutex::default(),
+            unknown_domains: UnknownDomains::default(),
             revocations: Revocations::new(),
             refusals: Refusals::default(),
             metrics: Arc::new(Metrics::new()),
@@ -273,6 +276,7 @@ impl Hub {
         options: PublishOptions,
         now: Moment,
     ) -> Result<Published, PublishError> {
+        self.unknown_domains().note(self.domains(), &event.domain);
         if topics.len() > MAX_TOPICS_PER_PUBLICATION {
             return Err(EventError::TooManyTopics.into());
         }
@@ -377,6 +381,11 @@ impl Hub {
     /// Tenants that have a log just now.
     pub fn tenant_count(&self) -> usize {
         self.lock_tenants().len()
+    }
+
+    /// The domains that are made use of and that this server was not compiled with.
+    pub(crate) fn unknown_domains(&self) -> &UnknownDomains {
+        &self.0.unknown_domains
     }
 
     /// What a tenant holds just now.

@@ -61,6 +61,7 @@ mod tenant;
 #[cfg(test)]
 mod test_support;
 mod text;
+mod unknown_domains;
 mod websocket;
 mod worker;
 

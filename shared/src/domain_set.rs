@@ -10,6 +10,7 @@ use crate::{
     domains::{catalogue, crm, projects, staff, store},
     json::Members,
     limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
+    nearest::nearest,
     schema::{
         self, DomainSchema, FieldSchema, Fingerprint, PayloadSchema,
         check::{check_field, expected, whole_numbers},
@@ -131,6 +132,16 @@ impl Domains {
     pub fn include(&self, fingerprint: &str) -> bool {
         let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
         Fingerprint::parse(fingerprint).is_some_and(|other| schema::includes(&schemas, other))
+    }
+
+    /// Whether the domain of that name is in this set.
+    pub fn knows(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The domain of this set that may have been meant by a name that is none of them.
+    pub fn nearest(&self, name: &str) -> Option<&'static str> {
+        nearest(name, self.0.iter().map(|domain| domain.schema.name))
     }
 
     fn find(&self, name: &str) -> Option<&Domain> {

@@ -10,7 +10,7 @@ mod server;
 
 pub(crate) use client::parse_event;
 pub use client::{ClientFrame, FrameError, Refusal};
-pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome};
+pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome, UnknownDomain};
 
 /// The WebSocket subprotocol that names this protocol.
 pub const SUBPROTOCOL: &str = "tidings.v1.json";

@@ -26,6 +26,7 @@ mod event;
 pub mod frame;
 mod json;
 pub mod limits;
+mod nearest;
 #[doc(hidden)]
 pub mod planted;
 mod position;
@@ -35,5 +36,6 @@ mod topic;
 pub use code::Code;
 pub use domain_set::{Domains, EventError};
 pub use event::{Event, FanOut, RawEvent};
+pub use nearest::nearest;
 pub use position::{Position, PositionError};
 pub use topic::{Segment, Topic, TopicError, TopicName, uuid_segment};

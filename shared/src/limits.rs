@@ -8,6 +8,13 @@ pub const MAX_TOPIC_BYTES: usize = 255;
 /// Bytes of a domain's or an event's name: the longest of the shipped ones has 22.
 pub const MAX_NAME_BYTES: usize = 64;
 
+/// Domains that are told to be unknown: by a `subscribed`, and by a client to its user. Whoever made a typo sees it among
+/// so few, and whoever means so many is not flooded.
+pub const MAX_UNKNOWN_DOMAINS: usize = 8;
+
+/// Letters of a misspelt name that differ from the one that was meant, at the most.
+pub const MAX_NEAREST_EDITS: usize = 2;
+
 /// Bytes of an `origin` tag, which is an opaque mark of who caused a publication.
 pub const MAX_ORIGIN_BYTES: usize = 64;
 

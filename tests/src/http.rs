@@ -148,6 +148,8 @@ pub struct Block {
     pub data: Value,
     /// The time to wait before coming back, in milliseconds.
     pub retry: Option<u64>,
+    /// What it says to people.
+    pub comments: Vec<String>,
 }
 
 impl EventStream {
@@ -217,6 +219,10 @@ impl Block {
         let mut block = Self::default();
         let mut data = Vec::new();
         for line in text.lines() {
+            if let Some(comment) = line.strip_prefix(": ") {
+                block.comments.push(comment.to_owned());
+                continue;
+            }
             let (field, value) = line.split_once(": ").unwrap_or_else(|| panic!("not a field: {line:?}"));
             match field {
                 "id" => block.id = Some(value.to_owned()),

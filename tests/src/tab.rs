@@ -106,11 +106,13 @@ impl Tab {
         self.core.handle_subscribe(topics, now).expect("good topics")
     }
 
-    /// Subscribes for data that is to be loaded whenever the core says so, see [`View`](crate::View).
+    /// Subscribes for data that is to be loaded whenever the core says so, see [`View`](crate::View). Its loads keep no
+    /// pause, so that each has a reason that a test can count.
     #[track_caller]
     pub fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
-        self.core.handle_watch(topics, Watching::default(), now).expect("good topics")
+        let watching = Watching { min_interval_ms: 0, shares: None };
+        self.core.handle_watch_with(topics, watching, now).expect("good topics")
     }
 
     /// An event concerns watched data.

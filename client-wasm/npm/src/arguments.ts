@@ -1,6 +1,53 @@
+import { TidingsError } from "./errors.js";
+
 /** Refuses arguments that are not of this type, in the call that has them. */
 export function expect(type: string, call: string, values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values))
     if (typeof value !== type || value === null)
       throw new TypeError(`${call}: \`${name}\` is ${value === null ? value : typeof value} and no ${type}`);
+}
+
+/** What a template makes of a value that was not there. */
+const MISSING = /(?:^|:)(undefined|null|NaN|\[object [^:]*\])(?=:|$)/;
+
+const fault = (message: string, topic?: string) =>
+  new TidingsError({ code: "invalid_topic", message, ...(topic !== undefined && { topic }) });
+
+/** Checks a topic for what no topic is meant to be; its grammar is the core's to check. */
+function checked(topic: unknown): string {
+  if (typeof topic !== "string")
+    throw fault(`A topic is a text such as "staff:people", and this is ${describe(topic)}.`);
+  const missing = MISSING.exec(topic)?.[1];
+  if (missing)
+    throw fault(`\`${topic}\` was built with \`${missing}\`: subscribe when that value is known.`, topic);
+  return topic;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "object" && value !== null
+    ? Object.prototype.toString.call(value)
+    : typeof value === "function"
+      ? "a function"
+      : String(value);
+}
+
+/** The topics of a list, each a text. */
+export function named(topics: unknown): readonly string[] {
+  if (typeof topics === "object" && topics && Symbol.iterator in topics)
+    return Array.from(topics as Iterable<unknown>, checked);
+  throw fault(`\`topics\` is not a list of texts, but ${describe(topics)}.`);
+}
+
+/** The topics of a subscription, at least one. */
+export function list(topics: unknown): readonly string[] {
+  const isList = typeof topics === "object" && topics && Symbol.iterator in topics;
+  const names = named(isList ? topics : [topics]);
+  if (!names.length) throw fault("The list of topics is empty: name at least one.");
+  return names;
+}
+
+/** Refuses what is no pause. */
+export function checkPause(ms: unknown): void {
+  if (ms === undefined || (typeof ms === "number" && ms >= 0 && Number.isFinite(ms))) return;
+  throw new TypeError(`\`minInterval\` is a number of milliseconds, and this is ${describe(ms)}.`);
 }

@@ -1,15 +1,14 @@
-import { expect } from "./arguments.js";
+import { checkPause, expect, list } from "./arguments.js";
 import { connectFailed } from "./connect-failed.js";
 import { type Core, type Glue, type Host, isFailure, type Load, type Loaded } from "./core.js";
 import { closedError, type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
-import { eventText } from "./event-text.js";
 import { Events } from "./events.js";
 import { Audience, type Listeners } from "./listeners.js";
 import { Origin } from "./origin.js";
 import { watchPage } from "./page.js";
 import { Pause } from "./pause.js";
 import { hold, watchSockets } from "./process.js";
-import type { Pending } from "./publishing.js";
+import { type Pending, Publishes } from "./publishing.js";
 import { socketUrl } from "./socket-url.js";
 import { Handle } from "./subscription.js";
 import type { KnownTopic, PublishableEvent, Spelt, Untyped, UntypedEvent } from "./topics.js";
@@ -29,7 +28,7 @@ import type {
   WatchOptions,
 } from "./types.js";
 import { unavailable } from "./unavailable.js";
-import { uuid7 } from "./uuid.js";
+import { unknownDomain } from "./unknown-domain.js";
 import { type View, WatchHandle } from "./watch.js";
 
 export * from "./domains.js";
@@ -47,9 +46,6 @@ export type {
 export type * from "./types.js";
 
 declare const CLIENT: string;
-
-/** Publishes that wait for the core, at most; as many as the core then holds. */
-const MAX_PUBLISHES = 256;
 
 /** How often the core may fail within a minute before the client gives up. */
 const MAX_FAILURES_PER_MINUTE = 3;
@@ -75,9 +71,15 @@ export class Client {
   #handles = new Set<Handle>();
   #views = new Set<View>();
   #handleOf = new Map<number, Handle>();
-  #publishes = new Set<Pending>();
-  #publishOf = new Map<number, Pending>();
   #origin = new Origin();
+  #publishes = new Publishes(
+    this.#origin,
+    (pending) => {
+      this.#start();
+      this.#send(pending);
+    },
+    (id) => this.#run((core) => core.cancel(id)),
+  );
   /** Aborted when the client is closed. */
   #page = new AbortController();
   #audience = new Audience();
@@ -141,6 +143,7 @@ export class Client {
     };
     const watch = options as WatchOptions<string, unknown>;
     expect("function", "watch(topics, { load, onData })", { load: watch?.load, onData: watch?.onData });
+    checkPause(watch.minInterval);
     return this.#add(new WatchHandle(owner, list(topics), watch), watch);
   }
 
@@ -181,9 +184,10 @@ export class Client {
     options?: EventsOptions,
   ): AsyncIterableIterator<EventItem<T>>;
   events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
+    const names = list(topics);
     const events = new Events(
       (handler, subscribeOptions, onEnd) =>
-        this.#add(new Handle(this.#owner, list(topics), handler, subscribeOptions, onEnd), subscribeOptions),
+        this.#add(new Handle(this.#owner, names, handler, subscribeOptions, onEnd), subscribeOptions),
       options,
     );
     return events as AsyncIterableIterator<never>;
@@ -195,47 +199,10 @@ export class Client {
    */
   publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
   publish<const E extends UntypedEvent>(event: Untyped<E>, options?: PublishOptions): Promise<Published>;
-  publish(event: unknown, { topics, key, origin, signal }: PublishOptions = {}): Promise<Published> {
-    let pending: Pending | undefined;
-    const promise = new Promise<Published>((resolve, reject) => {
+  publish(event: unknown, options: PublishOptions = {}): Promise<Published> {
+    return this.#publishes.add(event, options, () => {
       if (this.#status === "closed") throw this.#closedError();
-      signal?.throwIfAborted();
-      const texts = { ...(key !== undefined && { key }), ...(origin !== undefined && { origin }) };
-      expect("string", "publish(event, options)", texts);
-      // As text, so that what the caller changes afterwards is not published.
-      const waits: Pending = {
-        event: eventText(event),
-        topics,
-        key: key ?? uuid7(),
-        origin: origin ?? this.#origin.next(),
-        id: undefined,
-        settle,
-      };
-      if (this.#publishes.size >= MAX_PUBLISHES) {
-        const message = "Too many publishes wait for an answer.";
-        throw new TidingsError({ code: "offline_full", message, retryable: true });
-      }
-      const publishes = this.#publishes;
-      const abort = () => {
-        if (waits.id !== undefined) this.#run((core) => core.cancel(waits.id as number));
-        settle(signal?.reason);
-      };
-      const publishOf = this.#publishOf;
-      function settle(error: unknown, answer?: Published): void {
-        publishes.delete(waits);
-        if (waits.id !== undefined) publishOf.delete(waits.id);
-        signal?.removeEventListener("abort", abort);
-        if (answer) resolve(answer);
-        else reject(error);
-      }
-      signal?.addEventListener("abort", abort);
-      publishes.add(waits);
-      pending = waits;
-      this.#start();
-      this.#send(waits);
     });
-    if (pending) pending.promise = promise;
-    return promise;
   }
 
   /**
@@ -253,11 +220,7 @@ export class Client {
     this.#isDone = true;
     this.#closed();
     for (const handle of [...this.#handles]) handle.closed();
-    for (const pending of [...this.#publishes]) {
-      // On purpose: who does not wait for it need not catch it.
-      pending.promise?.catch(() => {});
-      pending.settle(this.#closedError());
-    }
+    this.#publishes.closed(this.#closedError());
     this.#run((core) => core.close());
   }
 
@@ -309,7 +272,8 @@ export class Client {
         const glue = await this.#glue();
         // Closed meanwhile, which may be while a core of one's own is loaded.
         if ((this.#status as Status) === "closed") return;
-        this.#core = new glue.Core(this.#host(url), url, CLIENT, this.#options.token !== undefined);
+        const { token, domains = [] } = this.#options;
+        this.#core = new glue.Core(this.#host(url), url, CLIENT, token !== undefined, [...domains]);
         break;
       } catch (cause) {
         const error = unavailable(cause);
@@ -321,7 +285,7 @@ export class Client {
       }
     }
     for (const handle of [...this.#handles]) this.#ask(handle);
-    for (const pending of [...this.#publishes]) this.#send(pending);
+    for (const pending of this.#publishes.waiting()) this.#send(pending);
   }
 
   async #glue(): Promise<Glue> {
@@ -361,7 +325,7 @@ export class Client {
         pending.settle(new TidingsError(error));
         return;
       }
-      this.#publishOf.set(pending.id, pending);
+      this.#publishes.sent(pending);
       core.run();
     });
   }
@@ -383,9 +347,8 @@ export class Client {
     this.#core = undefined;
     this.#life = undefined;
     this.#handleOf.clear();
-    this.#publishOf.clear();
+    this.#publishes.orphaned();
     for (const handle of this.#handles) handle.orphaned();
-    for (const pending of this.#publishes) pending.id = undefined;
     const message = "The core failed and is replaced.";
     const error = new TidingsError({ code: "core_failed", message, retryable: true }, { cause });
     const now = performance.now();
@@ -404,7 +367,7 @@ export class Client {
     if (this.#status === "closed") return;
     this.#closed();
     for (const handle of [...this.#handles]) handle.failed(error, true);
-    for (const pending of [...this.#publishes]) pending.settle(error);
+    for (const pending of this.#publishes.waiting()) pending.settle(error);
     this.#connectionError(error);
   }
 
@@ -427,7 +390,7 @@ export class Client {
     this.#life = life;
     const isPresent = () => this.#life === life;
     const handle = (id: number) => (isPresent() ? this.#handleOf.get(id) : undefined);
-    const publish = (id: number) => (isPresent() ? this.#publishOf.get(id) : undefined);
+    const publish = (id: number) => (isPresent() ? this.#publishes.of(id) : undefined);
     return {
       guard:
         (callback) =>
@@ -463,6 +426,7 @@ export class Client {
         this.#connectionError(isUnreachable ? connectFailed(failure, url) : this.#told(failure));
       },
       hold,
+      unknownDomain: (domain, nearest) => unknownDomain(domain, nearest, this.#options.domains),
       otherSchema: (server) =>
         console.info(`tidings: the server has other domains (${server}); what is unknown arrives untyped`),
     };
@@ -513,7 +477,3 @@ export class Client {
 }
 
 if (Symbol.dispose) Client.prototype[Symbol.dispose] = Client.prototype.close;
-
-function list(topics: string | readonly string[]): readonly string[] {
-  return typeof topics === "string" ? [topics] : Array.from(topics, String);
-}

@@ -53,13 +53,20 @@ export interface Host {
   publishFailed(publish: number, failure: CoreFailure): void;
   error(failure: CoreFailure): void;
   otherSchema(server: string): void;
+  unknownDomain(domain: string, nearest: string): void;
   hold(timer: unknown, socket: object | undefined, isWanted: boolean): void;
 }
 
 /** wasm-bindgen's glue, bound to one instance. */
 export interface Glue {
   initSync(options: { module: WebAssembly.Module | undefined }): unknown;
-  Core: new (host: Host, url: string, client: string, asksForTokens: boolean) => Core;
+  Core: new (
+    host: Host,
+    url: string,
+    client: string,
+    asksForTokens: boolean,
+    domains: readonly string[],
+  ) => Core;
 }
 
 /** A compiled core, of which instances can be made. */

@@ -344,6 +344,12 @@ export interface Topics {
   [topic: `store:${string}`]: StoreSchemaEvent;
 }
 
+/** A segment of a topic; what is missing is none. */
+function segment(what: string, value: string): string {
+  if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
+  throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);
+}
+
 /** Builds topics: `topic.staff.person(id)`. */
 export const topic = {
   /** Where catalogue events appear. */
@@ -357,11 +363,11 @@ export const topic = {
     /** All people. */
     people: "staff:people",
     /** One department, with the teams in it. */
-    department: (uuid: string) => `staff:department:${uuid}` as const,
+    department: (uuid: string) => `staff:department:${segment("`uuid` of staff:department:{uuid}", uuid)}` as const,
     /** One team, with its members. */
-    team: (uuid: string) => `staff:team:${uuid}` as const,
+    team: (uuid: string) => `staff:team:${segment("`uuid` of staff:team:{uuid}", uuid)}` as const,
     /** One person, with their memberships. */
-    person: (uuid: string) => `staff:person:${uuid}` as const,
+    person: (uuid: string) => `staff:person:${segment("`uuid` of staff:person:{uuid}", uuid)}` as const,
   },
   /** Where project events appear. */
   projects: {
@@ -372,16 +378,16 @@ export const topic = {
     /** Project templates. */
     templates: "projects:templates",
     /** One project, with its assignments and dependencies. */
-    project: (uuid: string) => `projects:project:${uuid}` as const,
+    project: (uuid: string) => `projects:project:${segment("`uuid` of projects:project:{uuid}", uuid)}` as const,
   },
   /** Where interactions appear. */
   crm: {
     /** The interactions of one contact. */
-    interactions: (uuid: string) => `crm:contact:${uuid}:interactions` as const,
+    interactions: (uuid: string) => `crm:contact:${segment("`uuid` of crm:contact:{uuid}:interactions", uuid)}:interactions` as const,
   },
   /** Where a store's changes appear, unless the publisher names topics of its own. */
   store: {
     /** One schema. */
-    schema: (schema: string) => `store:${schema}` as const,
+    schema: (schema: string) => `store:${segment("`schema` of store:{schema}", schema)}` as const,
   },
 } as const;

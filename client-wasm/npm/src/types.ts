@@ -37,6 +37,11 @@ export interface ClientOptions {
   /** The server's WebSocket: `wss:`, `https:` or relative to the page. `/v1/ws` if left out. */
   url?: string | URL;
   /**
+   * Domains that are meant although neither this client nor the server is compiled with them. Without it, the console
+   * warns once of each such domain that is subscribed to, because it may be a typo, of which nothing ever comes.
+   */
+  domains?: readonly string[];
+  /**
    * A token (JWT), or a function that returns one. A server that runs with `--dev` needs none.
    *
    * The function is called for every connection, and again before the token ends: when half to three quarters of its life

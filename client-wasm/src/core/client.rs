@@ -4,7 +4,9 @@ mod lingering;
 mod outage;
 mod page;
 mod publishing;
+mod subscribing;
 mod tokens;
+mod unknown;
 mod watching;
 
 use std::fmt;
@@ -18,16 +20,15 @@ use tidings_shared::{
 
 use self::outage::{Ended, Outage};
 use super::{
-    ConnectionId, Error, Output, Publication, Status, SubscriptionId,
+    ConnectionId, Error, Output, Publication, Status,
     backoff::Backoff,
     connection::{Connection, Stage},
-    limits::{HEALTHY_MS, MAX_RETRY_AFTER_MS},
+    limits::MAX_RETRY_AFTER_MS,
     output::Outputs,
     pace::Pace,
     publishes::Publishes,
     refresh::Refresh,
-    subscriptions::{Change, Subscriptions},
-    watch::Watching,
+    subscriptions::Subscriptions,
 };
 
 /// The moment of a `handle_*`: the time, and a random number that was not used before.
@@ -46,6 +47,9 @@ pub struct Options {
     pub client: Option<String>,
     /// The fingerprint of the domains that this client is compiled with.
     pub schema: Option<String>,
+    /// The domains that this client knows: those that it is compiled with, and those that its user says are meant although
+    /// nobody is. With none of these lists, the user is not told of domains that nobody knows.
+    pub domains: Option<Vec<String>>,
     /// Whether the user gives tokens: then each connection begins with [`Output::Token`], which comes again before the
     /// token ends.
     pub asks_for_tokens: bool,
@@ -77,6 +81,8 @@ pub struct Client<P> {
     complaint: Option<Error>,
     /// It was told that the server has other domains.
     told_of_schema: bool,
+    /// Domains that it was told nobody knows.
+    told_of_domains: Vec<String>,
     status: Status,
     /// When the connection is let go of, while nobody wants anything of it and since that was noticed.
     lingers_until_ms: Option<u64>,
@@ -105,6 +111,7 @@ impl<P: Clone> Client<P> {
             unauthorized: false,
             complaint: None,
             told_of_schema: false,
+            told_of_domains: Vec::new(),
             status: Status::Idle,
             lingers_until_ms: None,
             outdated: None,
@@ -142,35 +149,6 @@ impl<P: Clone> Client<P> {
         self.connection.status()
     }
 
-    /// The user wants what is published on these topics.
-    ///
-    /// # Errors
-    /// When one is no topic, when they are too many, or when the client is closed.
-    pub fn handle_subscribe(
-        &mut self,
-        topics: &[impl AsRef<str>],
-        now: Now,
-    ) -> Result<SubscriptionId, Error> {
-        self.add_subscription(topics, None, now)
-    }
-
-    fn add_subscription(
-        &mut self,
-        topics: &[impl AsRef<str>],
-        watching: Option<Watching>,
-        now: Now,
-    ) -> Result<SubscriptionId, Error> {
-        self.check_not_closed()?;
-        let id = self.subscriptions.add(topics, watching, now, &mut self.out)?;
-        self.wanted(now);
-        Ok(id)
-    }
-
-    /// The user no longer wants what this subscription brings. One that is gone already is passed over.
-    pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
-        self.subscriptions.remove(id);
-    }
-
     /// The user is done: publishes that wait fail, and nothing happens any more.
     pub fn handle_close(&mut self) {
         if !matches!(self.connection, Connection::Closed) {
@@ -187,7 +165,7 @@ impl<P: Clone> Client<P> {
         }
         *stage = Stage::Welcome;
         let token = self.token.clone();
-        let Options { client, schema, .. } = self.options.clone();
+        let (client, schema) = (self.options.client.clone(), self.options.schema.clone());
         self.send(ClientFrame::Hello { token, client, schema }, now);
         self.send_change(now);
         self.send_changes(now);
@@ -317,31 +295,6 @@ impl<P: Clone> Client<P> {
         self.last_ref
     }
 
-    /// Brings the session to what is wanted, as far as the rate allows.
-    fn send_changes(&mut self, now: Now) {
-        while self.subscriptions.changed() && self.pace.changes_ms() <= now.ms && self.send_change(now) {}
-    }
-
-    /// Brings the session nearer to what is wanted by a frame, if one is needed and there is a session.
-    fn send_change(&mut self, now: Now) -> bool {
-        if self.connection.sendable().is_none() {
-            return false;
-        }
-        let r#ref = self.next_ref();
-        let (position, max_bytes) = (self.position.as_ref(), self.max_message_bytes);
-        let change = self.subscriptions.next_change(r#ref, position, max_bytes, &mut self.out);
-        let Some(change) = change else { return false };
-        let frame = match change {
-            Change::Unsubscribe { topics } => ClientFrame::Unsubscribe { r#ref, topics },
-            Change::Subscribe { topics, since, more } => {
-                ClientFrame::Subscribe { r#ref, topics, since, more }
-            }
-        };
-        self.send(frame, now);
-        self.pace.changed(now.ms);
-        true
-    }
-
     /// Everything up to here was delivered.
     fn moved_on(&mut self, position: String) {
         if self.position.as_ref() != Some(&position) && !planted::is(Bug::LeftBehind) {
@@ -370,7 +323,8 @@ impl<P: Clone> Client<P> {
                     self.become_(Connection::open(id, heartbeat_ms, refresh, now));
                 }
             }
-            ServerFrame::Subscribed { r#ref, position, topics } => {
+            ServerFrame::Subscribed { r#ref, position, topics, unknown_domains } => {
+                self.tell_of_unknown(unknown_domains);
                 // What was missed is still to come when a topic is resumed; only then is this position reached.
                 let is_reached = topics.iter().all(|topic| topic.outcome != Outcome::Resumed);
                 self.subscriptions.subscribed(r#ref, &position, topics, now, &mut self.out);
@@ -448,15 +402,6 @@ impl<P: Clone> Client<P> {
             self.out.push(Output::Disconnect { connection });
         }
         self.lost(NO_CLOSE_CODE, now);
-    }
-
-    /// After a session that was healthy, the next wait is a short one.
-    fn forgive(&mut self, now: Now) {
-        if let Connection::Open { since_ms, .. } = self.connection
-            && now.ms.saturating_sub(since_ms) >= HEALTHY_MS
-        {
-            self.backoff.reset();
-        }
     }
 
     fn lost(&mut self, code: u16, now: Now) {

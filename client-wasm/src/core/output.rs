@@ -188,6 +188,14 @@ pub enum Output<P> {
     },
     /// Something went wrong that no subscription or publish stands for.
     Error(Error),
+    /// A topic is in force whose domain neither the server nor this client knows; told once for each. It is a typo, unless
+    /// what is published in it travels unchecked on purpose.
+    UnknownDomain {
+        /// The domain.
+        domain: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
     /// The server was compiled with other domains than this client; told once. It is no fault: what one side does not
     /// know travels as it is.
     OtherSchema {

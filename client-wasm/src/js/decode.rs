@@ -62,6 +62,11 @@ pub(crate) fn fingerprint() -> Fingerprint {
     DOMAINS.get().fingerprint
 }
 
+/// The names of the domains that this client is compiled with.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    DOMAINS.get().domains.iter().map(|domain| domain.name)
+}
+
 /// Checks an event: `true` when it is one of a known domain's, `false` when this client does not know it.
 ///
 /// # Errors

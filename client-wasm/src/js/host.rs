@@ -65,6 +65,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = otherSchema)]
     pub(crate) fn other_schema(this: &Host, server: &str);
 
+    /// Nobody knows a domain; the nearest one is empty where none is near.
+    #[wasm_bindgen(method, js_name = unknownDomain)]
+    pub(crate) fn unknown_domain(this: &Host, domain: &str, nearest: &str);
+
     /// Whether the timer and the WebSocket, if there are any, are reasons for a process to go on.
     #[wasm_bindgen(method)]
     pub(crate) fn hold(this: &Host, timer: JsValue, socket: JsValue, is_wanted: bool);

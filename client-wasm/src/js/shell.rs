@@ -133,6 +133,9 @@ impl Shell {
                 host.publish_failed(publish.0 as f64, value::error(&error, None));
             }
             Output::Error(error) => host.error(value::error(&error, None)),
+            Output::UnknownDomain { domain, nearest } => {
+                host.unknown_domain(&domain, &nearest.unwrap_or_default());
+            }
             Output::OtherSchema { server } => host.other_schema(&server),
         }
     }

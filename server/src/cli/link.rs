@@ -77,6 +77,7 @@ impl Link {
             client: Some(concat!("tidings-cli/", env!("CARGO_PKG_VERSION")).to_owned()),
             // It decodes nothing, so it has no domains to differ in.
             schema: None,
+            domains: Some(Vec::new()),
             asks_for_tokens: server.token.is_some(),
         };
         Self {

@@ -68,9 +68,21 @@ impl Tail {
                 last_error = Some(error);
                 ControlFlow::Continue(())
             }
+            Output::UnknownDomain { domain, nearest } => {
+                say(unknown(&domain, nearest.as_deref()));
+                ControlFlow::Continue(())
+            }
             _ => ControlFlow::Continue(()),
         })
         .await?
+    }
+}
+
+/// Nothing may ever come of a domain that nobody knows.
+fn unknown(domain: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("the server has no domain {domain:?}: was {nearest:?} meant?"),
+        None => format!("the server has no domain {domain:?}: what is published in it travels unchecked"),
     }
 }
 

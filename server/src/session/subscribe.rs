@@ -31,7 +31,8 @@ impl Session {
             let topics =
                 subscribe(&self.hub, &*self.access, self.settings, identity, follower, topics, since);
             let position = follower.reader().position().to_string();
-            ServerFrame::Subscribed { r#ref, position, topics }
+            let unknown_domains = self.hub.unknown_domains().among(self.hub.domains(), &topics);
+            ServerFrame::Subscribed { r#ref, position, topics, unknown_domains }
         });
         if !more || follower.reader().topic_count() >= self.settings.max_topics {
             self.end_pause();

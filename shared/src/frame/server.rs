@@ -48,6 +48,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         position: String,
         /// One outcome for each topic, in the order of the subscribe.
         topics: Vec<TopicOutcome>,
+        /// Domains of topics in force that the server was not compiled with; none for a frame without such.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        unknown_domains: Vec<UnknownDomain>,
     },
     /// Answers an unsubscribe; without `ref` when a right was revoked.
     Unsubscribed {
@@ -164,6 +167,16 @@ pub struct TopicOutcome {
     pub code: Option<String>,
 }
 
+/// A domain that a server was not compiled with: a typo, unless its events travel unchecked on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownDomain {
+    /// Its name.
+    pub domain: String,
+    /// The one that may have been meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+}
+
 /// What became of one topic of a subscribe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -248,6 +261,7 @@ impl<M> Reader<'_, M> {
                 r#ref: self.required("ref"),
                 position: self.required("position"),
                 topics: self.required("topics"),
+                unknown_domains: self.optional("unknown_domains").unwrap_or_default(),
             },
             "unsubscribed" => ServerFrame::Unsubscribed {
                 r#ref: self.optional("ref"),

@@ -228,6 +228,9 @@ fn topics(text: &mut String, domains: &[DomainSchema], indent: &str) {
 }
 
 fn builders(text: &mut String, domains: &[DomainSchema]) {
+    if domains.iter().any(|domain| domain.topics.iter().any(|topic| topic.fields().next().is_some())) {
+        text.push_str(SEGMENT);
+    }
     text.push_str("/** Builds topics: `topic.staff.person(id)`. */\nexport const topic = {\n");
     for domain in domains {
         docs(text, "  ", domain.topic_docs);
@@ -247,6 +250,16 @@ fn builders(text: &mut String, domains: &[DomainSchema]) {
     text.push_str("} as const;\n");
 }
 
+/// What is missing must not become a topic of which nothing ever comes.
+const SEGMENT: &str = "\
+/** A segment of a topic; what is missing is none. */
+function segment(what: string, value: string): string {
+  if (!/^(|undefined|null|NaN|\\[object .*\\])$/.test(`${value}`)) return value;
+  throw new TypeError(`${what} is ${value === \"\" ? \"empty\" : value}: build the topic when it is known.`);
+}
+
+";
+
 fn builder(text: &mut String, topic: &TopicSchema) {
     let name = camel_case(topic.builder);
     let parameters: Vec<String> =
@@ -254,7 +267,9 @@ fn builder(text: &mut String, topic: &TopicSchema) {
     let _ = if parameters.is_empty() {
         writeln!(text, "    {name}: {:?},", topic.pattern)
     } else {
-        let template = template(topic, camel_case);
+        let checked =
+            |field: &str| format!("segment(\"`{field}` of {}\", {})", topic.pattern, camel_case(field));
+        let template = template(topic, checked);
         writeln!(text, "    {name}: ({}) => `{template}` as const,", parameters.join(", "))
     };
 }

@@ -61,13 +61,19 @@ declare module "tidings" {
   }
 }
 
+/** A segment of a topic; what is missing is none. */
+function segment(what: string, value: string): string {
+  if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
+  throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);
+}
+
 /** Builds topics: `topic.staff.person(id)`. */
 export const topic = {
   /** Where tickets appear. */
   helpdesk: {
     /** The tickets of a queue. */
-    queue: (name: string) => `helpdesk:queue:${name}` as const,
+    queue: (name: string) => `helpdesk:queue:${segment("`name` of helpdesk:queue:{name}", name)}` as const,
     /** One ticket. */
-    ticket: (uuid: string) => `helpdesk:ticket:${uuid}` as const,
+    ticket: (uuid: string) => `helpdesk:ticket:${segment("`uuid` of helpdesk:ticket:{uuid}", uuid)}` as const,
   },
 } as const;

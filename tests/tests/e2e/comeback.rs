@@ -33,7 +33,7 @@ fn a_stream_that_comes_back_during_a_drain_is_told_to_come_back_again_and_a_tool
     stream.expect("goaway");
     let send = |request: Request| request.send(server.address());
     let told = |answer: &Response| {
-        let Block { event, id, data, retry } = answer.only_block();
+        let Block { event, id, data, retry, .. } = answer.only_block();
         assert_eq!((event.as_str(), &data["op"]), ("goaway", &json!("goaway")));
         assert_eq!(data["retry_after_ms"].as_u64(), retry);
         assert!(retry.is_some_and(|ms| (2000..=9000).contains(&ms)), "{retry:?}");

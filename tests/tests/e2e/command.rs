@@ -132,6 +132,20 @@ fn tail_refuses_a_misspelt_topic() {
 }
 
 #[test]
+fn tail_warns_of_a_domain_that_the_server_does_not_know_and_goes_on() {
+    let server = Server::start();
+    let mut tail = tail(&server.url(), &["staf:people", "clock:a", "clock:b"]);
+    eventually("the tail prints what is published", || {
+        server.publish_to("clock:a", &sample::ticked(0));
+        tail.try_line().is_some()
+    });
+    let said = tail.log();
+    let typo = "the server has no domain \"staf\": was \"staff\" meant?";
+    let meant = "the server has no domain \"clock\": what is published in it travels unchecked";
+    assert_eq!((said.matches(typo).count(), said.matches(meant).count()), (1, 1), "{said}");
+}
+
+#[test]
 fn tail_goes_on_after_the_server_was_restarted_and_says_sync() {
     let server = Server::start();
     let address = server.address();

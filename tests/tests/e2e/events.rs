@@ -19,6 +19,17 @@ fn listen(server: &Server, topics: &[&str], since: Option<&str>) -> EventStream 
 }
 
 #[test]
+fn a_listener_to_a_domain_that_the_server_does_not_know_is_told_so() {
+    let server = Server::start();
+    let mut stream = listen(&server, &["staf:people", "orders:1", "staff:people"], None);
+    assert_eq!(stream.head.header("tidings-unknown-domains"), Some("staf, orders"));
+    let comment = "this server has no domain \"staf\": was \"staff\" meant?";
+    assert_eq!(stream.expect("subscribed").comments, [comment]);
+    let stream = listen(&server, &["staff:people"], None);
+    assert_eq!(stream.head.header("tidings-unknown-domains"), None);
+}
+
+#[test]
 fn a_listener_gets_what_a_session_gets_and_each_event_once() {
     let server = Server::start();
     let uuid = sample::uuid();

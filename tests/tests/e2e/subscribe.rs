@@ -1,6 +1,7 @@
 //! Subscriptions: their outcomes, what they deliver, and their end.
 
 use serde_json::{Value, json};
+use tidings_shared::limits;
 use tidings_tests::{Client, Server, sample};
 
 const PERSON: &str = "0198c0de-0000-7000-8000-00000000002a";
@@ -216,4 +217,31 @@ fn a_subscription_ends_with_its_session_and_others_keep_theirs() {
     drop(Client::subscribed(&server, &["staff:people"]));
     server.publish(&sample::person_updated(PERSON));
     stays.expect("event");
+}
+
+#[test]
+fn a_domain_that_the_server_does_not_know_is_told_with_the_one_that_was_meant_and_its_topics_are_in_force() {
+    let mut server = Server::start();
+    let mut client = Client::hello(&server);
+    let topics = ["staf:people", "staf:teams", "staff:people", "orders:1", "staff:peple"];
+    let answer = client.ask(&json!({ "op": "subscribe", "ref": 1, "topics": topics }));
+    let outcomes = ["live", "live", "live", "live", "refused"];
+    assert_eq!(
+        answer["topics"].as_array().unwrap().iter().map(|t| &t["outcome"]).collect::<Vec<_>>(),
+        outcomes
+    );
+    assert_eq!(
+        answer["unknown_domains"],
+        json!([{ "domain": "staf", "nearest": "staff" }, { "domain": "orders" }])
+    );
+    let answer = client.ask(&json!({ "op": "subscribe", "ref": 2, "topics": ["staff:teams"] }));
+    assert_eq!(answer.get("unknown_domains"), None);
+    // So many that nobody means them.
+    let many: Vec<String> = (0..100).map(|number| format!("domain-{number}:x")).collect();
+    let answer = client.ask(&json!({ "op": "subscribe", "ref": 3, "topics": many }));
+    assert_eq!(answer["unknown_domains"].as_array().unwrap().len(), limits::MAX_UNKNOWN_DOMAINS);
+    // The operator reads it once, and only of what is likely to be a typo.
+    let log = server.process().log();
+    assert_eq!(log.matches("was \"staff\" meant?").count(), 1, "{log}");
+    assert!(!log.contains("orders"), "{log}");
 }

@@ -159,7 +159,7 @@ impl Bench {
                     // Whether or not that one is there, is a view, or has these topics.
                     let shares = (now.random.is_multiple_of(2)).then(|| self.any(now.random as u8));
                     let watching = Watching { min_interval_ms: u64::from(now.random % 400), shares };
-                    self.client.handle_watch(&topics, watching, now)
+                    self.client.handle_watch_with(&topics, watching, now)
                 } else {
                     self.client.handle_subscribe(&topics, now)
                 };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use tidings_shared::{
     Position, RawEvent, TopicName,
-    frame::{AnnouncedLimits, ClientFrame, Outcome, ServerFrame, TopicOutcome},
+    frame::{AnnouncedLimits, ClientFrame, Outcome, ServerFrame, TopicOutcome, UnknownDomain},
     limits::{MAX_CLIENT_BYTES, MAX_ORIGIN_BYTES, MAX_REF},
 };
 use uuid::Uuid;
@@ -67,6 +67,12 @@ fn outcome() -> impl Strategy<Value = TopicOutcome> {
         .prop_map(|(topic, outcome, code)| TopicOutcome { topic, outcome, code })
 }
 
+fn unknown_domains() -> impl Strategy<Value = Vec<UnknownDomain>> {
+    let unknown =
+        (text(), prop::option::of(text())).prop_map(|(domain, nearest)| UnknownDomain { domain, nearest });
+    prop::collection::vec(unknown, 0..3)
+}
+
 fn server_frame() -> impl Strategy<Value = ServerFrame> {
     let maybe = || prop::option::of(any::<u64>());
     let limits = any::<[u64; 4]>().prop_map(|[message, session, frame, second]| AnnouncedLimits {
@@ -90,8 +96,14 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
                 }
             }
         ),
-        (any::<u64>(), text(), prop::collection::vec(outcome(), 0..4))
-            .prop_map(|(r#ref, position, topics)| ServerFrame::Subscribed { r#ref, position, topics }),
+        (any::<u64>(), text(), prop::collection::vec(outcome(), 0..4), unknown_domains()).prop_map(
+            |(r#ref, position, topics, unknown_domains)| ServerFrame::Subscribed {
+                r#ref,
+                position,
+                topics,
+                unknown_domains
+            }
+        ),
         (maybe(), texts(), prop::option::of(text()))
             .prop_map(|(r#ref, topics, code)| ServerFrame::Unsubscribed { r#ref, topics, code }),
         (text(), text(), any::<u64>(), prop::option::of(text()), texts(), event()).prop_map(

@@ -105,7 +105,7 @@ impl World {
         }
         let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let id = if is_view {
-            actor.core.handle_watch(&names, watching, now)
+            actor.core.handle_watch_with(&names, watching, now)
         } else {
             actor.core.handle_subscribe(&names, now)
         };

@@ -1,7 +1,11 @@
 //! A connection that nobody wants anything of any more: it stays open for a while, and is let go of.
 
 use super::{Client, Now};
-use crate::core::{Output, connection::Connection, limits::LINGER_MS};
+use crate::core::{
+    Output,
+    connection::Connection,
+    limits::{HEALTHY_MS, LINGER_MS},
+};
 
 impl<P: Clone> Client<P> {
     /// Whether anybody wants anything of this client: has a subscription, or waits for a publish.
@@ -29,5 +33,14 @@ impl<P: Clone> Client<P> {
         self.subscriptions.connection_lost();
         self.publishes.connection_lost();
         self.become_(Connection::Idle);
+    }
+
+    /// After a session that was healthy, the next wait is a short one.
+    pub(super) fn forgive(&mut self, now: Now) {
+        if let Connection::Open { since_ms, .. } = self.connection
+            && now.ms.saturating_sub(since_ms) >= HEALTHY_MS
+        {
+            self.backoff.reset();
+        }
     }
 }

@@ -11,7 +11,15 @@ impl<P: Clone> Client<P> {
     ///
     /// # Errors
     /// As [`Client::handle_subscribe`].
-    pub fn handle_watch(
+    pub fn handle_watch(&mut self, topics: &[impl AsRef<str>], now: Now) -> Result<SubscriptionId, Error> {
+        self.handle_watch_with(topics, Watching::default(), now)
+    }
+
+    /// As [`Client::handle_watch`], with another pause between loads, or loads that are shared.
+    ///
+    /// # Errors
+    /// As [`Client::handle_subscribe`].
+    pub fn handle_watch_with(
         &mut self,
         topics: &[impl AsRef<str>],
         watching: Watching,

@@ -78,3 +78,48 @@ fn an_answer_that_cannot_be_read_is_asked_for_again_and_nobody_is_left_deaf() {
     assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })), "{outputs:?}");
     assert_eq!(bench.client.status(), Status::Waiting);
 }
+
+/// What a client with these domains is told of those that the server does not know.
+fn unknown(bench: &mut Bench, topics: &[&str], unknown_domains: serde_json::Value) -> Vec<String> {
+    bench.subscribe(topics);
+    bench.next_timeout();
+    let frames = bench.frames();
+    let subscribe = frames.last().unwrap();
+    let outcomes: Vec<_> = topics.iter().map(|topic| json!({"topic": topic, "outcome": "live"})).collect();
+    bench.receive(json!({
+        "op": "subscribed", "ref": subscribe["ref"], "position": "p1", "topics": outcomes,
+        "unknown_domains": unknown_domains,
+    }));
+    let told = |output| match output {
+        Output::UnknownDomain { domain, nearest } => Some(format!("{domain} {nearest:?}")),
+        _ => None,
+    };
+    bench.outputs().into_iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_domain_that_nobody_knows_is_told_of_once_with_the_one_that_was_meant() {
+    let domains = Some(["staff", "helpdesk"].map(str::to_owned).to_vec());
+    let mut bench = Bench::with(Options { domains, ..Options::default() });
+    bench.session(&["staff:people"], "p1");
+    let said = json!([{"domain": "staf", "nearest": "staff"}, {"domain": "x"}]);
+    let told = unknown(&mut bench, &["staf:people", "x:1"], said.clone());
+    assert_eq!(told, [r#"staf Some("staff")"#, "x None"]);
+    assert_eq!(unknown(&mut bench, &["staf:teams"], said), [""; 0]);
+    // Those that this client is compiled with, or its user has named.
+    assert_eq!(unknown(&mut bench, &["helpdesk:1"], json!([{"domain": "helpdesk"}])), [""; 0]);
+    // Those of a server that says nothing.
+    assert_eq!(unknown(&mut bench, &["anything:1"], json!(null)), [""; 0]);
+}
+
+#[test]
+fn a_user_of_many_domains_that_nobody_knows_is_not_flooded() {
+    let mut bench = Bench::with(Options { domains: Some(Vec::new()), ..Options::default() });
+    bench.session(&["staff:people"], "p1");
+    let mut told = 0;
+    for number in 0..20 {
+        let topic = format!("domain-{number}:x");
+        told += unknown(&mut bench, &[&topic], json!([{"domain": format!("domain-{number}")}])).len();
+    }
+    assert_eq!(told, tidings_shared::limits::MAX_UNKNOWN_DOMAINS);
+}

@@ -6,10 +6,7 @@ use serde_json::Value;
 use tidings_shared::limits::MAX_TOPICS_PER_SESSION;
 
 use super::*;
-use crate::core::{
-    Watching,
-    limits::{MAX_TOPICS, RETRY_FIRST_MS, RETRY_MAX_MS},
-};
+use crate::core::limits::{MAX_TOPICS, RETRY_FIRST_MS, RETRY_MAX_MS};
 
 fn rows(count: usize) -> Vec<String> {
     (0..count).map(|row| format!("row:{row:04}")).collect()
@@ -292,7 +289,7 @@ fn a_watch_beyond_the_room_loads_without_its_topic_and_again_when_there_is_room(
     let mut bench = Bench::new();
     bench.session_of_rows(MAX_TOPICS_PER_SESSION, "p1");
     let now = bench.now();
-    let id = bench.client.handle_watch(&["row:late"], Watching::default(), now).unwrap().0;
+    let id = bench.client.handle_watch(&["row:late"], now).unwrap().0;
     let waits = format!("waits {id} Some(\"row:late\") too_many_topics");
     assert_eq!(told(bench.outputs()), [waits]);
     bench.next_timeout();

@@ -1,7 +1,7 @@
 //! A fresh token for a session that is open.
 
 use super::*;
-use crate::core::{Watching, limits::TOKEN_TIMEOUT_MS};
+use crate::core::limits::TOKEN_TIMEOUT_MS;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -10,7 +10,7 @@ impl Bench {
     fn of_token(life_ms: u64, topics: &[&str]) -> Self {
         let mut bench = Self::with_tokens();
         let now = bench.now();
-        bench.client.handle_watch(topics, Watching::default(), now).unwrap();
+        bench.client.handle_watch(topics, now).unwrap();
         bench.come_back("first", life_ms, "live");
         let ids = told(bench.outputs());
         assert_eq!(ids, ["ready 1", "load 1 of 1"]);

@@ -6,14 +6,14 @@ use crate::core::{Watching, limits::MIN_LOAD_INTERVAL_MS};
 impl Bench {
     fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
-        self.client.handle_watch(topics, Watching::default(), now).unwrap()
+        self.client.handle_watch(topics, now).unwrap()
     }
 
     /// A watched subscription that shares the loads of another.
     fn share(&mut self, topics: &[&str], with: SubscriptionId) -> SubscriptionId {
         let now = self.now();
         let watching = Watching { shares: Some(with), ..Watching::default() };
-        self.client.handle_watch(topics, watching, now).unwrap()
+        self.client.handle_watch_with(topics, watching, now).unwrap()
     }
 
     /// A watched subscription in force, of which the first load is done and its pause is over.
@@ -303,7 +303,7 @@ fn a_pause_is_what_its_user_says() {
     for (min_interval_ms, load) in [(0, 1), (5_000, 3)] {
         let now = bench.now();
         let watching = Watching { min_interval_ms, ..Watching::default() };
-        let view = bench.client.handle_watch(&["staff:people"], watching, now).unwrap();
+        let view = bench.client.handle_watch_with(&["staff:people"], watching, now).unwrap();
         bench.next_timeout();
         bench.loaded(view, load, Loaded::Done);
         bench.outdated(view);

@@ -1,0 +1,161 @@
+// What is no topic, no callback and no option is refused where it is given.
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { createClient, TidingsError, topic } from "tidings";
+import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
+import { serve, skip } from "./serve.js";
+
+const ID = "0198c0de-0000-7000-8000-000000000001";
+const nothing = () => {};
+
+function open(t, options = {}) {
+  useFake(t);
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", ...options });
+  t.after(() => client.close());
+  return client;
+}
+
+/** What is given for a topic, and what the error says of it. */
+const WRONG = [
+  [undefined, /is a text .* this is undefined/],
+  [null, /this is null/],
+  [7, /this is 7/],
+  [{}, /this is \[object Object\]/],
+  [nothing, /this is a function/],
+  [[], /list of topics is empty/],
+  [[undefined], /this is undefined/],
+  [["staff:people", null], /this is null/],
+  [[["staff:people"]], /this is \[object Array\]/],
+  [`staff:person:${undefined}`, /`staff:person:undefined` was built with `undefined`/],
+  [["staff:people", `orders:order:${null}`], /`orders:order:null` was built with `null`/],
+  [`orders:${Number.NaN}:items`, /`orders:NaN:items` was built with `NaN`/],
+  [`orders:order:${{}}`, /was built with `\[object Object\]`/],
+  [`${undefined}:order`, /`undefined:order` was built with `undefined`/],
+];
+
+test("what can't be a topic throws at the call, and says what it is", async (t) => {
+  const client = open(t);
+  const calls = {
+    subscribe: (wrong) => client.subscribe(wrong, nothing),
+    watch: (wrong) => client.watch(wrong, { load: nothing, onData: nothing }),
+    events: (wrong) => client.events(wrong),
+  };
+  for (const [wrong, says] of WRONG) {
+    for (const [name, call] of Object.entries(calls)) {
+      assert.throws(
+        () => call(wrong),
+        (error) => {
+          assert.ok(error instanceof TidingsError, `${name}: ${error}`);
+          assert.equal(error.code, "invalid_topic");
+          assert.match(error.message, says);
+          return true;
+        },
+        name,
+      );
+    }
+  }
+  await settled();
+  assert.equal(sockets.length, 0);
+});
+
+test("words that only look like a missing value are topics", async (t) => {
+  const client = open(t);
+  for (const fine of ["orders:nullable", "orders:undefined-behaviour:x", "orders:NaN2", "null-island:x"]) {
+    await client.subscribe(fine, nothing).ready;
+  }
+});
+
+test("a publish to what can't be a topic is rejected", async (t) => {
+  const client = open(t);
+  const event = { domain: "orders", event: "paid", payload: {} };
+  for (const topics of [[undefined], [`orders:order:${undefined}`], "orders:order:7", 7, null]) {
+    await assert.rejects(client.publish(event, { topics }), { code: "invalid_topic" });
+  }
+});
+
+test("a topic is not built with what is missing", () => {
+  const { person } = topic.staff;
+  for (const wrong of [undefined, null, "", "undefined", Number.NaN, {}]) {
+    assert.throws(() => person(wrong), {
+      name: "TypeError",
+      message: /^`uuid` of staff:person:\{uuid\} is .*: build the topic when it is known\.$/,
+    });
+  }
+  assert.throws(() => topic.crm.interactions(), /`uuid` of crm:contact:\{uuid\}:interactions is undefined/);
+  assert.equal(person(ID), `staff:person:${ID}`);
+});
+
+test("what is no pause throws at the call", (t) => {
+  const client = open(t);
+  for (const minInterval of ["250", -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    const options = { load: nothing, onData: nothing, minInterval };
+    assert.throws(() => client.watch("staff:people", options), /`minInterval` is a number of milliseconds/);
+  }
+});
+
+/** What the console is warned of until the test is over. */
+function warnings(t) {
+  const warned = mock.method(console, "warn", () => {});
+  t.after(() => warned.mock.restore());
+  return () => warned.mock.calls.map(({ arguments: [text] }) => text);
+}
+
+/** A server that knows none of the domains but staff. */
+function knowsStaff(socket, frame) {
+  if (frame.op !== "subscribe") return answer(socket, frame);
+  const names = new Set(frame.topics.map((topic) => topic.split(":")[0]).filter((name) => name !== "staff"));
+  const unknown_domains = [...names].map((domain) => ({
+    domain,
+    ...(domain === "staf" && { nearest: "staff" }),
+  }));
+  const topics = frame.topics.map((topic) => ({ topic, outcome: frame.since ? "resumed" : "live" }));
+  socket.receive({
+    op: "subscribed",
+    ref: frame.ref,
+    position: "000000000abc.7.0000001f",
+    topics,
+    unknown_domains,
+  });
+}
+
+test("a domain that nobody knows is warned of once, also over reconnects", async (t) => {
+  const warned = warnings(t);
+  const client = open(t);
+  server.answer = knowsStaff;
+  await client.subscribe(["staf:people", "staff:people"], nothing).ready;
+  await client.subscribe("staf:teams", nothing).ready;
+  socket().drop();
+  while (sockets.length < 2 || client.status !== "open") await settled();
+  await settled();
+  assert.equal(warned().length, 1);
+  assert.match(warned()[0], /knows the domain `staf`.* Was `staff` meant\?.*domains: \["staf"\]/);
+});
+
+test("a domain that this client knows, or that its user means, is no warning", async (t) => {
+  const warned = warnings(t);
+  const client = open(t, { domains: ["orders", "invoices"] });
+  server.answer = knowsStaff;
+  await client.subscribe(["projects:all", "orders:1", "invoices:1", "staff:people"], nothing).ready;
+  assert.deepEqual(warned(), []);
+  await client.subscribe("ordres:1", nothing).ready;
+  assert.match(
+    warned()[0],
+    /`ordres`.*`domains` names are `orders`, `invoices`.*"orders","invoices","ordres"/,
+  );
+});
+
+test("the real server tells of a domain that it does not know", { skip }, async (t) => {
+  const warned = warnings(t);
+  const { url } = await serve(t);
+  const client = createClient({ url: `${url}/v1/ws` });
+  t.after(() => client.close());
+  await client
+    .subscribe(["staf:people", "staff:people", "crm:contact:x:interactions"], nothing, {
+      onError: nothing,
+    })
+    .ready.catch(nothing);
+  await client.subscribe("meant:x", nothing).ready;
+  assert.equal(warned().length, 2);
+  assert.match(warned()[0], /`staf`.*`staff`/);
+  assert.match(warned()[1], /`meant`/);
+});
