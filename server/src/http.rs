@@ -303,8 +303,12 @@ fn events(
     let address =
         place.as_ref().map(|place| upgrade::forwarded(gateway, headers, place)).transpose()?.flatten();
     let Asked { topics, last_event_id } = Asked::parse(query)?;
-    // What is no text is no position.
-    let since = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    // What is no text is no position, and of two nobody knows which holds.
+    let mut ids = headers.get_all(LAST_EVENT_ID).iter();
+    let since = match (ids.next(), ids.next()) {
+        (id, None) => id.map(|id| id.to_str().unwrap_or_default()),
+        _ => Some(""),
+    };
     let since = since.or(last_event_id.as_deref());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.clock().now();

@@ -46,7 +46,7 @@ impl Tail {
                 print(&serde_json::json!({ "op": "sync", "position": position, "topics": topics }))
             }
             Output::Failed { error, waits: true, .. } => {
-                say(&error.to_string());
+                say(error);
                 ControlFlow::Continue(())
             }
             Output::Failed { error, .. } => ControlFlow::Break(Err(Failure::Failed(error.to_string()))),

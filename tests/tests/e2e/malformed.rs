@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use tidings_tests::{DEADLINE, Response, Server, token};
+use tidings_tests::{DEADLINE, EventStream, Request, Response, Server, sample, token};
 
 /// The handshake's header but for `Host`, as lines.
 const HANDSHAKE: [&str; 4] = [
@@ -180,6 +180,25 @@ fn a_token_that_is_given_twice_is_refused_whichever_it_is() {
     {
         let header = ["Host: a", "Content-Length: 0", one, other];
         ask(&server, "POST /v1/publish HTTP/1.1", &header).assert_problem(400, "invalid_frame");
+    }
+}
+
+#[test]
+fn a_stream_that_names_two_places_to_go_on_from_is_told_to_load_again() {
+    let server = Server::start();
+    let mut stream = EventStream::open(server.address(), &["staff:people"], None);
+    let position = stream.expect("subscribed").id.unwrap();
+    server.publish(&sample::person_updated(&sample::uuid()));
+    let later = stream.expect("event").id.unwrap();
+    let listen = |ids: &[&str]| {
+        let request = Request::get("/v1/events?topic=staff:people");
+        let request = ids.iter().fold(request, |request, id| request.header("Last-Event-ID", id));
+        EventStream::send(server.address(), request).read().unwrap().event
+    };
+    assert_eq!(listen(&[&position]), "subscribed", "it resumes");
+    // The later one would lose the event in between.
+    for ids in [[&later, &position], [&position, &later]] {
+        assert_eq!(listen(&ids.map(String::as_str)), "sync");
     }
 }
 
