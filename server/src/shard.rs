@@ -23,7 +23,7 @@ use tidings_shared::{
     planted::{self, Bug},
 };
 
-use self::fan_out::Followed;
+use self::fan_out::{Followed, taken};
 use crate::{
     Moment, Output, Session,
     metrics::Metrics,
@@ -488,14 +488,6 @@ impl<S: Sink> Connection<S> {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-}
-
-/// How many bytes a sink took.
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        other => other,
     }
 }
 

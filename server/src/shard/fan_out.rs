@@ -1,6 +1,6 @@
 //! From a tenant's log to the sockets of those that are live.
 
-use std::{collections::HashMap, task::Waker, time::Duration};
+use std::{collections::HashMap, io, task::Waker, time::Duration};
 
 use tidings_shared::{
     Position, TopicName,
@@ -10,7 +10,7 @@ use tidings_shared::{
 
 use slab::Slab;
 
-use super::{BEHIND, Connection, Mark, NONE, Scratch, Shard, Sink, taken};
+use super::{BEHIND, Connection, Mark, NONE, Scratch, Shard, Sink};
 use crate::{
     Moment, Publication,
     publication::{EncodedFrame, Few},
@@ -379,6 +379,14 @@ impl<S: Sink> Shard<S> {
         if !planted::is(Bug::FallUnnoticed) {
             connection.wake();
         }
+    }
+}
+
+/// How many bytes a sink took.
+pub(super) fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
     }
 }
 
