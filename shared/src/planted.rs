@@ -76,6 +76,8 @@ pub enum Bug {
     SyncDropped,
     /// A client moves on while a resume is not answered in full, and forgets who stays behind.
     LeftBehind,
+    /// A client does not ask again for topics for which there was no room.
+    RoomForgotten,
     /// A client takes the answer to an older subscribe for that to its last.
     AnswerMixedUp,
 }

@@ -202,12 +202,11 @@ impl Subscriptions {
     fn check(&self, topics: &[impl AsRef<str>]) -> Result<Vec<TopicName>, Error> {
         let mut names: Vec<TopicName> = Vec::new();
         for text in topics.iter().map(AsRef::as_ref) {
-            names.push(TopicName::parse(text).map_err(|error| {
+            let name = TopicName::parse(text).map_err(|error| {
                 Error::of_topic(&text.chars().take(MAX_TOPIC_BYTES).collect::<String>(), &error)
-            })?);
+            })?;
+            insert(&mut names, name);
         }
-        names.sort_unstable();
-        names.dedup();
         let held = self.topics.iter().filter(|topic| !topic.holders.is_empty()).count();
         let new = names.iter().filter(|name| self.find(name.as_str()).is_none()).count();
         let too_many = |message| Err(Error::new(Code::TooManyTopics.as_str(), message));
@@ -296,9 +295,8 @@ impl Subscriptions {
 
     /// Who is to hear of something that happened on these topics.
     pub(crate) fn deliveries(&self, topics: &[String]) -> Vec<Delivery> {
-        let mut indexes: Vec<usize> = topics.iter().filter_map(|name| self.find(name)).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
+        let mut indexes = Vec::new();
+        topics.iter().filter_map(|name| self.find(name)).for_each(|index| insert(&mut indexes, index));
         let mut deliveries = Vec::new();
         for topic in indexes.into_iter().map(|index| &self.topics[index]) {
             // What comes while a topic is asked for again is for those who had it before.
@@ -327,6 +325,13 @@ impl Subscriptions {
 fn find(subscriptions: &mut [Subscription], id: SubscriptionId) -> Option<&mut Subscription> {
     let index = subscriptions.binary_search_by_key(&id, |subscription| subscription.id).ok()?;
     subscriptions.get_mut(index)
+}
+
+/// Puts a value at its place, once. A sort would weigh two kilobytes in a browser.
+fn insert<T: Ord>(sorted: &mut Vec<T>, value: T) {
+    if let Err(index) = sorted.binary_search(&value) {
+        sorted.insert(index, value);
+    }
 }
 
 /// The outcome of one more of its topics is known.

@@ -191,12 +191,33 @@ impl World {
                 let Delivery { subscription, topics } = delivery;
                 let known = self.clients[client].subscriptions.get_mut(&subscription);
                 holds!(known.is_some(), InOrderOnce, "{subscription:?} gets a sync and is gone");
+                let had_waited =
+                    known.as_ref().is_some_and(|known| known.waiting().any(|topic| topics.contains(topic)));
+                if had_waited {
+                    self.stats.count("has room again");
+                }
                 known.map_or(Ok(()), |known| known.sync(&topics, &self.reference))?;
                 self.happened(client, subscription);
             }
             Output::Load { subscription, load } => self.load(client, subscription, load)?,
             Output::Resumed { .. } => self.stats.count("client resumed"),
-            Output::Failed { subscription, topic, error, waits: false } => {
+            Output::Failed { subscription, topic: Some(topic), error, waits: true } => {
+                self.say(|| format!("client {client}: {subscription:?} waits for {topic}: {error}"));
+                self.stats.count("waits for room");
+                holds!(
+                    error.code == "too_many_topics",
+                    Answered,
+                    "{subscription:?} waits for {topic}: {error}"
+                );
+                let actor = &mut self.clients[client];
+                let known = actor.subscriptions.get_mut(&subscription);
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} waits for {topic} and is gone");
+                let was_ready = known.is_some_and(|known| known.wait(&topic));
+                if let Some(loads) = actor.loads(subscription) {
+                    loads.lose(was_ready);
+                }
+            }
+            Output::Failed { subscription, topic, error, .. } => {
                 self.say(|| format!("client {client}: {subscription:?} lost {topic:?}: {error}"));
                 let is_right = topic.as_ref().is_some_and(|topic| !self.clients[client].token.allows(topic));
                 holds!(is_right, Answered, "{subscription:?} lost {topic:?}: {error}");
@@ -398,11 +419,18 @@ impl World {
         let pending = actor.publishes.values().next();
         holds!(pending.is_none(), Answered, "client {client} has no answer to {pending:?}");
         for (id, check) in &actor.subscriptions {
-            holds!(check.is_ready || check.lost_any, Answered, "client {client}: {id:?} never got ready");
+            let is_settled = check.is_ready || check.lost_any || check.waiting().next().is_some();
+            holds!(is_settled, Answered, "client {client}: {id:?} never got ready");
             if check.is_ready {
                 check.ends_well(&self.reference)?;
             }
         }
+        // Who waits for room waits for nothing else.
+        let all: BTreeSet<_> = actor.subscriptions.values().flat_map(SubscriptionCheck::topics).collect();
+        let waiting: BTreeSet<_> =
+            actor.subscriptions.values().flat_map(SubscriptionCheck::waiting).collect();
+        let beyond = all.len().saturating_sub(self.node.settings.max_topics);
+        holds!(waiting.len() == beyond, Answered, "client {client}: {waiting:?} of {all:?} wait for room");
         self.views_equal_the_store(client)
     }
 }

@@ -73,6 +73,7 @@ impl Config {
             heartbeat: Duration::from_millis(*rng.pick(&[500, 2_000, 5_000, 25_000])),
             ping_timeout: Duration::from_secs(*rng.pick(&[2, 10])),
             frames_per_second: *rng.pick(&[10, 100, 100]),
+            max_topics: *rng.pick(&[1, 2, 3, 1_024, 1_024, 1_024]),
             max_topics_per_frame: *rng.pick(&[1, 1, 2, 3, 128]),
             ..SessionSettings::default()
         };

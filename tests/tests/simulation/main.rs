@@ -42,7 +42,7 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// What the seeds come by.
-const COME_BY: [&str; 39] = [
+const COME_BY: [&str; 41] = [
     "announced as a sync",
     "blocked",
     "broken socket",
@@ -53,6 +53,7 @@ const COME_BY: [&str; 39] = [
     "garbage",
     "goaway",
     "half-open",
+    "has room again",
     "known key",
     "live",
     "load",
@@ -82,6 +83,7 @@ const COME_BY: [&str; 39] = [
     "token refreshed",
     "torn",
     "view that equals the store",
+    "waits for room",
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -67,6 +67,7 @@ planted! {
     a_ping_that_boasts_is_found: PingBoasts by [NoHole];
     a_key_that_is_renewed_is_found: KeyRenewed by [Acknowledged];
     a_retry_that_is_forgotten_is_found: RetryForgotten by [Answered];
+    room_that_is_forgotten_is_found: RoomForgotten by [Answered];
     a_position_that_is_kept_is_found: PositionKept by [ResumesFromItsPosition];
     a_sync_that_is_dropped_is_found: SyncDropped by [NoHole];
     an_answer_that_is_mixed_up_is_found: AnswerMixedUp by [NoHole];

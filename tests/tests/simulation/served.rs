@@ -83,7 +83,7 @@ impl World {
             socket,
             frames: Frames::default(),
             flag: Arc::default(),
-            check: SessionCheck::new(),
+            check: SessionCheck::new(node.settings.max_topics),
             tenant: None,
             inbox: VecDeque::new(),
             is_pump_due: false,

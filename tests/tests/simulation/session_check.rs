@@ -30,6 +30,8 @@ pub(crate) struct SessionCheck {
     asked: VecDeque<(Option<ClientFrame>, u64)>,
     /// More frames of a subscribe are to come.
     pause: Option<Pause>,
+    /// Topics that it may have.
+    max_topics: usize,
 }
 
 /// In the middle of a subscribe.
@@ -56,7 +58,7 @@ impl Owed {
 }
 
 impl SessionCheck {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(max_topics: usize) -> Self {
         Self {
             token: None,
             history: None,
@@ -65,6 +67,7 @@ impl SessionCheck {
             last_event: 0,
             asked: VecDeque::new(),
             pause: None,
+            max_topics,
         }
     }
 
@@ -153,7 +156,8 @@ impl SessionCheck {
         let fresh =
             Pause { until: at + u64::try_from(SUBSCRIBE_PAUSE.as_millis()).unwrap_or(u64::MAX), position };
         let pause = self.pause.filter(|pause| *at < pause.until).unwrap_or(fresh);
-        self.pause = more.then_some(Pause { position: position.or(pause.position), ..pause });
+        let is_paused = *more && self.topics.len() < self.max_topics;
+        self.pause = is_paused.then_some(Pause { position: position.or(pause.position), ..pause });
     }
 
     fn judge(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
@@ -247,6 +251,11 @@ impl SessionCheck {
         for outcome in outcomes {
             let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
             let is_allowed = self.may_have(&topic);
+            if outcome.code.as_deref() == Some("too_many_topics") {
+                let is_full = self.topics.len() >= self.max_topics && !self.topics.contains_key(&topic);
+                holds!(is_full && is_allowed, Rights, "{topic} was refused, though there is room for it");
+                continue;
+            }
             holds!(
                 (outcome.outcome != Outcome::Refused) == is_allowed,
                 Rights,
@@ -280,6 +289,7 @@ impl SessionCheck {
             self.has_started = true;
             self.topics.entry(topic).or_insert(owed);
         }
+        holds!(self.topics.len() <= self.max_topics, Bounds, "{} topics", self.topics.len());
         Ok(())
     }
 

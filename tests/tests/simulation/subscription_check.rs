@@ -28,6 +28,8 @@ struct Heard {
     next: usize,
     /// The history of what it heard last; none after a sync.
     history: Option<u64>,
+    /// There is no room for it in the session; a sync says that there is again.
+    waits: bool,
 }
 
 impl SubscriptionCheck {
@@ -38,6 +40,17 @@ impl SubscriptionCheck {
 
     pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicName> {
         self.topics.keys()
+    }
+
+    /// The topics for which there is no room.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.iter().filter(|(_, heard)| heard.waits).map(|(topic, _)| topic)
+    }
+
+    /// A topic waits for room. Says whether it was ready before.
+    pub(crate) fn wait(&mut self, topic: &TopicName) -> bool {
+        self.topics.entry(topic.clone()).and_modify(|heard| heard.waits = true);
+        self.is_ready
     }
 
     pub(crate) fn lose(&mut self, topic: &TopicName) {
@@ -65,7 +78,7 @@ impl SubscriptionCheck {
             holds!(heard.is_some(), Rights, "a sync for {topic}, which it has not");
             let Some(heard) = heard else { continue };
             heard.settled = reference.of_topic(self.tenant, topic).len();
-            heard.history = None;
+            (heard.history, heard.waits) = (None, false);
         }
         Ok(())
     }
@@ -85,6 +98,7 @@ impl SubscriptionCheck {
             let heard = self.topics.get_mut(topic);
             holds!(heard.is_some(), Rights, "{position} comes for {topic}, which it has not");
             let Some(heard) = heard else { continue };
+            holds!(!heard.waits, Rights, "{position} comes for {topic}, which waits for room");
             holds!(
                 place >= heard.next,
                 InOrderOnce,
@@ -109,7 +123,7 @@ impl SubscriptionCheck {
 
     /// Nothing is under way any more: then nothing is missing.
     pub(crate) fn ends_well(&self, reference: &Reference) -> Check {
-        for (topic, heard) in &self.topics {
+        for (topic, heard) in self.topics.iter().filter(|(_, heard)| !heard.waits) {
             let all = reference.of_topic(self.tenant, topic);
             no_hole(topic, &all[heard.settled..], reference)?;
         }

@@ -1,5 +1,7 @@
 //! The frames that make the session have what is wanted, one at a time.
 
+use tidings_shared::planted::{self, Bug};
+
 use super::{State, Subscriptions};
 use crate::core::{
     Now,
@@ -94,7 +96,7 @@ impl Subscriptions {
 
     /// Gives what room there is to those that wait for it, and lets those wait for which there is none.
     fn share_room<P>(&mut self, out: &mut Outputs<P>) {
-        let has_room = std::mem::take(&mut self.has_room);
+        let has_room = std::mem::take(&mut self.has_room) && !planted::is(Bug::RoomForgotten);
         let is_there = |topic: &&super::Topic| matches!(topic.state, State::Asked(_) | State::InForce);
         let mut room = self.max_topics.saturating_sub(self.topics.iter().filter(is_there).count());
         let wanted = self.topics.iter().enumerate().filter(|(_, topic)| topic.state == State::Wanted);

@@ -53,6 +53,7 @@ impl Subscriptions {
                 }
             }
         }
+        self.pass_room_on();
         if !self.any_asked() {
             self.tell_resumed(out);
         }
@@ -92,6 +93,7 @@ impl Subscriptions {
                 self.lose(index, error, out);
             }
         }
+        self.pass_room_on();
     }
 
     /// Whether anything that was asked for, or is to be resumed, waits for its answer.
@@ -114,6 +116,14 @@ impl Subscriptions {
             if let Some(index) = self.find(name).filter(|&index| self.topics[index].state == State::InForce) {
                 self.lose(index, error, out);
             }
+        }
+        self.pass_room_on();
+    }
+
+    /// What was lost for good has left room.
+    fn pass_room_on(&mut self) {
+        if self.has_room {
+            self.look_for_room();
         }
     }
 
@@ -158,7 +168,7 @@ impl Subscriptions {
     fn lose<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
         let topic = &mut self.topics[index];
         // It goes with the next change, without a frame.
-        topic.state = State::Wanted;
+        (topic.state, self.has_room) = (State::Wanted, true);
         let name = topic.name.clone();
         for Holder { id, live, told, .. } in std::mem::take(&mut topic.holders) {
             let (topic, error) = (Some(name.clone()), error.about(&name));

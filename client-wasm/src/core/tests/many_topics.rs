@@ -369,6 +369,29 @@ fn topics_are_bounded_also_those_that_wait_for_room() {
 }
 
 #[test]
+fn a_topic_that_is_lost_for_good_leaves_its_room_to_one_that_waits() {
+    let mut bench = Bench::new();
+    bench.session_of_rows(MAX_TOPICS_PER_SESSION - 1, "p1");
+    bench.subscribe(&["row:forbidden"]);
+    let late = bench.subscribe(&["row:late"]);
+    let frame = bench.all_frames().remove(0);
+    assert_eq!(frame["topics"], json!(["row:forbidden"]));
+    bench.answered(&frame, "p2", |_| "forbidden");
+    let frame = bench.all_frames().remove(0);
+    assert_eq!(frame["topics"], json!(["row:late"]));
+    bench.subscribed(&frame, "p3", "live");
+    assert_eq!(told(bench.outputs()).first(), Some(&format!("ready {}", late.0)));
+    // So does one whose right is taken away.
+    let next = bench.subscribe(&["row:next"]);
+    bench.outputs();
+    bench.receive(json!({"op": "unsubscribed", "topics": ["row:0007"], "code": "forbidden"}));
+    let frame = bench.all_frames().remove(0);
+    assert_eq!(frame["topics"], json!(["row:next"]));
+    bench.subscribed(&frame, "p4", "live");
+    assert_eq!(told(bench.outputs()).first(), Some(&format!("ready {}", next.0)));
+}
+
+#[test]
 fn a_refusal_for_good_is_not_tried_again() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
