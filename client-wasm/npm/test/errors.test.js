@@ -245,13 +245,34 @@ test("a connection that does not come about is told once, and lastError holds it
   assert.equal(error.retryable, true);
   assert.equal(
     error.message,
-    "No connection to ws://127.0.0.1:1/v1/ws: 3 attempts to connect failed. In the last one the WebSocket never opened.",
+    "No connection to ws://127.0.0.1:1/v1/ws: 3 attempts to connect failed: in the last one the WebSocket never opened.",
   );
   assert.equal(error.hint, "Is the server up, and is this its address? If it speaks TLS, write wss:.");
   assert.equal(client.lastError, error);
   reach.server = true;
   await ready;
   assert.deepEqual([client.lastError, heard], [undefined, [error]]);
+});
+
+test("a WebSocket that the browser refuses to make is told with its reason, once", async (t) => {
+  useFake(t);
+  replace(t, "location", new URL("https://example.com/"));
+  let attempts = 0;
+  globalThis.WebSocket = class {
+    constructor() {
+      attempts += 1;
+      throw new DOMException("An insecure WebSocket connection may not be initiated", "SecurityError");
+    }
+  };
+  const client = createClient({ url: "ws://example.com/v1/ws" });
+  t.after(() => client.close());
+  const heard = [];
+  client.on("error", ({ message, hint }) => heard.push(message, hint));
+  client.subscribe("staff:people", () => {});
+  while (attempts < 3) await settled();
+  assert.equal(heard.length, 2);
+  assert.match(heard[0], /^No connection to ws:\/\/example\.com\/v1\/ws: SecurityError: An insecure/);
+  assert.match(heard[1], /^A page of https: may connect to wss: only\./);
 });
 
 test("what to check follows from the page and the URL", { timeout }, async (t) => {

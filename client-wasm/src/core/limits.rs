@@ -37,7 +37,8 @@ pub const REFRESH_MIN_MS: u64 = 1_000;
 pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
 
 /// Attempts to connect that fail, without a word of the server, before the user hears of it (`connect_failed`, once until
-/// there is a session): about a second. A client that never had a session is probably set up wrong.
+/// there is a session): about a second. A client that never had a session is probably set up wrong. An attempt that takes
+/// [`CONNECT_TIMEOUT_MS`] is enough.
 pub const QUIET_ATTEMPTS: u32 = 3;
 
 /// The same for a client that had a session: some 4 seconds, because a server that restarts is no error.

@@ -189,7 +189,7 @@ fn commands_say_why_there_is_no_connection_and_what_to_look_at() {
     tail.signal("TERM");
     tail.wait();
     let log = tail.log();
-    assert!(log.contains(&format!("connect_failed: 3 attempts to connect failed. In the last one the WebSocket never opened. ws://{gone}/v1/ws: ")), "{log}");
+    assert!(log.contains(&format!("connect_failed: 3 attempts to connect failed: in the last one the WebSocket never opened. ws://{gone}/v1/ws: ")), "{log}");
     assert_eq!(log.matches("can't connect to").count(), 1, "{log}");
     assert!(!log.contains("disconnected"), "{log}");
 }

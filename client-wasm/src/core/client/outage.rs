@@ -30,11 +30,12 @@ impl Outage {
         *self = Self { knows_server: self.knows_server, ..Self::default() };
     }
 
-    /// Counts an attempt that failed. Returns their number when the user is to hear of it, once.
-    fn failed(&mut self) -> Option<u32> {
+    /// Counts an attempt that failed. Returns their number when the user is to hear of it, once: after some, or after one
+    /// that took long.
+    fn failed(&mut self, took_long: bool) -> Option<u32> {
         self.attempts = self.attempts.saturating_add(1);
         let quiet = if self.knows_server { QUIET_ATTEMPTS_OF_A_KNOWN_SERVER } else { QUIET_ATTEMPTS };
-        let is_due = self.attempts >= quiet && !self.is_told;
+        let is_due = (took_long || self.attempts >= quiet) && !self.is_told;
         self.is_told |= is_due;
         is_due.then_some(self.attempts)
     }
@@ -67,7 +68,10 @@ impl<P: Clone> Client<P> {
         // What the server said was told.
         let has_said_why = self.complaint.is_some();
         let opened = matches!(stage, Stage::Welcome);
-        let Some(attempts) = (if has_said_why { None } else { self.outage.failed() }) else { return };
+        let took_long = matches!(ended, Some(Ended::Timeout));
+        let Some(attempts) = (if has_said_why { None } else { self.outage.failed(took_long) }) else {
+            return;
+        };
         let how = match (opened, ended) {
             (false, Some(Ended::Timeout)) => "did not open in time",
             (false, _) => "never opened",
@@ -76,7 +80,8 @@ impl<P: Clone> Client<P> {
             }
             (true, _) => "opened, and the server's welcome did not come in time",
         };
-        let message = format!("{attempts} attempts to connect failed. In the last one the WebSocket {how}.");
+        let (s, last) = if attempts == 1 { ("", "") } else { ("s", "in the last one ") };
+        let message = format!("{attempts} attempt{s} to connect failed: {last}the WebSocket {how}.");
         self.out.push(Output::Error(Error::new(CONNECT_FAILED, message)));
     }
 }

@@ -123,7 +123,9 @@ fn a_connection_without_a_welcome_is_given_up() {
         }
         assert_eq!(bench.next_timeout(), CONNECT_TIMEOUT_MS);
         let disconnect = Output::Disconnect { connection: bench.connection() };
-        assert_eq!(bench.outputs(), [disconnect, Output::Status(Status::Waiting)]);
+        let outputs = bench.outputs();
+        assert_eq!(outputs[1..], [disconnect, Output::Status(Status::Waiting)]);
+        assert_eq!(told(outputs), ["error connect_failed"]);
     }
 }
 

@@ -35,7 +35,7 @@ fn the_user_hears_once_that_attempts_fail_and_the_client_goes_on_trying() {
     bench.subscribe(&["staff:people"]);
     let told = bench.attempts(20, refused);
     let expected =
-        "connect_failed: 3 attempts to connect failed. In the last one the WebSocket never opened."
+        "connect_failed: 3 attempts to connect failed: in the last one the WebSocket never opened."
             .to_owned();
     assert_eq!(told[QUIET_ATTEMPTS as usize - 1], Some(expected));
     assert_eq!(told.iter().flatten().count(), 1);
@@ -72,8 +72,28 @@ fn what_is_known_of_the_last_attempt_is_told() {
     for (fail, expected) in cases {
         let mut bench = Bench::new();
         bench.subscribe(&["staff:people"]);
-        let told = bench.attempts(QUIET_ATTEMPTS, fail).pop().flatten().unwrap();
+        let told = bench.attempts(QUIET_ATTEMPTS, fail).into_iter().flatten().next().unwrap();
         assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn an_attempt_in_which_nothing_came_in_time_is_told_at_once() {
+    // As where a dev server takes the connection and has nobody to hand it to.
+    for had_a_session in [false, true] {
+        let mut bench = Bench::new();
+        bench.subscribe(&["staff:people"]);
+        if had_a_session {
+            bench.open();
+            bench.welcome();
+            bench.close(1006);
+            bench.next_timeout();
+        }
+        let told = bench.attempts(3, |bench| {
+            bench.next_timeout();
+        });
+        let expected = "connect_failed: 1 attempt to connect failed: the WebSocket did not open in time.";
+        assert_eq!(told, [Some(expected.to_owned()), None, None]);
     }
 }
 
