@@ -16,7 +16,7 @@ use tokio::{
 use crate::{JwtAccess, JwtAlgorithm, JwtKeys, text::fault_of};
 
 /// Between two looks at the file. A change counts when two looks have found the same, so that half a file is seldom read.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What the file holds.
 #[derive(Debug, Clone, Copy)]

@@ -210,7 +210,7 @@ fn a_token_that_is_refused_is_told_of_with_the_reason_and_without_the_token() {
         warns(&mut server, &["a token was refused", "unauthorized", reason]);
     }
     assert!(refuse(&server, Request::post("/v1/publish")));
-    warns(&mut server, &["a token was refused", "a token is needed"]);
+    warns(&mut server, &["a token was refused", "no token was given"]);
     assert!(refuse(&server, Request::post("/v1/publish").header("Authorization", "Basic YTpi")));
     warns(&mut server, &["a token was refused", "Authorization: Bearer"]);
     eventually("the token ends", || refuse(&server, bearer(&old)));
