@@ -253,6 +253,12 @@ async fn a_malformed_event_is_a_typed_error_and_the_stream_goes_on() {
         (json!({"op": "published", "ref": 9_007_199_254_740_992_u64}), "`ref`: expected u64"),
         (json!({"op": "published", "ref": 1, "key": "k", "position": 7}), "`position`: expected a string"),
         (json!({"op": "sync", "position": "p", "topics": ["a", 7]}), "`topics`: expected a string"),
+        (json!({"op": "event"}), "`event`: "),
+        (json!({"op": "event", "event": "x"}), "`event`: "),
+        (json!({"op": "event", "event": []}), "`event`: `domain` is missing"),
+        (json!({"op": "event", "event": {"domain": 7}}), "`event`: `domain`: expected a string"),
+        (json!({"op": "event", "event": {"domain": "a"}}), "`event`: `event` is missing"),
+        (json!({"op": "event", "event": {"domain": "a", "event": "b"}}), "`event`: `payload` is missing"),
         (
             json!({"op": "subscribed", "ref": 1, "position": "p", "topics": [{"topic": "a"}]}),
             "`topics`: missing field `outcome`",

@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use js_sys::{Array, JSON, Object, Reflect};
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Serialize, de::DeserializeOwned};
 use tidings_shared::{
     RawEvent, TopicName,
     frame::{ClientFrame, FrameMembers, ServerFrame},
@@ -128,7 +125,7 @@ impl FrameMembers<JsPayload> for Frame {
     }
 
     fn event(&self) -> Result<RawEvent<JsPayload>, String> {
-        read_event(member(&self.0, "event")?)
+        read_event(member(&self.0, "event")?).map_err(|error| ["`event`: ", &error].concat())
     }
 }
 
@@ -138,8 +135,12 @@ pub(crate) fn parse_event(text: &str) -> Result<RawEvent<JsPayload>, String> {
 }
 
 fn read_event(value: JsValue) -> Result<RawEvent<JsPayload>, String> {
-    let RawEvent::<IgnoredAny> { domain, event, .. } = read(value.clone())?;
-    Ok(RawEvent { domain, event, payload: JsPayload(member(&value, "payload")?) })
+    let missing = |name| ["`", name, "` is missing"].concat();
+    let value = Frame(value);
+    let text = |name| value.optional(name)?.ok_or_else(|| missing(name));
+    let (domain, event) = (text("domain")?, text("event")?);
+    let Found(payload) = Found(value.0).member("payload").ok_or_else(|| missing("payload"))?;
+    Ok(RawEvent { domain, event, payload: JsPayload(payload) })
 }
 
 fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, String> {
