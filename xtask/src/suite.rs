@@ -16,6 +16,7 @@ mod fuzz;
 mod layers;
 mod markdown;
 mod own_domain;
+mod readmes;
 mod server;
 mod wasm_tests;
 
@@ -25,7 +26,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
     Step { name: "fmt", says: "Rust is formatted", run: fmt },
     Step { name: "layers", says: "modules depend in one direction", run: layers::check },
@@ -59,6 +60,7 @@ const STEPS: [Step; 18] = [
         run: wasm_tests::run,
     },
     Step { name: "own-domain", says: "a domain of one's own works as its guide says", run: own_domain::run },
+    Step { name: "readmes", says: "the READMEs' examples compile with what is packed", run: readmes::run },
     Step {
         name: "browser",
         says: "the demo converges in two windows, and event streams come back",

@@ -33,6 +33,7 @@ mod panics;
 mod process;
 mod proxies;
 mod publish;
+mod readme;
 mod refresh;
 mod resume;
 mod revocation;

@@ -1,0 +1,54 @@
+//! The README's commands do what the README says. (Its Rust and TypeScript are compiled by `cargo xtask test readmes`.)
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::{Value, json};
+use tidings_tests::{Finished, Server, finish, tidings};
+
+/// The block of commands that has this text.
+fn block(text: &str) -> String {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let mut blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.contains(text)).expect("the README shows it").to_owned()
+}
+
+/// A shell whose `tidings` is the one that is tested.
+fn shell(script: &str) -> Command {
+    let program = tidings().get_program().to_owned();
+    let folder = Path::new(&program).parent().unwrap().display().to_string();
+    let path = std::env::var("PATH").unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", script]).env_clear().env("PATH", format!("{folder}:{path}"));
+    shell
+}
+
+#[test]
+fn an_event_that_curl_publishes_reaches_four_topics() {
+    let server = Server::start();
+    let script = block("curl").replace("http://127.0.0.1:7700", &server.url());
+    let finished: Finished = finish(&mut shell(&script));
+    let answer: Value = serde_json::from_str(&finished.stdout).unwrap_or_else(|_| panic!("{finished:?}"));
+    assert_eq!(answer["topics"].as_array().map(Vec::len), Some(4), "{answer}");
+}
+
+#[test]
+fn a_server_with_a_key_takes_what_is_published_with_a_token_of_it() {
+    let folder = std::env::temp_dir().join(format!("tidings-readme-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    // An address of loopback that nobody else uses, so that the port is free.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let address = format!("127.77.{high}.{}:7700", low.clamp(1, 254));
+    let script = format!("trap 'kill $!' EXIT\n{}", block("tidings token"));
+    let mut shell = shell(&script);
+    shell
+        .current_dir(&folder)
+        .env("TIDINGS_LISTEN", &address)
+        .env("TIDINGS_URL", format!("http://{address}"));
+    let finished = finish(&mut shell);
+    fs::remove_dir_all(folder).unwrap();
+    let answer =
+        finished.stdout.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{finished:?}"));
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let person = "staff:person:0198c0de-0000-7000-8000-000000000001";
+    assert_eq!(answer["topics"], json!(["staff:people", person]));
+}
