@@ -17,9 +17,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// For a client each of whose attempts costs its user's backend a token.
-    pub(crate) fn spread() -> Self {
-        Self { spread_ms: BACKOFF_SPREAD_MS, ..Self::default() }
+    /// A session was lost, perhaps with those of many others, and each attempt costs a backend a token.
+    pub(crate) fn spread(&mut self) {
+        self.spread_ms = BACKOFF_SPREAD_MS;
     }
 
     /// A session was healthy: the next wait is short again.
@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn where_an_attempt_costs_a_token_no_ceiling_is_below_two_seconds_unless_somebody_waits() {
-        let mut backoff = Backoff::spread();
+        let mut backoff = Backoff::default();
+        backoff.spread();
         let now = Now { ms: 1_000, random: u32::MAX };
         let longest: Vec<u64> = (0..6).map(|_| backoff.next_ms(now) - 1_000).collect();
         assert_eq!(longest, [1_999, 1_999, 1_999, 1_999, 3_999, 7_999]);

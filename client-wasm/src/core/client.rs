@@ -94,7 +94,6 @@ pub struct Client<P> {
 impl<P: Clone> Client<P> {
     /// A client that does nothing until something is asked of it.
     pub fn new(options: Options) -> Self {
-        let backoff = if options.asks_for_tokens { Backoff::spread() } else { Backoff::default() };
         Self {
             options,
             connection: Connection::Idle,
@@ -102,7 +101,7 @@ impl<P: Clone> Client<P> {
             last_ref: 0,
             subscriptions: Subscriptions::default(),
             publishes: Publishes::default(),
-            backoff,
+            backoff: Backoff::default(),
             outage: Outage::default(),
             pace: Pace::default(),
             max_message_bytes: MAX_MESSAGE_BYTES as u64,
@@ -406,6 +405,9 @@ impl<P: Clone> Client<P> {
 
     fn lost(&mut self, code: u16, now: Now) {
         self.forgive(now);
+        if self.options.asks_for_tokens && matches!(self.connection, Connection::Open { .. }) {
+            self.backoff.spread();
+        }
         let error = || self.complaint.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
         match code {
             INVALID_FRAME | REVOKED => {

@@ -47,7 +47,7 @@ pub const QUIET_ATTEMPTS_OF_A_KNOWN_SERVER: u32 = 6;
 /// Milliseconds within which the first wait before a reconnect is drawn; each further one doubles it.
 pub const BACKOFF_FIRST_MS: u64 = 250;
 
-/// The same where the page gives tokens, and not below it later: the backend that makes them is asked by all pages of a server
+/// The same after a session was lost where the page gives tokens, and not below it later: the backend that makes them is asked by all pages of a server
 /// that crashed. Over two seconds 1,000 pages are 500 requests a second instead of 4,000, and a page that resumes misses
 /// nothing by a second of waiting. Who is looked at does not wait for it: a page that is shown comes back within
 /// [`BACKOFF_FIRST_MS`].

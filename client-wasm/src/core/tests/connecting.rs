@@ -101,6 +101,20 @@ fn after_a_crash_the_pages_ask_for_tokens_over_two_seconds_and_not_all_at_once()
 }
 
 #[test]
+fn a_page_that_has_had_no_session_asks_again_as_soon_as_one_without_tokens() {
+    let mut bench = Bench::with_tokens();
+    bench.random = u32::MAX;
+    bench.subscribe(&["staff:people"]);
+    let waits = [0; 3].map(|_| {
+        bench.outputs();
+        let (connection, now) = (bench.connection(), bench.now());
+        bench.client.handle_token(connection, Err("no network".to_owned()), now);
+        bench.next_timeout()
+    });
+    assert_eq!(waits, [249, 499, 999]);
+}
+
+#[test]
 fn a_page_that_is_looked_at_asks_for_its_token_within_a_quarter_of_a_second() {
     let mut bench = session_with_token();
     bench.random = u32::MAX;
