@@ -1,11 +1,14 @@
 //! Sessions with more topics than a frame: a page with a table of hundreds of rows.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tidings_client_wasm::core::Output;
 use tidings_shared::limits::SUBSCRIBE_PAUSE;
-use tidings_tests::{Client, EventStream, Request, Server, Tab, sample};
+use tidings_tests::{Client, EventStream, Request, Server, Tab, rounds, sample};
 
 /// A table that fills eight frames, the last one in part.
 const ROWS: usize = 1_000;
@@ -176,4 +179,70 @@ fn topics_that_do_not_fit_the_header_are_refused_with_the_setting_that_bounds_it
     let _ = std::io::Write::write_all(&mut endless, &[head, &fill, &fill].concat());
     let answer = tidings_tests::Response::read(&mut std::io::BufReader::new(endless));
     answer.assert_problem(431, "too_large");
+}
+
+/// What a crowd of sessions with rows of a table costs the server.
+#[derive(Debug)]
+struct Crowd {
+    bytes_of_session: usize,
+    resumed: usize,
+    took: Duration,
+    cpu: Duration,
+}
+
+/// So many sessions subscribe to these rows, are cut off, miss some events, and come back at once.
+fn crowd(sessions: usize, rows: impl Fn(usize) -> Vec<String> + Sync) -> Crowd {
+    let mut server = Server::with(&["--max-topics-per-tenant", "1000000"]);
+    Client::subscribed(&server, &["somewhere:else"]).close();
+    let address = server.address();
+    let before = server.process().memory_kib();
+    let all_at_once = |act: &(dyn Fn(usize) -> (Client, Vec<Value>) + Sync)| -> Vec<(Client, Vec<Value>)> {
+        let threads = 8;
+        let share = |first| (first..sessions).step_by(threads).map(act).collect::<Vec<_>>();
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|first| scope.spawn(move || share(first))).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        })
+    };
+    let there = all_at_once(&|session| {
+        let mut client = Client::hello_to(address);
+        let answers = subscribe(&mut client, &rows(session), None, false);
+        (client, answers)
+    });
+    let bytes_of_session = 1024 * server.process().memory_kib().saturating_sub(before) / sessions;
+    let position = |answers: &Vec<Value>| answers.last().unwrap()["position"].as_str().unwrap().to_owned();
+    let since = there.iter().map(|(_, answers)| position(answers)).next().unwrap();
+    drop(there);
+    for number in 0..100 {
+        server.publish_to(&rows(0)[number % rows(0).len()], &sample::ticked(number));
+    }
+    let (cpu, start) = (server.process().cpu_time().unwrap(), Instant::now());
+    let back = all_at_once(&|session| {
+        let mut client = Client::hello_to(address);
+        let answers = subscribe(&mut client, &rows(session), Some(&since), true);
+        (client, answers)
+    });
+    let (took, cpu) = (start.elapsed(), server.process().cpu_time().unwrap() - cpu);
+    let topics = |answers: &[Value]| outcomes(answers).iter().all(|(outcome, _)| outcome == "resumed");
+    let resumed = back.iter().filter(|(_, answers)| topics(answers)).count();
+    Crowd { bytes_of_session, resumed, took, cpu }
+}
+
+#[test]
+fn a_crowd_with_a_thousand_topics_each_costs_little_and_comes_back_at_once() {
+    let sessions = rounds(20);
+    let of_all = crowd(sessions, |_| (0..1_024).map(|row| format!("rows:{row}")).collect());
+    let own = crowd(sessions, |session| (0..1_024).map(|row| format!("rows:{session}:{row}")).collect());
+    let few = crowd(20 * sessions, |session| vec!["rows:all".to_owned(), format!("rows:{session}")]);
+    for (what, sessions, crowd) in [
+        ("the same 1,024 topics", sessions, &of_all),
+        ("1,024 topics of their own", sessions, &own),
+        ("two topics", 20 * sessions, &few),
+    ] {
+        let Crowd { bytes_of_session, took, cpu, .. } = crowd;
+        println!("{sessions} sessions, {what}: {bytes_of_session} bytes each, back in {took:?}, CPU {cpu:?}");
+    }
+    assert_eq!([of_all.resumed, own.resumed, few.resumed], [sessions, sessions, 20 * sessions]);
+    assert!(of_all.bytes_of_session < 1_024 * 150, "{of_all:?}");
+    assert!(own.bytes_of_session < 1_024 * 600, "{own:?}");
 }

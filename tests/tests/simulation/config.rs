@@ -128,7 +128,8 @@ impl Config {
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn old_servers(rng: &mut Rng) -> Self {
         let draw = Self::pings(rng);
-        let session = SessionSettings { heartbeat: HEARTBEAT, max_topics_per_frame: 1, ..draw.session };
+        let session =
+            SessionSettings { heartbeat: HEARTBEAT, max_topics: 6, max_topics_per_frame: 1, ..draw.session };
         Self { is_old: true, topics: 6, session, raws: 0, user_ms: 500, token_ms: None, ..draw }
     }
 
