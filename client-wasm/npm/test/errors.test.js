@@ -120,7 +120,9 @@ test("a value that JSON can't say is refused and named, and what it can say is s
   ])
     await assert.rejects(publish(values), { name: "TidingsError", code: "invalid_event", message });
   for (const topics of [[undefined], ["crm:contact:7", undefined], [undefined, "crm:contact:7"]])
-    await assert.rejects(publish({}, { topics }), { message: /`topics` is not a list of texts/ });
+    await assert.rejects(publish({}, { topics }), {
+      message: /A topic is a text such as "staff:people", and this is undefined/,
+    });
 
   const date = new Date(0);
   await publish({ none: undefined, no: null, date, numbers: [-0, 0.1, 2 ** 32, 2 ** 53, 1e308, 5e-324] });
