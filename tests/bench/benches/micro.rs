@@ -101,12 +101,15 @@ fn fan_out_batch(bencher: Bencher<'_, '_>, connections: usize) {
     fan_out(bencher, connections, BATCH);
 }
 
-/// A frame that was read, to what the subscriber is told.
-#[divan::bench]
-fn client_core_event(bencher: Bencher<'_, '_>) {
+/// A frame that was read, to what the subscriber is told, in a session of so many topics.
+#[divan::bench(args = [1, 1_024])]
+fn client_core_event(bencher: Bencher<'_, '_>, topics: usize) {
     let now = Now { ms: 1_000_000, random: 0 };
     let mut client: Client<Box<RawValue>> = Client::new(Options::default());
     client.handle_subscribe(&[LIST], now).expect("is a topic");
+    for other in 1..topics {
+        client.handle_subscribe(&[format!("row:{other}")], now).expect("is a topic");
+    }
     let connection = std::iter::from_fn(|| client.poll_output())
         .find_map(|output| if let Output::Connect { connection } = output { Some(connection) } else { None })
         .expect("a client that wants something connects");

@@ -1,7 +1,5 @@
 //! More topics than a frame, and more than a session.
 
-use std::time::Instant;
-
 use serde_json::Value;
 use tidings_shared::limits::MAX_TOPICS_PER_SESSION;
 
@@ -403,25 +401,4 @@ fn a_refusal_for_good_is_not_tried_again() {
     assert_eq!(bench.all_frames(), [json!(null); 0]);
     assert_eq!(bench.next_change(300_000), None);
     assert_eq!(bench.reconnect()[1]["topics"], json!(["row:2", "staff:people"]));
-}
-
-#[test]
-fn an_event_costs_as_much_whether_a_client_has_two_topics_or_a_thousand() {
-    let session = |count| {
-        let mut bench = Bench::new();
-        bench.session_of_rows(count, "p1");
-        bench
-    };
-    let (mut few, mut many) = (session(2), session(MAX_TOPICS_PER_SESSION));
-    let time = |bench: &mut Bench, row: &str| {
-        let start = Instant::now();
-        (0..2_000).for_each(|n| bench.event(&[row], &format!("p{n}")));
-        assert_eq!(told(bench.outputs()).len(), 2_000);
-        start.elapsed()
-    };
-    // The best of several, as others run on this machine too.
-    let rounds = (0..5).map(|_| (time(&mut few, "row:0001"), time(&mut many, "row:0777")));
-    let best = rounds.reduce(|best, round| (best.0.min(round.0), best.1.min(round.1))).unwrap();
-    println!("2,000 events: {best:?}");
-    assert!(best.1 < best.0 * 3, "{best:?}");
 }
