@@ -45,6 +45,7 @@ mod listen;
 mod page;
 mod post;
 mod publish;
+mod unread;
 mod upgrade;
 
 use listen::Asked;
@@ -319,6 +320,8 @@ fn events(
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
     answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
+    // It does end with the stream, and a proxy must not send another request on it then.
+    answer.insert(CONNECTION, HeaderValue::from_static("close"));
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     if let Some(unknown) = unknown {

@@ -1,32 +1,18 @@
 //! What hyper refuses by itself, because the head of a request is too large, gets a body that says what to do. hyper
 //! answers with a bare status and has no hook for it, so this sits below it and completes what it writes.
-//!
-//! A peer may still be sending its head then. A socket that is closed with bytes unread is reset, and the answer may be
-//! lost with it: so what comes is read for a while.
 
 use std::{
-    future::Future,
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use serde_json::json;
 use tidings_shared::Code;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::head::Phase;
-
-/// Time for the rest of a head that was refused.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Bytes of it that are read at a time, and thrown away.
-const LINGER_BYTES: usize = 4 * 1024;
 
 /// What the type that holds a request's target takes; no setting changes it.
 const MAX_TARGET_BYTES: usize = u16::MAX as usize - 1;
@@ -39,13 +25,11 @@ pub(crate) struct LargeHeads<S> {
     max_header_bytes: usize,
     /// What is written of a refusal, and how much of it was taken.
     refusal: Option<(Vec<u8>, usize)>,
-    lingers: Option<Pin<Box<Sleep>>>,
-    is_shut: bool,
 }
 
 impl<S> LargeHeads<S> {
     pub(crate) fn new(stream: S, phase: Arc<Phase>, max_header_bytes: usize) -> Self {
-        Self { stream, phase, max_header_bytes, refusal: None, lingers: None, is_shut: false }
+        Self { stream, phase, max_header_bytes, refusal: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -90,7 +74,6 @@ impl<S: AsyncWrite + Unpin> LargeHeads<S> {
             }
             *taken += written;
         }
-        self.lingers = Some(Box::pin(sleep(LINGER)));
         self.refusal = None;
         Poll::Ready(Ok(()))
     }
@@ -136,20 +119,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LargeHeads<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if !this.is_shut {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            this.is_shut = true;
-        }
-        let Some(lingers) = &mut this.lingers else { return Poll::Ready(Ok(())) };
-        while lingers.as_mut().poll(cx).is_pending() {
-            let mut bytes = [0; LINGER_BYTES];
-            let mut buffer = ReadBuf::new(&mut bytes);
-            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                break;
-            }
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use tidings_shared::limits::{CLOSE_TIMEOUT, LINGER_BYTES, LINGER_SILENCE};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 use crate::head::Phase;
@@ -26,11 +27,48 @@ pub(crate) struct WriteDeadline<S> {
     phase: Arc<Phase>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Since our side was closed.
+    lingers: Option<Lingering>,
+}
+
+/// What a peer may still send when our side is closed: it is thrown away. Closed altogether, the connection would be reset by the
+/// rest of a body that was refused, and a proxy in front would make a 502 of the refusal.
+#[derive(Debug)]
+struct Lingering {
+    bytes_left: usize,
+    ends: Instant,
+    /// Runs while the peer says nothing.
+    silent: Pin<Box<Sleep>>,
+}
+
+impl Lingering {
+    fn begin() -> Self {
+        let ends = Instant::now() + CLOSE_TIMEOUT;
+        Self { bytes_left: LINGER_BYTES, ends, silent: Box::pin(sleep(LINGER_SILENCE)) }
+    }
+
+    /// Done when the peer has closed too, or has sent or taken too much.
+    fn poll(&mut self, cx: &mut Context<'_>, stream: Pin<&mut impl AsyncRead>) -> Poll<()> {
+        let mut stream = stream;
+        let mut bytes = [0; 4096];
+        loop {
+            let mut chunk = ReadBuf::new(&mut bytes);
+            if stream.as_mut().poll_read(cx, &mut chunk).is_pending() {
+                return self.silent.as_mut().poll(cx);
+            }
+            let (heard, now) = (chunk.filled().len(), Instant::now());
+            self.bytes_left = self.bytes_left.saturating_sub(heard);
+            if heard == 0 || self.bytes_left == 0 || now >= self.ends {
+                return Poll::Ready(());
+            }
+            self.silent.as_mut().reset(self.ends.min(now + LINGER_SILENCE));
+        }
+    }
 }
 
 impl<S> WriteDeadline<S> {
     pub(crate) fn new(stream: S, limit: Duration, phase: Arc<Phase>) -> Self {
-        Self { stream, limit, phase, stalled: None }
+        Self { stream, limit, phase, stalled: None, lingers: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -62,7 +100,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
@@ -88,13 +126,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.lingers.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let lingers = this.lingers.get_or_insert_with(Lingering::begin);
+        lingers.poll(cx, Pin::new(&mut this.stream)).map(Ok)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
 
@@ -113,5 +156,51 @@ mod tests {
         let _theirs = slow.await.unwrap();
         let fault = stream.write_all(&[0; 16]).await.unwrap_err();
         assert_eq!(fault.kind(), io::ErrorKind::TimedOut);
+    }
+    /// Closes our side, and says for how long it then waited for the peer.
+    async fn closed(stream: DuplexStream) -> Duration {
+        let mut stream = WriteDeadline::new(stream, Duration::from_secs(10), Arc::default());
+        let start = Instant::now();
+        stream.shutdown().await.unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_still_sends_is_thrown_away_until_it_closes_or_is_silent() {
+        let (ours, mut theirs) = duplex(4);
+        let sends = tokio::spawn(async move {
+            for _ in 0..3 {
+                theirs.write_all(&[0; 100]).await.unwrap();
+                sleep(LINGER_SILENCE * 9 / 10).await;
+            }
+            assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0, "our side is closed");
+        });
+        assert_eq!(closed(ours).await, LINGER_SILENCE * 27 / 10, "until it has closed");
+        sends.await.unwrap();
+        let (ours, _silent) = duplex(4);
+        assert_eq!(closed(ours).await, LINGER_SILENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_goes_on_sending_is_cut_after_a_time_and_after_so_many_bytes() {
+        let (ours, mut theirs) = duplex(4096);
+        let drips = tokio::spawn(async move {
+            while theirs.write_all(&[0]).await.is_ok() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let waited = closed(ours).await;
+        assert!((CLOSE_TIMEOUT..CLOSE_TIMEOUT + Duration::from_millis(200)).contains(&waited), "{waited:?}");
+        drips.await.unwrap();
+        let (ours, mut theirs) = duplex(4096);
+        let floods = tokio::spawn(async move {
+            let mut sent = 0;
+            while let Ok(bytes @ 1..) = theirs.write(&[0; 4096]).await {
+                sent += bytes;
+            }
+            sent
+        });
+        assert_eq!(closed(ours).await, Duration::ZERO);
+        assert!((LINGER_BYTES..LINGER_BYTES + 8192).contains(&floods.await.unwrap()));
     }
 }

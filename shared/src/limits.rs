@@ -213,6 +213,14 @@ pub const MAX_SHARDS: usize = 1024;
 /// connection: time for the peer's Close and what it was still sending.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which an HTTP connection ends whose peer has not closed its side when ours was closed: time for what is on
+/// its way.
+pub const LINGER_SILENCE: Duration = Duration::from_secs(1);
+
+/// Bytes that are thrown away of what a peer sends meanwhile: four bodies, because a proxy sends the whole of one that was
+/// refused before it looks at the refusal.
+pub const LINGER_BYTES: usize = 4 * MAX_BODY_BYTES;
+
 /// From our Close to the end of the connection, for those who never said a good hello: they hold their place no longer
 /// than their deadlines say.
 pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);

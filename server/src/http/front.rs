@@ -9,6 +9,7 @@ use warp::reply::Response;
 use super::{
     comeback::{self, Listener},
     page, refuse,
+    unread::{IsRead, RequestBody},
 };
 use crate::{Gateway, origin::HostFault, problem::Problem};
 
@@ -19,19 +20,20 @@ pub(super) fn answer<S>(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<S>
 where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Service<Request<RequestBody>, Response = Response, Error = Infallible>,
     S::Future: Send,
 {
     let reader = page::reader(gateway, request.headers());
     let listener = Listener::of(gateway, &request);
-    let answer =
-        check(gateway, &request).map(|()| routes.call(request)).map_err(|problem| refuse(gateway, &problem));
+    let checked = check(gateway, &request);
+    let (is_read, request) = IsRead::watch(request);
+    let answer = checked.map(|()| routes.call(request)).map_err(|problem| refuse(gateway, &problem));
     async move {
         let answer = match answer {
             Ok(answer) => answer.await?,
             Err(refusal) => refusal,
         };
-        Ok(page::may_read(reader, comeback::instead(listener, answer)))
+        Ok(is_read.tell(page::may_read(reader, comeback::instead(listener, answer))))
     }
 }
 

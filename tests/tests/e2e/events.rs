@@ -40,7 +40,9 @@ fn a_listener_gets_what_a_session_gets_and_each_event_once() {
         &["staff%3Apeople", &person.to_uppercase().replace("STAFF:PERSON", "staff:person")],
         None,
     );
-    for (name, value) in [("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no")] {
+    for (name, value) in
+        [("cache-control", "no-store, no-transform"), ("connection", "close"), ("x-accel-buffering", "no")]
+    {
         assert_eq!(stream.head.header(name), Some(value), "{name}");
     }
     let subscribed = stream.expect("subscribed");

@@ -124,3 +124,19 @@ fn a_drain_answers_what_arrives_on_connections_that_are_kept_and_ends_each_with_
     idle.end();
     assert_eq!(server.exit_code(), Some(0));
 }
+
+#[test]
+fn the_rest_of_a_body_that_was_refused_is_taken_and_does_not_reset_the_refusal() {
+    let server = Server::start();
+    for (path, status) in [("/v1/nothing", 404), ("/v1/publish", 413)] {
+        let mut kept = Kept::connect(&server);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n");
+        kept.write(head.as_bytes()).unwrap();
+        let answer = kept.answer().unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (status, Some("close")));
+        kept.end();
+        for _ in 0..90 {
+            kept.write(&[b' '; 10_000]).expect("it is taken");
+        }
+    }
+}

@@ -131,6 +131,30 @@ fn nothing_that_is_posted_through_caddy_meets_the_end_of_an_idle_connection() {
     nothing_posted_is_lost(WebServer::caddy);
 }
 
+/// A proxy sends the whole of a body before it looks at the answer, which came before.
+fn a_refusal_of_a_large_body_arrives(start: Start) {
+    let server = Server::keyed(&[]);
+    let proxy = start(server.address());
+    for _ in 0..20 {
+        let post = |path: &str, kib: usize| {
+            let body = " ".repeat(kib * 1024);
+            let token = format!("Bearer {}", "x".repeat(10));
+            Request::post(path).header("Authorization", &token).body(body).send(proxy.address()).status
+        };
+        assert_eq!([post("/v1/publish", 250), post("/v1/nothing", 900)], [401, 404]);
+    }
+}
+
+#[test]
+fn a_refusal_of_a_large_body_arrives_through_nginx() {
+    a_refusal_of_a_large_body_arrives(WebServer::nginx);
+}
+
+#[test]
+fn a_refusal_of_a_large_body_arrives_through_caddy() {
+    a_refusal_of_a_large_body_arrives(WebServer::caddy);
+}
+
 fn streams_outlive_a_restart(start: Start) {
     let mut first = Server::with(&["--drain-spread", "0s"]);
     let hub = first.address();

@@ -1,0 +1,70 @@
+//! Whether a request's body was read when its answer is ready. The connection ends with an answer that did not wait for the
+//! body, and must say so: a proxy would send its next request there, and that would be lost.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use hyper::{
+    Request, StatusCode,
+    body::{Body, Bytes, Frame, Incoming, SizeHint},
+    header::{CONNECTION, HeaderValue},
+};
+use warp::reply::Response;
+
+/// A request's body, whose end is noted.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    is_read: IsRead,
+}
+
+/// Whether a body was read to its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct IsRead(Arc<AtomicBool>);
+
+impl IsRead {
+    /// Watches the body of a request.
+    pub(super) fn watch(request: Request<Incoming>) -> (Self, Request<RequestBody>) {
+        let is_read = Self(Arc::new(AtomicBool::new(request.body().is_end_stream())));
+        let watched = request.map(|incoming| RequestBody { incoming, is_read: is_read.clone() });
+        (is_read, watched)
+    }
+
+    /// Says with an answer that its connection ends, if it does.
+    pub(super) fn tell(&self, mut answer: Response) -> Response {
+        if !self.0.load(Relaxed) && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || self.incoming.is_end_stream() {
+            self.is_read.0.store(true, Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
