@@ -21,6 +21,7 @@ pub use self::decode::{Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
 use crate::core::{
     ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,
+    limits::MIN_LOAD_INTERVAL_MS,
 };
 
 /// A quarter of the default allocator's size, which is 2 KB after brotli.
@@ -68,11 +69,9 @@ impl Core {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
             self.0.note(|client, now| {
                 if is_watched {
-                    let mut watching = Watching::default();
-                    watching.shares = shares.map(|id| SubscriptionId(id as u64));
-                    if let Some(ms) = min_interval_ms {
-                        watching.min_interval_ms = ms as u64;
-                    }
+                    let shares = shares.map(|id| SubscriptionId(id as u64));
+                    let min_interval_ms = min_interval_ms.map_or(MIN_LOAD_INTERVAL_MS, |ms| ms as u64);
+                    let watching = Watching { min_interval_ms, shares };
                     client.handle_watch_with(&topics, watching, now)
                 } else {
                     client.handle_subscribe(&topics, now)

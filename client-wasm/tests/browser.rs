@@ -54,7 +54,7 @@ fn client() -> (Core, TestHost) {
     );
     let host = TestHost::new();
     let url = format!("{}/v1/ws", url.replacen("http", "ws", 1));
-    (Core::new(host.clone().unchecked_into(), url, None, false), host)
+    (Core::new(host.clone().unchecked_into(), url, None, false, JsValue::UNDEFINED), host)
 }
 
 /// A UUID that no other test uses, so that tests which run at once do not hear each other.

@@ -43,7 +43,7 @@ async fn client() -> (Core, TestHost) {
     let url = option_env!("TIDINGS_TEST_URL").expect_throw("`cargo xtask test wasm` names a server");
     let host = TestHost::new();
     let url = format!("{}/v1/ws", url.replacen("http", "ws", 1));
-    let core = Core::new(host.clone().unchecked_into(), url, None, false);
+    let core = Core::new(host.clone().unchecked_into(), url, None, false, JsValue::UNDEFINED);
     core.subscribe(topics(), false, None, None).unwrap_throw();
     core.run();
     host.next("ready").await;

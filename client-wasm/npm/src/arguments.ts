@@ -13,10 +13,8 @@ const MISSING = /(?:^|:)(undefined|null|NaN|\[object [^:]*\])(?=:|$)/;
 const fault = (message: string, topic?: string) =>
   new TidingsError({ code: "invalid_topic", message, ...(topic !== undefined && { topic }) });
 
-/** Checks a topic for what no topic is meant to be; its grammar is the core's to check. */
-function checked(topic: unknown): string {
-  if (typeof topic !== "string")
-    throw fault(`A topic is a text such as "staff:people", and this is ${describe(topic)}.`);
+/** Checks a text for what no topic is meant to be; its grammar is the core's to check. */
+function checked(topic: string): string {
   const missing = MISSING.exec(topic)?.[1];
   if (missing)
     throw fault(`\`${topic}\` was built with \`${missing}\`: subscribe when that value is known.`, topic);
@@ -31,19 +29,28 @@ function describe(value: unknown): string {
       : String(value);
 }
 
-/** The topics of a list, each a text. */
+/** Whether it can be gone through, and is no text. */
+const isList = (topics: unknown): topics is Iterable<unknown> =>
+  typeof topics === "object" && topics !== null && Symbol.iterator in topics;
+
+/** The topics of a publish, each a text. */
 export function named(topics: unknown): readonly string[] {
-  if (typeof topics === "object" && topics && Symbol.iterator in topics)
-    return Array.from(topics as Iterable<unknown>, checked);
-  throw fault(`\`topics\` is not a list of texts, but ${describe(topics)}.`);
+  const no = (what: unknown) => fault(`\`topics\` is not a list of texts: ${describe(what)}.`);
+  if (!isList(topics)) throw no(topics);
+  return Array.from(topics, (topic) => {
+    if (typeof topic === "string") return checked(topic);
+    throw no(topic);
+  });
 }
 
 /** The topics of a subscription, at least one. */
 export function list(topics: unknown): readonly string[] {
-  const isList = typeof topics === "object" && topics && Symbol.iterator in topics;
-  const names = named(isList ? topics : [topics]);
+  const names = isList(topics) ? Array.from(topics) : [topics];
   if (!names.length) throw fault("The list of topics is empty: name at least one.");
-  return names;
+  return names.map((topic) => {
+    if (typeof topic === "string") return checked(topic);
+    throw fault(`A topic is a text such as "staff:people", and this is ${describe(topic)}.`);
+  });
 }
 
 /** Refuses what is no pause. */

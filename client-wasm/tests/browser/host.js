@@ -35,6 +35,8 @@ export class TestHost {
 
   hold() {}
 
+  unknownDomain() {}
+
   /** The next thing of this kind that was not asked for yet, as JSON text. */
   next(kind) {
     return new Promise((resolve, reject) => {
