@@ -16,7 +16,7 @@ use tidings_shared::limits::{REFUSALS_LOGGED, REFUSALS_PERIOD};
 
 use crate::{
     AccessError, OriginRule,
-    origin::{check_as_browsers_write, is_host},
+    origin::{HostFault, check_as_browsers_write, is_host},
 };
 
 /// Bytes of what a peer wrote, or an application says of its token, in one line.
@@ -77,9 +77,9 @@ impl Refusals {
         }
     }
 
-    /// A request to a server for development was refused for its host.
-    pub(crate) fn host(&self, uri: &Uri, headers: &HeaderMap, now: Duration) {
-        let line = line_of_host(uri, headers);
+    /// A request was refused for its host.
+    pub(crate) fn host(&self, fault: HostFault, uri: &Uri, headers: &HeaderMap, now: Duration) {
+        let line = line_of_host(fault, uri, headers);
         if let Some(left_out) = admit(&self.hosts, &line, now) {
             let Line { reason, remedy } = line;
             tracing::warn!(?reason, ?remedy, left_out, "a request was refused");
@@ -128,7 +128,11 @@ fn line_of_origin(rule: &OriginRule, headers: &HeaderMap) -> Line {
     }
 }
 
-fn line_of_host(uri: &Uri, headers: &HeaderMap) -> Line {
+fn line_of_host(fault: HostFault, uri: &Uri, headers: &HeaderMap) -> Line {
+    let no_host = "it has no Host, or several, or one that is none";
+    if fault == HostFault::IllFormed {
+        return Line::new(no_host, "look for the client or the proxy that writes it");
+    }
     let hosts: Vec<&[u8]> = headers.get_all(HOST).iter().map(|host| host.as_bytes()).collect();
     let named = uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = match (named, &hosts[..]) {
@@ -140,7 +144,7 @@ fn line_of_host(uri: &Uri, headers: &HeaderMap) -> Line {
                   with keys instead of --dev";
     match host.and_then(|host| str::from_utf8(host).ok()) {
         Some(host) => Line::new(format_args!("the host {host} is not this machine"), remedy),
-        None => Line::new("it has no Host, or several, or one that is none", remedy),
+        None => Line::new(no_host, remedy),
     }
 }
 

@@ -44,17 +44,20 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
         return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
     }
     let origins = &gateway.settings().origins;
-    origins.check_host(request.version(), request.uri(), request.headers()).map_err(|fault| match fault {
-        HostFault::IllFormed => Problem::new(
-            Code::InvalidFrame,
-            "a request has one Host, which is a name or an address, and perhaps a port",
-        ),
-        HostFault::Elsewhere => {
-            let hub = gateway.hub();
-            hub.refusals().host(request.uri(), request.headers(), hub.clock().now().since_start);
-            let message = "a server for development is asked as localhost, or by an address of loopback";
-            Problem::new(Code::Forbidden, message)
-        }
+    origins.check_host(request.version(), request.uri(), request.headers()).map_err(|fault| {
+        let hub = gateway.hub();
+        hub.refusals().host(fault, request.uri(), request.headers(), hub.clock().now().since_start);
+        let (code, message) = match fault {
+            HostFault::IllFormed => (
+                Code::InvalidFrame,
+                "a request has one Host, which is a name or an address, and perhaps a port",
+            ),
+            HostFault::Elsewhere => (
+                Code::Forbidden,
+                "a server for development is asked as localhost, or by an address of loopback",
+            ),
+        };
+        Problem::new(code, message)
     })?;
     comeback::check_room(gateway, request)
 }

@@ -171,6 +171,10 @@ fn whoever_is_refused_for_an_origin_or_a_host_is_told_of_with_the_remedy() {
         upgrade().header("Origin", "https://app.example.com").header("Origin", "https://app.example.com"),
     );
     warns(&mut server, &["a page was refused", "several Origin headers"]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").unwrap();
+    Response::read(&mut BufReader::new(stream)).assert_problem(400, "invalid_frame");
+    warns(&mut server, &["a request was refused", "no Host, or several"]);
 
     let mut server = Server::start();
     refuse(&server, upgrade().header("Origin", "https://app.example.com"));
