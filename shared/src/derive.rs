@@ -84,7 +84,7 @@ pub trait Payload {
     note = "known are Uuid, Segment, String, bool, integers up to 32 bits, f32, f64, serde_json::Value, enums with `#[derive(Choice)]`, and `Option` and `Vec` of these"
 )]
 pub trait PayloadField {
-    /// Its type, for those who are not Rust.
+    /// Its type: what a server and a browser check before anything reads it.
     const TYPE: Type;
 
     /// Whether JSON can say it. NaN and infinity would be written as `null`, which is something else.

@@ -58,8 +58,8 @@ pub trait Event: Sized + fmt::Debug {
     /// The topics that this event reaches; one that stands twice counts once.
     fn topics(&self) -> Vec<Self::Topic>;
 
-    /// Reads the payload of the event `name`; `None` when there is no event of that name. Undeclared keys are
-    /// passed over.
+    /// Reads the payload of the event `name`; `None` when there is no event of that name. It is given the fields that
+    /// [`Self::SCHEMA`] declares, once they were checked.
     ///
     /// # Errors
     /// The deserializer's, when the payload is not what the event declares.
