@@ -92,16 +92,19 @@ fn name(number: u8) -> String {
 fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String {
     let names: Vec<String> = topics.iter().map(|&number| name(number)).collect();
     let outcome = ["live", "resumed", "sync", "refused", "of_next_year"][usize::from(outcome)];
-    let outcomes: Vec<_> =
-        names.iter().map(|topic| serde_json::json!({ "topic": topic, "outcome": outcome })).collect();
+    let code = [None, Some("forbidden"), Some("too_many_topics"), Some("overloaded")][(number % 4) as usize];
+    let outcomes: Vec<_> = names
+        .iter()
+        .map(|topic| serde_json::json!({ "topic": topic, "outcome": outcome, "code": code }))
+        .collect();
     let event = serde_json::json!({ "domain": "t", "event": "e", "payload": {} });
     let lives = [None, Some(number), Some(number % 100_000)];
     let frame = match kind {
         0 | 1 => serde_json::json!({
             "op": "welcome", "session": "s", "tenant": "t", "position": "p", "heartbeat_ms": number,
             "expires_in_ms": lives[usize::from(kind) + topics.len() % 2],
-            "limits": { "max_message_bytes": number, "max_topics_per_session": number % 200,
-                        "max_topics_per_frame": number % 200, "frames_per_second": number % 200 },
+            "limits": { "max_message_bytes": number, "max_topics_per_session": number % 7,
+                        "max_topics_per_frame": number % 5, "frames_per_second": number % 200 },
         }),
         2..=4 => {
             serde_json::json!({ "op": "subscribed", "ref": r#ref, "position": "p", "topics": outcomes })
