@@ -35,7 +35,7 @@ fn every_block_of_the_guide_that_names_a_file_is_that_file() {
         "web/app.ts",
         "web/index.html",
         "web/tsconfig.json",
-        "web/vite.config.ts",
+        "web/vite.config.mjs",
     ];
     assert_eq!(files, expected);
 }
