@@ -7,6 +7,18 @@ export function expect(type: string, call: string, values: Record<string, unknow
       throw new TypeError(`${call}: \`${name}\` is ${value === null ? value : typeof value} and no ${type}`);
 }
 
+const CALLBACKS = ["concerns", "onError", "onNotice", "onResume", "onSync"];
+
+/** The same for the options of a call. */
+export function expectOptions(call: string, options: unknown): void {
+  expect("object", call, { options });
+  const { signal, ...given } = options as Record<string, unknown>;
+  for (const name of CALLBACKS)
+    if (given[name] !== undefined) expect("function", call, { [name]: given[name] });
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== "function")
+    throw new TypeError(`${call}: \`signal\` is ${describe(signal)} and no AbortSignal`);
+}
+
 /** What a template makes of a value that was not there. */
 const MISSING = /(?:^|:)(undefined|null|NaN|\[object [^:]*\])(?=:|$)/;
 

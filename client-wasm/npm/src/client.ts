@@ -1,4 +1,4 @@
-import { checkPause, expect, list } from "./arguments.js";
+import { checkPause, expect, expectOptions, list } from "./arguments.js";
 import { connectFailed } from "./connect-failed.js";
 import { type Core, type Glue, type Host, isFailure, type Load, type Loaded } from "./core.js";
 import { closedError, type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
@@ -142,7 +142,9 @@ export class Client {
       },
     };
     const watch = options as WatchOptions<string, unknown>;
-    expect("function", "watch(topics, { load, onData })", { load: watch?.load, onData: watch?.onData });
+    const call = "watch(topics, { load, onData })";
+    expectOptions(call, watch);
+    expect("function", call, { load: watch.load, onData: watch.onData });
     checkPause(watch.minInterval);
     return this.#add(new WatchHandle(owner, list(topics), watch), watch);
   }
@@ -167,6 +169,7 @@ export class Client {
     options: SubscribeOptions = {},
   ): Subscription {
     expect("function", "subscribe(topics, handler)", { handler });
+    expectOptions("subscribe(topics, handler, options)", options);
     return this.#add(new Handle(this.#owner, list(topics), handler, options), options);
   }
 
@@ -185,6 +188,7 @@ export class Client {
   ): AsyncIterableIterator<EventItem<T>>;
   events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
     const names = list(topics);
+    expectOptions("events(topics, options)", options);
     const events = new Events(
       (handler, subscribeOptions, onEnd) =>
         this.#add(new Handle(this.#owner, names, handler, subscribeOptions, onEnd), subscribeOptions),

@@ -58,6 +58,7 @@ const HINTS: Record<string, string | undefined> = {
   offline_full: "Publish again when some of the others were answered.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
   token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
+  invalid_url: "Begin it with ws:, wss:, http: or https:, as in wss://example.com/v1/ws.",
   token_expired:
     "Does the `token` function fetch a fresh one each time? One that is given as text is never replaced.",
   token_failed:
@@ -106,8 +107,9 @@ export class TidingsError extends Error {
   }
 }
 
-// On the prototype, so that the stack of an error begins with it.
-(TidingsError.prototype as { name: string }).name = "TidingsError";
+// On the prototype, so that the stack of an error begins with it; and that of the class, which has a short one as it is packed.
+for (const named of [TidingsError.prototype, TidingsError])
+  Object.defineProperty(named, "name", { value: "TidingsError", configurable: true });
 
 /** The error of a client that was closed, by its user or by this error. */
 export function closedError(cause?: TidingsError): TidingsError {
@@ -121,7 +123,8 @@ export function closedError(cause?: TidingsError): TidingsError {
 export function print(error: TidingsError): void {
   const { code, topic = "", message, hint } = error;
   const about = message.includes(topic) ? "" : `${topic}: `;
-  console.error(`tidings: ${code}: ${about}${message}${hint ? `\n${hint}` : ""}`, error);
+  const text = `tidings: ${code}: ${about}${message}${hint ? `\n${hint}` : ""}`;
+  console.error(...(error.cause === undefined ? [text] : [text, error.cause]));
 }
 
 /** Reports what a callback of the user threw, as the browser reports what an event listener throws. */

@@ -1,4 +1,4 @@
-import { expect, named } from "./arguments.js";
+import { expect, expectOptions, named } from "./arguments.js";
 import { TidingsError } from "./errors.js";
 import { eventText } from "./event-text.js";
 import type { Origin } from "./origin.js";
@@ -43,6 +43,7 @@ export class Publishes {
     let added: Pending | undefined;
     const promise = new Promise<Published>((resolve, reject) => {
       check();
+      expectOptions("publish(event, options)", { signal });
       signal?.throwIfAborted();
       const texts = { ...(key !== undefined && { key }), ...(origin !== undefined && { origin }) };
       expect("string", "publish(event, options)", texts);

@@ -153,6 +153,10 @@ test("a malformed event is an error of its subscription, which goes on", async (
   assert.equal(errors.length, 1);
   code("invalid_event")(errors[0]);
   assert.equal(errors[0].topic, "staff:people");
+  assert.match(
+    errors[0].message,
+    /^An event arrived that is not what its domain declares: payload of person_updated: /,
+  );
 });
 
 test("a refused topic rejects `ready` and is told to onError, or to the client, or to the console", async (t) => {

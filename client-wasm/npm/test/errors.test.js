@@ -61,8 +61,16 @@ test("arguments of the wrong type are refused by the call that has them", async 
     ],
     [() => client.subscribe("staff:people", { onEvent: load }), /`handler` is object/],
     [() => client.watch("staff:people", {}), /watch\(topics, \{ load, onData \}\): `load` is undefined/],
-    [() => client.watch("staff:people"), /`load` is undefined/],
+    [() => client.watch("staff:people"), /`options` is undefined and no object/],
     [() => client.watch("staff:people", { load }), /`onData` is undefined/],
+    [
+      () => client.subscribe("staff:people", load, null),
+      /subscribe\(topics, handler, options\): `options` is null/,
+    ],
+    [() => client.subscribe("staff:people", load, { onError: "x" }), /`onError` is string and no function/],
+    [() => client.subscribe("staff:people", load, { signal: 5 }), /`signal` is 5 and no AbortSignal/],
+    [() => client.watch("staff:people", { load, onData: load, concerns: true }), /`concerns` is boolean/],
+    [() => client.events("staff:people", { signal: {} }), /`signal` is \[object Object\] and no AbortSignal/],
     [() => client.on("eror", load), /`type` is "status" or "error", and not eror/],
     [() => client.on("error"), /on\(type, listener\): `listener` is undefined/],
   ];
@@ -101,6 +109,10 @@ test("an event that is none says what it is and what it should be", async (t) =>
   await assert.rejects(publish({ topics: "a:b" }), { message: /`topics` is not a list of texts/ });
   await assert.rejects(publish({ topics: ["a b"] }), { code: "invalid_topic", message: /`a b`/ });
   await assert.rejects(publish({ key: 7 }), { name: "TypeError", message: /`key` is number and no string/ });
+  await assert.rejects(publish({ signal: 5 }), {
+    name: "TypeError",
+    message: /`signal` is 5 and no AbortSignal/,
+  });
   await assert.rejects(publish({ origin: {} }), { name: "TypeError", message: /`origin` is object/ });
 });
 
@@ -144,7 +156,7 @@ test("a url that is none says what is wrong with it", async (t) => {
     const client = createClient({ url });
     const error = told(client);
     await assert.rejects(client.publish(event), { code: "invalid_url", message });
-    assert.equal((await error).code, "invalid_url");
+    assert.match((await error).hint, /^Begin it with ws:, wss:, http: or https:/);
     assert.equal(client.lastError, await error);
   }
 });
@@ -309,7 +321,7 @@ test("an error that nobody listens to has its code, topic and hint in the consol
 }, async (t) => {
   const reach = useUnreachable(t);
   const printed = [];
-  const print = mock.method(console, "error", (text) => printed.push(text));
+  const print = mock.method(console, "error", (...text) => printed.push(text.join("|")));
   t.after(() => print.mock.restore());
   const client = createClient({ url: URL_ });
   t.after(() => client.close());
@@ -334,4 +346,19 @@ test("a message that is no frame is said to be one of the server's that can't be
   assert.equal(code, "invalid_frame");
   assert.match(message, /^A message of the server can't be read: SyntaxError/);
   assert.match(hint, /Is that a Tidings server/);
+});
+
+test("an error names its class as it is, and the console has its cause and nothing twice", async (t) => {
+  assert.equal(TidingsError.name, "TidingsError");
+  const printed = mock.method(console, "error", () => {});
+  t.after(() => printed.mock.restore());
+  const client = open(t);
+  const cause = new Error("no network");
+  const load = () => {
+    throw cause;
+  };
+  await client.watch("staff:people", { load, onData() {} }).ready;
+  while (!printed.mock.callCount()) await settled();
+  const text = "tidings: load_failed: The data was not loaded: Error: no network";
+  assert.deepEqual(printed.mock.calls[0].arguments, [text, cause]);
 });

@@ -151,7 +151,8 @@ impl Shell {
                 }
             }
             Err(error) => {
-                let error = Error::invalid_event(error);
+                let what = "An event arrived that is not what its domain declares: ";
+                let error = Error::invalid_event([what, &error].concat());
                 for delivery in deliveries {
                     let error = value::error(&error, delivery.topics.first());
                     self.host.malformed(delivery.subscription.0 as f64, error);
