@@ -257,7 +257,9 @@ fn object(raw: &RawEvent) -> Result<Members<'_>, String> {
 fn declared(schema: &PayloadSchema, members: &Members<'_>) -> Result<Vec<(&'static str, Value)>, String> {
     let mut declared = Vec::with_capacity(schema.fields.len());
     for FieldSchema { name, ty, .. } in schema.fields {
-        let mut value: Option<Value> = members.value(name)?;
+        // That it is JSON was seen before. What is left is a lone surrogate, which Rust's text can't hold.
+        let half = |error| format!("{error} (half of a surrogate pair is no text)");
+        let mut value: Option<Value> = members.value(name).map_err(half)?;
         check_field(name, ty, value.as_ref().as_ref())?;
         if let Some(value) = &mut value {
             whole_numbers(ty, value);

@@ -16,6 +16,7 @@ struct Ticket {
     uuid: Uuid,
     views: u64,
     previous: Option<i128>,
+    balances: Vec<i64>,
 }
 
 fn main() {}
