@@ -85,11 +85,8 @@ impl rt::Timer for HeadTimer {
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn rt::Sleep>> {
         self.phase.waits();
         let idle_until = self.phase.is_idle().then(|| Instant::now() + self.keep_alive_timeout);
-        Box::pin(HeadDeadline {
-            sleep: Box::pin(sleep_until(deadline.into())),
-            idle_until,
-            timer: self.clone(),
-        })
+        let first = idle_until.map_or(deadline.into(), |until| until.min(deadline.into()));
+        Box::pin(HeadDeadline { sleep: Box::pin(sleep_until(first)), idle_until, timer: self.clone() })
     }
 
     fn now(&self) -> std::time::Instant {
@@ -180,6 +177,16 @@ mod tests {
         assert!(timer.phase.has_begun());
         deadline.await;
         assert_eq!(start.elapsed(), idle + HEADER_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_may_have_less_time_than_a_head() {
+        let (mut timer, _) = timer();
+        timer.keep_alive_timeout = HEADER_TIMEOUT / 5;
+        timer.phase.answers();
+        let start = Instant::now();
+        wait(&timer).await;
+        assert_eq!(start.elapsed(), HEADER_TIMEOUT / 5);
     }
 
     #[tokio::test(start_paused = true)]
