@@ -60,7 +60,7 @@ pub(crate) fn body(
     unfold(driven, |mut driven| async move { driven.next().await.map(|block| (Ok(block), driven)) })
 }
 
-/// The usual pause of one stream.
+/// The pause of one stream, drawn at random.
 pub(crate) fn stream_retry() -> Duration {
     limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
 }

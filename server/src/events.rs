@@ -42,7 +42,7 @@ pub(crate) struct EventStream {
     /// When the token ends, with its grace.
     expires: Option<Moment>,
     has_ended: bool,
-    /// The pause after which its listener comes back from an end that nobody announced.
+    /// The client's pause before it comes back, unless a last block names another.
     retry: Duration,
 }
 
@@ -109,7 +109,7 @@ impl EventStream {
         })
     }
 
-    /// Tells the listener first with which pause to come back from an end that nobody announces.
+    /// Tells the client its pause before it comes back, in the first block.
     #[must_use]
     pub(crate) fn coming_back_after(mut self, retry: Duration) -> Self {
         self.retry = retry;
@@ -186,7 +186,7 @@ impl EventStream {
         }
     }
 
-    /// Tells the listener to come back after its usual pause and its part of the drain's spread, and ends.
+    /// Tells the client to come back after its pause and its part of the drain's spread, and ends.
     pub(crate) fn handle_drain(&mut self, spread: Duration) {
         self.end(goaway(self.retry + spread, None));
     }
@@ -205,14 +205,14 @@ impl EventStream {
     }
 }
 
-/// The last word of a stream whose listener is to come back after so long. Without an id, one that comes back names the last
-/// that it had.
+/// The last block of a stream whose client comes back after `retry`. Within a stream it needs no id: the client keeps the
+/// last one.
 fn goaway(retry: Duration, id: Option<&str>) -> Bytes {
     let frame = ServerFrame::Goaway { retry_after_ms: millis(retry) };
     with_retry(retry, &block("goaway", id, encode(&frame).text()))
 }
 
-/// The only block of a stream that is not served just now, for whoever asked for it after the event `id`.
+/// The one block of a stream that can't be served at the moment. `id` is the client's last event id.
 pub(crate) fn refusal(problem: &Problem, retry: Duration, id: Option<&str>) -> Bytes {
     if problem.code == Code::GoingAway {
         return goaway(retry, id);

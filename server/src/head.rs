@@ -1,6 +1,6 @@
-//! How long a connection may wait for the head of a request. Once its first byte is there it has the header timeout,
-//! and so has the first head of a connection. Between two requests the connection is kept for longer, because a proxy
-//! sends the next one on it: who ends an idle connection first must be the proxy, or a request meets the end.
+//! How long a connection may wait for the head of a request. The first head has the header timeout. Every further head has
+//! it from its first byte on. Between two requests the connection may be idle for longer: a proxy keeps it for the next
+//! request, and must be the one that closes it.
 
 use std::{
     future::Future,
@@ -119,7 +119,7 @@ impl Future for HeadDeadline {
             let Some(until) = idle_until.filter(|until| now < *until && !(timer.is_crowded)()) else {
                 return Poll::Ready(());
             };
-            // Every now and then it looks whether it has become crowded.
+            // It looks again later whether places have become scarce.
             sleep.as_mut().reset(until.min(now + timer.header_timeout));
         }
     }

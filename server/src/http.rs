@@ -320,7 +320,7 @@ fn events(
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
     answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
-    // It does end with the stream, and a proxy must not send another request on it then.
+    // The connection ends with the stream. A proxy must not keep it for another request.
     answer.insert(CONNECTION, HeaderValue::from_static("close"));
     // Proxies that gather answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -31,8 +31,8 @@ pub(crate) struct WriteDeadline<S> {
     lingers: Option<Lingering>,
 }
 
-/// What a peer may still send when our side is closed: it is thrown away. Closed altogether, the connection would be reset by the
-/// rest of a body that was refused, and a proxy in front would make a 502 of the refusal.
+/// Our side is closed, and the peer may still send: what comes is thrown away. If the socket were closed at once, the rest of a
+/// refused body would reset the connection, and a proxy would turn the refusal into a 502.
 #[derive(Debug)]
 struct Lingering {
     bytes_left: usize,
@@ -47,7 +47,7 @@ impl Lingering {
         Self { bytes_left: LINGER_BYTES, ends, silent: Box::pin(sleep(LINGER_SILENCE)) }
     }
 
-    /// Done when the peer has closed too, or has sent or taken too much.
+    /// Done when the peer has closed, was silent for too long, or has sent too much.
     fn poll(&mut self, cx: &mut Context<'_>, stream: Pin<&mut impl AsyncRead>) -> Poll<()> {
         let mut stream = stream;
         let mut bytes = [0; 4096];

@@ -88,12 +88,12 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the accepted TCP connection to the last byte of the request's header.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Idleness after which a connection ends that was used before: longer than nginx (60 s) and other proxies keep one for the
-/// next request, so that they end it and not the server, which would lose a request that is on its way.
+/// Time between two requests after which the server closes the connection. Proxies keep idle connections for 60 s (nginx),
+/// and must close them first: a request that meets the server's close is lost.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// From the begin of a drain to the end of connections that are idle: time for a request that is on its way, and whose answer
-/// then ends the connection.
+/// From the begin of a drain to the close of idle HTTP connections. A request that arrives in this time is answered, and its
+/// answer says `Connection: close`.
 pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
 /// For the whole body of an HTTP request.
@@ -130,11 +130,11 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time over which clients are told to spread their return from a drain.
 pub const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 
-/// The shortest pause after which a stream of events comes back; each gets another one, up to twice as long, because it stays
-/// the client's for as long as nobody answers. In the middle it is the pause of browsers.
+/// The shortest pause before an event stream comes back. Each stream is told a random one between this and twice this, because
+/// the client keeps it for as long as nobody answers. The mean is the default of browsers, 3 s.
 pub const STREAM_RETRY: Duration = Duration::from_secs(2);
 
-/// The same for a stream that there is no room for.
+/// The same for a stream that was refused because the server is full.
 pub const STREAM_RETRY_OVERLOADED: Duration = Duration::from_secs(5);
 
 /// Sessions of a shard that a drain sends away at a time: about a millisecond of work.
@@ -213,12 +213,11 @@ pub const MAX_SHARDS: usize = 1024;
 /// connection: time for the peer's Close and what it was still sending.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Silence after which an HTTP connection ends whose peer has not closed its side when ours was closed: time for what is on
-/// its way.
+/// The server has closed its side of an HTTP connection, and the peer has not: after this silence the connection ends.
 pub const LINGER_SILENCE: Duration = Duration::from_secs(1);
 
-/// Bytes that are thrown away of what a peer sends meanwhile: four bodies, because a proxy sends the whole of one that was
-/// refused before it looks at the refusal.
+/// Bytes that the peer may send meanwhile; they are thrown away. A proxy sends the whole body before it reads the answer that
+/// refuses it, so this is several bodies.
 pub const LINGER_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// From our Close to the end of the connection, for those who never said a good hello: they hold their place no longer

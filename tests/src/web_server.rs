@@ -1,4 +1,4 @@
-//! A real web server in front of a hub, by its configuration in `deploy`, of which the addresses are others.
+//! nginx or Caddy in front of a hub. They run the configurations in `deploy`; only the addresses differ.
 
 use std::{
     env, fs,
@@ -13,8 +13,8 @@ use crate::{Process, eventually};
 /// The hub's address in the configurations.
 const HUB: &str = "127.0.0.1:7700";
 
-/// What is around a site's configuration of nginx on every machine: here in one process, in a folder of its own, and with
-/// compression of everything.
+/// The main configuration of nginx, which includes that of the site: one process, in a folder of its own, that compresses
+/// everything.
 const NGINX: &str = "
 daemon off;
 master_process off;
@@ -36,7 +36,7 @@ http {
 }
 ";
 
-/// The same of Caddy.
+/// The global options of Caddy.
 const CADDY: &str = "
 {
 	admin off

@@ -1,5 +1,6 @@
-//! A refusal that passes, as an answer from which a stream of events comes back. An `EventSource` takes every answer but a
-//! stream for the end (HTML, section 9.2.3), and so would be silent for ever after a drain or a crowded moment.
+//! Temporary refusals of event streams. An `EventSource` that gets any answer but a stream closes for good (HTML, section
+//! 9.2.3). So a drain or a crowded moment would silence it for ever. Such a refusal is therefore written as a stream of one
+//! block, and the client comes back after it.
 
 use std::time::Duration;
 
@@ -11,22 +12,22 @@ use hyper::{
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::LAST_EVENT_ID;
+use super::{LAST_EVENT_ID, listen::is_last_event_id};
 use crate::{Gateway, event_body::stream_retry, events::refusal, problem::Problem, worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// Middleware that compresses would gather events until it has a block of them, and caches would keep them.
+/// Compressing middleware would hold events back until it has gathered a block of them. A cache would keep them.
 pub(super) const UNTOUCHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 
-/// Somebody who asks for a stream of events, of this server or of the application that embeds it.
+/// A client that asks for a stream of events: of this server, or of the application that embeds it.
 pub(super) struct Listener {
     drain_spread: Duration,
     last_event_id: Option<HeaderValue>,
 }
 
 impl Listener {
-    /// Whoever says so, or has had such a stream. A tool that takes anything gets the refusal with its status.
+    /// The client accepts a stream by name, or has had one before. A tool that accepts anything gets the plain refusal.
     pub(super) fn of(gateway: &Gateway, request: &Request<Incoming>) -> Option<Self> {
         let headers = request.headers();
         let last_event_id = headers.get(LAST_EVENT_ID).cloned();
@@ -41,19 +42,21 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
     types.any(|one| one.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// Room in a header for the last event's id, which a stream names when it comes back: its field with the longest position.
+/// Bytes of the field `Last-Event-ID` with the longest position: a stream that comes back adds it to its header.
 const LAST_EVENT_ID_BYTES: usize = 64;
 
-/// Refuses a stream that could not come back, because its header would be too large then.
+/// Refuses a stream whose header would be too large when it comes back.
 pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
     let max = gateway.settings().max_header_bytes.max(limits::LEAST_HEADER_BYTES);
-    let is_first = request.uri().path() == "/v1/events" && !request.headers().contains_key(LAST_EVENT_ID);
-    if !is_first || head_bytes(request) + LAST_EVENT_ID_BYTES <= max {
+    let mut members = request.uri().query().unwrap_or_default().split('&');
+    let is_back = request.headers().contains_key(LAST_EVENT_ID)
+        || members.any(|member| is_last_event_id(member.split('=').next().unwrap_or_default()));
+    if is_back || request.uri().path() != "/v1/events" || head_bytes(request) + LAST_EVENT_ID_BYTES <= max {
         return Ok(());
     }
     let message = format!(
         "a request's header has at most {max} bytes (--max-header-bytes), and this one leaves no room for the Last-Event-ID \
-         with which the stream comes back: name fewer topics"
+         that the stream adds when it comes back: name fewer topics"
     );
     Err(Problem::new(Code::TooManyTopics, message))
 }
@@ -66,16 +69,16 @@ fn head_bytes(request: &Request<Incoming>) -> usize {
     first + fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum::<usize>()
 }
 
-/// Notes on an answer what it refuses, if that passes.
+/// Attaches a temporary refusal to its answer.
 pub(super) fn note(problem: &Problem, mut answer: Response) -> Response {
-    // A fresh token is the page's to bring.
+    // The same request would bring the same expired token: the page has to open another stream.
     if problem.code.may_retry() && problem.code != Code::TokenExpired {
         answer.extensions_mut().insert(problem.clone());
     }
     answer
 }
 
-/// What a listener is answered in place of a refusal that passes.
+/// Replaces a temporary refusal by a stream, if the client listens.
 pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Response {
     let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
     let Some(listener) = listener else { return answer };
@@ -84,7 +87,7 @@ pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Respo
     } else {
         limits::STREAM_RETRY_OVERLOADED + random_part(limits::STREAM_RETRY_OVERLOADED)
     };
-    // Where a block has no id, the standard has a new stream forget the last one.
+    // By the standard, a block without an id makes the client forget its last one.
     let id = listener.last_event_id.as_ref().and_then(|id| id.to_str().ok());
     let block = refusal(&problem, retry, id).to_vec();
     *answer.body_mut() = block.into_response().into_body();

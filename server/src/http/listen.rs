@@ -14,14 +14,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads a query. A member that nobody knows is a fault: passed over, it would be a wish that is silently not granted.
+    /// Reads a query. An unknown member is refused, because the client would believe that it had an effect.
     pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
         let (mut asked, mut unknown) = (Self::default(), None);
         for (name, value) in query {
             if name == "topic" {
                 asked.topics.push(value);
             } else if is_last_event_id(&name) {
-                // The last counts, because a polyfill appends its own to what the page has written.
+                // A polyfill appends its own to the page's, so the last one counts.
                 asked.last_event_id = Some(value);
             } else {
                 unknown.get_or_insert(name);
@@ -35,9 +35,9 @@ impl Asked {
     }
 }
 
-/// `lastEventId` is what a polyfill sends that can't send the header. People write it in other cases, and with hyphens as the
-/// header or with underscores.
-fn is_last_event_id(name: &str) -> bool {
+/// A polyfill that can't send the header sends `lastEventId`. People also write it in another case, or with hyphens or
+/// underscores.
+pub(super) fn is_last_event_id(name: &str) -> bool {
     let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));
     letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
 }

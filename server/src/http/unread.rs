@@ -1,5 +1,5 @@
-//! Whether a request's body was read when its answer is ready. The connection ends with an answer that did not wait for the
-//! body, and must say so: a proxy would send its next request there, and that would be lost.
+//! Whether a request's body has been read when its answer is ready. If not, the connection ends with the answer, and the
+//! answer must say so: else a proxy sends its next request there, and it is lost.
 
 use std::{
     pin::Pin,

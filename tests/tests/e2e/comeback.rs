@@ -1,4 +1,4 @@
-//! A stream of events that ends comes back by itself, whatever it meets on its way, unless its end is meant for good.
+//! An event stream that ends comes back by itself, unless it was refused for good.
 
 use std::{
     thread,
@@ -279,4 +279,11 @@ fn a_stream_that_could_not_come_back_for_the_size_of_its_header_is_refused_at_on
     assert!(field.len() <= 64, "{}", field.len());
     let back = request(max - field.len()).header("Last-Event-ID", &longest).send(server.address());
     assert_eq!(back.status, 200);
+    let in_query = format!("&lastEventId={longest}");
+    let rest =
+        "GET /v1/events?topic=clock HTTP/1.1\r\nHost: localhost\r\nX-Long: \r\nConnection: close\r\n\r\n"
+            .len();
+    let back = Request::get(&format!("/v1/events?topic=clock{in_query}"));
+    let back = back.header("X-Long", &"x".repeat(max - in_query.len() - rest)).send(server.address());
+    assert_eq!(back.status, 200, "a polyfill that came back: {back:?}");
 }
