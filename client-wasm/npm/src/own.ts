@@ -49,23 +49,43 @@ export function createClient({ core, ...options }: ClientOptions & { core: OwnCo
         // Asked again: the instance failed.
         if (glue) failed.add(glue.Core);
         glue = await load(core.glue);
-        if (!module) await glue.default();
+        if (!module) await fetchBeside(glue);
         return glue;
       },
     };
   }, options);
 }
 
+/** Lets the glue fetch its WebAssembly. */
+async function fetchBeside(glue: WebGlue): Promise<void> {
+  try {
+    await glue.default();
+  } catch (cause) {
+    // Where a bundler left it behind, its address answers with 404 or with a page.
+    if (!/failed to fetch Wasm|magic|0asm/i.test(`${cause}`)) throw cause;
+    const message = `The WebAssembly of the core is not beside its JavaScript. (${cause})`;
+    const hint =
+      "Copy it to the bundle, as esbuild and Rollup need it, or say where it is: core: { glue, wasm }.";
+    throw new TidingsError({ code: "wasm_unavailable", message, hint }, { cause });
+  }
+}
+
+function checked(glue: Partial<WebGlue> | undefined): WebGlue {
+  if (!glue?.Core || !glue.initSync || !glue.default)
+    throw new TypeError("`core.glue` is not the JavaScript file that `wasm-bindgen --target web` makes");
+  return glue as WebGlue;
+}
+
 async function load(from: OwnCore["glue"]): Promise<WebGlue> {
   if (typeof from === "function") {
-    const glue = (await from()) as WebGlue;
+    const glue = checked((await from()) as WebGlue);
     if (!failed.has(glue.Core)) return glue;
     const message =
       "The core failed, and glue that is imported makes no second instance: load the page again.";
     throw new TidingsError({ code: "core_failed", message });
   }
   const url = new URL(from, globalThis.location?.href);
-  const glue = await fetchGlue(url);
+  const glue = checked(await fetchGlue(url));
   if (!failed.has(glue.Core)) return glue;
   // At another address it is another module, with an instance of its own.
   url.searchParams.set("instance", String(++copies));

@@ -62,6 +62,39 @@ test("a core that failed is not used again where its glue makes no other, and th
   await assert.rejects(open(t, glue).subscribe("staff:people", () => {}).ready, { code: "core_failed" });
 });
 
+test("glue that is none, or whose WebAssembly a bundler left behind, is told with what to do", async (t) => {
+  useFake(t);
+  const { glue } = await imported();
+  const failing = (text) => async () => ({
+    ...(await glue()),
+    default: async () => {
+      throw new Error(text);
+    },
+  });
+  const missing = failing("failed to fetch Wasm: 404 Not Found fetching 'http://localhost/dist/x_bg.wasm'");
+  const page = failing("CompileError: expected magic word 00 61 73 6d, found 3c 21 64 6f @+0");
+  for (const [core, message, hint] of [
+    [
+      async () => ({ topic: {} }),
+      /`core.glue` is not the JavaScript file that `wasm-bindgen --target web` makes/,
+    ],
+    [
+      missing,
+      /not beside its JavaScript.*localhost\/dist\/x_bg.wasm/,
+      /Copy it to the bundle.*core: { glue, wasm }/,
+    ],
+    [page, /not beside its JavaScript/, /Copy it to the bundle/],
+    [failing("anything else"), /anything else/],
+  ]) {
+    const error = await open(t, core)
+      .subscribe("staff:people", () => {})
+      .ready.catch((error) => error);
+    assert.equal(error.code, "wasm_unavailable");
+    assert.match(error.message, message);
+    if (hint) assert.match(error.hint, hint);
+  }
+});
+
 test("the import of glue by its address is left to the browser by every bundler", () => {
   const text = readFileSync(new URL("../dist/own.js", import.meta.url), "utf8");
   const [, comments] = /\bimport\(([^)]*)\.href/.exec(text) ?? [];
