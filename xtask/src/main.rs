@@ -1,6 +1,9 @@
 //! Set-up, build, demo and tests of Tidings as one command: `cargo xtask`.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail};
 
@@ -47,13 +50,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whoever reads on may read the first lines only.
+fn help() {
+    let _ = io::stdout().write_all(HELP.as_bytes());
+}
+
 fn run(arguments: &[String]) -> Result<()> {
     let Some((command, rest)) = arguments.split_first() else {
-        print!("{HELP}");
+        help();
         return Ok(());
     };
     match (command.as_str(), rest) {
-        ("help" | "--help" | "-h", _) => print!("{HELP}"),
+        ("help" | "--help" | "-h", _) => help(),
         ("test", [list]) if list == "--list" => suite::list(),
         ("test", steps) => suite::run(&Project::find()?, steps)?,
         ("demo", arguments) => demo::run(&Project::find()?, arguments)?,
