@@ -181,3 +181,21 @@ test("a page that is shown again does not wait for the next attempt", { timeout 
   await ready;
   assert.ok(performance.now() - begun < 1_000, "the wait was waited out");
 });
+
+test("the waits between attempts double up to 20 seconds", { timeout }, async (t) => {
+  const { client } = await open(t, async () => {
+    throw new TypeError("Importing a module script failed.");
+  });
+  mock.method(Math, "random", () => 1);
+  const waits = [];
+  const done = new Promise((resolve) => {
+    mock.method(globalThis, "setTimeout", (fires, ms) => {
+      if (waits.push(ms) === 7) resolve();
+      else queueMicrotask(fires);
+    });
+  });
+  t.after(() => mock.restoreAll());
+  client.subscribe("staff:people", () => {});
+  await done;
+  assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000]);
+});
