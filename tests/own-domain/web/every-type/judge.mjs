@@ -3,9 +3,14 @@
 const TOPIC = "every_type:all";
 const PATIENCE_MS = 60_000;
 
+/** How an error begins that is of an event which arrived. */
+const ARRIVED = "An event arrived that is not what its domain declares: ";
+
 /** Whether a refusal names the payload, the field, what was expected and what was found. */
-function explains({ event, path }, { code, message }) {
-  const begins = message.startsWith(`payload of ${event}: ${path && `\`${path}\``}`);
+function explains({ event, path }, what, { code, message }) {
+  const begins = message.startsWith(
+    `${what === "arrives" ? ARRIVED : ""}payload of ${event}: ${path && `\`${path}\``}`,
+  );
   return code === "invalid_event" && begins && /is missing: expected .|expected .+, found ./s.test(message);
 }
 
@@ -13,7 +18,7 @@ function explains({ event, path }, { code, message }) {
 export async function judge({ createClient, server, core, cases }) {
   const faults = [];
   const check = (theCase, what, error) => {
-    const isGood = theCase.kind === "accepted" ? !error : error && explains(theCase, error);
+    const isGood = theCase.kind === "accepted" ? !error : error && explains(theCase, what, error);
     if (!isGood) faults.push(`${theCase.name} ${what}: ${error}`);
   };
   await leave({ createClient, core, cases, check });
