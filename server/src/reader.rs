@@ -239,9 +239,7 @@ impl Reader {
             let matched = Matched::of(publication, self.topics.keys(), wants);
             self.position = publication.position;
             bytes += publication.event.payload.get().len();
-            if publication.reaches_many() {
-                bytes += matched.topics(publication).map(|topic| topic.as_str().len()).sum::<usize>();
-            }
+            bytes += matched.topics(publication).map(|topic| topic.as_str().len()).sum::<usize>();
             if publication.is_sync {
                 let topics = matched.topics(publication).cloned().collect();
                 deliveries.push(Delivery::Sync { position: self.position, topics, is_asked: true });

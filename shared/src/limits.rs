@@ -179,8 +179,8 @@ pub const KEYS_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
 pub const READ_BATCH: usize = 256;
 
-/// Bytes of payloads, and of the names of topics where these are many, after which such a turn ends: what a peer that takes
-/// nothing keeps alive when the log has moved on. Ordinary events are far below it.
+/// Bytes of payloads and of matched topics' names after which such a turn ends: what a peer that takes nothing keeps alive
+/// when the log has moved on. Ordinary events are far below it.
 pub const READ_BATCH_BYTES: usize = 64 * 1024;
 
 /// Bytes that are gathered for one write to one socket, beside the last frame: what a peer that takes nothing keeps
