@@ -9,7 +9,7 @@ use hyper::{
     http::uri::Authority,
 };
 
-/// The origins that are let in. A request without one is let in; one with several never is, nor one whose origin is `null`.
+/// The origins that are let in. A request without one is let in. One with several is refused, and so is the origin `null`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginRule {
     /// Exactly these, as `scheme://host` or `scheme://host:port`; the schemes of apps that show pages are as good as `https`.
@@ -29,7 +29,7 @@ pub(crate) enum HostFault {
     Elsewhere,
 }
 
-/// The schemes of apps whose pages may be this machine's own. Nothing that comes from elsewhere has such an origin.
+/// Schemes of app shells (Tauri, Capacitor, Ionic). Only an app that is installed on this machine has such an origin.
 const APP_SCHEMES: [&str; 3] = ["tauri", "capacitor", "ionic"];
 
 impl OriginRule {
@@ -40,7 +40,7 @@ impl OriginRule {
         match origin.map(HeaderValue::to_str) {
             None => true,
             Some(Err(_)) => false,
-            // Of every page that has no origin of its own, whosever it is.
+            // Every page without an origin of its own has it: files, sandboxed frames.
             Some(Ok("null")) => false,
             Some(Ok(origin)) => match self {
                 Self::Exact(allowed) => allowed.iter().any(|allowed| allowed == origin),
@@ -64,7 +64,7 @@ impl OriginRule {
                 Some(host) => is_host(host.as_bytes()),
             }
             && uri.authority().is_none_or(|authority| is_host(authority.as_str().as_bytes()));
-        // To whoever has no good name for a server for development it is not there, either.
+        // A server for development answers a missing or bad host as it does a strange one.
         let is_here = |host: &str| is_loopback(&format!("http://{}", host.to_ascii_lowercase()));
         let named = host.and_then(|host| host.to_str().ok()).into_iter();
         let mut named = named.chain(uri.authority().map(Authority::as_str));
@@ -93,7 +93,7 @@ fn parts_of(origin: &str) -> Option<(String, String)> {
     is_exact.then(|| (scheme.to_owned(), authority.host().to_owned()))
 }
 
-/// Schemes whose pages have the origin `null`, and those of WebSockets, which are no page's.
+/// Schemes that no page's origin has: their pages have the origin `null`, or they are a WebSocket's.
 const NO_ORIGIN: [&str; 8] = ["about", "blob", "data", "file", "filesystem", "javascript", "ws", "wss"];
 
 /// Whether a browser, or an app that shows pages, may write an origin in this very way; what none ever writes would let
@@ -145,8 +145,8 @@ fn is_loopback(origin: &str) -> bool {
     }
 }
 
-/// Whether this is `localhost` or a name below it, perhaps with the dot of the root: they mean this machine whatever a
-/// name server says (RFC 6761, section 6.3).
+/// Whether this is `localhost` or a name below it, perhaps with the dot of the root. Such names mean this machine, and no
+/// name server is asked for them (RFC 6761, section 6.3).
 fn is_local_name(host: &str) -> bool {
     let mut labels = host.strip_suffix('.').unwrap_or(host).rsplit('.');
     labels.next() == Some("localhost") && labels.all(|label| !label.is_empty())

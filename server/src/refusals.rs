@@ -1,6 +1,6 @@
-//! Says in the log who was not let in, why, and what lets them in: whoever is refused sees little of it, and whoever runs
-//! the server can mend it. What a peer wrote is cut and escaped, tokens are not told, and a crowd of peers can neither fill
-//! the log nor the memory.
+//! Logs which pages, hosts and tokens were refused, why, and the remedy: the operator can mend it, and the refused page sees
+//! little of the reason. What a peer wrote is cut and escaped, and tokens are left out. A crowd of peers can fill neither the
+//! log nor the memory.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use crate::{
 /// Bytes of what a peer wrote, or an application says of its token, in one line.
 const MAX_QUOTED: usize = 255;
 
-/// What was said of late, each kind for itself: who floods with one does not hide the others.
+/// The latest lines of each kind. A flood of one kind does not hide the others.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     origins: Mutex<Said>,
@@ -72,8 +72,8 @@ impl Refusals {
     pub(crate) fn origin(&self, rule: &OriginRule, headers: &HeaderMap, now: Duration) {
         let line = line_of_origin(rule, headers);
         if let Some(left_out) = admit(&self.origins, &line, now) {
-            let Line { reason, remedy } = line;
-            tracing::warn!(?reason, ?remedy, left_out, "a page was refused");
+            let Line { reason, remedy } = &line;
+            tracing::warn!(reason, remedy, left_out, "a page was refused");
         }
     }
 
@@ -81,18 +81,17 @@ impl Refusals {
     pub(crate) fn host(&self, fault: HostFault, uri: &Uri, headers: &HeaderMap, now: Duration) {
         let line = line_of_host(fault, uri, headers);
         if let Some(left_out) = admit(&self.hosts, &line, now) {
-            let Line { reason, remedy } = line;
-            tracing::warn!(?reason, ?remedy, left_out, "a request was refused");
+            let Line { reason, remedy } = &line;
+            tracing::warn!(reason, remedy, left_out, "a request was refused");
         }
     }
 
     /// A token was refused. Its error does not quote it.
     pub(crate) fn token(&self, error: &AccessError, now: Duration) {
-        let reason = cut(&error.message);
-        let line = Line { reason: reason.to_owned(), remedy: String::new() };
+        let line = Line::new(printable(cut(&error.message)), "");
         if let Some(left_out) = admit(&self.tokens, &line, now) {
             let code = error.code.as_str();
-            tracing::warn!(code, ?reason, left_out, "a token was refused");
+            tracing::warn!(code, reason = line.reason, left_out, "a token was refused");
         }
     }
 }
@@ -152,6 +151,15 @@ fn line_of_host(fault: HostFault, uri: &Uri, headers: &HeaderMap) -> Line {
 fn cut(text: &str) -> &str {
     let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
     &text[..ends.take_while(|end| *end <= MAX_QUOTED).last().unwrap_or_default()]
+}
+
+/// A text whose characters all show: a reader's terminal takes orders from the others, also out of JSON.
+fn printable(text: &str) -> String {
+    let escape = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 #[cfg(test)]
@@ -218,8 +226,9 @@ mod tests {
     }
 
     #[test]
-    fn what_an_application_says_of_a_token_is_cut_at_a_character() {
+    fn what_an_application_says_of_a_token_is_cut_at_a_character_and_shows() {
         assert_eq!(cut("short"), "short");
         assert_eq!(cut(&"é".repeat(200)).len(), 254);
+        assert_eq!(printable("an \"é\\\u{1b}[31m\r\n\u{202e}"), "an \"é\\\\u{1b}[31m\\r\\n\\u{202e}");
     }
 }

@@ -15,7 +15,8 @@ use tokio::{
 
 use crate::{JwtAccess, JwtAlgorithm, JwtKeys, text::fault_of};
 
-/// Between two looks at the file. A change counts when two looks have found the same, so that half a file is seldom read.
+/// Between two looks at the file. A change counts once two looks have found the same, so that a file is not read while it is
+/// written.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What the file holds.
@@ -99,7 +100,7 @@ impl KeyFile {
         keys.map_or_else(|reason| Look::Bad(self.fault(&reason)), Look::New)
     }
 
-    /// Gives the keys to whoever lets in, again and again; what is bad leaves the old ones in force.
+    /// Watches the file for ever, and gives `access` the keys of each new content. A bad content changes nothing.
     pub(super) async fn watch(mut self, access: JwtAccess, mut hangup: Signal) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,10 +121,10 @@ impl KeyFile {
                 Look::New(keys) => {
                     let count = keys.count();
                     access.replace_keys(keys);
-                    tracing::info!(file = ?self.path, keys = count, "the keys were read again and are in force");
+                    tracing::info!(file = %self.path.display(), keys = count, "the keys were read again and are in force");
                 }
                 Look::Bad(reason) => {
-                    tracing::warn!(?reason, "the keys that were in force stay so")
+                    tracing::warn!(reason, "the keys that were in force stay so")
                 }
             }
         }

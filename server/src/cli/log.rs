@@ -1,6 +1,6 @@
-//! The log, written to standard error by a thread of its own: nobody waits for whoever reads it, and nothing ends because
-//! a line can't be written. (tracing-appender does this too, but where its queue is full it prints to standard output in
-//! the end, and panics where that is closed.)
+//! The log. A thread of its own writes it to standard error: no other thread waits for the log's reader, and a line that
+//! can't be written ends nothing. The crate tracing-appender does the same, but with a full queue it prints to standard output
+//! at the end, and panics if that is closed.
 
 use std::{
     collections::VecDeque,
