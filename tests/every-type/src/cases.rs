@@ -34,11 +34,11 @@ impl Case {
             // No JSON that Rust can hold: its parser names what is wrong, and not where in a list.
             let field = path.split('[').next().unwrap_or_default();
             let is_said = message.contains("half of a surrogate pair") || message.contains(", found ");
-            return is_said && message.contains(&format!("payload of {}: `{field}", self.event));
+            return is_said && message.starts_with(&format!("payload of {}: `{field}", self.event));
         }
         let place = if path.is_empty() { String::new() } else { format!("`{path}`") };
         let found = message.contains(" is missing: expected ") || message.contains(", found ");
-        message.contains(&format!("payload of {}: {place}", self.event))
+        message.starts_with(&format!("payload of {}: {place}", self.event))
             && message.contains("expected ")
             && found
     }
