@@ -22,6 +22,8 @@ pub enum Bug {
     LoadedInVain,
     /// A view is loaded again as soon as something happens.
     PauseForgotten,
+    /// A client keeps a connection that nobody wants.
+    LingersForEver,
     /// A resume repeats all that the log holds.
     ResumeRepeats,
     /// A publication that is known by its key is appended again.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 use tidings_client_wasm::core::{
     Client, ConnectionId, Delivery, Now, Options, Output, Publication, PublishId, Status, SubscriptionId,
+    limits::LINGER_MS,
 };
 use tidings_shared::frame::{ClientFrame, Outcome, ServerFrame};
 
@@ -23,6 +24,9 @@ use crate::{
 
 type Payload = Box<RawValue>;
 
+/// How late a timer of a page in the background is, in milliseconds.
+const LATE_MS: u64 = 5_000;
+
 pub(crate) struct Actor {
     pub(crate) token: Token,
     pub(crate) core: Client<Payload>,
@@ -38,6 +42,8 @@ pub(crate) struct Actor {
     /// Views that heard an event, of which the core was not told.
     pub(crate) outdated: Vec<SubscriptionId>,
     pub(crate) publishes: BTreeMap<PublishId, Pending>,
+    /// Since when its user has wanted nothing of it.
+    unwanted_since: Option<u64>,
     /// The newest position that the server told.
     pub(crate) position: Option<String>,
     /// The place from which it resumes, while more frames of that are to be sent.
@@ -76,6 +82,7 @@ impl Actor {
             loads: BTreeMap::new(),
             outdated: Vec::new(),
             publishes: BTreeMap::new(),
+            unwanted_since: None,
             position: None,
             resume: None,
             unanswered: BTreeMap::new(),
@@ -91,6 +98,19 @@ impl Actor {
     pub(crate) fn end_view(&mut self, view: SubscriptionId) {
         self.views.remove(&view);
         self.loads.retain(|began_with, _| self.views.values().any(|view| view.loads == *began_with));
+    }
+
+    fn lets_go(&mut self, now: u64) -> Check {
+        let is_wanted = !self.subscriptions.is_empty() || !self.publishes.is_empty();
+        self.unwanted_since = self.unwanted_since.or(Some(now)).filter(|_| !is_wanted);
+        let unwanted_ms = self.unwanted_since.map_or(0, |since| now - since);
+        let connections = self.links.len();
+        holds!(
+            unwanted_ms <= LINGER_MS + 2 * LATE_MS || connections == 0,
+            LetsGo,
+            "nobody has wanted anything for {unwanted_ms} ms, and there are {connections} connections"
+        );
+        Ok(())
     }
 
     fn now(&mut self, ms: u64) -> Now {
@@ -123,11 +143,12 @@ impl World {
         }
         let now = self.now;
         let actor = &mut self.clients[client];
+        actor.lets_go(now)?;
         if let Some(due) = actor.core.poll_timeout() {
             let due = due.max(now);
             if actor.timer_at.is_none_or(|at| at > due) {
                 // A page in the background gets its timers late.
-                let late = if actor.rng.percent(2) { actor.rng.below(5_000) } else { 0 };
+                let late = if actor.rng.percent(2) { actor.rng.below(LATE_MS) } else { 0 };
                 actor.timer_at = Some(due + late);
                 let life = actor.life;
                 self.at(due + late, Event::ClientTimer { client, life });

@@ -43,6 +43,7 @@ planted! {
     a_lag_that_is_swallowed_is_found: LagSwallowed by [CaughtUp, NoHole];
     a_needless_sync_is_found: SyncedInVain by [SyncHasReason];
     a_needless_load_is_found: LoadedInVain by [LoadHasReason];
+    a_connection_that_lingers_for_ever_is_found: LingersForEver by [LetsGo];
     a_pause_that_is_forgotten_is_found: PauseForgotten by [LoadsPause];
     a_resume_that_repeats_is_found: ResumeRepeats by [InOrderOnce];
     a_key_that_is_forgotten_is_found: KeyForgotten by [OneKeyOnePublication];

@@ -1,5 +1,7 @@
 //! A connection that nobody wants anything of any more: it stays open for a while, and is let go of.
 
+use tidings_shared::planted::{self, Bug};
+
 use super::{Client, Now};
 use crate::core::{
     Output,
@@ -15,7 +17,7 @@ impl<P: Clone> Client<P> {
 
     /// Whether there is a connection of which nobody wants anything.
     pub(super) fn lingers(&self) -> bool {
-        self.connection.has_begun() && !self.is_wanted()
+        self.connection.has_begun() && !self.is_wanted() && !planted::is(Bug::LingersForEver)
     }
 
     /// Counts the time for which it lingers.
