@@ -25,8 +25,10 @@ const MISSING = /(?:^|:)(undefined|null|NaN|\[object [^:]*\])(?=:|$)/;
 const fault = (message: string, topic?: string) =>
   new TidingsError({ code: "invalid_topic", message, ...(topic !== undefined && { topic }) });
 
-/** Checks a text for what no topic is meant to be; its grammar is the core's to check. */
-function checked(topic: string): string {
+/** Checks a topic for what none is meant to be; its grammar is the core's to check. */
+function checked(topic: unknown): string {
+  if (typeof topic !== "string")
+    throw fault(`A topic is a text such as "staff:people", and this is ${describe(topic)}.`);
   const missing = MISSING.exec(topic)?.[1];
   if (missing)
     throw fault(`\`${topic}\` was built with \`${missing}\`: subscribe when that value is known.`, topic);
@@ -47,22 +49,15 @@ const isList = (topics: unknown): topics is Iterable<unknown> =>
 
 /** The topics of a publish, each a text. */
 export function named(topics: unknown): readonly string[] {
-  const no = (what: unknown) => fault(`\`topics\` is not a list of texts: ${describe(what)}.`);
-  if (!isList(topics)) throw no(topics);
-  return Array.from(topics, (topic) => {
-    if (typeof topic === "string") return checked(topic);
-    throw no(topic);
-  });
+  if (isList(topics)) return Array.from(topics, checked);
+  throw fault(`\`topics\` is not a list of texts, but ${describe(topics)}.`);
 }
 
 /** The topics of a subscription, at least one. */
 export function list(topics: unknown): readonly string[] {
-  const names = isList(topics) ? Array.from(topics) : [topics];
+  const names = isList(topics) ? Array.from(topics, checked) : [checked(topics)];
   if (!names.length) throw fault("The list of topics is empty: name at least one.");
-  return names.map((topic) => {
-    if (typeof topic === "string") return checked(topic);
-    throw fault(`A topic is a text such as "staff:people", and this is ${describe(topic)}.`);
-  });
+  return names;
 }
 
 /** Refuses what is no pause. */
