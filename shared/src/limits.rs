@@ -29,7 +29,7 @@ pub const MAX_SCHEMA_BYTES: usize = 64;
 pub const MAX_COMPARED_DOMAINS: usize = 16;
 
 /// Topics that one session may subscribe to: a page that shows a table of 200 rows, several times over. Each costs the
-/// server 65 bytes, and some 240 where nobody else subscribes to it, see tests/bench/README.md.
+/// server 65 bytes, and some 250 where nobody else subscribes to it, see tests/bench/README.md.
 pub const MAX_TOPICS_PER_SESSION: usize = 1_024;
 
 /// Topics in one subscribe or unsubscribe frame: the longest that there are fit in a message. More topics are several
