@@ -12,7 +12,8 @@ export async function compile(url: string | URL): Promise<WebAssembly.Module> {
     new TidingsError(
       {
         code: "wasm_unavailable",
-        message: `The core is not to be had from ${url}: ${what}.`,
+        // A data: URL holds the whole core.
+        message: `The core is not to be had from ${String(url).slice(0, 255)}: ${what}.`,
         hint,
         retryable,
       },

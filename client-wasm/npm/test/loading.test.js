@@ -94,6 +94,12 @@ test("what may pass is tried again until the core is there, and told once", { ti
   assert.equal(client.lastError, undefined);
 });
 
+test("an address that is the core itself is not printed whole", async (t) => {
+  const { client } = await open(t, `data:application/wasm;base64,${CORE.toString("base64").slice(4)}`);
+  const { ready } = client.subscribe("staff:people", () => {});
+  await assert.rejects(ready, ({ message }) => /and not WebAssembly/.test(message) && message.length < 400);
+});
+
 test("a network that is away is waited for, and close() ends the wait", { timeout }, async (t) => {
   const gone = createServer().listen(0, "127.0.0.1");
   await once(gone, "listening");
