@@ -118,7 +118,8 @@ fn run(
             let Some(Arrival { stream, head, serves, place }) = arrival else { return };
             let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
-                let _place = place;
+                // Held until the task ends. A binding of its own would be a second place for it in every connection's task.
+                let _ = &place;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
                 match serves {
                     Serves::Session(mut session) => {
