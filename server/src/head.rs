@@ -24,7 +24,7 @@ pub(crate) struct Phase(AtomicU8);
 const FIRST: u8 = 0;
 /// A request is under way.
 const ANSWERS: u8 = 1;
-/// Waits for a further head, of which nothing has come.
+/// Waits for the first byte of the next head.
 const IDLE: u8 = 2;
 /// A part of a further head has come.
 const BEGUN: u8 = 3;

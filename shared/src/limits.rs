@@ -8,8 +8,8 @@ pub const MAX_TOPIC_BYTES: usize = 255;
 /// Bytes of a domain's or an event's name: the longest of the shipped ones has 22.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Domains that are told to be unknown: by a `subscribed`, and by a client to its user. Whoever made a typo sees it among
-/// so few, and whoever means so many is not flooded.
+/// Domains that are told to be unknown: by a `subscribed`, and by a client to its user. They are enough to show a typo,
+/// and few enough not to flood whoever has many domains of their own.
 pub const MAX_UNKNOWN_DOMAINS: usize = 8;
 
 /// Letters of a misspelt name that differ from the one that was meant, at the most.
@@ -228,8 +228,8 @@ pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);
 /// so many wait is lost, because nobody is held up by whoever reads the log.
 pub const LOG_LINES: usize = 4096;
 
-/// Refusals of one kind (origins, hosts, tokens) that are logged in a [period](REFUSALS_PERIOD), each reason once: whoever
-/// sets up a server has a few, and a crowd that knocks fills no log.
+/// Refusals of one kind (origins, hosts, tokens) that are logged in a [period](REFUSALS_PERIOD), each reason once: enough
+/// for whoever sets up a server; too few for a crowd to fill the log.
 pub const REFUSALS_LOGGED: usize = 10;
 
 /// The time in which so many refusals are logged; what was left out is counted in the next line.

@@ -207,7 +207,7 @@ test("a server that can't be reached is said once, with what to check", { timeou
       client.subscribe("staff:people", () => {});
       while (!client.lastError) await new Promise((resolve) => client.on("status", resolve));
       const { code, message, retryable } = client.lastError;
-      // Two more attempts, of which nothing is said.
+      // Two more attempts, which nobody is told of.
       for (let ends = 0; ends < 4; ends++) await new Promise((resolve) => client.on("status", resolve));
       const { status } = client;
       client.close();

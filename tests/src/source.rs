@@ -9,8 +9,8 @@ use std::{
 
 use crate::{Block, DEADLINE};
 
-/// Comes back from the end of a stream and from a network error, after the pause that it was last told, and stops for good
-/// at any answer that is no stream.
+/// Comes back after the end of a stream and after a network error. It waits as
+/// long as the stream last said. Any answer that is no stream ends it for good.
 #[derive(Debug)]
 pub struct EventSource {
     address: SocketAddr,

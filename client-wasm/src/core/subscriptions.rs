@@ -41,7 +41,7 @@ pub(crate) struct Subscriptions {
     last_ref: u64,
     last_long_ref: u64,
     changed: bool,
-    /// Since when the session is asked for again: the position of a resume of which more frames are to be sent.
+    /// Since when the session is asked for again: the position of a resume that has frames still to send.
     resume: Option<String>,
     /// Some topic may still be resumed: once the position moves on without it, it cannot.
     resumes: bool,
@@ -84,7 +84,7 @@ struct Holder {
     id: SubscriptionId,
     /// The topic was in force for this holder at some time, so it has something to miss.
     live: bool,
-    /// It has missed something, whatever the next outcome is.
+    /// It has missed something. The next outcome does not change that.
     behind: bool,
     /// It was told that the topic waits for room.
     told: bool,

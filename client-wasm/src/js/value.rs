@@ -86,7 +86,7 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
     failure(error, topic, error.may_retry())
 }
 
-/// An error that may pass, whatever its code says.
+/// An error that another attempt may cure, even if its code says no.
 pub(crate) fn failure(error: &Error, topic: Option<&TopicName>, retryable: bool) -> JsValue {
     to_js(&Failure { code: &error.code, message: &error.message, retryable, topic })
 }

@@ -13,7 +13,7 @@ use warp::reply::Response;
 use super::{refuse, text};
 use crate::{Gateway, problem::Problem};
 
-/// What pages may send to a path beyond what they always may: these headers, and whatever else they ask for. A library that
+/// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for. A library that
 /// traces requests adds some to each, and a page whose requests were refused for that would go without events. It costs
 /// nothing: a header that is not known is passed over, and none but the token gives a right.
 #[derive(Clone, Copy)]

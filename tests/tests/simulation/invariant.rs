@@ -35,7 +35,7 @@ pub(crate) enum Invariant {
     Answered,
     /// A view is loaded only when something may have changed, one load at a time.
     LoadHasReason,
-    /// A client of which nobody wants anything lets go of its connection.
+    /// A client that nobody uses closes its connection.
     LetsGo,
     /// A view's loads keep their pause, unless its user asks for one.
     LoadsPause,

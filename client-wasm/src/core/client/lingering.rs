@@ -15,7 +15,7 @@ impl<P: Clone> Client<P> {
         !self.subscriptions.is_empty() || self.publishes.any_wanted()
     }
 
-    /// Whether there is a connection of which nobody wants anything.
+    /// Whether there is a connection that nobody uses.
     pub(super) fn lingers(&self) -> bool {
         self.connection.has_begun() && !self.is_wanted() && !planted::is(Bug::LingersForEver)
     }
@@ -26,7 +26,7 @@ impl<P: Clone> Client<P> {
         self.lingers_until_ms = self.lingers().then_some(until_ms);
     }
 
-    /// Lets go of a connection of which nobody has wanted anything for long.
+    /// Closes a connection that nobody has used for long.
     pub(super) fn leave(&mut self, now: Now) {
         if let Some(connection) = self.connection.socket() {
             self.out.push(Output::Disconnect { connection });

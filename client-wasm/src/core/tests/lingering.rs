@@ -1,4 +1,4 @@
-//! What becomes of a connection of which nobody wants anything any more.
+//! What becomes of a connection that nobody uses any more.
 
 use super::*;
 use crate::core::limits::LINGER_MS;
