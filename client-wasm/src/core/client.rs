@@ -86,8 +86,8 @@ pub struct Client<P> {
     status: Status,
     /// When the connection is let go of, while nobody wants anything of it and since that was noticed.
     lingers_until_ms: Option<u64>,
-    /// When data was last said to have changed; its load begins after all other outputs.
-    outdated: Option<Now>,
+    /// When loads were last looked for. Those that are due begin after all other outputs.
+    loads_due: Option<Now>,
     out: Outputs<P>,
 }
 
@@ -113,19 +113,15 @@ impl<P: Clone> Client<P> {
             told_of_domains: Vec::new(),
             status: Status::Idle,
             lingers_until_ms: None,
-            outdated: None,
+            loads_due: None,
             out: Outputs::default(),
         }
     }
 
     /// Takes the next thing to do or to tell.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
-        if self.out.is_empty()
-            && let Some(now) = self.outdated.take()
-        {
-            self.begin_loads(now);
-        }
-        self.out.pop()
+        // Loads come last, and one at a time: a callback may end the subscription that the next one would have been for.
+        self.out.pop().or_else(|| self.next_load())
     }
 
     /// When [`Self::handle_timeout`] is due, on the clock of [`Now`]; a time that has passed means as soon as possible.

@@ -215,10 +215,6 @@ impl<P> Default for Outputs<P> {
 }
 
 impl<P> Outputs<P> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn pop(&mut self) -> Option<Output<P>> {
         self.0.pop_front()
     }

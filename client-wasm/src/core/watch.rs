@@ -85,6 +85,13 @@ impl Watch {
         self.stale = true;
     }
 
+    /// Another subscription shares the loads. Its first data waits no longer than the usual pause.
+    pub(crate) fn joined(&mut self) {
+        self.outdated();
+        let began_ms = self.not_before_ms.saturating_sub(self.min_interval_ms);
+        self.not_before_ms = self.not_before_ms.min(began_ms.saturating_add(MIN_LOAD_INTERVAL_MS));
+    }
+
     /// Something may have changed, and a wait is over.
     pub(crate) fn reload(&mut self) {
         self.outdated();

@@ -1,7 +1,7 @@
 //! Watched subscriptions: the client says when to load, its user loads.
 
 use super::{Client, Now};
-use crate::core::{Error, LoadId, Loaded, SubscriptionId, Watching};
+use crate::core::{Error, LoadId, Loaded, Output, SubscriptionId, Watching};
 
 impl<P: Clone> Client<P> {
     /// The user wants data that changes with these topics: a subscription for which [`Output::Load`] says when to
@@ -29,11 +29,11 @@ impl<P: Clone> Client<P> {
     }
 
     /// An event concerns the data of a watched subscription: it is loaded again, once however many events there were, and
-    /// for however many subscriptions that share their loads. So the load begins when all outputs have been taken.
+    /// for however many subscriptions that share their loads.
     pub fn handle_outdated(&mut self, id: SubscriptionId, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.outdated();
-            self.outdated = Some(now);
+            self.begin_loads(now);
         }
     }
 
@@ -53,7 +53,17 @@ impl<P: Clone> Client<P> {
         self.begin_loads(now);
     }
 
+    /// Begins the loads that are due, once all other outputs have been taken.
     pub(super) fn begin_loads(&mut self, now: Now) {
-        self.subscriptions.begin_loads(now, &mut self.out);
+        self.loads_due = Some(now);
+    }
+
+    /// The next load that is due.
+    pub(super) fn next_load(&mut self) -> Option<Output<P>> {
+        let load = self.subscriptions.begin_load(self.loads_due?);
+        if load.is_none() {
+            self.loads_due = None;
+        }
+        load
     }
 }

@@ -3,7 +3,6 @@
 use super::{Subscription, Subscriptions, find};
 use crate::core::{
     LoadId, Now, Output, SubscriptionId,
-    output::Outputs,
     watch::{Watch, Watching},
 };
 
@@ -26,7 +25,7 @@ impl Subscriptions {
         if let Some(view) = shared.and_then(|view| find_view(&mut self.views, view)) {
             view.members.push(id);
             // It has heard of nothing so far, and what was loaded may leave out what the others took no interest in.
-            view.watch.outdated();
+            view.watch.joined();
             return view.id;
         }
         self.views.push(View { id, members: vec![id], watch: Watch::new(min_interval_ms, now) });
@@ -52,22 +51,18 @@ impl Subscriptions {
         self.views.iter_mut().map(|view| &mut view.watch)
     }
 
-    /// When [`Self::begin_loads`] has something to do.
+    /// When [`Self::begin_load`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         self.views.iter().filter_map(|view| view.watch.timeout_ms()).min()
     }
 
-    /// Begins the loads that are due.
-    pub(crate) fn begin_loads<P>(&mut self, now: Now, out: &mut Outputs<P>) {
-        for View { members, watch, .. } in &mut self.views {
-            let load = LoadId(self.last_load + 1);
-            if let Some(subscription) = members.first().copied()
-                && watch.begin(load, now)
-            {
-                self.last_load = load.0;
-                out.push(Output::Load { subscription, load });
-            }
-        }
+    /// Begins a load that is due.
+    pub(crate) fn begin_load<P>(&mut self, now: Now) -> Option<Output<P>> {
+        let load = LoadId(self.last_load + 1);
+        let View { members, .. } =
+            self.views.iter_mut().find_map(|view| view.watch.begin(load, now).then_some(view))?;
+        self.last_load = load.0;
+        members.first().map(|&subscription| Output::Load { subscription, load })
     }
 }
 

@@ -174,6 +174,7 @@ fn a_woken_page_tries_a_failed_load_again_soon_and_hastens_no_first_one() {
         bench.loaded(view, load, Loaded::Retry);
         bench.next_timeout();
         bench.receive(json!({"op": "pong", "ref": 1}));
+        bench.outputs();
     }
     bench.loaded(view, 8, Loaded::Retry);
     wake(&mut bench);
@@ -305,6 +306,7 @@ fn a_pause_is_what_its_user_says() {
         let watching = Watching { min_interval_ms, ..Watching::default() };
         let view = bench.client.handle_watch_with(&["staff:people"], watching, now).unwrap();
         bench.next_timeout();
+        bench.outputs();
         bench.loaded(view, load, Loaded::Done);
         bench.outdated(view);
         bench.outputs();
@@ -393,4 +395,58 @@ fn those_that_share_go_on_when_the_first_ends_and_nothing_loads_when_all_have() 
     bench.next_timeout();
     assert_eq!(told(bench.outputs()), ["ready 3", "load 4 of 3"]);
     bench.loaded(third, 4, Loaded::Done);
+}
+
+#[test]
+fn a_load_is_for_whoever_is_left_when_the_outputs_before_it_have_been_taken() {
+    let mut bench = Bench::new();
+    let first = bench.view(&["staff:people"]);
+    bench.share(&["staff:people"], first);
+    bench.next_timeout();
+    assert_eq!(told(bench.outputs()), ["ready 2", "load 2 of 1"]);
+    bench.loaded(first, 2, Loaded::Done);
+    bench.outputs();
+    bench.ms += MIN_LOAD_INTERVAL_MS;
+    bench.receive(json!({"op": "sync", "position": "p2", "topics": ["staff:people"]}));
+    // A callback that hears of the sync ends the one that the load would have been for.
+    assert!(matches!(bench.client.poll_output(), Some(Output::Sync { .. })));
+    bench.client.handle_unsubscribe(first);
+    assert_eq!(told(bench.outputs()).last().map(String::as_str), Some("load 3 of 2"));
+}
+
+#[test]
+fn a_load_that_ends_a_subscription_leaves_the_next_load_to_the_others() {
+    let mut bench = Bench::new();
+    let first = bench.watch(&["staff:people"]);
+    let ended = bench.watch(&["staff:people"]);
+    bench.share(&["staff:people"], ended);
+    bench.open();
+    let frames = bench.frames();
+    bench.welcome();
+    bench.subscribed(&frames[1], "p1", "live");
+    let load = std::iter::from_fn(|| bench.client.poll_output())
+        .find(|output| matches!(output, Output::Load { .. }));
+    assert_eq!(load, Some(Output::Load { subscription: first, load: LoadId(1) }));
+    bench.client.handle_unsubscribe(ended);
+    assert_eq!(told(bench.outputs()), ["load 2 of 3"]);
+}
+
+#[test]
+fn who_joins_a_view_with_a_long_pause_waits_no_longer_than_the_usual_one() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let now = bench.now();
+    let watching = Watching { min_interval_ms: 60_000, ..Watching::default() };
+    let first = bench.client.handle_watch_with(&["staff:people"], watching, now).unwrap();
+    bench.next_timeout();
+    assert_eq!(told(bench.outputs()), ["ready 2", "load 1 of 2"]);
+    bench.loaded(first, 1, Loaded::Done);
+    bench.outputs();
+    bench.ms += 100;
+    let now = bench.now();
+    let watching = Watching { min_interval_ms: 60_000, shares: Some(first) };
+    bench.client.handle_watch_with(&["staff:people"], watching, now).unwrap();
+    bench.outputs();
+    assert_eq!(bench.next_timeout(), MIN_LOAD_INTERVAL_MS - 100);
+    assert_eq!(told(bench.outputs()), ["load 2 of 2"]);
 }
