@@ -12,28 +12,24 @@ use tidings_shared::{
 /// Names that are remembered. Beyond them, others are no longer logged.
 const MAX_NOTED: usize = 64;
 
-/// Those that somebody made use of; each is noted once.
+/// The unknown names that are similar to a known one. Each is noted once.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownDomains(Mutex<Vec<String>>);
 
 impl UnknownDomains {
-    /// Notes that somebody makes use of a domain. If it is unknown and one of those that are known may have been meant, that
-    /// is logged once; other names are nobody's business.
+    /// Notes that somebody makes use of a domain. If it is unknown and a known one is similar, this is logged once. Other
+    /// names are not logged.
     pub(crate) fn note(&self, known: &Domains, domain: &str) {
         if known.knows(domain) {
             return;
         }
+        let Some(nearest) = known.nearest(domain) else { return };
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() >= MAX_NOTED || noted.iter().any(|noted| noted == domain) {
             return;
         }
         noted.push(domain.to_owned());
-        if let Some(nearest) = known.nearest(domain) {
-            tracing::warn!(
-                ?domain,
-                "no such domain here: was {nearest:?} meant? Its events travel unchecked"
-            );
-        }
+        tracing::warn!(?domain, "no such domain here: was {nearest:?} meant? Its events travel unchecked");
     }
 
     /// The unknown domains of topics that are in force, each with the one that may have been meant.
@@ -90,7 +86,10 @@ mod tests {
         let unknown = UnknownDomains::default();
         let topics: Vec<_> = (0..200).map(|n| in_force(&format!("domain-{n}:x"))).collect();
         assert_eq!(unknown.among(&Domains::shipped(), &topics).len(), MAX_UNKNOWN_DOMAINS);
-        (0..200).for_each(|n| unknown.note(&Domains::shipped(), &format!("domain-{n}")));
+        assert_eq!(unknown.0.lock().unwrap().len(), 0, "none is similar to a known one");
+        let letters = || ('a'..='z').chain('0'..='9');
+        let similar = letters().flat_map(|one| letters().map(move |other| format!("sta{one}{other}")));
+        similar.for_each(|domain| unknown.note(&Domains::shipped(), &domain));
         assert_eq!(unknown.0.lock().unwrap().len(), MAX_NOTED);
     }
 }

@@ -183,8 +183,8 @@ pub const READ_BATCH: usize = 256;
 /// when the log has moved on. Ordinary events are far below it.
 pub const READ_BATCH_BYTES: usize = 64 * 1024;
 
-/// Bytes that are gathered for one write to one socket, beside the last frame: what a peer that takes nothing keeps
-/// alive.
+/// Bytes that are gathered for one write to one socket, beside the last frame, which has some 256 KB where it names 1,024
+/// long topics: what a peer that takes nothing keeps alive until the write timeout.
 pub const WRITE_BYTES: usize = 16 * 1024;
 
 /// Bytes that are read from a socket in one turn.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::Incoming,
-    header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::{LAST_EVENT_ID, listen::is_last_event_id};
+use super::{LAST_EVENT_ID, listen::last_event_id};
 use crate::{Gateway, event_body::stream_retry, events::refusal, problem::Problem, worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -23,14 +23,15 @@ pub(super) const UNTOUCHED: HeaderValue = HeaderValue::from_static("no-store, no
 /// A client that asks for a stream of events: of this server, or of the application that embeds it.
 pub(super) struct Listener {
     drain_spread: Duration,
-    last_event_id: Option<HeaderValue>,
+    last_event_id: Option<String>,
 }
 
 impl Listener {
     /// The client accepts a stream by name, or has had one before. A tool that accepts anything gets the plain refusal.
     pub(super) fn of(gateway: &Gateway, request: &Request<Incoming>) -> Option<Self> {
         let headers = request.headers();
-        let last_event_id = headers.get(LAST_EVENT_ID).cloned();
+        let named = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+        let last_event_id = named.or_else(|| last_event_id(request.uri().query()?)).map(str::to_owned);
         let is_one = *request.method() == Method::GET && (last_event_id.is_some() || accepts_stream(headers));
         is_one.then(|| Self { drain_spread: gateway.settings().drain_spread, last_event_id })
     }
@@ -48,9 +49,8 @@ const LAST_EVENT_ID_BYTES: usize = 64;
 /// Refuses a stream whose header would be too large when it comes back.
 pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
     let max = gateway.settings().max_header_bytes.max(limits::LEAST_HEADER_BYTES);
-    let mut members = request.uri().query().unwrap_or_default().split('&');
     let is_back = request.headers().contains_key(LAST_EVENT_ID)
-        || members.any(|member| is_last_event_id(member.split('=').next().unwrap_or_default()));
+        || request.uri().query().and_then(last_event_id).is_some();
     if is_back || request.uri().path() != "/v1/events" || head_bytes(request) + LAST_EVENT_ID_BYTES <= max {
         return Ok(());
     }
@@ -88,12 +88,12 @@ pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Respo
         limits::STREAM_RETRY_OVERLOADED + random_part(limits::STREAM_RETRY_OVERLOADED)
     };
     // By the standard, a block without an id makes the client forget its last one.
-    let id = listener.last_event_id.as_ref().and_then(|id| id.to_str().ok());
-    let block = refusal(&problem, retry, id).to_vec();
+    let block = refusal(&problem, retry, listener.last_event_id.as_deref()).to_vec();
     *answer.body_mut() = block.into_response().into_body();
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();
     headers.remove(RETRY_AFTER);
+    headers.remove(WWW_AUTHENTICATE);
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, UNTOUCHED);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));

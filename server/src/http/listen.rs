@@ -42,9 +42,33 @@ pub(super) fn is_last_event_id(name: &str) -> bool {
     letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
 }
 
+/// The last event that a query names, as it stands there, if it has nothing but the characters of a position: then it may
+/// be said back in a block of a stream.
+pub(super) fn last_event_id(query: &str) -> Option<&str> {
+    let members = query.split('&').filter_map(|member| member.split_once('='));
+    let (_, id) = members.filter(|(name, _)| is_last_event_id(name)).last()?;
+    let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    is_plain.then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_query_names_is_said_back_only_if_it_may_be_a_position() {
+        for (query, expected) in [
+            ("topic=a&lastEventId=1a.2.3f", Some("1a.2.3f")),
+            ("lastEventId=1.2.3&topic=a&last-event-id=4.5.6", Some("4.5.6")),
+            ("lastEventId=1%0d%0adata:x", None),
+            ("lastEventId=", None),
+            ("lastEventId", None),
+            ("topic=1.2.3", None),
+            ("", None),
+        ] {
+            assert_eq!(last_event_id(query), expected, "{query}");
+        }
+    }
 
     fn parse(query: &[(&str, &str)]) -> Result<Asked, Problem> {
         Asked::parse(query.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
