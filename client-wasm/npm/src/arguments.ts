@@ -4,8 +4,13 @@ import { TidingsError } from "./errors.js";
 export function expect(type: string, call: string, values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values))
     if (typeof value !== type || value === null)
-      throw new TypeError(`${call}: \`${name}\` is ${value === null ? value : typeof value} and no ${type}`);
+      throw mustBe(call, name, withArticle(type), value == null ? String(value) : withArticle(typeof value));
 }
+
+const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
+
+const mustBe = (call: string, name: string, what: string, is: string): TypeError =>
+  new TypeError(`${call}: \`${name}\` must be ${what}, but is ${is}`);
 
 const CALLBACKS = ["concerns", "onError", "onNotice", "onResume", "onSync"];
 
@@ -16,7 +21,7 @@ export function expectOptions(call: string, options: unknown): void {
   for (const name of CALLBACKS)
     if (given[name] !== undefined) expect("function", call, { [name]: given[name] });
   if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== "function")
-    throw new TypeError(`${call}: \`signal\` is ${describe(signal)} and no AbortSignal`);
+    throw mustBe(call, "signal", "an AbortSignal", describe(signal));
 }
 
 /** What a template makes of a value that was not there. */
@@ -43,6 +48,19 @@ function describe(value: unknown): string {
       : String(value);
 }
 
+/** The text of what was thrown, which may have none: a symbol, an object without a prototype. */
+export function textOf(cause: unknown): string {
+  try {
+    return String(cause);
+  } catch {
+    try {
+      return describe(cause);
+    } catch {
+      return "a value without a text";
+    }
+  }
+}
+
 /** Whether it can be gone through, and is no text. */
 const isList = (topics: unknown): topics is Iterable<unknown> =>
   typeof topics === "object" && topics !== null && Symbol.iterator in topics;
@@ -64,4 +82,22 @@ export function list(topics: unknown): readonly string[] {
 export function checkPause(ms: unknown): void {
   if (ms === undefined || (typeof ms === "number" && ms >= 0 && Number.isFinite(ms))) return;
   throw new TypeError(`\`minInterval\` is a number of milliseconds, and this is ${describe(ms)}.`);
+}
+
+/** Refuses what is no list of domains. */
+export function checkDomains(domains: unknown): void {
+  if (domains === undefined) return;
+  const items = Array.isArray(domains) ? Array.from<unknown>(domains) : undefined;
+  const wrong = items?.findIndex((item) => typeof item !== "string");
+  if (wrong === -1) return;
+  const is = items && wrong !== undefined ? `holds ${describe(items[wrong])}` : `is ${describe(domains)}`;
+  throw new TypeError(
+    `createClient({ domains }): \`domains\` must be a list of texts, such as ["orders"], but ${is}`,
+  );
+}
+
+/** Refuses what is no number of events. */
+export function checkBuffer(buffer: unknown): void {
+  if (buffer === undefined || (Number.isInteger(buffer) && (buffer as number) >= 1)) return;
+  throw mustBe("events(topics, { buffer })", "buffer", "a whole number, 1 or more", describe(buffer));
 }

@@ -1,4 +1,4 @@
-import { checkPause, expect, expectOptions, list } from "./arguments.js";
+import { checkBuffer, checkDomains, checkPause, expect, expectOptions, list, textOf } from "./arguments.js";
 import { connectFailed } from "./connect-failed.js";
 import { type Core, type Glue, type Host, isFailure, type Load, type Loaded } from "./core.js";
 import { closedError, type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
@@ -87,6 +87,7 @@ export class Client {
   /** @internal */
   constructor(load: Load, options: ClientOptions) {
     expect("object", "createClient({ url, token })", { options });
+    checkDomains(options.domains);
     this.#load = load;
     this.#options = options;
   }
@@ -189,6 +190,7 @@ export class Client {
   events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
     const names = list(topics);
     expectOptions("events(topics, options)", options);
+    checkBuffer(options.buffer);
     const events = new Events(
       (handler, subscribeOptions, onEnd) =>
         this.#add(new Handle(this.#owner, names, handler, subscribeOptions, onEnd), subscribeOptions),
@@ -204,9 +206,13 @@ export class Client {
   publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
   publish<const E extends UntypedEvent>(event: Untyped<E>, options?: PublishOptions): Promise<Published>;
   publish(event: unknown, options: PublishOptions = {}): Promise<Published> {
-    return this.#publishes.add(event, options, () => {
-      if (this.#status === "closed") throw this.#closedError();
+    const isClosed = this.#status === "closed";
+    const promise = this.#publishes.add(event, options, () => {
+      if (isClosed) throw this.#closedError();
     });
+    // Who does not wait for it need not catch that.
+    if (isClosed) promise.catch(() => {});
+    return promise;
   }
 
   /**
@@ -288,8 +294,9 @@ export class Client {
         if ((this.#status as Status) !== "closed") this.#setStatus("connecting");
       }
     }
-    for (const handle of [...this.#handles]) this.#ask(handle);
-    for (const pending of this.#publishes.waiting()) this.#send(pending);
+    // Callbacks may end some of them, or begin others, which ask for themselves.
+    for (const handle of this.#handles) if (handle.id === undefined) this.#ask(handle);
+    for (const pending of this.#publishes.waiting) if (pending.id === undefined) this.#send(pending);
   }
 
   async #glue(): Promise<Glue> {
@@ -371,7 +378,7 @@ export class Client {
     if (this.#status === "closed") return;
     this.#closed();
     for (const handle of [...this.#handles]) handle.failed(error, true);
-    for (const pending of this.#publishes.waiting()) pending.settle(error);
+    for (const pending of this.#publishes.waiting) pending.settle(error);
     this.#connectionError(error);
   }
 
@@ -445,9 +452,12 @@ export class Client {
         this.#hasToken = fresh != null;
         return this.#run((core) => core.token(connection, fresh ?? undefined));
       }
-      failure = `\`token\` is ${fresh === "" ? "an empty text" : `of the type ${typeof fresh}`}, and no text (JWT).`;
+      failure =
+        fresh === ""
+          ? "`token` is an empty text: return a JWT, or undefined for none."
+          : `\`token\` must be a text (a JWT), but is of the type ${typeof fresh}.`;
     } catch (error) {
-      failure = `The token callback failed: ${error}`;
+      failure = `The token callback failed: ${textOf(error)}`;
     }
     this.#run((core) => core.tokenFailed(connection, failure));
   }

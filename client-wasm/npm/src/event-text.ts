@@ -1,3 +1,4 @@
+import { textOf } from "./arguments.js";
 import { TidingsError } from "./errors.js";
 
 /** The JSON text of an event that somebody publishes. What the members hold is for the core to judge. */
@@ -19,7 +20,7 @@ export function eventText(event: unknown): string {
   try {
     text = JSON.stringify(event, sayable);
   } catch (cause) {
-    throw invalid(`The event can't be written as JSON: ${cause}`, cause);
+    throw invalid(`The event can't be written as JSON: ${textOf(cause)}`, cause);
   }
   if (text === undefined)
     throw invalid("The event can't be written as JSON: its toJSON() returns undefined.");

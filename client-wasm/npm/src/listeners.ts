@@ -1,4 +1,4 @@
-import { expect } from "./arguments.js";
+import { expect, expectOptions } from "./arguments.js";
 import { call, print, type TidingsError } from "./errors.js";
 import type { ListenOptions, Status } from "./types.js";
 
@@ -12,11 +12,13 @@ export interface Listeners {
 export class Audience {
   #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
 
-  on<K extends keyof Listeners>(type: K, listener: Listeners[K], { signal }: ListenOptions): () => void {
+  on<K extends keyof Listeners>(type: K, listener: Listeners[K], options: ListenOptions): () => void {
     const listeners = this.#listeners[type] as Set<Listeners[K]> | undefined;
     if (!listeners)
       throw new TypeError(`on(type, listener): \`type\` is "status" or "error", and not ${String(type)}`);
     expect("function", "on(type, listener)", { listener });
+    expectOptions("on(type, listener, options)", options);
+    const { signal } = options;
     const off = () => {
       listeners.delete(listener);
       signal?.removeEventListener("abort", off);

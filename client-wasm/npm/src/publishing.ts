@@ -25,7 +25,8 @@ export class Publishes {
   #origin: Origin;
   #send: (pending: Pending) => void;
   #cancel: (id: number) => void;
-  #waiting = new Set<Pending>();
+  /** All that wait, in their order. */
+  readonly waiting = new Set<Pending>();
   #byId = new Map<number, Pending>();
 
   constructor(origin: Origin, send: (pending: Pending) => void, cancel: (id: number) => void) {
@@ -35,15 +36,12 @@ export class Publishes {
   }
 
   /** Sends an event, unless `check` throws. */
-  add(
-    event: unknown,
-    { topics, key, origin, signal }: PublishOptions,
-    check: () => void,
-  ): Promise<Published> {
+  add(event: unknown, options: PublishOptions, check: () => void): Promise<Published> {
     let added: Pending | undefined;
     const promise = new Promise<Published>((resolve, reject) => {
       check();
-      expectOptions("publish(event, options)", { signal });
+      expectOptions("publish(event, options)", options);
+      const { topics, key, origin, signal } = options;
       signal?.throwIfAborted();
       const texts = { ...(key !== undefined && { key }), ...(origin !== undefined && { origin }) };
       expect("string", "publish(event, options)", texts);
@@ -59,29 +57,24 @@ export class Publishes {
         origin: origin ?? this.#origin.next(),
         id: undefined,
         settle: (error, answer) => {
-          this.#waiting.delete(pending);
+          this.waiting.delete(pending);
           if (pending.id !== undefined) this.#byId.delete(pending.id);
           signal?.removeEventListener("abort", abort);
           if (answer) resolve(answer);
           else reject(error);
         },
       };
-      if (this.#waiting.size >= MAX_PUBLISHES) {
+      if (this.waiting.size >= MAX_PUBLISHES) {
         const message = "Too many publishes wait for an answer.";
         throw new TidingsError({ code: "offline_full", message, retryable: true });
       }
       signal?.addEventListener("abort", abort);
-      this.#waiting.add(pending);
+      this.waiting.add(pending);
       added = pending;
       this.#send(pending);
     });
     if (added) added.promise = promise;
     return promise;
-  }
-
-  /** All that wait, in their order. */
-  waiting(): Pending[] {
-    return [...this.#waiting];
   }
 
   /** The core has this one, under its number. */
@@ -96,12 +89,12 @@ export class Publishes {
   /** The core is gone. */
   orphaned(): void {
     this.#byId.clear();
-    for (const pending of this.#waiting) pending.id = undefined;
+    for (const pending of this.waiting) pending.id = undefined;
   }
 
   /** Its client was closed on purpose: who does not wait for a publish need not catch that. */
   closed(error: unknown): void {
-    for (const pending of this.waiting()) {
+    for (const pending of this.waiting) {
       pending.promise?.catch(() => {});
       pending.settle(error);
     }

@@ -1,3 +1,4 @@
+import { textOf } from "./arguments.js";
 import { type Failure, TidingsError } from "./errors.js";
 
 const CODE = "wasm_unavailable";
@@ -37,6 +38,7 @@ export function unavailable(cause: unknown): TidingsError {
       { code: CODE, message, retryable, ...(hint === undefined ? {} : { hint }) } satisfies Failure,
       { cause },
     );
+  const what = textOf(cause);
   if (typeof WebAssembly === "undefined")
     return failure(
       "This environment has no WebAssembly.",
@@ -44,11 +46,12 @@ export function unavailable(cause: unknown): TidingsError {
     );
   if (typeof ServiceWorkerGlobalScope !== "undefined" && globalThis instanceof ServiceWorkerGlobalScope)
     return failure(
-      `The core was not loaded in this service worker: ${cause}`,
+      `The core was not loaded in this service worker: ${what}`,
       "Service workers have no import(): let the bundler put all into one file.",
     );
-  const found = MEANINGS.find(([text]) => text.test(`${(cause as Error | undefined)?.name} ${cause}`));
-  if (!found) return failure(`The core was not loaded: ${cause}`);
+  const name = textOf((cause as Error | undefined)?.name);
+  const found = MEANINGS.find(([text]) => text.test(`${name} ${what}`));
+  if (!found) return failure(`The core was not loaded: ${what}`);
   const [, message, hint, retryable] = found;
-  return failure(`${message} (${cause})`, hint, retryable);
+  return failure(`${message} (${what})`, hint, retryable);
 }

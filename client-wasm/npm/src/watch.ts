@@ -1,3 +1,4 @@
+import { textOf } from "./arguments.js";
 import { call, type Failure, report, TidingsError } from "./errors.js";
 import { type Origin, writeOf } from "./origin.js";
 import { Handle, type Owner } from "./subscription.js";
@@ -77,8 +78,7 @@ export class View {
     // Given up, or ended by onData.
     if (running !== this.#running) return;
     this.stop();
-    const { retryable } = (failure?.cause ?? {}) as { retryable?: unknown };
-    const mayRetry = retryable !== false;
+    const mayRetry = !failure || isRetryable(failure.cause);
     if (failure) this.#failed(failure.cause, mayRetry);
     // Any one of them that the core knows speaks for all.
     const [member] = [...this.members].filter(({ id }) => id !== undefined);
@@ -94,7 +94,7 @@ export class View {
   }
 
   #failed(cause: unknown, retryable: boolean): void {
-    const message = `The data was not loaded: ${cause}`;
+    const message = `The data was not loaded: ${textOf(cause)}`;
     const error = new TidingsError({ code: "load_failed", message, retryable }, { cause });
     // The client's listeners hear of it once.
     let isTold = false;
@@ -102,6 +102,15 @@ export class View {
       member.error(error, isTold);
       isTold ||= !member.hears;
     }
+  }
+}
+
+/** Whether what was thrown does not say otherwise. */
+function isRetryable(cause: unknown): boolean {
+  try {
+    return (cause as { retryable?: unknown } | null | undefined)?.retryable !== false;
+  } catch {
+    return true;
   }
 }
 

@@ -93,6 +93,71 @@ test("what is no pause throws at the call", (t) => {
   }
 });
 
+test("`domains` that are not a list of texts are refused by createClient", () => {
+  for (const [domains, says] of [
+    [null, /but is null$/],
+    [5, /but is 5$/],
+    ["xy", /but is xy$/],
+    [{}, /but is \[object Object\]$/],
+    [new Set(["orders"]), /but is \[object Set\]$/],
+    [[5], /but holds 5$/],
+    [["orders", undefined], /but holds undefined$/],
+    // biome-ignore lint/suspicious/noSparseArray: it is what is refused
+    [["orders", , "x"], /but holds undefined$/],
+  ]) {
+    const refused = (error) => {
+      assert.equal(error.name, "TypeError");
+      assert.match(
+        error.message,
+        /^createClient\(\{ domains \}\): `domains` must be a list of texts, such as \["orders"\], /,
+      );
+      assert.match(error.message, says);
+      return true;
+    };
+    assert.throws(() => createClient({ domains }), refused);
+  }
+  for (const domains of [undefined, [], ["orders"]]) createClient({ domains });
+});
+
+test("a `buffer` that is no whole number of events is refused at the call", (t) => {
+  const client = open(t);
+  for (const buffer of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "7", null])
+    assert.throws(() => client.events("staff:people", { buffer }), {
+      name: "TypeError",
+      message: `events(topics, { buffer }): \`buffer\` must be a whole number, 1 or more, but is ${buffer}`,
+    });
+  client.events("staff:people", { buffer: 1 });
+});
+
+test("a listener whose options are refused is not added", async (t) => {
+  const client = open(t);
+  const heard = [];
+  const listener = (status) => heard.push(status);
+  for (const [options, message] of [
+    [null, /^on\(type, listener, options\): `options` must be an object, but is null$/],
+    [7, /`options` must be an object, but is a number$/],
+    [{ signal: 5 }, /`signal` must be an AbortSignal, but is 5$/],
+    [{ signal: null }, /`signal` must be an AbortSignal, but is null$/],
+  ])
+    assert.throws(() => client.on("status", listener, options), { name: "TypeError", message });
+  await client.subscribe("staff:people", nothing).ready;
+  assert.deepEqual(heard, []);
+});
+
+test("a publish with options that are no object is rejected, and does not throw", async (t) => {
+  const client = open(t);
+  const event = { domain: "orders", event: "paid", payload: {} };
+  for (const [options, is] of [
+    [null, "null"],
+    ["x", "a string"],
+    [7, "a number"],
+  ])
+    await assert.rejects(client.publish(event, options), {
+      name: "TypeError",
+      message: `publish(event, options): \`options\` must be an object, but is ${is}`,
+    });
+});
+
 /** What the console is warned of until the test is over. */
 function warnings(t) {
   const warned = mock.method(console, "warn", () => {});

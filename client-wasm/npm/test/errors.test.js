@@ -52,27 +52,45 @@ test("arguments of the wrong type are refused by the call that has them", async 
   const wrong = [
     [
       () => createClient("wss://example.com"),
-      /createClient\(\{ url, token \}\): `options` is string and no object/,
+      /createClient\(\{ url, token \}\): `options` must be an object, but is a string/,
     ],
-    [() => createClient(null), /`options` is null/],
+    [() => createClient(null), /`options` must be an object, but is null/],
     [
       () => client.subscribe("staff:people"),
-      /subscribe\(topics, handler\): `handler` is undefined and no function/,
+      /subscribe\(topics, handler\): `handler` must be a function, but is undefined/,
     ],
-    [() => client.subscribe("staff:people", { onEvent: load }), /`handler` is object/],
-    [() => client.watch("staff:people", {}), /watch\(topics, \{ load, onData \}\): `load` is undefined/],
-    [() => client.watch("staff:people"), /`options` is undefined and no object/],
-    [() => client.watch("staff:people", { load }), /`onData` is undefined/],
+    [
+      () => client.subscribe("staff:people", { onEvent: load }),
+      /`handler` must be a function, but is an object/,
+    ],
+    [
+      () => client.watch("staff:people", {}),
+      /watch\(topics, \{ load, onData \}\): `load` must be a function, but is undefined/,
+    ],
+    [() => client.watch("staff:people"), /`options` must be an object, but is undefined/],
+    [() => client.watch("staff:people", { load }), /`onData` must be a function, but is undefined/],
     [
       () => client.subscribe("staff:people", load, null),
-      /subscribe\(topics, handler, options\): `options` is null/,
+      /subscribe\(topics, handler, options\): `options` must be an object, but is null/,
     ],
-    [() => client.subscribe("staff:people", load, { onError: "x" }), /`onError` is string and no function/],
-    [() => client.subscribe("staff:people", load, { signal: 5 }), /`signal` is 5 and no AbortSignal/],
-    [() => client.watch("staff:people", { load, onData: load, concerns: true }), /`concerns` is boolean/],
-    [() => client.events("staff:people", { signal: {} }), /`signal` is \[object Object\] and no AbortSignal/],
+    [
+      () => client.subscribe("staff:people", load, { onError: "x" }),
+      /`onError` must be a function, but is a string/,
+    ],
+    [
+      () => client.subscribe("staff:people", load, { signal: 5 }),
+      /`signal` must be an AbortSignal, but is 5/,
+    ],
+    [
+      () => client.watch("staff:people", { load, onData: load, concerns: true }),
+      /`concerns` must be a function, but is a boolean/,
+    ],
+    [
+      () => client.events("staff:people", { signal: {} }),
+      /`signal` must be an AbortSignal, but is \[object Object\]/,
+    ],
     [() => client.on("eror", load), /`type` is "status" or "error", and not eror/],
-    [() => client.on("error"), /on\(type, listener\): `listener` is undefined/],
+    [() => client.on("error"), /on\(type, listener\): `listener` must be a function, but is undefined/],
   ];
   for (const [call, message] of wrong) assert.throws(call, { name: "TypeError", message });
   await settled();
@@ -108,12 +126,18 @@ test("an event that is none says what it is and what it should be", async (t) =>
   });
   await assert.rejects(publish({ topics: "a:b" }), { message: /`topics` is not a list of texts/ });
   await assert.rejects(publish({ topics: ["a b"] }), { code: "invalid_topic", message: /`a b`/ });
-  await assert.rejects(publish({ key: 7 }), { name: "TypeError", message: /`key` is number and no string/ });
+  await assert.rejects(publish({ key: 7 }), {
+    name: "TypeError",
+    message: /`key` must be a string, but is a number/,
+  });
   await assert.rejects(publish({ signal: 5 }), {
     name: "TypeError",
-    message: /`signal` is 5 and no AbortSignal/,
+    message: /`signal` must be an AbortSignal, but is 5/,
   });
-  await assert.rejects(publish({ origin: {} }), { name: "TypeError", message: /`origin` is object/ });
+  await assert.rejects(publish({ origin: {} }), {
+    name: "TypeError",
+    message: /`origin` must be a string, but is an object/,
+  });
 });
 
 test("a value that JSON can't say is refused and named, and what it can say is sent", async (t) => {
@@ -168,9 +192,9 @@ test("a token that is no text is told as such and asked for again", async (t) =>
   client.on("error", ({ code, message }) => heard.push([code, message]));
   await client.subscribe("staff:people", () => {}).ready;
   assert.deepEqual(heard, [
-    ["token_failed", "`token` is of the type object, and no text (JWT)."],
-    ["token_failed", "`token` is of the type number, and no text (JWT)."],
-    ["token_failed", "`token` is an empty text, and no text (JWT)."],
+    ["token_failed", "`token` must be a text (a JWT), but is of the type object."],
+    ["token_failed", "`token` must be a text (a JWT), but is of the type number."],
+    ["token_failed", "`token` is an empty text: return a JWT, or undefined for none."],
   ]);
   assert.equal(socket().sent[0].token, "good");
 });
