@@ -82,12 +82,10 @@ impl Log {
             let is_written = to.write_all(&line).is_ok();
             let mut lines = self.lock();
             lines.waiting.pop_front();
-            let lost = if is_written {
-                std::mem::take(&mut lines.lost)
-            } else {
-                lines.lost += 1;
-                0
-            };
+            lines.lost += usize::from(!is_written);
+            // Once the queue is empty: such a line in between would take the place of another.
+            let lost =
+                if lines.waiting.is_empty() && is_written { std::mem::take(&mut lines.lost) } else { 0 };
             drop(lines);
             self.0.changed.notify_all();
             if lost > 0 {

@@ -196,6 +196,8 @@ fn streams_outlive_a_restart(start: Start) {
     assert_eq!(stream.header("access-control-allow-origin"), Some("https://app.example.com"));
     assert_eq!(stream.body, ": the hub is away\n", "no whole block, which would take the last id away");
     assert_eq!(away(Request::get("/v1/events?topic=clock").header("Accept", "*/*")).status, 502);
+    let publish = Request::post("/v1/publish").header("Accept", "text/event-stream").body("{}");
+    assert_eq!(away(publish).status, 502, "a publish that failed");
     assert_eq!(post(proxy.address()).status, 502);
     while source.next_of_stream() != Next::Ended {}
     assert_eq!(source.next_of_stream(), Next::Ended);

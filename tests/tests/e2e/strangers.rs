@@ -73,9 +73,8 @@ fn nothing_is_kept_of_what_comes_after_a_fault_or_is_over_the_limit() {
             // The server may have ended it.
             peer.try_write(&bytes);
         }
-        for peer in &mut peers {
-            assert!(close_code(peer).is_none_or(|code| code == expected), "{what}");
-        }
+        let codes: Vec<u16> = peers.iter_mut().filter_map(close_code).collect();
+        assert!(!codes.is_empty() && codes.iter().all(|code| *code == expected), "{what}: {codes:?}");
         let after = server.process().peak_memory_kib();
         println!("{what}: {before} KiB before, at most {after}");
         assert!(after < before + MARGIN_KIB, "{what}: from {before} to {after} KiB");
@@ -109,7 +108,8 @@ fn what_is_sent_behind_the_handshake_is_bounded_too() {
     let mut peers: Vec<_> =
         streams.into_iter().map(|stream| RawSocket::connect_with(stream, &frame)).collect();
     let after = server.process().peak_memory_kib();
-    peers.iter_mut().for_each(|peer| assert!(close_code(peer).is_none_or(|code| code == 1009)));
+    let codes: Vec<u16> = peers.iter_mut().filter_map(close_code).collect();
+    assert!(!codes.is_empty() && codes.iter().all(|code| *code == 1009), "{codes:?}");
     assert!(after < before + MARGIN_KIB, "from {before} to {after} KiB");
 }
 
@@ -160,7 +160,7 @@ fn a_stream_of_events_keeps_nothing_of_what_its_peer_sends() {
         let _ = stream.write_all(&bytes);
         stream.set_nonblocking(false).unwrap();
     }
-    // A round trip, and those that are still there are served.
+    // A round trip.
     server.publish_to("clock", &sample::ticked(1));
     let after = server.process().peak_memory_kib();
     assert!(after < before + MARGIN_KIB, "from {before} to {after} KiB");
