@@ -11,10 +11,10 @@ use crate::project::Project;
 
 pub(crate) mod browser;
 pub(crate) mod npm;
+mod programs;
 mod tools;
 pub(crate) use tools::tool;
 pub(crate) mod wasm;
-mod web_servers;
 
 /// One thing that is looked for and, when missing, installed. It returns what is there in the end.
 struct Step {
@@ -37,7 +37,7 @@ const TEST: [Step; 6] = [
     Step { name: "npm: tests", ensure: |project| npm::ensure(&project.browser_tests()) },
     Step { name: "npm: own", ensure: |project| npm::ensure(&project.own_domain().join("web")) },
     Step { name: "cargo-deny", ensure: tools::cargo_deny },
-    Step { name: "web servers", ensure: |_| web_servers::ensure() },
+    Step { name: "programs", ensure: |_| programs::ensure() },
 ];
 
 /// Makes sure of what building and the demo need.

@@ -1,4 +1,4 @@
-//! nginx and Caddy, which the tests put in front of a server.
+//! Programs of Debian that the tests run: nginx and Caddy in front of a server, and curl, as the README does.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use anyhow::{Context, Result};
 use super::{announce, apt_install};
 use crate::cmd::which;
 
-/// The names of both: of the programs and of Debian's packages.
-const NAMES: [&str; 2] = ["nginx", "caddy"];
+/// The names of the programs, and of Debian's packages.
+const NAMES: [&str; 3] = ["nginx", "caddy", "curl"];
 
-/// Finds both, or installs Debian's.
+/// Finds them, or installs Debian's.
 pub(crate) fn ensure() -> Result<String> {
     let missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name).is_none()).collect();
     if !missing.is_empty() {
         announce(&format!(
-            "installing Debian's {}; with the package comes a service, which the tests don't use",
+            "installing Debian's {} (nginx and Caddy bring a service, which the tests don't use)",
             missing.join(" and ")
         ));
         apt_install(&missing).context(
-            "nginx and Caddy are needed for the tests of a server behind a proxy.\n\
-             Remedy: install both so that they are on the path.",
+            "the tests of a server behind a proxy need nginx and Caddy, and those of the README need curl.\n\
+             Remedy: install them so that they are on the path.",
         )?;
     }
     let there = NAMES.into_iter().map(|name| {
