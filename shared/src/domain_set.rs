@@ -174,13 +174,13 @@ impl Domains {
         let topics = match (rule, computed, named) {
             (FanOut::Computed, _, Some(_)) => {
                 return Err(EventError::Invalid(format!(
-                    "the topics of {} events follow from the payload: leave `topics` out",
+                    "the topics of the events of `{}` follow from the payload: leave `topics` out",
                     event.domain
                 )));
             }
             (FanOut::Named, _, None) => {
                 return Err(EventError::Invalid(format!(
-                    "the payload of a {} event does not say whom it reaches: name the `topics`",
+                    "the payload of an event of `{}` does not say whom it reaches: name the `topics`",
                     event.domain
                 )));
             }

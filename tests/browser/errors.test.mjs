@@ -98,7 +98,7 @@ test("a page or nothing in the place of core.wasm is no matter of the policy", {
   }
 });
 
-test("a module with the core that is not to be had is told as such", { timeout }, async (t) => {
+test("a module with the core that could not be loaded is told as such", { timeout }, async (t) => {
   const { page } = await open(
     t,
     await site(t, { answers: { "/tidings/core-inline.js": [{ status: 503 }] } }),

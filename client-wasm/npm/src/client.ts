@@ -98,8 +98,8 @@ export class Client {
   }
 
   /**
-   * The last error of the connection, which is what `error` listeners heard: why there is none. `undefined` before
-   * anything failed, and from the moment in which it is open.
+   * The last connection error. It says why there is no connection. `error` listeners heard it too. `undefined` before
+   * anything failed, and while the connection is open.
    */
   get lastError(): TidingsError | undefined {
     return this.#lastError;
@@ -114,11 +114,12 @@ export class Client {
   }
 
   /**
-   * Keeps data up to date: subscribes, loads once that is in force, and loads again whenever an event or a lost one
-   * may have changed the data; one load at a time, and however much happens during one causes exactly one more. Between
-   * the begins of two loads there are at least 250 milliseconds (`minInterval`), and watches of the same topics with the
-   * same `load` share their loads. A connection that comes back and missed nothing loads nothing. A load that fails leaves the data as it is and is
-   * tried again, ever more rarely; so is one that takes longer than 30 seconds. If the topics are not in force after 3
+   * Keeps data up to date. Subscribes, then loads. It loads again after each event, and whenever events may have been
+   * lost. Only one load runs at a time. Changes during a load cause one more load.
+   *
+   * Loads start at least 250 ms apart (`minInterval`). Watches of the same topics with the same `load` share their loads.
+   * A connection that comes back and missed nothing loads nothing. A load that fails, or that takes longer than 30
+   * seconds, leaves the data as it is and is tried again, ever more rarely. If the topics are not in force after 3
    * seconds, it loads without them, and once more when they are.
    *
    * ```ts
@@ -216,9 +217,11 @@ export class Client {
   }
 
   /**
-   * Listens: `status` hears where the client stands, `error` hears what no `onError` and no promise tells of, such as
-   * `connect_failed`: several attempts to connect failed. That is told once until there is a connection, and the client
-   * goes on trying. Returns what takes the listener off. Errors without a listener go to the console.
+   * Listens. `status` listeners hear where the client stands. `error` listeners hear every error that no `onError` and no
+   * promise reports, such as `connect_failed`: several attempts to connect failed. That is told once until there is a
+   * connection, and the client goes on trying. Errors without a listener go to the console.
+   *
+   * Returns a function that removes the listener.
    */
   on<K extends keyof Listeners>(type: K, listener: Listeners[K], options: ListenOptions = {}): () => void {
     return this.#audience.on(type, listener, options);

@@ -56,6 +56,8 @@ const HINTS: Record<string, string | undefined> = {
   invalid_frame: "Is that a Tidings server, and is there nothing on the way that changes messages?",
   invalid_topic: "`topic` of this package builds the topics of the domains that it knows.",
   offline_full: "Publish again when some of the others were answered.",
+  overloaded:
+    "The client asks again by itself. If it is about a topic, the server's --max-topics-per-tenant is the limit.",
   sync_required: "Load the data again, and pass onSync to be told without an error.",
   token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
   invalid_url: "Begin it with ws:, wss:, http: or https:, as in wss://example.com/v1/ws.",
@@ -63,7 +65,7 @@ const HINTS: Record<string, string | undefined> = {
     "Does the `token` function fetch a fresh one each time? One that is given as text is never replaced.",
   token_failed:
     "The client tries again. Does the `token` function return a text (a JWT), or a promise of one?",
-  too_many_topics: "Unsubscribe from what is not shown, or raise the server's --max-topics-per-session.",
+  too_many_topics: "Unsubscribe from what is not shown.",
   unauthorized: "No token was given: pass `token`, a function that returns a fresh one.",
   websocket_unavailable:
     "Use Node.js 22 or later, or set globalThis.WebSocket, for example to the WebSocket of the package `ws`.",

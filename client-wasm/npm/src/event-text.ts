@@ -27,13 +27,14 @@ export function eventText(event: unknown): string {
   return text;
 }
 
-/** Refuses what JSON would write as something else: as `null`, or as an object without members. */
+/** Refuses what JSON would write as something else: as `null`, as an object without members, or not at all. */
 function sayable(this: unknown, key: string, value: unknown): unknown {
   let what: unknown;
   if ((typeof value === "number" && !Number.isFinite(value)) || (value === undefined && Array.isArray(this)))
     what = value;
   else if (value instanceof Map || value instanceof Set) what = `a ${value.constructor.name}`;
   else if (typeof value === "bigint") what = "a BigInt";
+  else if (typeof value === "function" || typeof value === "symbol") what = `a ${typeof value}`;
   else return value;
   throw new TypeError(`\`${key}\` is ${what}`);
 }

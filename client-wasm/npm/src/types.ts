@@ -130,7 +130,7 @@ export interface WatchOptions<T extends string, D> {
    */
   onNotice?: (notice: "resumed" | "sync" | "own") => void;
   /**
-   * Milliseconds from the begin of one load to that of the next, at the least (250). The first event loads at once; what
+   * Loads start at least this many milliseconds apart (250). The first event loads at once; what
    * comes before that time is over causes one load at its end. `reload` does not wait for it.
    */
   minInterval?: number;

@@ -13,7 +13,7 @@ export async function compile(url: string | URL): Promise<WebAssembly.Module> {
       {
         code: "wasm_unavailable",
         // A data: URL holds the whole core.
-        message: `The core is not to be had from ${String(url).slice(0, 255)}: ${what}.`,
+        message: `The core could not be loaded from ${String(url).slice(0, 255)}: ${what}.`,
         hint,
         retryable,
       },

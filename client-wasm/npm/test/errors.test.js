@@ -151,6 +151,10 @@ test("a value that JSON can't say is refused and named, and what it can say is s
     [{ people: new Map([["a", 1]]) }, /`people` is a Map$/],
     [{ people: new Set(["a"]) }, /`people` is a Set$/],
     [{ list: ["a", undefined] }, /`1` is undefined$/],
+    [{ uuid: () => ID }, /`uuid` is a function$/],
+    [{ deep: { kind: Symbol("x") } }, /`kind` is a symbol$/],
+    [{ list: ["a", () => {}] }, /`1` is a function$/],
+    [{ list: [Symbol("x")] }, /`0` is a symbol$/],
     // biome-ignore lint/suspicious/noSparseArray: it is what is refused
     [{ list: [, "a"] }, /`0` is undefined$/],
   ])
@@ -385,4 +389,25 @@ test("an error names its class as it is, and the console has its cause and nothi
   while (!printed.mock.callCount()) await settled();
   const text = "tidings: load_failed: The data was not loaded: Error: no network";
   assert.deepEqual(printed.mock.calls[0].arguments, [text, cause]);
+});
+
+test("what there is no room for has the remedy that helps", async (t) => {
+  const client = open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "subscribe") return answer(socket, frame);
+    const topics = frame.topics.map((topic) => ({ topic, outcome: "refused", code: "overloaded" }));
+    socket.receive({ op: "subscribed", ref: frame.ref, position: "000000000abc.7.0000001f", topics });
+  };
+  const overloaded = await client
+    .subscribe("rows:1", () => {}, { onError() {} })
+    .ready.catch((error) => error);
+  assert.deepEqual([overloaded.code, overloaded.retryable], ["overloaded", true]);
+  assert.match(overloaded.hint, /^The client asks again by itself\..*--max-topics-per-tenant/);
+
+  // The bound is the client's own: no setting of the server raises it.
+  const rows = Array.from({ length: 4_097 }, (_, row) => `rows:${row}`);
+  const own = await client.subscribe(rows, () => {}, { onError() {} }).ready.catch((error) => error);
+  assert.equal(own.code, "too_many_topics");
+  assert.match(own.message, /at most 4096 topics/);
+  assert.equal(own.hint, "Unsubscribe from what is not shown.");
 });

@@ -49,7 +49,7 @@ test("a core that does not arrive is told by what is in its place", { timeout },
     [
       { status: 404, body: "no" },
       false,
-      /is not to be had from http.*core\.wasm: the answer is 404\./,
+      /^The core could not be loaded from http.*core\.wasm: the answer is 404\./,
       /Is the file served/,
     ],
     [{ status: 401 }, false, /the answer is 401/, /Is the file served/],
@@ -110,7 +110,7 @@ test("a network that is away is waited for, and close() ends the wait", { timeou
   const { ready } = client.subscribe("staff:people", () => {});
   const { retryable, message, hint } = await told;
   assert.equal(retryable, true);
-  assert.match(message, /is not to be had from http:\/\/127.*fetch failed/);
+  assert.match(message, /^The core could not be loaded from http:\/\/127.*fetch failed/);
   assert.match(hint, /Is this device online/);
   client.close();
   await assert.rejects(ready, { code: "closed" });
