@@ -45,8 +45,8 @@ pub(super) fn is_last_event_id(name: &str) -> bool {
 /// The last event that a query names, as it stands there, if it has nothing but the characters of a position: then it may
 /// be said back in a block of a stream.
 pub(super) fn last_event_id(query: &str) -> Option<&str> {
-    let members = query.split('&').filter_map(|member| member.split_once('='));
-    let (_, id) = members.filter(|(name, _)| is_last_event_id(name)).last()?;
+    let mut members = query.split('&').filter_map(|member| member.split_once('='));
+    let (_, id) = members.rfind(|(name, _)| is_last_event_id(name))?;
     let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
     is_plain.then_some(id)
 }
