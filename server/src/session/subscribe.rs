@@ -34,11 +34,9 @@ impl Session {
             let unknown_domains = self.hub.unknown_domains().among(self.hub.domains(), &topics);
             ServerFrame::Subscribed { r#ref, position, topics, unknown_domains }
         });
-        // A frame that was refused changes nothing.
-        let changes = answer.is_ok();
-        if changes && (!more || follower.reader().topic_count() >= self.settings.max_topics) {
+        if !more || follower.reader().topic_count() >= self.settings.max_topics {
             self.end_pause();
-        } else if changes && self.paused_until.is_none() {
+        } else if self.paused_until.is_none() {
             follower.pause();
             self.paused_until = Some(now.since_start + SUBSCRIBE_PAUSE);
         }
