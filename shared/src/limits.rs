@@ -224,8 +224,8 @@ pub const LINGER_BYTES: usize = 4 * MAX_BODY_BYTES;
 /// than their deadlines say.
 pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);
 
-/// Lines of the log that wait for standard error, of a kilobyte at most: a second or so of the busiest log. What comes while
-/// so many wait is lost, because nobody is held up by whoever reads the log.
+/// Lines of the log that wait for standard error, of a kilobyte at most: a second or so of the busiest log. When
+/// the queue is full, further lines are lost: a slow reader of the log holds nobody up.
 pub const LOG_LINES: usize = 4096;
 
 /// Refusals of one kind (origins, hosts, tokens) that are logged in a [period](REFUSALS_PERIOD), each reason once: enough
