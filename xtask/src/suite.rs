@@ -159,7 +159,7 @@ fn rust(project: &Project) -> Result<()> {
 fn planted(project: &Project) -> Result<()> {
     // Of this package alone: nothing else is built with the bugs, least of all the server's binary.
     let package =
-        ["--locked", "--package", "tidings-tests", "--test", "simulation", "--features", "planted-bugs"];
+        ["--locked", "--package", "tidings-simulation", "--test", "simulation", "--features", "planted-bugs"];
     cargo(project).arg("clippy").args(package).args(["--", "--deny", "warnings"]).run()?;
     cargo(project).arg("test").args(package).args(["planted"]).run()
 }
