@@ -1,18 +1,7 @@
-//! Domains as data, for those who are not Rust: TypeScript, JSON Schema, AsyncAPI and the tables of PROTOCOL.md are
-//! written from it.
+//! Domains as data. The server and the browser check payloads by it, and the crate `tidings-generate` writes TypeScript,
+//! JSON Schema, AsyncAPI and the tables of PROTOCOL.md from it.
 
-mod asyncapi;
 pub mod check;
-mod json_schema;
-mod markdown;
-mod typescript;
-mod vectors;
-
-pub use asyncapi::asyncapi;
-pub use json_schema::json_schema;
-pub use markdown::{codes_table, domains_table};
-pub use typescript::{Home, typescript};
-pub use vectors::vectors;
 
 use std::fmt;
 
@@ -320,11 +309,6 @@ impl DomainSchema {
         }
         hash
     }
-}
-
-/// A document as it is committed: indented, with a newline at its end.
-fn pretty(document: &serde_json::Value) -> String {
-    format!("{document:#}\n")
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tidings_shared::schema::{self, DomainSchema, Home, SHIPPED};
+use tidings_generate::{Home, asyncapi, codes_table, domains_table, json_schema, typescript, vectors};
+use tidings_shared::schema::{DomainSchema, SHIPPED};
 
 use crate::project::Project;
 
@@ -43,15 +44,15 @@ fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     let root = &project.root;
     let protocol = root.join("PROTOCOL.md");
     let text = fs::read_to_string(&protocol).with_context(|| format!("reading {}", protocol.display()))?;
-    let text = between(&text, "codes", &schema::codes_table())?;
-    let text = between(&text, "domains", &schema::domains_table(&SHIPPED))?;
+    let text = between(&text, "codes", &codes_table())?;
+    let text = between(&text, "domains", &domains_table(&SHIPPED))?;
     Ok(vec![
-        (root.join("client-wasm/npm/src/domains.ts"), schema::typescript(&SHIPPED, Home::Package)),
-        (root.join("shared/schema/events.schema.json"), schema::json_schema(&SHIPPED)),
-        (root.join("shared/schema/asyncapi.json"), schema::asyncapi(&SHIPPED, env!("CARGO_PKG_VERSION"))),
-        (root.join("tests/vectors/generated.json"), schema::vectors(&SHIPPED)),
-        (root.join("tests/own-domain/web/every-type.ts"), schema::typescript(&EVERY_TYPE, Home::User)),
-        (root.join("tests/every-type/events.schema.json"), schema::json_schema(&EVERY_TYPE)),
+        (root.join("client-wasm/npm/src/domains.ts"), typescript(&SHIPPED, Home::Package)),
+        (root.join("shared/schema/events.schema.json"), json_schema(&SHIPPED)),
+        (root.join("shared/schema/asyncapi.json"), asyncapi(&SHIPPED, env!("CARGO_PKG_VERSION"))),
+        (root.join("tests/vectors/generated.json"), vectors(&SHIPPED)),
+        (root.join("tests/own-domain/web/every-type.ts"), typescript(&EVERY_TYPE, Home::User)),
+        (root.join("tests/every-type/events.schema.json"), json_schema(&EVERY_TYPE)),
         (protocol, text),
     ])
 }

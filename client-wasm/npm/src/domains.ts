@@ -104,30 +104,30 @@ export type StaffEvent =
   | StaffOnPerson
   | StaffOnMembership;
 
-/** What `staff:departments` can bring. */
+/** The events that `staff:departments` can bring. */
 export type StaffDepartmentsEvent = StaffOnDepartment;
 
-/** What `staff:teams` can bring. */
+/** The events that `staff:teams` can bring. */
 export type StaffTeamsEvent =
   | StaffOnTeam
   | StaffOnMembership;
 
-/** What `staff:people` can bring. */
+/** The events that `staff:people` can bring. */
 export type StaffPeopleEvent =
   | StaffOnPerson
   | StaffOnMembership;
 
-/** What `staff:department:{uuid}` can bring. */
+/** The events that `staff:department:{uuid}` can bring. */
 export type StaffDepartmentEvent =
   | StaffOnDepartment
   | StaffOnTeam;
 
-/** What `staff:team:{uuid}` can bring. */
+/** The events that `staff:team:{uuid}` can bring. */
 export type StaffTeamEvent =
   | StaffOnTeam
   | StaffOnMembership;
 
-/** What `staff:person:{uuid}` can bring. */
+/** The events that `staff:person:{uuid}` can bring. */
 export type StaffPersonEvent =
   | StaffOnPerson
   | StaffOnMembership;
@@ -221,20 +221,20 @@ export type ProjectsEvent =
   | ProjectsOnAssignment
   | ProjectsOnDependency;
 
-/** What `projects:all` can bring. */
+/** The events that `projects:all` can bring. */
 export type ProjectsAllEvent =
   | ProjectsOnProject
   | ProjectsOnTask
   | ProjectsOnAssignment
   | ProjectsOnDependency;
 
-/** What `projects:tasks` can bring. */
+/** The events that `projects:tasks` can bring. */
 export type ProjectsTasksEvent = ProjectsOnTask;
 
-/** What `projects:templates` can bring. */
+/** The events that `projects:templates` can bring. */
 export type ProjectsTemplatesEvent = ProjectsOnProject;
 
-/** What `projects:project:{uuid}` can bring. */
+/** The events that `projects:project:{uuid}` can bring. */
 export type ProjectsProjectEvent =
   | ProjectsOnProject
   | ProjectsOnAssignment
@@ -260,7 +260,7 @@ export interface CrmOnNotice {
 /** What happens to interactions. */
 export type CrmEvent = CrmOnNotice;
 
-/** What `crm:contact:{uuid}:interactions` can bring. */
+/** The events that `crm:contact:{uuid}:interactions` can bring. */
 export type CrmInteractionsEvent = CrmOnNotice;
 
 /** A record was written. */
@@ -304,7 +304,7 @@ export type StoreEvent =
   | StoreOnUpserted
   | StoreOnDeleted;
 
-/** What `store:{schema}` can bring. */
+/** The events that `store:{schema}` can bring. */
 export type StoreSchemaEvent =
   | StoreOnUpserted
   | StoreOnDeleted;
@@ -314,7 +314,7 @@ export type ClosedDomain =
   | "catalogue"
   | "crm";
 
-/** Which events a topic can bring. Augment it with the topics of your own domains. */
+/** The events that each topic can bring. Augment it with the topics of your own domains. */
 export interface Topics {
   /** Everything. */
   catalogue: CatalogueEvent;
@@ -344,7 +344,7 @@ export interface Topics {
   [topic: `store:${string}`]: StoreSchemaEvent;
 }
 
-/** A segment of a topic; what is missing is none. */
+/** Refuses a missing value, which would build a topic without events. */
 function segment(what: string, value: string): string {
   if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
   throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);

@@ -451,7 +451,7 @@ export type EveryTypeEvent =
   | EveryTypeOnSizeHeld
   | EveryTypeOnColourHeld;
 
-/** What `every_type:all` can bring. */
+/** The events that `every_type:all` can bring. */
 export type EveryTypeAllEvent =
   | EveryTypeOnUuidHeld
   | EveryTypeOnStringHeld

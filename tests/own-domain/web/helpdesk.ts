@@ -42,10 +42,10 @@ export type HelpdeskEvent =
   | HelpdeskOnTicket
   | HelpdeskOnReply;
 
-/** What `helpdesk:queue:{name}` can bring. */
+/** The events that `helpdesk:queue:{name}` can bring. */
 export type HelpdeskQueueEvent = HelpdeskOnTicket;
 
-/** What `helpdesk:ticket:{uuid}` can bring. */
+/** The events that `helpdesk:ticket:{uuid}` can bring. */
 export type HelpdeskTicketEvent =
   | HelpdeskOnTicket
   | HelpdeskOnReply;
@@ -61,7 +61,7 @@ declare module "tidings" {
   }
 }
 
-/** A segment of a topic; what is missing is none. */
+/** Refuses a missing value, which would build a topic without events. */
 function segment(what: string, value: string): string {
   if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
   throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);

@@ -1,6 +1,6 @@
 //! Prints the TypeScript of the domain.
 
-use tidings_shared::schema::{DomainSchema, Home, typescript};
+use tidings_generate::{DomainSchema, Home, typescript};
 
 fn main() {
     print!("{}", typescript(&[DomainSchema::of::<helpdesk::Event>()], Home::User));

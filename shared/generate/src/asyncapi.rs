@@ -1,13 +1,11 @@
-//! An AsyncAPI 3 document: which events may appear on which topic.
+//! An AsyncAPI 3 document: the events that may appear on each topic.
 
 use serde_json::{Map, Value, json};
+use tidings_shared::schema::{DomainSchema, EventSchema, TopicSchema};
 
-use super::{
-    DomainSchema, EventSchema, TopicSchema,
-    json_schema::{definition_name, definitions},
-};
+use crate::json_schema::{definition_name, definitions};
 
-/// Topics as channels, events as messages; the server's address is the reader's to fill in.
+/// Writes topics as channels and events as messages. The document names no server: each user has their own.
 pub fn asyncapi(domains: &[DomainSchema], version: &str) -> String {
     let (mut channels, mut operations, mut messages) = (Map::new(), Map::new(), Map::new());
     for domain in domains {
@@ -44,7 +42,7 @@ pub fn asyncapi(domains: &[DomainSchema], version: &str) -> String {
         "operations": operations,
         "components": { "messages": messages, "schemas": definitions(domains) },
     });
-    super::pretty(&document)
+    crate::pretty(&document)
 }
 
 fn channel_id(domain: &DomainSchema, topic: &TopicSchema) -> String {

@@ -1,20 +1,20 @@
-//! TypeScript declarations of domains: payloads, events as unions told apart by `event`, the `Topics` that bind topics
-//! to their events, and builders of topics.
+//! TypeScript declarations of domains: payloads, unions of events with the discriminant `event`, the interface `Topics`
+//! that maps topics to their events, and functions that build topics.
 
 use std::fmt::Write as _;
 
-use super::{DomainSchema, PayloadSchema, TopicSchema, Type};
+use tidings_shared::schema::{DomainSchema, PayloadSchema, TopicSchema, Type};
 
 /// How a generated file refers to the interface `Topics` and the helper types of the npm package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
-    /// It is the package's own file and declares them.
+    /// The file is part of the package and declares them.
     Package,
-    /// It is a user's file beside the package, which it augments.
+    /// The file is a user's. It augments the package's declarations.
     User,
 }
 
-/// A TypeScript module that declares these domains.
+/// Writes a TypeScript module that declares these domains.
 pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
     let mut text = "// Generated from the Rust definitions of the domains. Do not edit.\n\n".to_owned();
     for domain in domains {
@@ -29,14 +29,14 @@ pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
             text.push_str("/** The domains that refuse undeclared payload keys. */\n");
             union(&mut text, "ClosedDomain", closed);
             text.push_str(
-                "/** Which events a topic can bring. Augment it with the topics of your own domains. */\n",
+                "/** The events that each topic can bring. Augment it with the topics of your own domains. */\n",
             );
             text.push_str("export interface Topics {\n");
             topics(&mut text, domains, "  ");
             text.push_str("}\n\n");
         }
         Home::User => {
-            // Without it the compiler does not look for the module where nothing else imports it.
+            // If nothing else imports the package, the compiler finds it only by this line.
             text.push_str("import type {} from \"tidings\";\n\n");
             text.push_str("declare module \"tidings\" {\n  interface Topics {\n");
             topics(&mut text, domains, "    ");
@@ -47,18 +47,12 @@ pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
     text
 }
 
-/// `staff` and `Person` as `StaffPerson`.
+/// Joins `staff` and `Person` to `StaffPerson`.
 fn type_name(domain: &DomainSchema, name: &str) -> String {
-    let mut joined = String::new();
-    for word in domain.name.split(|c: char| !c.is_ascii_alphanumeric()) {
-        let mut characters = word.chars();
-        joined.extend(characters.next().map(|first| first.to_ascii_uppercase()));
-        joined.extend(characters);
-    }
-    joined + name
+    pascal_case(domain.name) + name
 }
 
-/// `person_updated` as `PersonUpdated`.
+/// Writes `person_updated` as `PersonUpdated`.
 fn pascal_case(name: &str) -> String {
     let mut pascal = String::new();
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {
@@ -71,7 +65,7 @@ fn pascal_case(name: &str) -> String {
 
 fn docs(text: &mut String, indent: &str, docs: &str) {
     if !docs.is_empty() {
-        // The end of a comment must not come from a comment.
+        // A doc comment with `*/` in it must not end the comment in TypeScript.
         let _ = writeln!(text, "{indent}/** {} */", docs.replace("*/", "*\u{200b}/"));
     }
 }
@@ -82,7 +76,7 @@ fn payloads(text: &mut String, domain: &DomainSchema) {
         let _ = writeln!(text, "export interface {} {{", payload_type(domain, payload));
         for field in payload.fields {
             docs(text, "  ", field.docs);
-            // What may be null may be absent too: both sides read them as one.
+            // Both sides read `null` and an absent key alike.
             let optional = if field.ty.is_option() { "?" } else { "" };
             let _ = writeln!(text, "  {}{optional}: {};", key(field.name), type_of(&field.ty));
         }
@@ -90,7 +84,7 @@ fn payloads(text: &mut String, domain: &DomainSchema) {
     }
 }
 
-/// A key, in quotes where it is no identifier.
+/// Writes a key, in quotes if it is not an identifier.
 fn key(name: &str) -> String {
     if is_identifier(name) { name.to_owned() } else { format!("{name:?}") }
 }
@@ -108,7 +102,7 @@ fn type_of(ty: &Type) -> String {
         Type::Any => "unknown".to_owned(),
         Type::Choice { names, is_open } => {
             let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-            // `string & {}` keeps the known names in an editor's completion.
+            // With `string & {}` an editor still completes the known names.
             let later = if *is_open { " | (string & {})" } else { "" };
             format!("{}{later}", names.join(" | "))
         }
@@ -120,18 +114,17 @@ fn type_of(ty: &Type) -> String {
     }
 }
 
-/// Payloads may be named like events, so theirs is a name of its own.
+/// Names a payload's type. The suffix tells it from an event of the same name.
 fn payload_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
     type_name(domain, &format!("{}Payload", distinct_name(domain, payload)))
 }
 
-/// The events that have this payload, `StaffOnPerson`.
+/// Names the type of all events that have this payload: `StaffOnPerson`.
 fn event_type(domain: &DomainSchema, payload: &PayloadSchema) -> String {
     type_name(domain, &format!("On{}", distinct_name(domain, payload)))
 }
 
-/// The events of a domain that have one payload are one type, told apart by `event`: a union of few members keeps the
-/// compiler quick.
+/// Writes one type for all events that have the same payload. A union with few members keeps the compiler fast.
 fn events(text: &mut String, domain: &DomainSchema) {
     for payload in payloads_of(domain) {
         let events = || domain.events.iter().filter(|event| is_same(event.payload, payload));
@@ -150,7 +143,7 @@ fn events(text: &mut String, domain: &DomainSchema) {
     union(text, &type_name(domain, "Event"), types);
 }
 
-/// The payloads of a domain's events, each once.
+/// Returns the payloads of a domain's events, each once.
 fn payloads_of(domain: &DomainSchema) -> Vec<&'static PayloadSchema> {
     let mut payloads: Vec<&'static PayloadSchema> = Vec::new();
     for payload in domain.events.iter().map(|event| event.payload) {
@@ -161,12 +154,13 @@ fn payloads_of(domain: &DomainSchema) -> Vec<&'static PayloadSchema> {
     payloads
 }
 
-/// Whether two payloads are one. A generic struct is several of one name, and modules may have structs of the same name.
+/// Returns whether two payloads are the same. Names do not decide it: a generic struct makes several payloads of one name,
+/// and two modules may have structs of the same name.
 fn is_same(one: &PayloadSchema, other: &PayloadSchema) -> bool {
     one.name == other.name && format!("{one:?}") == format!("{other:?}")
 }
 
-/// The payload's name, after that of its first event where another payload has the name too.
+/// Returns the payload's name. If another payload has the same name, the name of its first event comes before it.
 fn distinct_name(domain: &DomainSchema, payload: &PayloadSchema) -> String {
     let is_shared = payloads_of(domain).iter().filter(|other| other.name == payload.name).count() > 1;
     let first = domain.events.iter().find(|event| is_same(event.payload, payload));
@@ -185,7 +179,8 @@ fn union(text: &mut String, name: &str, members: impl Iterator<Item = String>) {
     };
 }
 
-/// What may appear on a topic, `StaffPersonEvent`; the domain's own union for a topic that is the domain itself.
+/// Names the type of all events that may appear on a topic: `StaffPersonEvent`. A topic that is the whole domain has the
+/// domain's union.
 fn topic_events(domain: &DomainSchema, topic: &TopicSchema) -> String {
     let own = if topic.pattern == domain.name { "" } else { topic.name };
     type_name(domain, &format!("{own}Event"))
@@ -195,14 +190,14 @@ fn events_by_topic(text: &mut String, domain: &DomainSchema) {
     for topic in domain.topics {
         let name = topic_events(domain, topic);
         if name != type_name(domain, "Event") {
-            docs(text, "", &format!("What `{}` can bring.", topic.pattern));
+            docs(text, "", &format!("The events that `{}` can bring.", topic.pattern));
             let on_topic = payloads_of(domain).into_iter().filter(|payload| payload.may_reach(topic));
             union(text, &name, on_topic.map(|payload| event_type(domain, payload)));
         }
     }
 }
 
-/// A topic's pattern as a template literal, `staff:person:${string}`.
+/// Writes a topic's pattern as a template literal: `staff:person:${string}`.
 fn template(topic: &TopicSchema, field: impl Fn(&str) -> String) -> String {
     let segment =
         |segment: &str| match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
@@ -250,9 +245,9 @@ fn builders(text: &mut String, domains: &[DomainSchema]) {
     text.push_str("} as const;\n");
 }
 
-/// What is missing must not become a topic of which nothing ever comes.
+/// Without this check, a missing value would build a topic that never gets an event.
 const SEGMENT: &str = "\
-/** A segment of a topic; what is missing is none. */
+/** Refuses a missing value, which would build a topic without events. */
 function segment(what: string, value: string): string {
   if (!/^(|undefined|null|NaN|\\[object .*\\])$/.test(`${value}`)) return value;
   throw new TypeError(`${what} is ${value === \"\" ? \"empty\" : value}: build the topic when it is known.`);

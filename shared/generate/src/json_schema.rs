@@ -1,10 +1,9 @@
-//! JSON Schema (draft 2020-12) of every event.
+//! JSON Schema (draft 2020-12) of all events.
 
 use serde_json::{Map, Value, json};
+use tidings_shared::schema::{DomainSchema, EventSchema, FieldSchema, Type};
 
-use super::{DomainSchema, EventSchema, FieldSchema, Type};
-
-/// One document with a definition for each event, named `domain.event`.
+/// Writes one document with a definition for each event, named `domain.event`.
 pub fn json_schema(domains: &[DomainSchema]) -> String {
     let definitions = definitions(domains);
     let refs: Vec<Value> =
@@ -12,21 +11,21 @@ pub fn json_schema(domains: &[DomainSchema]) -> String {
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Events of Tidings",
-        "description": "Generated from the Rust definitions. Events of domains that are not listed travel as they are.",
+        "description": "Generated from the Rust definitions. Events of other domains are carried unchecked.",
         "anyOf": refs,
         "$defs": definitions,
     });
-    super::pretty(&document)
+    crate::pretty(&document)
 }
 
-pub(super) fn definitions(domains: &[DomainSchema]) -> Map<String, Value> {
+pub(crate) fn definitions(domains: &[DomainSchema]) -> Map<String, Value> {
     let of = |domain: &DomainSchema, event: &EventSchema| {
         (definition_name(domain, event), definition(domain, event))
     };
     domains.iter().flat_map(|domain| domain.events.iter().map(move |event| of(domain, event))).collect()
 }
 
-pub(super) fn definition_name(domain: &DomainSchema, event: &EventSchema) -> String {
+pub(crate) fn definition_name(domain: &DomainSchema, event: &EventSchema) -> String {
     format!("{}.{}", domain.name, event.name)
 }
 
@@ -62,12 +61,12 @@ fn property(field: &FieldSchema) -> Value {
     schema
 }
 
-/// The least number that a 32-bit float rounds to infinity: half a step beyond its largest.
+/// The smallest number that a 32-bit float rounds to infinity: half a step above its largest value.
 const BEYOND_FLOAT32: f64 = 3.402_823_567_797_336_6e38;
 
 fn schema_of(ty: &Type) -> Value {
     match ty {
-        // Validators may pass over `format`.
+        // Validators may ignore `format`, so the pattern says it too.
         Type::Uuid => {
             let hex = "[0-9A-Fa-f]";
             let pattern = format!("^{hex}{{8}}-{hex}{{4}}-{hex}{{4}}-{hex}{{4}}-{hex}{{12}}$");

@@ -1,11 +1,12 @@
-//! Golden vectors: for every event a smallest and a full example.
+//! Golden test vectors: for each event an example with the required fields, and one with all fields.
 
 use serde_json::{Map, Value, json};
+use tidings_shared::{
+    FanOut,
+    schema::{DomainSchema, EventSchema, Type},
+};
 
-use super::{DomainSchema, EventSchema, Type};
-use crate::FanOut;
-
-/// `{"about", "good": [{"name", "event", "topics"?, "reaches"}]}`; `topics` are there where the publisher names them.
+/// Writes `{"about", "good": [{"name", "event", "topics"?, "reaches"}]}`. An example has `topics` if the publisher names them.
 pub fn vectors(domains: &[DomainSchema]) -> String {
     let examples = domains.iter().flat_map(|domain| {
         let of = move |event: &EventSchema| [false, true].map(|is_full| example(domain, event, is_full));
@@ -13,7 +14,7 @@ pub fn vectors(domains: &[DomainSchema]) -> String {
     });
     let examples: Vec<Value> = examples.collect();
     let note = "Generated from the Rust definitions by `cargo xtask gen`.";
-    super::pretty(&json!({ "about": note, "good": examples }))
+    crate::pretty(&json!({ "about": note, "good": examples }))
 }
 
 fn example(domain: &DomainSchema, event: &EventSchema, is_full: bool) -> Value {
@@ -34,7 +35,7 @@ fn example(domain: &DomainSchema, event: &EventSchema, is_full: bool) -> Value {
     example
 }
 
-/// The topics that the payload reaches by the definitions' own words, each once.
+/// Returns the topics that the payload reaches by its schema, each once.
 fn reaches(domain: &DomainSchema, event: &EventSchema, payload: &Map<String, Value>) -> Vec<String> {
     let mut topics = Vec::new();
     for reach in event.payload.reaches {
@@ -54,7 +55,7 @@ fn reaches(domain: &DomainSchema, event: &EventSchema, payload: &Map<String, Val
     topics
 }
 
-/// A pattern with an example in each field.
+/// Fills each field of a pattern with an example.
 fn filled(pattern: &str) -> String {
     let segment = |segment: &str| if segment.starts_with('{') { UUID.to_owned() } else { segment.to_owned() };
     pattern.split(':').map(segment).collect::<Vec<_>>().join(":")

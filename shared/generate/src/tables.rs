@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{DomainSchema, FieldSchema, ReachSchema, Type};
-use crate::{Code, FanOut};
+use tidings_shared::{
+    Code, FanOut,
+    schema::{DomainSchema, FieldSchema, ReachSchema, Type},
+};
 
-/// The table of codes.
+/// Writes the table of codes.
 pub fn codes_table() -> String {
     let mut table = "| code | may retry | HTTP | close code | meaning |\n|---|---|---|---|---|\n".to_owned();
     for code in Code::ALL {
@@ -17,7 +19,7 @@ pub fn codes_table() -> String {
     table
 }
 
-/// A section for each domain: its topics, and its events with what they reach.
+/// Writes a section for each domain: its topics, and its events with the topics that they reach.
 pub fn domains_table(domains: &[DomainSchema]) -> String {
     domains.iter().map(section).collect::<Vec<_>>().join("\n")
 }
@@ -27,7 +29,7 @@ fn section(domain: &DomainSchema) -> String {
     let undeclared = if domain.closed {
         "Undeclared payload keys are refused."
     } else {
-        "Undeclared payload keys survive."
+        "Undeclared payload keys are delivered unchecked."
     };
     let fan_out = match domain.fan_out {
         FanOut::Computed => "The topics follow from the event.",
@@ -35,7 +37,7 @@ fn section(domain: &DomainSchema) -> String {
         FanOut::ComputedOrNamed => "The topics follow from the event, unless the publisher names others.",
     };
     let _ = writeln!(text, "{} {fan_out} {undeclared}\n", domain.event_docs);
-    text.push_str("| topic | what |\n|---|---|\n");
+    text.push_str("| topic | meaning |\n|---|---|\n");
     for topic in domain.topics {
         let _ = writeln!(text, "| `{}` | {} |", topic.pattern, topic.docs);
     }
@@ -47,8 +49,11 @@ fn section(domain: &DomainSchema) -> String {
             format!("`{}`{condition}", reach.pattern(domain))
         };
         let reaches: Vec<String> = event.payload.reaches.iter().map(reach).collect();
-        let reaches =
-            if reaches.is_empty() { "the topics that are named".to_owned() } else { reaches.join(", ") };
+        let reaches = if reaches.is_empty() {
+            "the topics that the publisher names".to_owned()
+        } else {
+            reaches.join(", ")
+        };
         let _ = writeln!(text, "| `{}` {} | {} | {reaches} |", event.name, event.docs, fields.join(", "));
     }
     text
@@ -68,7 +73,7 @@ fn type_name(ty: &Type) -> String {
         Type::Integer { .. } => "integer".to_owned(),
         Type::Number | Type::Float32 => "number".to_owned(),
         Type::Choice { names, is_open } => {
-            let more = if *is_open { " or a later one" } else { "" };
+            let more = if *is_open { " or a later name" } else { "" };
             format!("{}{more}", names.join(" / "))
         }
         Type::Any => "anything".to_owned(),
