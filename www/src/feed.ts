@@ -25,11 +25,15 @@ const LATENCY_OF = 20;
 export function startFeed(): void {
   const list = h("ol", { class: "events", "data-testid": "feed" });
   const empty = h("p", { class: "empty" }, "Nothing yet. Change something, here or in another window.");
-  const clear = h("button", { type: "button", class: "quiet small", onclick: () => forget() }, "Clear");
+  const clear = h(
+    "button",
+    { type: "button", class: "quiet small", "data-testid": "clear", onclick: () => forget() },
+    "Clear",
+  );
   fill(
     byId("feed"),
     h("header", {}, h("h2", { id: "feed-title" }, "Live feed"), clear),
-    h("p", { class: "hint" }, "Each event that reaches this window, as it came over the wire."),
+    h("p", { class: "hint" }, "Every event that this window receives."),
     empty,
     list,
   );
