@@ -1,0 +1,153 @@
+//! The rules, as data.
+
+/// The layers of a crate's modules.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// The package.
+    pub(crate) package: &'static str,
+    /// From the innermost outwards. A module depends on its own layer and on the layers before it.
+    pub(crate) layers: &'static [Layer],
+}
+
+/// Modules of which none is further in than the others.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// The name that messages use.
+    pub(crate) name: &'static str,
+    /// The crate's outermost modules that belong to it.
+    pub(crate) modules: &'static [&'static str],
+}
+
+/// Packages that a package must not reach, direct or not.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    /// The package.
+    pub(crate) package: &'static str,
+    /// Which of its dependencies count: options of `cargo tree`.
+    pub(crate) options: &'static [&'static str],
+    /// The packages that must not be in the tree.
+    pub(crate) never: &'static [&'static [&'static str]],
+    /// The rule in words.
+    pub(crate) says: &'static str,
+}
+
+/// Words that may stand in some files only.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// The rule in words.
+    pub(crate) says: &'static str,
+    /// The words, as names in Rust code.
+    pub(crate) words: &'static [&'static str],
+    /// The files and folders that the rule is about.
+    pub(crate) within: &'static [&'static str],
+    /// Where the words may stand.
+    pub(crate) allowed: Allowed,
+}
+
+/// Where a word may stand.
+#[derive(Debug)]
+pub(crate) enum Allowed {
+    /// In these files and folders.
+    Under(&'static [&'static str]),
+    /// In any one file.
+    InOneFile,
+}
+
+/// Crates whose modules may form circles, until the circles are gone. None may be added.
+pub(crate) const CIRCLES: &[&str] =
+    &["tidings-client-wasm", "tidings-demo", "tidings-server", "tidings-shared"];
+
+pub(crate) const LAYERS: &[Layers] = &[];
+
+/// Runtimes, networks and everything that is built on them.
+const RUNTIMES: &[&str] =
+    &["async-std", "hyper", "hyper-util", "mio", "rustls", "smol", "socket2", "tokio", "warp"];
+/// Sources of time and randomness.
+const CLOCKS: &[&str] = &["chrono", "getrandom", "rand", "time", "web-time"];
+const BROWSER: &[&str] = &["js-sys", "wasm-bindgen", "web-sys"];
+const SERVER: &[&str] = &["tidings-server"];
+const CLIENT: &[&str] = &["tidings-client-wasm"];
+
+pub(crate) const REACH: &[Reach] = &[
+    Reach {
+        package: "tidings-shared",
+        options: &["--edges", "normal,build,dev"],
+        never: &[RUNTIMES, CLOCKS, BROWSER, SERVER, CLIENT],
+        says: "`shared` is what both sides speak: it does no I/O and knows neither side, in its tests either",
+    },
+    Reach {
+        package: "tidings-server",
+        options: &["--edges", "normal,build", "--no-default-features", "--features", "jwt"],
+        never: &[CLIENT, &["clap"]],
+        says: "the server knows the client in its command line only, which is the feature `cli`",
+    },
+    Reach {
+        package: "tidings-client-wasm",
+        options: &["--edges", "normal,build", "--target", "wasm32-unknown-unknown"],
+        never: &[SERVER, RUNTIMES],
+        says: "the client does not know the server",
+    },
+];
+
+pub(crate) const WORDS: &[Words] = &[
+    Words {
+        says: "`shared` reads no clock",
+        words: &["SystemTime", "Instant"],
+        within: &["shared/src"],
+        allowed: Allowed::Under(&[]),
+    },
+    Words {
+        says: "log, reader, session, shard and tokens of the server are pure",
+        words: &["tokio", "warp", "hyper", "SystemTime", "Instant"],
+        within: &[
+            "server/src/access.rs",
+            "server/src/events.rs",
+            "server/src/events",
+            "server/src/jwt.rs",
+            "server/src/jwt",
+            "server/src/keys.rs",
+            "server/src/log.rs",
+            "server/src/log",
+            "server/src/pattern.rs",
+            "server/src/publication.rs",
+            "server/src/reader.rs",
+            "server/src/session.rs",
+            "server/src/session",
+            "server/src/shard.rs",
+            "server/src/shard",
+            "server/src/tenant.rs",
+            "server/src/websocket.rs",
+        ],
+        allowed: Allowed::Under(&[]),
+    },
+    Words {
+        says: "the client's state machine is pure",
+        words: &["wasm_bindgen", "js_sys", "web_sys", "SystemTime", "Instant"],
+        within: &["client-wasm/src/core.rs", "client-wasm/src/core"],
+        allowed: Allowed::Under(&[]),
+    },
+    Words {
+        says: "the server's library does not know the client; its command line does",
+        words: &["tidings_client_wasm"],
+        within: &["server/src"],
+        allowed: Allowed::Under(&["server/src/main.rs", "server/src/cli.rs", "server/src/cli"]),
+    },
+    Words {
+        says: "warp is named in one module",
+        words: &["warp"],
+        within: &["server/src"],
+        allowed: Allowed::Under(&["server/src/http.rs", "server/src/http"]),
+    },
+    Words {
+        says: "the browser's WebSocket is named in one file",
+        words: &["WebSocket"],
+        within: &["client-wasm/src"],
+        allowed: Allowed::InOneFile,
+    },
+    Words {
+        says: "JavaScript values stay in the shell",
+        words: &["JsValue"],
+        within: &["client-wasm/src"],
+        allowed: Allowed::Under(&["client-wasm/src/js.rs", "client-wasm/src/js"]),
+    },
+];
