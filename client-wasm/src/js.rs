@@ -1,4 +1,4 @@
-//! The shell that runs the [core](crate::core) in a browser, a worker or Node: one WebSocket, one timer, and the values
+//! The shell that runs the [core](tidings_client_core) in a browser, a worker or Node: one WebSocket, one timer, and the values
 //! that cross the boundary.
 //!
 //! Its only user is the TypeScript of the npm package, which hands it a [`Host`](host::Host). No `RefCell` is borrowed
@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::*;
 
 pub use self::decode::{Domain, Domains, register};
 use self::{host::Host, shell::Shell, value::JsPayload};
-use crate::core::{
+use tidings_client_core::{
     ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,
     limits::MIN_LOAD_INTERVAL_MS,
 };

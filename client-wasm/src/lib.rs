@@ -1,11 +1,9 @@
-//! The Tidings client, in two layers.
+//! The Tidings client for browsers: a shell that gives [`tidings_client_core`] a WebSocket, a timer and JavaScript's
+//! values. The npm package `tidings` is made from it.
 //!
-//! - [`core`] is the state machine: connections, subscriptions, publishes, backoff. It does no I/O, reads no clock and
-//!   draws no random numbers, so that it runs in a plain test, in a browser and in a native program alike.
-//! - `js` (only on `wasm32`) is the thin shell that gives the core a browser's WebSocket, timer and values. The npm
-//!   package `tidings` is its only intended user.
+//! The shell exists on `wasm32` only. On other targets the crate is empty, except for [`client!`].
 //!
-//! A client with domains of one's own is a crate with one line, built as a `cdylib` for `wasm32-unknown-unknown`:
+//! A client with your own domains is a crate with one line, built as a `cdylib` for `wasm32-unknown-unknown`:
 //!
 //! ```ignore
 //! tidings_client_wasm::client!(helpdesk::Event, tidings_client_wasm::domains::staff::Event);
@@ -14,7 +12,6 @@
 #[cfg(target_arch = "wasm32")]
 const _: () = tidings_shared::planted::assert_none();
 
-pub mod core;
 #[cfg(target_arch = "wasm32")]
 pub mod js;
 

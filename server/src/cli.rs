@@ -3,11 +3,11 @@
 
 mod config;
 mod keys;
-mod link;
 mod log;
 mod output;
 mod publish;
 mod serve;
+mod server;
 mod tail;
 mod time;
 mod token;
@@ -106,6 +106,11 @@ pub fn run(domains: Domains) -> ExitCode {
 /// The commands; their help names variables, and not what they hold.
 fn commands() -> clap::Command {
     Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
+}
+
+/// The client of a command is closed for good although the command is not done.
+fn closed() -> Failure {
+    Failure::Failed("the connection ended for good".to_owned())
 }
 
 fn report(failure: &Failure) -> ExitCode {

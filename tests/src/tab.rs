@@ -7,9 +7,9 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tidings_client_wasm::core::{
-    self, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
-    Watching,
+use tidings_client_core::{
+    self as core, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status,
+    SubscriptionId, Watching,
 };
 use tidings_shared::{
     RawEvent,

@@ -1,6 +1,6 @@
 //! What an application makes of watched data: it loads when the core says so.
 
-use tidings_client_wasm::core::{LoadId, Output, SubscriptionId};
+use tidings_client_core::{LoadId, Output, SubscriptionId};
 
 use crate::{Payload, Tab};
 

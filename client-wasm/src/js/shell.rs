@@ -14,7 +14,7 @@ use super::{
     timer::{self, Timer},
     value::{self, JsPayload},
 };
-use crate::core::{Client, ConnectionId, Delivery, Error, Now, Options, Output, Publication};
+use tidings_client_core::{Client, ConnectionId, Delivery, Error, Now, Options, Output, Publication};
 
 pub(crate) struct Shell {
     host: Host,

@@ -12,7 +12,7 @@ use tidings_shared::{
 use wasm_bindgen::prelude::*;
 
 use super::de;
-use crate::core::{Error, Publication};
+use tidings_client_core::{Error, Publication};
 
 #[wasm_bindgen]
 extern "C" {

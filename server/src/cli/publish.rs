@@ -1,20 +1,16 @@
 //! `tidings publish`.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
-use tidings_client_wasm::core::{Output, Publish as Request};
+use serde_json::{Value, json};
+use tidings_client::{Client, Output, Publish as Request};
 use tidings_shared::RawEvent;
 use uuid::Uuid;
 
 use crate::text::without_mark;
 
-use super::{
-    Failure,
-    link::{Link, Server},
-    output::print,
-    time::duration,
-};
+use super::{Failure, output::print, server::Server, time::duration};
 
 #[derive(Debug, Args)]
 pub(super) struct Publish {
@@ -44,34 +40,37 @@ fn event(text: &str) -> Result<RawEvent, String> {
 impl Publish {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let Self { server, topics, key, origin, timeout, event } = self;
-        let mut link = Link::new(server);
+        let mut client = server.client();
         let request = Request {
             event,
             topics: Some(topics).filter(|topics| !topics.is_empty()),
             key: key.unwrap_or_else(Uuid::now_v7),
             origin,
         };
-        let now = link.now();
-        link.client.handle_publish(request, now).map_err(|error| Failure::Failed(error.to_string()))?;
-        let answered = link.run(|output| match output {
-            Output::Published { key, position, topics, .. } => {
-                let answer = serde_json::json!({ "position": position, "topics": topics, "key": key });
-                ControlFlow::Break(Ok(answer))
-            }
-            Output::PublishFailed { error, .. } => {
-                ControlFlow::Break(Err(Failure::Failed(error.to_string())))
-            }
-            _ => ControlFlow::Continue(()),
-        });
-        let Ok(answer) = tokio::time::timeout(timeout, answered).await else {
-            let message = if link.has_connected {
+        client.publish(request).map_err(|error| Failure::Failed(error.to_string()))?;
+        let Ok(answer) = tokio::time::timeout(timeout, answer(&mut client)).await else {
+            let message = if client.has_connected() {
                 format!("no answer within {timeout:?}; it may have been published")
             } else {
-                format!("nothing was published within {timeout:?}; {}", link.no_connection())
+                format!("nothing was published within {timeout:?}; {}", client.no_connection())
             };
             return Err(Failure::Failed(message));
         };
-        let answer = answer??;
-        print(answer)
+        client.close().await;
+        print(answer?)
     }
+}
+
+/// Waits for the answer to the one publish of this client.
+async fn answer(client: &mut Client) -> Result<Value, Failure> {
+    while let Some(output) = client.next().await {
+        match output {
+            Output::Published { key, position, topics, .. } => {
+                return Ok(json!({ "position": position, "topics": topics, "key": key }));
+            }
+            Output::PublishFailed { error, .. } => return Err(Failure::Failed(error.to_string())),
+            _ => {}
+        }
+    }
+    Err(super::closed())
 }

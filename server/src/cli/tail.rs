@@ -1,15 +1,15 @@
 //! `tidings tail`.
 
-use std::{io::Write, ops::ControlFlow};
+use std::io::{self, Write};
 
 use clap::Args;
-use tidings_client_wasm::core::{Output, Status};
+use tidings_client::{Client, Error, Output, Payload, Status};
 use tidings_shared::{TopicName, frame::ServerFrame};
 
 use super::{
     Failure,
-    link::{Link, Server},
     output::{say, unwritten},
+    server::Server,
 };
 
 /// Prints what is published, one JSON object a line, until it is interrupted. An `event` or `sync` looks as on the
@@ -25,11 +25,19 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut link = Link::new(self.server);
-        let now = link.now();
-        link.client.handle_subscribe(&self.topics, now).map_err(|error| Failure::Usage(error.to_string()))?;
-        let (mut is_open, mut last_error) = (false, None);
-        link.run(|output| match output {
+        let mut client = self.server.client();
+        client.subscribe(&self.topics).map_err(|error| Failure::Usage(error.to_string()))?;
+        let end = print_all(&mut client).await;
+        client.close().await;
+        end
+    }
+}
+
+/// Prints what a client hears, until nobody reads on or a topic is lost for good.
+async fn print_all(client: &mut Client) -> Result<(), Failure> {
+    let (mut is_open, mut last_error) = (false, None);
+    while let Some(output) = client.next().await {
+        let printed = match output {
             Output::Event { deliveries, publication } => {
                 let topics = names(deliveries.iter().flat_map(|delivery| &delivery.topics));
                 print(&ServerFrame::Event {
@@ -45,36 +53,34 @@ impl Tail {
                 let topics = names(delivery.topics.iter());
                 print(&serde_json::json!({ "op": "sync", "position": position, "topics": topics }))
             }
-            Output::Failed { error, waits: true, .. } => {
-                say(error);
-                ControlFlow::Continue(())
+            Output::Failed { error, waits: false, .. } => return Err(Failure::Failed(error.to_string())),
+            other => {
+                warn(other, &mut is_open, &mut last_error);
+                continue;
             }
-            Output::Failed { error, .. } => ControlFlow::Break(Err(Failure::Failed(error.to_string()))),
-            Output::Status(Status::Open) => {
-                (is_open, last_error) = (true, None);
-                ControlFlow::Continue(())
+        };
+        if let Err(error) = printed {
+            return unwritten(error);
+        }
+    }
+    Err(super::closed())
+}
+
+/// Says what the user should know beside the events.
+fn warn(output: Output<Payload>, is_open: &mut bool, last_error: &mut Option<Error>) {
+    match output {
+        Output::Failed { error, .. } => say(error),
+        Output::Status(Status::Open) => (*is_open, *last_error) = (true, None),
+        Output::Status(Status::Waiting) if std::mem::take(is_open) => say("disconnected; trying again"),
+        Output::Error(error) => {
+            // Attempts to connect usually fail for the same reason.
+            if last_error.as_ref() != Some(&error) {
+                say(&error);
             }
-            Output::Status(Status::Waiting) => {
-                if std::mem::take(&mut is_open) {
-                    say("disconnected; trying again");
-                }
-                ControlFlow::Continue(())
-            }
-            Output::Error(error) => {
-                // Attempts fail for the same reason as a rule.
-                if last_error.as_ref() != Some(&error) {
-                    say(&error);
-                }
-                last_error = Some(error);
-                ControlFlow::Continue(())
-            }
-            Output::UnknownDomain { domain, nearest } => {
-                say(unknown(&domain, nearest.as_deref()));
-                ControlFlow::Continue(())
-            }
-            _ => ControlFlow::Continue(()),
-        })
-        .await?
+            *last_error = Some(error);
+        }
+        Output::UnknownDomain { domain, nearest } => say(unknown(&domain, nearest.as_deref())),
+        _ => {}
     }
 }
 
@@ -90,11 +96,7 @@ fn names<'a>(topics: impl Iterator<Item = &'a TopicName>) -> Vec<String> {
     topics.map(TopicName::to_string).collect()
 }
 
-/// Prints a line; a closed pipe is the end.
-fn print(line: &impl serde::Serialize) -> ControlFlow<Result<(), Failure>> {
+fn print(line: &impl serde::Serialize) -> io::Result<()> {
     let text = serde_json::to_string(line).unwrap_or_default();
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(unwritten(error)),
-    }
+    writeln!(io::stdout().lock(), "{text}")
 }

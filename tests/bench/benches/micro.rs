@@ -10,7 +10,7 @@ use std::{
 use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::Stream;
 use serde_json::value::RawValue;
-use tidings_client_wasm::core::{Client, Now, Options, Output};
+use tidings_client_core::{Client, Now, Options, Output};
 use tidings_server::{
     Clock, Delivery, DevAccess, Draft, Hub, HubSettings, Log, LogLimits, Matched, Moment, Publication,
     PublishOptions, Pumped, Session, SessionSettings, Shard, Sink, Subscription, TenantId,

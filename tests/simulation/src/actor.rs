@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
-use tidings_client_wasm::core::{
+use tidings_client_core::{
     Client, ConnectionId, Delivery, Now, Options, Output, Publication, PublishId, Status, SubscriptionId,
     limits::LINGER_MS,
 };

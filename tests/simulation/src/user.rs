@@ -1,6 +1,6 @@
 //! A user: subscribes, looks, publishes, loads the page again, closes the lid.
 
-use tidings_client_wasm::core::{Publish, SubscriptionId, Watching};
+use tidings_client_core::{Publish, SubscriptionId, Watching};
 use tidings_shared::TopicName;
 
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tidings_client_wasm::core::{LoadId, Loaded, SubscriptionId, limits::MIN_LOAD_INTERVAL_MS};
+use tidings_client_core::{LoadId, Loaded, SubscriptionId, limits::MIN_LOAD_INTERVAL_MS};
 use tidings_shared::TopicName;
 
 use crate::{
@@ -73,7 +73,7 @@ impl Loads {
 }
 
 /// What a load takes, of a view that goes on being loaded after it.
-const LOAD_TIMEOUT_MS: u64 = tidings_client_wasm::core::limits::LOAD_TIMEOUT_MS;
+const LOAD_TIMEOUT_MS: u64 = tidings_client_core::limits::LOAD_TIMEOUT_MS;
 
 impl World {
     /// The core wants the data of a view.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_client_wasm::core::Output;
+use tidings_client_core::Output;
 use tidings_tests::{
     Client, DEADLINE, Jitter, Payload, Random, Server, Tab, View, eventually, sample, tidings,
 };

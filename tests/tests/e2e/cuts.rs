@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidings_client_wasm::core::{Output, Publication, SubscriptionId};
+use tidings_client_core::{Output, Publication, SubscriptionId};
 use tidings_shared::TopicName;
 use tidings_tests::{Client, Cut, Direction, Ending, Payload, Proxy, Random, Server, Tab, rounds, sample};
 

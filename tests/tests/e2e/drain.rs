@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_client_wasm::core::Output;
+use tidings_client_core::Output;
 use tidings_server::{DevAccess, PublishOptions};
 use tidings_shared::{RawEvent, TopicName};
 use tidings_tests::{Client, EventStream, Frame, Jitter, RawSocket, Server, Tab, eventually, sample};

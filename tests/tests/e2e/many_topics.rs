@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tidings_client_wasm::core::Output;
+use tidings_client_core::Output;
 use tidings_shared::limits::SUBSCRIBE_PAUSE;
 use tidings_tests::{Client, EventStream, Request, Server, Tab, rounds, sample};
 

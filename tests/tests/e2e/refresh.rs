@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_client_wasm::core::{Output, Status};
+use tidings_client_core::{Output, Status};
 use tidings_tests::{Client, DEADLINE, Request, Server, Tab, sample, token};
 
 /// What `tidings token` is asked for; it rounds a token's end up to the second.

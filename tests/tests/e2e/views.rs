@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidings_client_wasm::core::LoadId;
+use tidings_client_core::LoadId;
 use tidings_tests::{Client, DEADLINE, Random, Server, Tab, View, rounds, sample};
 
 /// Rounds at the same time, each with a tab and a writer of its own.

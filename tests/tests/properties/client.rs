@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use tidings_client_wasm::core::{
+use tidings_client_core::{
     Client, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
     Watching,
 };

@@ -3,7 +3,7 @@
 use tidings_shared::{frame::UnknownDomain, limits::MAX_UNKNOWN_DOMAINS};
 
 use super::Client;
-use crate::core::Output;
+use crate::Output;
 
 impl<P: Clone> Client<P> {
     /// The server does not know these; of those that this client does not know either, its user hears once.

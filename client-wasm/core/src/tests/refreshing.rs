@@ -1,7 +1,7 @@
 //! A fresh token for a session that is open.
 
 use super::*;
-use crate::core::limits::TOKEN_TIMEOUT_MS;
+use crate::limits::TOKEN_TIMEOUT_MS;
 
 const MINUTE_MS: u64 = 60_000;
 

@@ -3,7 +3,7 @@
 use tidings_shared::planted::{self, Bug};
 
 use super::{Client, Now};
-use crate::core::{
+use crate::{
     Output,
     connection::Connection,
     limits::{HEALTHY_MS, LINGER_MS},

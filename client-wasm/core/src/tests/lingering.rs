@@ -1,7 +1,7 @@
 //! What becomes of a connection that nobody uses any more.
 
 use super::*;
-use crate::core::limits::LINGER_MS;
+use crate::limits::LINGER_MS;
 
 impl Bench {
     fn unsubscribe(&mut self, id: SubscriptionId) {

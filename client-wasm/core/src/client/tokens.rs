@@ -3,7 +3,7 @@
 use tidings_shared::{Code, frame::ClientFrame};
 
 use super::{Client, Now};
-use crate::core::{
+use crate::{
     ConnectionId, Error, Output,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,

@@ -3,7 +3,7 @@
 use tidings_shared::planted::{self, Bug};
 
 use super::{State, Subscriptions};
-use crate::core::{
+use crate::{
     Now,
     limits::{FRAME_OVERHEAD_BYTES, RETRY_FIRST_MS, RETRY_MAX_MS},
     output::Outputs,

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tidings_shared::limits::MAX_TOPICS_PER_SESSION;
 
 use super::*;
-use crate::core::limits::{MAX_TOPICS, RETRY_FIRST_MS, RETRY_MAX_MS};
+use crate::limits::{MAX_TOPICS, RETRY_FIRST_MS, RETRY_MAX_MS};
 
 fn rows(count: usize) -> Vec<String> {
     (0..count).map(|row| format!("row:{row:04}")).collect()

@@ -12,7 +12,7 @@
 //! `handle_*` may be called from within 1.; the outputs then queue up behind the others.
 //!
 //! ```
-//! use tidings_client_wasm::core::{Client, Now, Options, Output};
+//! use tidings_client_core::{Client, Now, Options, Output};
 //! use tidings_shared::frame::{ClientFrame, ServerFrame};
 //!
 //! let now = |ms| Now { ms, random: 7 };

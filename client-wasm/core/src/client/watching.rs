@@ -1,13 +1,13 @@
 //! Watched subscriptions: the client says when to load, its user loads.
 
 use super::{Client, Now};
-use crate::core::{Error, LoadId, Loaded, Output, SubscriptionId, Watching};
+use crate::{Error, LoadId, Loaded, Output, SubscriptionId, Watching};
 
 impl<P: Clone> Client<P> {
     /// The user wants data that changes with these topics: a subscription for which [`Output::Load`] says when to
     /// load.
     ///
-    /// [`Output::Load`]: crate::core::Output::Load
+    /// [`Output::Load`]: crate::Output::Load
     ///
     /// # Errors
     /// As [`Client::handle_subscribe`].

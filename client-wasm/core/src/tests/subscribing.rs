@@ -1,7 +1,7 @@
 //! Subscriptions, over one session and over several.
 
 use super::*;
-use crate::core::limits::MAX_SUBSCRIPTIONS;
+use crate::limits::MAX_SUBSCRIPTIONS;
 
 #[test]
 fn after_a_reconnect_one_frame_asks_for_everything_since_the_last_position() {

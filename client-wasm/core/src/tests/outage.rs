@@ -1,7 +1,7 @@
 //! Attempts to connect that fail, and what the user hears of them.
 
 use super::*;
-use crate::core::limits::{QUIET_ATTEMPTS, QUIET_ATTEMPTS_OF_A_KNOWN_SERVER};
+use crate::limits::{QUIET_ATTEMPTS, QUIET_ATTEMPTS_OF_A_KNOWN_SERVER};
 
 impl Bench {
     /// Lets attempts fail as `fail` does, and returns what was told of each.

@@ -1,7 +1,7 @@
 //! When a view's data is loaded.
 
 use super::*;
-use crate::core::{Watching, limits::MIN_LOAD_INTERVAL_MS};
+use crate::{Watching, limits::MIN_LOAD_INTERVAL_MS};
 
 impl Bench {
     fn watch(&mut self, topics: &[&str]) -> SubscriptionId {

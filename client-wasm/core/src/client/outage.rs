@@ -1,7 +1,7 @@
 //! Attempts to connect that fail, and when the user hears of them.
 
 use super::{Client, Now};
-use crate::core::{
+use crate::{
     ConnectionId, Error, Output,
     connection::{Connection, Stage},
     error::CONNECT_FAILED,

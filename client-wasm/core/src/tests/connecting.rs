@@ -3,7 +3,7 @@
 use tidings_shared::Code;
 
 use super::*;
-use crate::core::limits::{CONNECT_TIMEOUT_MS, MAX_RETRY_AFTER_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS};
+use crate::limits::{CONNECT_TIMEOUT_MS, MAX_RETRY_AFTER_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS};
 
 #[test]
 fn the_way_to_a_session_and_back_is_told_as_status() {

@@ -6,7 +6,7 @@ use tidings_shared::{
 };
 
 use super::{Client, Now};
-use crate::core::{
+use crate::{
     Error, Publish, PublishId,
     limits::{PUBLISH_OVERHEAD_BYTES, TOO_DEEP},
     publishes::depth,

@@ -1,7 +1,7 @@
 //! Watched subscriptions, and when what they show is loaded.
 
 use super::{Subscription, Subscriptions, find};
-use crate::core::{
+use crate::{
     LoadId, Now, Output, SubscriptionId,
     watch::{Watch, Watching},
 };

@@ -3,7 +3,7 @@
 use tidings_shared::frame::ClientFrame;
 
 use super::{Client, Now};
-use crate::core::{connection::Connection, limits::PROBE_TIMEOUT_MS};
+use crate::{connection::Connection, limits::PROBE_TIMEOUT_MS};
 
 impl<P: Clone> Client<P> {
     /// The page is shown or thawed, or the network is back: a wait for the next connection, or for the retry of a load,

@@ -7,7 +7,7 @@ use tidings_shared::{
 };
 
 use super::{Holder, State, Subscriptions, find, find_view, one_more, settle};
-use crate::core::{
+use crate::{
     Error, Now, Output,
     output::{Outputs, deliver},
 };

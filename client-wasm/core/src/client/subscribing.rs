@@ -3,7 +3,7 @@
 use tidings_shared::frame::ClientFrame;
 
 use super::{Client, Now};
-use crate::core::{Error, SubscriptionId, Watching, subscriptions::Change};
+use crate::{Error, SubscriptionId, Watching, subscriptions::Change};
 
 impl<P: Clone> Client<P> {
     /// The user wants what is published on these topics.

@@ -3,7 +3,7 @@
 use tidings_shared::limits::{MAX_JSON_DEPTH, MAX_MESSAGE_BYTES, MAX_ORIGIN_BYTES};
 
 use super::*;
-use crate::core::{
+use crate::{
     error::OFFLINE_FULL,
     limits::{MAX_PUBLISHES, PUBLISH_OVERHEAD_BYTES},
 };

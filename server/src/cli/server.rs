@@ -1,0 +1,34 @@
+//! The server that a command talks to, and the client that it talks with.
+
+use std::convert::Infallible;
+
+use clap::Args;
+use tidings_client::{Client, ServerUrl, Settings};
+
+use crate::text::without_mark;
+
+/// The server's address, and the caller's token.
+#[derive(Debug, Args)]
+pub(super) struct Server {
+    /// Base URL of the server
+    #[arg(long, env = "TIDINGS_URL", default_value = "http://127.0.0.1:7700", value_name = "URL")]
+    url: ServerUrl,
+    /// Token to say hello with; a server that runs with --dev needs none
+    #[arg(long, env = "TIDINGS_TOKEN", value_parser = token, value_name = "JWT")]
+    token: Option<String>,
+}
+
+/// A token as a file or a shell's variable holds it.
+fn token(text: &str) -> Result<String, Infallible> {
+    Ok(without_mark(text).trim().to_owned())
+}
+
+impl Server {
+    /// A client of this server.
+    pub(super) fn client(self) -> Client {
+        let mut settings = Settings::new(self.url);
+        settings.token = self.token;
+        settings.program = Some(concat!("tidings-cli/", env!("CARGO_PKG_VERSION")).to_owned());
+        Client::new(settings)
+    }
+}
