@@ -2,6 +2,7 @@
 //!
 //! - [`manifests`]: which packages a package reaches.
 //! - [`modules`], [`resolve`], [`edges`]: which modules of a crate depend on each other, `pub use` followed.
+//! - [`purity`]: clippy refuses a clock and I/O in the pure crates.
 //! - [`words`]: names that stand in some files only, and the length of files.
 //! - [`rules`]: what is allowed.
 
@@ -18,6 +19,7 @@ use crate::words::File;
 mod edges;
 mod manifests;
 mod modules;
+mod purity;
 mod resolve;
 mod rules;
 #[cfg(test)]
@@ -29,7 +31,8 @@ const NOT_SOURCES: [&str; 5] = ["node_modules", "dist", "pkg", "target", ".git"]
 
 fn main() -> ExitCode {
     let root = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    match check(&root) {
+    let root = root.canonicalize().with_context(|| format!("there is no folder {}", root.display()));
+    match root.and_then(|root| check(&root)) {
         Ok(breaches) if breaches.is_empty() => ExitCode::SUCCESS,
         Ok(breaches) => {
             eprintln!("{}", breaches.join("\n\n"));
@@ -64,6 +67,7 @@ fn check(root: &Path) -> Result<Vec<String>> {
         let is_known = crates.iter().any(|(package, _)| package == rule.package);
         ensure!(is_known, "the workspace has no package {}: mend `LAYERS`", rule.package);
     }
+    breaches.extend(purity::breaches(root)?);
     let files = source_files(root)?;
     for rule in rules::WORDS {
         breaches.extend(words::breaches(&files, rule));
