@@ -1,4 +1,4 @@
-//! What can go wrong, as it stands on the wire: one table, from which everything else is made or checked.
+//! The codes of refusals: one table. PROTOCOL.md and the client take them from here.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
     ($( $variant:ident $name:literal retry $retry:literal http $http:literal close $close:expr; $doc:literal )*) => {
-        /// Why the server refuses something. In a frame or an HTTP answer it is its snake_case name.
+        /// The reason of a refusal. A frame and an HTTP answer carry its snake_case name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Code { $( #[doc = $doc] $variant, )* }
 
         impl Code {
-            /// Every code, in the order of the table.
+            /// All codes, in the order of the table.
             pub const ALL: &'static [Code] = &[ $( Code::$variant, )* ];
 
-            /// The name on the wire.
+            /// Returns the name on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $( Code::$variant => $name, )* }
             }
 
-            /// Whether the same request may succeed later, unchanged.
+            /// Returns whether the same request may succeed later.
             pub fn may_retry(self) -> bool {
                 match self { $( Code::$variant => $retry, )* }
             }
 
-            /// The status of an HTTP answer with this code.
+            /// Returns the status of an HTTP answer with this code.
             pub fn http_status(self) -> u16 {
                 match self { $( Code::$variant => $http, )* }
             }
 
-            /// The WebSocket close code, for those codes that end the connection.
+            /// Returns the WebSocket close code, if this code ends a connection.
             pub fn close(self) -> Option<u16> {
                 match self { $( Code::$variant => $close, )* }
             }
 
-            /// One sentence for people.
+            /// Returns the meaning for people.
             pub fn meaning(self) -> &'static str {
                 match self { $( Code::$variant => $doc.trim_ascii(), )* }
             }
@@ -44,35 +44,35 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidFrame   "invalid_frame"    retry false http 400 close Some(4400); " What was sent is not a frame of the protocol."
-    UnknownOp      "unknown_op"       retry false http 400 close None;       " The frame's `op` is not one that this server knows."
-    HelloRequired  "hello_required"   retry false http 400 close Some(4400); " Something else came before an accepted `hello`."
-    HelloTimeout   "hello_timeout"    retry true  http 408 close Some(4408); " No `hello` came in time."
-    Unauthorized   "unauthorized"     retry false http 401 close Some(4401); " The token is missing or does not hold."
-    TokenExpired   "token_expired"    retry true  http 401 close Some(4401); " The token holds in everything but its expiry: come back with a fresh one."
-    TokenNotYetValid "token_not_yet_valid" retry true http 401 close Some(4425); " The token holds in everything but its time, which is still to come: try again later, and compare the clocks."
-    Forbidden      "forbidden"        retry false http 403 close Some(4403); " Not allowed, or it does not exist: the answer is the same. As a close code: the session was revoked."
-    InvalidTopic   "invalid_topic"    retry false http 400 close None;       " Not a topic: it breaks the grammar or is none of its domain's."
-    InvalidEvent   "invalid_event"    retry false http 422 close None;       " The event's payload or its topics are not what its domain declares."
-    UnknownEvent   "unknown_event"    retry false http 422 close None;       " The domain is known and has no event of that name."
-    TooLarge       "too_large"        retry false http 413 close Some(1009); " The message or body is over the limit."
-    TooManyTopics  "too_many_topics"  retry false http 400 close None;       " More topics than a frame, a publication or a session may have."
-    RateLimited    "rate_limited"     retry true  http 429 close Some(4429); " More frames per second than a session may send."
-    SlowConsumer   "slow_consumer"    retry true  http 503 close Some(4410); " The socket accepted nothing for too long."
+    InvalidFrame   "invalid_frame"    retry false http 400 close Some(4400); " The message is not a frame of the protocol."
+    UnknownOp      "unknown_op"       retry false http 400 close None;       " The server does not know the frame's `op`."
+    HelloRequired  "hello_required"   retry false http 400 close Some(4400); " Another frame came before the `hello` was accepted."
+    HelloTimeout   "hello_timeout"    retry true  http 408 close Some(4408); " No `hello` came before the deadline."
+    Unauthorized   "unauthorized"     retry false http 401 close Some(4401); " The token is missing or invalid."
+    TokenExpired   "token_expired"    retry true  http 401 close Some(4401); " The token has expired, and is valid otherwise: come back with a fresh one."
+    TokenNotYetValid "token_not_yet_valid" retry true http 401 close Some(4425); " The token is not valid yet, and is correct otherwise: try again later, and compare the clocks."
+    Forbidden      "forbidden"        retry false http 403 close Some(4403); " The right is missing, or the target does not exist: the answer does not tell which. As a close code: the session was revoked."
+    InvalidTopic   "invalid_topic"    retry false http 400 close None;       " The topic breaks the grammar, or its domain does not have it."
+    InvalidEvent   "invalid_event"    retry false http 422 close None;       " The event's payload or its topics do not match what its domain declares."
+    UnknownEvent   "unknown_event"    retry false http 422 close None;       " The server knows the domain, and the domain has no event of that name."
+    TooLarge       "too_large"        retry false http 413 close Some(1009); " The message or body is larger than the limit."
+    TooManyTopics  "too_many_topics"  retry false http 400 close None;       " A frame, a publication or a session has more topics than its limit."
+    RateLimited    "rate_limited"     retry true  http 429 close Some(4429); " The session sent more frames per second than its limit."
+    SlowConsumer   "slow_consumer"    retry true  http 503 close Some(4410); " The socket accepted no byte until the write timeout."
     Overloaded     "overloaded"       retry true  http 503 close Some(4503); " The server is at one of its limits."
-    GoingAway      "going_away"       retry true  http 503 close Some(1012); " The server is draining: come back after the time it named."
-    Internal       "internal"         retry true  http 500 close Some(1011); " The server's own fault."
+    GoingAway      "going_away"       retry true  http 503 close Some(1012); " The server is draining: come back after the time that it named."
+    Internal       "internal"         retry true  http 500 close Some(1011); " The server has a fault."
 }
 
-/// Close codes that are not the consequence of a [`Code`].
+/// Close codes that no [`Code`] stands for.
 pub mod close {
-    /// An ordinary end.
+    /// An ordinary close.
     pub const NORMAL: u16 = 1000;
-    /// The peer is gone: it answered no ping.
+    /// The peer did not answer a ping.
     pub const AWAY: u16 = 1001;
     /// The peer broke the WebSocket protocol.
     pub const PROTOCOL: u16 = 1002;
-    /// A binary message, where all is text.
+    /// A binary message. Tidings sends text only.
     pub const UNSUPPORTED: u16 = 1003;
     /// Text that is not UTF-8.
     pub const INVALID_TEXT: u16 = 1007;

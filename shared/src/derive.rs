@@ -1,4 +1,4 @@
-//! How a domain is declared: the derives, and the traits that their output stands on.
+//! The derives that declare a domain, and the traits that they implement.
 //!
 //! ```
 //! use tidings_shared::{Event as _, Segment, derive::{Event, Payload, Topic}};
@@ -8,7 +8,7 @@
 //! #[derive(Debug, Clone, PartialEq, Eq, Topic)]
 //! #[topic(domain = "helpdesk")]
 //! enum Topic {
-//!     /// The tickets that wait in a queue.
+//!     /// The tickets in a queue.
 //!     #[topic("queue:{name}")]
 //!     Queue(Segment),
 //!     /// One ticket.
@@ -20,18 +20,18 @@
 //! #[derive(Debug, Clone, PartialEq, Payload)]
 //! #[payload(reaches(Queue(queue), Ticket(uuid)))]
 //! struct Ticket {
-//!     /// Which one.
+//!     /// The ticket's id.
 //!     uuid: Uuid,
-//!     /// The queue that it waits in, if nobody has it yet.
+//!     /// The queue, until an agent takes the ticket.
 //!     queue: Option<Segment>,
 //! }
 //!
-//! /// What happens to tickets.
+//! /// The events of tickets.
 //! #[derive(Debug, Clone, PartialEq, Event)]
 //! enum Event {
-//!     /// A ticket is new.
+//!     /// A customer opened a ticket.
 //!     Opened(Ticket),
-//!     /// A ticket is done.
+//!     /// An agent closed a ticket.
 //!     Closed(Ticket),
 //! }
 //!
@@ -61,33 +61,33 @@ use crate::{
 #[doc(hidden)]
 pub use ::serde;
 
-/// An event's payload, with the topics that it reaches. Derived.
+/// An event's payload and the topics that it reaches. `#[derive(Payload)]` implements it.
 pub trait Payload {
     /// The domain's topics.
     type Topic: crate::Topic;
 
-    /// The keys that it has on the wire.
+    /// Its keys on the wire.
     const KEYS: &'static [&'static str];
 
-    /// Its fields, for those who are not Rust.
+    /// Its fields as data.
     const SCHEMA: &'static PayloadSchema;
 
-    /// The topics that an event with this payload reaches.
+    /// Returns the topics that an event with this payload reaches.
     fn topics(&self) -> Vec<Self::Topic>;
 }
 
-/// What can be a field of a payload: what JSON carries and JavaScript holds exactly.
+/// A type that can be a field of a payload: JSON can carry it and JavaScript can hold it exactly.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be a field of a payload",
-    label = "not something that every side can hold",
-    note = "JavaScript's numbers are exact up to 2^53 - 1: `u64`, `i64`, `u128`, `i128`, `usize` and `isize` travel as `String`",
-    note = "known are Uuid, Segment, String, bool, integers up to 32 bits, f32, f64, serde_json::Value, enums with `#[derive(Choice)]`, and `Option` and `Vec` of these"
+    message = "`{Self}` cannot be a field of a payload",
+    label = "JSON or JavaScript cannot hold this type",
+    note = "JavaScript's numbers are exact up to 2^53 - 1: send `u64`, `i64`, `u128`, `i128`, `usize` and `isize` as `String`",
+    note = "fields may be Uuid, Segment, String, bool, integers up to 32 bits, f32, f64, serde_json::Value, enums with `#[derive(Choice)]`, and `Option` and `Vec` of these"
 )]
 pub trait PayloadField {
-    /// Its type: what a server and a browser check before anything reads it.
+    /// The type that a server and a browser check before they read the field.
     const TYPE: Type;
 
-    /// Whether JSON can say it. NaN and infinity would be written as `null`, which is something else.
+    /// Returns whether JSON can hold the value. serde_json would write NaN and infinity as `null`, which is another value.
     fn is_json(&self) -> bool {
         true
     }
@@ -148,16 +148,16 @@ impl<T: PayloadField> PayloadField for Vec<T> {
     }
 }
 
-/// What can be a field of a topic: a segment, or something that is written as one.
+/// A type that can be a field of a topic: its value is one segment of the name.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be a field of a topic",
-    label = "not one segment of a topic's name",
+    message = "`{Self}` cannot be a field of a topic",
+    label = "this type is not a segment of a topic's name",
     note = "a topic's fields are `Uuid` and `Segment`"
 )]
 pub trait TopicField: Sized {
-    /// Reads a segment that stands for one.
+    /// Reads a segment.
     fn read(segment: &str) -> Option<Self>;
-    /// The segment.
+    /// Writes the segment.
     fn write(&self) -> String;
 }
 
@@ -181,15 +181,16 @@ impl<const MAX: usize> TopicField for Segment<MAX> {
     }
 }
 
-/// What can stand behind a topic in `reaches(…)`: a field, or an `Option` of it that may reach nothing.
+/// A payload's field that can be an argument of a topic in `reaches(…)`. With an `Option` that is `None` the payload does not
+/// reach the topic.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't name a topic",
+    message = "`{Self}` cannot be an argument of a topic",
     note = "the arguments in `reaches(Topic(field))` are fields of type `Uuid` or `Segment`, or `Option`s of these"
 )]
 pub trait TopicArgument {
-    /// The topic's field.
+    /// The type of the topic's field.
     type Field: TopicField + Clone;
-    /// Its value, if it has one.
+    /// Returns the value, if there is one.
     fn argument(&self) -> Option<&Self::Field>;
 }
 
@@ -217,13 +218,13 @@ impl<T: TopicField + Clone> TopicArgument for Option<T> {
     }
 }
 
-/// What can stand behind `if` in `reaches(…)`.
+/// A payload's field that can follow `if` in `reaches(…)`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no condition",
-    note = "`Topic if field` asks a field of type `bool` or `Option<bool>`"
+    message = "`{Self}` cannot be a condition",
+    note = "the field in `Topic if field` has the type `bool` or `Option<bool>`"
 )]
 pub trait Condition {
-    /// Whether it holds.
+    /// Returns whether the condition is true.
     fn holds(&self) -> bool;
 }
 
@@ -239,10 +240,10 @@ impl Condition for Option<bool> {
     }
 }
 
-/// Why a payload can't be written.
+/// Makes the error of a payload that JSON cannot hold.
 #[doc(hidden)]
 pub fn not_json<E: ::serde::ser::Error>(field: &str) -> E {
-    E::custom(format_args!("`{field}` holds NaN or infinity, which JSON can't say"))
+    E::custom(format_args!("`{field}` contains NaN or infinity, which JSON cannot hold"))
 }
 
 /// Reads a derived choice.

@@ -1,4 +1,4 @@
-//! The domains that a server was compiled with, and what it checks of an event before it is published.
+//! The domains that a server was compiled with, and its checks of an event before it publishes it.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ use crate::{
     topic::is_segment,
 };
 
-/// A set of domains. Topics and events of these are checked against their types; those of any other domain travel
-/// as they are, to the topics that their publisher names.
+/// A set of domains. It checks their topics and events against their types. Events of other domains are carried unchecked,
+/// to the topics that their publisher names.
 ///
 /// ```
 /// use tidings_shared::{Domains, RawEvent};
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Domains(Vec<Domain>);
 
-/// One domain's checks, as plain functions.
+/// The checks of one domain, as plain functions.
 #[derive(Debug, Clone)]
 struct Domain {
     schema: DomainSchema,
@@ -41,29 +41,29 @@ struct Domain {
     check_event: fn(&RawEvent) -> Result<Vec<TopicName>, EventError>,
 }
 
-/// Why an event cannot be published. The publisher's fault; not to be retried as it is.
+/// Why the server cannot publish an event. The publisher is at fault. The same event fails again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The domain is known and has no event of that name.
+    /// The domain has no event of that name.
     Unknown {
         /// The domain.
         domain: &'static str,
-        /// The name that was given.
+        /// The given name.
         event: String,
-        /// The names that would have been right.
+        /// The names of the domain's events.
         names: &'static [&'static str],
     },
-    /// The payload, the event's names or the presence of topics is not what the domain declares.
+    /// The payload or the names of the event do not match what the domain declares, or the topics are missing or there in vain.
     Invalid(String),
-    /// A topic that was named breaks the grammar or is not this event's to reach.
+    /// A named topic breaks the grammar, or this event must not reach it.
     Topic(String),
-    /// More topics than one publication may reach.
+    /// The event reaches more topics than the limit of a publication.
     TooManyTopics,
 }
 
 impl EventError {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     pub fn code(&self) -> Code {
         match self {
             Self::Unknown { .. } => Code::UnknownEvent,
@@ -78,7 +78,7 @@ impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { domain, event, names } => {
-                write!(f, "{domain} has no event {event:?}; its events are {}", names.join(", "))
+                write!(f, "{domain} has no event {event:?}: its events are {}", names.join(", "))
             }
             Self::Invalid(reason) | Self::Topic(reason) => f.write_str(reason),
             Self::TooManyTopics => {
@@ -94,12 +94,12 @@ impl fmt::Display for EventError {
 impl std::error::Error for EventError {}
 
 impl Domains {
-    /// No domain: everything travels as it is.
+    /// Returns the empty set: it checks no event.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The five domains that ship.
+    /// Returns the five domains that ship.
     pub fn shipped() -> Self {
         Self::none()
             .with::<catalogue::Event>()
@@ -109,7 +109,7 @@ impl Domains {
             .with::<store::Event>()
     }
 
-    /// Adds the domain of `E`; one of the same name is replaced.
+    /// Adds the domain of `E`. It replaces a domain of the same name.
     #[must_use]
     pub fn with<E: Event>(mut self) -> Self {
         let domain = Domain {
@@ -122,24 +122,24 @@ impl Domains {
         self
     }
 
-    /// What tells this set from another, see [`fingerprint`](schema::fingerprint).
+    /// Returns the [`fingerprint`](schema::fingerprint) of this set.
     pub fn fingerprint(&self) -> Fingerprint {
         let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
         schema::fingerprint(&schemas)
     }
 
-    /// Whether this set has all the domains of the set with that fingerprint, in the same form.
+    /// Returns whether this set has all domains of the set with that fingerprint, in the same form.
     pub fn include(&self, fingerprint: &str) -> bool {
         let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
         Fingerprint::parse(fingerprint).is_some_and(|other| schema::includes(&schemas, other))
     }
 
-    /// Whether the domain of that name is in this set.
+    /// Returns whether the domain of that name is in this set.
     pub fn knows(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The domain of this set that may have been meant by a name that is none of them.
+    /// Returns the domain of this set that a misspelt name may mean.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(name, self.0.iter().map(|domain| domain.schema.name))
     }
@@ -148,7 +148,7 @@ impl Domains {
         self.0.iter().find(|domain| domain.schema.name == name)
     }
 
-    /// Checks that a topic of a domain in this set is one of that domain's; topics of other domains pass.
+    /// Checks that the topic's domain has this topic. A topic of a domain outside this set passes.
     ///
     /// # Errors
     /// [`TopicError::NotOfDomain`].
@@ -156,11 +156,11 @@ impl Domains {
         self.find(topic.domain()).map_or(Ok(()), |domain| (domain.check_topic)(topic))
     }
 
-    /// Checks an event and says which topics it reaches, each once; `named` are the topics that its publisher
-    /// named, if it named any.
+    /// Checks an event and returns the topics that it reaches, each once. `named` are the topics that its publisher named, if
+    /// any.
     ///
     /// # Errors
-    /// What is wrong with the event or with the topics.
+    /// The fault of the event or of its topics.
     pub fn fan_out(
         &self,
         event: &RawEvent,
@@ -180,7 +180,7 @@ impl Domains {
             }
             (FanOut::Named, _, None) => {
                 return Err(EventError::Invalid(format!(
-                    "the payload of an event of `{}` does not say whom it reaches: name the `topics`",
+                    "the payload of an event of `{}` does not contain its topics: name them in `topics`",
                     event.domain
                 )));
             }
@@ -193,17 +193,17 @@ impl Domains {
         Ok(topics)
     }
 
-    /// An event reaches topics of its own domain, or of domains that are not in this set.
+    /// An event may reach topics of its own domain, and of domains outside this set.
     fn check_named(&self, event: &RawEvent, named: &[TopicName]) -> Result<Vec<TopicName>, EventError> {
         if named.is_empty() {
-            return Err(EventError::Invalid("`topics` names no topic: name at least one".to_owned()));
+            return Err(EventError::Invalid("`topics` is empty: name at least one topic".to_owned()));
         }
         for topic in named {
             if topic.domain() != event.domain && self.find(topic.domain()).is_some() {
                 return Err(EventError::Topic(format!(
-                    "{topic} takes events of {}, not of {}",
-                    topic.domain(),
-                    event.domain
+                    "an event of `{}` cannot reach {topic}: that topic takes events of `{}`",
+                    event.domain,
+                    topic.domain()
                 )));
             }
             self.check_topic(topic).map_err(|error| EventError::Topic(error.to_string()))?;
@@ -221,15 +221,19 @@ fn check_name(member: &str, name: &str) -> Result<(), EventError> {
     )))
 }
 
-/// Reads a typed event from the form in which it travels.
+/// Reads a typed event from its wire form.
 pub(crate) fn decode<E: Event>(raw: &RawEvent) -> Result<E, EventError> {
     read(raw).map(|(event, _)| event)
 }
 
-/// The typed event, and its payload's members.
+/// Reads a typed event, and returns the members of its payload too.
 fn read<E: Event>(raw: &RawEvent) -> Result<(E, Members<'_>), EventError> {
     if raw.domain != E::Topic::DOMAIN {
-        return Err(EventError::Invalid(format!("an event of {}, not of {}", raw.domain, E::Topic::DOMAIN)));
+        return Err(EventError::Invalid(format!(
+            "this is an event of `{}`, not of `{}`",
+            raw.domain,
+            E::Topic::DOMAIN
+        )));
     }
     let unknown =
         || EventError::Unknown { domain: E::Topic::DOMAIN, event: raw.event.clone(), names: E::NAMES };
@@ -237,13 +241,13 @@ fn read<E: Event>(raw: &RawEvent) -> Result<(E, Members<'_>), EventError> {
     let invalid = |reason| EventError::Invalid(format!("payload of {}: {reason}", raw.event));
     let members = object(raw).map_err(invalid)?;
     let declared = declared(schema.payload, &members).map_err(invalid)?;
-    // From these and not from the text: serde would tell 1.0 from 1, as no number in JavaScript does.
+    // It decodes these values and not the text: for serde `1.0` is not an integer, for JavaScript it is.
     let event = E::decode(&raw.event, MapDeserializer::new(declared.into_iter()));
     let event = event.map_err(|error: serde_json::Error| invalid(error.to_string()))?;
     Ok((event.ok_or_else(unknown)?, members))
 }
 
-/// The payload's members, if it is an object.
+/// Reads the payload's members, if it is an object.
 fn object(raw: &RawEvent) -> Result<Members<'_>, String> {
     let text = raw.payload.get();
     if text.starts_with('{') {
@@ -253,13 +257,13 @@ fn object(raw: &RawEvent) -> Result<Members<'_>, String> {
     Err(expected(&"an object", &&found))
 }
 
-/// The fields that the payload's type declares, each checked.
+/// Reads and checks the fields that the payload's type declares.
 fn declared(schema: &PayloadSchema, members: &Members<'_>) -> Result<Vec<(&'static str, Value)>, String> {
     let mut declared = Vec::with_capacity(schema.fields.len());
     for FieldSchema { name, ty, .. } in schema.fields {
-        // That it is JSON was seen before. What is left is a lone surrogate, which Rust's text can't hold.
-        let half = |error| format!("{error} (half of a surrogate pair is no text)");
-        let mut value: Option<Value> = members.value(name).map_err(half)?;
+        // The text is valid JSON. The only fault that remains is a lone surrogate, because Rust's strings cannot hold it.
+        let lone_surrogate = |error| format!("{error} (half of a surrogate pair is not a text)");
+        let mut value: Option<Value> = members.nullable(name).map_err(lone_surrogate)?;
         check_field(name, ty, value.as_ref().as_ref())?;
         if let Some(value) = &mut value {
             whole_numbers(ty, value);
@@ -275,7 +279,7 @@ fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
         && let Some(key) = members.names().find(|name| !keys.contains(name))
     {
         return Err(EventError::Invalid(format!(
-            "payload of {}: undeclared key {key:?}; {} events carry {} and nothing else",
+            "payload of {}: undeclared key {key:?}: an event of `{}` has the keys {} only",
             raw.event,
             raw.domain,
             keys.join(", ")

@@ -1,4 +1,4 @@
-//! The domains that ship. Each is one file that a user could have written; copy one to make your own.
+//! The domains that ship. Each is one file. Copy one to make a domain of your own.
 
 pub mod catalogue;
 pub mod crm;

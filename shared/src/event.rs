@@ -1,4 +1,4 @@
-//! Events: typed payloads that know their fan-out, and the form in which they travel.
+//! Events: typed payloads that know their topics, and the raw form on the wire.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use serde_json::value::RawValue;
 
 use crate::{Topic, TopicName, schema::EventSchema};
 
-/// Who says which topics an event reaches.
+/// Who decides which topics an event reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FanOut {
-    /// The event itself, from its payload. A publisher that names topics is refused.
+    /// The event itself, by its payload. The server refuses a publisher that names topics.
     Computed,
-    /// The publisher, because the payload does not tell (and must not).
+    /// The publisher. The payload does not contain the topics.
     Named,
-    /// The event itself, unless the publisher names other topics.
+    /// The event itself, unless the publisher names topics.
     ComputedOrNamed,
 }
 
 /// A domain's events as a type.
 ///
-/// The payload is plain serde; what the domain does not declare stays in the [`RawEvent`] that carries it.
+/// Serde reads and writes the payload. Keys that the domain does not declare stay in the [`RawEvent`].
 ///
 /// ```
 /// use tidings_shared::{Event, RawEvent, domains::staff};
@@ -34,65 +34,64 @@ pub enum FanOut {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Event: Sized + fmt::Debug {
-    /// The topics that these events may reach, and no others.
+    /// The topics that these events may reach.
     type Topic: Topic;
 
-    /// Every event's name on the wire.
+    /// The names of all events on the wire.
     const NAMES: &'static [&'static str];
 
-    /// Who says which topics an event reaches.
+    /// Who decides which topics an event reaches.
     const FAN_OUT: FanOut = FanOut::Computed;
 
-    /// Whether undeclared payload keys are refused, because they could tell a subscriber what it must not learn.
+    /// Whether the server refuses undeclared payload keys. They could tell a subscriber a secret.
     const CLOSED: bool = false;
 
-    /// What these events are about, for those who are not Rust.
+    /// What these events are about, for the generated files.
     const DOCS: &'static str = "";
 
-    /// The events as data, for those who are not Rust.
+    /// The events as data.
     const SCHEMA: &'static [EventSchema];
 
-    /// This event's name on the wire.
+    /// Returns the event's name on the wire.
     fn name(&self) -> &'static str;
 
-    /// The topics that this event reaches; one that stands twice counts once.
+    /// Returns the topics that this event reaches. A topic may be there twice and counts once.
     fn topics(&self) -> Vec<Self::Topic>;
 
-    /// Reads the payload of the event `name`; `None` when there is no event of that name. It is given the fields that
-    /// [`Self::SCHEMA`] declares, once they were checked.
+    /// Reads the payload of the event `name`. Returns `None` if there is no event of that name. The payload has the fields that
+    /// [`Self::SCHEMA`] declares, already checked.
     ///
     /// # Errors
-    /// The deserializer's, when the payload is not what the event declares.
+    /// The deserializer's error, if the payload does not match the event.
     fn decode<'de, D: Deserializer<'de>>(name: &str, payload: D) -> Result<Option<Self>, D::Error>;
 
     /// Writes the payload.
     ///
     /// # Errors
-    /// The serializer's.
+    /// The serializer's error.
     fn encode<S: Serializer>(&self, payload: S) -> Result<S::Ok, S::Error>;
 
-    /// The only payload keys that a publisher may send with the event `name`, where the domain is [`Event::CLOSED`].
-    /// `None`: undeclared keys survive.
+    /// Returns the payload keys that a publisher may send with the event `name`, if the domain is [`Event::CLOSED`].
+    /// With `None` the server carries undeclared keys unchecked.
     fn closed_keys(_name: &str) -> Option<&'static [&'static str]> {
         None
     }
 
-    /// The names of [`Event::topics`], each once, in their order.
+    /// Returns the names of [`Event::topics`], each once, in their order.
     fn fan_out(&self) -> Vec<TopicName> {
         TopicName::each_once(self.topics().iter().map(Topic::name))
     }
 }
 
-/// An event as it travels: names and a payload that is carried as it is. Its wire form is
-/// `{"domain":…,"event":…,"payload":{…}}`. The payload's type `P` is JSON text on a server and a JavaScript value in
-/// a browser.
+/// An event on the wire: names and an unchanged payload, `{"domain":…,"event":…,"payload":{…}}`. The payload's type `P` is
+/// JSON text in native programs and a JavaScript value in a browser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RawEvent<P = Box<RawValue>> {
-    /// The domain, which is the first segment of its topics.
+    /// The domain. Its topics begin with this name.
     pub domain: String,
     /// The event's name in that domain.
     pub event: String,
-    /// The payload, untouched.
+    /// The payload, unchanged.
     pub payload: P,
 }
 
@@ -105,10 +104,10 @@ impl RawEvent {
         crate::frame::parse_event(text)
     }
 
-    /// The wire form of a typed event.
+    /// Writes a typed event in its wire form.
     ///
     /// # Errors
-    /// When the payload can't be written as JSON, such as a map whose keys are no strings.
+    /// The serializer's error, if JSON cannot hold the payload: for example NaN, or a map with keys that are not strings.
     pub fn from_event<E: Event>(event: &E) -> Result<Self, serde_json::Error> {
         let mut payload = Vec::new();
         event.encode(&mut serde_json::Serializer::new(&mut payload))?;
@@ -119,7 +118,7 @@ impl RawEvent {
     /// Reads the typed event.
     ///
     /// # Errors
-    /// [`EventError`](crate::EventError), when it is none of `E`'s events or the payload is not what `E` declares.
+    /// [`EventError`](crate::EventError), if `E` has no such event or the payload does not match it.
     pub fn decode<E: Event>(&self) -> Result<E, crate::EventError> {
         crate::domain_set::decode(self)
     }

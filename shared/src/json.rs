@@ -1,4 +1,4 @@
-//! The rules for JSON that serde_json leaves open: depth, numbers, and members given twice.
+//! The rules for JSON that serde_json does not check: depth, the size of numbers, and members that are given twice.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,11 +7,30 @@ use serde_json::value::RawValue;
 
 use crate::limits::MAX_JSON_DEPTH;
 
-/// Checks depth and numbers of a text, in one pass. What is no JSON at all is left to the parser.
+/// Checks the depth and the numbers of a text in one pass. The parser finds everything else that is not JSON.
 ///
 /// # Errors
 /// A sentence about the first fault.
 pub(crate) fn check_shape(text: &str) -> Result<(), String> {
+    let is_finite = |number: &str| !number.parse::<f64>().is_ok_and(f64::is_infinite);
+    scan(text, MAX_JSON_DEPTH, is_finite).map_err(|fault| match fault {
+        Fault::TooDeep => format!("containers are nested deeper than {MAX_JSON_DEPTH}"),
+        Fault::Number => "a number is larger than a 64-bit float can hold".to_owned(),
+    })
+}
+
+/// Returns whether a JSON text has more than `max` objects and lists within each other.
+pub fn is_deeper_than(text: &str, max: usize) -> bool {
+    scan(text, max, |_| true).is_err()
+}
+
+enum Fault {
+    TooDeep,
+    Number,
+}
+
+/// Walks through the containers and numbers outside of strings. A text that is not JSON does no harm.
+fn scan(text: &str, max_depth: usize, is_good: impl Fn(&str) -> bool) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while at < bytes.len() {
@@ -19,8 +38,8 @@ pub(crate) fn check_shape(text: &str) -> Result<(), String> {
             b'"' => at = end_of_string(bytes, at),
             b'{' | b'[' => {
                 depth += 1;
-                if depth > MAX_JSON_DEPTH {
-                    return Err(format!("containers are nested deeper than {MAX_JSON_DEPTH}"));
+                if depth > max_depth {
+                    return Err(Fault::TooDeep);
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -29,8 +48,8 @@ pub(crate) fn check_shape(text: &str) -> Result<(), String> {
                     .iter()
                     .take_while(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
                     .count();
-                if text[at..at + length].parse::<f64>().is_ok_and(f64::is_infinite) {
-                    return Err("a number is beyond what a 64-bit float holds".to_owned());
+                if !is_good(&text[at..at + length]) {
+                    return Err(Fault::Number);
                 }
                 at += length - 1;
             }
@@ -41,81 +60,98 @@ pub(crate) fn check_shape(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The index of the quote that ends the string which starts at `at`, or of the text's last byte.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    at += 1;
+/// Returns the index of the quote that ends the string, or an index behind the text if none does.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
     while at < bytes.len() && bytes[at] != b'"' {
         at += if bytes[at] == b'\\' { 2 } else { 1 };
     }
     at
 }
 
-/// Members that an object has mostly, so that they are seldom moved.
+/// Space for the members of most objects, so that the list seldom grows.
 const MOST_MEMBERS: usize = 8;
 
-/// An object's members, unparsed; a member given twice is a fault.
+/// The members of an object, each as the text that it has. No name is there twice.
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// Takes an object apart.
+    /// Splits an object into its members.
     ///
     /// # Errors
-    /// A sentence about what is wrong with it.
+    /// A sentence about the fault.
     pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// The member as a `T`; absent and `null` are `None`.
+    /// Reads a member. An absent one and `null` are `None`.
     ///
     /// # Errors
     /// A sentence that names the member.
     pub(crate) fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
-        Ok(self.value::<Option<T>>(name)?.flatten())
+        Ok(self.nullable::<Option<T>>(name)?.flatten())
     }
 
-    /// The member as a `T`, which may be made of `null`; only an absent one is `None`.
+    /// Reads a member of a type that may be `null`. Only an absent one is `None`.
     ///
     /// # Errors
     /// A sentence that names the member.
-    pub(crate) fn value<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
-        let Some((_, raw)) = self.0.iter().find(|(member, _)| member == name) else { return Ok(None) };
+    pub(crate) fn nullable<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
+        let Some(raw) = self.find(name) else { return Ok(None) };
         let value = serde_json::from_str(raw.get());
         value.map(Some).map_err(|error| format!("`{name}`: {}", without_place(&error)))
     }
 
-    /// The member as a `T`; only an absent one is `None`.
+    /// Reads a member that may be absent, but not `null`.
     ///
     /// # Errors
     /// A sentence that names the member.
-    pub(crate) fn present<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
-        let is_absent = self.0.iter().all(|(member, _)| member != name);
-        if is_absent { Ok(None) } else { self.required(name).map(Some) }
+    pub(crate) fn not_null<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
+        self.find(name).map(|_| self.required(name)).transpose()
     }
 
-    /// The member as a `T`.
+    /// Reads a member that must be there.
     ///
     /// # Errors
     /// A sentence that names the member.
     pub(crate) fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, String> {
-        self.optional(name)?.ok_or_else(|| format!("`{name}` is missing"))
+        self.optional(name)?.ok_or_else(|| missing(name))
     }
 
-    /// The member as it stands, `null` too.
+    /// Reads a text of at most `max` bytes. An absent one and `null` are `None`.
+    ///
+    /// # Errors
+    /// A sentence that names the member.
+    pub(crate) fn short(&self, name: &str, max: usize) -> Result<Option<String>, String> {
+        match self.optional::<String>(name)? {
+            Some(text) if text.len() > max => Err(format!("`{name}` has at most {max} bytes")),
+            text => Ok(text),
+        }
+    }
+
+    /// Returns the text of a member that must be there. It may be `null`.
     ///
     /// # Errors
     /// A sentence that names the member.
     pub(crate) fn raw(&self, name: &str) -> Result<&'a RawValue, String> {
-        let found = self.0.iter().find(|(member, _)| member == name);
-        found.map(|(_, raw)| *raw).ok_or_else(|| format!("`{name}` is missing"))
+        self.find(name).ok_or_else(|| missing(name))
     }
 
-    /// The names, in order.
+    /// The names, in their order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_ref())
     }
+
+    fn find(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, raw)| *raw)
+    }
 }
 
-/// serde_json's message without its line and column, which point into a part of the frame.
+fn missing(name: &str) -> String {
+    format!("`{name}` is missing")
+}
+
+/// Cuts line and column from serde_json's message. They point into a part of the frame.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -154,7 +190,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A member's name, borrowed unless it has escapes.
+/// A member's name. It is borrowed unless it has escapes.
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -169,6 +205,12 @@ mod tests {
         assert!(check_shape(&nested(MAX_JSON_DEPTH + 1)).is_err());
         assert!(check_shape(&format!("\"{}\\\"[\"", "[".repeat(100))).is_ok());
         assert!(check_shape(&"[],".repeat(1000)).is_ok());
+    }
+
+    #[test]
+    fn the_depth_that_is_asked_for_counts() {
+        assert!(!is_deeper_than(r#"[{"a":"[[["},[]]"#, 2));
+        assert!(is_deeper_than("[[[]]]", 2));
     }
 
     #[test]

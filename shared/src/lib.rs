@@ -1,11 +1,12 @@
-//! What both sides of Tidings speak: topics, events, frames, positions, codes and limits.
+//! The language of both sides of Tidings: topics, events, frames, positions, codes and limits.
 //!
-//! Pure: no I/O, no clock, no runtime; it compiles for the server and for `wasm32`.
+//! This crate does no I/O and reads no clock. It compiles for the server and for `wasm32`.
 //!
-//! - [`TopicName`] is an address, made only by parsing; a domain's [`Topic`] gives it meaning.
-//! - An [`Event`] is a typed payload that knows its own fan-out; [`RawEvent`] is how it travels.
-//! - [`frame`] holds the wire protocol, [`Position`] a place in a log, [`Code`] what can go wrong.
-//! - [`domains`] are the five that ship; [`Domains`] is the set that a server was compiled with.
+//! - [`TopicName`] is a parsed name of a topic. A domain's [`Topic`] is the same as a Rust type.
+//! - [`Event`] is a typed event that knows its topics. [`RawEvent`] is its form on the wire.
+//! - [`frame`] has the wire protocol, [`Position`] is a position in a log, and [`Code`] is the reason of a refusal.
+//! - [`derive`] declares domains, [`schema`] has them as data, and [`domains`] are the five that ship.
+//! - [`Domains`] is the set of domains that a server was compiled with. It checks events.
 //!
 //! ```
 //! use tidings_shared::{Event, domains::staff};
@@ -15,7 +16,7 @@
 //! assert_eq!(topics, ["staff:people", "staff:person:00000000-0000-0000-0000-000000000000"]);
 //! ```
 
-// The derives name this crate from outside, also here.
+// The derives write `::tidings_shared`, in this crate too.
 extern crate self as tidings_shared;
 
 pub mod code;
@@ -24,7 +25,7 @@ mod domain_set;
 pub mod domains;
 mod event;
 pub mod frame;
-mod json;
+pub mod json;
 pub mod limits;
 mod nearest;
 #[doc(hidden)]

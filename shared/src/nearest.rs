@@ -1,9 +1,9 @@
-//! Which of the names that are known a misspelt one may stand for.
+//! Finds the known name that a misspelt one may mean.
 
 use crate::limits::{MAX_NAME_BYTES, MAX_NEAREST_EDITS};
 
-/// The name that takes the fewest edits to come to: a letter more, less or another, or two that changed places. Names
-/// that take more than [`MAX_NEAREST_EDITS`], or more than a third of the letters, are other names.
+/// Returns the known name with the fewest edits: an added, removed or replaced letter, or two swapped letters. It returns
+/// `None` if each name takes more than [`MAX_NEAREST_EDITS`] edits, or more edits than a third of its letters.
 ///
 /// ```
 /// use tidings_shared::nearest;
@@ -11,38 +11,13 @@ use crate::limits::{MAX_NAME_BYTES, MAX_NEAREST_EDITS};
 /// assert_eq!(nearest("shop", ["catalogue", "staff"]), None);
 /// ```
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let edits = |known: &'a str| Some((edits(name.as_bytes(), known.as_bytes())?, known));
+    let edits = |known: &'a str| {
+        let longest = name.len().max(known.len());
+        // The name is a peer's. The bound keeps the work small.
+        let edits = (longest <= MAX_NAME_BYTES).then(|| strsim::osa_distance(name, known))?;
+        (edits <= MAX_NEAREST_EDITS.min(longest / 3)).then_some((edits, known))
+    };
     known.into_iter().filter_map(edits).min_by_key(|(edits, _)| *edits).map(|(_, known)| known)
-}
-
-/// How many edits it takes, if they are few enough.
-fn edits(name: &[u8], known: &[u8]) -> Option<usize> {
-    let longest = name.len().max(known.len());
-    if longest > MAX_NAME_BYTES {
-        return None;
-    }
-    // Rows of the table of distances between what both begin with: the last but one, the last, and the next.
-    let mut rows = [[0; MAX_NAME_BYTES + 1]; 3];
-    rows[1] = std::array::from_fn(|column| column);
-    for row in 1..=name.len() {
-        rows[2][0] = row;
-        for column in 1..=known.len() {
-            let is_same = name[row - 1] == known[column - 1];
-            let mut least = (rows[1][column - 1] + usize::from(!is_same)).min(rows[1][column] + 1);
-            least = least.min(rows[2][column - 1] + 1);
-            let swaps = row > 1
-                && column > 1
-                && name[row - 1] == known[column - 2]
-                && name[row - 2] == known[column - 1];
-            if swaps {
-                least = least.min(rows[0][column - 2] + 1);
-            }
-            rows[2][column] = least;
-        }
-        rows.rotate_left(1);
-    }
-    let edits = rows[1][known.len()];
-    (edits <= MAX_NEAREST_EDITS.min(longest / 3)).then_some(edits)
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! A place in a tenant's log. Opaque to clients, which only hand it back.
+//! A position in a tenant's log. Clients treat it as opaque text and send it back.
 
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-/// A place in a log: *epoch* says which history, *offset* how far into it, *tag* which entry was there.
+/// A position in a log: the *epoch* names the history, the *offset* counts its entries, and the *tag* identifies the entry
+/// at that offset.
 ///
-/// The epoch is drawn at random whenever history is created, lost or rolled back. The tag detects a log that was
-/// rolled back and grew again under the same epoch: it is the entry's key, folded to 32 bits.
+/// A log draws a random epoch when its history is created, lost or rolled back. The tag is the entry's key, folded to 32
+/// bits. It detects a log that was rolled back and grew again under the same epoch.
 ///
-/// On the wire: twelve hexadecimal digits, the offset in decimal, eight hexadecimal digits, joined by dots.
+/// On the wire it has three parts, joined by dots: twelve hexadecimal digits, the offset in decimal, and eight hexadecimal
+/// digits.
 ///
 /// ```
 /// use tidings_shared::Position;
@@ -20,36 +22,36 @@ use uuid::Uuid;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Which history: 48 random bits.
+    /// The history: 48 random bits.
     pub epoch: u64,
-    /// How many publications this history had; 0 is the place before the first.
+    /// The number of publications that this history had. 0 is the position before the first.
     pub offset: u64,
-    /// The entry at that offset, folded; 0 where there is none.
+    /// The folded key of the entry at that offset, or 0 if there is none.
     pub tag: u32,
 }
 
-/// A text that is no position.
+/// The text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PositionError;
 
 impl fmt::Display for PositionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a position that a server gave out")
+        f.write_str("not a position of a Tidings server")
     }
 }
 
 impl std::error::Error for PositionError {}
 
 impl Position {
-    /// The bits that an epoch has.
+    /// The number of bits of an epoch.
     pub const EPOCH_BITS: u32 = 48;
 
-    /// A place in the history `epoch`, of which the low 48 bits count.
+    /// Makes a position. It takes the low 48 bits of `epoch`.
     pub fn new(epoch: u64, offset: u64, tag: u32) -> Self {
         Self { epoch: epoch & ((1 << Self::EPOCH_BITS) - 1), offset, tag }
     }
 
-    /// The tag of an entry with this key.
+    /// Returns the tag of an entry with this key.
     pub fn tag_of(key: Uuid) -> u32 {
         let (high, low) = key.as_u64_pair();
         let folded = high ^ low;
@@ -66,7 +68,7 @@ impl fmt::Display for Position {
 impl FromStr for Position {
     type Err = PositionError;
 
-    /// Reads exactly what `Display` writes, so that one place has one spelling.
+    /// Accepts only the text that `Display` writes, so that a position has one spelling.
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let mut parts = text.split('.');
         let (Some(epoch), Some(offset), Some(tag), None) =
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_place_has_one_spelling() {
+    fn a_position_has_one_spelling() {
         let good = Position::new(u64::MAX, u64::MAX, u32::MAX);
         assert_eq!(good.to_string().parse(), Ok(good));
         for text in [

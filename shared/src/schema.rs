@@ -12,35 +12,35 @@ use crate::{Event, FanOut, Topic, limits::MAX_COMPARED_DOMAINS};
 pub struct DomainSchema {
     /// The first segment of its topics.
     pub name: &'static str,
-    /// What its topics are for.
+    /// The purpose of its topics.
     pub topic_docs: &'static str,
-    /// What its events are about.
+    /// The meaning of its events.
     pub event_docs: &'static str,
     /// Its topics.
     pub topics: &'static [TopicSchema],
     /// Its events.
     pub events: &'static [EventSchema],
-    /// Who says which topics an event reaches.
+    /// Who decides which topics an event reaches.
     pub fan_out: FanOut,
-    /// Whether undeclared payload keys are refused.
+    /// Whether the server refuses undeclared payload keys.
     pub closed: bool,
 }
 
 /// A topic.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicSchema {
-    /// The variant's name, which payloads refer to.
+    /// The variant's name. Payloads refer to it.
     pub name: &'static str,
     /// The name of the function that builds it, in snake_case.
     pub builder: &'static str,
     /// Its pattern, with the domain: `staff:person:{uuid}`.
     pub pattern: &'static str,
-    /// What it is.
+    /// Its description.
     pub docs: &'static str,
 }
 
 impl TopicSchema {
-    /// The names of the fields in the pattern.
+    /// Returns the names of the fields in the pattern.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
         self.pattern.split(':').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
@@ -51,46 +51,46 @@ impl TopicSchema {
 pub struct EventSchema {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What it means.
+    /// Its description.
     pub docs: &'static str,
     /// Its payload.
     pub payload: &'static PayloadSchema,
 }
 
-/// A payload. Several events may have the same.
+/// A payload. Several events may share it.
 #[derive(Debug)]
 pub struct PayloadSchema {
     /// The struct's name.
     pub name: &'static str,
-    /// What it is.
+    /// Its description.
     pub docs: &'static str,
-    /// What is on the wire.
+    /// Its fields on the wire.
     pub fields: &'static [FieldSchema],
-    /// The topics that it reaches; empty where a method tells.
+    /// The topics that it reaches. Empty if a method returns them.
     pub reaches: &'static [ReachSchema],
 }
 
 impl PayloadSchema {
-    /// Whether it may appear on the topic.
+    /// Returns whether it may appear on the topic.
     pub fn may_reach(&self, topic: &TopicSchema) -> bool {
-        // A payload whose method tells the topics may reach any.
+        // A method may return any topic.
         self.reaches.is_empty() || self.reaches.iter().any(|reach| reach.topic == topic.name)
     }
 }
 
-/// A topic that a payload reaches: unless a field that names it is absent, or the condition does not hold.
+/// A topic that a payload reaches. It does not reach it if a field of the pattern is absent, or if the condition is false.
 #[derive(Debug, Clone, Copy)]
 pub struct ReachSchema {
     /// The topic's variant.
     pub topic: &'static str,
-    /// The payload's fields that stand in the topic's pattern, in its order.
+    /// The payload's fields for the topic's pattern, in the order of the pattern.
     pub fields: &'static [&'static str],
     /// The field that must be true.
     pub condition: Option<&'static str>,
 }
 
 impl ReachSchema {
-    /// The topic's pattern, with the payload's fields in it: `staff:person:{staff_person_uuid}`.
+    /// Returns the topic's pattern with the names of the payload's fields: `staff:person:{staff_person_uuid}`.
     pub fn pattern(&self, domain: &DomainSchema) -> String {
         let pattern =
             domain.topics.iter().find(|topic| topic.name == self.topic).map_or("", |topic| topic.pattern);
@@ -110,9 +110,9 @@ pub struct FieldSchema {
     pub name: &'static str,
     /// Its type.
     pub ty: Type,
-    /// Whether Rust leaves it out when there is no value, instead of writing `null`.
+    /// Whether Rust omits a missing value. Otherwise it writes `null`.
     pub omits: bool,
-    /// What it is.
+    /// Its description.
     pub docs: &'static str,
 }
 
@@ -123,46 +123,46 @@ pub enum Type {
     Uuid,
     /// Text.
     String,
-    /// Text that can stand in a topic's name.
+    /// Text that can be a segment of a topic.
     Segment {
-        /// Its longest, in bytes.
+        /// Its limit in bytes.
         max: usize,
     },
     /// True or false.
     Bool,
     /// A whole number.
     Integer {
-        /// The least.
+        /// The smallest value.
         min: i64,
-        /// The greatest.
+        /// The largest value.
         max: i64,
     },
     /// A number.
     Number,
-    /// A number that a 32-bit float holds, rounded.
+    /// A number that a 32-bit float can hold. Rounding is allowed.
     Float32,
     /// One of several names.
     Choice {
-        /// The names that are known.
+        /// The known names.
         names: &'static [&'static str],
-        /// Whether a later version may have others.
+        /// Whether a later version may have more.
         is_open: bool,
     },
-    /// Anything that JSON can say.
+    /// Any JSON value.
     Any,
-    /// Something or nothing.
+    /// A value, `null` or nothing.
     Option(&'static Type),
-    /// Several.
+    /// A list.
     List(&'static Type),
 }
 
 impl Type {
-    /// Whether there may be nothing: then `null` and an absent key are both understood.
+    /// Returns whether the value may be `null` and the key may be absent.
     pub fn is_option(&self) -> bool {
         matches!(self, Self::Option(_))
     }
 
-    /// The type of what is there, if something is.
+    /// Returns the type of a value that is there.
     pub fn without_option(&self) -> &Self {
         match self {
             Self::Option(inner) => inner.without_option(),
@@ -172,7 +172,7 @@ impl Type {
 }
 
 impl DomainSchema {
-    /// The domain of these events.
+    /// Describes the domain of these events.
     pub const fn of<E: Event>() -> Self {
         Self {
             name: E::Topic::DOMAIN,
@@ -198,8 +198,8 @@ pub const SHIPPED: [DomainSchema; 5] = {
     ]
 };
 
-/// The fingerprint of a set of domains, in any order, for hello and welcome: it changes when topics, events or payloads
-/// do and with nothing else, so that either side can say once that they differ.
+/// Computes the fingerprint of a set of domains for `hello` and `welcome`. It depends on topics, events and payloads, and not
+/// on the order of the domains. By it a client and a server notice that they were compiled with different domains.
 pub const fn fingerprint(domains: &[DomainSchema]) -> Fingerprint {
     let (mut sum, mut index) = (0_u64, 0);
     while index < domains.len() {
@@ -209,14 +209,14 @@ pub const fn fingerprint(domains: &[DomainSchema]) -> Fingerprint {
     Fingerprint(sum)
 }
 
-/// Whether each domain of another set is among these, in the same form. A fingerprint is the sum of its domains', so that
-/// of the other set is then the sum of some of these.
+/// Returns whether these domains include all domains of another set, in the same form. A set's fingerprint is the sum of
+/// its domains' hashes, so the other fingerprint must be the sum of some hashes of these domains.
 pub fn includes(domains: &[DomainSchema], other: Fingerprint) -> bool {
-    fn some_add_up_to(wanted: u64, hashes: &[u64]) -> bool {
+    fn is_sum_of_some(wanted: u64, hashes: &[u64]) -> bool {
         match hashes {
             [] => wanted == 0,
             [first, rest @ ..] => {
-                some_add_up_to(wanted, rest) || some_add_up_to(wanted.wrapping_sub(*first), rest)
+                is_sum_of_some(wanted, rest) || is_sum_of_some(wanted.wrapping_sub(*first), rest)
             }
         }
     }
@@ -224,15 +224,15 @@ pub fn includes(domains: &[DomainSchema], other: Fingerprint) -> bool {
         return fingerprint(domains) == other;
     }
     let hashes: Vec<u64> = domains.iter().map(DomainSchema::hash).collect();
-    some_add_up_to(other.0, &hashes)
+    is_sum_of_some(other.0, &hashes)
 }
 
-/// A [`fingerprint`]; on the wire sixteen hexadecimal digits.
+/// A [`fingerprint`]. On the wire it has sixteen hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Reads what [`Display`](fmt::Display) writes; nothing where it is none.
+    /// Reads the text that [`Display`](fmt::Display) writes. Returns `None` for other texts.
     pub fn parse(text: &str) -> Option<Self> {
         let fingerprint = u64::from_str_radix(text, 16).ok().map(Self)?;
         (fingerprint.to_string() == text).then_some(fingerprint)
@@ -255,7 +255,7 @@ const fn hash_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
     hash
 }
 
-/// A text ends with a zero.
+/// Hashes a text and a zero at its end, so that two texts never look like one.
 const fn hash_text(hash: u64, text: &str) -> u64 {
     hash_bytes(hash_bytes(hash, text.as_bytes()), &[0])
 }

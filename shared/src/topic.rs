@@ -1,4 +1,4 @@
-//! The topic grammar, in one place, and the trait that gives names their meaning.
+//! The grammar of topics, and the trait for the topics of a domain.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::{limits::MAX_TOPIC_BYTES, schema::TopicSchema};
 
-/// A topic's address inside a tenant: segments of `[A-Za-z0-9_.~-]+` joined by `:`, at most 255 bytes, the first
-/// of which is the domain. UUID segments are lower-cased, so that two spellings are one topic.
+/// A topic's name in a tenant: segments of `[A-Za-z0-9_.~-]+`, joined by `:`. It has at most 255 bytes. The first segment
+/// is the domain. Parsing lower-cases UUIDs, so that both spellings are one topic.
 ///
-/// Made only by parsing. Cloning shares the text.
+/// Only parsing makes one. Clones share the text.
 ///
 /// ```
 /// use tidings_shared::TopicName;
@@ -29,33 +29,33 @@ use crate::{limits::MAX_TOPIC_BYTES, schema::TopicSchema};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
-/// The rule that a would-be topic breaks. The peer's fault; not to be retried as it is.
+/// The rule that a text breaks. The peer is at fault. The same text fails again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
-    /// Nothing at all.
+    /// The text is empty.
     Empty,
-    /// More bytes than a name, or than a segment of its kind, may have.
+    /// The name or the segment has too many bytes.
     TooLong {
         /// Its length in bytes.
         bytes: usize,
-        /// The most that it may have.
+        /// The limit in bytes.
         max: usize,
     },
-    /// Two colons in a row, or one at an end.
+    /// Two colons in a row, or a colon at an end.
     EmptySegment,
-    /// A character that no segment may hold.
+    /// A character that no segment may have.
     Character {
         /// The character.
         character: char,
     },
-    /// Grammatical, but none of its domain's topics.
+    /// The grammar is right, but the domain has no such topic.
     NotOfDomain {
         /// The domain.
         domain: &'static str,
-        /// What was given.
+        /// The given text.
         topic: String,
-        /// The patterns that the domain's topics have.
+        /// The patterns of the domain's topics.
         patterns: &'static [&'static str],
     },
 }
@@ -64,14 +64,14 @@ impl fmt::Display for TopicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a topic has at least one segment"),
-            Self::TooLong { bytes, max } => write!(f, "at most {max} bytes, and this has {bytes}"),
-            Self::EmptySegment => f.write_str("a topic's segments, joined by ':', are not empty"),
+            Self::TooLong { bytes, max } => write!(f, "it has {bytes} bytes, and the limit is {max}"),
+            Self::EmptySegment => f.write_str("a topic has no empty segment: check its colons"),
             Self::Character { character } => {
                 let character = character.escape_default();
-                write!(f, "a topic's segments are of A-Z a-z 0-9 _ . ~ -, not '{character}'")
+                write!(f, "a segment of a topic has characters of A-Z a-z 0-9 _ . ~ -, not '{character}'")
             }
             Self::NotOfDomain { domain, topic, patterns } => {
-                write!(f, "{topic} is no topic of {domain}, whose topics are {}", patterns.join(", "))
+                write!(f, "{domain} has no topic {topic}: its topics are {}", patterns.join(", "))
             }
         }
     }
@@ -79,14 +79,14 @@ impl fmt::Display for TopicError {
 
 impl std::error::Error for TopicError {}
 
-/// From so many names on, a table tells which are known; few are looked through.
+/// From this many names on, [`TopicName::each_once`] uses a hash table. A list is faster for fewer.
 const MANY: usize = 32;
 
 impl TopicName {
-    /// Parses a topic's name and lower-cases the UUIDs in it.
+    /// Parses a topic's name and lower-cases its UUIDs.
     ///
     /// # Errors
-    /// The first rule of the grammar that it breaks.
+    /// The first rule of the grammar that the text breaks.
     pub fn parse(text: &str) -> Result<Self, TopicError> {
         if text.is_empty() {
             return Err(TopicError::Empty);
@@ -112,14 +112,14 @@ impl TopicName {
         Ok(Self(segments.join(":").into()))
     }
 
-    /// Joins segments that are known to be good: a domain's own words, [`Segment`]s and UUIDs, which together fit.
+    /// Joins segments that are known to be valid: a domain's own words, [`Segment`]s and UUIDs. Together they must fit.
     pub fn from_segments(segments: &[&str]) -> Self {
         let name = segments.join(":");
         debug_assert_eq!(Self::parse(&name).as_ref().map(Self::as_str), Ok(name.as_str()));
         Self(name.into())
     }
 
-    /// These names, each once, in their order.
+    /// Removes repeated names, and keeps the order.
     pub fn each_once(names: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut once: Vec<Self> = Vec::new();
         let mut known = HashSet::new();
@@ -139,17 +139,17 @@ impl TopicName {
         once
     }
 
-    /// The whole name.
+    /// Returns the whole name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first segment.
+    /// Returns the first segment.
     pub fn domain(&self) -> &str {
         self.segments().next().unwrap_or_default()
     }
 
-    /// The segments, the domain first.
+    /// Returns the segments. The first one is the domain.
     pub fn segments(&self) -> std::str::Split<'_, char> {
         self.0.split(':')
     }
@@ -159,12 +159,13 @@ fn is_segment_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '~' | '-')
 }
 
-/// Whether a text may stand as one segment of a topic.
+/// Returns whether a text may be a segment of a topic.
 pub(crate) fn is_segment(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_segment_char)
 }
 
-/// The hyphenated form, 8-4-4-4-12 hexadecimal digits; any version, nil and max too (RFC 9562, section 4).
+/// Returns whether a segment has the hyphenated form, 8-4-4-4-12 hexadecimal digits. Each version counts, and nil and max
+/// too (RFC 9562, section 4).
 pub(crate) fn looks_like_uuid(segment: &str) -> bool {
     segment.len() == 36
         && segment.bytes().enumerate().all(|(i, b)| match i {
@@ -173,7 +174,7 @@ pub(crate) fn looks_like_uuid(segment: &str) -> bool {
         })
 }
 
-/// Reads a segment that is a hyphenated UUID of any version.
+/// Reads a segment that is a hyphenated UUID. Each version counts.
 pub fn uuid_segment(segment: &str) -> Option<Uuid> {
     if looks_like_uuid(segment) { Uuid::try_parse(segment).ok() } else { None }
 }
@@ -217,8 +218,8 @@ impl<'de> Deserialize<'de> for TopicName {
     }
 }
 
-/// Free text that stands as one segment of a topic, such as a queue's or a schema's name; at most `MAX` bytes, which
-/// leaves room for the rest of the name.
+/// A text that may be a segment of a topic, for example the name of a queue. It has at most `MAX` bytes, so that the rest
+/// of the topic's name fits too.
 ///
 /// ```
 /// use tidings_shared::Segment;
@@ -245,7 +246,7 @@ impl<const MAX: usize> Segment<MAX> {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -264,32 +265,30 @@ impl<'de, const MAX: usize> Deserialize<'de> for Segment<MAX> {
     }
 }
 
-/// A domain's topics as a type: what names there are, and how to read and write them.
-///
-/// Implementations are short enough to write by hand; see [`crate::domains`].
+/// A domain's topics as a type. `#[derive(Topic)]` implements it; see [`crate::derive`].
 pub trait Topic: Sized + Clone + Eq + fmt::Debug {
-    /// The first segment of all its names.
+    /// The first segment of all names.
     const DOMAIN: &'static str;
 
-    /// The patterns of its names, for people: `staff:person:{uuid}`.
+    /// The patterns of the names, for people: `staff:person:{uuid}`.
     const PATTERNS: &'static [&'static str];
 
-    /// What these topics are for, for those who are not Rust.
+    /// What these topics are for, for the generated files.
     const DOCS: &'static str = "";
 
-    /// The topics as data, for those who are not Rust.
+    /// The topics as data.
     const SCHEMA: &'static [TopicSchema];
 
-    /// Reads the segments after the domain; `None` when they are no topic of this domain.
+    /// Reads the segments after the domain. Returns `None` if the domain has no such topic.
     fn from_segments(segments: &[&str]) -> Option<Self>;
 
-    /// The name. Total: a topic that exists as a value has a name.
+    /// Returns the name. Each value has one.
     fn name(&self) -> TopicName;
 
     /// Reads a name.
     ///
     /// # Errors
-    /// [`TopicError::NotOfDomain`] with the patterns that would have been right.
+    /// [`TopicError::NotOfDomain`] with the patterns of the domain.
     fn from_name(name: &TopicName) -> Result<Self, TopicError> {
         let segments: Vec<&str> = name.segments().collect();
         let topic = match segments.split_first() {
@@ -303,7 +302,7 @@ pub trait Topic: Sized + Clone + Eq + fmt::Debug {
         })
     }
 
-    /// Reads a text: the grammar first, then the domain.
+    /// Reads a text: it checks the grammar first, then the domain.
     ///
     /// # Errors
     /// The rule that the text breaks.

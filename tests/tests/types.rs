@@ -97,7 +97,7 @@ fn a_float_that_json_cannot_say_is_refused_when_it_is_written_and_its_field_is_n
     ];
     for (field, event) in cases {
         let error = RawEvent::from_event(&event).unwrap_err().to_string();
-        assert_eq!(error, format!("`{field}` holds NaN or infinity, which JSON can't say"));
+        assert_eq!(error, format!("`{field}` contains NaN or infinity, which JSON cannot hold"));
     }
     assert!(RawEvent::from_event(&Event::F64(good())).is_ok());
     assert!(RawEvent::from_event(&Event::F32(held(f32::MAX))).unwrap().decode::<Event>().is_ok());

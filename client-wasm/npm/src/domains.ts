@@ -2,16 +2,16 @@
 
 /** A change in the catalogue. */
 export interface CatalogueChangePayload {
-  /** What kind of record changed. */
+  /** The kind of record that changed. */
   kind: "catalogue" | "category" | "item" | "manufacturer" | "supplier" | "smart_rule" | "links" | (string & {});
-  /** Which record; `null` when no single one changed, as in a bulk sync of links. */
+  /** The record that changed. `null` if several changed, for example in a bulk import of links. */
   uuid?: string | null;
-  /** The catalogue that holds the record, so that the page of another one can ignore the event. */
+  /** The catalogue that contains the record, so that the page of another catalogue can ignore the event. */
   parent?: string | null;
 }
 
 /**
- * - `data_changed`: Something changed.
+ * - `data_changed`: A record changed.
  */
 export interface CatalogueOnChange {
   domain: "catalogue";
@@ -19,34 +19,34 @@ export interface CatalogueOnChange {
   payload: CatalogueChangePayload;
 }
 
-/** What happens to the catalogue. No record data: prices and the like stay behind the application's own API. */
+/** The changes of the catalogue. Data such as prices stays behind the application's own API. */
 export type CatalogueEvent = CatalogueOnChange;
 
 /** A department. */
 export interface StaffDepartmentPayload {
-  /** Which one. */
+  /** The department's id. */
   uuid: string;
 }
 
-/** A team and where it belongs. */
+/** A team and its department. */
 export interface StaffTeamPayload {
-  /** Which one. */
+  /** The team's id. */
   uuid: string;
-  /** The department that it belongs to, if any. */
+  /** Its department, if any. */
   department_uuid?: string | null;
-  /** When it moved: the department that it belonged to before. */
+  /** Its department before it moved. */
   previous_department_uuid?: string | null;
 }
 
 /** A person. */
 export interface StaffPersonPayload {
-  /** Which one. */
+  /** The person's id. */
   uuid: string;
 }
 
-/** A person's place in a team. */
+/** A person's membership in a team. */
 export interface StaffMembershipPayload {
-  /** The membership itself, where it has an identity of its own. */
+  /** The membership's id, if it has one. */
   uuid?: string | null;
   /** The team. */
   team_uuid: string;
@@ -55,9 +55,9 @@ export interface StaffMembershipPayload {
 }
 
 /**
- * - `department_created`: A department is new.
+ * - `department_created`: A department was created.
  * - `department_updated`: A department changed.
- * - `department_deleted`: A department is gone.
+ * - `department_deleted`: A department was deleted.
  */
 export interface StaffOnDepartment {
   domain: "staff";
@@ -66,9 +66,9 @@ export interface StaffOnDepartment {
 }
 
 /**
- * - `team_created`: A team is new.
+ * - `team_created`: A team was created.
  * - `team_updated`: A team changed or moved.
- * - `team_deleted`: A team is gone.
+ * - `team_deleted`: A team was deleted.
  */
 export interface StaffOnTeam {
   domain: "staff";
@@ -77,9 +77,9 @@ export interface StaffOnTeam {
 }
 
 /**
- * - `person_created`: A person is new.
+ * - `person_created`: A person was created.
  * - `person_updated`: A person changed.
- * - `person_deleted`: A person is gone.
+ * - `person_deleted`: A person was deleted.
  */
 export interface StaffOnPerson {
   domain: "staff";
@@ -97,7 +97,7 @@ export interface StaffOnMembership {
   payload: StaffMembershipPayload;
 }
 
-/** What happens to staff. */
+/** The changes of staff. */
 export type StaffEvent =
   | StaffOnDepartment
   | StaffOnTeam
@@ -132,9 +132,9 @@ export type StaffPersonEvent =
   | StaffOnPerson
   | StaffOnMembership;
 
-/** A project, or the template of one. */
+/** A project or a project template. */
 export interface ProjectsProjectPayload {
-  /** Which one. */
+  /** The project's id. */
   uuid: string;
   /** Whether it is a template. */
   is_template?: boolean | null;
@@ -142,38 +142,38 @@ export interface ProjectsProjectPayload {
 
 /** A task of the library. */
 export interface ProjectsTaskPayload {
-  /** Which one. */
+  /** The task's id. */
   uuid: string;
 }
 
-/** A task's place in a project. */
+/** An assignment of a task to a project. */
 export interface ProjectsAssignmentPayload {
-  /** Which one; none when the order of several changed. */
+  /** The assignment. Absent if the order of several changed. */
   uuid?: string | null;
-  /** The project that it belongs to. */
+  /** Its project. */
   project_uuid: string;
 }
 
-/** One assignment waits for another. */
+/** A dependency between two assignments. */
 export interface ProjectsDependencyPayload {
   /** The assignment that waits. */
   assignment_uuid?: string | null;
   /** The assignment that it waits for. */
   depends_on_uuid?: string | null;
-  /** The project that both belong to. */
+  /** The project of both. */
   project_uuid: string;
 }
 
 /**
- * - `project_created`: A project is new.
+ * - `project_created`: A project was created.
  * - `project_updated`: A project changed.
- * - `project_deleted`: A project is gone.
+ * - `project_deleted`: A project was deleted.
  * - `project_started`: Work on a project began.
- * - `project_completed`: A project is done.
- * - `project_reopened`: A project that was done goes on.
- * - `project_archived`: A project was put away.
+ * - `project_completed`: A project was completed.
+ * - `project_reopened`: A completed project was reopened.
+ * - `project_archived`: A project was archived.
  * - `project_unarchived`: A project was taken out of the archive.
- * - `project_status_changed`: A project's status changed in a way that has no event of its own.
+ * - `project_status_changed`: A project's status changed, and no other event describes the change.
  */
 export interface ProjectsOnProject {
   domain: "projects";
@@ -182,9 +182,9 @@ export interface ProjectsOnProject {
 }
 
 /**
- * - `task_created`: A task is new.
+ * - `task_created`: A task was created.
  * - `task_updated`: A task changed.
- * - `task_deleted`: A task is gone.
+ * - `task_deleted`: A task was deleted.
  */
 export interface ProjectsOnTask {
   domain: "projects";
@@ -193,10 +193,10 @@ export interface ProjectsOnTask {
 }
 
 /**
- * - `assignment_created`: A project has a new assignment.
+ * - `assignment_created`: An assignment was created.
  * - `assignment_updated`: An assignment changed.
- * - `assignment_deleted`: An assignment is gone.
- * - `assignment_reordered`: A project's assignments are in another order.
+ * - `assignment_deleted`: An assignment was deleted.
+ * - `assignment_reordered`: The order of a project's assignments changed.
  */
 export interface ProjectsOnAssignment {
   domain: "projects";
@@ -214,7 +214,7 @@ export interface ProjectsOnDependency {
   payload: ProjectsDependencyPayload;
 }
 
-/** What happens to projects. */
+/** The changes of projects. */
 export type ProjectsEvent =
   | ProjectsOnProject
   | ProjectsOnTask
@@ -240,16 +240,16 @@ export type ProjectsProjectEvent =
   | ProjectsOnAssignment
   | ProjectsOnDependency;
 
-/** The payload, and the contacts that it goes to; these steer the fan-out and are never part of the payload. */
+/** The payload of all events. The contacts determine the fan-out. They are never on the wire. */
 export interface CrmNoticePayload {
   /** The interaction. */
   interaction_uuid: string;
 }
 
 /**
- * - `interaction_created`: An interaction is new.
- * - `interaction_updated`: An interaction changed; it reaches those involved before and those involved now.
- * - `interaction_deleted`: An interaction is gone.
+ * - `interaction_created`: An interaction was created.
+ * - `interaction_updated`: An interaction changed. The event reaches the contacts before and after the change.
+ * - `interaction_deleted`: An interaction was deleted.
  */
 export interface CrmOnNotice {
   domain: "crm";
@@ -257,23 +257,23 @@ export interface CrmOnNotice {
   payload: CrmNoticePayload;
 }
 
-/** What happens to interactions. */
+/** The changes of interactions. */
 export type CrmEvent = CrmOnNotice;
 
 /** The events that `crm:contact:{uuid}:interactions` can bring. */
 export type CrmInteractionsEvent = CrmOnNotice;
 
-/** A record was written. */
+/** A written record. */
 export interface StoreUpsertedPayload {
   /** The schema. */
   schema: string;
   /** The record's key, as text. */
   key: string;
-  /** The record, as the caller types it. */
+  /** The record. Its type is the caller's. */
   record: unknown;
 }
 
-/** A record was removed. */
+/** A deleted record. */
 export interface StoreDeletedPayload {
   /** The schema. */
   schema: string;
@@ -291,7 +291,7 @@ export interface StoreOnUpserted {
 }
 
 /**
- * - `deleted`: A record was removed.
+ * - `deleted`: A record was deleted.
  */
 export interface StoreOnDeleted {
   domain: "store";
@@ -299,7 +299,7 @@ export interface StoreOnDeleted {
   payload: StoreDeletedPayload;
 }
 
-/** What happens in a store whose records are `R`. */
+/** The changes of a store with records of type `R`. */
 export type StoreEvent =
   | StoreOnUpserted
   | StoreOnDeleted;
@@ -316,7 +316,7 @@ export type ClosedDomain =
 
 /** The events that each topic can bring. Augment it with the topics of your own domains. */
 export interface Topics {
-  /** Everything. */
+  /** All changes. */
   catalogue: CatalogueEvent;
   /** All departments. */
   "staff:departments": StaffDepartmentsEvent;
@@ -330,7 +330,7 @@ export interface Topics {
   [topic: `staff:team:${string}`]: StaffTeamEvent;
   /** One person, with their memberships. */
   [topic: `staff:person:${string}`]: StaffPersonEvent;
-  /** Everything. */
+  /** All changes. */
   "projects:all": ProjectsAllEvent;
   /** The task library. */
   "projects:tasks": ProjectsTasksEvent;
@@ -340,7 +340,7 @@ export interface Topics {
   [topic: `projects:project:${string}`]: ProjectsProjectEvent;
   /** The interactions of one contact. */
   [topic: `crm:contact:${string}:interactions`]: CrmInteractionsEvent;
-  /** One schema. */
+  /** The changes of one schema. */
   [topic: `store:${string}`]: StoreSchemaEvent;
 }
 
@@ -352,9 +352,9 @@ function segment(what: string, value: string): string {
 
 /** Builds topics: `topic.staff.person(id)`. */
 export const topic = {
-  /** Where catalogue events appear. */
+  /** The topic of the catalogue. */
   catalogue: "catalogue",
-  /** Where staff events appear: three lists, and one topic for each record. */
+  /** The topics of staff: three lists, and one topic for each record. */
   staff: {
     /** All departments. */
     departments: "staff:departments",
@@ -369,9 +369,9 @@ export const topic = {
     /** One person, with their memberships. */
     person: (uuid: string) => `staff:person:${segment("`uuid` of staff:person:{uuid}", uuid)}` as const,
   },
-  /** Where project events appear. */
+  /** The topics of projects. */
   projects: {
-    /** Everything. */
+    /** All changes. */
     all: "projects:all",
     /** The task library. */
     tasks: "projects:tasks",
@@ -380,14 +380,14 @@ export const topic = {
     /** One project, with its assignments and dependencies. */
     project: (uuid: string) => `projects:project:${segment("`uuid` of projects:project:{uuid}", uuid)}` as const,
   },
-  /** Where interactions appear. */
+  /** The topics of interactions. */
   crm: {
     /** The interactions of one contact. */
     interactions: (uuid: string) => `crm:contact:${segment("`uuid` of crm:contact:{uuid}:interactions", uuid)}:interactions` as const,
   },
-  /** Where a store's changes appear, unless the publisher names topics of its own. */
+  /** The topics of a store. The publisher may name other topics instead. */
   store: {
-    /** One schema. */
+    /** The changes of one schema. */
     schema: (schema: string) => `store:${segment("`schema` of store:{schema}", schema)}` as const,
   },
 } as const;

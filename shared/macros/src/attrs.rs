@@ -1,15 +1,16 @@
-//! What the derives have in common.
+//! Reading of names, attributes and doc comments, for all derives.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, Data, DataEnum, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta, Result,
+    Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta,
+    Result,
 };
 
-/// Names that mean something else to JavaScript objects than a key.
+/// Names that JavaScript objects use themselves.
 const RESERVED: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
-/// The text of the doc comment, its lines joined.
+/// Returns the text of the doc comment, with its lines joined.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
@@ -21,7 +22,7 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
-/// The enum that a derive is for.
+/// Returns the enum, or refuses another type.
 pub(crate) fn expect_enum<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a DataEnum> {
     match &input.data {
         Data::Enum(data) if !data.variants.is_empty() => Ok(data),
@@ -32,18 +33,15 @@ pub(crate) fn expect_enum<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'
     }
 }
 
-/// The named fields that a derive is for.
+/// Returns the named fields of the struct, or refuses another type.
 pub(crate) fn expect_fields<'a>(input: &'a DeriveInput, derive: &str) -> Result<&'a FieldsNamed> {
     match &input.data {
-        Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => Ok(fields),
-            _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for a struct with named fields"))),
-        },
+        Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) => Ok(fields),
         _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for a struct with named fields"))),
     }
 }
 
-/// `PersonUpdated` as `person_updated`.
+/// Writes `PersonUpdated` as `person_updated`.
 pub(crate) fn snake_case(ident: &Ident) -> String {
     let mut name = String::new();
     for (index, c) in ident.to_string().chars().enumerate() {
@@ -55,18 +53,18 @@ pub(crate) fn snake_case(ident: &Ident) -> String {
     name
 }
 
-/// An identifier as a key on the wire: `r#type` is `type`.
+/// Writes an identifier as a key on the wire: `r#type` is `type`.
 pub(crate) fn key(ident: &Ident) -> Result<String> {
     let text = ident.to_string();
     let text = text.strip_prefix("r#").unwrap_or(&text).to_owned();
     if RESERVED.contains(&text.as_str()) {
-        let message = format!("`{text}` is reserved: JavaScript objects have something of that name already");
+        let message = format!("`{text}` is reserved: JavaScript objects have a member of that name");
         return Err(Error::new_spanned(ident, message));
     }
     Ok(text)
 }
 
-/// Refuses a name that an earlier one has too.
+/// Refuses a name that is in `seen`, and adds it otherwise.
 pub(crate) fn expect_new(
     seen: &mut Vec<String>,
     name: &str,
@@ -82,7 +80,7 @@ pub(crate) fn expect_new(
     Ok(())
 }
 
-/// The crate that the generated code builds on.
+/// Returns the path of the crate that the generated code uses.
 pub(crate) fn krate() -> TokenStream {
     quote!(::tidings_shared)
 }

@@ -21,8 +21,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
                 other = Some(&variant.ident)
             }
             _ => {
-                let message =
-                    "a choice's variants are names; one may hold a `String`, for names of a later version";
+                let message = "a choice has variants without fields; one of them may hold a `String`, for names of a later version";
                 return Err(Error::new_spanned(variant, message));
             }
         }
@@ -34,7 +33,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let is_open = other.is_some();
     Ok(quote! {
         impl #name {
-            /// The name on the wire.
+            /// Returns the name on the wire.
             pub fn as_str(&self) -> &str {
                 match self { #(Self::#variants => #names,)* #write_other }
             }

@@ -103,7 +103,7 @@ fn settings(input: &DeriveInput) -> Result<Settings> {
             } else if meta.path.is_ident("computed_or_named") {
                 settings.fan_out = quote!(ComputedOrNamed);
             } else {
-                return Err(meta.error("known are `closed`, `named` and `computed_or_named`"));
+                return Err(meta.error("unknown attribute: use `closed`, `named` or `computed_or_named`"));
             }
             Ok(())
         })?;
@@ -116,7 +116,7 @@ fn wire_name(variant: &Variant) -> Result<String> {
     for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("name") {
-                return Err(meta.error("an event knows `name = \"…\"`"));
+                return Err(meta.error("unknown attribute: use `name = \"…\"`"));
             }
             let given: LitStr = meta.value()?.parse()?;
             name = given.value();

@@ -1,5 +1,4 @@
-//! The derives behind `tidings_shared::derive`, where they are documented by use. Each file is one derive; what they
-//! write is as little as possible over the traits of `tidings_shared`.
+//! The derives of `tidings_shared::derive`. Each file is one derive. Its output implements a trait of `tidings_shared`.
 
 mod attrs;
 mod choice;
@@ -10,13 +9,13 @@ mod topic;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes an enum a domain's topics. Each variant has one pattern:
+/// Makes an enum the topics of a domain. Each variant has one pattern:
 ///
 /// ```ignore
 /// #[derive(Debug, Clone, PartialEq, Eq, Topic)]
 /// #[topic(domain = "helpdesk")]
 /// enum Topic {
-///     /// The tickets that wait in a queue.
+///     /// The tickets in a queue.
 ///     #[topic("queue:{name}")]
 ///     Queue(Segment),
 ///     /// One ticket.
@@ -25,53 +24,57 @@ use syn::{DeriveInput, parse_macro_input};
 /// }
 /// ```
 ///
-/// A field is a `Uuid` or a `Segment`; `{…}` names it, in the order of the fields.
+/// A field is a `Uuid` or a `Segment`. `{…}` names the fields, in their order.
 #[proc_macro_derive(Topic, attributes(topic))]
 pub fn topic(input: TokenStream) -> TokenStream {
     run(topic::derive, input)
 }
 
-/// Makes an enum a domain's events. Each variant holds one payload; its name on the wire is its own in snake_case.
+/// Makes an enum the events of a domain. Each variant holds one payload. The event's name on the wire is the variant's name
+/// in snake_case.
 ///
 /// ```ignore
 /// #[derive(Debug, Clone, PartialEq, Event)]
 /// enum Event {
-///     /// A ticket is new.
+///     /// A customer opened a ticket.
 ///     Opened(Ticket),
 /// }
 /// ```
 ///
-/// On the enum, `#[event(closed)]` refuses undeclared payload keys, `#[event(named)]` leaves the topics to the publisher,
-/// and `#[event(computed_or_named)]` lets the publisher name others.
+/// On the enum, `#[event(closed)]` refuses undeclared payload keys. With `#[event(named)]` the publisher names the topics.
+/// With `#[event(computed_or_named)]` the publisher may name other topics. On a variant, `#[event(name = "…")]` sets the
+/// event's name.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     run(event::derive, input)
 }
 
-/// Makes a struct an event's payload, with its serde and its fan-out.
+/// Makes a struct the payload of events: it implements serde and the fan-out.
 ///
 /// ```ignore
 /// #[derive(Debug, Clone, PartialEq, Payload)]
 /// #[payload(reaches(Queue(queue), Ticket(uuid)))]
 /// struct Ticket {
-///     /// Which one.
+///     /// The ticket's id.
 ///     uuid: Uuid,
-///     /// The queue that it waits in; none once somebody has it.
+///     /// The queue, until an agent takes the ticket.
 ///     queue: Option<Segment>,
 /// }
 /// ```
 ///
-/// `reaches` lists variants of the enum `Topic` that is in scope, with fields of this struct; an `Option` that is `None`
-/// reaches nothing, and `Variant if field` asks a `bool`. `#[payload(topics = method)]` names a method instead.
-/// On a field, `#[payload(null)]` writes `None` as `null` instead of leaving it out, and `#[payload(skip)]` keeps it off
-/// the wire.
+/// `reaches` lists variants of the enum `Topic` in scope, with fields of this struct. With an `Option` that is `None`, the
+/// payload does not reach the topic. With `Variant if field`, it reaches the topic if the `bool` is true.
+/// `#[payload(topics = method)]` names a method that returns the topics. `#[payload(topic = Type)]` names another enum.
+///
+/// A field that is `None` is absent on the wire. With `#[payload(null)]` it is `null`. With `#[payload(skip)]` a field is never
+/// on the wire.
 #[proc_macro_derive(Payload, attributes(payload))]
 pub fn payload(input: TokenStream) -> TokenStream {
     run(payload::derive, input)
 }
 
-/// Makes an enum of names a payload's field: on the wire a variant is its own name in snake_case. One variant may hold a
-/// `String`; it stands for the names that a later version has, which travel as they are.
+/// Makes an enum of names a type for fields of payloads. On the wire a variant is its name in snake_case. One variant may hold
+/// a `String`: it takes the names of later versions unchanged.
 #[proc_macro_derive(Choice)]
 pub fn choice(input: TokenStream) -> TokenStream {
     run(choice::derive, input)

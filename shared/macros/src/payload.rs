@@ -11,7 +11,7 @@ use syn::{
 
 use crate::attrs::{docs, expect_fields, expect_new, key, krate};
 
-/// What the struct's own attribute says.
+/// The settings in the struct's attribute.
 struct Settings {
     topic: Path,
     reaches: Vec<Reach>,
@@ -66,7 +66,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             }
         });
         keys.push(key);
-        // The type is named, so that a type that is none is one error and not two.
+        // With the type's name, a wrong type makes one error instead of two.
         written.push(quote!(<#ty as #krate::derive::PayloadField>::is_json(&self.#ident)));
     }
     let topics = fan_out(&settings, &krate);
@@ -81,7 +81,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     });
     let type_docs = docs(&input.attrs);
 
-    // The field types' own bound is what teaches: it is asked for where the field is.
+    // Only type parameters get bounds. For other types the error appears at the field itself.
     let mut bounded = input.generics.clone();
     for parameter in input.generics.type_params() {
         let parameter = &parameter.ident;
@@ -150,7 +150,7 @@ fn fan_out(settings: &Settings, krate: &TokenStream) -> TokenStream {
         let mut step = if fields.is_empty() {
             quote!(topics.push(#topic::#variant);)
         } else {
-            // Spanned, so that a fault is shown where the field is written.
+            // The span makes the compiler show an error at the field's name.
             let argument = |field: &Ident| {
                 quote_spanned!(field.span()=> #krate::derive::TopicArgument::argument(&self.#field))
             };
@@ -192,13 +192,13 @@ fn settings(input: &DeriveInput) -> Result<Settings> {
                 settings.topic = meta.value()?.parse()?;
                 Ok(())
             } else {
-                Err(meta.error("known are `reaches(…)`, `topics = method` and `topic = Type`"))
+                Err(meta.error("unknown attribute: use `reaches(…)`, `topics = method` or `topic = Type`"))
             }
         })?;
     }
     if settings.reaches.is_empty() && settings.method.is_none() {
-        let message = "say which topics it reaches: `#[payload(reaches(Topic, Topic(field)))]`, or a method that \
-                       tells: `#[payload(topics = method)]`";
+        let message = "missing topics: add `#[payload(reaches(Topic, Topic(field)))]`, or name a method that returns \
+                       them: `#[payload(topics = method)]`";
         return Err(Error::new(input.ident.span(), message));
     }
     Ok(settings)
@@ -221,7 +221,7 @@ fn field_settings(field: &Field) -> Result<FieldSettings> {
                 settings.skip = true;
                 Ok(())
             } else {
-                Err(meta.error("a field knows `skip`, and `null` when it is an `Option`"))
+                Err(meta.error("unknown attribute: use `skip`, or `null` on an `Option`"))
             }
         })?;
     }

@@ -15,7 +15,7 @@ enum Part {
 /// A variant and its pattern.
 struct Pattern {
     parts: Vec<Part>,
-    /// What decides which topic a name is: the words, with the fields' names left out.
+    /// The pattern without the names of its fields. Two topics of one shape could not be told apart.
     shape: String,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         let text = pattern_of(variant)?;
         let pattern = parse(&text)?;
         if shapes.contains(&pattern.shape) {
-            let message = "two topics have this pattern: a name must tell which one it is";
+            let message = "two topics have the same pattern: a name must belong to one topic";
             return Err(Error::new_spanned(&text, message));
         }
         shapes.push(pattern.shape.clone());
@@ -69,7 +69,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
             }
         };
         let reader = quote!([#(#read_parts),*] => ::core::option::Option::Some(#build));
-        // Words before fields: `list:all` is not the list whose name is `all`.
+        // Words come before fields: `list:all` is not the list with the name `all`.
         let fields: Vec<bool> = pattern.parts.iter().map(|part| matches!(part, Part::Field(_))).collect();
         readers.push((fields, reader));
         let take = match &variant.fields {
@@ -125,11 +125,11 @@ fn domain(input: &DeriveInput) -> Result<LitStr> {
                 domain = Some(meta.value()?.parse()?);
                 Ok(())
             } else {
-                Err(meta.error("the enum's attribute is `#[topic(domain = \"…\")]`"))
+                Err(meta.error("unknown attribute: use `#[topic(domain = \"…\")]`"))
             }
         })?;
     }
-    let missing = || Error::new(input.ident.span(), "say the domain: `#[topic(domain = \"…\")]`");
+    let missing = || Error::new(input.ident.span(), "missing domain: add `#[topic(domain = \"…\")]`");
     let domain = domain.ok_or_else(missing)?;
     if !is_word(&domain.value()) || domain.value().len() > 64 {
         return Err(Error::new_spanned(&domain, "a domain has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -"));
@@ -142,8 +142,12 @@ fn domain(input: &DeriveInput) -> Result<LitStr> {
 
 fn pattern_of(variant: &Variant) -> Result<LitStr> {
     let attribute = variant.attrs.iter().find(|attribute| attribute.path().is_ident("topic"));
-    let missing =
-        || Error::new(variant.span(), "say the pattern: `#[topic(\"…\")]`, `#[topic(\"…:{uuid}\")]`");
+    let missing = || {
+        Error::new(
+            variant.span(),
+            "missing pattern: add `#[topic(\"…\")]`, for example `#[topic(\"ticket:{uuid}\")]`",
+        )
+    };
     attribute.ok_or_else(missing)?.parse_args()
 }
 
@@ -157,8 +161,8 @@ fn parse(text: &LitStr) -> Result<Pattern> {
             None if is_word(segment) => parts.push(Part::Word(segment.to_owned())),
             _ => {
                 return fail(format!(
-                    "`{segment}` is no segment: words of A-Z a-z 0-9 _ . ~ - and fields in braces, joined by `:`; the \
-                     domain is put in front"
+                    "`{segment}` is not a segment: a pattern has words of A-Z a-z 0-9 _ . ~ - and fields in braces, \
+                     joined by `:`, without the domain"
                 ));
             }
         }
@@ -178,7 +182,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.~-".contains(c))
 }
 
-/// A name for each field of the variant, in the order of the pattern's fields.
+/// Returns a name for each field of the variant, in the order of the pattern.
 fn bindings(variant: &Variant, pattern: &Pattern, text: &LitStr) -> Result<Vec<syn::Ident>> {
     let wanted: Vec<&String> = pattern
         .parts
@@ -187,7 +191,7 @@ fn bindings(variant: &Variant, pattern: &Pattern, text: &LitStr) -> Result<Vec<s
         .collect();
     if wanted.len() != variant.fields.len() {
         let message = format!(
-            "the pattern names {} field(s) and the variant has {}: each field stands once in braces",
+            "the pattern names {} field(s) and the variant has {}: name each field once, in braces",
             wanted.len(),
             variant.fields.len()
         );

@@ -235,7 +235,7 @@ fn every_topic_round_trips_and_a_misspelt_one_names_the_right_ones() {
         "store",
     ] {
         let error = domains.check_topic(&topic.replace("$A", A).parse().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("whose topics are"), "{error}");
+        assert!(error.to_string().contains("its topics are"), "{error}");
     }
 }
 
@@ -246,7 +246,7 @@ fn a_fault_of_the_topics_quotes_the_domain_so_that_a_typo_is_seen() {
         Domains::shipped().fan_out(&event, named).unwrap_err().to_string()
     };
     let message = fault(r#"{"domain":"staf","event":"paid","payload":{}}"#, None);
-    assert!(message.contains("the payload of an event of `staf` does not say whom it reaches"), "{message}");
+    assert!(message.contains("the payload of an event of `staf` does not contain its topics"), "{message}");
     let event = r#"{"domain":"staff","event":"person_updated","payload":{"uuid":"0198c0de-0000-7000-8000-000000000001"}}"#;
     let message = fault(event, Some(&[]));
     assert!(message.contains("the topics of the events of `staff` follow from the payload"), "{message}");

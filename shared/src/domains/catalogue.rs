@@ -1,19 +1,19 @@
-//! The catalogue: one topic and one event, which says what kind of record changed and never what is in it.
+//! The catalogue: one topic and one event. The event names the kind of record that changed, and never its data.
 
 use uuid::Uuid;
 
 use crate::derive::{Choice, Event, Payload, Topic};
 
-/// Where catalogue events appear.
+/// The topic of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
 #[topic(domain = "catalogue")]
 pub enum Topic {
-    /// Everything.
+    /// All changes.
     #[topic("")]
     Catalogue,
 }
 
-/// What kind of record changed.
+/// The kind of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Choice)]
 pub enum Kind {
     /// A catalogue.
@@ -26,11 +26,11 @@ pub enum Kind {
     Manufacturer,
     /// A supplier.
     Supplier,
-    /// A rule that fills a catalogue by itself.
+    /// A rule that fills a catalogue automatically.
     SmartRule,
     /// Links between items and manufacturers or suppliers.
     Links,
-    /// A kind that came into being after this code; let through as it is.
+    /// A kind of a later version. It is carried unchecked.
     Other(String),
 }
 
@@ -38,20 +38,20 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Catalogue))]
 pub struct Change {
-    /// What kind of record changed.
+    /// The kind of record that changed.
     pub kind: Kind,
-    /// Which record; `null` when no single one changed, as in a bulk sync of links.
+    /// The record that changed. `null` if several changed, for example in a bulk import of links.
     #[payload(null)]
     pub uuid: Option<Uuid>,
-    /// The catalogue that holds the record, so that the page of another one can ignore the event.
+    /// The catalogue that contains the record, so that the page of another catalogue can ignore the event.
     #[payload(null)]
     pub parent: Option<Uuid>,
 }
 
-/// What happens to the catalogue. No record data: prices and the like stay behind the application's own API.
+/// The changes of the catalogue. Data such as prices stays behind the application's own API.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 #[event(closed)]
 pub enum Event {
-    /// Something changed.
+    /// A record changed.
     DataChanged(Change),
 }

@@ -1,4 +1,4 @@
-//! Interactions with contacts. Each involved contact has a topic, and none of them learns of the others.
+//! Interactions with contacts. Each contact has a topic. Its subscribers do not learn which other contacts took part.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::derive::{Event, Payload, Topic};
 
-/// Where interactions appear.
+/// The topics of interactions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
 #[topic(domain = "crm")]
 pub enum Topic {
@@ -15,26 +15,26 @@ pub enum Topic {
     Interactions(Uuid),
 }
 
-/// An interaction as the application has it, from which the involved contacts follow.
+/// An interaction, as the application stores it. The fan-out takes the contacts from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interaction {
-    /// Which one.
+    /// The interaction's id.
     pub uuid: Uuid,
     /// The contact that it is about, if any.
     pub subject: Option<Uuid>,
-    /// Everybody else who took part; `None` when they were not loaded, which counts as nobody.
+    /// The other participants. `None` if the application did not load them: then only the subject counts.
     pub parties: Option<Vec<Party>>,
 }
 
-/// Somebody who took part in an interaction, and the contact that they were resolved to, if any.
+/// A participant of an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Party {
-    /// The contact.
+    /// The contact of this participant, if the application knows it.
     pub contact: Option<Uuid>,
 }
 
 impl Interaction {
-    /// The contacts involved: the subject, then the resolved parties, each once.
+    /// Returns the contacts that took part, each once: the subject, then the parties.
     pub fn contacts(&self) -> Vec<Uuid> {
         let parties = self.parties.iter().flatten().filter_map(|party| party.contact);
         once_each(self.subject.into_iter().chain(parties))
@@ -46,29 +46,29 @@ fn once_each(contacts: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
     contacts.into_iter().filter(|contact| known.insert(*contact)).collect()
 }
 
-/// The payload, and the contacts that it goes to; these steer the fan-out and are never part of the payload.
+/// The payload of all events. The contacts determine the fan-out. They are never on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(topics = topics)]
 pub struct Notice {
     /// The interaction.
     pub interaction_uuid: Uuid,
-    /// Whom it reaches; empty in an event that came over the wire.
+    /// The contacts that it reaches. Empty in an event from the wire.
     #[payload(skip)]
     pub contacts: Vec<Uuid>,
 }
 
 impl Notice {
-    /// To the contacts that an interaction involves.
+    /// Makes a notice to the contacts of an interaction.
     pub fn of(interaction: &Interaction) -> Self {
         Self::to(interaction.uuid, interaction.contacts())
     }
 
-    /// To the contacts that an interaction involves now or involved before.
+    /// Makes a notice to the contacts of an interaction, before and after a change.
     pub fn of_change(before: &Interaction, after: &Interaction) -> Self {
         Self::to(after.uuid, before.contacts().into_iter().chain(after.contacts()))
     }
 
-    /// To an explicit set of contacts.
+    /// Makes a notice to these contacts.
     pub fn to(interaction_uuid: Uuid, contacts: impl IntoIterator<Item = Uuid>) -> Self {
         Self { interaction_uuid, contacts: once_each(contacts) }
     }
@@ -78,14 +78,14 @@ impl Notice {
     }
 }
 
-/// What happens to interactions.
+/// The changes of interactions.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 #[event(closed, named)]
 pub enum Event {
-    /// An interaction is new.
+    /// An interaction was created.
     InteractionCreated(Notice),
-    /// An interaction changed; it reaches those involved before and those involved now.
+    /// An interaction changed. The event reaches the contacts before and after the change.
     InteractionUpdated(Notice),
-    /// An interaction is gone.
+    /// An interaction was deleted.
     InteractionDeleted(Notice),
 }

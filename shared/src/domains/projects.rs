@@ -1,14 +1,14 @@
-//! Projects and their templates, the task library, assignments of tasks to projects, and what depends on what.
+//! Projects and their templates, the task library, assignments of tasks to projects, and dependencies between them.
 
 use uuid::Uuid;
 
 use crate::derive::{Event, Payload, Topic};
 
-/// Where project events appear.
+/// The topics of projects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
 #[topic(domain = "projects")]
 pub enum Topic {
-    /// Everything.
+    /// All changes.
     #[topic("all")]
     All,
     /// The task library.
@@ -22,11 +22,11 @@ pub enum Topic {
     Project(Uuid),
 }
 
-/// A project, or the template of one.
+/// A project or a project template.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(All, Project(uuid), Templates if is_template))]
 pub struct Project {
-    /// Which one.
+    /// The project's id.
     pub uuid: Uuid,
     /// Whether it is a template.
     pub is_template: Option<bool>,
@@ -36,21 +36,21 @@ pub struct Project {
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(All, Tasks))]
 pub struct Task {
-    /// Which one.
+    /// The task's id.
     pub uuid: Uuid,
 }
 
-/// A task's place in a project.
+/// An assignment of a task to a project.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(All, Project(project_uuid)))]
 pub struct Assignment {
-    /// Which one; none when the order of several changed.
+    /// The assignment. Absent if the order of several changed.
     pub uuid: Option<Uuid>,
-    /// The project that it belongs to.
+    /// Its project.
     pub project_uuid: Uuid,
 }
 
-/// One assignment waits for another.
+/// A dependency between two assignments.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(All, Project(project_uuid)))]
 pub struct Dependency {
@@ -58,44 +58,44 @@ pub struct Dependency {
     pub assignment_uuid: Option<Uuid>,
     /// The assignment that it waits for.
     pub depends_on_uuid: Option<Uuid>,
-    /// The project that both belong to.
+    /// The project of both.
     pub project_uuid: Uuid,
 }
 
-/// What happens to projects.
+/// The changes of projects.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 pub enum Event {
-    /// A project is new.
+    /// A project was created.
     ProjectCreated(Project),
     /// A project changed.
     ProjectUpdated(Project),
-    /// A project is gone.
+    /// A project was deleted.
     ProjectDeleted(Project),
     /// Work on a project began.
     ProjectStarted(Project),
-    /// A project is done.
+    /// A project was completed.
     ProjectCompleted(Project),
-    /// A project that was done goes on.
+    /// A completed project was reopened.
     ProjectReopened(Project),
-    /// A project was put away.
+    /// A project was archived.
     ProjectArchived(Project),
     /// A project was taken out of the archive.
     ProjectUnarchived(Project),
-    /// A project's status changed in a way that has no event of its own.
+    /// A project's status changed, and no other event describes the change.
     ProjectStatusChanged(Project),
-    /// A task is new.
+    /// A task was created.
     TaskCreated(Task),
     /// A task changed.
     TaskUpdated(Task),
-    /// A task is gone.
+    /// A task was deleted.
     TaskDeleted(Task),
-    /// A project has a new assignment.
+    /// An assignment was created.
     AssignmentCreated(Assignment),
     /// An assignment changed.
     AssignmentUpdated(Assignment),
-    /// An assignment is gone.
+    /// An assignment was deleted.
     AssignmentDeleted(Assignment),
-    /// A project's assignments are in another order.
+    /// The order of a project's assignments changed.
     AssignmentReordered(Assignment),
     /// An assignment waits for another.
     DependencyAdded(Dependency),

@@ -1,10 +1,10 @@
-//! Departments, teams, people, and who belongs to which team.
+//! Departments, teams, people, and memberships of people in teams.
 
 use uuid::Uuid;
 
 use crate::derive::{Event, Payload, Topic};
 
-/// Where staff events appear: three lists, and one topic for each record.
+/// The topics of staff: three lists, and one topic for each record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
 #[topic(domain = "staff")]
 pub enum Topic {
@@ -32,19 +32,19 @@ pub enum Topic {
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Departments, Department(uuid)))]
 pub struct Department {
-    /// Which one.
+    /// The department's id.
     pub uuid: Uuid,
 }
 
-/// A team and where it belongs.
+/// A team and its department.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Teams, Team(uuid), Department(department_uuid), Department(previous_department_uuid)))]
 pub struct Team {
-    /// Which one.
+    /// The team's id.
     pub uuid: Uuid,
-    /// The department that it belongs to, if any.
+    /// Its department, if any.
     pub department_uuid: Option<Uuid>,
-    /// When it moved: the department that it belonged to before.
+    /// Its department before it moved.
     pub previous_department_uuid: Option<Uuid>,
 }
 
@@ -52,15 +52,15 @@ pub struct Team {
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(People, Person(uuid)))]
 pub struct Person {
-    /// Which one.
+    /// The person's id.
     pub uuid: Uuid,
 }
 
-/// A person's place in a team.
+/// A person's membership in a team.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Teams, Team(team_uuid), People, Person(staff_person_uuid)))]
 pub struct Membership {
-    /// The membership itself, where it has an identity of its own.
+    /// The membership's id, if it has one.
     pub uuid: Option<Uuid>,
     /// The team.
     pub team_uuid: Uuid,
@@ -68,26 +68,26 @@ pub struct Membership {
     pub staff_person_uuid: Uuid,
 }
 
-/// What happens to staff.
+/// The changes of staff.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 pub enum Event {
-    /// A department is new.
+    /// A department was created.
     DepartmentCreated(Department),
     /// A department changed.
     DepartmentUpdated(Department),
-    /// A department is gone.
+    /// A department was deleted.
     DepartmentDeleted(Department),
-    /// A team is new.
+    /// A team was created.
     TeamCreated(Team),
     /// A team changed or moved.
     TeamUpdated(Team),
-    /// A team is gone.
+    /// A team was deleted.
     TeamDeleted(Team),
-    /// A person is new.
+    /// A person was created.
     PersonCreated(Person),
     /// A person changed.
     PersonUpdated(Person),
-    /// A person is gone.
+    /// A person was deleted.
     PersonDeleted(Person),
     /// A person joined a team.
     TeamPersonAdded(Membership),

@@ -1,4 +1,4 @@
-//! Changes of a data store, by schema. The only shipped domain whose events carry records.
+//! Changes of a data store, by schema. The events of this domain carry records.
 
 use serde_json::Value;
 
@@ -7,20 +7,20 @@ use crate::{
     derive::{Event, Payload, Topic},
 };
 
-/// A schema's name: what a topic has room for beside `store:`.
+/// A schema's name. A topic has space for 249 bytes after `store:`.
 pub type Schema = Segment<249>;
 
-/// Where a store's changes appear, unless the publisher names topics of its own.
+/// The topics of a store. The publisher may name other topics instead.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
 #[topic(domain = "store")]
 pub enum Topic {
-    /// One schema.
+    /// The changes of one schema.
     #[topic("{schema}")]
     Schema(Schema),
 }
 
 impl Topic {
-    /// The topic of a schema.
+    /// Returns the topic of a schema.
     ///
     /// # Errors
     /// The rule of the grammar that the schema's name breaks.
@@ -29,7 +29,7 @@ impl Topic {
     }
 }
 
-/// A record was written.
+/// A written record.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Schema(schema)))]
 pub struct Upserted<R> {
@@ -37,11 +37,11 @@ pub struct Upserted<R> {
     pub schema: Schema,
     /// The record's key, as text.
     pub key: String,
-    /// The record, as the caller types it.
+    /// The record. Its type is the caller's.
     pub record: R,
 }
 
-/// A record was removed.
+/// A deleted record.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Schema(schema)))]
 pub struct Deleted {
@@ -51,12 +51,12 @@ pub struct Deleted {
     pub key: String,
 }
 
-/// What happens in a store whose records are `R`.
+/// The changes of a store with records of type `R`.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 #[event(computed_or_named)]
 pub enum Event<R = Value> {
     /// A record was written.
     Upserted(Upserted<R>),
-    /// A record was removed.
+    /// A record was deleted.
     Deleted(Deleted),
 }

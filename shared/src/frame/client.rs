@@ -6,23 +6,24 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::{FrameError, Publish};
 use crate::{
     Code, RawEvent,
     json::{Members, check_shape},
-    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_ORIGIN_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
+    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
 };
 
-/// A frame that a client sends. Topics are text here: each is judged on its own, so that one bad topic does not
-/// spoil a frame.
+/// A frame that a client sends. Topics are text here: the server checks each of them alone, so that one bad topic does
+/// not make the whole frame invalid.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ClientFrame<P = Box<RawValue>> {
-    /// The first frame: who this is.
+    /// The first frame of a connection.
     Hello {
-        /// A JWT; not needed where a server runs for development.
+        /// A JWT. A server in development mode needs none.
         #[serde(skip_serializing_if = "Option::is_none")]
         token: Option<String>,
-        /// `name/version` of the client, for the server's logs.
+        /// The client's `name/version`, for the server's logs.
         #[serde(skip_serializing_if = "Option::is_none")]
         client: Option<String>,
         /// The [fingerprint](crate::schema::fingerprint) of the domains that the client was compiled with.
@@ -31,28 +32,28 @@ pub enum ClientFrame<P = Box<RawValue>> {
     },
     /// Adds topics to the session.
     Subscribe {
-        /// Comes back in the answer.
+        /// The number that the answer repeats.
         r#ref: u64,
         /// The topics.
         topics: Vec<String>,
-        /// The position up to which this client has seen everything; without it the topics start now.
+        /// The position up to which this client has seen everything. Without it the topics start now.
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<String>,
-        /// Another subscribe follows that belongs to this one. Until the one without it, the session reads nothing
-        /// from the log, so that the `since` of all these frames is one resume.
+        /// Another frame of the same subscribe follows. Until the last one, the session reads nothing from the log, so
+        /// that the `since` of all these frames is one resume.
         #[serde(skip_serializing_if = "is_false")]
         more: bool,
     },
-    /// Takes topics from the session.
+    /// Removes topics from the session.
     Unsubscribe {
-        /// Comes back in the answer.
+        /// The number that the answer repeats.
         r#ref: u64,
         /// The topics.
         topics: Vec<String>,
     },
     /// Publishes an event.
     Publish {
-        /// Comes back in the answer.
+        /// The number that the answer repeats.
         r#ref: u64,
         /// The event.
         event: RawEvent<P>,
@@ -68,53 +69,41 @@ pub enum ClientFrame<P = Box<RawValue>> {
     },
     /// Replaces the session's token.
     Token {
-        /// Comes back in the answer.
+        /// The number that the answer repeats.
         r#ref: u64,
         /// The new JWT.
         token: String,
     },
     /// Asks for a pong.
     Ping {
-        /// Comes back in the answer.
+        /// The number that the answer repeats.
         r#ref: u64,
     },
     /// Answers the server's ping.
     Pong,
 }
 
-// Serde hands over a reference.
+// Serde calls it with a reference.
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A text that is not a frame. The connection ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FrameError(pub(crate) String);
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for FrameError {}
-
-/// What is wrong with a text that should have been a frame.
+/// Why the server refuses a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is none: the session ends after an `error`.
+    /// The text is not a frame. The session ends after an `error`.
     Invalid(FrameError),
-    /// A frame of another protocol version, perhaps: the session goes on after an `error`.
+    /// The operation is not known. The frame may be of another protocol version, so the session goes on after an `error`.
     UnknownOp {
-        /// The operation that is not known.
+        /// The operation.
         op: String,
-        /// The frame's `ref`, if it has a usable one.
+        /// The frame's `ref`, if it has a valid one.
         r#ref: Option<u64>,
     },
 }
 
 impl Refusal {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     pub fn code(&self) -> Code {
         match self {
             Self::Invalid(_) => Code::InvalidFrame,
@@ -129,7 +118,7 @@ impl From<String> for Refusal {
     }
 }
 
-/// Every operation that a client may ask for, for the message to one that asks for another.
+/// All operations, for the message about an unknown one.
 const OPS: &str = "hello, subscribe, unsubscribe, publish, token, ping, pong";
 
 impl fmt::Display for Refusal {
@@ -138,7 +127,7 @@ impl fmt::Display for Refusal {
             Self::Invalid(error) => error.fmt(f),
             Self::UnknownOp { op, .. } => {
                 let op: String = op.chars().take(MAX_NAME_BYTES).collect();
-                write!(f, "`op` {op:?} is none of {OPS}")
+                write!(f, "unknown `op` {op:?}: a client sends {OPS}")
             }
         }
     }
@@ -148,7 +137,7 @@ impl ClientFrame {
     /// Reads a frame.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence that names the member.
+    /// The refusal. Its sentence names the member at fault.
     ///
     /// ```
     /// use tidings_shared::{Code, frame::ClientFrame};
@@ -162,31 +151,33 @@ impl ClientFrame {
         let members = Members::parse(text)?;
         let reference = || match members.required("ref")? {
             number if number <= MAX_REF => Ok(number),
-            _ => Err(format!("`ref` is an integer of 0 to {MAX_REF}")),
+            _ => Err(format!("`ref` is an integer from 0 to {MAX_REF}")),
         };
         let op: String = members.required("op")?;
         Ok(match op.as_str() {
             "hello" => Self::Hello {
                 token: members.optional("token")?,
-                client: short(&members, "client", MAX_CLIENT_BYTES)?,
-                schema: short(&members, "schema", MAX_SCHEMA_BYTES)?,
+                client: members.short("client", MAX_CLIENT_BYTES)?,
+                schema: members.short("schema", MAX_SCHEMA_BYTES)?,
             },
             "subscribe" => Self::Subscribe {
                 r#ref: reference()?,
                 topics: members.required("topics")?,
-                since: members.present("since")?,
-                more: members.present("more")?.unwrap_or_default(),
+                since: members.not_null("since")?,
+                more: members.not_null("more")?.unwrap_or_default(),
             },
             "unsubscribe" => Self::Unsubscribe { r#ref: reference()?, topics: members.required("topics")? },
-            "publish" => {
-                let r#ref = reference()?;
-                publish(&members, r#ref)?
-            }
+            "publish" => Self::publish(reference()?, Publish::read(&members)?),
             "token" => Self::Token { r#ref: reference()?, token: members.required("token")? },
             "ping" => Self::Ping { r#ref: reference()? },
             "pong" => Self::Pong,
             _ => return Err(Refusal::UnknownOp { op, r#ref: reference().ok() }),
         })
+    }
+
+    fn publish(r#ref: u64, publish: Publish) -> Self {
+        let Publish { event, topics, key, origin } = publish;
+        Self::Publish { r#ref, event, topics, key, origin }
     }
 
     /// Reads the body of an HTTP publish, `{"event":…,"topics":…?,"key":…?,"origin":…?}`, as the frame that it
@@ -195,41 +186,6 @@ impl ClientFrame {
     /// # Errors
     /// What is wrong with it, in a sentence that names the member.
     pub fn parse_publish_body(text: &str) -> Result<Self, FrameError> {
-        let parse = || {
-            check_shape(text)?;
-            publish(&Members::parse(text)?, 0)
-        };
-        parse().map_err(FrameError)
-    }
-}
-
-fn publish(members: &Members<'_>, r#ref: u64) -> Result<ClientFrame, String> {
-    Ok(ClientFrame::Publish {
-        r#ref,
-        event: event_of(members.raw("event")?.get()).map_err(|error| format!("`event`: {error}"))?,
-        topics: members.optional("topics")?,
-        key: members.optional("key")?,
-        origin: short(members, "origin", MAX_ORIGIN_BYTES)?,
-    })
-}
-
-/// Reads an event's wire form.
-pub(crate) fn parse_event(text: &str) -> Result<RawEvent, FrameError> {
-    check_shape(text).and_then(|()| event_of(text)).map_err(FrameError)
-}
-
-pub(crate) fn event_of(text: &str) -> Result<RawEvent, String> {
-    let members = Members::parse(text)?;
-    Ok(RawEvent {
-        domain: members.required("domain")?,
-        event: members.required("event")?,
-        payload: members.raw("payload")?.to_owned(),
-    })
-}
-
-fn short(members: &Members<'_>, name: &str, max: usize) -> Result<Option<String>, String> {
-    match members.optional::<String>(name)? {
-        Some(text) if text.len() > max => Err(format!("`{name}` has at most {max} bytes")),
-        text => Ok(text),
+        Publish::parse(text).map(|publish| Self::publish(0, publish))
     }
 }

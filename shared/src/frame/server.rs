@@ -5,139 +5,136 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{
-    Code, RawEvent,
-    frame::{FrameError, client::event_of},
-    json::Members,
-};
+use super::{FrameError, publish::read_event};
+use crate::{Code, RawEvent, json::Members};
 
-/// A frame that the server sends. Positions are opaque text, codes are text because a newer server may have more of
-/// them; [`Code`] names those that are known.
+/// A frame that the server sends. Positions are opaque text. Codes are text, because a newer server may have more of them
+/// than [`Code`] names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ServerFrame<P = Box<RawValue>> {
     /// Answers a hello.
     Welcome {
-        /// The session's identity.
+        /// The session's id.
         session: String,
-        /// The tenant that the token stands for.
+        /// The tenant that the token names.
         tenant: String,
-        /// Where the log is now.
+        /// The current head of the log.
         position: String,
-        /// An otherwise silent server sends a ping after so many milliseconds.
+        /// After so many milliseconds of silence the server sends a ping.
         heartbeat_ms: u64,
-        /// When the token ends, in milliseconds since 1970; none when there is no token.
+        /// When the token ends, in milliseconds since 1970. Absent without a token.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
-        /// How many milliseconds that is from now, for clients whose clock is wrong.
+        /// The milliseconds from now to that moment, for clients with a wrong clock.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
-        /// The client's [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains, otherwise
-        /// that of the domains that the server was compiled with.
+        /// The client's own [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains.
+        /// Otherwise the fingerprint of the server's domains.
         #[serde(skip_serializing_if = "Option::is_none")]
         schema: Option<String>,
-        /// What this server allows.
+        /// The limits of this server.
         limits: AnnouncedLimits,
     },
     /// Answers a subscribe, once the subscription is in force.
     Subscribed {
-        /// The subscribe's.
+        /// The `ref` of the subscribe.
         r#ref: u64,
-        /// Everything after this follows.
+        /// The session gets everything after this position.
         position: String,
-        /// One outcome for each topic, in the order of the subscribe.
+        /// An outcome for each topic, in the order of the subscribe.
         topics: Vec<TopicOutcome>,
-        /// Domains of topics in force that the server was not compiled with; none for a frame without such.
+        /// The domains that the server was not compiled with, among the topics that are in force.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         unknown_domains: Vec<UnknownDomain>,
     },
-    /// Answers an unsubscribe; without `ref` when a right was revoked.
+    /// Answers an unsubscribe. Without `ref` it says that a right was revoked.
     Unsubscribed {
-        /// The unsubscribe's.
+        /// The `ref` of the unsubscribe.
         #[serde(skip_serializing_if = "Option::is_none")]
         r#ref: Option<u64>,
-        /// The topics of which nothing follows any more.
+        /// The topics that the session no longer has.
         topics: Vec<String>,
-        /// Why, when it was not asked for.
+        /// The reason, if the client did not ask for it.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
     },
     /// A publication.
     Event {
-        /// Its place in the log.
+        /// Its position in the log.
         position: String,
-        /// Its identity.
+        /// Its idempotency key.
         key: String,
         /// When it was published, in milliseconds since 1970.
         at: u64,
-        /// The mark that its publisher gave it.
+        /// The tag that its publisher gave it.
         #[serde(skip_serializing_if = "Option::is_none")]
         origin: Option<String>,
-        /// Those of its topics that the session subscribes to.
+        /// The topics of the publication that the session subscribes to.
         topics: Vec<String>,
         /// The event.
         event: RawEvent<P>,
     },
-    /// The server can't prove that nothing was missed: load again.
+    /// Events may have been lost: the client loads its data again.
     Sync {
-        /// Everything after this follows.
+        /// The session gets everything after this position.
         position: String,
-        /// The topics that may have missed something.
+        /// The topics that may have lost events.
         topics: Vec<String>,
     },
     /// Answers a publish.
     Published {
-        /// The publish's.
+        /// The `ref` of the publish.
         r#ref: u64,
-        /// The publication's identity.
+        /// The publication's idempotency key.
         key: String,
-        /// Its place in the log.
+        /// Its position in the log.
         position: String,
-        /// The whole fan-out.
+        /// All topics that it reached.
         topics: Vec<String>,
     },
-    /// Answers a token.
+    /// Answers a token frame.
     TokenAccepted {
-        /// The token frame's.
+        /// The `ref` of the token frame.
         r#ref: u64,
         /// When the new token ends, in milliseconds since 1970.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
-        /// How many milliseconds that is from now.
+        /// The milliseconds from now to that moment.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
     },
     /// Answers a ping.
     Pong {
-        /// The ping's.
+        /// The `ref` of the ping.
         r#ref: u64,
     },
-    /// Says that an otherwise silent server is there; a client answers with a pong.
+    /// Says after a silence that the server is alive. The client answers with a pong.
     Ping {
-        /// This session has had everything up to there.
+        /// The session got everything up to this position.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<String>,
     },
-    /// The server is about to close: come back after so many milliseconds.
+    /// The server will close the connection soon.
     Goaway {
-        /// The time to wait.
+        /// How many milliseconds the client waits before it comes back.
         retry_after_ms: u64,
     },
-    /// Something was refused.
+    /// The server refused something.
     Error {
-        /// The `ref` of the frame that was refused, if it had one.
+        /// The `ref` of the refused frame, if it had one.
         #[serde(skip_serializing_if = "Option::is_none")]
         r#ref: Option<u64>,
-        /// The [`Code`]'s name.
+        /// The name of a [`Code`].
         code: String,
-        /// A sentence for people, which names the fault and the remedy.
+        /// A sentence for people that names the fault and the remedy.
         message: String,
     },
-    /// A frame that this version does not know; never sent.
+    /// A frame that this version does not know. Nobody sends it.
     #[serde(skip)]
     Unknown {
-        /// Its operation.
+        /// The operation.
         op: String,
     },
 }
@@ -151,58 +148,58 @@ pub struct AnnouncedLimits {
     pub max_topics_per_session: u64,
     /// Topics in one subscribe or unsubscribe.
     pub max_topics_per_frame: u64,
-    /// Frames per second from a client, with bursts of twice as many.
+    /// Frames per second from one client. A burst may have twice as many.
     pub frames_per_second: u64,
 }
 
-/// What became of one topic of a subscribe.
+/// The answer for one topic of a subscribe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicOutcome {
-    /// The topic, with its UUIDs in lower case; as it was given when it is none.
+    /// The topic, with its UUIDs in lower case. An invalid topic stands here as the client sent it.
     pub topic: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why it was refused.
+    /// The reason of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
-/// A domain that a server was not compiled with: a typo, unless its events travel unchecked on purpose.
+/// A domain that a server was not compiled with. It is a typo, or its events are unchecked on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownDomain {
     /// Its name.
     pub domain: String,
-    /// The one that may have been meant.
+    /// A known domain with a similar name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
 }
 
-/// What became of one topic of a subscribe.
+/// The outcome of a subscribe for one topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It starts now; no `since` was given.
+    /// The topic starts now: the client gave no `since`.
     Live,
-    /// What was missed since the position follows as ordinary events.
+    /// The events since the given position follow as ordinary events.
     Resumed,
-    /// The server can't prove that nothing was missed: load again. It starts now.
+    /// Events may have been lost: the client loads its data again. The topic starts now.
     Sync,
-    /// It is not in force; the code says why.
+    /// The topic is not in force. The code says why.
     Refused,
-    /// One that this version does not know; never sent. It is in force, and proves nothing: load again.
+    /// An outcome that this version does not know. Nobody sends it. A client treats it as `sync`.
     #[serde(other)]
     Unknown,
 }
 
-/// The members of a server's frame, wherever they stand: in JSON text natively, in a JavaScript value in a browser.
+/// Access to the members of a server's frame: JSON text in native programs, a JavaScript value in a browser.
 pub trait FrameMembers<P> {
-    /// The member as a `T`; absent and `null` are `None`.
+    /// Reads a member. An absent one and `null` are `None`.
     ///
     /// # Errors
     /// A sentence that names the member.
     fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String>;
 
-    /// The member `event`, with its payload as it is.
+    /// Reads the member `event`, with its payload unchanged.
     ///
     /// # Errors
     /// A sentence that names the member.
@@ -215,16 +212,16 @@ impl FrameMembers<Box<RawValue>> for Members<'_> {
     }
 
     fn event(&self) -> Result<RawEvent, String> {
-        event_of(self.raw("event")?.get()).map_err(|error| format!("`event`: {error}"))
+        read_event(self)
     }
 }
 
 impl<P> ServerFrame<P> {
-    /// Reads a frame from its members. What this version does not know is passed over, so that an old tab survives a
-    /// newer server.
+    /// Reads a frame from its members. It ignores everything that this version does not know, so that an old tab works with
+    /// a newer server.
     ///
     /// # Errors
-    /// The first member that it lacks, or that is not what it should be.
+    /// A sentence that names the first member that is missing or wrong.
     pub fn read(members: &impl FrameMembers<P>) -> Result<Self, FrameError> {
         let mut reader = Reader { members, fault: None };
         let frame = reader.frame();
@@ -232,11 +229,11 @@ impl<P> ServerFrame<P> {
     }
 }
 
-/// Reads on after a fault, with a default in the place of what is wrong: leaving at each of so many members would cost a
+/// Reads members, with a default for a wrong one, and keeps the first fault. An early return at each member would cost a
 /// browser 2 KB of code.
 struct Reader<'a, M> {
     members: &'a M,
-    /// The first.
+    /// The first fault.
     fault: Option<String>,
 }
 
@@ -330,15 +327,15 @@ impl<M> Reader<'_, M> {
 }
 
 impl ServerFrame {
-    /// Reads a frame from text, for clients that are not in a browser.
+    /// Reads a frame from text, for native clients.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A sentence about the fault.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
         Self::read(&Members::parse(text).map_err(FrameError)?)
     }
 
-    /// An `error` frame.
+    /// Makes an `error` frame.
     pub fn error(r#ref: Option<u64>, code: Code, message: impl fmt::Display) -> Self {
         Self::Error { r#ref, code: code.to_string(), message: message.to_string() }
     }

@@ -1,5 +1,5 @@
-//! Whether a payload is what its event declares: the same code asks this on a server and in a browser, so that both accept
-//! and refuse the same.
+//! Checks whether a payload matches its event. The same code runs on a server and in a browser, so that both accept and
+//! refuse the same payloads.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,21 +8,21 @@ use serde_json::Value;
 use super::{EventSchema, Type};
 use crate::topic::{is_segment, looks_like_uuid};
 
-/// A JSON value, wherever it lives: `&serde_json::Value` on a server, a JavaScript value in a browser.
+/// A JSON value: `&serde_json::Value` on a server, a JavaScript value in a browser.
 pub trait Json: Sized {
-    /// Whether it is `null`.
+    /// Returns whether it is `null`.
     fn is_null(&self) -> bool;
-    /// Whether it is `true` or `false`.
+    /// Returns whether it is `true` or `false`.
     fn is_bool(&self) -> bool;
-    /// The number, as JavaScript holds it.
+    /// Returns the number as a 64-bit float, the only kind of number in JavaScript.
     fn as_number(&self) -> Option<f64>;
-    /// The text.
+    /// Returns the text.
     fn as_text(&self) -> Option<Cow<'_, str>>;
-    /// How many elements the list has.
+    /// Returns the number of elements of the list.
     fn list_length(&self) -> Option<u32>;
-    /// An element of the list.
+    /// Returns an element of the list.
     fn element(&self, index: u32) -> Self;
-    /// Its JSON, to be shown.
+    /// Returns its JSON for a message.
     fn json(&self) -> String;
 }
 
@@ -56,17 +56,17 @@ impl Json for &Value {
     }
 }
 
-/// What is checked of a domain's events, without the words that are for people: a browser's program holds it.
+/// A row of the table by which a browser checks events. It has no descriptions, so that the program stays small.
 #[derive(Debug, Clone, Copy)]
 pub enum Row {
     /// An event; its fields follow.
     Event(&'static str),
-    /// A field of the event before.
+    /// A field of the event above it.
     Field(&'static str, Type),
 }
 
 impl Row {
-    /// How many rows these events have.
+    /// Returns the number of rows of these events.
     pub const fn count(events: &[EventSchema]) -> usize {
         let (mut count, mut event) = (events.len(), 0);
         while event < events.len() {
@@ -76,7 +76,7 @@ impl Row {
         count
     }
 
-    /// The rows of these events; `N` is their [count](Self::count).
+    /// Returns the rows of these events. `N` is their [count](Self::count).
     pub const fn of<const N: usize>(events: &[EventSchema]) -> [Self; N] {
         let mut rows = [Self::Event(""); N];
         let (mut at, mut event) = (0, 0);
@@ -94,18 +94,18 @@ impl Row {
     }
 }
 
-/// What is not as it must be, and where.
+/// A fault of a value, and where it is.
 struct Fault {
-    /// Indices into lists, as `[2][0]`.
+    /// The indices into lists: `[2][0]`.
     path: String,
-    /// What was expected, and what was found.
+    /// The expected type and the value that was found.
     reason: String,
 }
 
-/// Checks a payload's field; `None` is an absent one.
+/// Checks a field of a payload. `None` is an absent field.
 ///
 /// # Errors
-/// A sentence that names the field, what was expected and what was found.
+/// A sentence that names the field, the expected type and the value that was found.
 pub fn check_field<J: Json>(name: &str, ty: &Type, value: Option<&J>) -> Result<(), String> {
     let Some(value) = value else {
         let missing = || ["`", name, "` is missing: expected ", &ty.to_string()].concat();
@@ -114,7 +114,7 @@ pub fn check_field<J: Json>(name: &str, ty: &Type, value: Option<&J>) -> Result<
     ty.check(value).map_err(|Fault { path, reason }| ["`", name, &path, "`: ", &reason].concat())
 }
 
-/// What was expected, and what was found instead.
+/// Writes the part of a message that names the expected type and the value that was found.
 pub fn expected<J: Json>(what: &dyn fmt::Display, found: &J) -> String {
     let mut found = found.json();
     if let Some((end, _)) = found.char_indices().nth(MAX_SHOWN) {
@@ -124,7 +124,7 @@ pub fn expected<J: Json>(what: &dyn fmt::Display, found: &J) -> String {
     ["expected ", &what.to_string(), ", found ", &found].concat()
 }
 
-/// So many characters of what was found are shown. It may be long, and the publisher's own.
+/// The number of characters that a message shows of a value. The value is a peer's and may be long.
 const MAX_SHOWN: usize = 40;
 
 impl Type {
@@ -139,7 +139,7 @@ impl Type {
             },
             Self::Any => true,
             Self::Bool => value.is_bool(),
-            // JSON knows one kind of numbers: 1.0 is 1, and -0 is 0.
+            // JSON has one kind of number: 1.0 is 1, and -0 is 0.
             Self::Integer { min, max } => {
                 number(&|number| number.trunc() == number && number >= *min as f64 && number <= *max as f64)
             }
@@ -161,7 +161,7 @@ fn check_element<J: Json>(ty: &Type, list: &J, index: u32) -> Result<(), Fault> 
     })
 }
 
-/// What is expected of a value.
+/// Names the type in messages.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -171,7 +171,7 @@ impl fmt::Display for Type {
             Self::Bool => "true or false",
             Self::Integer { min, max } => return write!(f, "a whole number from {min} to {max}"),
             Self::Number => "a number",
-            Self::Float32 => "a number that a 32-bit float holds",
+            Self::Float32 => "a number that a 32-bit float can hold",
             Self::Choice { names, .. } => return write!(f, "one of {}", names.join(", ")),
             Self::Any => "a value",
             Self::Option(inner) => return inner.fmt(f),
@@ -180,7 +180,7 @@ impl fmt::Display for Type {
     }
 }
 
-/// Whole numbers as Rust's integers read them, where the type is one: `1.0` as `1`.
+/// Writes `1.0` as `1` if the type is an integer, because Rust's integers read only that.
 pub(crate) fn whole_numbers(ty: &Type, value: &mut Value) {
     match (ty, value) {
         (Type::Option(inner), value) => whole_numbers(inner, value),

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_shipped_topic_and_event_is_described() {
+fn each_shipped_topic_and_event_has_a_description() {
     for domain in SHIPPED {
         assert!(!domain.topic_docs.is_empty() && !domain.event_docs.is_empty(), "{}", domain.name);
         for topic in domain.topics {
@@ -32,7 +32,7 @@ fn the_fingerprint_changes_with_the_domains_and_not_with_their_order() {
 }
 
 #[test]
-fn a_set_is_compared_with_the_parts_of_as_many_domains_as_the_limit_says() {
+fn a_set_of_more_domains_than_the_limit_is_compared_as_a_whole() {
     const NAMES: [&str; MAX_COMPARED_DOMAINS + 1] =
         ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"];
     let all = NAMES.map(|name| DomainSchema { name, ..SHIPPED[0] });
@@ -42,7 +42,7 @@ fn a_set_is_compared_with_the_parts_of_as_many_domains_as_the_limit_says() {
     }
     assert!(!includes(most, fingerprint(&all[9..])));
     assert!(includes(&all, fingerprint(&all)));
-    assert!(!includes(&all, fingerprint(&all[..1])), "too many to try");
+    assert!(!includes(&all, fingerprint(&all[..1])), "too many domains to try all sums");
 }
 
 /// The fingerprint of a domain with one field of this type.
