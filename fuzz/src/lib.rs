@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidings_server::{
-    Awaited, Decoder, DevAccess, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
+use tidings_hub::{
+    Awaited, Decoder, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
+    TenantId,
 };
 use tidings_shared::{
     Position, TopicName,
@@ -67,12 +68,30 @@ pub fn position(text: &str) {
     }
 }
 
+/// A host whose time stands still, and whose one epoch is known to the seeds.
+#[derive(Debug)]
+struct StillHost;
+
+impl Host for StillHost {
+    fn now(&self) -> Moment {
+        Moment { since_start: Duration::ZERO, unix_ms: 1_700_000_000_000 }
+    }
+
+    fn new_key(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+
+    fn new_epoch(&self) -> u64 {
+        7
+    }
+}
+
 /// A session takes any messages, one a line, and lets time pass in between. What it answers are frames, it never stays
 /// silent to what it should answer, and when it is gone nothing of it is left.
 pub fn session(text: &str) {
-    let tenant: tidings_server::TenantId = "fuzz".parse().expect("a tenant's name");
+    let tenant: TenantId = "fuzz".parse().expect("a tenant's name");
     let log = LogLimits { max_entries: 4, ..LogLimits::default() };
-    let hub = Hub::new(HubSettings { log, epochs: || 7, ..HubSettings::new(tenant.clone()) });
+    let hub = Hub::new(HubSettings { log, ..HubSettings::new(tenant.clone()) }, StillHost);
     let access = Arc::new(DevAccess::new(tenant.clone()));
     let moment = |ms| Moment { since_start: Duration::from_millis(ms), unix_ms: 1_700_000_000_000 + ms };
     let mut session =

@@ -7,11 +7,16 @@ use std::{
     time::Duration,
 };
 
+use tidings_hub::{Authorize, Hub, SessionSettings, metrics::Holdings};
 use tidings_shared::limits;
 use tokio::sync::watch;
 
 use crate::{
-    Authorize, Hub, OriginRule, SessionSettings, addresses::Addresses, metrics::Holdings, worker::Workers,
+    net::{
+        addresses::Addresses,
+        worker::{self, Workers},
+    },
+    origin::OriginRule,
 };
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
@@ -137,7 +142,7 @@ impl Gateway {
 
     /// The page of metrics.
     pub(crate) fn metrics_page(&self) -> String {
-        let holdings = self.hub().holdings(self.hub().clock().now());
+        let holdings = self.hub().holdings(self.hub().now());
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
     }
 
@@ -155,7 +160,14 @@ impl Gateway {
     pub(crate) fn workers(&self) -> Option<&Workers> {
         let start = || {
             let Inner { settings, hub, draining, .. } = &*self.0;
-            let workers = Workers::start(settings, hub, &draining.subscribe());
+            let settings = worker::Settings {
+                count: settings.shard_count(),
+                max_message_bytes: settings.session.max_message_bytes,
+                write_timeout: settings.write_timeout,
+                drain_timeout: settings.drain_timeout,
+                drain_spread: settings.drain_spread,
+            };
+            let workers = Workers::start(&settings, hub, &draining.subscribe());
             workers
                 .inspect_err(|error| tracing::error!(%error, "no thread for a shard could be started"))
                 .ok()

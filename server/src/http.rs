@@ -9,15 +9,12 @@ use std::{
 
 use hyper::{
     HeaderMap, StatusCode,
-    header::{
-        ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
-        RETRY_AFTER, WWW_AUTHENTICATE,
-    },
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
     service::service_fn,
     upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Value, json};
+use tidings_hub::{AccessError, event_stream::EventStream, problem::Problem, revocation::Admitted};
 use tidings_shared::{
     Code,
     frame::ORIGIN_HEADER,
@@ -30,24 +27,26 @@ use tokio::{
 use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
 
 use crate::{
-    AccessError, Gateway,
-    accept::{self, Place},
-    event_body,
-    events::EventStream,
-    problem::Problem,
-    revocation::Admitted,
-    worker::Serves,
+    gateway::Gateway,
+    net::{
+        accept::{self, Place},
+        worker::Serves,
+    },
 };
 
+mod answers;
 mod comeback;
+mod event_body;
 mod front;
 mod listen;
 mod page;
 mod post;
 mod publish;
+mod refusals;
 mod unread;
 mod upgrade;
 
+use answers::{draining, not_found, problem, problem_body, refusal, text, wrong_method};
 use listen::Asked;
 
 /// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
@@ -117,7 +116,7 @@ impl Gateway {
         let get_or_head = warp::get().or(warp::head()).unify();
         let health = at("health").and(get_or_head).map(|| text(StatusCode::OK, "ok\n"));
         let ready = at("ready").and(get_or_head).and(with_gateway.clone()).map(|gateway: Gateway| {
-            if gateway.is_draining() { draining().answer() } else { text(StatusCode::OK, "ready\n") }
+            if gateway.is_draining() { refusal(&draining()) } else { text(StatusCode::OK, "ready\n") }
         });
         let sockets = ws.or(echo).unify();
         let posts = publish.or(batch).unify().or(revoke).unify();
@@ -205,7 +204,7 @@ impl Gateway {
         let mut every_second = tokio::time::interval(Duration::from_secs(1));
         loop {
             every_second.tick().await;
-            self.hub().handle_timeout(self.hub().clock().now());
+            self.hub().handle_timeout(self.hub().now());
         }
     }
 }
@@ -261,22 +260,13 @@ fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-fn not_found() -> Response {
-    let status = StatusCode::NOT_FOUND;
-    problem(status, problem_body(status, "not_found", "Nothing is here.", "no such path"))
-}
-
 /// Answers with a problem, and counts it.
 fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
     gateway.hub().metrics().refused(problem.code);
-    comeback::note(problem, problem.answer())
+    comeback::note(problem, refusal(problem))
 }
 
 const NO_PLACE: &str = "all connections are taken, try later";
-
-fn draining() -> Problem {
-    Problem::new(Code::GoingAway, "this server is draining")
-}
 
 /// Who asks, if anybody is let in just now.
 fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
@@ -285,7 +275,7 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Prob
         return Err(draining());
     }
     let hub = gateway.hub();
-    let now = hub.clock().now();
+    let now = hub.now();
     let admitted =
         bearer(headers)?.and_then(|token| hub.revocations().admit(&**gateway.access(), token, now));
     admitted.map_err(|error| {
@@ -312,7 +302,7 @@ fn events(
     };
     let since = since.or(last_event_id.as_deref());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
-    let now = hub.clock().now();
+    let now = hub.now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
     let mut response =
@@ -347,81 +337,6 @@ fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Prob
     Ok(token.map(Some).ok_or_else(|| AccessError { code: Code::Unauthorized, message: message.to_owned() }))
 }
 
-impl Problem {
-    /// RFC 9457, with the protocol's code as the member `code`.
-    fn answer(&self) -> Response {
-        let mut answer = problem(self.status(), self.body());
-        // RFC 9110, sections 15.5.2 and 15.6.4.
-        let (name, value) = match self.status() {
-            StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "5"),
-            StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Bearer"),
-            _ => return answer,
-        };
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-        answer
-    }
-
-    fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    fn body(&self) -> Value {
-        problem_body(self.status(), self.code.as_str(), self.code.meaning(), &self.message)
-    }
-}
-
-fn problem_body(status: StatusCode, code: &str, title: &str, detail: &str) -> Value {
-    json!({ "title": title, "status": status.as_u16(), "code": code, "detail": detail })
-}
-
-fn problem(status: StatusCode, body: Value) -> Response {
-    answer_json(status, "application/problem+json", body.to_string())
-}
-
-fn answer_json(status: StatusCode, content_type: &'static str, body: String) -> Response {
-    let mut response = body.into_response();
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    page::for_pages(response)
-}
-
-/// One that came too slowly: of the statuses that only HTTP has.
-fn late() -> Response {
-    let status = StatusCode::REQUEST_TIMEOUT;
-    let title = "The body did not come in time.";
-    let mut answer =
-        problem(status, problem_body(status, "request_timeout", title, "send the request again, at once"));
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-/// One that is compressed: of the statuses that only HTTP has.
-fn encoded() -> Response {
-    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let title = "The body is coded in a way that this server does not take.";
-    let detail = "send the body as it is, without Content-Encoding";
-    let mut answer = problem(status, problem_body(status, "unsupported_media_type", title, detail));
-    // RFC 9110, sections 15.5.16 and 12.5.3.
-    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    answer
-}
-
-fn text(status: StatusCode, body: &'static str) -> Response {
-    warp::reply::with_status(body, status).into_response()
-}
-
-fn wrong_method(allow: &'static str) -> Response {
-    let title = "The path is right and the method is not.";
-    let detail = format!("this path takes {allow}");
-    let mut answer = problem(
-        StatusCode::METHOD_NOT_ALLOWED,
-        problem_body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail),
-    );
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
-}
-
 /// What no route wanted.
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
@@ -432,7 +347,10 @@ async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> 
                 (StatusCode::METHOD_NOT_ALLOWED, "The path is right and the method is not.");
             problem(status, problem_body(status, "method_not_allowed", title, "another method is needed"))
         }
-        _ => Problem::new(Code::InvalidFrame, "the request is not one that this server understands").answer(),
+        _ => {
+            let message = "the request is not one that this server understands";
+            refusal(&Problem::new(Code::InvalidFrame, message))
+        }
     })
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
+use tidings_hub::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
 use tidings_shared::{
     Code,
     limits::{MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES, MAX_TOKEN_CLOCK_AHEAD},
@@ -15,7 +16,6 @@ use tidings_shared::{
 #[cfg(feature = "cli")]
 pub(crate) use self::keys::sign_jwt;
 pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
-use crate::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
 
 /// Lets those in who have a token (JWT), with the rights that it names.
 ///

@@ -5,7 +5,7 @@
 use std::task::{Context, Poll, Waker};
 
 use futures_util::StreamExt;
-use tidings_server::{Clock, Delivery, Hub, HubSettings, PublishOptions, Subscription};
+use tidings_server::{Delivery, Host, Hub, HubSettings, PublishOptions, Subscription, SystemHost};
 use tidings_shared::{
     Code, Domains, EventError, RawEvent, Topic as _,
     domains::{catalogue, staff},
@@ -79,14 +79,16 @@ mod next_year {
 }
 
 fn server(domains: Domains) -> (Hub, Subscription) {
-    let hub = Hub::new(HubSettings { domains, ..HubSettings::new("acme".parse().unwrap()) });
+    let hub =
+        Hub::new(HubSettings { domains, ..HubSettings::new("acme".parse().unwrap()) }, SystemHost::start());
     let subscription = hub.subscribe(&catalogue::Topic::Catalogue);
     (hub, subscription)
 }
 
 fn publish(hub: &Hub, event: &str) -> Result<(), Code> {
     let event = RawEvent::parse(event).unwrap();
-    let published = hub.publish_raw(hub.home(), event, None, PublishOptions::default(), Clock::start().now());
+    let published =
+        hub.publish_raw(hub.home(), event, None, PublishOptions::default(), SystemHost::start().now());
     published.map(drop).map_err(|error| error.code())
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, Quotas,
-    SessionSettings, TenantId, origin::check_as_browsers_write,
+    SessionSettings, SystemHost, TenantId, origin::check_as_browsers_write,
 };
 use clap::{Args, builder::BoolishValueParser};
 use tidings_shared::{Domains, limits};
@@ -222,7 +222,7 @@ impl Serve {
             Quotas { max_sessions: self.max_sessions_per_tenant, max_topics: self.max_topics_per_tenant };
         let logs_max_bytes = self.logs_max_bytes;
         let settings = HubSettings { domains, log, quotas, logs_max_bytes, ..HubSettings::new(home.clone()) };
-        let hub = Hub::new(settings);
+        let hub = Hub::new(settings, SystemHost::start());
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
         let settings = GatewaySettings {
             session: SessionSettings {

@@ -9,11 +9,13 @@ use hyper::{
     body::Incoming,
     header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use tidings_hub::{event_stream::refusal, problem::Problem};
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
+use super::event_body::stream_retry;
 use super::{LAST_EVENT_ID, listen::last_event_id};
-use crate::{Gateway, event_body::stream_retry, events::refusal, problem::Problem, worker::random_part};
+use crate::{gateway::Gateway, net::worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 

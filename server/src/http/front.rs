@@ -3,15 +3,18 @@
 use std::convert::Infallible;
 
 use hyper::{Request, body::Incoming, service::Service};
+use tidings_hub::problem::Problem;
 use tidings_shared::Code;
 use warp::reply::Response;
 
 use super::{
     comeback::{self, Listener},
-    page, refuse,
+    page,
+    refusals::line_of_host,
+    refuse,
     unread::{IsRead, RequestBody},
 };
-use crate::{Gateway, origin::HostFault, problem::Problem};
+use crate::{gateway::Gateway, origin::HostFault};
 
 /// Has a request answered by the routes, if they may see it.
 pub(super) fn answer<S>(
@@ -46,7 +49,8 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
     let origins = &gateway.settings().origins;
     origins.check_host(request.version(), request.uri(), request.headers()).map_err(|fault| {
         let hub = gateway.hub();
-        hub.refusals().host(fault, request.uri(), request.headers(), hub.clock().now().since_start);
+        let line = line_of_host(fault, request.uri(), request.headers());
+        hub.refusals().request(&line, hub.now().since_start);
         let (code, message) = match fault {
             HostFault::IllFormed => (
                 Code::InvalidFrame,

@@ -2,7 +2,7 @@
 
 use tidings_shared::Code;
 
-use crate::problem::Problem;
+use tidings_hub::problem::Problem;
 
 /// As much of a name as is enough to find it in a query.
 const MAX_QUOTED_CHARS: usize = 64;

@@ -7,11 +7,12 @@ use hyper::{
         ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HeaderName, HeaderValue, ORIGIN, VARY,
     },
 };
+use tidings_hub::problem::Problem;
 use tidings_shared::Code;
 use warp::reply::Response;
 
-use super::{refuse, text};
-use crate::{Gateway, problem::Problem};
+use super::{answers::text, refusals::line_of_origin, refuse};
+use crate::gateway::Gateway;
 
 /// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for. A library that
 /// traces requests adds some to each, and a page whose requests were refused for that would go without events. It costs
@@ -94,6 +95,6 @@ pub(super) fn check_origin(gateway: &Gateway, headers: &HeaderMap) -> Result<(),
     if rule.allows(headers) {
         return Ok(());
     }
-    hub.refusals().origin(rule, headers, hub.clock().now().since_start);
+    hub.refusals().page(&line_of_origin(rule, headers), hub.now().since_start);
     Err(Problem::new(Code::Forbidden, "pages of this origin are not let in"))
 }

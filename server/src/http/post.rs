@@ -8,14 +8,18 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
 use serde_json::Value;
+use tidings_hub::{Identity, Revoke, problem::Problem};
 use tidings_shared::Code;
 use tokio::time::timeout;
 use warp::{Buf, reply::Response};
 
-use super::{answer_json, authenticate, encoded, late};
+use super::{
+    answers::{answer_json, encoded, late},
+    authenticate,
+};
 use crate::{
-    Gateway, Identity, Revoke,
-    problem::Problem,
+    gateway::Gateway,
+    host::Clock,
     text::{fault_of, without_mark},
 };
 
@@ -37,7 +41,7 @@ where
     B: Buf,
 {
     let mut identity = authenticate(gateway, headers)?.identity;
-    let (clock, settings) = (gateway.hub().clock(), gateway.settings());
+    let (clock, settings) = (Clock::of(gateway.hub()), gateway.settings());
     let judged = clock.now().since_start;
     let max = settings.max_body_bytes;
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());

@@ -1,12 +1,15 @@
 //! Publishing by HTTP: one event, or some in one request.
 
 use serde_json::{Value, json, value::RawValue};
+use tidings_hub::{
+    Identity,
+    problem::Problem,
+    publish::{PublishRequest, publish_as},
+};
 use tidings_shared::{Code, TopicName, frame::ClientFrame, limits::MAX_BATCH};
 
-use crate::{
-    Gateway, Identity,
-    problem::{Problem, PublishRequest, publish_as},
-};
+use super::answers::body_of;
+use crate::gateway::Gateway;
 
 /// `POST /v1/publish/batch`: each item is published or refused on its own, in order.
 pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
@@ -20,7 +23,7 @@ pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Resul
     let answer = |item: &RawValue| {
         one(gateway, identity, item.get()).unwrap_or_else(|problem| {
             gateway.hub().metrics().refused(problem.code);
-            problem.body()
+            body_of(&problem)
         })
     };
     Ok(items.into_iter().map(answer).collect())
@@ -35,7 +38,7 @@ pub(super) fn one(gateway: &Gateway, identity: &Identity, body: &str) -> Result<
     };
     let request = PublishRequest { event, topics, key, origin };
     let (hub, access) = (gateway.hub(), gateway.access());
-    let published = publish_as(hub, &**access, identity, request, hub.clock().now())?;
+    let published = publish_as(hub, &**access, identity, request, hub.now())?;
     let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
     Ok(json!({ "position": published.position.to_string(), "topics": topics, "key": published.key }))
 }

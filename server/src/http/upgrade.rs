@@ -10,18 +10,23 @@ use hyper::{
     },
     upgrade::OnUpgrade,
 };
+use tidings_hub::{Moment, Session, problem::Problem};
 use tidings_shared::{Code, frame::SUBPROTOCOL};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::{draining, page, problem, problem_body, refuse};
+use super::{
+    answers::{draining, problem, problem_body},
+    page, refuse,
+};
 use crate::{
-    Gateway, Moment, Session,
-    accept::{self, Place},
-    addresses::AddressPlace,
-    problem::Problem,
-    worker::{Arrival, Serves},
+    gateway::Gateway,
+    net::{
+        accept::{self, Place},
+        addresses::AddressPlace,
+        worker::{Arrival, Serves},
+    },
 };
 
 /// Answers a WebSocket handshake; the connection goes to a shard.
@@ -112,7 +117,7 @@ fn address_of(text: &str) -> Option<IpAddr> {
 /// For a session of the protocol.
 pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
     let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
-    let now = hub.clock().now();
+    let now = hub.now();
     // Half of its time is left even to a connection that was opened ahead, as browsers and proxies do.
     let age = place.age().min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };

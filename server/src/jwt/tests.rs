@@ -2,9 +2,9 @@ use std::{io::ErrorKind, net::TcpListener};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
+use tidings_hub::{Moment, revocation::Revocations};
 
 use super::*;
-use crate::test_support::{at, topic};
 
 mod keys;
 
@@ -20,6 +20,7 @@ const JWKS: &str = include_str!("../../../tests/keys/jwks.json");
 
 const NOW: u64 = 1_700_000_000_000;
 const NOW_SECONDS: u64 = NOW / 1000;
+const NOW_MOMENT: Moment = Moment { since_start: std::time::Duration::ZERO, unix_ms: NOW };
 
 fn hs256() -> JwtAccess {
     JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, SECRET).unwrap())
@@ -140,14 +141,16 @@ fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_na
         ("projects:all", false, false),
         ("staffing", false, false),
     ] {
-        let topic = topic(name);
+        let topic = name.parse().unwrap();
         let may = (access.may_subscribe(&identity, &topic), access.may_publish(&identity, &topic));
         assert_eq!(may, (subscribe, publish), "{name}");
     }
     for name in ["subscribe", "publish"] {
         let identity = access.authenticate(Some(&hs(&with(name, Value::Null))), NOW).unwrap();
-        let may = access.may_publish(&identity, &topic("staff:people"));
-        assert!(!may && (name == "publish" || !access.may_subscribe(&identity, &topic("staff:people"))));
+        let may = access.may_publish(&identity, &"staff:people".parse().unwrap());
+        assert!(
+            !may && (name == "publish" || !access.may_subscribe(&identity, &"staff:people".parse().unwrap()))
+        );
     }
 }
 
@@ -286,12 +289,12 @@ fn a_token_that_was_taken_back_does_not_come_back_with_another_signature() {
     };
     let (first, again) = (es(&good()), es(&good()));
     assert_ne!(first, again, "its signatures are drawn at random");
-    let revocations = crate::revocation::Revocations::new();
-    let admit = |token: &str| revocations.admit(&access, Some(token), at(0));
+    let revocations = Revocations::default();
+    let admit = |token: &str| revocations.admit(&access, Some(token), NOW_MOMENT);
     let session = uuid::Uuid::from_u128(1);
     let admitted = admit(&first).unwrap();
-    revocations.add(&admitted.identity.tenant, &crate::Revoke::Session(session), at(0)).unwrap();
-    revocations.keep_out(Some(session), &admitted, at(0));
+    revocations.add(&admitted.identity.tenant, &crate::Revoke::Session(session), NOW_MOMENT).unwrap();
+    revocations.keep_out(Some(session), &admitted, NOW_MOMENT);
     for token in [&first, &again] {
         assert_eq!(admit(token).unwrap_err().code, Code::Unauthorized);
     }

@@ -11,9 +11,10 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::Stream;
 use serde_json::value::RawValue;
 use tidings_client_core::{Client, Now, Options, Output};
+use tidings_hub::{Draft, Log, Matched, Pumped, Session, Shard, Sink};
 use tidings_server::{
-    Clock, Delivery, DevAccess, Draft, Hub, HubSettings, Log, LogLimits, Matched, Moment, Publication,
-    PublishOptions, Pumped, Session, SessionSettings, Shard, Sink, Subscription, TenantId,
+    Delivery, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Publication, PublishOptions,
+    SessionSettings, Subscription, SystemHost, TenantId,
 };
 use tidings_shared::{
     RawEvent, TopicName,
@@ -60,7 +61,7 @@ fn server_frame_parse_event(bencher: Bencher<'_, '_>) {
 /// In a log that is full, so that each evicts one.
 #[divan::bench]
 fn log_append(bencher: Bencher<'_, '_>) {
-    let clock = Clock::start();
+    let clock = SystemHost::start();
     let limits = LogLimits { max_entries: 10_000, ..LogLimits::default() };
     let mut log = Log::new(limits, 7);
     (0..limits.max_entries).for_each(|_| drop(log.append(draft(), clock.now())));
@@ -72,14 +73,14 @@ fn log_append(bencher: Bencher<'_, '_>) {
 fn hub_publish(bencher: Bencher<'_, '_>) {
     let hub = hub();
     let tenant = hub.home().clone();
-    let now = hub.clock().now();
+    let now = hub.now();
     bencher.with_inputs(event).bench_local_values(|event| publish(&hub, &tenant, event, now));
 }
 
 #[divan::bench]
 fn publication_encode(bencher: Bencher<'_, '_>) {
     let hub = hub();
-    let (tenant, now) = (hub.home().clone(), hub.clock().now());
+    let (tenant, now) = (hub.home().clone(), hub.now());
     let mut subscription = hub.subscribe_to(&tenant, &[topic(LIST)]);
     bencher
         .with_inputs(|| {
@@ -147,7 +148,7 @@ impl Sink for Nowhere {
 
 fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
     let hub = hub();
-    let (tenant, now) = (hub.home().clone(), hub.clock().now());
+    let (tenant, now) = (hub.home().clone(), hub.now());
     let mut shard = Shard::new();
     let access = Arc::new(DevAccess::new(tenant.clone()));
     for number in 0..connections {
@@ -167,7 +168,7 @@ fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
 }
 
 fn hub() -> Hub {
-    Hub::new(HubSettings::new(TenantId::parse("acme").expect("is a tenant")))
+    Hub::new(HubSettings::new(TenantId::parse("acme").expect("is a tenant")), SystemHost::start())
 }
 
 fn event() -> RawEvent {

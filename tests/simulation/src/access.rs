@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tidings_server::{AccessError, Authorize, Identity, TenantId};
+use tidings_hub::{AccessError, Authorize, Identity, TenantId};
 use tidings_shared::{Code, TopicName};
 
 /// A token: `TENANT SUBJECT RIGHTS`, the rights as bits, one for each topic.

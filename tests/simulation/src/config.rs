@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_server::{KeyLimits, LogLimits, SessionSettings};
+use tidings_hub::{KeyLimits, LogLimits, SessionSettings};
 use tidings_shared::limits::HEARTBEAT;
 
 use crate::rng::Rng;

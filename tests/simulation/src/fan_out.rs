@@ -6,7 +6,7 @@ use std::{
     task::Waker,
 };
 
-use tidings_server::ShardCounters;
+use tidings_hub::ShardCounters;
 use tidings_shared::{
     TopicName,
     frame::{ClientFrame, ServerFrame},

@@ -7,11 +7,12 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::Wake,
+    time::Duration,
 };
 
-use tidings_server::{
-    Authorize, Counters, DevAccess, Hub, HubSettings, LogLimits, Moment, Output, PublishOptions, Session,
-    SessionSettings, Shard,
+use tidings_hub::{
+    Authorize, Counters, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Output, PublishOptions,
+    Session, SessionSettings, Shard,
 };
 use tidings_shared::{Position, frame::ServerFrame};
 use uuid::Uuid;
@@ -30,8 +31,22 @@ thread_local! {
     pub(crate) static EPOCH: Cell<u64> = const { Cell::new(0) };
 }
 
-fn draw_epoch() -> u64 {
-    EPOCH.replace(EPOCH.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F))
+/// A host whose epochs follow from the seed. The simulation gives every call its moment and every publication its key.
+#[derive(Debug)]
+struct SeededHost;
+
+impl Host for SeededHost {
+    fn now(&self) -> Moment {
+        Moment { since_start: Duration::ZERO, unix_ms: 0 }
+    }
+
+    fn new_key(&self) -> Uuid {
+        Uuid::from_u64_pair(self.new_epoch(), self.new_epoch())
+    }
+
+    fn new_epoch(&self) -> u64 {
+        EPOCH.replace(EPOCH.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F))
+    }
 }
 
 /// A server, and what survives its restarts.
@@ -74,7 +89,7 @@ impl Flag {
 }
 
 pub(crate) fn new_hub(log: LogLimits) -> Hub {
-    Hub::new(HubSettings { log, epochs: draw_epoch, ..HubSettings::new(tenant(0)) })
+    Hub::new(HubSettings { log, ..HubSettings::new(tenant(0)) }, SeededHost)
 }
 
 /// The newest position of a tenant's log, as it tells whoever comes.

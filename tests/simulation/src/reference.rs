@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidings_server::Moment;
+use tidings_hub::Moment;
 use tidings_shared::{Position, RawEvent, TopicName};
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use serde_json::value::RawValue;
-use tidings_server::{Counters, Pumped, Session};
+use tidings_hub::{Counters, Pumped, Session};
 use tidings_shared::{
     Position, TopicName,
     frame::ClientFrame,
@@ -405,7 +405,7 @@ fn is_garbage(message: &Message) -> bool {
     matches!(message, Message::Text(text) if ClientFrame::parse(text).is_err())
 }
 
-fn asked(frame: Option<&ClientFrame>, moment: tidings_server::Moment) -> Option<Asked> {
+fn asked(frame: Option<&ClientFrame>, moment: tidings_hub::Moment) -> Option<Asked> {
     let Some(ClientFrame::Publish { event, topics, key: Some(key), origin, .. }) = frame else { return None };
     let topics: Vec<TopicName> = topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
     let (origin, event) = (origin.clone(), event.clone());

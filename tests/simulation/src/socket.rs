@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc};
 
-use tidings_server::Sink;
+use tidings_hub::Sink;
 
 use crate::{
     invariant::{Check, holds},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_server::Moment;
+use tidings_hub::Moment;
 use tidings_shared::TopicName;
 
 use crate::{

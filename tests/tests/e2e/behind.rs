@@ -50,7 +50,7 @@ fn publish(Embedded { hub, .. }: &Embedded) {
     let payload = RawValue::from_string(format!("\"{}\"", "x".repeat(1_000))).unwrap();
     let event = RawEvent { domain: "t".into(), event: "e".into(), payload };
     let (topics, options) = (["t:1".parse().unwrap()], PublishOptions::default());
-    hub.publish_raw(hub.home(), event, Some(&topics), options, hub.clock().now()).unwrap();
+    hub.publish_raw(hub.home(), event, Some(&topics), options, hub.now()).unwrap();
 }
 
 /// Reads until there is something else than an event, and says what.

@@ -157,8 +157,7 @@ fn where_the_log_survives_clients_come_back_spread_from_a_drain_and_miss_nothing
     let topics: [TopicName; 1] = ["clock".parse().unwrap()];
     let publish = |number: usize| {
         let event = RawEvent::parse(&sample::ticked(number).to_string()).unwrap();
-        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), hub.clock().now())
-            .unwrap();
+        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), hub.now()).unwrap();
     };
     (0..100).for_each(publish);
     let gateway = first.gateway.clone();

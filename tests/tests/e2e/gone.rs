@@ -125,7 +125,7 @@ fn of_hundreds_that_were_cut_off_after_any_byte_nothing_is_left() {
 
     let counters = hub.counters(hub.home());
     assert!(counters.log_entries > 0, "the log outlives them: {counters:?}");
-    let Moment { since_start, unix_ms } = hub.clock().now();
+    let Moment { since_start, unix_ms } = hub.now();
     // First the publications go by their age, then the tenant that holds nothing by its own.
     for ages in 1..=2 {
         let since_start = since_start + LOG_MAX_AGE * ages + Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tidings_server::{Delivery, Draft, Log, LogLimits, Moment, Reader, Start};
+use tidings_hub::{Delivery, Draft, Log, LogLimits, Moment, Reader, Start};
 use tidings_shared::{Position, RawEvent, TopicName};
 use uuid::Uuid;
 

@@ -94,13 +94,13 @@ fn run(mut connection: Connection, jobs: &Receiver<Job>) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tidings_server::HubSettings;
+    use tidings_server::{HubSettings, SystemHost};
 
     use super::*;
     use crate::schema;
 
     fn database() -> Database {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()));
+        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
         Database::start(schema::in_memory(), hub).unwrap()
     }
 

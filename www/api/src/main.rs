@@ -7,7 +7,7 @@
 use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, TenantId};
+use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost, TenantId};
 use tokio::net::TcpListener;
 
 mod change;
@@ -72,7 +72,7 @@ async fn run(options: Options) -> Result<(), String> {
         ));
     }
     let home: TenantId = "dev".parse().map_err(|error| format!("the tenant has no valid name: {error}"))?;
-    let hub = Hub::new(HubSettings::new(home));
+    let hub = Hub::new(HubSettings::new(home), SystemHost::start());
     let connection = schema::open(&options.data)?;
     let database = database::Database::start(connection, hub.clone())
         .map_err(|error| format!("cannot start the database thread: {error}"))?;

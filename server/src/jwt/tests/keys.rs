@@ -116,7 +116,6 @@ fn what_editors_put_around_a_secret_is_none_of_it_and_all_else_is() {
     {
         assert_eq!(code(&with(before, after), &hs(&good())), Code::Unauthorized, "{before:?} {after:?}");
     }
-    assert_eq!(at(0).unix_ms, NOW);
 }
 
 #[test]

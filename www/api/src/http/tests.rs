@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
-use tidings_server::{Delivery, DevAccess, GatewaySettings, Hub, HubSettings};
+use tidings_server::{Delivery, DevAccess, GatewaySettings, Hub, HubSettings, SystemHost};
 use tidings_shared::domains::staff::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()));
+        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
         let database = Database::start(schema::in_memory(), hub.clone()).unwrap();
         let dist = std::env::temp_dir().join(format!("tidings-demo-page-{}", Uuid::now_v7()));
         fs::create_dir_all(dist.join("assets")).unwrap();

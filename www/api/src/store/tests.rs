@@ -5,7 +5,7 @@ use std::{pin::pin, task::Poll};
 use futures_util::{FutureExt, StreamExt};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tidings_server::{Delivery, Hub, HubSettings, Subscription};
+use tidings_server::{Delivery, Hub, HubSettings, Subscription, SystemHost};
 use tidings_shared::TopicName;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()));
+        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
         let database = Database::start(schema::in_memory(), hub.clone()).unwrap();
         Self { database, hub }
     }

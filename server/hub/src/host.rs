@@ -1,0 +1,21 @@
+//! What a hub asks its surroundings for.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::moment::Moment;
+
+/// Gives a hub the time and random numbers. A server gives the operating system's; a test gives its own, and repeats
+/// itself.
+pub trait Host: fmt::Debug + Send + Sync + 'static {
+    /// Returns the time. `since_start` never runs backwards.
+    fn now(&self) -> Moment;
+
+    /// Returns a new idempotency key. It must never have been returned before.
+    fn new_key(&self) -> Uuid;
+
+    /// Returns the epoch of a new log. It must never have been returned before, by any process: a client compares the epoch
+    /// of its position with the epoch of the log.
+    fn new_epoch(&self) -> u64;
+}

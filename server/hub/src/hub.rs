@@ -1,0 +1,469 @@
+//! The hub: tenants, and what an application does with them from Rust.
+
+mod announce;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::Stream;
+use tidings_shared::{
+    Code, Domains, Event, EventError, RawEvent, Topic, TopicName,
+    limits::{LOGS_MAX_BYTES, MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION, READ_BATCH},
+    planted::{self, Bug},
+};
+use uuid::Uuid;
+
+use crate::{
+    host::Host,
+    log::{Log, LogLimits},
+    metrics::{Holdings, Metrics},
+    moment::Moment,
+    publication::{Draft, Published},
+    reader::Delivery,
+    refusals::Refusals,
+    revocation::{Revocations, Revoke, RevokeError},
+    tenant::{Counters, Follower, Quotas, Tenant},
+    tenant_id::TenantId,
+    unknown_domains::UnknownDomains,
+};
+
+/// What a hub is made of.
+#[derive(Debug, Clone)]
+pub struct HubSettings {
+    /// The domains whose topics and events are checked.
+    pub domains: Domains,
+    /// The bounds of each tenant's log.
+    pub log: LogLimits,
+    /// What a tenant may have, beside its log.
+    pub quotas: Quotas,
+    /// Bytes of all tenants' logs and remembered keys. What is over is evicted from the largest.
+    pub logs_max_bytes: usize,
+    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    pub home: TenantId,
+}
+
+impl HubSettings {
+    /// The shipped domains, the default bounds, and `home`.
+    pub fn new(home: TenantId) -> Self {
+        let (domains, log, quotas) = (Domains::shipped(), LogLimits::default(), Quotas::default());
+        Self { domains, log, quotas, logs_max_bytes: LOGS_MAX_BYTES, home }
+    }
+}
+
+/// Where publications come in and go out. Cloning is cheap and gives the same hub.
+///
+/// ```
+/// use futures_util::{FutureExt, StreamExt};
+/// use tidings_hub::{Delivery, Host, Hub, HubSettings, Moment};
+/// use tidings_shared::domains::staff;
+/// use uuid::Uuid;
+///
+/// /// A test's surroundings. A server has `tidings_server::SystemHost`.
+/// #[derive(Debug)]
+/// struct Still;
+///
+/// impl Host for Still {
+///     fn now(&self) -> Moment {
+///         Moment { since_start: std::time::Duration::ZERO, unix_ms: 1_700_000_000_000 }
+///     }
+///     fn new_key(&self) -> Uuid {
+///         Uuid::from_u128(1)
+///     }
+///     fn new_epoch(&self) -> u64 {
+///         7
+///     }
+/// }
+///
+/// let hub = Hub::new(HubSettings::new("acme".parse()?), Still);
+/// let mut people = hub.subscribe(&staff::Topic::People);
+/// hub.announce(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() }));
+/// let Some(Some(Delivery::Event { publication, .. })) = people.next().now_or_never() else { panic!() };
+/// assert_eq!(publication.event.event, "person_updated");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: HubSettings,
+    host: Arc<dyn Host>,
+    tenants: Mutex<HashMap<TenantId, Tenant>>,
+    /// Fingerprints of other domains that clients said hello with; each is logged once.
+    other_schemas: Mutex<Vec<String>>,
+    unknown_domains: UnknownDomains,
+    revocations: Revocations,
+    refusals: Refusals,
+    metrics: Arc<Metrics>,
+    /// Of the logs and keys of all tenants.
+    log_bytes: Arc<AtomicUsize>,
+}
+
+/// What goes at once when the logs are over their bound, as a part of that: the largest log loses so little more than the
+/// second largest, and the logs are looked through no more often than once in about a thousand publications.
+const LOGS_EVICTED_PART: usize = 1024;
+
+/// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
+const MAX_OTHER_SCHEMAS: usize = 16;
+
+/// What a publisher may say beside the event.
+#[derive(Debug, Clone, Default)]
+pub struct PublishOptions {
+    /// The idempotency key: the same again, as long as it is [remembered](crate::KeyLimits), is no second publication
+    /// and answers the first one, if its topics are the same. A new one (UUID version 7) when there is none.
+    pub key: Option<Uuid>,
+    /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
+    pub origin: Option<String>,
+}
+
+/// Why something was not published. [`PublishError::code`] says whether it may be retried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The event or its topics are not what the domain declares.
+    Event(EventError),
+    /// The origin is too long.
+    Origin,
+    /// The key is that of a publication to other topics. Nothing was published.
+    Key,
+    /// The payload can't be written as JSON.
+    Encode(String),
+}
+
+impl PublishError {
+    /// The code on the wire.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Event(error) => error.code(),
+            Self::Key => Code::Forbidden,
+            Self::Origin | Self::Encode(_) => Code::InvalidEvent,
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(error) => error.fmt(f),
+            Self::Key => f.write_str("this key is that of another publication: draw a new one for each"),
+            Self::Origin => write!(f, "`origin` has at most {MAX_ORIGIN_BYTES} bytes"),
+            Self::Encode(reason) => write!(f, "the payload can't be written as JSON: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl From<EventError> for PublishError {
+    fn from(error: EventError) -> Self {
+        Self::Event(error)
+    }
+}
+
+impl Hub {
+    /// Returns a hub without history. The `host` gives it the time and random numbers.
+    pub fn new(settings: HubSettings, host: impl Host) -> Self {
+        let inner = Inner {
+            settings,
+            host: Arc::new(host),
+            tenants: Mutex::default(),
+            other_schemas: Mutex::default(),
+            unknown_domains: UnknownDomains::default(),
+            revocations: Revocations::default(),
+            refusals: Refusals::default(),
+            metrics: Arc::new(Metrics::default()),
+            log_bytes: Arc::default(),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// The domains whose topics and events are checked.
+    pub fn domains(&self) -> &Domains {
+        &self.0.settings.domains
+    }
+
+    /// Returns the time, by the clock that dates publications.
+    pub fn now(&self) -> Moment {
+        self.0.host.now()
+    }
+
+    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    pub fn home(&self) -> &TenantId {
+        &self.0.settings.home
+    }
+
+    /// Publishes to the topics that the event names itself, in the home tenant.
+    ///
+    /// # Errors
+    /// When the payload can't be written, there are too many topics, or the key is that of a publication to other topics.
+    pub fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
+        self.publish_with(event, PublishOptions::default())
+    }
+
+    /// As [`Hub::publish`], with a key or an origin.
+    ///
+    /// # Errors
+    /// As [`Hub::publish`].
+    pub fn publish_with<E: Event>(
+        &self,
+        event: &E,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        self.append(self.home(), raw(event)?, event.fan_out(), options, self.now())
+    }
+
+    /// Publishes to topics that the publisher names, for domains whose events don't say them all themselves. They are
+    /// topics of the event's own domain: others do not compile.
+    ///
+    /// ```compile_fail,E0308
+    /// # use tidings_hub::{Hub, PublishOptions};
+    /// use tidings_shared::domains::{projects, staff};
+    /// # fn publish(hub: &Hub, event: &staff::Event) {
+    /// let _ = hub.publish_to(event, &[projects::Topic::All], PublishOptions::default());
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Hub::publish`], and when the domain's fan-out is always computed.
+    pub fn publish_to<E: Event>(
+        &self,
+        event: &E,
+        topics: &[E::Topic],
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let named: Vec<TopicName> = topics.iter().map(Topic::name).collect();
+        self.publish_raw(self.home(), raw(event)?, Some(&named), options, self.now())
+    }
+
+    /// Publishes an event as it came over the wire: checked by its domain, with the undeclared keys of its payload, and
+    /// to the topics that its publisher named, if any.
+    ///
+    /// # Errors
+    /// What is wrong with the event or its topics.
+    pub fn publish_raw(
+        &self,
+        tenant: &TenantId,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+        now: Moment,
+    ) -> Result<Published, PublishError> {
+        let topics = self.domains().fan_out(&event, named)?;
+        self.append(tenant, event, topics, options, now)
+    }
+
+    /// Appends an event whose topics were [computed and checked](Domains::fan_out).
+    pub(crate) fn append(
+        &self,
+        tenant: &TenantId,
+        event: RawEvent,
+        topics: Vec<TopicName>,
+        options: PublishOptions,
+        now: Moment,
+    ) -> Result<Published, PublishError> {
+        self.unknown_domains().note(self.domains(), &event.domain);
+        if topics.len() > MAX_TOPICS_PER_PUBLICATION {
+            return Err(EventError::TooManyTopics.into());
+        }
+        if options.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
+            return Err(PublishError::Origin);
+        }
+        let PublishOptions { key, origin } = options;
+        let may_come_again = key.is_some();
+        let asked = may_come_again.then(|| topics.clone());
+        let key = key.unwrap_or_else(|| self.new_key());
+        let published =
+            self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
+        self.bound_logs();
+        // Its subscribers would hear nothing of an event that is answered as published. The answer names no topic, because
+        // whoever sees an event sees its key, and must not learn from it whom else the event reached.
+        if asked.is_some_and(|asked| !is_same_set(&asked, &published.topics)) {
+            return Err(PublishError::Key);
+        }
+        Ok(published)
+    }
+
+    /// Evicts what all logs have too much, and a little more so that it is not done each time: a small step from whichever is
+    /// the largest then, so that none loses more than it has more than others.
+    fn bound_logs(&self) {
+        let max = self.0.settings.logs_max_bytes;
+        let excess = || self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
+        if excess() == 0 {
+            return;
+        }
+        let tenants = self.lock_tenants();
+        let largest = || tenants.values().max_by_key(|tenant| tenant.counted_bytes());
+        while let (1.., Some(largest)) = (excess(), largest()) {
+            largest.evict_bytes(max / LOGS_EVICTED_PART + 1);
+        }
+    }
+
+    /// Announcements that failed since the hub began.
+    pub fn failed_announcements(&self) -> u64 {
+        self.metrics().failed_announcements.get()
+    }
+
+    /// Subscribes to a topic of the home tenant, from now on.
+    pub fn subscribe<T: Topic>(&self, topic: &T) -> Subscription {
+        self.subscribe_to(self.home(), &[topic.name()])
+    }
+
+    /// Subscribes to several topics of a tenant, from now on; what reaches several of them is delivered once.
+    pub fn subscribe_to(&self, tenant: &TenantId, topics: &[TopicName]) -> Subscription {
+        let mut follower = self.tenant(tenant).follow();
+        follower.subscribe(topics, None);
+        Subscription { follower, ready: VecDeque::new() }
+    }
+
+    /// Lets go of what is too old in every tenant's log, and of tenants that have long held nothing: their next history
+    /// has another epoch, so that old positions are known as such. A shell calls this now and then.
+    pub fn handle_timeout(&self, now: Moment) {
+        self.revocations().handle_timeout(now);
+        let mut tenants = self.lock_tenants();
+        // Handles are given out under this lock, so a tenant that nobody holds can't be taken up meanwhile.
+        tenants.retain(|_, tenant| !tenant.handle_timeout(now));
+    }
+
+    /// Takes back what a subject or a session was given: its sessions and streams end within a moment, and what tokens it
+    /// had open nothing any more (but for one that was not in use and whose issuer's clock is ahead: it counts as issued
+    /// later). It is remembered for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE) or until the token's end, by
+    /// this hub only.
+    ///
+    /// # Errors
+    /// When too many are remembered already.
+    pub fn revoke(&self, tenant: &TenantId, revoke: &Revoke) -> Result<(), RevokeError> {
+        self.revocations().add(tenant, revoke, self.now())
+    }
+
+    /// Returns the list of revocations.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    /// Returns the log of refusals.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// Returns the metrics of all tenants.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// What all tenants hold together.
+    pub fn holdings(&self, now: Moment) -> Holdings {
+        let tenants = self.lock_tenants();
+        let mut holdings = Holdings { tenants: tenants.len(), ..Holdings::default() };
+        for tenant in tenants.values() {
+            let counters = tenant.counters();
+            holdings.subscriptions += counters.subscriptions;
+            holdings.topics += counters.followed_topics;
+            holdings.log_publications += counters.log_entries;
+            holdings.log_bytes += counters.log_bytes + counters.evicted_key_bytes;
+            let age = tenant.oldest().map(|oldest| now.since_start.saturating_sub(oldest));
+            holdings.log_age = holdings.log_age.max(age.unwrap_or_default());
+        }
+        holdings
+    }
+
+    /// Tenants that have a log just now.
+    pub fn tenant_count(&self) -> usize {
+        self.lock_tenants().len()
+    }
+
+    /// The domains that are made use of and that this server was not compiled with.
+    pub fn unknown_domains(&self) -> &UnknownDomains {
+        &self.0.unknown_domains
+    }
+
+    /// What a tenant holds just now.
+    pub fn counters(&self, tenant: &TenantId) -> Counters {
+        self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
+    }
+
+    /// The fingerprint that answers a client's: the same, if each of the client's domains is one of this server's in the
+    /// same form. Otherwise it is this server's own, and the difference is logged, once for each. It is no fault: what one
+    /// side does not know travels as it is.
+    pub fn answer_schema(&self, schema: Option<&str>, client: Option<&str>) -> String {
+        let own = self.domains().fingerprint().to_string();
+        let Some(schema) = schema.filter(|schema| *schema != own) else { return own };
+        if self.domains().include(schema) {
+            return schema.to_owned();
+        }
+        let mut others = self.0.other_schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        if others.len() < MAX_OTHER_SCHEMAS && !others.iter().any(|other| other == schema) {
+            others.push(schema.to_owned());
+            tracing::info!(?schema, ?client, own, "a client was compiled with other domains");
+        }
+        own
+    }
+
+    pub(crate) fn tenant(&self, id: &TenantId) -> Tenant {
+        let mut tenants = self.lock_tenants();
+        if let Some(tenant) = tenants.get(id) {
+            return tenant.clone();
+        }
+        let log = self.0.settings.log;
+        let epoch = if planted::is(Bug::EpochKept) { 7 } else { self.0.host.new_epoch() };
+        let (metrics, log_bytes) = (Arc::clone(&self.0.metrics), Arc::clone(&self.0.log_bytes));
+        let tenant = Tenant::new(Log::new(log, epoch), self.0.settings.quotas, metrics, log_bytes);
+        tenants.insert(id.clone(), tenant.clone());
+        tenant
+    }
+
+    fn new_key(&self) -> Uuid {
+        self.0.host.new_key()
+    }
+
+    fn lock_tenants(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Tenant>> {
+        self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether both have the same topics; each has a topic once.
+fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
+    let sorted = |topics: &[TopicName]| {
+        let mut topics: Vec<TopicName> = topics.to_vec();
+        topics.sort_unstable();
+        topics
+    };
+    one == other || one.len() == other.len() && sorted(one) == sorted(other)
+}
+
+fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {
+    RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))
+}
+
+/// An in-process subscription: a stream that never ends. It rides the log as a session does, so a slow one costs
+/// others nothing and gets a [`Delivery::Sync`] when the log has moved on without it.
+#[derive(Debug)]
+pub struct Subscription {
+    follower: Follower,
+    ready: VecDeque<Delivery>,
+}
+
+impl Stream for Subscription {
+    type Item = Delivery;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let this = self.get_mut();
+        if this.ready.is_empty() {
+            this.ready.extend(this.follower.poll_read(READ_BATCH, cx.waker()));
+        }
+        match this.ready.pop_front() {
+            Some(delivery) => Poll::Ready(Some(delivery)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+use std::task::Waker;
+
+use tidings_shared::domains::{crm, staff};
+
+use super::*;
+use crate::test_support::{TestHost, at};
+
+fn hub(max_entries: usize) -> Hub {
+    let log = LogLimits { max_entries, ..LogLimits::default() };
+    Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default())
+}
+
+fn person(n: u128) -> staff::Event {
+    staff::Event::PersonUpdated(staff::Person { uuid: Uuid::from_u128(n) })
+}
+
+/// What a subscription has ready, without a runtime.
+fn ready(subscription: &mut Subscription) -> Vec<Delivery> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let next = || match Pin::new(&mut *subscription).poll_next(&mut cx) {
+        Poll::Ready(delivery) => delivery,
+        Poll::Pending => None,
+    };
+    std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn an_announcement_reaches_the_subscribers_of_its_topics_as_the_typed_event() {
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut other = hub.subscribe(&staff::Topic::Person(Uuid::from_u128(2)));
+    hub.announce(&person(1));
+    let [Delivery::Event { publication, .. }] = &ready(&mut people)[..] else { panic!("one event") };
+    assert_eq!(publication.event.decode::<staff::Event>(), Ok(person(1)));
+    assert!(ready(&mut other).is_empty());
+}
+
+#[test]
+fn two_tenants_never_meet() {
+    let hub = hub(10);
+    let mut elsewhere = hub.subscribe_to(&"other".parse().unwrap(), &["staff:people".parse().unwrap()]);
+    hub.announce(&person(1));
+    assert!(ready(&mut elsewhere).is_empty());
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_gets_a_sync_when_the_log_has_moved_on() {
+    let hub = hub(3);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    for n in 0..4 {
+        hub.announce(&person(n));
+    }
+    assert!(matches!(&ready(&mut people)[..], [Delivery::Sync { topics, .. }] if topics.len() == 1));
+}
+
+/// To so many contacts, from this number on.
+fn interaction(contacts: std::ops::Range<u128>) -> crm::Event {
+    crm::Event::InteractionUpdated(crm::Notice::to(Uuid::from_u128(9), contacts.map(Uuid::from_u128)))
+}
+
+fn contact(n: u128) -> TopicName {
+    crm::Topic::Interactions(Uuid::from_u128(n)).name()
+}
+
+#[test]
+fn a_publication_reaches_as_many_topics_as_it_may_and_beyond_that_its_publisher_is_told() {
+    let hub = hub(10);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let mut each: Vec<Subscription> =
+        [0, 127, 128, most - 1, most].map(|n| hub.subscribe_to(hub.home(), &[contact(n)])).into();
+    let mut several = hub.subscribe_to(hub.home(), &[contact(5), contact(500), contact(5_000)]);
+    let published = hub.publish(&interaction(0..most)).unwrap();
+    assert_eq!(published.topics.len(), MAX_TOPICS_PER_PUBLICATION);
+    assert_eq!(each.iter_mut().map(|one| ready(one).len()).collect::<Vec<_>>(), [1, 1, 1, 1, 0]);
+    let [Delivery::Event { publication, matched }] = &ready(&mut several)[..] else { panic!("one event") };
+    assert_eq!(matched.topics(publication).collect::<Vec<_>>(), [&contact(5), &contact(500)]);
+    let error = hub.publish(&interaction(0..most + 1)).unwrap_err();
+    assert_eq!(error.code(), Code::TooManyTopics);
+    assert!(error.to_string().contains("1024 topics"), "{error}");
+    assert!(each.iter_mut().chain([&mut several]).all(|one| ready(one).is_empty()));
+}
+
+/// The topics of the syncs that a subscription has ready; there is nothing else.
+fn synced(subscription: &mut Subscription) -> Vec<TopicName> {
+    let topics = |delivery| match delivery {
+        Delivery::Sync { topics, .. } => topics,
+        Delivery::Event { publication, .. } => panic!("{publication:?}"),
+    };
+    ready(subscription).into_iter().flat_map(topics).collect()
+}
+
+#[test]
+fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others() {
+    let hub = hub(10);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let mut both = hub.subscribe_to(hub.home(), &[contact(1), contact(3 * most), contact(9 * most)]);
+    let mut other = hub.subscribe_to(hub.home(), &[contact(9 * most)]);
+    let mut elsewhere = hub.subscribe_to(&"other".parse().unwrap(), &[contact(1)]);
+    let mut away = hub.tenant(hub.home()).follow();
+    let since = away.passed().to_string();
+    hub.announce(&interaction(0..3 * most + 1));
+    assert_eq!(hub.failed_announcements(), 1);
+    assert_eq!(synced(&mut both), [contact(1), contact(3 * most)]);
+    assert!(ready(&mut other).is_empty() && ready(&mut elsewhere).is_empty());
+    assert_eq!(hub.counters(hub.home()).log_entries, 4, "it takes no more than its topics do");
+    // Whoever was away has missed nothing else.
+    let mut back = hub.tenant(hub.home()).follow();
+    back.subscribe(&[contact(2 * most), contact(9 * most)], Some(&since));
+    let deliveries = back.poll_read(10, Waker::noop());
+    assert!(matches!(&deliveries[..], [Delivery::Sync { topics, .. }] if *topics == [contact(2 * most)]));
+    away.advance(hub.tenant(hub.home()).head());
+}
+
+#[test]
+fn whatever_an_announcement_fails_for_its_subscribers_load_again() {
+    use tidings_shared::derive::serde;
+
+    /// Whose payload can't be written.
+    #[derive(Debug)]
+    struct Unwritable(staff::Event);
+
+    impl Event for Unwritable {
+        type Topic = staff::Topic;
+        const NAMES: &'static [&'static str] = staff::Event::NAMES;
+        const SCHEMA: &'static [tidings_shared::schema::EventSchema] = staff::Event::SCHEMA;
+
+        fn name(&self) -> &'static str {
+            self.0.name()
+        }
+
+        fn topics(&self) -> Vec<staff::Topic> {
+            self.0.topics()
+        }
+
+        fn decode<'de, D: serde::Deserializer<'de>>(_: &str, _: D) -> Result<Option<Self>, D::Error> {
+            Ok(None)
+        }
+
+        fn encode<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no payload today"))
+        }
+    }
+
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut teams = hub.subscribe(&staff::Topic::Teams);
+    let all = [staff::Topic::People.name()];
+    let too_long = || Some("x".repeat(MAX_ORIGIN_BYTES + 1));
+    hub.announce_with(&person(1), PublishOptions { origin: too_long(), ..PublishOptions::default() });
+    assert_eq!(synced(&mut people), all, "an origin that is too long");
+    hub.announce(&Unwritable(person(1)));
+    assert_eq!(synced(&mut people), all, "a payload that can't be written");
+    let options = || PublishOptions { key: Some(Uuid::from_u128(7)), ..PublishOptions::default() };
+    hub.announce_with(&person(1), options());
+    assert_eq!(ready(&mut people).len(), 1);
+    hub.announce_with(&person(2), options());
+    assert_eq!(synced(&mut people), all, "a key of another publication");
+    hub.announce_with(&person(1), options());
+    assert!(ready(&mut people).is_empty(), "the same again is no failure");
+    assert_eq!((hub.failed_announcements(), ready(&mut teams).len()), (3, 0));
+}
+
+#[test]
+fn an_application_can_have_subscribers_load_again() {
+    let hub = hub(10);
+    let mut people = hub.subscribe(&staff::Topic::People);
+    let mut teams = hub.subscribe(&staff::Topic::Teams);
+    hub.sync(&[staff::Topic::People, staff::Topic::People, staff::Topic::Departments]);
+    assert_eq!(synced(&mut people), [staff::Topic::People.name()]);
+    assert!(ready(&mut teams).is_empty());
+    hub.sync::<staff::Topic>(&[]);
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn keys_of_publications_to_many_topics_are_bounded_and_their_topics_compared_as_sets() {
+    let hub = hub(1);
+    let most = MAX_TOPICS_PER_PUBLICATION as u128;
+    let options = |key| PublishOptions { key: Some(Uuid::from_u128(key)), ..PublishOptions::default() };
+    let mut first = None;
+    for key in 1..=300 {
+        let published = hub.publish_with(&interaction(key..key + most), options(key)).unwrap();
+        first.get_or_insert(published);
+        let counters = hub.counters(hub.home());
+        assert!(counters.evicted_key_bytes <= tidings_shared::limits::KEYS_MAX_BYTES, "{counters:?}");
+    }
+    let backwards: Vec<Uuid> = (299..299 + most).rev().map(Uuid::from_u128).collect();
+    let again = crm::Event::InteractionUpdated(crm::Notice::to(Uuid::from_u128(9), backwards));
+    assert_eq!(hub.publish_with(&again, options(299)).unwrap().position.offset, 299);
+    assert_eq!(hub.publish_with(&interaction(300..300 + most), options(299)), Err(PublishError::Key));
+    let forgotten = hub.publish_with(&interaction(1..1 + most), options(1)).unwrap();
+    assert_ne!(Some(forgotten), first, "the oldest keys were forgotten");
+}
+
+#[test]
+fn an_interaction_reaches_its_contacts_and_one_without_contacts_reaches_nobody() {
+    let hub = hub(10);
+    let contact = Uuid::from_u128(1);
+    let mut interactions = hub.subscribe(&crm::Topic::Interactions(contact));
+    let notice = crm::Notice::to(Uuid::from_u128(9), [contact, contact]);
+    let published = hub.publish(&crm::Event::InteractionCreated(notice)).unwrap();
+    assert_eq!((published.topics.len(), ready(&mut interactions).len()), (1, 1));
+    let nobody =
+        hub.publish(&crm::Event::InteractionCreated(crm::Notice::to(Uuid::from_u128(9), []))).unwrap();
+    assert!(nobody.topics.is_empty());
+}
+
+#[test]
+fn only_a_domain_that_lets_its_publisher_name_topics_does() {
+    let hub = hub(10);
+    let refused = hub.publish_to(&person(1), &[staff::Topic::People], PublishOptions::default());
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidEvent);
+    let event = crm::Event::InteractionDeleted(crm::Notice::to(Uuid::from_u128(9), []));
+    let contacts = [crm::Topic::Interactions(Uuid::from_u128(1))];
+    assert_eq!(hub.publish_to(&event, &contacts, PublishOptions::default()).unwrap().topics.len(), 1);
+}
+
+#[test]
+fn the_same_key_again_answers_the_first_publication() {
+    let hub = hub(10);
+    let options = || PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
+    let first = hub.publish_with(&person(1), options()).unwrap();
+    let another = staff::Event::PersonDeleted(staff::Person { uuid: Uuid::from_u128(1) });
+    assert_eq!(hub.publish_with(&another, options()).unwrap(), first, "bodies are not compared");
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn a_key_of_a_publication_to_other_topics_publishes_nothing_and_says_so() {
+    let hub = hub(1);
+    let contact = |n| crm::Topic::Interactions(Uuid::from_u128(n));
+    let publish = |contacts: &[crm::Topic]| {
+        let event = crm::Event::InteractionDeleted(crm::Notice::to(Uuid::from_u128(9), []));
+        let options = PublishOptions { key: Some(Uuid::from_u128(5)), ..PublishOptions::default() };
+        hub.publish_to(&event, contacts, options)
+    };
+    let first = publish(&[contact(1), contact(2)]);
+    for _ in ["in the log", "evicted"] {
+        assert_eq!(publish(&[contact(2), contact(1)]), first, "in whichever order");
+        for other in [&[contact(1)][..], &[contact(1), contact(3)], &[contact(1), contact(2), contact(3)]] {
+            let refused = publish(other).unwrap_err();
+            assert_eq!((refused.code(), &refused), (Code::Forbidden, &PublishError::Key));
+        }
+        hub.publish(&person(1)).unwrap();
+    }
+    assert_eq!(hub.counters(hub.home()).log_entries, 1);
+}
+
+#[test]
+fn a_tenant_whose_log_has_aged_out_is_kept_while_a_key_is_remembered() {
+    let log = LogLimits { max_age: std::time::Duration::from_secs(10), ..LogLimits::default() };
+    let hub = Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default());
+    let publish = |second: u64| {
+        let event = RawEvent::from_event(&person(1)).unwrap();
+        let options = PublishOptions { key: Some(Uuid::from_u128(1)), ..PublishOptions::default() };
+        hub.publish_raw(hub.home(), event, None, options, at(second)).unwrap()
+    };
+    let first = publish(0);
+    hub.handle_timeout(at(20));
+    hub.handle_timeout(at(600));
+    let Counters { log_entries, evicted_keys, evicted_key_bytes, .. } = hub.counters(hub.home());
+    assert_eq!((log_entries, evicted_keys, evicted_key_bytes > 0), (0, 1, true));
+    assert_eq!(publish(600), first);
+    hub.handle_timeout(at(601));
+    assert_eq!(hub.counters(hub.home()), Counters::default(), "keys go also where nothing is published");
+    hub.handle_timeout(at(611));
+    assert_eq!(hub.tenant_count(), 0);
+    assert_ne!(publish(611), first);
+}
+
+#[test]
+fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_is_not() {
+    let hub = hub(10);
+    let people = hub.subscribe(&staff::Topic::People);
+    let other: TenantId = "other".parse().unwrap();
+    let visit = || drop(hub.subscribe_to(&other, &["a".parse().unwrap()]));
+    let tenants_at = |second: u64| {
+        hub.handle_timeout(at(second));
+        hub.tenant_count()
+    };
+    visit();
+    assert_eq!((tenants_at(1), tenants_at(600)), (2, 2), "whoever comes back now can resume");
+    visit();
+    assert_eq!((tenants_at(601), tenants_at(1200)), (2, 2), "and somebody did");
+    assert_eq!(tenants_at(1201), 1, "only the one that is followed");
+    let event = RawEvent::from_event(&person(1)).unwrap();
+    hub.publish_raw(hub.home(), event, None, PublishOptions::default(), at(1201)).unwrap();
+    drop(people);
+    assert_eq!((tenants_at(1801), tenants_at(1802)), (1, 1), "its log held an entry until now");
+    assert_eq!((tenants_at(2401), tenants_at(2402)), (1, 0));
+}
+
+/// Publishes `count` events in a tenant, each with the key of its number.
+fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
+    for n in 0..count {
+        let options = PublishOptions { key: Some(Uuid::from_u128(n)), ..PublishOptions::default() };
+        hub.append(tenant, raw(&person(n)).unwrap(), person(n).fan_out(), options, at(0)).unwrap();
+    }
+}
+
+#[test]
+fn of_logs_that_are_alike_each_gives_way_a_little() {
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { logs_max_bytes: 1_000_000, ..settings }, TestHost::default());
+    let tenants: Vec<TenantId> = (0..70).map(|n| format!("tenant-{n}").parse().unwrap()).collect();
+    let mut least = usize::MAX;
+    for tenant in &tenants {
+        publish_keyed(&hub, tenant, 20);
+        let bytes =
+            tenants.iter().map(|tenant| hub.counters(tenant)).map(|c| c.log_bytes + c.evicted_key_bytes);
+        let bytes: Vec<usize> = bytes.filter(|bytes| *bytes > 0).collect();
+        assert!(bytes.iter().sum::<usize>() <= 1_000_000);
+        least = *bytes.iter().min().unwrap();
+    }
+    assert!(least > 1_000_000 / 70 - 4_000, "{least} bytes of an even share");
+}
+
+#[test]
+fn remembered_keys_count_as_what_the_logs_hold() {
+    let log = LogLimits { max_entries: 1, ..LogLimits::default() };
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { log, logs_max_bytes: 200_000, ..settings }, TestHost::default());
+    for tenant in ["one", "two", "three"] {
+        publish_keyed(&hub, &tenant.parse().unwrap(), 1_000);
+        let counters = ["one", "two", "three"].map(|tenant| hub.counters(&tenant.parse().unwrap()));
+        let held = counters.map(|counters| counters.log_bytes + counters.evicted_key_bytes);
+        assert!(held.iter().sum::<usize>() <= 200_000, "{held:?}");
+        assert_eq!(hub.holdings(at(0)).log_bytes, held.iter().sum::<usize>());
+    }
+    let keys = hub.counters(&"one".parse().unwrap()).evicted_keys;
+    assert!((50..1_000).contains(&keys), "{keys} keys are left of an even share");
+}
+
+#[test]
+fn all_logs_together_are_bounded_and_the_largest_gives_way() {
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let hub = Hub::new(HubSettings { logs_max_bytes: 100_000, ..settings }, TestHost::default());
+    let [small, large] = ["small", "large"].map(|tenant| tenant.parse::<TenantId>().unwrap());
+    let publish = |tenant: &TenantId| {
+        hub.append(tenant, raw(&person(1)).unwrap(), person(1).fan_out(), PublishOptions::default(), at(0))
+            .unwrap()
+    };
+    (0..5).for_each(|_| drop(publish(&small)));
+    for _ in 0..1_000 {
+        publish(&large);
+        let bytes = hub.counters(&small).log_bytes + hub.counters(&large).log_bytes;
+        assert!(bytes <= 100_000, "{bytes} bytes");
+    }
+    assert_eq!(hub.counters(&small).log_entries, 5, "the small one keeps what it has");
+    assert!(hub.counters(&large).log_entries > 30, "the large one keeps what there is room for");
+    hub.handle_timeout(at(3_600));
+    assert_eq!(hub.0.log_bytes.load(Ordering::Relaxed), 0);
+}

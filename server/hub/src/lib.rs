@@ -1,0 +1,56 @@
+//! The core of a Tidings server. It does no I/O and reads no clock: a [`Host`] gives the time and the random numbers, and a
+//! shell moves the bytes. `tidings-server` is that shell, and most programs need only its names.
+//!
+//! An event takes this way, from the inside out:
+//!
+//! - A [`Publication`] is an event with its topics, its key and its position.
+//! - A [`Log`] keeps the publications of one tenant in a bounded ring buffer, and the keys of older ones.
+//! - A [`Reader`] follows a log in order. Its position is the whole state of a subscriber.
+//! - A [`tenant`] is a log and its readers, and wakes them.
+//! - A [`Hub`] holds the tenants. Programs publish and subscribe here.
+//! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) is the same for
+//!   server-sent events.
+//! - A [`Shard`] delivers to the sessions of one thread.
+//!
+//! [`access`] decides who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.
+
+pub mod access;
+pub mod event_stream;
+pub mod host;
+pub mod hub;
+pub mod keys;
+pub mod log;
+pub mod metrics;
+pub mod moment;
+pub mod pattern;
+pub mod problem;
+pub mod publication;
+pub mod publish;
+pub mod reader;
+pub mod refusals;
+pub mod revocation;
+pub mod session;
+pub mod shard;
+mod shrink;
+pub mod tenant;
+pub mod tenant_id;
+#[cfg(test)]
+mod test_support;
+pub mod unknown_domains;
+pub mod websocket;
+
+pub use access::{AccessError, Authorize, DevAccess, Identity, Rights};
+pub use host::Host;
+pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
+pub use keys::KeyLimits;
+pub use log::{Log, LogLimits};
+pub use moment::Moment;
+pub use pattern::{TopicPattern, TopicPatternError};
+pub use publication::{Draft, EncodedFrame, Matched, Publication, Published};
+pub use reader::{Delivery, Reader, Start};
+pub use revocation::{Revoke, RevokeError};
+pub use session::{Output, Session, SessionSettings};
+pub use shard::{Pumped, Shard, ShardCounters, Sink};
+pub use tenant::{Counters, Quotas};
+pub use tenant_id::{TenantId, TenantIdError};
+pub use websocket::{Awaited, Decoder, Fault, Incoming};

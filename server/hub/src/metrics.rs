@@ -1,0 +1,198 @@
+//! What operators see, in the text format of OpenMetrics, which Prometheus reads. No label carries what a client wrote.
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+use tidings_shared::Code;
+
+/// Bounds of the histogram's buckets, in seconds: from a fan-out to a few to a node that is overloaded.
+const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+
+/// Counts of what has happened, and gauges of what there is. Cheap to count in, from any thread.
+pub struct Metrics {
+    registry: Registry,
+    /// Publications that were appended to a log.
+    pub publications: Counter,
+    /// Events that were written to a session or a stream.
+    pub deliveries: Counter,
+    syncs: Family<[(&'static str, &'static str); 1], Counter>,
+    refusals: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Sessions whose socket takes no more just now.
+    pub slow_sessions: Gauge,
+    /// Sessions that ended because their handler panicked.
+    pub panics: Counter,
+    /// Announcements that could not be published.
+    pub failed_announcements: Counter,
+    /// From a publication to a socket.
+    latency: Histogram,
+    sums: Sums,
+}
+
+/// Set when somebody asks.
+#[derive(Debug, Default)]
+struct Sums {
+    sessions: Gauge,
+    tenants: Gauge,
+    subscriptions: Gauge,
+    topics: Gauge,
+    log_publications: Gauge,
+    log_bytes: Gauge,
+    log_age: Gauge,
+}
+
+/// What a hub and its gateway hold just now.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    /// Sessions and streams of events.
+    pub sessions: usize,
+    /// Tenants that have a log.
+    pub tenants: usize,
+    /// Topics of sessions, streams and in-process subscribers, each counted for each of them.
+    pub subscriptions: usize,
+    /// Topics that somebody subscribes to.
+    pub topics: usize,
+    /// Publications in all logs.
+    pub log_publications: usize,
+    /// With those of the keys.
+    pub log_bytes: usize,
+    /// The age of the oldest publication in any log.
+    pub log_age: Duration,
+}
+
+/// Why something may have been missed.
+#[derive(Debug, Clone, Copy)]
+pub enum SyncCause {
+    /// The log moved on without a slow reader.
+    Lag,
+    /// A position that the log does not cover.
+    Resume,
+    /// The application asked for it, or an announcement failed.
+    Application,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tidings"),
+            publications: Counter::default(),
+            deliveries: Counter::default(),
+            syncs: Family::default(),
+            refusals: Family::default(),
+            slow_sessions: Gauge::default(),
+            panics: Counter::default(),
+            failed_announcements: Counter::default(),
+            latency: Histogram::new(LATENCIES),
+            sums: Sums::default(),
+        };
+        let Self {
+            registry,
+            publications,
+            deliveries,
+            syncs,
+            refusals,
+            slow_sessions,
+            panics,
+            failed_announcements,
+            latency,
+            sums,
+        } = &mut metrics;
+        registry.register("publications", "Publications that were appended to a log", publications.clone());
+        registry.register(
+            "deliveries",
+            "Events that were written to a session or a stream",
+            deliveries.clone(),
+        );
+        registry.register("syncs", "Syncs, by cause", syncs.clone());
+        registry.register("refusals", "What was refused, by code", refusals.clone());
+        registry.register(
+            "session_panics",
+            "Sessions that ended because their handler panicked",
+            panics.clone(),
+        );
+        registry.register(
+            "failed_announcements",
+            "Announcements of the application that could not be published",
+            failed_announcements.clone(),
+        );
+        registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "slow_sessions",
+            "Sessions whose socket takes no more just now",
+            slow_sessions.clone(),
+        );
+        let says = "From a publication to the socket, one sample for each turn of a fan-out";
+        registry.register_with_unit("publish_to_socket", says, Unit::Seconds, latency.clone());
+        registry.register("sessions", "Sessions and streams of events", sums.sessions.clone());
+        registry.register("tenants", "Tenants that have a log", sums.tenants.clone());
+        registry.register(
+            "subscriptions",
+            "Topics of sessions, streams and in-process subscribers",
+            sums.subscriptions.clone(),
+        );
+        registry.register("topics", "Topics that somebody subscribes to", sums.topics.clone());
+        registry.register("log_publications", "Publications in the logs", sums.log_publications.clone());
+        registry.register_with_unit(
+            "log",
+            "What the logs and remembered keys hold",
+            Unit::Bytes,
+            sums.log_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "log_oldest_age",
+            "The age of the oldest publication",
+            Unit::Seconds,
+            sums.log_age.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts a refusal.
+    pub fn refused(&self, code: Code) {
+        self.refusals.get_or_create(&[("code", code.as_str())]).inc();
+    }
+
+    /// Counts a sync.
+    pub fn synced(&self, cause: SyncCause) {
+        let cause = match cause {
+            SyncCause::Lag => "lag",
+            SyncCause::Resume => "resume",
+            SyncCause::Application => "application",
+        };
+        self.syncs.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Counts the time from a publication to a socket.
+    pub fn took(&self, latency: Duration) {
+        self.latency.observe(latency.as_secs_f64());
+    }
+
+    /// The text of the page.
+    pub fn page(&self, holdings: &Holdings) -> String {
+        let set = |gauge: &Gauge, value: usize| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.sums.sessions, holdings.sessions);
+        set(&self.sums.tenants, holdings.tenants);
+        set(&self.sums.subscriptions, holdings.subscriptions);
+        set(&self.sums.topics, holdings.topics);
+        set(&self.sums.log_publications, holdings.log_publications);
+        set(&self.sums.log_bytes, holdings.log_bytes);
+        set(&self.sums.log_age, usize::try_from(holdings.log_age.as_secs()).unwrap_or(usize::MAX));
+        let mut page = String::new();
+        // A string takes everything.
+        let _ = encode(&mut page, &self.registry);
+        page
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! A publish that a client asks for, in a frame or in a request's body.
+
+use tidings_shared::{Code, EventError, RawEvent, TopicName};
+use uuid::Uuid;
+
+use crate::{
+    access::{Authorize, Identity},
+    hub::{Hub, PublishError, PublishOptions},
+    moment::Moment,
+    problem::Problem,
+    publication::Published,
+};
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+/// A publish as it was asked for, in a frame or in a request's body.
+#[derive(Debug)]
+pub struct PublishRequest {
+    /// The event, as it came.
+    pub event: RawEvent,
+    /// The topics that the publisher names, if any.
+    pub topics: Option<Vec<String>>,
+    /// The idempotency key.
+    pub key: Option<Uuid>,
+    /// The publisher's mark.
+    pub origin: Option<String>,
+}
+
+/// Publishes what somebody asked for, if they may: all of its topics or nothing.
+pub fn publish_as(
+    hub: &Hub,
+    access: &dyn Authorize,
+    identity: &Identity,
+    request: PublishRequest,
+    now: Moment,
+) -> Result<Published, Problem> {
+    let PublishRequest { event, topics, key, origin } = request;
+    let parse = |topic: &String| {
+        TopicName::parse(topic).map_err(|error| EventError::Topic(format!("topic {topic:?}: {error}")))
+    };
+    let topics: Option<Vec<TopicName>> =
+        topics.map(|topics| topics.iter().map(parse).collect()).transpose().map_err(PublishError::from)?;
+    let fan_out = hub.domains().fan_out(&event, topics.as_deref()).map_err(PublishError::from)?;
+    if fan_out.iter().any(|topic| !access.may_publish(identity, topic)) {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "publishing takes the right to every topic that the event reaches",
+        ));
+    }
+    Ok(hub.append(&identity.tenant, event, fan_out, PublishOptions { key, origin }, now)?)
+}

@@ -1,0 +1,146 @@
+//! Logs which pages, hosts and tokens were refused, why, and the remedy: the operator can mend it, and the refused page sees
+//! little of the reason. What a peer wrote is cut and escaped, and tokens are left out. A crowd of peers can fill neither the
+//! log nor the memory.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tidings_shared::limits::{REFUSALS_LOGGED, REFUSALS_PERIOD};
+
+use crate::access::AccessError;
+
+/// Bytes of what a peer wrote, or an application says of its token, in one line.
+pub const MAX_QUOTED: usize = 255;
+
+/// The latest lines of each kind. A flood of one kind does not hide the others.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    pages: Mutex<Said>,
+    requests: Mutex<Said>,
+    tokens: Mutex<Said>,
+}
+
+/// The lines of one period.
+#[derive(Debug, Default)]
+struct Said {
+    since: Duration,
+    /// At most [`REFUSALS_LOGGED`].
+    lines: Vec<Line>,
+    left_out: u64,
+}
+
+/// A line of the log. It quotes at most [`MAX_QUOTED`] bytes of what a peer wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Why it was refused.
+    pub reason: String,
+    /// What the operator can do.
+    pub remedy: String,
+}
+
+impl Line {
+    /// Returns a line of these texts.
+    pub fn new(reason: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), remedy: remedy.to_string() }
+    }
+}
+
+impl Said {
+    /// Whether to say this now, and then how many others were not said since the last time.
+    fn admit(&mut self, line: &Line, now: Duration) -> Option<u64> {
+        if now.saturating_sub(self.since) >= REFUSALS_PERIOD {
+            self.since = now;
+            self.lines.clear();
+        }
+        if self.lines.contains(line) || self.lines.len() >= REFUSALS_LOGGED {
+            self.left_out += 1;
+            return None;
+        }
+        self.lines.push(line.clone());
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl Refusals {
+    /// A page was refused, for its origin.
+    pub fn page(&self, line: &Line, now: Duration) {
+        if let Some(left_out) = admit(&self.pages, line, now) {
+            let Line { reason, remedy } = line;
+            tracing::warn!(reason, remedy, left_out, "a page was refused");
+        }
+    }
+
+    /// A request was refused, for its host.
+    pub fn request(&self, line: &Line, now: Duration) {
+        if let Some(left_out) = admit(&self.requests, line, now) {
+            let Line { reason, remedy } = line;
+            tracing::warn!(reason, remedy, left_out, "a request was refused");
+        }
+    }
+
+    /// A token was refused. Its error does not quote it.
+    pub fn token(&self, error: &AccessError, now: Duration) {
+        let line = Line::new(printable(cut(&error.message)), "");
+        if let Some(left_out) = admit(&self.tokens, &line, now) {
+            let code = error.code.as_str();
+            tracing::warn!(code, reason = line.reason, left_out, "a token was refused");
+        }
+    }
+}
+
+fn admit(said: &Mutex<Said>, line: &Line, now: Duration) -> Option<u64> {
+    said.lock().unwrap_or_else(PoisonError::into_inner).admit(line, now)
+}
+
+/// The begin of a text.
+fn cut(text: &str) -> &str {
+    let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
+    &text[..ends.take_while(|end| *end <= MAX_QUOTED).last().unwrap_or_default()]
+}
+
+/// A text whose characters all show: a reader's terminal takes orders from the others, also out of JSON.
+fn printable(text: &str) -> String {
+    let escape = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn line(number: usize) -> Line {
+        Line::new(format_args!("reason {number}"), "")
+    }
+
+    #[test]
+    fn a_minute_has_so_many_lines_of_a_kind_each_once_and_the_next_counts_what_was_left_out() {
+        let mut said = Said::default();
+        for number in 0..REFUSALS_LOGGED {
+            assert_eq!(said.admit(&line(number), at(1)), Some(0));
+        }
+        for number in 0..1_000_000 {
+            assert_eq!(said.admit(&line(number), at(59)), None);
+        }
+        assert_eq!((said.lines.len(), said.lines.capacity() < 2 * REFUSALS_LOGGED), (REFUSALS_LOGGED, true));
+        assert_eq!(said.admit(&line(3), at(60)), Some(1_000_000));
+        assert_eq!(said.admit(&line(3), at(61)), None, "the same is not said again");
+        assert_eq!(said.admit(&line(4), at(61)), Some(1));
+    }
+
+    #[test]
+    fn what_an_application_says_of_a_token_is_cut_at_a_character_and_shows() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"é".repeat(200)).len(), 254);
+        assert_eq!(printable("an \"é\\\u{1b}[31m\r\n\u{202e}"), "an \"é\\\\u{1b}[31m\\r\\n\\u{202e}");
+    }
+}

@@ -1,0 +1,283 @@
+//! What was taken back before its time: subjects, sessions and tokens. The list is this process's own; a restart loses it.
+
+mod watch;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tidings_shared::{
+    Code,
+    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
+};
+use uuid::Uuid;
+
+use self::watch::Changes;
+pub use self::watch::Watch;
+use crate::{
+    access::{AccessError, Authorize, Identity},
+    moment::Moment,
+    problem::Problem,
+    tenant_id::TenantId,
+};
+
+/// What is to be taken back, in a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revoke {
+    /// Every session of this subject, and its tokens that were issued until now; one without a time of issue counts as
+    /// issued before.
+    Subject(String),
+    /// This session, and the token that it has.
+    Session(Uuid),
+}
+
+impl Revoke {
+    /// Reads what was asked for, `{"sub":…}` or `{"session":…}`; gives it back as it was understood, too.
+    pub fn parse(body: &str) -> Result<(Self, Value), Problem> {
+        let fault = |reason: &str| Problem::new(Code::InvalidFrame, reason);
+        let body: Value = serde_json::from_str(body).map_err(|error| fault(&error.to_string()))?;
+        match (&body["sub"], &body["session"]) {
+            (Value::String(subject), Value::Null) if (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) => {
+                Ok((Self::Subject(subject.clone()), json!({ "sub": subject })))
+            }
+            (Value::Null, Value::String(session)) => {
+                let session = session.parse().map_err(|_| fault("`session` is a UUID, as in `welcome`"))?;
+                Ok((Self::Session(session), json!({ "session": session })))
+            }
+            _ => Err(fault("the body is {\"sub\":\"…\"} or {\"session\":\"…\"}")),
+        }
+    }
+}
+
+/// There is no room for another revocation, and nothing was revoked. It can be tried again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The tenant has its share of the list.
+    Tenant,
+    /// The list of all tenants is full.
+    Node,
+}
+
+impl fmt::Display for RevokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whose, max) = match self {
+            Self::Tenant => ("of this tenant", MAX_REVOCATIONS_PER_TENANT),
+            Self::Node => ("of all tenants", MAX_REVOCATIONS),
+        };
+        let days = REVOCATION_MAX_AGE.as_secs() / (24 * 60 * 60);
+        write!(
+            f,
+            "{max} revocations {whose} are remembered already, each for {days} days; try again later, or change the key \
+             that tokens are signed with"
+        )
+    }
+}
+
+impl std::error::Error for RevokeError {}
+
+/// Somebody whose token holds and was not taken back.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who it is, and what it may do.
+    pub identity: Identity,
+    /// Tells this token from others, within this process.
+    pub token: Option<u64>,
+    /// The number of the last revocation that this was judged by: every later one is meant for it, whatever a token says of
+    /// its time.
+    pub judged_by: u64,
+}
+
+/// The revocations of all tenants. The list is bounded, and entries end.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    lists: Mutex<Lists>,
+    /// Of tokens, which are not kept themselves. Nobody outside can make two tokens meet.
+    hasher: RandomState,
+    changes: Arc<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    /// Revocations so far, which numbers them.
+    added: u64,
+    tenants: HashMap<TenantId, List>,
+}
+
+/// What was taken back in a tenant.
+#[derive(Debug, Default)]
+struct List {
+    subjects: HashMap<String, Entry>,
+    sessions: HashMap<Uuid, Entry>,
+    /// At most one for each of the sessions, and not longer.
+    tokens: HashMap<u64, Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    number: u64,
+    /// Tokens that were issued until then are taken back.
+    at_unix_ms: u64,
+    until: Duration,
+}
+
+impl Revocations {
+    /// Tells when something was added.
+    pub fn watch(&self) -> Watch {
+        self.changes.watch()
+    }
+
+    /// Adds a revocation.
+    ///
+    /// # Errors
+    /// When too many are remembered already.
+    pub fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
+        let mut lists = self.lock();
+        let Lists { added, tenants } = &mut *lists;
+        if !tenants.get(tenant).is_some_and(|list| list.has(revoke)) {
+            check_room(tenants, tenant)?;
+        }
+        *added += 1;
+        let until = now.since_start + REVOCATION_MAX_AGE;
+        let entry = Entry { number: *added, at_unix_ms: now.unix_ms, until };
+        let list = tenants.entry(tenant.clone()).or_default();
+        match revoke {
+            Revoke::Subject(subject) => list.subjects.insert(subject.clone(), entry),
+            Revoke::Session(session) => list.sessions.insert(*session, entry),
+        };
+        drop(lists);
+        self.changes.tell();
+        Ok(())
+    }
+
+    /// Who has this token, if it holds and was not taken back.
+    pub fn admit(
+        &self,
+        access: &dyn Authorize,
+        token: Option<&str>,
+        now: Moment,
+    ) -> Result<Admitted, AccessError> {
+        let identity = access.authenticate(token, now.unix_ms)?;
+        let token = token.map(|token| {
+            let signed = identity.signed_bytes.and_then(|bytes| token.as_bytes().get(..bytes));
+            self.hasher.hash_one(signed.unwrap_or(token.as_bytes()))
+        });
+        let lists = self.lock();
+        if lists.tenants.get(&identity.tenant).is_some_and(|list| list.keeps_out(&identity, token, now)) {
+            let message = "the token was revoked; come back with one that was issued later".to_owned();
+            return Err(AccessError { code: Code::Unauthorized, message });
+        }
+        Ok(Admitted { identity, token, judged_by: lists.added })
+    }
+
+    /// Whether a stream, or the session of this name, was taken back after it was let in.
+    pub fn ends(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) -> bool {
+        let lists = self.lock();
+        let Some(list) = lists.tenants.get(&admitted.identity.tenant) else { return false };
+        session.is_some_and(|session| list.sessions.contains_key(&session)) || list.ends(admitted, now)
+    }
+
+    /// Sees to it that what has ended so does not come back with its token.
+    pub fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
+        let Admitted { identity, token, judged_by } = admitted;
+        let mut lists = self.lock();
+        let Lists { tenants, .. } = &mut *lists;
+        let Some(list) = tenants.get_mut(&identity.tenant) else { return };
+        if let Some(entry) =
+            list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *judged_by)
+        {
+            // The clock that dated the token may be ahead of ours.
+            entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
+        }
+        let named = session.and_then(|session| list.sessions.get(&session)).copied();
+        if let (Some(named), Some(token)) = (named, *token) {
+            let left = identity.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms)));
+            let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
+            list.tokens.insert(token, Entry { until, ..named });
+            // Others may have it too.
+            self.changes.tell();
+        }
+    }
+
+    /// Lets go of what is too old.
+    pub fn handle_timeout(&self, now: Moment) {
+        forget_aged(&mut self.lock().tenants, now);
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.lock().tenants.values().map(List::len).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether one more may be remembered for this tenant.
+fn check_room(tenants: &HashMap<TenantId, List>, tenant: &TenantId) -> Result<(), RevokeError> {
+    if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
+        Err(RevokeError::Tenant)
+    } else if tenants.values().map(List::len).sum::<usize>() >= MAX_REVOCATIONS {
+        Err(RevokeError::Node)
+    } else {
+        Ok(())
+    }
+}
+
+fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {
+    tenants.retain(|_, list| {
+        list.forget_aged(now);
+        list.len() > 0
+    });
+}
+
+impl List {
+    /// Without the tokens, which come with their sessions.
+    fn len(&self) -> usize {
+        self.subjects.len() + self.sessions.len()
+    }
+
+    fn has(&self, revoke: &Revoke) -> bool {
+        match revoke {
+            Revoke::Subject(subject) => self.subjects.contains_key(subject),
+            Revoke::Session(session) => self.sessions.contains_key(session),
+        }
+    }
+
+    /// Whether this token opens nothing.
+    fn keeps_out(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
+        let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
+        self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
+    }
+
+    /// Whether what was let in is to end.
+    fn ends(&self, admitted: &Admitted, now: Moment) -> bool {
+        let is_later = |entry: &Entry| entry.number > admitted.judged_by;
+        self.subject(&admitted.identity, now).is_some_and(is_later) || self.has_token(admitted.token, now)
+    }
+
+    fn subject(&self, identity: &Identity, now: Moment) -> Option<&Entry> {
+        self.subjects.get(&identity.subject).filter(|entry| now.since_start < entry.until)
+    }
+
+    fn has_token(&self, token: Option<u64>, now: Moment) -> bool {
+        token.and_then(|token| self.tokens.get(&token)).is_some_and(|entry| now.since_start < entry.until)
+    }
+
+    fn forget_aged(&mut self, now: Moment) {
+        let is_due = |entry: &mut Entry| now.since_start < entry.until;
+        self.subjects.retain(|_, entry| is_due(entry));
+        self.sessions.retain(|_, entry| is_due(entry));
+        self.tokens.retain(|_, entry| is_due(entry));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Waker},
+};
+
+use super::*;
+use crate::test_support::{TestHost, at};
+
+/// Lets everybody in as who they say they are, as `SUBJECT TENANT ISSUED`, with a token issued at that second, or never, or
+/// at 50 s, that ends at 1000 s.
+#[derive(Debug)]
+struct AsTheySay;
+
+impl Authorize for AsTheySay {
+    fn authenticate(&self, token: Option<&str>, _: u64) -> Result<Identity, AccessError> {
+        let mut words = token.unwrap_or_default().split(' ');
+        let (subject, tenant) = (words.next().unwrap_or_default(), words.next().unwrap_or("acme"));
+        let issued_at = match words.next() {
+            Some("never") => None,
+            second => Some(at(second.and_then(|second| second.parse().ok()).unwrap_or(50)).unix_ms),
+        };
+        let expires_at = Some(at(1000).unix_ms);
+        Ok(Identity { issued_at, expires_at, ..Identity::new(subject, tenant.parse().unwrap()) })
+    }
+}
+
+fn acme() -> TenantId {
+    "acme".parse().unwrap()
+}
+
+fn anna() -> Revoke {
+    Revoke::Subject("anna".to_owned())
+}
+
+fn has_changed(watch: &mut Watch) -> bool {
+    watch.poll_changed(&Context::from_waker(Waker::noop())).is_ready()
+}
+
+fn may_enter(revocations: &Revocations, token: &str, now: Moment) -> bool {
+    match revocations.admit(&AsTheySay, Some(token), now) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.code, Code::Unauthorized);
+            false
+        }
+    }
+}
+
+#[test]
+fn a_subject_that_was_revoked_is_kept_out_of_its_tenant_and_nobody_else_is() {
+    let revocations = Revocations::default();
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    for (token, is_in) in
+        [("anna", false), ("anna acme again", false), ("Anna", true), ("bert", true), ("anna other", true)]
+    {
+        assert_eq!(may_enter(&revocations, token, at(100)), is_in, "{token}");
+    }
+}
+
+#[test]
+fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_is_not() {
+    let revocations = Revocations::default();
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    for (issued, is_in) in [("never", false), ("99", false), ("100", false), ("101", true)] {
+        assert_eq!(may_enter(&revocations, &format!("anna acme {issued}"), at(102)), is_in, "{issued}");
+    }
+    revocations.add(&acme(), &anna(), at(200)).unwrap();
+    assert!(!may_enter(&revocations, "anna acme 101", at(200)), "the later revocation counts");
+}
+
+#[test]
+fn what_is_open_ends_whatever_its_token_says_of_its_time_and_does_not_come_back_with_it() {
+    let revocations = Revocations::default();
+    let admit = |token| revocations.admit(&AsTheySay, Some(token), at(100)).unwrap();
+    // The issuer's clock is ahead of this one.
+    let early = admit("anna acme 130");
+    revocations.add(&acme(), &anna(), at(100)).unwrap();
+    let late = admit("anna acme 140");
+    assert!(revocations.ends(None, &early, at(100)) && revocations.ends(Some(Uuid::nil()), &early, at(100)));
+    assert!(!revocations.ends(None, &late, at(100)), "it was let in after the revocation");
+    revocations.keep_out(None, &late, at(100));
+    revocations.keep_out(None, &early, at(100));
+    for (issued, is_in) in [("130", false), ("131", true)] {
+        assert_eq!(may_enter(&revocations, &format!("anna acme {issued}"), at(101)), is_in, "{issued}");
+    }
+    revocations.add(&acme(), &anna(), at(200)).unwrap();
+    assert!(revocations.ends(None, &late, at(200)), "and another came");
+}
+
+#[test]
+fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
+    let revocations = Revocations::default();
+    let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let admitted = revocations.admit(&AsTheySay, Some("anna acme 1"), at(60)).unwrap();
+    let ends = |session| {
+        let ends = revocations.ends(Some(session), &admitted, at(60));
+        if ends {
+            revocations.keep_out(Some(session), &admitted, at(60));
+        }
+        ends
+    };
+    revocations.add(&"other".parse().unwrap(), &Revoke::Session(id), at(60)).unwrap();
+    assert!(!ends(id), "a session of another tenant");
+    revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
+    let mut changed = revocations.watch();
+    assert!(!ends(other) && !has_changed(&mut changed));
+    assert!(ends(id));
+    assert!(has_changed(&mut changed), "other sessions that have the token are looked at");
+    assert!(ends(other), "it has the same token");
+    assert!(!has_changed(&mut changed));
+    assert!(!may_enter(&revocations, "anna acme 1", at(60)));
+    assert!(may_enter(&revocations, "anna acme 2", at(60)), "another token of the same subject");
+    assert!(
+        !may_enter(&revocations, "anna acme 1", at(999)) && may_enter(&revocations, "anna acme 1", at(1000))
+    );
+}
+
+#[test]
+fn a_developer_without_a_token_can_come_back_after_a_revocation() {
+    let revocations = Revocations::default();
+    let access = crate::DevAccess::new(acme());
+    let admit = |now| revocations.admit(&access, None, now);
+    let open = admit(at(100)).unwrap();
+    let developer = Revoke::Subject(open.identity.subject.clone());
+    revocations.add(&acme(), &developer, at(100)).unwrap();
+    assert!(revocations.ends(None, &open, at(100)));
+    revocations.keep_out(None, &open, at(100));
+    assert!(admit(at(100)).is_err() && admit(at(101)).is_ok());
+}
+
+/// As many as a tenant may have.
+fn fill(revocations: &Revocations, tenant: &TenantId, now: Moment) {
+    for number in 0..MAX_REVOCATIONS_PER_TENANT {
+        revocations.add(tenant, &Revoke::Subject(number.to_string()), now).unwrap();
+    }
+}
+
+#[test]
+fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
+    let revocations = Revocations::default();
+    fill(&revocations, &acme(), at(100));
+    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError::Tenant));
+    assert!(may_enter(&revocations, "anna", at(101)));
+    let later = at(100 + REVOCATION_MAX_AGE.as_secs());
+    assert!(
+        may_enter(&revocations, "0", later)
+            && !may_enter(&revocations, "0", at(later.since_start.as_secs() - 1))
+    );
+    revocations.handle_timeout(later);
+    revocations.add(&acme(), &anna(), later).unwrap();
+    assert_eq!(revocations.len(), 1);
+    revocations.handle_timeout(at(100 + 2 * REVOCATION_MAX_AGE.as_secs()));
+    assert!(revocations.lock().tenants.is_empty(), "nothing is left of the tenant either");
+}
+
+#[test]
+fn a_tenant_that_fills_its_share_leaves_others_theirs_and_can_revoke_again_what_it_has() {
+    let revocations = Revocations::default();
+    fill(&revocations, &acme(), at(100));
+    let other: TenantId = "other".parse().unwrap();
+    revocations.add(&other, &anna(), at(100)).unwrap();
+    assert!(!may_enter(&revocations, "anna other", at(100)));
+    revocations.add(&acme(), &Revoke::Subject("7".to_owned()), at(200)).unwrap();
+    assert!(!may_enter(&revocations, "7 acme 150", at(200)), "the later revocation counts");
+    let refused = revocations.add(&acme(), &Revoke::Session(Uuid::nil()), at(200)).unwrap_err().to_string();
+    assert!(refused.contains("of this tenant") && refused.contains("try again later"), "{refused}");
+}
+
+#[test]
+fn all_tenants_together_have_a_bound_too() {
+    let revocations = Revocations::default();
+    for tenant in 0..MAX_REVOCATIONS / MAX_REVOCATIONS_PER_TENANT {
+        fill(&revocations, &format!("tenant-{tenant}").parse().unwrap(), at(100));
+    }
+    assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError::Node));
+    assert_eq!(revocations.len(), MAX_REVOCATIONS);
+}
+
+#[test]
+fn the_token_of_a_revoked_session_needs_no_room_of_its_own() {
+    let revocations = Revocations::default();
+    let id = Uuid::from_u128(1);
+    let admitted = revocations.admit(&AsTheySay, Some("anna acme"), at(60)).unwrap();
+    revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
+    for number in 1..MAX_REVOCATIONS_PER_TENANT {
+        revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(60)).unwrap();
+    }
+    assert_eq!(revocations.add(&acme(), &anna(), at(60)), Err(RevokeError::Tenant));
+    revocations.keep_out(Some(id), &admitted, at(60));
+    assert!(!may_enter(&revocations, "anna acme", at(60)));
+}
+
+#[test]
+fn a_revocation_is_of_a_subject_or_of_a_session_and_of_nothing_else() {
+    let (subject, answer) = Revoke::parse(r#"{"sub":"anna","why":"passed over"}"#).unwrap();
+    assert_eq!((subject, answer), (anna(), json!({ "sub": "anna" })));
+    let id = Uuid::from_u128(7);
+    let (session, answer) = Revoke::parse(&json!({ "session": id }).to_string()).unwrap();
+    assert_eq!((session, answer), (Revoke::Session(id), json!({ "session": id })));
+    let long = json!({ "sub": "x".repeat(256) }).to_string();
+    for body in [
+        "",
+        "anna",
+        "[]",
+        "{}",
+        "null",
+        r#"{"sub":""}"#,
+        r#"{"sub":7}"#,
+        r#"{"session":"anna"}"#,
+        r#"{"sub":null}"#,
+    ]
+    .into_iter()
+    .chain([
+        r#"{"sub":"anna","session":"00000000-0000-0000-0000-000000000007"}"#,
+        r#"{"sub":["anna"]}"#,
+        &long,
+    ]) {
+        assert_eq!(Revoke::parse(body).unwrap_err().code, Code::InvalidFrame, "{body}");
+    }
+}
+
+#[test]
+fn a_hub_tells_whoever_waits() {
+    let hub = crate::Hub::new(crate::HubSettings::new(acme()), TestHost::default());
+    let mut changed = hub.revocations().watch();
+    hub.revoke(&acme(), &anna()).unwrap();
+    assert!(has_changed(&mut changed));
+    assert!(!may_enter(hub.revocations(), "anna acme never", hub.now()));
+}
+
+#[test]
+fn a_waiting_task_is_woken_once_and_a_dropped_watch_leaves_nothing() {
+    let revocations = Revocations::default();
+    let (mut watch, woken) = (revocations.watch(), Arc::new(Woken::default()));
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(watch.poll_changed(&Context::from_waker(&waker)).is_pending());
+    (0..2).for_each(|_| revocations.add(&acme(), &anna(), at(0)).unwrap());
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(has_changed(&mut watch) && !has_changed(&mut watch));
+    watch.mark_changed();
+    assert!(has_changed(&mut watch.clone()) && has_changed(&mut watch));
+    drop(watch);
+    assert_eq!(Arc::strong_count(&woken), 2, "the test's own handle, and its waker's");
+}
+
+/// Counts wakes.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,450 @@
+//! The server side of one connection: the protocol as a state machine. Pure: it is driven with texts and moments, and
+//! polled for what to send.
+//!
+//! The law of calling: hand in what one read of the socket gave, call [`Session::poll_output`] until it gives `None`, or at
+//! least until the session [hears](Session::hears) again, and only then hand in more; so what waits here is bounded by the
+//! answers to one read and two batches of the log. Poll again when there is something new in the log, or when
+//! [`Session::poll_timeout`] has come.
+
+mod budget;
+mod deadlines;
+mod encode;
+mod settings;
+mod subscribe;
+mod token;
+
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+
+use bytes::Bytes;
+use tidings_shared::{
+    Code, Position, TopicName,
+    code::close,
+    frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
+    limits,
+    planted::{self, Bug},
+};
+use uuid::Uuid;
+
+use self::budget::Budget;
+pub use self::settings::SessionSettings;
+pub(crate) use self::{
+    encode::{count, encode, frame_of},
+    subscribe::subscribe,
+    token::expiry,
+};
+
+use crate::{
+    Authorize, Hub, Moment,
+    metrics::Metrics,
+    problem::Problem,
+    publication::EncodedFrame,
+    publish::{PublishRequest, publish_as},
+    revocation::Admitted,
+    tenant::Follower,
+    websocket::{Awaited, Fault},
+};
+
+/// What the shell is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this text.
+    Frame(EncodedFrame),
+    /// Send a WebSocket ping, which tools that know nothing of frames answer by themselves.
+    Ping,
+    /// Answer a WebSocket ping.
+    Pong(Bytes),
+    /// Close the connection. It is the last output.
+    Close {
+        /// The close code; none where a Close without one is answered.
+        code: Option<u16>,
+        /// One of the codes' names, or a few words.
+        reason: &'static str,
+    },
+}
+
+/// The server side of one connection.
+#[derive(Debug)]
+pub struct Session {
+    id: Uuid,
+    hub: Hub,
+    access: Arc<dyn Authorize>,
+    settings: SessionSettings,
+    outbox: VecDeque<Output>,
+    state: State,
+    /// What it followed until it ended; its shard has still to take account of that.
+    left: Option<Follower>,
+    started: Duration,
+    /// When the client was last told a position, by an event, a sync or a ping.
+    last_told: Duration,
+    last_heard: Duration,
+    pinged: Option<Duration>,
+    /// When the token ends, with its grace.
+    expires: Option<Moment>,
+    /// A subscribe has said that more follows: until then at the most, nothing is read from the log.
+    paused_until: Option<Duration>,
+    budget: Budget,
+    was_welcomed: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitsHello,
+    Open { admitted: Box<Admitted>, follower: Follower },
+    Closed,
+}
+
+impl Session {
+    /// A session whose connection began `now`. `id` is of no other.
+    pub fn new(
+        id: Uuid,
+        hub: Hub,
+        access: Arc<dyn Authorize>,
+        settings: SessionSettings,
+        now: Moment,
+    ) -> Self {
+        let now = now.since_start;
+        Self {
+            id,
+            hub,
+            access,
+            settings,
+            outbox: VecDeque::new(),
+            state: State::AwaitsHello,
+            left: None,
+            started: now,
+            last_told: now,
+            last_heard: now,
+            pinged: None,
+            expires: None,
+            paused_until: None,
+            budget: Budget::new(settings.frames_per_second, now),
+            was_welcomed: false,
+        }
+    }
+
+    /// Takes a text message.
+    pub fn handle_text(&mut self, text: &str, now: Moment) {
+        self.handle_alive(now);
+        if self.is_closed() {
+            return;
+        }
+        if text.len() > self.max_message_bytes() {
+            return self.handle_fault(Fault::TooLarge);
+        }
+        if !self.spend(now) {
+            return;
+        }
+        match ClientFrame::parse(text) {
+            Ok(frame) => self.handle_frame(frame, now),
+            Err(Refusal::UnknownOp { r#ref, .. }) if matches!(self.state, State::AwaitsHello) => {
+                self.require_hello(r#ref);
+            }
+            Err(refusal @ Refusal::UnknownOp { r#ref, .. }) => {
+                let message = refusal.to_string();
+                self.refuse(r#ref, Problem::new(Code::UnknownOp, message));
+            }
+            Err(refusal @ Refusal::Invalid(_)) => {
+                if planted::is(Bug::GarbageSpills) {
+                    self.hub.handle_timeout(Moment { since_start: Duration::MAX, ..now });
+                }
+                self.end(None, Code::InvalidFrame, refusal.to_string());
+            }
+        }
+    }
+
+    /// Takes a binary message, which no frame is.
+    pub fn handle_binary(&mut self, now: Moment) {
+        self.handle_alive(now);
+        self.refuse(None, Problem::new(Code::InvalidFrame, "frames are text messages"));
+        self.close(close::UNSUPPORTED, Code::InvalidFrame.as_str());
+    }
+
+    /// Takes a WebSocket ping, which counts as a frame and is answered.
+    pub fn handle_ping(&mut self, payload: &[u8], now: Moment) {
+        self.handle_control(now);
+        if !self.is_closed() {
+            self.outbox.push_back(Output::Pong(Bytes::copy_from_slice(payload)));
+        }
+    }
+
+    /// Takes a WebSocket pong, or a part of a message, which count as frames.
+    pub fn handle_control(&mut self, now: Moment) {
+        self.handle_alive(now);
+        if !self.is_closed() {
+            self.spend(now);
+        }
+    }
+
+    /// Takes a WebSocket Close, which is answered with its own code.
+    pub fn handle_close(&mut self, code: Option<u16>) {
+        if !self.is_closed() {
+            self.end_with(Output::Close { code, reason: "" });
+        }
+    }
+
+    /// Takes what is no WebSocket message, or too large a one, which was not read.
+    pub fn handle_fault(&mut self, fault: Fault) {
+        if fault == Fault::TooLarge {
+            let max = self.max_message_bytes();
+            let message = if matches!(self.state, State::AwaitsHello) {
+                format!("a message before the hello has at most {max} bytes (`--max-hello-bytes`)")
+            } else {
+                format!(
+                    "a message has at most {max} bytes (`--max-message-bytes`); an event that names more topics goes by \
+                     `POST /v1/publish` (`--max-body-bytes`), or by `publish_to` where the hub is embedded"
+                )
+            };
+            self.end(None, Code::TooLarge, message);
+        } else if !self.is_closed() {
+            self.close(fault.close(), "");
+        }
+    }
+
+    /// Bytes of a message, as things are: strangers get less.
+    pub fn max_message_bytes(&self) -> usize {
+        if matches!(self.state, State::AwaitsHello) {
+            self.settings.max_message_bytes_before_hello
+        } else {
+            self.settings.max_message_bytes
+        }
+    }
+
+    /// What may come next from the client.
+    pub fn awaited(&self) -> Awaited {
+        if self.is_closed() { Awaited::Close } else { Awaited::Messages(self.max_message_bytes()) }
+    }
+
+    fn handle_alive(&mut self, now: Moment) {
+        self.last_heard = now.since_start;
+        self.pinged = None;
+    }
+
+    /// Tells the client to come back after a while, and closes.
+    pub fn handle_drain(&mut self, retry_after: Duration) {
+        if !self.is_closed() {
+            if self.outbox.is_empty() {
+                // What was published before the drain comes before its goaway, as far as one batch goes.
+                self.read_log();
+            }
+            let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+            self.send(&ServerFrame::Goaway { retry_after_ms });
+            self.close(close::RESTART, Code::GoingAway.as_str());
+        }
+    }
+
+    /// Ends a session whose socket accepts nothing.
+    pub fn handle_stalled(&mut self) {
+        self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
+    }
+
+    /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
+    pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
+        if self.outbox.is_empty() && self.read_log() {
+            self.last_told = now.since_start;
+        }
+        let output = self.outbox.pop_front();
+        if output.is_none() {
+            // A session at rest keeps no room for what it once had to say.
+            self.outbox = VecDeque::new();
+        }
+        output
+    }
+
+    /// Takes a batch from the log; says whether there was any.
+    fn read_log(&mut self) -> bool {
+        let State::Open { follower, .. } = &mut self.state else { return false };
+        let deliveries = follower.poll_read(limits::READ_BATCH, Waker::noop());
+        deliveries.iter().for_each(|delivery| count(delivery, self.hub.metrics()));
+        self.outbox.extend(deliveries.iter().map(|delivery| Output::Frame(frame_of(delivery))));
+        !deliveries.is_empty()
+    }
+
+    /// Whether more may be handed in: no answers have piled up.
+    pub fn hears(&self) -> bool {
+        self.outbox.len() <= limits::READ_BATCH
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.hub.metrics()
+    }
+
+    /// Everything of its topics up to this place was delivered by its shard.
+    pub(crate) fn advance(&mut self, position: Position) {
+        if let State::Open { follower, .. } = &mut self.state {
+            follower.advance(position);
+        }
+    }
+
+    /// Its shard told the client a position.
+    pub(crate) fn handle_told(&mut self, at: Moment) {
+        self.last_told = self.last_told.max(at.since_start);
+    }
+
+    /// Whether it reads nothing from the log, because a subscribe has said that more follows.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    /// What it follows while it is open.
+    pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
+        match &mut self.state {
+            State::Open { follower, .. } => Some(follower),
+            State::AwaitsHello | State::Closed => None,
+        }
+    }
+
+    /// What it followed until it ended, once.
+    pub(crate) fn take_left(&mut self) -> Option<Follower> {
+        self.left.take()
+    }
+
+    /// Whether this session has ended; what is left to poll is its last words.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether its hello was ever accepted.
+    pub fn was_welcomed(&self) -> bool {
+        self.was_welcomed
+    }
+
+    /// Counts a frame; a session that sends too many ends.
+    fn spend(&mut self, now: Moment) -> bool {
+        let per_second = self.settings.frames_per_second;
+        let has_budget = self.budget.take(per_second, now.since_start);
+        if !has_budget {
+            self.end(None, Code::RateLimited, format!("at most {per_second} frames per second"));
+        }
+        has_budget
+    }
+
+    fn handle_frame(&mut self, frame: ClientFrame, now: Moment) {
+        match (&mut self.state, frame) {
+            (State::Closed, _) => {}
+            (State::AwaitsHello, ClientFrame::Hello { token, client, schema }) => {
+                self.hello(token.as_deref(), schema.as_deref(), client.as_deref(), now);
+            }
+            (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
+            (State::Open { .. }, ClientFrame::Hello { .. }) => {
+                let message = "this session has had its hello; send `token` to replace the token";
+                self.refuse(None, Problem::new(Code::Forbidden, message));
+            }
+            (State::Open { .. }, ClientFrame::Subscribe { r#ref, topics, since, more }) => {
+                self.subscribe(r#ref, &topics, since.as_deref(), more, now);
+            }
+            (State::Open { follower, .. }, ClientFrame::Unsubscribe { r#ref, topics }) => {
+                if let Err(problem) = self.settings.check_frame(&topics) {
+                    return self.refuse(Some(r#ref), problem);
+                }
+                let name = |topic: String| match TopicName::parse(&topic) {
+                    Ok(topic) => {
+                        follower.unsubscribe(&topic);
+                        topic.to_string()
+                    }
+                    Err(_) => topic,
+                };
+                let topics = topics.into_iter().map(name).collect();
+                self.send(&ServerFrame::Unsubscribed { r#ref: Some(r#ref), topics, code: None });
+            }
+            (State::Open { admitted, .. }, ClientFrame::Publish { r#ref, event, topics, key, origin }) => {
+                let request = PublishRequest { event, topics, key, origin };
+                match publish_as(&self.hub, &*self.access, &admitted.identity, request, now) {
+                    Ok(published) => self.send(&ServerFrame::Published {
+                        r#ref,
+                        key: published.key.to_string(),
+                        position: published.position.to_string(),
+                        topics: published.topics.iter().map(TopicName::to_string).collect(),
+                    }),
+                    Err(problem) => self.refuse(Some(r#ref), problem),
+                }
+            }
+            (State::Open { .. }, ClientFrame::Token { r#ref, token }) => self.refresh(r#ref, &token, now),
+            (State::Open { .. }, ClientFrame::Ping { r#ref }) => self.send(&ServerFrame::Pong { r#ref }),
+            (State::Open { .. }, ClientFrame::Pong) => {}
+        }
+    }
+
+    fn hello(&mut self, token: Option<&str>, schema: Option<&str>, client: Option<&str>, now: Moment) {
+        let admitted = match self.hub.revocations().admit(&*self.access, token, now) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                self.hub.refusals().token(&error, now.since_start);
+                return self.end(None, error.code, error.message);
+            }
+        };
+        let identity = &admitted.identity;
+        let mixed = planted::is(Bug::TenantsMixed);
+        let tenant = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant });
+        let Some(follower) = tenant.try_follow_in_shard() else {
+            return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
+        };
+        self.send(&ServerFrame::Welcome {
+            session: self.id.to_string(),
+            tenant: identity.tenant.to_string(),
+            position: follower.reader().position().to_string(),
+            heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            expires_at: identity.expires_at,
+            expires_in_ms: token::left_ms(identity.expires_at, now),
+            schema: Some(self.hub.answer_schema(schema, client)),
+            limits: AnnouncedLimits {
+                max_message_bytes: self.settings.max_message_bytes as u64,
+                max_topics_per_session: self.settings.max_topics as u64,
+                max_topics_per_frame: self.settings.max_topics_per_frame as u64,
+                frames_per_second: u64::from(self.settings.frames_per_second),
+            },
+        });
+        self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
+        self.was_welcomed = true;
+        self.state = State::Open { admitted: Box::new(admitted), follower };
+    }
+
+    fn require_hello(&mut self, r#ref: Option<u64>) {
+        self.end(r#ref, Code::HelloRequired, "the first frame is a hello".to_owned());
+    }
+
+    fn send(&mut self, frame: &ServerFrame) {
+        self.outbox.push_back(Output::Frame(encode(frame)));
+    }
+
+    /// Says no and goes on.
+    fn refuse(&mut self, r#ref: Option<u64>, problem: Problem) {
+        self.hub.metrics().refused(problem.code);
+        self.send(&ServerFrame::error(r#ref, problem.code, problem.message));
+    }
+
+    /// Says no and closes with the code's own close code.
+    fn end(&mut self, r#ref: Option<u64>, code: Code, message: String) {
+        if !self.is_closed() {
+            self.refuse(r#ref, Problem::new(code, message));
+            self.close(code.close().unwrap_or(close::NORMAL), code.as_str());
+        }
+    }
+
+    fn close(&mut self, code: u16, reason: &'static str) {
+        self.end_with(Output::Close { code: Some(code), reason });
+    }
+
+    fn end_with(&mut self, close: Output) {
+        self.outbox.push_back(close);
+        self.paused_until = None;
+        if let State::Open { follower, .. } = std::mem::replace(&mut self.state, State::Closed) {
+            self.left = Some(follower);
+        }
+    }
+}
+
+pub(crate) const NO_ROOM: &str = "this tenant has as many sessions as it may; close some";
+
+fn ref_of(frame: &ClientFrame) -> Option<u64> {
+    match frame {
+        ClientFrame::Subscribe { r#ref, .. }
+        | ClientFrame::Unsubscribe { r#ref, .. }
+        | ClientFrame::Publish { r#ref, .. }
+        | ClientFrame::Token { r#ref, .. }
+        | ClientFrame::Ping { r#ref } => Some(*r#ref),
+        ClientFrame::Hello { .. } | ClientFrame::Pong => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

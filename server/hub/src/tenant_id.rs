@@ -1,0 +1,55 @@
+//! The name of a tenant.
+
+use std::{fmt, sync::Arc};
+
+/// Characters of a tenant's name.
+const MAX_TENANT_BYTES: usize = 64;
+
+/// A tenant's name: 1 to 64 characters of `A-Z a-z 0-9 _ . ~ -`. Made only by parsing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(Arc<str>);
+
+/// A text that is no tenant's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantIdError;
+
+impl fmt::Display for TenantIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a tenant's name has 1 to {MAX_TENANT_BYTES} characters of A-Z a-z 0-9 _ . ~ -")
+    }
+}
+
+impl std::error::Error for TenantIdError {}
+
+impl TenantId {
+    /// Reads a tenant's name.
+    ///
+    /// # Errors
+    /// When it breaks the rule.
+    pub fn parse(text: &str) -> Result<Self, TenantIdError> {
+        let is_good = |b: u8| b.is_ascii_alphanumeric() || b"_.~-".contains(&b);
+        if text.is_empty() || text.len() > MAX_TENANT_BYTES || !text.bytes().all(is_good) {
+            return Err(TenantIdError);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for TenantId {
+    type Err = TenantIdError;
+
+    fn from_str(text: &str) -> Result<Self, TenantIdError> {
+        Self::parse(text)
+    }
+}

@@ -1,0 +1,414 @@
+//! WebSocket messages, RFC 6455: what a client's bytes say, and how a server's are framed. Pure, and without a buffer
+//! while nothing is half read: a frame that came in one piece is unmasked where it lies.
+
+use std::io::Cursor;
+
+use tidings_shared::code::close;
+use tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{CloseCode, Control, Data, OpCode},
+};
+
+/// Bytes of the payload of a ping, a pong or a Close (section 5.5).
+const MAX_CONTROL_BYTES: u64 = 125;
+
+/// The most bytes before a payload that a server sends: it masks nothing.
+pub(crate) const MAX_HEADER_BYTES: usize = 10;
+
+/// The most bytes before a payload that a client sends, with its mask.
+const MAX_CLIENT_HEADER_BYTES: usize = 14;
+
+/// What a client said.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary one.
+    Binary(&'a [u8]),
+    /// A part of a message, with more to come.
+    Fragment,
+    /// It wants this back.
+    Ping(&'a [u8]),
+    /// It answers a ping, or says unasked that it is there.
+    Pong,
+    /// It says no more. The code is none where it named none.
+    Close(Option<u16>),
+}
+
+/// What a client may not send; nothing after it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A message over the limit.
+    TooLarge,
+    /// A text that is not UTF-8.
+    InvalidText,
+    /// What is no WebSocket frame, or not in its place.
+    Protocol,
+}
+
+impl Fault {
+    /// The close code (section 7.4.1).
+    /// Returns the close code that tells a client of this.
+    pub fn close(self) -> u16 {
+        match self {
+            Self::TooLarge => close::TOO_LARGE,
+            Self::InvalidText => close::INVALID_TEXT,
+            Self::Protocol => close::PROTOCOL,
+        }
+    }
+}
+
+/// What may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Messages of at most so many bytes.
+    Messages(usize),
+    /// A Close. Control frames are told of; whatever else comes is passed over, and nothing of it is kept.
+    Close,
+}
+
+/// Reads a client's messages.
+#[derive(Debug)]
+pub struct Decoder {
+    awaited: Awaited,
+    /// The begin of a frame, as it came. It grows with what has come, not with what was announced.
+    partial: Vec<u8>,
+    /// The fragments of a message so far.
+    message: Option<Fragments>,
+    /// Bytes of a payload that are still to come and are passed over.
+    skip: u64,
+    /// Nothing more is read.
+    is_closed: bool,
+}
+
+#[derive(Debug)]
+struct Fragments {
+    is_text: bool,
+    bytes: Vec<u8>,
+    /// How much of a text is known to be UTF-8.
+    valid: usize,
+}
+
+impl Decoder {
+    /// For messages of at most so many bytes, until [`Decoder::expect`] or an answer to what was told says otherwise.
+    pub fn new(max_message_bytes: usize) -> Self {
+        let awaited = Awaited::Messages(max_message_bytes);
+        Self { awaited, partial: Vec::new(), message: None, skip: 0, is_closed: false }
+    }
+
+    /// Whether the client has said Close, or what no WebSocket says.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Says what may come from now on. Where only a Close is awaited, what is held of a message is let go.
+    pub fn expect(&mut self, awaited: Awaited) {
+        self.awaited = awaited;
+        if awaited == Awaited::Close {
+            self.message = None;
+            if let Ok(Some(frame)) = self.parse(&self.partial)
+                && !frame.is_kept
+            {
+                self.skip = frame.end.saturating_sub(self.partial.len()) as u64;
+                self.partial = Vec::new();
+            }
+        }
+    }
+
+    /// Bytes of memory that are held for a message that came in part.
+    pub fn held_bytes(&self) -> usize {
+        self.partial.capacity() + self.message.as_ref().map_or(0, |message| message.bytes.capacity())
+    }
+
+    /// Takes bytes and tells what they say, in order; `tell` answers with what may come after it. A claim over the limit is
+    /// refused at its header. What comes after a Close or a fault is discarded.
+    ///
+    /// # Errors
+    /// What is wrong with them, once.
+    pub fn read(
+        &mut self,
+        input: &mut [u8],
+        mut tell: impl FnMut(Incoming<'_>) -> Awaited,
+    ) -> Result<(), Fault> {
+        let heard = self.hear(input, &mut tell);
+        // Section 7.1.7: who fails a connection waits for no Close; a bad one may have been just that.
+        self.is_closed |= heard.is_err();
+        if self.is_closed {
+            (self.partial, self.message) = (Vec::new(), None);
+        }
+        heard
+    }
+
+    fn hear(
+        &mut self,
+        input: &mut [u8],
+        tell: &mut impl FnMut(Incoming<'_>) -> Awaited,
+    ) -> Result<(), Fault> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let mut start = self.pass_over(input.len());
+        if !self.partial.is_empty() {
+            let mut partial = std::mem::take(&mut self.partial);
+            let end = loop {
+                if let Some(frame) = self.parse(&partial)?
+                    && let Some(missing) = frame.end.checked_sub(partial.len())
+                {
+                    if !frame.is_kept {
+                        self.skip = missing as u64;
+                        partial = Vec::new();
+                        start += self.pass_over(input.len() - start);
+                        break None;
+                    }
+                    let take = missing.min(input.len() - start);
+                    extend(&mut partial, &input[start..start + take], frame.end);
+                    start += take;
+                    break (take == missing).then_some(frame);
+                }
+                // A header is short: one by one.
+                let Some(&byte) = input.get(start) else { break None };
+                extend(&mut partial, &[byte], MAX_CLIENT_HEADER_BYTES);
+                start += 1;
+            };
+            match end {
+                Some(frame) => self.take(&frame, &mut partial, tell)?,
+                None => self.partial = partial,
+            }
+        }
+        while !self.is_closed && start < input.len() {
+            let bytes = &mut input[start..];
+            match self.parse(bytes)? {
+                Some(frame) if !frame.is_kept => {
+                    self.skip = frame.end as u64;
+                    start += self.pass_over(bytes.len());
+                }
+                Some(frame) if frame.end <= bytes.len() => {
+                    self.take(&frame, bytes, tell)?;
+                    start += frame.end;
+                }
+                _ => {
+                    self.partial = bytes.to_vec();
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of so many bytes are of a payload that is passed over.
+    fn pass_over(&mut self, bytes: usize) -> usize {
+        let skipped = self.skip.min(bytes as u64);
+        self.skip -= skipped;
+        skipped as usize
+    }
+
+    /// The frame that begins here, if its header is all there; its faults are found before its payload comes.
+    fn parse(&self, bytes: &[u8]) -> Result<Option<Frame>, Fault> {
+        let mut cursor = Cursor::new(bytes);
+        let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(|_| Fault::Protocol)? else {
+            return Ok(None);
+        };
+        let Some(mask) = header.mask else { return Err(Fault::Protocol) };
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(Fault::Protocol);
+        }
+        let is_kept =
+            matches!((header.opcode, self.awaited), (OpCode::Control(_), _) | (_, Awaited::Messages(_)));
+        let is_allowed = match header.opcode {
+            OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => false,
+            OpCode::Control(_) => header.is_final && length <= MAX_CONTROL_BYTES,
+            OpCode::Data(_) if !is_kept => true,
+            OpCode::Data(Data::Continue) => self.message.is_some(),
+            OpCode::Data(_) => self.message.is_none(),
+        };
+        if !is_allowed {
+            return Err(Fault::Protocol);
+        }
+        let before = self.message.as_ref().map_or(0, |message| message.bytes.len());
+        let most = match (header.opcode, self.awaited) {
+            (OpCode::Control(_), _) => MAX_CONTROL_BYTES,
+            (_, Awaited::Messages(max)) => max.saturating_sub(before) as u64,
+            (_, Awaited::Close) => u64::MAX,
+        };
+        if length > most {
+            return Err(Fault::TooLarge);
+        }
+        let start = cursor.position() as usize;
+        Ok(Some(Frame {
+            opcode: header.opcode,
+            is_final: header.is_final,
+            mask,
+            is_kept,
+            start,
+            end: start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)),
+        }))
+    }
+
+    fn take(
+        &mut self,
+        frame: &Frame,
+        bytes: &mut [u8],
+        tell: &mut impl FnMut(Incoming<'_>) -> Awaited,
+    ) -> Result<(), Fault> {
+        let payload = &mut bytes[frame.start..frame.end];
+        unmask(payload, frame.mask);
+        let awaited = match (frame.opcode, frame.is_final) {
+            (OpCode::Control(Control::Ping), _) => tell(Incoming::Ping(payload)),
+            (OpCode::Control(Control::Pong), _) => tell(Incoming::Pong),
+            (OpCode::Control(_), _) => {
+                let code = close_code(payload)?;
+                self.is_closed = true;
+                tell(Incoming::Close(code))
+            }
+            (OpCode::Data(Data::Continue), is_final) => {
+                let Some(mut message) = self.message.take() else { return Err(Fault::Protocol) };
+                message.extend(payload, self.awaited)?;
+                if is_final {
+                    message.tell(tell)?
+                } else {
+                    self.message = Some(message);
+                    tell(Incoming::Fragment)
+                }
+            }
+            (OpCode::Data(kind), false) => {
+                let mut message = Fragments { is_text: kind == Data::Text, bytes: Vec::new(), valid: 0 };
+                message.extend(payload, self.awaited)?;
+                self.message = Some(message);
+                tell(Incoming::Fragment)
+            }
+            (OpCode::Data(Data::Text), true) => tell(Incoming::Text(text(payload)?)),
+            (OpCode::Data(_), true) => tell(Incoming::Binary(payload)),
+        };
+        if awaited != self.awaited {
+            self.expect(awaited);
+        }
+        Ok(())
+    }
+}
+
+/// Appends, and reserves no more than the whole will have.
+fn extend(bytes: &mut Vec<u8>, more: &[u8], whole: usize) {
+    let needed = bytes.len() + more.len();
+    if needed > bytes.capacity() {
+        let room = (2 * bytes.len()).min(whole).max(needed);
+        bytes.reserve_exact(room - bytes.len());
+    }
+    bytes.extend_from_slice(more);
+}
+
+/// Where a frame lies.
+#[derive(Debug)]
+struct Frame {
+    opcode: OpCode,
+    is_final: bool,
+    mask: [u8; 4],
+    /// Whether its payload is of interest.
+    is_kept: bool,
+    /// Of its payload.
+    start: usize,
+    end: usize,
+}
+
+impl Fragments {
+    /// Adds a fragment. A text that goes wrong is refused here, not at its end.
+    fn extend(&mut self, payload: &[u8], awaited: Awaited) -> Result<(), Fault> {
+        let whole = if let Awaited::Messages(max) = awaited { max } else { 0 };
+        extend(&mut self.bytes, payload, whole);
+        if self.is_text {
+            match std::str::from_utf8(&self.bytes[self.valid..]) {
+                Ok(_) => self.valid = self.bytes.len(),
+                Err(error) if error.error_len().is_none() => self.valid += error.valid_up_to(),
+                Err(_) => return Err(Fault::InvalidText),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, tell: &mut impl FnMut(Incoming<'_>) -> Awaited) -> Result<Awaited, Fault> {
+        let message =
+            if self.is_text { Incoming::Text(text(&self.bytes)?) } else { Incoming::Binary(&self.bytes) };
+        Ok(tell(message))
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|_| Fault::InvalidText)
+}
+
+/// Section 5.5.1: nothing, or a code and a text.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
+    match payload {
+        [] => Ok(None),
+        [first, second, reason @ ..] => {
+            let code = u16::from_be_bytes([*first, *second]);
+            if !CloseCode::from(code).is_allowed() {
+                return Err(Fault::Protocol);
+            }
+            text(reason)?;
+            Ok(Some(code))
+        }
+        [_] => Err(Fault::Protocol),
+    }
+}
+
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let word = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    for bytes in words {
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+}
+
+/// What a server sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text message.
+    Text = 1,
+    /// A binary message.
+    Binary = 2,
+    /// A Close.
+    Close = 8,
+    /// A ping.
+    Ping = 9,
+    /// A pong.
+    Pong = 10,
+}
+
+/// The header of an unfragmented message of so many bytes: it is at the end of what is returned.
+pub(crate) fn header(kind: Kind, length: usize) -> ([u8; MAX_HEADER_BYTES], usize) {
+    let mut bytes = [0; MAX_HEADER_BYTES];
+    let first = 0x80 | kind as u8;
+    let start = if length < 126 {
+        bytes[9] = length as u8;
+        8
+    } else if let Ok(length) = u16::try_from(length) {
+        bytes[7] = 126;
+        bytes[8..].copy_from_slice(&length.to_be_bytes());
+        6
+    } else {
+        bytes[1] = 127;
+        bytes[2..].copy_from_slice(&(length as u64).to_be_bytes());
+        0
+    };
+    bytes[start] = first;
+    (bytes, start)
+}
+
+/// Appends an unfragmented message.
+pub fn put(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
+    let (header, start) = header(kind, payload.len());
+    out.extend_from_slice(&header[start..]);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a Close; without a code it has no payload.
+pub fn put_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
+    let payload = code.map(|code| [&code.to_be_bytes(), reason.as_bytes()].concat());
+    put(out, Kind::Close, &payload.unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! A WebSocket echo on the sockets of sessions, for conformance suites.
+
+use std::io;
+
+use tokio::{
+    net::TcpStream,
+    time::{Duration, timeout},
+};
+
+use super::socket::{linger, read};
+use tidings_hub::websocket::{Awaited, Decoder, Incoming, Kind, put, put_close};
+use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
+
+/// Sends back every message until the connection ends, or a write takes longer than `write_timeout`.
+pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_timeout: Duration) {
+    let mut decoder = Decoder::new(max);
+    let mut buffer = vec![0; READ_BYTES];
+    let mut bytes = &mut head[..];
+    loop {
+        let (out, is_over) = answer(&mut decoder, bytes, max);
+        if !matches!(timeout(write_timeout, write(&stream, &out)).await, Ok(Ok(()))) {
+            return;
+        }
+        if is_over {
+            let _ = timeout(CLOSE_TIMEOUT, linger(stream, &mut decoder)).await;
+            return;
+        }
+        match read(&stream, &mut buffer).await {
+            Ok(length) if length > 0 => bytes = &mut buffer[..length],
+            _ => return,
+        }
+    }
+}
+
+/// What to send back, and whether it ends with a Close.
+fn answer(decoder: &mut Decoder, bytes: &mut [u8], max: usize) -> (Vec<u8>, bool) {
+    let mut out = Vec::new();
+    let heard = decoder.read(bytes, |incoming| {
+        match incoming {
+            Incoming::Text(text) => put(&mut out, Kind::Text, text.as_bytes()),
+            Incoming::Binary(bytes) => put(&mut out, Kind::Binary, bytes),
+            Incoming::Ping(payload) => put(&mut out, Kind::Pong, payload),
+            Incoming::Pong | Incoming::Fragment => {}
+            Incoming::Close(code) => put_close(&mut out, code, ""),
+        }
+        Awaited::Messages(max)
+    });
+    if let Err(fault) = heard {
+        put_close(&mut out, Some(fault.close()), "");
+    }
+    (out, heard.is_err() || decoder.is_closed())
+}
+
+async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tidings_hub::{
+    Session,
+    shard::{Pumped, Shard, Sink},
+    websocket::{Awaited, Decoder, Incoming},
+};
+use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, READ_BYTES};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+
+use crate::host::Clock;
+
+/// The shard of a thread, and what its sockets share.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) shard: RefCell<Shard<Socket>>,
+    /// What a socket reads lies here until it is understood, which takes no turn of anybody else.
+    pub(crate) buffer: RefCell<Box<[u8]>>,
+    pub(crate) clock: Clock,
+    pub(crate) write_timeout: Duration,
+    /// Whether sessions are sent away.
+    pub(crate) is_draining: Cell<bool>,
+}
+
+impl Local {
+    pub(crate) fn new(clock: Clock, write_timeout: Duration) -> Self {
+        let buffer = RefCell::new(vec![0; READ_BYTES].into());
+        Self {
+            shard: RefCell::new(Shard::new()),
+            buffer,
+            clock,
+            write_timeout,
+            is_draining: Cell::new(false),
+        }
+    }
+}
+
+/// A TCP stream that a shard writes to.
+#[derive(Debug)]
+pub(crate) struct Socket(TcpStream);
+
+impl Sink for Socket {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match SockRef::from(&self.0).send(bytes) {
+            // The runtime has to know, or it never says that there is room again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.try_write(bytes),
+            sent => sent,
+        }
+    }
+}
+
+/// Runs a session until its connection ends. `head` is what the client sent behind its handshake.
+pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, session: Box<Session>) {
+    let mut decoder = Decoder::new(session.max_message_bytes());
+    let key = local.shard.borrow_mut().insert(session, Socket(stream));
+    let connection = Connection { local, key: Some(key) };
+    connection.hear(key, &mut decoder, &mut head);
+    drop(head);
+    let has_said_close = connection.drive(key, &mut decoder).await;
+    let was_welcomed = local.shard.borrow().session(key).was_welcomed();
+    if let (Some(stream), true) = (connection.leave(), has_said_close) {
+        let time = if was_welcomed { CLOSE_TIMEOUT } else { CLOSE_TIMEOUT_BEFORE_HELLO };
+        let _ = timeout(time, linger(stream, &mut decoder)).await;
+    }
+}
+
+/// A connection in a shard; it leaves when this goes, whyever.
+struct Connection<'a> {
+    local: &'a Local,
+    key: Option<usize>,
+}
+
+impl Connection<'_> {
+    fn leave(mut self) -> Option<TcpStream> {
+        self.key.take().map(|key| self.local.shard.borrow_mut().remove(key).0)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let mut shard = self.local.shard.borrow_mut();
+            if std::thread::panicking() {
+                shard.metrics(key).panics.inc();
+            }
+            shard.remove(key);
+        }
+    }
+}
+
+/// What a connection has waited for.
+enum Next {
+    Readable,
+    /// It takes bytes again, or was made to look again.
+    Pump,
+    Timeout,
+}
+
+impl Connection<'_> {
+    /// Says whether our Close was written; otherwise the stream broke, or the peer took no bytes.
+    async fn drive(&self, key: usize, decoder: &mut Decoder) -> bool {
+        let local = self.local;
+        let mut sleep = pin!(sleep_until(Instant::now()));
+        let mut stalled_since = None;
+        let mut ended = None;
+        let mut is_behind = false;
+        loop {
+            let now = local.clock.now();
+            let pumped = {
+                let mut shard = local.shard.borrow_mut();
+                if shard.session(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
+                    // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
+                    let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
+                    shard.handle(key, now, |session| handle(session, now));
+                }
+                if ended.is_none() && shard.session(key).is_closed() {
+                    ended = Some(now.since_start);
+                    // Nothing is kept of what it still sends.
+                    decoder.expect(Awaited::Close);
+                }
+                shard.pump(key, now)
+            };
+            is_behind = !matches!(pumped, Ok(Pumped::Idle));
+            let is_blocked = match pumped {
+                Err(_) => return false,
+                Ok(Pumped::Closed) => return true,
+                Ok(Pumped::Blocked { has_taken }) => {
+                    // However slowly it takes the last words, it does not hold its place for ever.
+                    if ended.is_some_and(|ended| now.since_start >= ended + CLOSE_TIMEOUT) {
+                        return false;
+                    }
+                    if has_taken || stalled_since.is_none() {
+                        stalled_since = Some(now.since_start);
+                    }
+                    true
+                }
+                Ok(Pumped::Idle | Pumped::More) => {
+                    stalled_since = None;
+                    false
+                }
+            };
+            if matches!(pumped, Ok(Pumped::More)) {
+                tokio::task::yield_now().await;
+                // One that catches up with the log is heard all the same.
+                let hears = local.shard.borrow().session(key).hears();
+                if hears && !self.read(key, decoder) {
+                    return false;
+                }
+                continue;
+            }
+            let stalls = stalled_since.map(|since| since + local.write_timeout);
+            let deadline = match ended {
+                Some(ended) => Some(ended + CLOSE_TIMEOUT),
+                None if is_blocked => {
+                    stalls.into_iter().chain(local.shard.borrow().session(key).poll_expiry()).min()
+                }
+                None => local.shard.borrow().session(key).poll_timeout(),
+            };
+            let has_ended = ended.is_some();
+            let next =
+                poll_fn(|cx| self.poll_next(key, cx, is_blocked, has_ended, deadline, sleep.as_mut())).await;
+            match next {
+                Next::Readable if self.read(key, decoder) => {}
+                Next::Readable => return false,
+                Next::Timeout => {
+                    let now = local.clock.now();
+                    if stalls.is_some_and(|at| at <= now.since_start) {
+                        // A peer that reads again just now learns why.
+                        local.shard.borrow_mut().handle(key, now, Session::handle_stalled);
+                    }
+                }
+                Next::Pump => {}
+            }
+        }
+    }
+
+    fn poll_next(
+        &self,
+        key: usize,
+        cx: &mut Context<'_>,
+        is_blocked: bool,
+        has_ended: bool,
+        deadline: Option<Duration>,
+        mut sleep: Pin<&mut Sleep>,
+    ) -> Poll<Next> {
+        let mut shard = self.local.shard.borrow_mut();
+        let is_due =
+            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_idle(key) };
+        if is_due {
+            return Poll::Ready(Next::Pump);
+        }
+        shard.set_waker(key, cx.waker());
+        if is_blocked {
+            if shard.sink(key).0.poll_write_ready(cx).is_ready() {
+                return Poll::Ready(Next::Pump);
+            }
+        } else if shard.sink(key).0.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Next::Readable);
+        }
+        drop(shard);
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let deadline = self.local.clock.instant(deadline).into();
+        // What moves later is only looked at when the earlier moment has come.
+        if sleep.deadline() > deadline || sleep.is_elapsed() {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(Next::Timeout);
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// Reads once, if there is something; says whether the peer is still there.
+    fn read(&self, key: usize, decoder: &mut Decoder) -> bool {
+        let mut buffer = self.local.buffer.borrow_mut();
+        let read = self.local.shard.borrow().sink(key).0.try_read(&mut buffer);
+        match read {
+            Ok(0) => false,
+            Ok(read) => {
+                self.hear(key, decoder, &mut buffer[..read]);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn hear(&self, key: usize, decoder: &mut Decoder, bytes: &mut [u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let now = self.local.clock.now();
+        self.local.shard.borrow_mut().handle(key, now, |session| {
+            decoder.expect(session.awaited());
+            let heard = decoder.read(bytes, |incoming| {
+                match incoming {
+                    Incoming::Text(text) => session.handle_text(text, now),
+                    Incoming::Binary(_) => session.handle_binary(now),
+                    Incoming::Ping(payload) => session.handle_ping(payload, now),
+                    Incoming::Pong | Incoming::Fragment => session.handle_control(now),
+                    Incoming::Close(code) => session.handle_close(code),
+                }
+                session.awaited()
+            });
+            if let Err(fault) = heard {
+                session.handle_fault(fault);
+            }
+        });
+    }
+}
+
+/// Ends a connection so that the peer gets our Close: a socket that is closed with bytes unread is reset, and the Close
+/// may be lost with it.
+pub(crate) async fn linger(mut stream: TcpStream, decoder: &mut Decoder) {
+    let mut buffer = vec![0; 1024];
+    decoder.expect(Awaited::Close);
+    while !decoder.is_closed() {
+        match read(&stream, &mut buffer).await {
+            Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| Awaited::Close).is_ok() => {}
+            _ => break,
+        }
+    }
+    let _ = stream.shutdown().await;
+    while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
+}
+
+/// Reads once, when there is something. A peer that never stops has no thread for itself: others have a turn before.
+pub(crate) async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    tokio::task::yield_now().await;
+    loop {
+        stream.readable().await?;
+        match stream.try_read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP; it also notes when a byte comes. WebSockets have
+//! left it behind.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tidings_shared::limits::{CLOSE_TIMEOUT, LINGER_BYTES, LINGER_SILENCE};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+use super::request_head::Phase;
+
+/// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has taken no byte for so long. Every byte that it takes
+/// starts the deadline anew, so that a slow peer is no stalled one.
+#[derive(Debug)]
+pub(crate) struct WriteDeadline<S> {
+    stream: S,
+    limit: Duration,
+    phase: Arc<Phase>,
+    /// Runs while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Since our side was closed.
+    lingers: Option<Lingering>,
+}
+
+/// Our side is closed, and the peer may still send: what comes is thrown away. If the socket were closed at once, the rest of a
+/// refused body would reset the connection, and a proxy would turn the refusal into a 502.
+#[derive(Debug)]
+struct Lingering {
+    bytes_left: usize,
+    ends: Instant,
+    /// Runs while the peer says nothing.
+    silent: Pin<Box<Sleep>>,
+}
+
+impl Lingering {
+    fn begin() -> Self {
+        let ends = Instant::now() + CLOSE_TIMEOUT;
+        Self { bytes_left: LINGER_BYTES, ends, silent: Box::pin(sleep(LINGER_SILENCE)) }
+    }
+
+    /// Done when the peer has closed, was silent for too long, or has sent too much.
+    fn poll(&mut self, cx: &mut Context<'_>, stream: Pin<&mut impl AsyncRead>) -> Poll<()> {
+        let mut stream = stream;
+        let mut bytes = [0; 4096];
+        loop {
+            let mut chunk = ReadBuf::new(&mut bytes);
+            if stream.as_mut().poll_read(cx, &mut chunk).is_pending() {
+                return self.silent.as_mut().poll(cx);
+            }
+            let (heard, now) = (chunk.filled().len(), Instant::now());
+            self.bytes_left = self.bytes_left.saturating_sub(heard);
+            if heard == 0 || self.bytes_left == 0 || now >= self.ends {
+                return Poll::Ready(());
+            }
+            self.silent.as_mut().reset(self.ends.min(now + LINGER_SILENCE));
+        }
+    }
+}
+
+impl<S> WriteDeadline<S> {
+    pub(crate) fn new(stream: S, limit: Duration, phase: Arc<Phase>) -> Self {
+        Self { stream, limit, phase, stalled: None, lingers: None }
+    }
+
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Passes on what a write came to, unless it has waited for too long.
+    fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        ready!(stalled.as_mut().poll(cx));
+        self.stalled = None;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.phase.heard();
+        }
+        read
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.judge(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, buffers);
+        this.judge(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.lingers.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let lingers = this.lingers.get_or_insert_with(Lingering::begin);
+        lingers.poll(cx, Pin::new(&mut this.stream)).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
+        let (ours, mut theirs) = duplex(4);
+        let mut stream = WriteDeadline::new(ours, Duration::from_secs(10), Arc::default());
+        let slow = tokio::spawn(async move {
+            for _ in 0..6 {
+                sleep(Duration::from_secs(9)).await;
+                assert_eq!(theirs.read(&mut [0; 2]).await.unwrap(), 2);
+            }
+            theirs
+        });
+        stream.write_all(&[0; 16]).await.unwrap();
+        let _theirs = slow.await.unwrap();
+        let fault = stream.write_all(&[0; 16]).await.unwrap_err();
+        assert_eq!(fault.kind(), io::ErrorKind::TimedOut);
+    }
+    /// Closes our side, and says for how long it then waited for the peer.
+    async fn closed(stream: DuplexStream) -> Duration {
+        let mut stream = WriteDeadline::new(stream, Duration::from_secs(10), Arc::default());
+        let start = Instant::now();
+        stream.shutdown().await.unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_still_sends_is_thrown_away_until_it_closes_or_is_silent() {
+        let (ours, mut theirs) = duplex(4);
+        let sends = tokio::spawn(async move {
+            for _ in 0..3 {
+                theirs.write_all(&[0; 100]).await.unwrap();
+                sleep(LINGER_SILENCE * 9 / 10).await;
+            }
+            assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0, "our side is closed");
+        });
+        assert_eq!(closed(ours).await, LINGER_SILENCE * 27 / 10, "until it has closed");
+        sends.await.unwrap();
+        let (ours, _silent) = duplex(4);
+        assert_eq!(closed(ours).await, LINGER_SILENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_goes_on_sending_is_cut_after_a_time_and_after_so_many_bytes() {
+        let (ours, mut theirs) = duplex(4096);
+        let drips = tokio::spawn(async move {
+            while theirs.write_all(&[0]).await.is_ok() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let waited = closed(ours).await;
+        assert!((CLOSE_TIMEOUT..CLOSE_TIMEOUT + Duration::from_millis(200)).contains(&waited), "{waited:?}");
+        drips.await.unwrap();
+        let (ours, mut theirs) = duplex(4096);
+        let floods = tokio::spawn(async move {
+            let mut sent = 0;
+            while let Ok(bytes @ 1..) = theirs.write(&[0; 4096]).await {
+                sent += bytes;
+            }
+            sent
+        });
+        assert_eq!(closed(ours).await, Duration::ZERO);
+        assert!((LINGER_BYTES..LINGER_BYTES + 8192).contains(&floods.await.unwrap()));
+    }
+}
