@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     change::Changes,
     fault::Fault,
-    store::staff::PEOPLE,
+    store::{assignments::assignment_events, staff::PEOPLE},
     table::{Body, Field, Kind, Table, row, rows},
 };
 
@@ -334,19 +334,6 @@ pub(crate) fn delete_task(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Change
     }
     changes.push(projects::Event::TaskDeleted(projects::Task { uuid }));
     Ok(())
-}
-
-/// The assignments whose `column` is `uuid`, as events name them.
-pub(super) fn assignment_events(
-    db: &Connection,
-    column: &'static str,
-    uuid: Uuid,
-) -> Result<Vec<projects::Assignment>, Fault> {
-    let sql = format!("SELECT uuid, project_uuid FROM assignments WHERE {column} = ? ORDER BY uuid");
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement
-        .query_map([uuid], |row| Ok(projects::Assignment { uuid: row.get(0)?, project_uuid: row.get(1)? }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn push_assignment(

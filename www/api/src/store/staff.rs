@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     change::Changes,
     fault::Fault,
-    store::projects::assignment_events,
+    store::assignments::assignment_events,
     table::{Body, Field, Kind, Table, row, rows},
 };
 
