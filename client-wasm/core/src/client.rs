@@ -20,7 +20,7 @@ use tidings_shared::{
 
 use self::outage::{Ended, Outage};
 use super::{
-    ConnectionId, Error, Output, Publication, Status,
+    ConnectionId, Error, Now, Output, Publication, Status,
     backoff::Backoff,
     connection::{Connection, Stage},
     limits::MAX_RETRY_AFTER_MS,
@@ -30,15 +30,6 @@ use super::{
     refresh::Refresh,
     subscriptions::Subscriptions,
 };
-
-/// The moment of a `handle_*`: the time, and a random number that was not used before.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// Milliseconds of a clock that does not run backwards, from any start.
-    pub ms: u64,
-    /// Any number, evenly distributed; it need not be secret.
-    pub random: u32,
-}
 
 /// How a client behaves.
 #[derive(Debug, Clone, Default)]

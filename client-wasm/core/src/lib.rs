@@ -46,6 +46,7 @@ mod client;
 mod connection;
 pub mod error;
 pub mod limits;
+mod now;
 mod output;
 mod pace;
 mod publishes;
@@ -55,8 +56,9 @@ mod subscriptions;
 mod tests;
 mod watch;
 
-pub use client::{Client, Now, Options};
+pub use client::{Client, Options};
 pub use error::Error;
+pub use now::Now;
 pub use output::{
     ConnectionId, Delivery, LoadId, Output, Publication, Publish, PublishId, Status, SubscriptionId,
 };
