@@ -3,12 +3,20 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Lit, Meta,
-    Result,
+    Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Generics,
+    Lit, Meta, Result, TypeParamBound, parse_quote,
 };
 
 /// Names that JavaScript objects use themselves.
 const RESERVED: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// The limit of a domain's and an event's name, as `tidings_shared::limits::MAX_NAME_BYTES` has it.
+pub(crate) const MAX_NAME_BYTES: usize = 64;
+
+/// Returns whether a text may be a segment of a topic.
+pub(crate) fn is_segment(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.~-".contains(c))
+}
 
 /// Returns the text of the doc comment, with its lines joined.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
@@ -78,6 +86,20 @@ pub(crate) fn expect_new(
     }
     seen.push(name.to_owned());
     Ok(())
+}
+
+/// Adds the bounds of a payload's field, and `more`, to the type parameters. Other types get none, so that their error
+/// appears at the field itself.
+pub(crate) fn bounded(input: &DeriveInput, more: &[TypeParamBound]) -> Generics {
+    let (krate, mut bounded) = (krate(), input.generics.clone());
+    for parameter in input.generics.type_params() {
+        let parameter = &parameter.ident;
+        bounded.make_where_clause().predicates.push(parse_quote!(
+            #parameter: #(#more +)* #krate::derive::PayloadField + #krate::derive::serde::Serialize
+                + #krate::derive::serde::de::DeserializeOwned
+        ));
+    }
+    bounded
 }
 
 /// Returns the path of the crate that the generated code uses.

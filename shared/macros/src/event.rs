@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Error, Fields, LitStr, Result, Type, Variant, parse_quote};
 
-use crate::attrs::{docs, expect_enum, expect_new, krate, snake_case};
+use crate::attrs::{MAX_NAME_BYTES, bounded, docs, expect_enum, expect_new, is_segment, krate, snake_case};
 
 pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let data = expect_enum(&input, "Event")?;
@@ -36,14 +36,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         }
     });
     let (fan_out, type_docs, closed) = (settings.fan_out, docs(&input.attrs), settings.closed);
-    let mut bounded = input.generics.clone();
-    for parameter in input.generics.type_params() {
-        let parameter = &parameter.ident;
-        bounded.make_where_clause().predicates.push(parse_quote!(
-            #parameter: ::core::fmt::Debug + #krate::derive::PayloadField + #krate::derive::serde::Serialize
-                + #krate::derive::serde::de::DeserializeOwned
-        ));
-    }
+    let bounded = bounded(&input, &[parse_quote!(::core::fmt::Debug)]);
     let (_, type_generics, _) = input.generics.split_for_impl();
     let (impl_generics, _, where_clause) = bounded.split_for_impl();
     Ok(quote! {
@@ -120,12 +113,10 @@ fn wire_name(variant: &Variant) -> Result<String> {
             }
             let given: LitStr = meta.value()?.parse()?;
             name = given.value();
-            let is_good = |c: char| c.is_ascii_alphanumeric() || "_.~-".contains(c);
-            if name.is_empty() || name.len() > 64 || !name.chars().all(is_good) {
-                return Err(Error::new_spanned(
-                    given,
-                    "an event's name has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -",
-                ));
+            if !is_segment(&name) || name.len() > MAX_NAME_BYTES {
+                let message =
+                    format!("an event's name has 1 to {MAX_NAME_BYTES} characters of A-Z a-z 0-9 _ . ~ -");
+                return Err(Error::new_spanned(given, message));
             }
             Ok(())
         })?;

@@ -2,99 +2,35 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{DeriveInput, Error, Fields, LitStr, Result, Variant, spanned::Spanned};
+use syn::{DeriveInput, Error, Fields, Ident, LitStr, Result, Variant, spanned::Spanned};
 
-use crate::attrs::{docs, expect_enum, key, krate};
+use crate::attrs::{MAX_NAME_BYTES, docs, expect_enum, is_segment, key, krate, snake_case};
 
-/// One segment of a pattern.
-enum Part {
-    Word(String),
-    Field(String),
-}
-
-/// A variant and its pattern.
-struct Pattern {
-    parts: Vec<Part>,
-    /// The pattern without the names of its fields. Two topics of one shape could not be told apart.
-    shape: String,
-}
+/// Bounds of a pattern. A name with three segments of the default length fits in the limit of a topic's name.
+const MAX_SEGMENTS: usize = 8;
+const MAX_WORD_BYTES: usize = 64;
+const MAX_FIELDS: usize = 3;
 
 pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let data = expect_enum(&input, "Topic")?;
     let domain = domain(&input)?;
-    let (krate, name) = (krate(), &input.ident);
-    let mut shapes: Vec<String> = Vec::new();
-    let (mut patterns, mut schemas, mut readers, mut writers) = (vec![], vec![], vec![], vec![]);
+    let (krate, name, type_docs) = (krate(), &input.ident, docs(&input.attrs));
+    let mut topics: Vec<Topic<'_>> = Vec::new();
     for variant in &data.variants {
-        let text = pattern_of(variant)?;
-        let pattern = parse(&text)?;
-        if shapes.contains(&pattern.shape) {
+        let topic = Topic::of(variant)?;
+        if topics.iter().any(|earlier| earlier.shape() == topic.shape()) {
             let message = "two topics have the same pattern: a name must belong to one topic";
-            return Err(Error::new_spanned(&text, message));
+            return Err(Error::new_spanned(&topic.pattern, message));
         }
-        shapes.push(pattern.shape.clone());
-        let full = if text.value().is_empty() {
-            domain.value()
-        } else {
-            format!("{}:{}", domain.value(), text.value())
-        };
-        let bindings = bindings(variant, &pattern, &text)?;
-        let ident = &variant.ident;
-        let (variant_name, variant_docs) = (ident.to_string(), docs(&variant.attrs));
-        let read_parts = pattern.parts.iter().enumerate().map(|(index, part)| match part {
-            Part::Word(word) => quote!(#word),
-            Part::Field(_) => {
-                let segment = format_ident!("segment_{index}");
-                quote!(#segment)
-            }
-        });
-        let read_fields: Vec<TokenStream> = pattern
-            .parts
-            .iter()
-            .enumerate()
-            .filter_map(|(index, part)| match part {
-                Part::Word(_) => None,
-                Part::Field(_) => {
-                    let segment = format_ident!("segment_{index}");
-                    Some(quote!(#krate::derive::TopicField::read(#segment)?))
-                }
-            })
-            .collect();
-        let build = match &variant.fields {
-            Fields::Unit => quote!(Self::#ident),
-            Fields::Unnamed(_) => quote!(Self::#ident(#(#read_fields),*)),
-            Fields::Named(_) => {
-                let names = bindings.iter();
-                quote!(Self::#ident { #(#names: #read_fields),* })
-            }
-        };
-        let reader = quote!([#(#read_parts),*] => ::core::option::Option::Some(#build));
-        // Words come before fields: `list:all` is not the list with the name `all`.
-        let fields: Vec<bool> = pattern.parts.iter().map(|part| matches!(part, Part::Field(_))).collect();
-        readers.push((fields, reader));
-        let take = match &variant.fields {
-            Fields::Unit => quote!(Self::#ident),
-            Fields::Unnamed(_) => quote!(Self::#ident(#(#bindings),*)),
-            Fields::Named(_) => quote!(Self::#ident { #(#bindings),* }),
-        };
-        let mut next = bindings.iter();
-        let write_parts = pattern.parts.iter().map(|part| match part {
-            Part::Word(word) => quote!(#word),
-            Part::Field(_) => {
-                let binding = next.next();
-                quote!(&#krate::derive::TopicField::write(#binding))
-            }
-        });
-        writers.push(quote!(#take => #krate::TopicName::from_segments(&[#domain, #(#write_parts),*])));
-        let builder = crate::attrs::snake_case(ident);
-        schemas.push(quote! {
-            #krate::schema::TopicSchema { name: #variant_name, builder: #builder, pattern: #full, docs: #variant_docs }
-        });
-        patterns.push(full);
+        topics.push(topic);
     }
-    let type_docs = docs(&input.attrs);
-    readers.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let readers = readers.iter().map(|(_, reader)| reader);
+    let patterns: Vec<String> = topics.iter().map(|topic| topic.full_pattern(&domain)).collect();
+    let schemas = topics.iter().zip(&patterns).map(|(topic, pattern)| topic.schema(pattern));
+    let writers = topics.iter().map(|topic| topic.writer(&domain));
+    // Words come before fields: `list:all` is not the list with the name `all`.
+    let mut by_words: Vec<&Topic<'_>> = topics.iter().collect();
+    by_words.sort_by_key(|topic| topic.parts.iter().map(Part::is_field).collect::<Vec<_>>());
+    let readers = by_words.into_iter().map(Topic::reader);
     Ok(quote! {
         #[automatically_derived]
         impl #krate::Topic for #name {
@@ -131,8 +67,9 @@ fn domain(input: &DeriveInput) -> Result<LitStr> {
     }
     let missing = || Error::new(input.ident.span(), "missing domain: add `#[topic(domain = \"…\")]`");
     let domain = domain.ok_or_else(missing)?;
-    if !is_word(&domain.value()) || domain.value().len() > 64 {
-        return Err(Error::new_spanned(&domain, "a domain has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -"));
+    if !is_segment(&domain.value()) || domain.value().len() > MAX_NAME_BYTES {
+        let message = format!("a domain has 1 to {MAX_NAME_BYTES} characters of A-Z a-z 0-9 _ . ~ -");
+        return Err(Error::new_spanned(&domain, message));
     }
     if domain.value() == "tidings" {
         return Err(Error::new_spanned(&domain, "the domain `tidings` is reserved for Tidings itself"));
@@ -140,73 +77,146 @@ fn domain(input: &DeriveInput) -> Result<LitStr> {
     Ok(domain)
 }
 
-fn pattern_of(variant: &Variant) -> Result<LitStr> {
-    let attribute = variant.attrs.iter().find(|attribute| attribute.path().is_ident("topic"));
-    let missing = || {
-        Error::new(
-            variant.span(),
-            "missing pattern: add `#[topic(\"…\")]`, for example `#[topic(\"ticket:{uuid}\")]`",
-        )
-    };
-    attribute.ok_or_else(missing)?.parse_args()
+/// A variant with its pattern.
+struct Topic<'a> {
+    variant: &'a Variant,
+    /// The pattern in the attribute.
+    pattern: LitStr,
+    parts: Vec<Part>,
+    /// A name for each field of the variant, in the order of the pattern.
+    bindings: Vec<Ident>,
 }
 
-fn parse(text: &LitStr) -> Result<Pattern> {
-    let value = text.value();
-    let fail = |message: String| Err(Error::new_spanned(text, message));
-    let mut parts = Vec::new();
-    for segment in value.split(':').filter(|_| !value.is_empty()) {
+/// One segment of a pattern.
+enum Part {
+    Word(String),
+    Field(String),
+}
+
+impl Part {
+    fn is_field(&self) -> bool {
+        matches!(self, Self::Field(_))
+    }
+}
+
+impl<'a> Topic<'a> {
+    fn of(variant: &'a Variant) -> Result<Self> {
+        let attribute = variant.attrs.iter().find(|attribute| attribute.path().is_ident("topic"));
+        let missing = || {
+            let message = "missing pattern: add `#[topic(\"…\")]`, for example `#[topic(\"ticket:{uuid}\")]`";
+            Error::new(variant.span(), message)
+        };
+        let pattern: LitStr = attribute.ok_or_else(missing)?.parse_args()?;
+        let parts = parts(&pattern)?;
+        let bindings = bindings(variant, &pattern, &parts)?;
+        Ok(Self { variant, pattern, parts, bindings })
+    }
+
+    /// Returns the pattern without the names of its fields. Two topics of one shape would have the same names.
+    fn shape(&self) -> String {
+        let part = |part: &Part| if let Part::Word(word) = part { word.clone() } else { "{}".to_owned() };
+        self.parts.iter().map(part).collect::<Vec<_>>().join(":")
+    }
+
+    fn full_pattern(&self, domain: &LitStr) -> String {
+        let (domain, pattern) = (domain.value(), self.pattern.value());
+        if pattern.is_empty() { domain } else { format!("{domain}:{pattern}") }
+    }
+
+    fn schema(&self, pattern: &str) -> TokenStream {
+        let (krate, ident) = (krate(), &self.variant.ident);
+        let (name, builder, docs) = (ident.to_string(), snake_case(ident), docs(&self.variant.attrs));
+        quote!(#krate::schema::TopicSchema { name: #name, builder: #builder, pattern: #pattern, docs: #docs })
+    }
+
+    /// Writes the arm that reads the segments of a name.
+    fn reader(&self) -> TokenStream {
+        let krate = krate();
+        let segments = self.segments(|binding| quote!(#binding));
+        let topic = self.value(|binding| quote!(#krate::derive::TopicField::read(#binding)?));
+        quote!([#(#segments),*] => ::core::option::Option::Some(#topic))
+    }
+
+    /// Writes the arm that makes a name.
+    fn writer(&self, domain: &LitStr) -> TokenStream {
+        let krate = krate();
+        let topic = self.value(|binding| quote!(#binding));
+        let segments = self.segments(|binding| quote!(&#krate::derive::TopicField::write(#binding)));
+        quote!(#topic => #krate::TopicName::from_segments(&[#domain, #(#segments),*]))
+    }
+
+    /// Writes the segments after the domain, each field by `field`.
+    fn segments(&self, field: impl Fn(&Ident) -> TokenStream) -> Vec<TokenStream> {
+        let mut bindings = self.bindings.iter();
+        let segment = |part: &Part| match part {
+            Part::Word(word) => quote!(#word),
+            Part::Field(_) => bindings.next().map(&field).unwrap_or_default(),
+        };
+        self.parts.iter().map(segment).collect()
+    }
+
+    /// Writes the variant as a value or a pattern, each field by `field`.
+    fn value(&self, field: impl Fn(&Ident) -> TokenStream) -> TokenStream {
+        let (ident, bindings) = (&self.variant.ident, &self.bindings);
+        let fields = bindings.iter().map(field);
+        match &self.variant.fields {
+            Fields::Unit => quote!(Self::#ident),
+            Fields::Unnamed(_) => quote!(Self::#ident(#(#fields),*)),
+            Fields::Named(_) => quote!(Self::#ident { #(#bindings: #fields),* }),
+        }
+    }
+}
+
+fn parts(pattern: &LitStr) -> Result<Vec<Part>> {
+    let text = pattern.value();
+    let (mut parts, mut word_bytes, mut fields) = (Vec::new(), 0, 0);
+    // The empty pattern is the topic that has the domain's name.
+    for segment in text.split(':').filter(|_| !text.is_empty()) {
         match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
-            Some(field) if is_word(field) => parts.push(Part::Field(field.to_owned())),
-            None if is_word(segment) => parts.push(Part::Word(segment.to_owned())),
+            Some(field) if is_segment(field) => {
+                fields += 1;
+                parts.push(Part::Field(field.to_owned()));
+            }
+            None if is_segment(segment) => {
+                word_bytes += segment.len();
+                parts.push(Part::Word(segment.to_owned()));
+            }
             _ => {
-                return fail(format!(
+                let message = format!(
                     "`{segment}` is not a segment: a pattern has words of A-Z a-z 0-9 _ . ~ - and fields in braces, \
                      joined by `:`, without the domain"
-                ));
+                );
+                return Err(Error::new_spanned(pattern, message));
             }
         }
     }
-    let words: usize =
-        parts.iter().map(|part| if let Part::Word(word) = part { word.len() } else { 0 }).sum();
-    let fields = parts.iter().filter(|part| matches!(part, Part::Field(_))).count();
-    if words > 64 || fields > 3 || parts.len() > 8 {
-        return fail("a pattern has at most 8 segments, 64 characters of words and 3 fields".to_owned());
+    if word_bytes > MAX_WORD_BYTES || fields > MAX_FIELDS || parts.len() > MAX_SEGMENTS {
+        let message = format!(
+            "a pattern has at most {MAX_SEGMENTS} segments, {MAX_WORD_BYTES} characters of words and {MAX_FIELDS} fields"
+        );
+        return Err(Error::new_spanned(pattern, message));
     }
-    let shape = parts.iter().map(|part| if let Part::Word(word) = part { word.as_str() } else { "{}" });
-    let shape = shape.collect::<Vec<_>>().join(":");
-    Ok(Pattern { parts, shape })
+    Ok(parts)
 }
 
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.~-".contains(c))
-}
-
-/// Returns a name for each field of the variant, in the order of the pattern.
-fn bindings(variant: &Variant, pattern: &Pattern, text: &LitStr) -> Result<Vec<syn::Ident>> {
-    let wanted: Vec<&String> = pattern
-        .parts
-        .iter()
-        .filter_map(|part| if let Part::Field(name) = part { Some(name) } else { None })
-        .collect();
-    if wanted.len() != variant.fields.len() {
+fn bindings(variant: &Variant, pattern: &LitStr, parts: &[Part]) -> Result<Vec<Ident>> {
+    let names = parts.iter().filter_map(|part| if let Part::Field(name) = part { Some(name) } else { None });
+    let names: Vec<&String> = names.collect();
+    if names.len() != variant.fields.len() {
         let message = format!(
             "the pattern names {} field(s) and the variant has {}: name each field once, in braces",
-            wanted.len(),
+            names.len(),
             variant.fields.len()
         );
-        return Err(Error::new_spanned(text, message));
+        return Err(Error::new_spanned(pattern, message));
     }
-    match &variant.fields {
-        Fields::Named(fields) => wanted
-            .iter()
-            .map(|name| {
-                let found = fields.named.iter().filter_map(|field| field.ident.clone());
-                let missing = || Error::new_spanned(text, format!("the variant has no field `{name}`"));
-                let mut found = found.filter(|ident| key(ident).is_ok_and(|key| key == **name));
-                found.next().ok_or_else(missing)
-            })
-            .collect(),
-        _ => Ok(wanted.iter().enumerate().map(|(index, _)| format_ident!("field_{index}")).collect()),
-    }
+    let Fields::Named(fields) = &variant.fields else {
+        return Ok((0..names.len()).map(|index| format_ident!("field_{index}")).collect());
+    };
+    let field = |name: &&String| {
+        let mut idents = fields.named.iter().filter_map(|field| field.ident.clone());
+        let found = idents.find(|ident| key(ident).is_ok_and(|key| key == **name));
+        found.ok_or_else(|| Error::new_spanned(pattern, format!("the variant has no field `{name}`")))
+    };
+    names.iter().map(field).collect()
 }
