@@ -1,13 +1,18 @@
 //! `cargo xtask gen`: writes what follows from the Rust definitions of the shipped domains, and of one with every type for
 //! tests. It is committed, and a test step fails when it is not what the definitions say.
 
+mod docs;
+mod frames;
+mod limits;
+
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tidings_generate::{Home, asyncapi, codes_table, domains_table, json_schema, typescript, vectors};
+use tidings_shared::limits::{FIXED, SETTINGS};
 use tidings_shared::schema::{DomainSchema, SHIPPED};
 
-use crate::project::Project;
+use crate::project::{Project, read};
 
 /// Writes every generated file that differs.
 pub(crate) fn write(project: &Project) -> Result<()> {
@@ -43,9 +48,7 @@ const EVERY_TYPE: [DomainSchema; 1] = [DomainSchema::of::<every_type::Event>()];
 fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     let root = &project.root;
     let protocol = root.join("PROTOCOL.md");
-    let text = fs::read_to_string(&protocol).with_context(|| format!("reading {}", protocol.display()))?;
-    let text = between(&text, "codes", &codes_table())?;
-    let text = between(&text, "domains", &domains_table(&SHIPPED))?;
+    let text = tables(&read(&protocol)?, project)?;
     Ok(vec![
         (root.join("client-wasm/npm/src/domains.ts"), typescript(&SHIPPED, Home::Package)),
         (root.join("shared/schema/events.schema.json"), json_schema(&SHIPPED)),
@@ -55,6 +58,28 @@ fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
         (root.join("tests/every-type/events.schema.json"), json_schema(&EVERY_TYPE)),
         (protocol, text),
     ])
+}
+
+/// PROTOCOL.md with its tables as the definitions say.
+fn tables(text: &str, project: &Project) -> Result<String> {
+    let client = read(&project.root.join("shared/src/frame/client.rs"))?;
+    let server = read(&project.root.join("shared/src/frame/server.rs"))?;
+    let objects = [
+        ("limits", "pub struct AnnouncedLimits"),
+        ("topic outcome", "pub struct TopicOutcome"),
+        ("unknown domain", "pub struct UnknownDomain"),
+    ];
+    let tables = [
+        ("client frames", frames::frames_table(&client, "pub enum ClientFrame")?),
+        ("server frames", frames::frames_table(&server, "pub enum ServerFrame")?),
+        ("objects", frames::objects_table(&server, &objects)?),
+        ("outcomes", frames::values_table(&server, "pub enum Outcome", "outcome")?),
+        ("codes", codes_table()),
+        ("fixed limits", limits::fixed_table(FIXED)),
+        ("settings", limits::settings_table(SETTINGS)),
+        ("domains", domains_table(&SHIPPED)),
+    ];
+    tables.iter().try_fold(text.to_owned(), |text, (name, table)| between(&text, name, table))
 }
 
 /// Puts `new` between the marks `<!-- generated: NAME -->` and `<!-- end of NAME -->`.

@@ -13,73 +13,78 @@ use crate::{
     limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
 };
 
-/// A frame that a client sends. Topics are text here: the server checks each of them alone, so that one bad topic does
-/// not make the whole frame invalid.
+/// A frame that a client sends. Topics are text here: the server judges each on its own, so that one bad topic does not
+/// spoil a frame.
+///
+/// The first paragraph of each variant's and member's docs is its text in PROTOCOL.md: run `cargo xtask gen` after a
+/// change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ClientFrame<P = Box<RawValue>> {
-    /// The first frame of a connection.
+    /// The first frame. The answer is `welcome`, or `error` and a close.
     Hello {
-        /// A JWT. A server in development mode needs none.
+        /// A JWT. A server with `--dev` needs none.
         #[serde(skip_serializing_if = "Option::is_none")]
         token: Option<String>,
-        /// The client's `name/version`, for the server's logs.
+        /// `name/version` of the client, at most 128 bytes, for the server's log.
         #[serde(skip_serializing_if = "Option::is_none")]
         client: Option<String>,
-        /// The [fingerprint](crate::schema::fingerprint) of the domains that the client was compiled with.
+        /// The [fingerprint](crate::schema::fingerprint) of the domains that the client was compiled with, at most 64 bytes.
         #[serde(skip_serializing_if = "Option::is_none")]
         schema: Option<String>,
     },
-    /// Adds topics to the session.
+    /// Adds topics to the session. The answer is `subscribed`.
     Subscribe {
-        /// The number that the answer repeats.
+        /// A number of the client's. It comes back in the answer.
         r#ref: u64,
-        /// The topics.
+        /// At most 128 topics.
         topics: Vec<String>,
-        /// The position up to which this client has seen everything. Without it the topics start now.
+        /// The position up to which this client has had everything. Without it the topics start now.
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<String>,
-        /// Another frame of the same subscribe follows. Until the last one, the session reads nothing from the log, so
-        /// that the `since` of all these frames is one resume.
+        /// `true`: another subscribe follows that belongs to this one.
+        ///
+        /// Until the subscribe without it, the session reads nothing from the log, so that the `since` of all these frames
+        /// is one resume.
         #[serde(skip_serializing_if = "is_false")]
         more: bool,
     },
-    /// Removes topics from the session.
+    /// Removes topics from the session. The answer is `unsubscribed`.
     Unsubscribe {
-        /// The number that the answer repeats.
+        /// As in `subscribe`.
         r#ref: u64,
-        /// The topics.
+        /// At most 128 topics. A topic that the session does not have is no error.
         topics: Vec<String>,
     },
-    /// Publishes an event.
+    /// Publishes an event. The answer is `published`, or `error`.
     Publish {
-        /// The number that the answer repeats.
+        /// As in `subscribe`.
         r#ref: u64,
         /// The event.
         event: RawEvent<P>,
-        /// The topics, for events that don't say them.
+        /// The topics, if the event's domain does not compute them.
         #[serde(skip_serializing_if = "Option::is_none")]
         topics: Option<Vec<String>>,
-        /// The idempotency key: the same key again answers the first publication.
+        /// The idempotency key. The same key again answers the first publication.
         #[serde(skip_serializing_if = "Option::is_none")]
         key: Option<Uuid>,
-        /// An opaque mark of who caused this, which travels with the publication.
+        /// An opaque mark of who caused this, at most 64 bytes. It travels with the publication.
         #[serde(skip_serializing_if = "Option::is_none")]
         origin: Option<String>,
     },
-    /// Replaces the session's token.
+    /// Replaces the session's token. The answer is `token_accepted`, or `error`: `forbidden` for another subject or tenant.
     Token {
-        /// The number that the answer repeats.
+        /// As in `subscribe`.
         r#ref: u64,
         /// The new JWT.
         token: String,
     },
-    /// Asks for a pong.
+    /// Asks whether the server is there. The answer is `pong`.
     Ping {
-        /// The number that the answer repeats.
+        /// As in `subscribe`.
         r#ref: u64,
     },
-    /// Answers the server's ping.
+    /// Answers the server's `ping`. It has no answer itself.
     Pong,
 }
 

@@ -8,117 +8,120 @@ use serde_json::value::RawValue;
 use super::{FrameError, publish::read_event};
 use crate::{Code, RawEvent, json::Members};
 
-/// A frame that the server sends. Positions are opaque text. Codes are text, because a newer server may have more of them
-/// than [`Code`] names.
+/// A frame that the server sends. Positions are opaque text. Codes are text because a newer server may have more of
+/// them; [`Code`] names the known ones.
+///
+/// The first paragraph of each variant's and member's docs is its text in PROTOCOL.md: run `cargo xtask gen` after a
+/// change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ServerFrame<P = Box<RawValue>> {
-    /// Answers a hello.
+    /// Answers `hello`.
     Welcome {
-        /// The session's id.
+        /// The session's identity, a UUID. `POST /v1/admin/revoke` takes it.
         session: String,
         /// The tenant that the token names.
         tenant: String,
-        /// The current head of the log.
+        /// The newest position of the log.
         position: String,
-        /// After so many milliseconds of silence the server sends a ping.
+        /// A server that is otherwise silent sends a `ping` after so many milliseconds.
         heartbeat_ms: u64,
-        /// When the token ends, in milliseconds since 1970. Absent without a token.
+        /// When the token ends, in milliseconds since 1970. Absent if there is no token.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
-        /// The milliseconds from now to that moment, for clients with a wrong clock.
+        /// Milliseconds until the token ends, for clients whose clock is wrong.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
-        /// The client's own [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains.
-        /// Otherwise the fingerprint of the server's domains.
+        /// The client's [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains, otherwise
+        /// the fingerprint of the server's domains.
         #[serde(skip_serializing_if = "Option::is_none")]
         schema: Option<String>,
         /// The limits of this server.
         limits: AnnouncedLimits,
     },
-    /// Answers a subscribe, once the subscription is in force.
+    /// Answers `subscribe`, once the subscription is in force.
     Subscribed {
         /// The `ref` of the subscribe.
         r#ref: u64,
-        /// The session gets everything after this position.
+        /// Everything after this position follows.
         position: String,
         /// An outcome for each topic, in the order of the subscribe.
         topics: Vec<TopicOutcome>,
-        /// The domains that the server was not compiled with, among the topics that are in force.
+        /// Domains, at most 8, of topics in force that the server was not compiled with. Absent if there are none.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         unknown_domains: Vec<UnknownDomain>,
     },
-    /// Answers an unsubscribe. Without `ref` it says that a right was revoked.
+    /// Answers `unsubscribe`. Without a `ref` it comes unasked: a right was revoked.
     Unsubscribed {
         /// The `ref` of the unsubscribe.
         #[serde(skip_serializing_if = "Option::is_none")]
         r#ref: Option<u64>,
-        /// The topics that the session no longer has.
+        /// The topics that are no longer in force.
         topics: Vec<String>,
-        /// The reason, if the client did not ask for it.
+        /// Why, if it came unasked.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
     },
     /// A publication.
     Event {
-        /// Its position in the log.
+        /// The position of this publication in the log.
         position: String,
-        /// Its idempotency key.
+        /// The publication's key, a UUID.
         key: String,
         /// When it was published, in milliseconds since 1970.
         at: u64,
         /// The tag that its publisher gave it.
         #[serde(skip_serializing_if = "Option::is_none")]
         origin: Option<String>,
-        /// The topics of the publication that the session subscribes to.
+        /// The topics that it reaches and that the session subscribes to, and no others.
         topics: Vec<String>,
         /// The event.
         event: RawEvent<P>,
     },
     /// Events may have been lost: the client loads its data again.
     Sync {
-        /// The session gets everything after this position.
+        /// Everything after this position follows.
         position: String,
-        /// The topics that may have lost events.
+        /// The topics of the session that may have missed something, and no others.
         topics: Vec<String>,
     },
-    /// Answers a publish.
+    /// Answers `publish`.
     Published {
         /// The `ref` of the publish.
         r#ref: u64,
-        /// The publication's idempotency key.
+        /// The publication's key, a UUID.
         key: String,
-        /// Its position in the log.
+        /// The position of the publication in the log.
         position: String,
-        /// All topics that it reached.
+        /// All topics that the event reaches.
         topics: Vec<String>,
     },
-    /// Answers a token frame.
+    /// Answers `token`.
     TokenAccepted {
         /// The `ref` of the token frame.
         r#ref: u64,
         /// When the new token ends, in milliseconds since 1970.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
-        /// The milliseconds from now to that moment.
+        /// Milliseconds until the new token ends.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
     },
-    /// Answers a ping.
+    /// Answers `ping`.
     Pong {
         /// The `ref` of the ping.
         r#ref: u64,
     },
-    /// Says after a silence that the server is alive. The client answers with a pong.
+    /// Says that an otherwise silent server is there. A client answers with `pong`.
     Ping {
-        /// The session got everything up to this position.
+        /// This session has had everything up to this position.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<String>,
     },
-    /// The server will close the connection soon.
+    /// The server is about to close the connection.
     Goaway {
-        /// How many milliseconds the client waits before it comes back.
+        /// Come back after so many milliseconds.
         retry_after_ms: u64,
     },
     /// The server refused something.
@@ -126,9 +129,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// The `ref` of the refused frame, if it had one.
         #[serde(skip_serializing_if = "Option::is_none")]
         r#ref: Option<u64>,
-        /// The name of a [`Code`].
+        /// One of the [codes](Code).
         code: String,
-        /// A sentence for people that names the fault and the remedy.
+        /// A sentence for people. It names the fault and the remedy.
         message: String,
     },
     /// A frame that this version does not know. Nobody sends it.
@@ -148,28 +151,28 @@ pub struct AnnouncedLimits {
     pub max_topics_per_session: u64,
     /// Topics in one subscribe or unsubscribe.
     pub max_topics_per_frame: u64,
-    /// Frames per second from one client. A burst may have twice as many.
+    /// Frames per second from a client; a burst may have twice as many.
     pub frames_per_second: u64,
 }
 
-/// The answer for one topic of a subscribe.
+/// The outcome of one topic of a subscribe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicOutcome {
-    /// The topic, with its UUIDs in lower case. An invalid topic stands here as the client sent it.
+    /// The topic, with its UUIDs in lower case. A text that is no topic comes back as it was sent.
     pub topic: String,
     /// The outcome.
     pub outcome: Outcome,
-    /// The reason of a refusal.
+    /// Why the topic was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
-/// A domain that a server was not compiled with. It is a typo, or its events are unchecked on purpose.
+/// A domain that the server was not compiled with: a typo, unless its events travel unchecked on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownDomain {
-    /// Its name.
+    /// The domain's name.
     pub domain: String,
-    /// A known domain with a similar name.
+    /// The known domain that was probably meant: it differs by one or two letters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
 }
@@ -178,15 +181,15 @@ pub struct UnknownDomain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The topic starts now: the client gave no `since`.
+    /// The topic starts now, because the subscribe had no `since`. Everything after `position` follows.
     Live,
-    /// The events since the given position follow as ordinary events.
+    /// The missed events follow, as ordinary `event` frames.
     Resumed,
-    /// Events may have been lost: the client loads its data again. The topic starts now.
+    /// The server can't prove that nothing was missed: load again. Everything after `position` follows.
     Sync,
-    /// The topic is not in force. The code says why.
+    /// The topic is not in force; `code` says why.
     Refused,
-    /// An outcome that this version does not know. Nobody sends it. A client treats it as `sync`.
+    /// An outcome that this version does not know; never sent. The topic is in force, and nothing is proved: load again.
     #[serde(other)]
     Unknown,
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidings_tests::{Client, Frame, RawSocket, Request, Server, sample};
+use tidings_shared::limits::{LimitValue, SETTINGS};
+use tidings_tests::{Client, Frame, RawSocket, Request, Server, finish, sample, tidings};
 
 /// A hello of so many bytes.
 fn hello_of(bytes: usize) -> String {
@@ -56,4 +57,25 @@ fn clients_come_back_within_the_time_that_was_set() {
     let mut client = Client::hello(&server);
     server.process().signal("TERM");
     assert_eq!(client.expect("goaway")["retry_after_ms"], 0);
+}
+
+#[test]
+fn every_setting_of_the_limits_is_a_flag_with_that_default() {
+    let help = finish(tidings().args(["serve", "--help"])).stdout;
+    for limit in SETTINGS {
+        let flag = limit.setting.expect(limit.name);
+        let about =
+            help.split_once(&format!("\n      {flag} <")).map(|(_, rest)| rest.split("\n      --").next());
+        let about = about.flatten().unwrap_or_else(|| panic!("`tidings serve` has no {flag}"));
+        let default = about.split_once("[default: ").and_then(|(_, rest)| rest.split(']').next());
+        let default = default.unwrap_or_else(|| panic!("{flag} has no default"));
+        let is_same = match limit.value {
+            LimitValue::Number(number) => default == number.to_string(),
+            LimitValue::Time(time) => {
+                let seconds = time.as_secs();
+                default == format!("{seconds}s") || default == format!("{}m", seconds / 60)
+            }
+        };
+        assert!(is_same, "{flag}: {default}, but {} is {:?}", limit.name, limit.value);
+    }
 }
