@@ -129,7 +129,7 @@ fn optimise(project: &Project) -> Result<()> {
     );
     let program = project.npm_package().join("node_modules/.bin/wasm-opt");
     let names = Cmd::new(program)
-        .args(["--flatten", "--rereloop", "-Oz", "-Oz", "--strip-producers"])
+        .args(["--flatten", "--rereloop", "-Oz", "-Oz", "-Oz", "--strip-producers"])
         // The lowest kilobyte is the far end of a megabyte of stack.
         .arg("--low-memory-unused")
         .args(["--minify-imports-and-exports-and-modules", "-o"])

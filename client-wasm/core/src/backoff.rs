@@ -18,11 +18,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// A session was lost, perhaps with those of many others, and each attempt costs a backend a token.
+    #[inline]
     pub(crate) fn spread(&mut self) {
         self.spread_ms = BACKOFF_SPREAD_MS;
     }
 
     /// A session was healthy: the next wait is short again.
+    #[inline]
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -45,6 +47,7 @@ impl Backoff {
     }
 
     /// Says when to try again for somebody who waits for it, as at the first failure.
+    #[inline]
     pub(crate) fn soon_ms(&mut self, now: Now) -> u64 {
         self.failures = 1;
         self.drawn_ms(BACKOFF_FIRST_MS, now)

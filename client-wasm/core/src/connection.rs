@@ -33,14 +33,17 @@ pub(crate) enum Stage {
 }
 
 impl Connection {
+    #[inline]
     pub(crate) fn waiting_for_token(id: ConnectionId, now: Now) -> Self {
         Self::Trying { id, stage: Stage::Token, deadline_ms: now.ms.saturating_add(TOKEN_TIMEOUT_MS) }
     }
 
+    #[inline]
     pub(crate) fn waiting_for_socket(id: ConnectionId, now: Now) -> Self {
         Self::Trying { id, stage: Stage::Socket, deadline_ms: now.ms.saturating_add(CONNECT_TIMEOUT_MS) }
     }
 
+    #[inline]
     pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, refresh: Refresh, now: Now) -> Self {
         let silence_ms = heartbeat_ms.min(MAX_HEARTBEAT_MS) + WATCHDOG_GRACE_MS;
         Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms), refresh }
@@ -59,6 +62,7 @@ impl Connection {
     }
 
     /// The connection that frames can be sent on.
+    #[inline]
     pub(crate) fn sendable(&self) -> Option<ConnectionId> {
         match self {
             Self::Trying { id, stage: Stage::Welcome, .. } | Self::Open { id, .. } => Some(*id),
@@ -67,6 +71,7 @@ impl Connection {
     }
 
     /// The connection that has a WebSocket, or will have one as soon as the driver comes to it.
+    #[inline]
     pub(crate) fn socket(&self) -> Option<ConnectionId> {
         match self {
             Self::Trying { id, stage: Stage::Socket, .. } => Some(*id),
@@ -75,6 +80,7 @@ impl Connection {
     }
 
     /// When something is due that nobody else brings about.
+    #[inline]
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         match self {
             Self::Idle | Self::Closed => None,

@@ -25,6 +25,7 @@ pub struct Error {
 }
 
 impl Error {
+    #[inline]
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code: code.into(), message: message.into() }
     }
@@ -52,16 +53,19 @@ impl Error {
         Some(Self::new(code.as_str(), if is_revoked { "The session was revoked." } else { code.meaning() }))
     }
 
+    #[inline]
     pub(crate) fn closed() -> Self {
         Self::new(CLOSED, "The client was closed: make a new one.")
     }
 
     /// An event is not what its domain declares, or no event at all.
+    #[inline]
     pub fn invalid_event(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidEvent.as_str(), message)
     }
 
     /// No connection comes about.
+    #[inline]
     pub fn connect_failed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CONNECT_FAILED, message)
     }

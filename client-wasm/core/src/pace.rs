@@ -25,27 +25,32 @@ impl Default for Pace {
 
 impl Pace {
     /// The server said what it takes.
+    #[inline]
     pub(crate) fn announced(&mut self, frames_per_second: u64) {
         self.interval_ms = interval_ms(frames_per_second);
     }
 
     /// A frame was sent.
+    #[inline]
     pub(crate) fn sent(&mut self, now_ms: u64) {
         self.ahead_ms = self.ahead_ms.max(now_ms).saturating_add(self.interval_ms);
     }
 
     /// When the next publish may be sent.
+    #[inline]
     pub(crate) fn ready_ms(&self) -> u64 {
         self.ahead_ms.saturating_sub(BURST_MS)
     }
 
     /// A frame that changes topics was sent.
+    #[inline]
     pub(crate) fn changed(&mut self, now_ms: u64) {
         self.change_ms = self.change_ms.max(now_ms).saturating_add(2 * self.interval_ms);
     }
 
     /// When the next change of topics may be sent; until then changes add up to one. Beyond the burst for publishes,
     /// they leave these their half of the rate.
+    #[inline]
     pub(crate) fn changes_ms(&self) -> u64 {
         self.ready_ms().min(self.ahead_ms.saturating_sub(CHANGES_BURST_MS).max(self.change_ms))
     }

@@ -53,11 +53,13 @@ impl Refresh {
     }
 
     /// The user is asked.
+    #[inline]
     pub(crate) fn asked(&mut self, now: Now) {
         self.state = State::Asked { until_ms: now.ms.saturating_add(TOKEN_TIMEOUT_MS) };
     }
 
     /// A fresh token is sent.
+    #[inline]
     pub(crate) fn sent(&mut self, r#ref: u64) {
         self.state = State::Sent(r#ref);
     }
@@ -68,11 +70,13 @@ impl Refresh {
     }
 
     /// Whether a token that was sent, with this `ref` or any, is not answered.
+    #[inline]
     pub(crate) fn is_sent(&self, r#ref: Option<u64>) -> bool {
         matches!(self.state, State::Sent(sent) if r#ref.is_none_or(|r#ref| r#ref == sent))
     }
 
     /// When to ask, or to wait for an answer no longer.
+    #[inline]
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         match self.state {
             State::Waiting { until_ms } | State::Asked { until_ms } => Some(until_ms),

@@ -102,6 +102,7 @@ enum State {
 }
 
 impl Default for Subscriptions {
+    #[inline]
     fn default() -> Self {
         Self {
             next_id: 1,
