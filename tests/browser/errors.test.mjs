@@ -88,7 +88,7 @@ test("a policy that forbids WebAssembly is named, and nothing else is", { timeou
 test("a page or nothing in the place of core.wasm is no matter of the policy", { timeout }, async (t) => {
   for (const [answer, what] of [
     [{ status: 404, body: "" }, /the answer is 404/],
-    [{ type: "text/html", body: PAGE }, /that is text\/html and not WebAssembly/],
+    [{ type: "text/html", body: PAGE }, /the file is text\/html and not WebAssembly/],
   ]) {
     const { page } = await open(t, await site(t, { answers: { "/tidings/core.wasm": [answer] } }));
     const { code, message, hint, retryable } = await firstError(page, "url");
@@ -195,7 +195,7 @@ test("a server that can't be reached is said once, with what to check", { timeou
   const cases = [
     [`ws://127.0.0.1:${port}/v1/ws`, /never opened/, /Is the server up/],
     [`ws://${host}/elsewhere`, /Its path is \/v1\/ws/],
-    [`wss://${host}/v1/ws`, /If it speaks no TLS, write ws:/],
+    [`wss://${host}/v1/ws`, /If it has no TLS, write ws:/],
     ["/v1/ws", /pass WebSockets on to it \(Vite: server\.proxy with ws: true\)/],
     [`ws://${host}/v1/ws`, new RegExp(`--allow-origin ${origin}`)],
   ];

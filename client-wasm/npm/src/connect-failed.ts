@@ -1,22 +1,21 @@
 import { type Failure, TidingsError } from "./errors.js";
 
-/** The error of a connection that does not come about: where to, what the core knows, and what to check from here. */
+/** Returns the error of a client that cannot connect: the URL, the reason that the core knows, and what to check. */
 export function connectFailed(failure: Failure, to: string): TidingsError {
   const url = new URL(to);
-  // None in Node.js, and one without a scheme of the web in some shells.
+  // Node.js has none. In some shells its scheme is not http: or https:.
   const page = globalThis.location as Location | undefined;
   const isSecure = url.protocol === "wss:";
   const checks = [
     globalThis.navigator?.onLine === false && "This device is offline.",
     !isSecure && page?.protocol === "https:" && "A page of https: may connect to wss: only.",
     "Is the server up, and is this its address?",
-    !url.pathname.endsWith("/v1/ws") &&
-      "Its path is /v1/ws, behind a proxy perhaps with something before it.",
-    isSecure ? "If it speaks no TLS, write ws:." : "If it speaks TLS, write wss:.",
-    page && `Does it let pages of ${page.origin} in (--allow-origin ${page.origin}, or --dev)?`,
+    !url.pathname.endsWith("/v1/ws") && "Its path is /v1/ws, behind a proxy perhaps with a prefix.",
+    isSecure ? "If it has no TLS, write ws:." : "If it has TLS, write wss:.",
+    page && `Does it allow pages of ${page.origin} (--allow-origin ${page.origin}, or --dev)?`,
     page && "Does the page's Content-Security-Policy allow it (connect-src)?",
     page?.host === url.host &&
-      "Does what serves this page, such as a dev server, pass WebSockets on to it (Vite: server.proxy with ws: true)?",
+      "Does the server of this page pass WebSockets on to it (Vite: server.proxy with ws: true)?",
   ];
   return new TidingsError({
     ...failure,

@@ -1,4 +1,4 @@
-/** What the server can answer; the same names as on the wire. */
+/** The codes that the server answers with. PROTOCOL.md lists them. */
 export type ServerCode =
   | "invalid_frame"
   | "unknown_op"
@@ -19,87 +19,101 @@ export type ServerCode =
   | "going_away"
   | "internal";
 
-/** What can go wrong without a server. */
+/** The codes of errors that the client finds by itself. */
 export type ClientCode =
-  /** The client was closed, by its user or by an error that forbids to come back. */
+  /** The client was closed: by `close()`, or by an error after which it may not come back. */
   | "closed"
   /** The subscription was ended before it was in force. */
   | "ended"
   /** Events may have been missed: load again. */
   | "sync_required"
-  /** What a watch loads could not be loaded; `cause` is what its `load` threw. */
+  /** The `load` of a watch failed or took longer than 30 seconds. `cause` is the value that it threw. */
   | "load_failed"
-  /** As many publishes as a client holds (256) wait for their answer. */
+  /** 256 publishes wait for their answer, which is the limit. */
   | "offline_full"
   /** The token callback failed or took longer than 30 seconds. */
   | "token_failed"
-  /** `url` is not one, or not of `ws:`, `wss:`, `http:` or `https:`. */
+  /** `url` is no URL, or its scheme is none of `ws:`, `wss:`, `http:` and `https:`. */
   | "invalid_url"
   /** This environment has no `WebSocket`. */
   | "websocket_unavailable"
-  /** No connection comes about: several attempts failed. The client goes on trying; it tells of this once. */
+  /** Several attempts to connect failed. The client goes on trying. It tells this once until it is connected. */
   | "connect_failed"
-  /** The WebAssembly core could not be loaded or is not allowed to run. If `retryable`, the client tries again. */
+  /**
+   * The WebAssembly core could not be loaded, or may not run. If `retryable`, the client tries again; otherwise it is
+   * closed.
+   */
   | "wasm_unavailable"
-  /** The core failed and was replaced; everything is subscribed again. */
+  /**
+   * The WebAssembly core failed. If `retryable`, a fresh one takes its place: everything is subscribed again, watches
+   * load, and other subscriptions get a sync. Otherwise the client is closed.
+   */
   | "core_failed";
 
-/** A code; a newer server may have some that this version does not know. */
+/** The code of an error. A newer server may send codes that this version does not know. */
 export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 
+/** What helps against an error, whatever caused it. */
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
-  core_failed:
-    "This is a fault of the package, or of a core of your own: please report it, with its `cause`.",
+  core_failed: "This is a bug in the package, or in a core of your own. Please report it with its `cause`.",
   forbidden:
-    "Do the token's claims `subscribe` and `publish` name the topics? A `key` that you give a publish has to be a new one.",
-  invalid_frame: "Is that a Tidings server, and is there nothing on the way that changes messages?",
+    "Do the token's claims `subscribe` and `publish` allow the topics? If you give a publish a `key`, is it a new one?",
+  invalid_frame: "Is that a Tidings server, and does no proxy change messages?",
   invalid_topic: "`topic` of this package builds the topics of the domains that it knows.",
-  offline_full: "Publish again when some of the others were answered.",
+  offline_full: "Publish again when others were answered.",
   overloaded:
-    "The client asks again by itself. If it is about a topic, the server's --max-topics-per-tenant is the limit.",
-  sync_required: "Load the data again, and pass onSync to be told without an error.",
-  token_not_yet_valid: "Compare the clocks of the server and of whoever issues its tokens.",
+    "The client asks again by itself. For a topic, the limit is the server's --max-topics-per-tenant.",
+  sync_required: "Load the data again. With `onSync`, you are told without an error.",
+  token_not_yet_valid: "Compare the clocks of the server and of the issuer of its tokens.",
   invalid_url: "Begin it with ws:, wss:, http: or https:, as in wss://example.com/v1/ws.",
   token_expired:
-    "Does the `token` function fetch a fresh one each time? One that is given as text is never replaced.",
+    "Does the `token` function fetch a fresh token each time? A token that is a string is never replaced.",
   token_failed:
-    "The client tries again. Does the `token` function return a text (a JWT), or a promise of one?",
-  too_many_topics: "Unsubscribe from what is not shown.",
+    "The client tries again. Does the `token` function return a string (a JWT), or a promise of one?",
+  too_many_topics: "Unsubscribe from topics that are not shown.",
   unauthorized: "No token was given: pass `token`, a function that returns a fresh one.",
   websocket_unavailable:
-    "Use Node.js 22 or later, or set globalThis.WebSocket, for example to the WebSocket of the package `ws`.",
+    "Use Node.js 22 or later, or set globalThis.WebSocket, for example to that of the package `ws`.",
 };
 
-/** What to do about a token that was given and is refused. */
+/** What helps if the server refused the token, unlike a token that was not given. */
 export const TOKEN_REFUSED =
-  "The server did not take the token that was given. Do its key, audience and issuer fit the server's settings?";
+  "The server refused the token. Do its key, audience and issuer match the server's settings?";
 
-/** What an error is made of. */
+/** The contents of an error. */
 export interface Failure {
   code: TidingsErrorCode;
   message: string;
   retryable?: boolean;
-  topic?: string;
-  /** In the place of what can be said in general. */
-  hint?: string;
+  topic?: string | undefined;
+  /** Takes the place of the code's general hint. */
+  hint?: string | undefined;
 }
 
-/** Every error of this package. */
+/**
+ * An error of this package. Branch on `code`; `message` and `hint` are for people.
+ *
+ * ```ts
+ * client.publish(event).catch((error) => {
+ *   if (error instanceof TidingsError && error.retryable) publishLater(event);
+ * });
+ * ```
+ */
 export class TidingsError extends Error {
   declare readonly name: "TidingsError";
-  /** What went wrong, for programs. */
+  /** What went wrong. */
   readonly code: TidingsErrorCode;
-  /** Whether the same may succeed later, unchanged. */
+  /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
-  /** What to do about it, where that can be said in general. */
+  /** What helps, if that can be said. */
   readonly hint: string | undefined;
-  /** The topic that it is about, if it is about one. */
+  /** The topic that failed, if the error is about one topic. */
   readonly topic: string | undefined;
-  /** What was thrown before, if something was. */
+  /** The value that was thrown before and led to this error, if there was one. */
   declare readonly cause?: unknown;
 
-  // Not `ErrorOptions`: projects whose `lib` is older than ES2022 have none.
+  // Not `ErrorOptions`, which a `lib` older than ES2022 does not have.
   constructor({ code, message, retryable = false, topic, hint }: Failure, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
@@ -109,19 +123,11 @@ export class TidingsError extends Error {
   }
 }
 
-// On the prototype, so that the stack of an error begins with it; and that of the class, which has a short one as it is packed.
+// On the prototype, so that an error's stack begins with it. On the class too, whose own name is minified.
 for (const named of [TidingsError.prototype, TidingsError])
   Object.defineProperty(named, "name", { value: "TidingsError", configurable: true });
 
-/** The error of a client that was closed, by its user or by this error. */
-export function closedError(cause?: TidingsError): TidingsError {
-  const message = cause
-    ? `The client was closed by an error: ${cause.code}: ${cause.message}`
-    : "The client is closed.";
-  return new TidingsError({ code: "closed", message }, { cause });
-}
-
-/** An error that nobody listens to, for whoever reads the console, which shows little more than its message. */
+/** Prints an error that has no listener. The console shows little more than the message, so it gets the hint too. */
 export function print(error: TidingsError): void {
   const { code, topic = "", message, hint } = error;
   const about = message.includes(topic) ? "" : `${topic}: `;
@@ -129,13 +135,13 @@ export function print(error: TidingsError): void {
   console.error(...(error.cause === undefined ? [text] : [text, error.cause]));
 }
 
-/** Reports what a callback of the user threw, as the browser reports what an event listener throws. */
+/** Reports a value that a callback of the user threw, as the browser reports an error of an event listener. */
 export function report(error: unknown): void {
   if (typeof reportError === "function") reportError(error);
   else console.error(error);
 }
 
-/** Calls a callback of the user, which may throw. */
+/** Calls a callback of the user. If it throws, that is reported and the client goes on. */
 export function call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
   try {
     callback?.(...args);

@@ -1,20 +1,16 @@
-import { textOf } from "./arguments.js";
+import { textOf, typeName } from "./arguments.js";
 import { TidingsError } from "./errors.js";
 
-/** The JSON text of an event that somebody publishes. What the members hold is for the core to judge. */
+/** Returns the JSON text of an event to publish. The core checks the values of its members. */
 export function eventText(event: unknown): string {
-  const shape = "An event is an object, { domain, event, payload }";
-  const invalid = (message: string, cause?: unknown): TidingsError =>
-    new TidingsError({ code: "invalid_event", message }, { cause });
+  const shape = "An event must be an object, { domain, event, payload }, but";
   if (typeof event !== "object" || event === null || Array.isArray(event))
-    throw invalid(
-      `${shape}, and this is ${Array.isArray(event) ? "a list" : event === null ? null : typeof event}.`,
-    );
+    throw invalid(`${shape} is ${Array.isArray(event) ? "an array" : typeName(event)}.`);
   for (const name of ["domain", "event", "payload"]) {
     const value = (event as Record<string, unknown>)[name];
-    if (value === undefined) throw invalid(`${shape}, and this one has no \`${name}\`.`);
+    if (value === undefined) throw invalid(`${shape} has no \`${name}\`.`);
     if (name !== "payload" && typeof value !== "string")
-      throw invalid(`An event's \`${name}\` is a text, and this one is ${typeof value}.`);
+      throw invalid(`\`${name}\` of an event must be a string, but is ${typeName(value)}.`);
   }
   let text: string | undefined;
   try {
@@ -27,7 +23,10 @@ export function eventText(event: unknown): string {
   return text;
 }
 
-/** Refuses what JSON would write as something else: as `null`, as an object without members, or not at all. */
+const invalid = (message: string, cause?: unknown): TidingsError =>
+  new TidingsError({ code: "invalid_event", message }, { cause });
+
+/** Refuses a value that JSON would change: to `null`, to an object without members, or to nothing. */
 function sayable(this: unknown, key: string, value: unknown): unknown {
   let what: unknown;
   if ((typeof value === "number" && !Number.isFinite(value)) || (value === undefined && Array.isArray(this)))

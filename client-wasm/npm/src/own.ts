@@ -38,7 +38,7 @@ let copies = 1;
 export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
   if (!core?.glue)
     throw new TypeError(
-      "createClient({ core: { glue } }): `glue` imports, or names, the JavaScript of your core",
+      "createClient({ core: { glue } }): `glue` must be a function that imports the JavaScript of your core, or its address",
     );
   return new Client(async () => {
     const module = core.wasm === undefined ? undefined : await compile(core.wasm);
@@ -63,9 +63,9 @@ async function fetchBeside(glue: WebGlue): Promise<void> {
   } catch (cause) {
     // Where a bundler left it behind, its address answers with 404 or with a page.
     if (!/failed to fetch Wasm|magic|0asm/i.test(`${cause}`)) throw cause;
-    const message = `The WebAssembly of the core is not beside its JavaScript. (${cause})`;
+    const message = `The core's WebAssembly is not beside its JavaScript. (${cause})`;
     const hint =
-      "Copy it to the bundle, as esbuild and Rollup need it, or say where it is: core: { glue, wasm }.";
+      "Copy it to the bundle, as esbuild and Rollup need it, or give its address: core: { glue, wasm }.";
     throw new TidingsError({ code: "wasm_unavailable", message, hint }, { cause });
   }
 }
@@ -80,8 +80,7 @@ async function load(from: OwnCore["glue"]): Promise<WebGlue> {
   if (typeof from === "function") {
     const glue = checked((await from()) as WebGlue);
     if (!failed.has(glue.Core)) return glue;
-    const message =
-      "The core failed, and glue that is imported makes no second instance: load the page again.";
+    const message = "The core failed, and imported glue makes no second instance: load the page again.";
     throw new TidingsError({ code: "core_failed", message });
   }
   const url = new URL(from, globalThis.location?.href);

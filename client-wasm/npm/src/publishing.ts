@@ -1,41 +1,36 @@
-import { expect, expectOptions, named } from "./arguments.js";
+import { expectOptional, expectOptions, named } from "./arguments.js";
+import { type Ask, Asks } from "./asks.js";
 import { TidingsError } from "./errors.js";
 import { eventText } from "./event-text.js";
 import type { Origin } from "./origin.js";
+import type { RunningCore } from "./running-core.js";
 import type { Published, PublishOptions } from "./types.js";
 import { uuid7 } from "./uuid.js";
 
-/** Publishes that wait for the core, at most; as many as the core then holds. */
+/**
+ * How many publishes may wait for their answer; the core holds as many. At the bound, `publish` rejects with
+ * `offline_full`.
+ */
 const MAX_PUBLISHES = 256;
 
-/** A publish, independent of the core that sends it. */
-export interface Pending {
-  event: string;
-  topics: readonly string[] | undefined;
-  key: string;
-  origin: string | undefined;
-  id: number | undefined;
+/** A publish that waits for its answer. */
+interface Pending extends Ask {
+  /** Resolves the promise with the answer or, without one, rejects it with the error. */
   settle(error: unknown, answer?: Published): void;
-  /** What its publisher was given. */
+  /** The promise that the caller has. */
   promise?: Promise<Published>;
 }
 
 /** The publishes of a client that wait for their answer. */
-export class Publishes {
+export class Publishes extends Asks<Pending> {
   #origin: Origin;
-  #send: (pending: Pending) => void;
-  #cancel: (id: number) => void;
-  /** All that wait, in their order. */
-  readonly waiting = new Set<Pending>();
-  #byId = new Map<number, Pending>();
 
-  constructor(origin: Origin, send: (pending: Pending) => void, cancel: (id: number) => void) {
+  constructor(core: RunningCore, origin: Origin) {
+    super(core);
     this.#origin = origin;
-    this.#send = send;
-    this.#cancel = cancel;
   }
 
-  /** Sends an event, unless `check` throws. */
+  /** Publishes an event, unless `check` throws. Every fault rejects the promise; this call never throws. */
   add(event: unknown, options: PublishOptions, check: () => void): Promise<Published> {
     let added: Pending | undefined;
     const promise = new Promise<Published>((resolve, reject) => {
@@ -43,59 +38,45 @@ export class Publishes {
       expectOptions("publish(event, options)", options);
       const { topics, key, origin, signal } = options;
       signal?.throwIfAborted();
-      const texts = { ...(key !== undefined && { key }), ...(origin !== undefined && { origin }) };
-      expect("string", "publish(event, options)", texts);
+      expectOptional("string", "publish(event, options)", { key, origin });
+      // Text, so that a later change of the caller's object is not published.
+      const text = eventText(event);
+      const names = topics === undefined ? topics : named(topics);
+      const uuid = key ?? uuid7();
+      const mark = origin ?? this.#origin.next();
       const abort = () => {
-        if (pending.id !== undefined) this.#cancel(pending.id);
+        this.remove(pending, (core, id) => core.cancel(id));
         pending.settle(signal?.reason);
       };
       const pending: Pending = {
-        // As text, so that what the caller changes afterwards is not published.
-        event: eventText(event),
-        topics: topics === undefined ? topics : named(topics),
-        key: key ?? uuid7(),
-        origin: origin ?? this.#origin.next(),
         id: undefined,
+        ask: (core) => core.publish(text, names, uuid, mark),
+        failed: (failure) => pending.settle(new TidingsError(failure)),
+        lost() {},
         settle: (error, answer) => {
-          this.waiting.delete(pending);
-          if (pending.id !== undefined) this.#byId.delete(pending.id);
+          this.remove(pending);
           signal?.removeEventListener("abort", abort);
           if (answer) resolve(answer);
           else reject(error);
         },
       };
-      if (this.waiting.size >= MAX_PUBLISHES) {
-        const message = "Too many publishes wait for an answer.";
+      if (this.all.size >= MAX_PUBLISHES) {
+        const message = `${MAX_PUBLISHES} publishes wait for an answer already.`;
         throw new TidingsError({ code: "offline_full", message, retryable: true });
       }
       signal?.addEventListener("abort", abort);
-      this.waiting.add(pending);
       added = pending;
-      this.#send(pending);
+      this.start(pending);
     });
     if (added) added.promise = promise;
     return promise;
   }
 
-  /** The core has this one, under its number. */
-  sent(pending: Pending): void {
-    if (pending.id !== undefined) this.#byId.set(pending.id, pending);
-  }
-
-  of(id: number): Pending | undefined {
-    return this.#byId.get(id);
-  }
-
-  /** The core is gone. */
-  orphaned(): void {
-    this.#byId.clear();
-    for (const pending of this.waiting) pending.id = undefined;
-  }
-
-  /** Its client was closed on purpose: who does not wait for a publish need not catch that. */
-  closed(error: unknown): void {
-    for (const pending of this.waiting) {
-      pending.promise?.catch(() => {});
+  /** The client was closed with this error. */
+  closed(error: TidingsError, isByUser: boolean): void {
+    for (const pending of this.all) {
+      // If the user closed the client, a promise that nobody awaits is no unhandled rejection.
+      if (isByUser) pending.promise?.catch(() => {});
       pending.settle(error);
     }
   }

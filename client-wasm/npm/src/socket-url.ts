@@ -1,8 +1,8 @@
 import { TidingsError } from "./errors.js";
 
-/** The absolute `ws:` or `wss:` form of a URL. */
+/** Returns the absolute `ws:` or `wss:` form of a URL. */
 export function socketUrl(given: string | URL = "/v1/ws"): string {
-  let why = "it is not absolute, and there is no page to which it could be relative";
+  let why = "it is not absolute, and there is no page that it could be relative to";
   try {
     const url = new URL(given, globalThis.location?.href);
     url.protocol = url.protocol.replace(/^http/, "ws");
@@ -10,10 +10,10 @@ export function socketUrl(given: string | URL = "/v1/ws"): string {
     if (/^wss?:$/.test(url.protocol)) return url.href;
     why = `it begins with ${url.protocol}`;
   } catch {
-    // Said below.
+    // The error is thrown below.
   }
   throw new TidingsError({
     code: "invalid_url",
-    message: `\`url\` (${given}) is not a WebSocket's: ${why}.`,
+    message: `\`url\` (${given}) is not the address of a WebSocket: ${why}.`,
   });
 }

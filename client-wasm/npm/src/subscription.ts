@@ -1,55 +1,63 @@
-import { call, closedError, type Failure, TidingsError } from "./errors.js";
+import { type Ask, Asks } from "./asks.js";
+import type { Core } from "./core.js";
+import { call, type Failure, TidingsError } from "./errors.js";
+import type { Origin } from "./origin.js";
+import type { RunningCore } from "./running-core.js";
+import type { ClientState } from "./state.js";
 import type { EventMeta, SubscribeOptions, Subscription, Sync } from "./types.js";
+import type { View } from "./watch.js";
 
-/** What a subscription needs of its client. */
-export interface Owner {
-  ended(handle: Handle): void;
-  error(error: TidingsError): void;
-}
+/** The subscriptions of a client. */
+export class Subscriptions extends Asks<Handle> {
+  readonly state: ClientState;
+  readonly origin: Origin;
+  /** What the watches among them load. */
+  readonly views = new Set<View>();
 
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
-/** The one spelling of a topic: its UUIDs are in lower case. */
-const spelling = (topic: string): string =>
-  topic.replace(/[^:]+/g, (segment) => (UUID.test(segment) ? segment.toLowerCase() : segment));
-
-/** A copy of what was JSON. */
-function copy(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(copy);
-  const fresh = {};
-  for (const [key, of] of Object.entries(value)) {
-    const own = { value: copy(of), writable: true, enumerable: true, configurable: true };
-    // Assigned, it would be the prototype.
-    if (key === "__proto__") Object.defineProperty(fresh, key, own);
-    else (fresh as Record<string, unknown>)[key] = own.value;
+  constructor(core: RunningCore, state: ClientState, origin: Origin) {
+    super(core);
+    this.state = state;
+    this.origin = origin;
   }
-  return fresh;
+
+  add<H extends Handle>(handle: H, { signal }: SubscribeOptions): H {
+    if (this.state.status === "closed") handle.failed(this.state.closedError());
+    else if (signal?.aborted) handle.end(signal.reason);
+    else this.start(handle);
+    return handle;
+  }
+
+  /** The client was closed, by this error or by its user. */
+  closed(error?: TidingsError): void {
+    for (const handle of [...this.all]) {
+      if (error) handle.failed(error, true);
+      else handle.end(this.state.closedError());
+    }
+  }
 }
 
-/** A subscription, independent of the core that serves it. */
-export class Handle implements Subscription {
+/** A subscription. */
+export class Handle implements Subscription, Ask {
   readonly topics: readonly string[];
   readonly ready: Promise<void>;
-  /** Its number in the present core. */
   id: number | undefined;
   declare [Symbol.dispose]: () => void;
-  #owner: Owner | undefined;
+  #owner: Subscriptions | undefined;
   #handler: (event: never, meta: EventMeta) => void;
   #options: SubscribeOptions;
   #onEnd: (() => void) | undefined;
-  /** Those of its topics that were not refused, each by its one spelling. */
+  /** The topics that were not refused for good, spelt as the server spells them. */
   readonly held: Set<string>;
-  /** Whether a callback of the user sees its events. */
+  /** Whether the user sees the events, and may change them. */
   protected readonly reads: boolean = true;
   #settle!: { resolve(): void; reject(reason: unknown): void };
-  /** It was in force before the core was replaced. */
+  /** It was in force before the core failed. */
   #resyncs = false;
   #live = false;
   #refused = false;
 
   constructor(
-    owner: Owner,
+    owner: Subscriptions,
     topics: readonly string[],
     handler: (event: never, meta: EventMeta) => void,
     options: SubscribeOptions,
@@ -64,9 +72,13 @@ export class Handle implements Subscription {
     this.ready = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    // Whoever does not look at it is told by onError.
+    // A rejection that nobody handles is no error: `onError` hears of it.
     this.ready.catch(() => {});
     options.signal?.addEventListener("abort", this.#aborted);
+  }
+
+  ask(core: Core): number {
+    return core.subscribe([...this.held], false);
   }
 
   unsubscribe(): void {
@@ -77,18 +89,18 @@ export class Handle implements Subscription {
 
   #aborted = (): void => this.end(this.#options.signal?.reason);
 
-  /** Ends it, for this reason if anybody waits. */
+  /** Ends the subscription. `ready` rejects with this reason if it is still pending. */
   end(reason: unknown): void {
     const owner = this.#owner;
     if (!owner) return;
     this.#owner = undefined;
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     this.#settle.reject(reason);
-    owner.ended(this);
+    owner.remove(this, (core, id) => core.unsubscribe(id));
     this.#onEnd?.();
   }
 
-  /** It is in force. */
+  /** All topics are in force. */
   isReady(): void {
     this.#live = true;
     this.#settle.resolve();
@@ -98,14 +110,13 @@ export class Handle implements Subscription {
     }
   }
 
-  /** The core that served it is gone, and with it what was on its way. */
-  orphaned(): void {
-    this.id = undefined;
+  /** The core has failed. Events that it had not delivered are lost. */
+  lost(): void {
     // One that lost a topic is never told to be ready, and has the others all the same.
     this.#resyncs ||= this.#live || this.#refused;
   }
 
-  /** `isShared`: another subscription gets the same object, so this one gets a copy that it may change. */
+  /** `isShared`: other subscriptions get the same object, so this one gets a copy. */
   event(event: unknown, meta: EventMeta, isShared: boolean): void {
     if (this.#owner) call(this.#handler, (isShared && this.reads ? copy(event) : event) as never, meta);
   }
@@ -121,36 +132,52 @@ export class Handle implements Subscription {
     if (this.#owner) call(this.#options.onResume);
   }
 
-  /** An event is not what its type says. */
+  /** An event does not match its type. */
   malformed(failure: Failure): void {
     if (this.#owner) this.error(failure);
   }
 
-  /** Something went wrong; it goes on. `isTold`: the client's listeners hear of it anyhow. */
+  /** Tells an error. The subscription goes on. `isTold`: the client's listeners know the error already. */
   error(failure: Failure | TidingsError, isTold = false): TidingsError {
     const error = failure instanceof TidingsError ? failure : new TidingsError(failure);
     if (this.#options.onError) call(this.#options.onError, error);
-    else if (!isTold) this.#owner?.error(error);
+    else if (!isTold) this.#owner?.state.error(error);
     return error;
   }
 
-  /** It lost a topic or, if the failure names none, all of them. */
+  /** The subscription lost a topic. It lost all topics if the failure names none. */
   failed(failure: Failure | TidingsError, isTold = false): void {
     if (!this.#owner) return;
     const error = this.error(failure, isTold);
     this.#settle.reject(error);
     this.#refused = true;
-    // There is no room for it now. The core asks for it again; once it is in force, a sync says so.
+    // There is no room for the topic now. The core asks for it again, and tells a sync once it is in force.
     if (error.topic !== undefined && error.retryable) return;
     if (error.topic !== undefined) this.held.delete(error.topic);
     if (error.topic === undefined || this.held.size === 0) this.end(error);
   }
-
-  /** Its client was closed on purpose, which is no error. */
-  closed(): void {
-    this.end(closedError());
-  }
 }
 
-// Browsers without it have no `using` either.
+// A browser without `Symbol.dispose` has no `using` either.
 if (Symbol.dispose) Handle.prototype[Symbol.dispose] = Handle.prototype.unsubscribe;
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** The server's spelling of a topic: UUIDs are in lower case. */
+function spelling(topic: string): string {
+  return topic.replace(/[^:]+/g, (segment) => (UUID.test(segment) ? segment.toLowerCase() : segment));
+}
+
+/** A deep copy of a JSON value. */
+function copy(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copy);
+  const fresh = {};
+  for (const [key, of] of Object.entries(value)) {
+    const own = { value: copy(of), writable: true, enumerable: true, configurable: true };
+    // An assignment to `__proto__` would set the prototype.
+    if (key === "__proto__") Object.defineProperty(fresh, key, own);
+    else (fresh as Record<string, unknown>)[key] = own.value;
+  }
+  return fresh;
+}

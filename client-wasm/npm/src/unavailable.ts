@@ -1,11 +1,9 @@
 import { textOf } from "./arguments.js";
-import { type Failure, TidingsError } from "./errors.js";
-
-const CODE = "wasm_unavailable";
+import { TidingsError } from "./errors.js";
 
 declare const ServiceWorkerGlobalScope: (new () => object) | undefined;
 
-/** What causes of this text mean: the message, the hint, and whether another attempt may help. */
+/** Patterns of a cause, each with its message, its hint, and whether another attempt may help. */
 const MEANINGS: [RegExp, string, string, boolean?][] = [
   [
     /content.security.policy|unsafe-eval|\bCSP\b|by embedder/i,
@@ -21,23 +19,20 @@ const MEANINGS: [RegExp, string, string, boolean?][] = [
   [
     /cannot find (module|package)/i,
     "The module with the core is missing.",
-    "Does the bundler take in what this package imports later, by import()?",
+    "Does the bundler include the modules that this package loads by import()?",
   ],
   [
     /CompileError|LinkError/,
-    "The core is damaged, or does not belong to its JavaScript.",
-    "Is the file changed on its way, or cached from another version?",
+    "The core is damaged, or of another version than its JavaScript.",
+    "Does a proxy change the file, or a cache keep an old one?",
   ],
 ];
 
-/** Why there is no core. */
+/** Returns the error of a core that could not be loaded, for the value that was thrown. */
 export function unavailable(cause: unknown): TidingsError {
   if (cause instanceof TidingsError) return cause;
   const failure = (message: string, hint?: string, retryable = false): TidingsError =>
-    new TidingsError(
-      { code: CODE, message, retryable, ...(hint === undefined ? {} : { hint }) } satisfies Failure,
-      { cause },
-    );
+    new TidingsError({ code: "wasm_unavailable", message, hint, retryable }, { cause });
   const what = textOf(cause);
   if (typeof WebAssembly === "undefined")
     return failure(

@@ -1,11 +1,9 @@
-/** Warns of a domain that nobody knows: nothing may ever come of its topics. */
+/** Warns that neither side knows a domain: it may be a typo, and then none of its events ever arrives. */
 export function unknownDomain(domain: string, nearest: string, declared: readonly string[] = []): void {
   const known = declared.map((name) => `\`${name}\``).join(", ");
-  const meant = nearest
-    ? ` Was \`${nearest}\` meant?`
-    : known && ` Those that \`domains\` names are ${known}.`;
+  const meant = nearest ? ` Did you mean \`${nearest}\`?` : known && ` \`domains\` names ${known}.`;
   const all = JSON.stringify([...declared, domain]);
   console.warn(
-    `tidings: neither the server nor this client knows the domain \`${domain}\`, so perhaps nothing ever comes of its topics.${meant} If it is right, say so: createClient({ domains: ${all} }).`,
+    `tidings: neither the server nor this client knows the domain \`${domain}\`: is it a typo?${meant} If the name is right, say so: createClient({ domains: ${all} }).`,
   );
 }

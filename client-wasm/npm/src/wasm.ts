@@ -3,16 +3,16 @@ import { TidingsError } from "./client.js";
 const FIND =
   "Is the file served there? `vite dev` needs optimizeDeps: { exclude: ['tidings'] }. The entry `tidings` needs no such file.";
 
-/** Answers that may be others the next time, below those of a server that fails. */
-const PASSING = [408, 425, 429];
+/** Statuses below 500 after which another attempt may succeed. */
+const TEMPORARY = [408, 425, 429];
 
-/** Fetches and compiles a core. */
+/** Fetches and compiles a core. Throws `wasm_unavailable`. */
 export async function compile(url: string | URL): Promise<WebAssembly.Module> {
   const failure = (what: string, hint: string, retryable: boolean, cause?: unknown): TidingsError =>
     new TidingsError(
       {
         code: "wasm_unavailable",
-        // A data: URL holds the whole core.
+        // A data: URL holds the whole core, so only its beginning is shown.
         message: `The core could not be loaded from ${String(url).slice(0, 255)}: ${what}.`,
         hint,
         retryable,
@@ -32,9 +32,9 @@ export async function compile(url: string | URL): Promise<WebAssembly.Module> {
     throw failure(`${cause}`, hint, !isFile, cause);
   }
   const { ok, status, headers } = response;
-  if (!ok) throw failure(`the answer is ${status}`, FIND, status >= 500 || PASSING.includes(status));
-  // What every WebAssembly module begins with; pages that stand for a missing file begin otherwise.
+  if (!ok) throw failure(`the answer is ${status}`, FIND, status >= 500 || TEMPORARY.includes(status));
+  // Every WebAssembly module begins with these bytes. The page that some servers send for a missing file does not.
   if (new DataView(bytes).byteLength < 4 || new DataView(bytes).getUint32(0) !== 0x0061736d)
-    throw failure(`that is ${headers.get("content-type")} and not WebAssembly`, FIND, false);
+    throw failure(`the file is ${headers.get("content-type")} and not WebAssembly`, FIND, false);
   return WebAssembly.compile(bytes);
 }

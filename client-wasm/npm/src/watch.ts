@@ -1,42 +1,33 @@
 import { textOf } from "./arguments.js";
+import type { Core } from "./core.js";
 import { call, type Failure, report, TidingsError } from "./errors.js";
-import { type Origin, writeOf } from "./origin.js";
-import { Handle, type Owner } from "./subscription.js";
+import { writeOf } from "./origin.js";
+import { Handle, type Subscriptions } from "./subscription.js";
 import type { EventMeta, Watch, WatchOptions } from "./types.js";
-
-/** What a watched subscription needs of its client. */
-export interface WatchOwner extends Owner {
-  readonly origin: Origin;
-  readonly views: Set<View>;
-  /** The data may have changed. `atOnce`: the user says so. */
-  reload(handle: WatchHandle, atOnce: boolean): void;
-  /** A load has ended. */
-  loaded(handle: WatchHandle, load: number, isDone: boolean, mayRetry: boolean): void;
-}
 
 type Options = WatchOptions<string, unknown>;
 
 /**
- * What is loaded for one watched subscription, or for several that watch the same topics with the same `load`: the core
- * says when, this loads and says how that went.
+ * The data of one watch, or of several watches that share their loads. The core says when to load; the view loads, and
+ * says how the load ended.
  */
 export class View {
   readonly members = new Set<WatchHandle>();
-  #owner: WatchOwner;
+  #owner: Subscriptions;
   #load: Options["load"];
   #key: string;
   #running: AbortController | undefined;
   /** The last write that began before the last load ended. */
   #lastCovered = 0;
 
-  private constructor(owner: WatchOwner, load: Options["load"], key: string) {
+  private constructor(owner: Subscriptions, load: Options["load"], key: string) {
     this.#owner = owner;
     this.#load = load;
     this.#key = key;
   }
 
-  /** The one that there is for these topics and options, or a new one. */
-  static of(owner: WatchOwner, topics: Iterable<string>, { load, minInterval }: Options): View {
+  /** Returns the view of these topics and options. Watches that agree in both share a view. */
+  static of(owner: Subscriptions, topics: Iterable<string>, { load, minInterval }: Options): View {
     const key = `${[...topics].sort()} ${minInterval}`;
     for (const view of owner.views) if (view.#load === load && view.#key === key) return view;
     const view = new View(owner, load, key);
@@ -52,21 +43,21 @@ export class View {
   }
 
   /**
-   * Whether what an own write has changed is shown. A load that ran since the write began may have read what was there
-   * before, and shown it after the write. And of two writes under way at once, the one that is shown on top may be stored
-   * below the other.
+   * Whether the page certainly still shows what an own write changed. A load that ran since the write began may have
+   * read the store before the write, and its data may have been shown after it. If another write has begun since, the
+   * store may have taken the two in the other order than the page shows them.
    */
   shows(write: number): boolean {
     return !this.#running && write > this.#lastCovered && write === this.#owner.origin.writes;
   }
 
-  /** Does a load; one that still runs has taken too long. */
-  async load(load: number): Promise<void> {
+  /** Runs the load with this number. A load that still runs has taken too long and is given up. */
+  async run(number: number): Promise<void> {
     const late = this.#running && this.stop("The load took too long.");
     const running = new AbortController();
     this.#running = running;
     if (late) this.#failed(late, true);
-    // Ended by onError.
+    // An `onError` may have ended the watch.
     if (running !== this.#running) return;
     let failure: { cause: unknown } | undefined;
     try {
@@ -75,16 +66,23 @@ export class View {
     } catch (cause) {
       failure = { cause };
     }
-    // Given up, or ended by onData.
+    // The load was given up, or an `onData` ended the watch.
     if (running !== this.#running) return;
     this.stop();
     const mayRetry = !failure || isRetryable(failure.cause);
     if (failure) this.#failed(failure.cause, mayRetry);
-    // Any one of them that the core knows speaks for all.
-    const [member] = [...this.members].filter(({ id }) => id !== undefined);
-    if (member) this.#owner.loaded(member, load, !failure, mayRetry);
+    // The core takes the answer from any member that it knows.
+    const id = this.idInCore();
+    if (id !== undefined) this.#owner.core.use((core) => core.loaded(id, number, !failure, mayRetry));
   }
 
+  /** The number of a member that the present core knows. */
+  idInCore(): number | undefined {
+    for (const { id } of this.members) if (id !== undefined) return id;
+    return undefined;
+  }
+
+  /** Gives up a load that runs. Returns the reason for which its signal is aborted. */
   stop(reason?: string): unknown {
     const cause = reason && new DOMException(reason, "TimeoutError");
     this.#running?.abort(cause);
@@ -96,7 +94,7 @@ export class View {
   #failed(cause: unknown, retryable: boolean): void {
     const message = `The data was not loaded: ${textOf(cause)}`;
     const error = new TidingsError({ code: "load_failed", message, retryable }, { cause });
-    // The client's listeners hear of it once.
+    // The client's listeners hear of it once, however many members have no `onError`.
     let isTold = false;
     for (const member of [...this.members]) {
       member.error(error, isTold);
@@ -105,7 +103,7 @@ export class View {
   }
 }
 
-/** Whether what was thrown does not say otherwise. */
+/** Whether to load again after this was thrown: yes, unless it has a `retryable` that is `false`. */
 function isRetryable(cause: unknown): boolean {
   try {
     return (cause as { retryable?: unknown } | null | undefined)?.retryable !== false;
@@ -114,41 +112,48 @@ function isRetryable(cause: unknown): boolean {
   }
 }
 
-/** A watched subscription. */
+/** The subscription of a watch. */
 export class WatchHandle extends Handle implements Watch {
   readonly view: View;
-  readonly minInterval: number | undefined;
-  protected override readonly reads: boolean;
-  /** Whether a callback of the user hears its errors. */
+  /** Whether the user has an `onError`. */
   readonly hears: boolean;
-  #owner: WatchOwner;
+  protected override readonly reads: boolean;
+  #subscriptions: Subscriptions;
   #options: Options;
 
-  constructor(owner: WatchOwner, topics: readonly string[], options: Options) {
-    const { concerns, skipOwn, minInterval, onError, onNotice } = options;
+  constructor(subscriptions: Subscriptions, topics: readonly string[], options: Options) {
+    const { concerns, skipOwn, onError, onNotice } = options;
     const onSync = () => onNotice?.("sync");
     const onResume = () => onNotice?.("resumed");
     super(
-      owner,
+      subscriptions,
       topics,
       (event, meta) => this.#hear(event, meta),
       { ...options, onSync, onResume },
       () => this.view.leave(this),
     );
-    this.#owner = owner;
+    this.#subscriptions = subscriptions;
     this.#options = options;
     this.reads = Boolean(concerns) || typeof skipOwn === "function";
     this.hears = Boolean(onError);
-    this.minInterval = minInterval;
-    this.view = View.of(owner, this.held, options);
+    this.view = View.of(subscriptions, this.held, options);
     this.view.members.add(this);
   }
 
-  reload(): void {
-    this.#owner.reload(this, true);
+  override ask(core: Core): number {
+    return core.subscribe([...this.held], true, this.#options.minInterval, this.view.idInCore());
   }
 
-  /** Hands out the data of a load, unless it ended meanwhile. */
+  reload(): void {
+    this.#reload(true);
+  }
+
+  #reload(atOnce: boolean): void {
+    const { id } = this;
+    if (id !== undefined) this.#subscriptions.core.use((core) => core.reload(id, atOnce));
+  }
+
+  /** Hands out the data of a load, unless the watch has ended meanwhile. */
   show(data: unknown): void {
     if (this.view.members.has(this)) call(this.#options.onData, data);
   }
@@ -165,17 +170,17 @@ export class WatchHandle extends Handle implements Watch {
     } catch (error) {
       report(error);
     }
-    this.#owner.reload(this, false);
+    this.#reload(false);
   }
 
-  /** That there was an event is all that matters. */
+  /** An event that does not match its type may have changed the data all the same. */
   override malformed(failure: Failure): void {
-    this.#owner.error(new TidingsError(failure));
-    this.#owner.reload(this, false);
+    this.#subscriptions.state.error(new TidingsError(failure));
+    this.#reload(false);
   }
 
-  override orphaned(): void {
-    super.orphaned();
+  override lost(): void {
+    super.lost();
     this.view.stop();
   }
 }

@@ -17,15 +17,15 @@ function open(t, options = {}) {
 
 /** What is given for a topic, and what the error says of it. */
 const WRONG = [
-  [undefined, /is a text .* this is undefined/],
-  [null, /this is null/],
-  [7, /this is 7/],
-  [{}, /this is \[object Object\]/],
-  [nothing, /this is a function/],
+  [undefined, /must be a string .* but is undefined/],
+  [null, /but is null/],
+  [7, /but is 7/],
+  [{}, /but is \[object Object\]/],
+  [nothing, /but is a function/],
   [[], /list of topics is empty/],
-  [[undefined], /this is undefined/],
-  [["staff:people", null], /this is null/],
-  [[["staff:people"]], /this is \[object Array\]/],
+  [[undefined], /but is undefined/],
+  [["staff:people", null], /but is null/],
+  [[["staff:people"]], /but is \[object Array\]/],
   [`staff:person:${undefined}`, /`staff:person:undefined` was built with `undefined`/],
   [["staff:people", `orders:order:${null}`], /`orders:order:null` was built with `null`/],
   [`orders:${Number.NaN}:items`, /`orders:NaN:items` was built with `NaN`/],
@@ -89,7 +89,10 @@ test("what is no pause throws at the call", (t) => {
   const client = open(t);
   for (const minInterval of ["250", -1, Number.NaN, Number.POSITIVE_INFINITY]) {
     const options = { load: nothing, onData: nothing, minInterval };
-    assert.throws(() => client.watch("staff:people", options), /`minInterval` is a number of milliseconds/);
+    assert.throws(
+      () => client.watch("staff:people", options),
+      /`minInterval` must be a number of milliseconds/,
+    );
   }
 });
 
@@ -109,7 +112,7 @@ test("`domains` that are not a list of texts are refused by createClient", () =>
       assert.equal(error.name, "TypeError");
       assert.match(
         error.message,
-        /^createClient\(\{ domains \}\): `domains` must be a list of texts, such as \["orders"\], /,
+        /^createClient\(\{ domains \}\): `domains` must be a list of strings, such as \["orders"\], /,
       );
       assert.match(error.message, says);
       return true;
@@ -193,7 +196,7 @@ test("a domain that nobody knows is warned of once, also over reconnects", async
   while (sockets.length < 2 || client.status !== "open") await settled();
   await settled();
   assert.equal(warned().length, 1);
-  assert.match(warned()[0], /knows the domain `staf`.* Was `staff` meant\?.*domains: \["staf"\]/);
+  assert.match(warned()[0], /knows the domain `staf`.* Did you mean `staff`\?.*domains: \["staf"\]/);
 });
 
 test("a domain that this client knows, or that its user means, is no warning", async (t) => {
@@ -203,10 +206,7 @@ test("a domain that this client knows, or that its user means, is no warning", a
   await client.subscribe(["projects:all", "orders:1", "invoices:1", "staff:people"], nothing).ready;
   assert.deepEqual(warned(), []);
   await client.subscribe("ordres:1", nothing).ready;
-  assert.match(
-    warned()[0],
-    /`ordres`.*`domains` names are `orders`, `invoices`.*"orders","invoices","ordres"/,
-  );
+  assert.match(warned()[0], /`ordres`.*`domains` names `orders`, `invoices`.*"orders","invoices","ordres"/);
 });
 
 test("the real server tells of a domain that it does not know", { skip }, async (t) => {

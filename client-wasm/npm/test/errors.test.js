@@ -89,7 +89,7 @@ test("arguments of the wrong type are refused by the call that has them", async 
       () => client.events("staff:people", { signal: {} }),
       /`signal` must be an AbortSignal, but is \[object Object\]/,
     ],
-    [() => client.on("eror", load), /`type` is "status" or "error", and not eror/],
+    [() => client.on("eror", load), /`type` must be "status" or "error", but is eror/],
     [() => client.on("error"), /on\(type, listener\): `listener` must be a function, but is undefined/],
   ];
   for (const [call, message] of wrong) assert.throws(call, { name: "TypeError", message });
@@ -102,15 +102,15 @@ test("an event that is none says what it is and what it should be", async (t) =>
   const circular = { ...event };
   circular.payload = { circular };
   const wrong = [
-    ["x", /An event is an object, \{ domain, event, payload \}, and this is string\./],
-    [undefined, /this is undefined\./],
-    [null, /this is null\./],
-    [[event], /this is a list\./],
-    [() => {}, /this is function\./],
-    [{}, /this one has no `domain`\./],
-    [{ domain: "staff", payload: {} }, /this one has no `event`\./],
-    [{ domain: "staff", event: "person_updated" }, /this one has no `payload`\./],
-    [{ ...event, domain: 7 }, /An event's `domain` is a text, and this one is number\./],
+    ["x", /An event must be an object, \{ domain, event, payload \}, but is a string\./],
+    [undefined, /but is undefined\./],
+    [null, /but is null\./],
+    [[event], /but is an array\./],
+    [() => {}, /but is a function\./],
+    [{}, /but has no `domain`\./],
+    [{ domain: "staff", payload: {} }, /but has no `event`\./],
+    [{ domain: "staff", event: "person_updated" }, /but has no `payload`\./],
+    [{ ...event, domain: 7 }, /`domain` of an event must be a string, but is a number\./],
     [circular, /can't be written as JSON: TypeError: Converting circular/],
     [{ ...event, payload: { uuid: ID, n: 7n } }, /can't be written as JSON: TypeError: .*BigInt/],
     [{ ...event, toJSON() {} }, /its toJSON\(\) returns undefined/],
@@ -124,7 +124,7 @@ test("an event that is none says what it is and what it should be", async (t) =>
     code: "invalid_event",
     message: /`key` is not a UUID: mine/,
   });
-  await assert.rejects(publish({ topics: "a:b" }), { message: /`topics` is not a list of texts/ });
+  await assert.rejects(publish({ topics: "a:b" }), { message: /`topics` must be a list of strings/ });
   await assert.rejects(publish({ topics: ["a b"] }), { code: "invalid_topic", message: /`a b`/ });
   await assert.rejects(publish({ key: 7 }), {
     name: "TypeError",
@@ -161,7 +161,7 @@ test("a value that JSON can't say is refused and named, and what it can say is s
     await assert.rejects(publish(values), { name: "TidingsError", code: "invalid_event", message });
   for (const topics of [[undefined], ["crm:contact:7", undefined], [undefined, "crm:contact:7"]])
     await assert.rejects(publish({}, { topics }), {
-      message: /A topic is a text such as "staff:people", and this is undefined/,
+      message: /A topic must be a string such as "staff:people", but is undefined/,
     });
 
   const date = new Date(0);
@@ -177,7 +177,10 @@ test("a value that JSON can't say is refused and named, and what it can say is s
 test("a url that is none says what is wrong with it", async (t) => {
   useFake(t);
   for (const [url, message] of [
-    ["/v1/ws", /`url` \(\/v1\/ws\) is not a WebSocket's: it is not absolute, and there is no page/],
+    [
+      "/v1/ws",
+      /`url` \(\/v1\/ws\) is not the address of a WebSocket: it is not absolute, and there is no page/,
+    ],
     ["localhost:7700/v1/ws", /it begins with localhost:/],
     ["ftp://example.com/", /it begins with ftp:/],
   ]) {
@@ -196,9 +199,9 @@ test("a token that is no text is told as such and asked for again", async (t) =>
   client.on("error", ({ code, message }) => heard.push([code, message]));
   await client.subscribe("staff:people", () => {}).ready;
   assert.deepEqual(heard, [
-    ["token_failed", "`token` must be a text (a JWT), but is of the type object."],
-    ["token_failed", "`token` must be a text (a JWT), but is of the type number."],
-    ["token_failed", "`token` is an empty text: return a JWT, or undefined for none."],
+    ["token_failed", "`token` must be a string (a JWT), but is of the type object."],
+    ["token_failed", "`token` must be a string (a JWT), but is of the type number."],
+    ["token_failed", "`token` is an empty string: return a JWT, or undefined for no token."],
   ]);
   assert.equal(socket().sent[0].token, "good");
 });
@@ -206,8 +209,8 @@ test("a token that is no text is told as such and asked for again", async (t) =>
 test("a token that is refused has another remedy than one that was not given", async (t) => {
   for (const [token, hint] of [
     [undefined, /^No token was given: pass `token`/],
-    ["wrong", /^The server did not take the token that was given\. Do its key, audience and issuer/],
-    [() => "wrong", /^The server did not take the token that was given/],
+    ["wrong", /^The server refused the token\. Do its key, audience and issuer/],
+    [() => "wrong", /^The server refused the token/],
     [() => undefined, /^No token was given/],
   ]) {
     const client = open(t, token === undefined ? {} : { token });
@@ -289,7 +292,7 @@ test("a connection that does not come about is told once, and lastError holds it
     error.message,
     "No connection to ws://127.0.0.1:1/v1/ws: 3 attempts to connect failed: in the last one the WebSocket never opened.",
   );
-  assert.equal(error.hint, "Is the server up, and is this its address? If it speaks TLS, write wss:.");
+  assert.equal(error.hint, "Is the server up, and is this its address? If it has TLS, write wss:.");
   assert.equal(client.lastError, error);
   reach.server = true;
   await ready;
@@ -334,10 +337,10 @@ test("what to check follows from the page and the URL", { timeout }, async (t) =
   assert.match(other, /Its path is \/v1\/ws/);
   assert.match(
     other,
-    /Does it let pages of http:\/\/localhost:5173 in \(--allow-origin http:\/\/localhost:5173, or --dev\)/,
+    /Does it allow pages of http:\/\/localhost:5173 \(--allow-origin http:\/\/localhost:5173, or --dev\)/,
   );
   assert.doesNotMatch(other, /proxy with/);
-  assert.match(await hint("wss://localhost:7700/v1/ws"), /If it speaks no TLS, write ws:/);
+  assert.match(await hint("wss://localhost:7700/v1/ws"), /If it has no TLS, write ws:/);
   page("https://example.com/");
   assert.match(await hint("ws://example.com/v1/ws"), /A page of https: may connect to wss: only/);
   replace(t, "navigator", { onLine: false });
@@ -409,5 +412,5 @@ test("what there is no room for has the remedy that helps", async (t) => {
   const own = await client.subscribe(rows, () => {}, { onError() {} }).ready.catch((error) => error);
   assert.equal(own.code, "too_many_topics");
   assert.match(own.message, /at most 4096 topics/);
-  assert.equal(own.hint, "Unsubscribe from what is not shown.");
+  assert.equal(own.hint, "Unsubscribe from topics that are not shown.");
 });

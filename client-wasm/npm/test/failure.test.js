@@ -32,7 +32,7 @@ async function open(t) {
   const client = new Client(async () => ({ module, glue: failing }), { url: "http://127.0.0.1:1/v1/ws" });
   t.after(() => client.close());
   const errors = [];
-  client.on("error", ({ code }) => errors.push(code));
+  client.on("error", ({ code, retryable }) => errors.push([code, retryable]));
   return { client, sabotage, errors };
 }
 
@@ -48,7 +48,7 @@ test("a core that fails is replaced: everything is subscribed again and told to 
   const dead = socket();
   sabotage.next = true;
   dead.event(["staff:people"], { uuid: ID, n: 1 });
-  assert.deepEqual(errors, ["core_failed"]);
+  assert.deepEqual(errors, [["core_failed", true]]);
   assert.equal((await published).key, dead.sent.at(-1).key);
   while (client.status !== "open") await settled();
   await settled();
@@ -96,6 +96,8 @@ test("a core that fails again and again ends the client", async (t) => {
   sabotage.always = true;
   socket().event(["staff:people"], { uuid: ID });
   while (client.status !== "closed") await settled();
-  assert.deepEqual(new Set(errors), new Set(["core_failed"]));
+  const replaced = ["core_failed", true];
+  assert.deepEqual(errors, [replaced, replaced, replaced, ["core_failed", false]]);
+  assert.equal(client.lastError.message, "The core failed too often.");
   assert.ok(sockets.length <= 5, `${sockets.length}`);
 });

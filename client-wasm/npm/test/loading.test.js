@@ -56,16 +56,11 @@ test("a core that does not arrive is told by what is in its place", { timeout },
     [
       { type: "text/html", body: page },
       false,
-      /that is text\/html and not WebAssembly/,
+      /the file is text\/html and not WebAssembly/,
       /optimizeDeps.*The entry `tidings`/,
     ],
     [{ body: "" }, false, /and not WebAssembly/, /Is the file served/],
-    [
-      { body: CORE.subarray(0, 5000) },
-      false,
-      /The core is damaged.*CompileError/,
-      /cached from another version/,
-    ],
+    [{ body: CORE.subarray(0, 5000) }, false, /The core is damaged.*CompileError/, /a cache keep an old one/],
   ]) {
     const { client, errors } = await open(t, (await serve(t, answer)).url);
     const { ready } = client.subscribe("staff:people", () => {});
@@ -143,7 +138,7 @@ test("what browsers and bundlers say is told apart", { timeout }, async (t) => {
     [
       new WebAssembly.LinkError("import requires a callable"),
       false,
-      /^The core is damaged, or does not belong to/,
+      /^The core is damaged, or of another version/,
     ],
     [new TypeError("Failed to fetch dynamically imported module: http://localhost/x.js"), true, unloaded],
     [new TypeError("error loading dynamically imported module"), true, unloaded],

@@ -1,0 +1,54 @@
+import { connectFailed } from "./connect-failed.js";
+import type { Host } from "./core.js";
+import type { Origin } from "./origin.js";
+import { hold } from "./process.js";
+import type { Publishes } from "./publishing.js";
+import type { ClientState } from "./state.js";
+import type { Subscriptions } from "./subscription.js";
+import type { Tokens } from "./token.js";
+import { unknownDomain } from "./unknown-domain.js";
+import type { WatchHandle } from "./watch.js";
+
+/** The parts of a client that hear from the core. */
+export interface Hearers {
+  state: ClientState;
+  subscriptions: Subscriptions;
+  publishes: Publishes;
+  tokens: Tokens;
+  origin: Origin;
+  domains: readonly string[] | undefined;
+  /** The core has closed. */
+  closed(): void;
+}
+
+/** Makes the functions that the core calls: each hands on to the part of the client that the call is for. */
+export function hostOf(client: Hearers, url: string): Omit<Host, "guard"> {
+  const { state, subscriptions, publishes, tokens, origin, domains } = client;
+  return {
+    ignore() {},
+    token: (connection) => void tokens.ask(connection),
+    status: (status) => (status === "closed" ? client.closed() : state.setStatus(status)),
+    ready: (id) => subscriptions.of(id)?.isReady(),
+    resumed: (id) => subscriptions.of(id)?.resumed(),
+    load: (id, load) => void (subscriptions.of(id) as WatchHandle | undefined)?.view.run(load),
+    event: (id, event, meta, isShared) =>
+      subscriptions.of(id)?.event(event, { ...meta, own: origin.isOwn(meta.origin) }, isShared),
+    sync: (id, sync) => subscriptions.of(id)?.sync(sync),
+    malformed: (id, failure) => subscriptions.of(id)?.malformed(failure),
+    // A failure without a topic is one of the whole client, which the core tells by `error` too.
+    failed: (id, failure) =>
+      subscriptions.of(id)?.failed(tokens.explain(failure), failure.topic === undefined),
+    published: (id, answer) => publishes.of(id)?.settle(undefined, answer),
+    publishFailed: (id, failure) => publishes.of(id)?.settle(tokens.explain(failure)),
+    error: (failure) => {
+      const isUnreachable = failure.code === "connect_failed";
+      state.connectionError(isUnreachable ? connectFailed(failure, url) : tokens.explain(failure));
+    },
+    hold,
+    unknownDomain: (domain, nearest) => unknownDomain(domain, nearest, domains),
+    otherSchema: (server) =>
+      console.info(
+        `tidings: the server (${server}) knows other domains. Events of unknown domains are not checked.`,
+      ),
+  };
+}

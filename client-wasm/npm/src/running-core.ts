@@ -1,0 +1,162 @@
+import type { Ask, Asks } from "./asks.js";
+import type { Core, Glue, Host, Load, Loaded } from "./core.js";
+import { TidingsError } from "./errors.js";
+import { watchPage } from "./page.js";
+import { Pause } from "./pause.js";
+import { watchSockets } from "./process.js";
+import { socketUrl } from "./socket-url.js";
+import type { ClientState } from "./state.js";
+import type { ClientOptions } from "./types.js";
+import { unavailable } from "./unavailable.js";
+
+declare const CLIENT: string;
+
+/**
+ * How often the core may fail within a minute. At the next failure the client closes: a fault that comes back at once
+ * would load everything again and again.
+ */
+const MAX_FAILURES_PER_MINUTE = 3;
+
+/** The client of a running core. */
+export interface CoreOwner {
+  /** Makes the functions that the core calls. */
+  host(url: string): Omit<Host, "guard">;
+  /** No core will run: the client closes. */
+  failed(error: TidingsError): void;
+}
+
+/**
+ * Keeps one core running: loads it, and replaces it when it fails.
+ *
+ * No input should make the core fail. If it does, it has thrown (a panic in Rust) and must not be called again. A fresh
+ * instance takes its place and everything is subscribed and loaded again, so that one bad event does not end the
+ * client in every tab.
+ */
+export class RunningCore {
+  /** Everything that is asked of the core. */
+  readonly asks: Asks<Ask>[] = [];
+  #load: Load;
+  #options: ClientOptions;
+  #state: ClientState;
+  #owner: CoreOwner;
+  #loaded: Loaded | undefined;
+  #core: Core | undefined;
+  /** When the core failed, in milliseconds of `performance.now()`. */
+  #failures: number[] = [];
+  #isStarted = false;
+  #pause = new Pause();
+  /** Aborted when the client is closed. */
+  #page = new AbortController();
+
+  constructor(load: Load, options: ClientOptions, state: ClientState, owner: CoreOwner) {
+    this.#load = load;
+    this.#options = options;
+    this.#state = state;
+    this.#owner = owner;
+  }
+
+  /** Loads the core, at the first call. */
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    watchSockets();
+    watchPage((isAwake) => {
+      if (isAwake) this.#pause.hurry();
+      this.use((core) => core.page(isAwake));
+    }, this.#page.signal);
+    this.#state.setStatus("connecting");
+    void this.#begin();
+  }
+
+  /** Calls the core, if one runs. A core that throws has failed. */
+  use(call: (core: Core) => void): void {
+    const core = this.#core;
+    if (!core) return;
+    try {
+      call(core);
+    } catch (cause) {
+      this.#replace(core, cause);
+    }
+  }
+
+  /** Stops for good. The client is closed. */
+  stop(): void {
+    this.#page.abort();
+    this.#pause.hurry();
+    // Not before the calls that are inside the core have returned.
+    queueMicrotask(() => {
+      this.use((core) => core.free());
+      this.#core = undefined;
+    });
+  }
+
+  /** Makes an instance of the core. Tries again while the core cannot be loaded. */
+  async #begin(): Promise<void> {
+    // Not before the caller, or the core that failed, has returned.
+    await undefined;
+    for (let attempts = 0; !this.#isClosed; attempts++) {
+      this.#state.setStatus("connecting");
+      try {
+        const url = socketUrl(this.#options.url);
+        const glue = await this.#glue();
+        // The client may have been closed while the core was loaded.
+        if (this.#isClosed) return;
+        this.#core = this.#instance(glue, url);
+      } catch (cause) {
+        const error = unavailable(cause);
+        if (!error.retryable) return this.#owner.failed(error);
+        if (attempts === 0) this.#state.connectionError(error);
+        this.#state.setStatus("waiting");
+        await this.#pause.wait(attempts);
+        continue;
+      }
+      for (const asks of this.asks) asks.askAll();
+      return;
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#state.status === "closed";
+  }
+
+  async #glue(): Promise<Glue> {
+    if (typeof WebSocket === "undefined") {
+      const message = "This environment has no WebSocket.";
+      throw new TidingsError({ code: "websocket_unavailable", message });
+    }
+    this.#loaded ??= await this.#load();
+    const glue = await this.#loaded.glue();
+    glue.initSync({ module: this.#loaded.module });
+    return glue;
+  }
+
+  #instance(glue: Glue, url: string): Core {
+    const { token, domains = [] } = this.#options;
+    const guard: Host["guard"] =
+      (callback) =>
+      (...args) => {
+        if (core === this.#core) return this.use(() => void callback(...args));
+        // A core that failed left its socket open. It closes at its next event.
+        (args[0] as { target?: { close?(): void } } | undefined)?.target?.close?.();
+      };
+    const host = { ...this.#owner.host(url), guard };
+    const core = new glue.Core(host, url, CLIENT, token !== undefined, [...domains]);
+    return core;
+  }
+
+  #replace(core: Core, cause: unknown): void {
+    if (core !== this.#core) return;
+    this.#core = undefined;
+    for (const asks of this.asks) asks.lost();
+    if (this.#isClosed) return;
+    const now = performance.now();
+    this.#failures = [...this.#failures.filter((at) => now - at < 60_000), now];
+    const retryable = this.#failures.length <= MAX_FAILURES_PER_MINUTE;
+    const message = retryable ? "The core failed and is replaced." : "The core failed too often.";
+    const error = new TidingsError({ code: "core_failed", message, retryable }, { cause });
+    if (retryable) {
+      this.#state.error(error);
+      void this.#begin();
+    } else this.#owner.failed(error);
+  }
+}
