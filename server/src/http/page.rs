@@ -9,9 +9,12 @@ use hyper::{
 };
 use tidings_hub::problem::Problem;
 use tidings_shared::Code;
-use warp::reply::Response;
+use warp::{
+    Reply,
+    reply::{Response, with_status},
+};
 
-use super::{answers::text, refusals::line_of_origin, refuse};
+use super::{refusals::line_of_origin, refuse};
 use crate::gateway::Gateway;
 
 /// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for. A library that
@@ -39,7 +42,7 @@ impl Preflight {
         if let Err(problem) = check_origin(gateway, headers) {
             return refuse(gateway, &problem);
         }
-        let mut answer = for_pages(text(StatusCode::NO_CONTENT, ""));
+        let mut answer = for_pages(with_status("", StatusCode::NO_CONTENT).into_response());
         let allows = answer.headers_mut();
         allows.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(self.method));
         allows.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers(headers));
