@@ -10,9 +10,6 @@
 //! ```
 
 #[cfg(target_arch = "wasm32")]
-const _: () = tidings_shared::planted::assert_none();
-
-#[cfg(target_arch = "wasm32")]
 pub mod js;
 
 #[doc(hidden)]

@@ -6,8 +6,6 @@ use tidings_shared::Domains;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const _: () = tidings_shared::planted::assert_none();
-
 fn main() -> std::process::ExitCode {
     tidings_server::cli::run(Domains::shipped())
 }

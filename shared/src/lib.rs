@@ -29,7 +29,6 @@ pub mod json;
 pub mod limits;
 mod nearest;
 #[doc(hidden)]
-pub mod planted;
 mod position;
 pub mod schema;
 mod topic;

@@ -1,9 +1,6 @@
 //! Publishes that wait for their answer.
 
-use tidings_shared::{
-    frame::ClientFrame,
-    planted::{self, Bug},
-};
+use tidings_shared::frame::ClientFrame;
 
 use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
 
@@ -94,12 +91,7 @@ impl<P: Clone> Publishes<P> {
     /// The session is gone: what it did not answer goes to the next one.
     pub(crate) fn connection_lost(&mut self) {
         self.pending.retain_mut(|pending| {
-            if !planted::is(Bug::RetryForgotten) {
-                pending.sent = None;
-            }
-            if planted::is(Bug::KeyRenewed) {
-                pending.publish.key = uuid::Uuid::nil();
-            }
+            pending.sent = None;
             !pending.cancelled
         });
     }

@@ -6,8 +6,6 @@
 //!
 //! Loads keep a pause: the first begins at once, and what is heard of before the pause is over causes one load at its end.
 
-use tidings_shared::planted::{self, Bug};
-
 use super::{
     LoadId, Now, SubscriptionId,
     backoff::Backoff,
@@ -67,16 +65,12 @@ pub enum Loaded {
 impl Watch {
     pub(crate) fn new(min_interval_ms: u64, now: Now) -> Self {
         // A server that can't be reached shall not keep a page empty for long.
-        let patience_ms = if planted::is(Bug::LoadedEarly) { 0 } else { PATIENCE_MS };
-        let state = State::Waiting { until_ms: now.ms.saturating_add(patience_ms) };
+        let state = State::Waiting { until_ms: now.ms.saturating_add(PATIENCE_MS) };
         Self { state, stale: false, backoff: Backoff::default(), min_interval_ms, not_before_ms: 0 }
     }
 
     /// All topics that were not refused are in force.
     pub(crate) fn in_force(&mut self) {
-        if planted::is(Bug::LoadedEarly) {
-            return;
-        }
         self.reload();
     }
 
@@ -144,9 +138,7 @@ impl Watch {
         let is_due = self.timeout_ms().is_some_and(|due| due <= now.ms);
         if is_due {
             self.stale = false;
-            if !planted::is(Bug::PauseForgotten) {
-                self.not_before_ms = now.ms.saturating_add(self.min_interval_ms);
-            }
+            self.not_before_ms = now.ms.saturating_add(self.min_interval_ms);
             self.state = State::Loading { load, until_ms: now.ms.saturating_add(LOAD_TIMEOUT_MS) };
         }
         is_due

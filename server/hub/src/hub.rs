@@ -17,7 +17,6 @@ use futures_util::Stream;
 use tidings_shared::{
     Code, Domains, Event, EventError, RawEvent, Topic, TopicName,
     limits::{LOGS_MAX_BYTES, MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION, READ_BATCH},
-    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -412,9 +411,9 @@ impl Hub {
             return tenant.clone();
         }
         let log = self.0.settings.log;
-        let epoch = if planted::is(Bug::EpochKept) { 7 } else { self.0.host.new_epoch() };
         let (metrics, log_bytes) = (Arc::clone(&self.0.metrics), Arc::clone(&self.0.log_bytes));
-        let tenant = Tenant::new(Log::new(log, epoch), self.0.settings.quotas, metrics, log_bytes);
+        let tenant =
+            Tenant::new(Log::new(log, self.0.host.new_epoch()), self.0.settings.quotas, metrics, log_bytes);
         tenants.insert(id.clone(), tenant.clone());
         tenant
     }

@@ -12,7 +12,6 @@ use std::{
 use tidings_shared::{
     Position, TopicName,
     limits::{LOG_MAX_AGE, LOG_MAX_BYTES, LOG_MAX_ENTRIES},
-    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -109,7 +108,7 @@ impl Log {
         self.evict_aged(now);
         let known = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)).map(|e| e.published());
         let known = known.or_else(|| self.evicted_keys.answer(draft.key).cloned());
-        if let Some(known) = known.filter(|_| !planted::is(Bug::KeyForgotten)) {
+        if let Some(known) = known {
             return known;
         }
         let mut draft = draft;
@@ -159,8 +158,7 @@ impl Log {
     fn push(&mut self, publication: Publication) {
         self.bytes += publication.cost();
         self.entries.push_back(Arc::new(publication));
-        let max_entries = self.limits.max_entries + usize::from(planted::is(Bug::BoundIgnored));
-        while self.entries.len() > max_entries || self.bytes > self.limits.max_bytes {
+        while self.entries.len() > self.limits.max_entries || self.bytes > self.limits.max_bytes {
             self.evict();
         }
     }
@@ -230,17 +228,12 @@ impl Log {
     /// The place that a client named, if this log can vouch for it: everything after it is in the ring.
     pub fn resumable(&self, since: &str) -> Option<Position> {
         let since: Position = since.parse().ok()?;
-        if planted::is(Bug::EvictedIgnored) && since.epoch == self.epoch && since.offset < self.evicted.offset
-        {
-            return Some(since);
-        }
         let known = if since.offset == self.evicted.offset {
             self.evicted
         } else {
             self.entry(since.offset)?.position
         };
-        let is_same = known == since || planted::is(Bug::TagSkipped) && known.epoch == since.epoch;
-        (is_same && !planted::is(Bug::SyncedInVain)).then_some(since)
+        (known == since).then_some(since)
     }
 
     /// The entry at an offset, while the ring holds it.
@@ -257,7 +250,7 @@ impl Log {
     /// Whether the topic may have had an entry after `offset` that the ring no longer holds.
     pub fn may_have_lost(&self, topic: &TopicName, offset: u64) -> bool {
         let evicted = self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted);
-        evicted > offset && !planted::is(Bug::EvictedIgnored)
+        evicted > offset
     }
 
     /// Keeps what is known of a topic while a session subscribes to it. Gives its name as the log has it, whose text is

@@ -21,7 +21,6 @@ use tidings_shared::{
     code::close,
     frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
     limits,
-    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -143,12 +142,7 @@ impl Session {
                 let message = refusal.to_string();
                 self.refuse(r#ref, Problem::new(Code::UnknownOp, message));
             }
-            Err(refusal @ Refusal::Invalid(_)) => {
-                if planted::is(Bug::GarbageSpills) {
-                    self.hub.handle_timeout(Moment { since_start: Duration::MAX, ..now });
-                }
-                self.end(None, Code::InvalidFrame, refusal.to_string());
-            }
+            Err(refusal @ Refusal::Invalid(_)) => self.end(None, Code::InvalidFrame, refusal.to_string()),
         }
     }
 
@@ -373,8 +367,7 @@ impl Session {
             }
         };
         let identity = &admitted.identity;
-        let mixed = planted::is(Bug::TenantsMixed);
-        let tenant = self.hub.tenant(if mixed { self.hub.home() } else { &identity.tenant });
+        let tenant = self.hub.tenant(&identity.tenant);
         let Some(follower) = tenant.try_follow_in_shard() else {
             return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
         };

@@ -18,10 +18,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use slab::Slab;
-use tidings_shared::{
-    limits::{FAN_OUT_WRITES, WRITE_BYTES},
-    planted::{self, Bug},
-};
+use tidings_shared::limits::{FAN_OUT_WRITES, WRITE_BYTES};
 
 use self::fan_out::{Followed, taken};
 use crate::{
@@ -133,7 +130,7 @@ impl Mark {
 
     /// Whether the shard is to deliver what is at this offset.
     fn wants(self, offset: u64) -> bool {
-        self.passed < offset || planted::is(Bug::DeliveredTwice) && self.is_live()
+        self.passed < offset
     }
 }
 
@@ -349,7 +346,7 @@ impl<S: Sink> Shard<S> {
         if !is_drained {
             return Ok(Pumped::More);
         }
-        let is_paused = connection.session.is_paused() && !planted::is(Bug::PausedLive);
+        let is_paused = connection.session.is_paused();
         let follower = connection.session.follower();
         let position = follower.map_or(0, |follower| follower.reader().position().offset);
         marks[key].passed = if is_paused { PAUSED } else { position };

@@ -13,7 +13,6 @@ use std::{
 use tidings_shared::{
     Position, TopicName,
     limits::{MAX_SESSIONS_PER_TENANT, MAX_TOPICS_PER_TENANT, READ_BATCH},
-    planted::{self, Bug},
 };
 use uuid::Uuid;
 
@@ -277,9 +276,7 @@ impl State {
     fn take_waiting(&mut self, topics: &[TopicName]) -> Vec<Waker> {
         let Self { followers_of, waiting, waiting_shards, .. } = self;
         let followers = topics.iter().filter_map(|topic| followers_of.get(topic)).flatten();
-        let wakers =
-            followers.filter_map(|follower| waiting.remove(follower)).chain(waiting_shards.drain(..));
-        wakers.skip(usize::from(planted::is(Bug::WakeLost))).collect()
+        followers.filter_map(|follower| waiting.remove(follower)).chain(waiting_shards.drain(..)).collect()
     }
 
     fn unfollow(&mut self, topic: &TopicName, follower: u64) {
@@ -401,9 +398,6 @@ impl Follower {
 
     /// Up to where everything of its topics has been taken: the log's head, unless there is something to read.
     pub(crate) fn passed(&mut self) -> Position {
-        if planted::is(Bug::PingBoasts) {
-            return self.tenant.lock().log.head();
-        }
         self.reader.pass(&self.tenant.lock().log);
         self.reader.position()
     }

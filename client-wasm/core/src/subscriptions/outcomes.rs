@@ -3,10 +3,9 @@
 use tidings_shared::{
     Code,
     frame::{Outcome, TopicOutcome},
-    planted::{self, Bug},
 };
 
-use super::{Holder, State, Subscriptions, find, find_view, one_more, settle};
+use super::{Holder, State, Subscriptions, find, one_more, settle};
 use crate::{
     Error, Now, Output,
     output::{Outputs, deliver},
@@ -39,9 +38,7 @@ impl Subscriptions {
                 let misses = live && outcome != Outcome::Resumed;
                 if behind || told || misses {
                     subscription.resumed = Some(false);
-                    if !planted::is(Bug::SyncDropped) {
-                        deliver(&mut lost, holder.id, &topic.name);
-                    }
+                    deliver(&mut lost, holder.id, &topic.name);
                 } else if live {
                     subscription.resumed.get_or_insert(true);
                 }
@@ -62,18 +59,13 @@ impl Subscriptions {
 
     fn is_its(&self, index: usize, r#ref: u64) -> bool {
         let state = self.topics[index].state;
-        state == State::Asked(r#ref) || planted::is(Bug::AnswerMixedUp) && state != State::InForce
+        state == State::Asked(r#ref)
     }
 
     /// All is answered: who has missed nothing hears so.
     fn tell_resumed<P>(&mut self, out: &mut Outputs<P>) {
         for subscription in &mut self.subscriptions {
             if subscription.resumed.take() == Some(true) {
-                if planted::is(Bug::LoadedInVain)
-                    && let Some(view) = subscription.view.and_then(|view| find_view(&mut self.views, view))
-                {
-                    view.watch.outdated();
-                }
                 out.push(Output::Resumed { subscription: subscription.id });
             }
         }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_shared::{
-    Code, TopicName,
-    frame::ServerFrame,
-    planted::{self, Bug},
-};
+use tidings_shared::{Code, TopicName, frame::ServerFrame};
 
 use super::{Session, State};
 use crate::{Moment, problem::Problem, revocation::Admitted};
@@ -56,9 +52,7 @@ impl Session {
         let State::Open { admitted, follower } = &mut self.state else { return };
         let identity = &admitted.identity;
         let expires_at = identity.expires_at;
-        let is_lost = |topic: &&TopicName| {
-            !self.access.may_subscribe(identity, topic) && !planted::is(Bug::RevokedKept)
-        };
+        let is_lost = |topic: &&TopicName| !self.access.may_subscribe(identity, topic);
         let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
         for topic in &lost {
             follower.unsubscribe(topic);

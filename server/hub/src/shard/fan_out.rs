@@ -5,7 +5,6 @@ use std::{collections::HashMap, io, task::Waker, time::Duration};
 use tidings_shared::{
     Position, TopicName,
     limits::{FAN_OUT_BYTES, FAN_OUT_DELIVERIES, WRITE_BYTES},
-    planted::{self, Bug},
 };
 
 use slab::Slab;
@@ -100,12 +99,8 @@ impl Followed {
 
     /// Removes all topics of a follower.
     pub(super) fn leave(&mut self, follower: &mut Follower, connection: usize) {
-        if !planted::is(Bug::LastChangeMissed) {
-            self.take_account(follower, connection);
-        }
-        if !planted::is(Bug::FollowerLeaked) {
-            follower.reader().topics().for_each(|topic| self.remove(topic, connection));
-        }
+        self.take_account(follower, connection);
+        follower.reader().topics().for_each(|topic| self.remove(topic, connection));
     }
 
     /// Leaves it to each live connection that a publication reaches to read it from the log, after all that came before it.
@@ -118,7 +113,7 @@ impl Followed {
         let reached = publication.topics.iter().filter_map(|topic| self.topics.get(topic)).flatten();
         for &key in reached {
             let mark = &mut marks[key as usize];
-            if mark.wants(publication.position.offset) && !planted::is(Bug::LeftUnread) {
+            if mark.wants(publication.position.offset) {
                 mark.passed = BEHIND;
                 let connection = &mut connections[key as usize];
                 connection.session.advance(self.passed);
@@ -233,9 +228,7 @@ impl<S: Sink> Shard<S> {
         if followed.batch.served == followed.batch.due.len() && !self.take_batch(tenant) {
             return false;
         }
-        if !planted::is(Bug::GatheredKept) {
-            self.scratch.gathered_of = NONE;
-        }
+        self.scratch.gathered_of = NONE;
         for _ in 0..self.writes_per_turn {
             let Some(followed) = self.tenants.get_mut(tenant) else { return false };
             let Some(&connection) = followed.batch.due.get(followed.batch.served) else { break };
@@ -269,7 +262,7 @@ impl<S: Sink> Shard<S> {
                 // Each sees for itself what it has missed.
                 for (key, connection) in connections.iter_mut().filter(|(_, one)| one.tenant == Some(tenant))
                 {
-                    if marks[key].is_live() && !planted::is(Bug::LossIgnored) {
+                    if marks[key].is_live() {
                         marks[key].passed = BEHIND;
                         connection.session.advance(before);
                         connection.wake();
@@ -304,7 +297,7 @@ impl<S: Sink> Shard<S> {
 
     /// Sees to it that everything up to the shard's place is written to a live connection, or that it is live no more.
     pub(super) fn settle(&mut self, key: usize, now: Moment) {
-        if !self.marks[key].is_live() || planted::is(Bug::BatchOvertaken) {
+        if !self.marks[key].is_live() {
             return;
         }
         self.scratch.gathered_of = NONE;
@@ -369,16 +362,12 @@ impl<S: Sink> Shard<S> {
             position = Some(*at);
             *delivered += 1;
         }
-        if !planted::is(Bug::RestDropped) {
-            connection.rest = bytes[taken..end.max(taken)].to_vec();
-        }
-        if let Some(position) = position.filter(|_| !planted::is(Bug::PlaceForgotten)) {
+        connection.rest = bytes[taken..end.max(taken)].to_vec();
+        if let Some(position) = position {
             connection.session.advance(position);
         }
         mark.passed = BEHIND;
-        if !planted::is(Bug::FallUnnoticed) {
-            connection.wake();
-        }
+        connection.wake();
     }
 }
 
