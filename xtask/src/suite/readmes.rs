@@ -1,10 +1,12 @@
-//! The READMEs' examples, in an empty folder with the packed crates and the packed npm package.
+//! The READMEs' examples, in an empty folder with the packed crates and the packed npm package. No block goes unchecked: the
+//! commands that do not end up in that folder must be known here.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::markdown::{Block, Folder, blocks_of};
 use super::own_domain::with_main;
 use crate::cmd::Cmd;
+use crate::package;
 use crate::project::{Project, read};
 
 /// The configuration of a page's TypeScript.
@@ -27,11 +29,25 @@ pub(crate) fn run(project: &Project) -> Result<()> {
                     folder.write(&format!("examples/block_{index}.rs"), &with_main(&text))?;
                 }
                 "ts" => folder.write(&format!("block_{readme}_{index}.ts"), &text)?,
+                "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
                 "sh" => {
-                    dependencies.extend(text.lines().filter_map(added_by_cargo).flatten());
-                    packages.extend(text.lines().filter_map(added_by_npm).map(str::to_owned));
+                    for line in text.lines() {
+                        match command(line)? {
+                            Command::AddCrates(lines) => dependencies.extend(lines),
+                            Command::AddPackages(names) => packages.extend(names),
+                            Command::InCheckout(path) => {
+                                let there = if path.ends_with(".tgz") {
+                                    package::build(project)?.ends_with(path.trim_start_matches("target/"))
+                                } else {
+                                    project.root.join(&path).join("Cargo.toml").is_file()
+                                };
+                                ensure!(there, "`{line}`: there is no {path}");
+                            }
+                            Command::Other => {}
+                        }
+                    }
                 }
-                _ => {}
+                _ => bail!("{}: nothing checks a block of `{language}`", path.display()),
             }
         }
     }
@@ -50,26 +66,57 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Cmd::new("npx").arg("tsc").dir(&folder.path).run()
 }
 
+/// Blocks with one of these commands are run by `tests/tests/e2e/readme.rs`.
+const RUN_BY_TESTS: [&str; 2] = ["curl ", "tidings token "];
+
+/// Commands that other steps run, in their own way.
+const KNOWN: [&str; 4] =
+    ["cargo xtask demo", "cargo xtask test", "cargo install --locked tidings-server", "tidings serve --dev"];
+
+/// Where a README takes a checkout of this repository to be.
+const CHECKOUT: &str = "../tidings/";
+
+/// A command of a README.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    /// Adds dependencies: lines of Cargo.toml.
+    AddCrates(Vec<String>),
+    /// Adds npm packages.
+    AddPackages(Vec<String>),
+    /// Uses a crate or a tarball of a checkout.
+    InCheckout(String),
+    Other,
+}
+
+fn command(line: &str) -> Result<Command> {
+    let in_checkout = line.split_whitespace().find_map(|word| word.strip_prefix(CHECKOUT));
+    Ok(match (in_checkout, line.strip_prefix("cargo add "), line.strip_prefix("npm install ")) {
+        (Some(path), Some(_), _) => Command::InCheckout(path.to_owned()),
+        (Some(path), _, Some(_)) => Command::InCheckout(path.to_owned()),
+        (_, Some(words), _) => Command::AddCrates(added_by_cargo(words)?),
+        (_, _, Some(names)) => Command::AddPackages(names.split_whitespace().map(str::to_owned).collect()),
+        _ if KNOWN.contains(&line) => Command::Other,
+        _ => bail!("a README shows `{line}`, and nothing checks it"),
+    })
+}
+
 /// The lines of Cargo.toml that `cargo add NAME… [--features A,B] [--no-default-features]` writes, in any version of the
 /// lock file.
-fn added_by_cargo(line: &str) -> Option<Vec<String>> {
-    let mut words = line.strip_prefix("cargo add ")?.split_whitespace();
+fn added_by_cargo(words: &str) -> Result<Vec<String>> {
+    let mut words = words.split_whitespace();
     let (mut names, mut options) = (Vec::new(), "version = \"*\"".to_owned());
     while let Some(word) = words.next() {
         match word {
             "--features" => {
-                let features: Vec<&str> = words.next()?.split(',').collect();
+                let features: Vec<&str> = words.next().unwrap_or_default().split(',').collect();
                 options += &format!(", features = {features:?}");
             }
             "--no-default-features" => options += ", default-features = false",
+            option if option.starts_with('-') => bail!("`cargo add {option}` is not understood"),
             name => names.push(name),
         }
     }
-    Some(names.iter().map(|name| format!("{name} = {{ {options} }}")).collect())
-}
-
-fn added_by_npm(line: &str) -> Option<&str> {
-    line.strip_prefix("npm install ")
+    Ok(names.iter().map(|name| format!("{name} = {{ {options} }}")).collect())
 }
 
 #[cfg(test)]
@@ -77,10 +124,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_add_writes_is_read_from_its_command() {
-        let added = added_by_cargo("cargo add a b --no-default-features --features x,y").unwrap_or_default();
+    fn what_cargo_add_writes_is_read_from_its_command() -> Result<()> {
         let options = r#"{ version = "*", default-features = false, features = ["x", "y"] }"#;
-        assert_eq!(added, [format!("a = {options}"), format!("b = {options}")]);
-        assert_eq!(added_by_cargo("cargo run"), None);
+        let added = vec![format!("a = {options}"), format!("b = {options}")];
+        let line = "cargo add a b --no-default-features --features x,y";
+        assert_eq!(command(line)?, Command::AddCrates(added));
+        Ok(())
+    }
+
+    #[test]
+    fn a_command_of_a_checkout_names_what_must_be_there() -> Result<()> {
+        let named = |line| command(line).map(|command| command == Command::InCheckout("a/b".to_owned()));
+        assert!(named("cargo add --path ../tidings/a/b --no-default-features")?);
+        assert!(named("npm install ../tidings/a/b")?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_command_that_nothing_checks_is_an_error() {
+        assert!(command("cargo xtask test").is_ok());
+        assert!(command("cargo xtask tset").is_err());
+        assert!(command("cargo add a --git b").is_err());
     }
 }
