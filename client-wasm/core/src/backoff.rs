@@ -1,59 +1,60 @@
-//! How long to wait before the next connection.
+//! The back-off: how long to wait before the next attempt.
 
 use super::{
     Now,
     limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS, BACKOFF_SPREAD_MS},
 };
 
-/// Full jitter: a wait is drawn evenly between nothing and a ceiling that doubles with each failure, so that clients
-/// which lost the same server do not come back in step.
+/// Exponential back-off with full jitter: each wait is a random part of a ceiling, and the ceiling doubles with each
+/// failure. So clients that lost the same server do not reconnect in step.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
-    /// The least ceiling.
+    /// The lowest ceiling.
     spread_ms: u64,
-    /// What a server that went away asked for.
+    /// The server that went away asked the client not to reconnect before this time.
     not_before_ms: u64,
 }
 
 impl Backoff {
-    /// A session was lost, perhaps with those of many others, and each attempt costs a backend a token.
+    /// Raises the lowest ceiling to [`BACKOFF_SPREAD_MS`]. For the loss of a session where each attempt needs a token: many
+    /// clients may have lost theirs at the same time, and one backend makes all the tokens.
     #[inline]
     pub(crate) fn spread(&mut self) {
         self.spread_ms = BACKOFF_SPREAD_MS;
     }
 
-    /// A session was healthy: the next wait is short again.
+    /// Makes the next wait short again.
     #[inline]
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Whether there was a failure since the last reset.
+    /// Returns whether there was a failure since the last reset.
     pub(crate) fn has_failed(&self) -> bool {
         self.failures > 0
     }
 
-    /// A server asked this client to stay away until then.
+    /// Makes all waits end at this time or later.
     pub(crate) fn not_before(&mut self, ms: u64) {
         self.not_before_ms = ms;
     }
 
-    /// Counts a failure and says when to try again.
+    /// Counts a failure, and returns when to try again.
     pub(crate) fn next_ms(&mut self, now: Now) -> u64 {
         let ceiling = BACKOFF_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX_MS);
         self.failures = self.failures.saturating_add(1);
-        self.drawn_ms(ceiling.max(self.spread_ms), now)
+        self.random_ms(ceiling.max(self.spread_ms), now)
     }
 
-    /// Says when to try again for somebody who waits for it, as at the first failure.
+    /// Returns when to try again for a person who is looking at the page: as soon as after the first failure.
     #[inline]
     pub(crate) fn soon_ms(&mut self, now: Now) -> u64 {
         self.failures = 1;
-        self.drawn_ms(BACKOFF_FIRST_MS, now)
+        self.random_ms(BACKOFF_FIRST_MS, now)
     }
 
-    fn drawn_ms(&self, ceiling: u64, now: Now) -> u64 {
+    fn random_ms(&self, ceiling: u64, now: Now) -> u64 {
         let wait = (ceiling * u64::from(now.random)) >> u32::BITS;
         now.ms.saturating_add(wait).max(self.not_before_ms)
     }
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_spread_from_nothing_to_a_ceiling_that_doubles_up_to_20_seconds() {
+    fn waits_are_spread_from_zero_to_a_ceiling_that_doubles_up_to_20_seconds() {
         assert_eq!(waits(0), [0; 10]);
         let longest = [249, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999, 19_999, 19_999];
         assert_eq!(waits(u32::MAX), longest);
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn where_an_attempt_costs_a_token_no_ceiling_is_below_two_seconds_unless_somebody_waits() {
+    fn when_an_attempt_costs_a_token_no_ceiling_is_below_two_seconds_unless_somebody_is_looking() {
         let mut backoff = Backoff::default();
         backoff.spread();
         let now = Now { ms: 1_000, random: u32::MAX };
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_a_server_asked_for_is_waited_out() {
+    fn no_wait_ends_before_the_time_that_a_server_asked_for() {
         let mut backoff = Backoff::default();
         backoff.not_before(9_000);
         assert_eq!(backoff.next_ms(Now { ms: 5_000, random: u32::MAX }), 9_000);

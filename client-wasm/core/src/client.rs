@@ -1,4 +1,4 @@
-//! The client: every input, and what follows from it.
+//! The client: it handles every input, and produces the outputs.
 
 mod lingering;
 mod outage;
@@ -30,24 +30,24 @@ use super::{
     subscriptions::Subscriptions,
 };
 
-/// How a client behaves.
+/// Options of a client.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `name/version`, for the server's logs.
     pub client: Option<String>,
     /// The fingerprint of the domains that this client is compiled with.
     pub schema: Option<String>,
-    /// The domains that this client knows: those that it is compiled with, and those that its user says are meant although
-    /// nobody is. With none of these lists, the user is not told of domains that nobody knows.
+    /// The domains that this client knows: the ones that it is compiled with, and the ones that its user names. With `None`,
+    /// the client does not report unknown domains.
     pub domains: Option<Vec<String>>,
-    /// Whether the user gives tokens: then each connection begins with [`Output::Token`], which comes again before the
-    /// token ends.
+    /// Whether the user gives tokens. If so, each connection begins with [`Output::Token`], and another one follows before
+    /// the token ends.
     pub asks_for_tokens: bool,
 }
 
-/// A client. Its payloads are of type `P`: JSON text natively, a JavaScript value in a browser.
+/// A client. `P` is the type of payloads: JSON text in a Rust program, a JavaScript value in a browser.
 ///
-/// The [module](super) says how it is driven.
+/// The [crate](crate) says how to drive it.
 #[derive(Debug)]
 pub struct Client<P> {
     options: Options,
@@ -59,30 +59,30 @@ pub struct Client<P> {
     backoff: Backoff,
     outage: Outage,
     pace: Pace,
-    /// What the server takes as one message; its default until it has said so.
+    /// Bytes of the largest message that the server accepts. Until the server announces it, this is the default.
     max_message_bytes: u64,
-    /// Up to where everything was delivered to the subscriptions.
+    /// The client has delivered everything up to this position.
     position: Option<String>,
-    /// The newest that the user gave.
+    /// The newest token from the user.
     token: Option<String>,
-    /// The server refused the last token, and has not welcomed this client since.
+    /// The server refused the last token and has not welcomed this client since.
     unauthorized: bool,
-    /// What the server said was wrong with this connection.
-    complaint: Option<Error>,
-    /// It was told that the server has other domains.
-    told_of_schema: bool,
-    /// Domains that it was told nobody knows.
-    told_of_domains: Vec<String>,
+    /// The last frame of this connection was this error from the server.
+    server_error: Option<Error>,
+    /// The user has heard that the server has other domains.
+    has_reported_schema: bool,
+    /// The unknown domains that the user has heard of.
+    reported_domains: Vec<String>,
     status: Status,
-    /// When the connection is let go of, while nobody wants anything of it and since that was noticed.
+    /// When the client closes its idle connection. `None` while somebody needs the connection.
     lingers_until_ms: Option<u64>,
-    /// When loads were last looked for. Those that are due begin after all other outputs.
+    /// The loads that are due at this time begin after all other outputs.
     loads_due: Option<Now>,
     out: Outputs<P>,
 }
 
 impl<P: Clone> Client<P> {
-    /// A client that does nothing until something is asked of it.
+    /// Makes a client, which does nothing until the user asks for something.
     pub fn new(options: Options) -> Self {
         Self {
             options,
@@ -98,9 +98,9 @@ impl<P: Clone> Client<P> {
             position: None,
             token: None,
             unauthorized: false,
-            complaint: None,
-            told_of_schema: false,
-            told_of_domains: Vec::new(),
+            server_error: None,
+            has_reported_schema: false,
+            reported_domains: Vec::new(),
             status: Status::Idle,
             lingers_until_ms: None,
             loads_due: None,
@@ -108,13 +108,13 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    /// Takes the next thing to do or to tell.
+    /// Takes the next output.
     pub fn poll_output(&mut self) -> Option<Output<P>> {
-        // Loads come last, and one at a time: a callback may end the subscription that the next one would have been for.
+        // Loads come last and one at a time: the user's reaction to one may end the subscription of the next.
         self.out.pop().or_else(|| self.next_load())
     }
 
-    /// When [`Self::handle_timeout`] is due, on the clock of [`Now`]; a time that has passed means as soon as possible.
+    /// Returns when to call [`Self::handle_timeout`], on the clock of [`Now`]. A time in the past means as soon as possible.
     pub fn poll_timeout(&self) -> Option<u64> {
         let sendable = self.connection.sendable().is_some();
         let changed = (sendable && self.subscriptions.changed()).then(|| self.pace.changes_ms());
@@ -129,12 +129,12 @@ impl<P: Clone> Client<P> {
             .min()
     }
 
-    /// Where the client stands.
+    /// Returns the status of the client.
     pub fn status(&self) -> Status {
         self.connection.status()
     }
 
-    /// The user is done: publishes that wait fail, and nothing happens any more.
+    /// Closes the client for good. Publishes that wait for an answer fail.
     pub fn handle_close(&mut self) {
         if !matches!(self.connection, Connection::Closed) {
             self.subscriptions = Subscriptions::default();
@@ -142,7 +142,7 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    /// The WebSocket is open.
+    /// Reports that the WebSocket is open.
     pub fn handle_open(&mut self, connection: ConnectionId, now: Now) {
         let Connection::Trying { id, stage, .. } = &mut self.connection else { return };
         if *id != connection || !matches!(stage, Stage::Socket) {
@@ -157,7 +157,7 @@ impl<P: Clone> Client<P> {
         self.send_publishes(now);
     }
 
-    /// A message arrived and was read as a frame, or could not be read as one.
+    /// Reports a message that was read as a frame, or why it could not be read.
     pub fn handle_frame(
         &mut self,
         connection: ConnectionId,
@@ -168,40 +168,40 @@ impl<P: Clone> Client<P> {
             return;
         }
         self.connection.heard(now);
-        // What the server complained of did not end the connection.
-        self.complaint = None;
+        // An error that the server sent before did not end the connection.
+        self.server_error = None;
         match frame {
-            Ok(frame) => self.take(frame, now),
+            Ok(frame) => self.handle_server_frame(frame, now),
             Err(error) => {
-                // It may have been an event. The next connection would get it again, so nobody waits for that one.
+                // It may have been an event. A new connection would only get the same message again.
                 let position = self.position.as_deref().unwrap_or_default();
                 self.subscriptions.sync(self.subscriptions.all_live(), position, &mut self.out);
                 let message = format!("A message of the server can't be read: {error}");
                 self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), message)));
-                // Or the answer that somebody waits for: then the next connection asks again.
+                // Or it may have been the answer to a request. Then the next connection repeats the request.
                 if self.subscriptions.any_asked() || self.publishes.any_sent() {
-                    self.give_up(now);
+                    self.reconnect(now);
                 }
             }
         }
-        // Timers of a hidden page are late; its messages are not.
+        // Timers of a hidden page are late. Messages are not.
         self.refresh_token(now);
         self.begin_loads(now);
-        self.linger(now);
+        self.update_linger(now);
     }
 
-    /// The WebSocket was closed or never opened; `code` is its close code, 1006 when there is none.
+    /// Reports that the WebSocket was closed or never opened. `code` is its close code, or 1006 if it has none.
     pub fn handle_closed(&mut self, connection: ConnectionId, code: u16, now: Now) {
         if self.connection.socket() == Some(connection) {
-            // Other codes say what is wrong.
+            // A code that forbids a reconnect says what is wrong.
             if Error::of_close(code).is_none_or(|error| error.may_retry()) {
                 self.attempt_failed(Some(Ended::Code(code)));
             }
-            self.lost(code, now);
+            self.connection_lost(code, now);
         }
     }
 
-    /// The time of [`Self::poll_timeout`] has come. Too early does no harm.
+    /// Reports that the time of [`Self::poll_timeout`] has come. A call that comes too early does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
         if self.connection.timeout_ms().is_some_and(|due| due <= now.ms) {
             match self.connection {
@@ -211,43 +211,43 @@ impl<P: Clone> Client<P> {
                 }
                 _ => {
                     self.attempt_failed(Some(Ended::Timeout));
-                    self.give_up(now);
+                    self.reconnect(now);
                 }
             }
         }
         self.refresh_token(now);
-        // First the publishes, which do not add up to one.
+        // Publishes come first: each needs a frame of its own, while changes of topics can share one.
         self.send_publishes(now);
         self.subscriptions.handle_retry(now);
         self.send_changes(now);
         self.begin_loads(now);
         if self.lingers_until_ms.is_some_and(|due| due <= now.ms) {
-            self.leave(now);
+            self.close_idle_connection(now);
         }
-        self.linger(now);
+        self.update_linger(now);
     }
 
     fn check_not_closed(&self) -> Result<(), Error> {
         if matches!(self.connection, Connection::Closed) { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Something was asked for, which needs a connection.
-    fn wanted(&mut self, now: Now) {
+    /// Connects if there is no connection yet.
+    fn ensure_connection(&mut self, now: Now) {
         if matches!(self.connection, Connection::Idle) {
             self.connect(now);
         }
-        self.linger(now);
+        self.update_linger(now);
     }
 
     fn connect(&mut self, now: Now) {
         if self.subscriptions.is_empty() && self.publishes.is_empty() {
             self.outage.forget();
-            return self.become_(Connection::Idle);
+            return self.set_connection(Connection::Idle);
         }
         self.last_connection += 1;
         let connection = ConnectionId(self.last_connection);
         if self.options.asks_for_tokens {
-            self.become_(Connection::waiting_for_token(connection, now));
+            self.set_connection(Connection::waiting_for_token(connection, now));
             self.out.push(Output::Token { connection });
         } else {
             self.open_socket(connection, now);
@@ -255,12 +255,12 @@ impl<P: Clone> Client<P> {
     }
 
     fn open_socket(&mut self, connection: ConnectionId, now: Now) {
-        self.complaint = None;
-        self.become_(Connection::waiting_for_socket(connection, now));
+        self.server_error = None;
+        self.set_connection(Connection::waiting_for_socket(connection, now));
         self.out.push(Output::Connect { connection });
     }
 
-    fn become_(&mut self, connection: Connection) {
+    fn set_connection(&mut self, connection: Connection) {
         self.connection = connection;
         let status = self.connection.status();
         if std::mem::replace(&mut self.status, status) != status {
@@ -280,48 +280,48 @@ impl<P: Clone> Client<P> {
         self.last_ref
     }
 
-    /// Everything up to here was delivered.
-    fn moved_on(&mut self, position: String) {
+    /// Notes that everything up to this position was delivered.
+    fn advance_to(&mut self, position: String) {
         if self.position.as_ref() != Some(&position) {
-            self.subscriptions.moved_on();
+            self.subscriptions.position_advanced();
         }
         self.position = Some(position);
     }
 
-    fn take(&mut self, frame: ServerFrame<P>, now: Now) {
+    fn handle_server_frame(&mut self, frame: ServerFrame<P>, now: Now) {
         match frame {
             ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, schema, .. } => {
                 self.unauthorized = false;
-                self.outage.over();
+                self.outage.end();
                 if let (Some(server), Some(own)) = (schema, &self.options.schema)
                     && server != *own
-                    && !std::mem::replace(&mut self.told_of_schema, true)
+                    && !std::mem::replace(&mut self.has_reported_schema, true)
                 {
                     self.out.push(Output::OtherSchema { server });
                 }
-                self.pace.announced(limits.frames_per_second);
+                self.pace.set_rate(limits.frames_per_second);
                 self.max_message_bytes = limits.max_message_bytes;
-                self.subscriptions.announced(limits.max_topics_per_session, limits.max_topics_per_frame);
+                self.subscriptions.set_limits(limits.max_topics_per_session, limits.max_topics_per_frame);
                 if let Some(id) = self.connection.sendable() {
                     let life_ms = expires_in_ms.filter(|_| self.options.asks_for_tokens);
                     let refresh = Refresh::new(life_ms, now);
-                    self.become_(Connection::open(id, heartbeat_ms, refresh, now));
+                    self.set_connection(Connection::open(id, heartbeat_ms, refresh, now));
                 }
             }
             ServerFrame::Subscribed { r#ref, position, topics, unknown_domains } => {
-                self.tell_of_unknown(unknown_domains);
-                // What was missed is still to come when a topic is resumed; only then is this position reached.
+                self.report_unknown(unknown_domains);
+                // If a topic is resumed, the client reaches this position only after the missed events.
                 let is_reached = topics.iter().all(|topic| topic.outcome != Outcome::Resumed);
                 self.subscriptions.subscribed(r#ref, &position, topics, now, &mut self.out);
                 if is_reached {
-                    self.moved_on(position);
+                    self.advance_to(position);
                 }
             }
             ServerFrame::Unsubscribed { r#ref: None, topics, code } => {
                 self.subscriptions.revoked(&topics, &Error::of_code(code), &mut self.out);
             }
             ServerFrame::Event { position, key, at, origin, topics, event } => {
-                self.moved_on(position.clone());
+                self.advance_to(position.clone());
                 let deliveries = self.subscriptions.deliveries(&topics);
                 if !deliveries.is_empty() {
                     let publication = Publication { position, key, at, origin, event };
@@ -330,7 +330,7 @@ impl<P: Clone> Client<P> {
             }
             ServerFrame::Sync { position, topics } => {
                 self.subscriptions.sync(self.subscriptions.deliveries(&topics), &position, &mut self.out);
-                self.moved_on(position);
+                self.advance_to(position);
             }
             ServerFrame::Published { r#ref, key, position, topics } => {
                 if let Some(publish) = self.publishes.answered(r#ref) {
@@ -341,7 +341,7 @@ impl<P: Clone> Client<P> {
                 self.token_accepted(r#ref, expires_in_ms, now);
             }
             ServerFrame::Ping { position } => {
-                // Of topics that are still asked for it says nothing.
+                // The position of a ping says nothing about topics whose subscribe is not answered yet.
                 if !self.subscriptions.any_asked() {
                     self.position = position.or(self.position.take());
                 }
@@ -353,92 +353,90 @@ impl<P: Clone> Client<P> {
             ServerFrame::Error { r#ref, code, message } => {
                 self.refused(r#ref, Error::new(code, message), now)
             }
-            // Answers of which nothing follows, and frames of a newer server.
+            // Answers that need no reaction, and frames of a newer server.
             _ => {}
         }
     }
 
     fn refused(&mut self, r#ref: Option<u64>, error: Error, now: Now) {
         let Some(r#ref) = r#ref else {
-            self.complaint = Some(error.clone());
+            self.server_error = Some(error.clone());
             return self.out.push(Output::Error(error));
         };
         if self.subscriptions.is_asked(r#ref) {
             if error.may_retry() {
-                // Everything is asked for again, with a wait, by a new connection.
-                return self.give_up(now);
+                // A new connection subscribes to everything again, after a wait.
+                return self.reconnect(now);
             }
             self.subscriptions.refused(r#ref, &error, &mut self.out);
         } else if self.connection.refresh().is_some_and(|refresh| refresh.is_sent(Some(r#ref))) {
             self.token_refused(error, now);
         } else if error.code != Code::GoingAway.as_str() {
-            // A server that goes away leaves the publish to the next connection.
+            // If the server goes away, the next connection sends the publish again.
             if let Some(publish) = self.publishes.answered(r#ref) {
                 self.out.push(Output::PublishFailed { publish, error });
             }
         }
     }
 
-    /// This side ends the connection and tries another.
-    fn give_up(&mut self, now: Now) {
+    /// Ends the connection and waits for the next one.
+    fn reconnect(&mut self, now: Now) {
         if let Some(connection) = self.connection.socket() {
             self.out.push(Output::Disconnect { connection });
         }
-        self.lost(NO_CLOSE_CODE, now);
+        self.connection_lost(NO_CLOSE_CODE, now);
     }
 
-    fn lost(&mut self, code: u16, now: Now) {
-        self.forgive(now);
+    /// Handles the end of a connection: waits for the next one, or closes the client if the code forbids a reconnect.
+    fn connection_lost(&mut self, code: u16, now: Now) {
+        self.reset_backoff_if_healthy(now);
         if self.options.asks_for_tokens && matches!(self.connection, Connection::Open { .. }) {
             self.backoff.spread();
         }
-        let error = || self.complaint.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
-        match code {
-            INVALID_FRAME | REVOKED => {
-                let error = error();
-                return self.end(&error);
-            }
-            UNAUTHORIZED if self.unauthorized || !self.options.asks_for_tokens => {
-                let error = error();
-                return self.end(&error);
-            }
-            UNAUTHORIZED => self.unauthorized = true,
-            TOO_LARGE => {
-                let error = error();
-                self.publishes.too_large(&error, &mut self.out);
-                self.out.push(Output::Error(error));
-            }
-            _ => {}
+        let is_final = match code {
+            INVALID_FRAME | REVOKED => true,
+            // A fresh token may help once.
+            UNAUTHORIZED => self.unauthorized || !self.options.asks_for_tokens,
+            _ => false,
+        };
+        let error = self.server_error.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
+        if is_final {
+            return self.end(&error);
         }
-        self.wait(now);
+        self.unauthorized |= code == UNAUTHORIZED;
+        if code == TOO_LARGE {
+            self.publishes.too_large(&error, &mut self.out);
+            self.out.push(Output::Error(error));
+        }
+        self.wait_to_reconnect(now);
     }
 
-    fn wait(&mut self, now: Now) {
+    fn wait_to_reconnect(&mut self, now: Now) {
         self.subscriptions.connection_lost();
         self.publishes.connection_lost();
         let until_ms = self.backoff.next_ms(now);
-        self.become_(Connection::Waiting { until_ms: Some(until_ms) });
-        self.linger(now);
+        self.set_connection(Connection::Waiting { until_ms: Some(until_ms) });
+        self.update_linger(now);
     }
 
-    /// For good. Who asked for it needs no error of the connection.
+    /// Closes the client for good with this error. If the user closed it, there is no error to report.
     fn end(&mut self, error: &Error) {
         if let Some(connection) = self.connection.socket() {
             self.out.push(Output::Disconnect { connection });
         }
-        self.become_(Connection::Closed);
+        self.set_connection(Connection::Closed);
         self.lingers_until_ms = None;
         self.subscriptions.fail_all(error, &mut self.out);
         self.publishes.fail_all(error, &mut self.out);
-        if *error != Error::closed() && self.complaint.is_none() {
+        if *error != Error::closed() && self.server_error.is_none() {
             self.out.push(Output::Error(error.clone()));
         }
     }
 }
 
-/// What browsers report when there was no Close frame.
+/// The close code that browsers report if there was no Close frame.
 const NO_CLOSE_CODE: u16 = 1006;
-/// The close codes after which coming back is of no use, or of use only with a change.
+/// Close codes that forbid a reconnect, or require that something changes first.
 const INVALID_FRAME: u16 = 4400;
 const UNAUTHORIZED: u16 = 4401;
 const REVOKED: u16 = 4403;

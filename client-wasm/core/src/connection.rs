@@ -1,4 +1,4 @@
-//! Where a client stands on its way to a session.
+//! The state of a client's connection.
 
 use super::{
     ConnectionId, Now, Status,
@@ -9,26 +9,26 @@ use super::{
 /// The states of a connection.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    /// Nothing was asked for.
+    /// There is none, and nobody needs one.
     Idle,
-    /// Until the next attempt, or to be woken.
+    /// The client waits for the time of the next attempt, or without a time until the page wakes.
     Waiting { until_ms: Option<u64> },
-    /// On the way.
+    /// An attempt to connect runs.
     Trying { id: ConnectionId, stage: Stage, deadline_ms: u64 },
-    /// Welcomed.
+    /// The server has welcomed the client.
     Open { id: ConnectionId, since_ms: u64, silence_ms: u64, dead_ms: u64, refresh: Refresh },
-    /// For good.
+    /// The client is closed for good.
     Closed,
 }
 
-/// What an attempt waits for.
+/// What an attempt to connect waits for.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// The user's token.
+    /// A token from the user.
     Token,
-    /// The WebSocket.
+    /// The WebSocket to open.
     Socket,
-    /// The server's welcome; frames may be sent already.
+    /// The server's welcome. Frames may already be sent.
     Welcome,
 }
 
@@ -49,19 +49,19 @@ impl Connection {
         Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms), refresh }
     }
 
-    /// Something was heard from the server.
+    /// Notes that the server sent something.
     pub(crate) fn heard(&mut self, now: Now) {
         if let Self::Open { silence_ms, dead_ms, .. } = self {
             *dead_ms = now.ms.saturating_add(*silence_ms);
         }
     }
 
-    /// Whether there is a connection, or an attempt at one.
+    /// Returns whether there is a connection, or an attempt to connect.
     pub(crate) fn has_begun(&self) -> bool {
         matches!(self, Self::Trying { .. } | Self::Open { .. })
     }
 
-    /// The connection that frames can be sent on.
+    /// Returns the connection if it can carry frames.
     #[inline]
     pub(crate) fn sendable(&self) -> Option<ConnectionId> {
         match self {
@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// The connection that has a WebSocket, or will have one as soon as the driver comes to it.
+    /// Returns the connection if the driver has opened a WebSocket for it, or is asked to open one.
     #[inline]
     pub(crate) fn socket(&self) -> Option<ConnectionId> {
         match self {
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// When something is due that nobody else brings about.
+    /// Returns when the next attempt is due, or when the connection or the attempt counts as failed.
     #[inline]
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         match self {
@@ -90,7 +90,7 @@ impl Connection {
         }
     }
 
-    /// What is known of the token of an open session.
+    /// Returns the token of an open session.
     pub(crate) fn refresh(&self) -> Option<&Refresh> {
         if let Self::Open { refresh, .. } = self { Some(refresh) } else { None }
     }

@@ -1,26 +1,26 @@
-//! What can go wrong, as the user of a client hears of it.
+//! Errors, as the user of a client gets them.
 
 use std::{borrow::Cow, fmt};
 
 use tidings_shared::{Code, TopicError, TopicName};
 
-/// The client was closed, by its user or by an error that forbids to come back.
+/// The client is closed: its user closed it, or an error did that makes a reconnect useless.
 pub const CLOSED: &str = "closed";
-/// As many publishes as the client holds are waiting for an answer.
+/// Too many publishes wait for an answer ([`MAX_PUBLISHES`](crate::limits::MAX_PUBLISHES)).
 pub const OFFLINE_FULL: &str = "offline_full";
 /// The user's token callback failed or took too long.
 pub const TOKEN_FAILED: &str = "token_failed";
-/// No connection comes about: attempts fail without a word of the server, or the environment refuses to make one at all,
-/// such as an insecure one from a secure page. The client goes on trying.
+/// The client cannot connect. Either attempts fail and the server gives no reason, or the environment refuses to open a
+/// WebSocket, for example an insecure one from a secure page. The client keeps trying.
 pub const CONNECT_FAILED: &str = "connect_failed";
 
-/// An error with a code. Codes of the server are its own, and a newer server may have some that this client does not
-/// know; the client adds [`CLOSED`], [`OFFLINE_FULL`], [`TOKEN_FAILED`] and [`CONNECT_FAILED`].
+/// An error with a code. The code is the server's, or one of the client's own: [`CLOSED`], [`OFFLINE_FULL`],
+/// [`TOKEN_FAILED`] and [`CONNECT_FAILED`]. A newer server may send codes that this client does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     pub code: Cow<'static, str>,
-    /// What went wrong and what to do, for people.
+    /// What is wrong and what to do, for people.
     pub message: Cow<'static, str>,
 }
 
@@ -30,7 +30,7 @@ impl Error {
         Self { code: code.into(), message: message.into() }
     }
 
-    /// An error of the server of which only the code is known.
+    /// An error for a code that the server sent without a message.
     pub(crate) fn of_code(code: Option<String>) -> Self {
         let code = code.unwrap_or_else(|| Code::Forbidden.as_str().to_owned());
         let message = match known(&code) {
@@ -41,12 +41,12 @@ impl Error {
         Self::new(code, message)
     }
 
-    /// The same, about this topic.
+    /// Returns the same error with the topic's name before its message.
     pub(crate) fn about(&self, topic: &TopicName) -> Self {
         Self::new(self.code.clone(), format!("`{topic}`: {}", self.message))
     }
 
-    /// What the code of a Close frame says, if it says anything.
+    /// The error that the code of a Close frame stands for, if any.
     pub(crate) fn of_close(close: u16) -> Option<Self> {
         let code = Code::ALL.iter().find(|code| code.close() == Some(close))?;
         let is_revoked = *code == Code::Forbidden;
@@ -58,13 +58,13 @@ impl Error {
         Self::new(CLOSED, "The client was closed: make a new one.")
     }
 
-    /// An event is not what its domain declares, or no event at all.
+    /// Makes the error for an event that is invalid, or is not what its domain declares.
     #[inline]
     pub fn invalid_event(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidEvent.as_str(), message)
     }
 
-    /// No connection comes about.
+    /// Makes the error for a client that cannot connect.
     #[inline]
     pub fn connect_failed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(CONNECT_FAILED, message)
@@ -74,7 +74,7 @@ impl Error {
         Self::new(Code::InvalidTopic.as_str(), format!("`{topic}` is not a topic: {error}"))
     }
 
-    /// Whether the same may succeed later, unchanged.
+    /// Returns whether the same request may succeed later, unchanged.
     pub fn may_retry(&self) -> bool {
         match &*self.code {
             OFFLINE_FULL | TOKEN_FAILED | CONNECT_FAILED => true,

@@ -1,15 +1,18 @@
-//! The client's state machine: what a connection, its subscriptions and its publishes do, without doing it.
+//! The state machine of a Tidings client: its connection, its subscriptions and its publishes. It does no I/O and reads no
+//! clock. A *driver* does the I/O for it: the browser's shell, the crate `tidings-client`, or a test. The *user* is the
+//! application that subscribes and publishes.
 //!
-//! # The law of calling
+//! # How to drive it
 //!
-//! Whoever drives a [`Client`] tells it what happened by a `handle_*` method, with the time and a fresh random number
-//! ([`Now`]), and after **every** such call
+//! The driver reports what happened by a `handle_*` method of [`Client`], with the time and a fresh random number
+//! ([`Now`]). After **every** such call the driver
 //!
-//! 1. takes [`Client::poll_output`] until it is empty and carries out each [`Output`] in its order, then
-//! 2. sees to it that [`Client::handle_timeout`] is called at [`Client::poll_timeout`] (which may be now, and which
-//!    replaces an earlier answer), but as an event of its own: what is asked for in one turn goes out in one frame.
+//! 1. takes [`Client::poll_output`] until it is empty, and carries out each [`Output`] in order;
+//! 2. makes sure that [`Client::handle_timeout`] is called at the time that [`Client::poll_timeout`] returns. This time
+//!    replaces an earlier one, and may be now. But the call must come in a later turn of the driver: then everything that
+//!    the user asks for in one turn leaves in one frame.
 //!
-//! `handle_*` may be called from within 1.; the outputs then queue up behind the others.
+//! The driver may call `handle_*` during step 1. The new outputs then come after the others.
 //!
 //! ```
 //! use tidings_client_core::{Client, Now, Options, Output};
@@ -23,7 +26,7 @@
 //! let Some(Output::Status(_)) = client.poll_output() else { panic!() };
 //! let Some(Output::Connect { connection }) = client.poll_output() else { panic!() };
 //!
-//! // Once it is open, all that is known is said at once.
+//! // Once it is open, the client sends everything at once.
 //! client.handle_open(connection, now(5));
 //! let mut sent = Vec::new();
 //! while let Some(output) = client.poll_output() {

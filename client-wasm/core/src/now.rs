@@ -1,10 +1,10 @@
-//! Time and randomness, as every input brings them.
+//! The time and the random number that come with every input.
 
-/// The moment of a `handle_*`: the time, and a random number that was not used before.
+/// The time of a `handle_*`, and a random number that was not used before.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// Milliseconds of a clock that does not run backwards, from any start.
+    /// Milliseconds since any fixed moment. They never decrease.
     pub ms: u64,
-    /// Any number, evenly distributed; it need not be secret.
+    /// A random number, evenly distributed. It need not be secret.
     pub random: u32,
 }

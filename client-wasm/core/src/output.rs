@@ -1,4 +1,4 @@
-//! What the client wants done, and what its user is to hear.
+//! The outputs of the client: tasks for its driver, and news for its user.
 
 use std::collections::VecDeque;
 
@@ -7,40 +7,40 @@ use uuid::Uuid;
 
 use super::Error;
 
-/// Names a subscription; never used again.
+/// The number of a subscription. A client uses it once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub u64);
 
-/// Names a load of a watched subscription's data; never used again.
+/// The number of a load of a watched subscription's data. A client uses it once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LoadId(pub u64);
 
-/// Names a publish; never used again.
+/// The number of a publish. A client uses it once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublishId(pub u64);
 
-/// Names a connection, or the attempt at one; never used again, so that what a dead connection still says is known as
-/// such.
+/// The number of a connection or of an attempt to connect. A client uses it once. So it can ignore inputs that belong to an
+/// old connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Where the client stands.
+/// The status of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing was asked of it yet, or nothing any more.
+    /// It has no connection and needs none.
     Idle,
-    /// On its way to a session.
+    /// It is connecting.
     Connecting,
-    /// The server has welcomed it.
+    /// It has a session.
     Open,
-    /// Waiting before the next attempt.
+    /// It waits before the next attempt to connect.
     Waiting,
-    /// For good.
+    /// It is closed for good.
     Closed,
 }
 
 impl Status {
-    /// The name, for users.
+    /// The name of the status, for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -52,7 +52,7 @@ impl Status {
     }
 }
 
-/// A subscription, and those of its topics that something happened on.
+/// A subscription, and those of its topics that an output is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The subscription.
@@ -61,7 +61,7 @@ pub struct Delivery {
     pub topics: Vec<TopicName>,
 }
 
-/// Adds a topic to a subscription's delivery; they are by ascending id.
+/// Adds a topic to the delivery of a subscription. The deliveries are sorted by the subscription's id.
 pub(crate) fn deliver(deliveries: &mut Vec<Delivery>, subscription: SubscriptionId, topic: &TopicName) {
     match deliveries.binary_search_by_key(&subscription, |delivery| delivery.subscription) {
         Ok(index) => deliveries[index].topics.push(topic.clone()),
@@ -69,46 +69,46 @@ pub(crate) fn deliver(deliveries: &mut Vec<Delivery>, subscription: Subscription
     }
 }
 
-/// An event as it was published, once, whatever number of subscriptions gets it.
+/// An event with its position, as the server delivers it: once for all subscriptions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication<P> {
-    /// Its place in the log; opaque.
+    /// Its position in the log; opaque.
     pub position: String,
-    /// Its identity.
+    /// Its idempotency key.
     pub key: String,
     /// When it was published, in milliseconds since 1970.
     pub at: u64,
-    /// The mark that its publisher gave it.
+    /// The mark of who caused it, if its publisher gave one.
     pub origin: Option<String>,
     /// The event.
     pub event: RawEvent<P>,
 }
 
-/// What to publish.
+/// A publish: an event, and how to publish it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publish<P> {
     /// The event.
     pub event: RawEvent<P>,
-    /// The topics, for events that don't say them.
+    /// The topics, for events that do not determine them.
     pub topics: Option<Vec<String>>,
-    /// The idempotency key: made once, and sent with every attempt.
+    /// The idempotency key. The client sends the same one with every attempt.
     pub key: Uuid,
-    /// An opaque mark of who caused this.
+    /// An opaque mark of who caused the event.
     pub origin: Option<String>,
 }
 
-/// What is to be done or told. The first four are for whoever drives the client, the others for its user.
+/// An output of the client. The first four are tasks for the driver. The others are for the user.
 #[derive(Debug, Clone, PartialEq)]
-#[must_use = "an output that is not carried out is a frame that was not sent or an event that was not seen"]
+#[must_use = "an output that is dropped is a frame that is not sent or an event that nobody sees"]
 pub enum Output<P> {
-    /// Ask the user for a fresh token and hand it to `handle_token`.
+    /// Ask the user for a fresh token, and pass it to `handle_token`.
     Token {
-        /// The attempt that it is for, or the connection whose token ends soon.
+        /// The attempt that needs the token, or the connection whose token ends soon.
         connection: ConnectionId,
     },
-    /// Open a WebSocket, and tell the client by `handle_open` or `handle_closed`.
+    /// Open a WebSocket. Report the result by `handle_open` or `handle_closed`.
     Connect {
-        /// What the WebSocket is called from now on.
+        /// The number of the WebSocket from now on.
         connection: ConnectionId,
     },
     /// Send a frame.
@@ -118,65 +118,66 @@ pub enum Output<P> {
         /// The frame.
         frame: ClientFrame<P>,
     },
-    /// Close the WebSocket. Nothing that it still says is of interest.
+    /// Close the WebSocket. The client ignores everything that still comes from it.
     Disconnect {
         /// The WebSocket.
         connection: ConnectionId,
     },
-    /// The client stands somewhere else now.
+    /// The status of the client changed.
     Status(Status),
-    /// All topics of a subscription are in force: what is published from now on arrives.
+    /// All topics of a subscription are in force: events that are published from now on arrive.
     Ready {
         /// The subscription.
         subscription: SubscriptionId,
     },
-    /// The connection was lost and is back, and nothing was missed: what happened meanwhile follows.
+    /// A subscription was resumed after a reconnect and has missed nothing. The events of the meantime follow.
     Resumed {
         /// The subscription.
         subscription: SubscriptionId,
     },
-    /// Load the data of a watched subscription, and tell the client by `handle_loaded`. A load that still runs for it
-    /// counts for nothing any more. What is loaded is for all subscriptions that share their loads.
+    /// Load the data of a watched subscription, and report the result by `handle_loaded`. The client ignores the result of
+    /// an older load that still runs. The data is for all subscriptions that share the load.
     Load {
-        /// The subscription, or any one of those that share their loads.
+        /// The subscription, or one of those that share the load.
         subscription: SubscriptionId,
-        /// What this load is called.
+        /// The number of this load.
         load: LoadId,
     },
-    /// An event arrived. If the subscription is watched, whoever thinks that its data changed calls `handle_reload`.
+    /// An event arrived. If it concerns the data of a watched subscription, report that by `handle_outdated`.
     Event {
-        /// Who gets it, each once.
+        /// The subscriptions that get it, each once.
         deliveries: Vec<Delivery>,
         /// The event.
         publication: Publication<P>,
     },
-    /// A subscription may have missed something: its user loads again.
+    /// A subscription may have missed something: load its data again.
     Sync {
-        /// The subscription, and the topics that it may have missed something on.
+        /// The subscription, and the topics on which it may have missed something.
         delivery: Delivery,
-        /// Everything after this follows.
+        /// All events after this position follow.
         position: String,
     },
-    /// A subscription lost a topic, or all of them, or has one that waits for room.
+    /// A subscription lost one topic or all topics, or one topic waits for room.
     Failed {
         /// The subscription.
         subscription: SubscriptionId,
-        /// The topic; none when it is all of them.
+        /// The topic, or `None` for all topics.
         topic: Option<TopicName>,
         /// Why.
         error: Error,
-        /// The topic is asked for again when there may be room for it. Once it is in force, an [`Output::Sync`] says so.
+        /// The client subscribes to the topic again when there may be room for it. Then an [`Output::Sync`] says that it is
+        /// in force.
         waits: bool,
     },
-    /// A publish was answered.
+    /// The server has published an event.
     Published {
         /// The publish.
         publish: PublishId,
-        /// The publication's identity.
+        /// The publication's idempotency key.
         key: String,
-        /// Its place in the log.
+        /// The publication's position in the log.
         position: String,
-        /// The whole fan-out.
+        /// All topics that the event reaches.
         topics: Vec<String>,
     },
     /// A publish failed.
@@ -186,25 +187,25 @@ pub enum Output<P> {
         /// Why.
         error: Error,
     },
-    /// Something went wrong that no subscription or publish stands for.
+    /// An error that belongs to no subscription or publish.
     Error(Error),
-    /// A topic is in force whose domain neither the server nor this client knows; told once for each. It is a typo, unless
-    /// what is published in it travels unchecked on purpose.
+    /// A topic is in force, but neither the server nor this client knows its domain. That is a typo, or a domain whose
+    /// events nobody checks. The client reports each domain once.
     UnknownDomain {
         /// The domain.
         domain: String,
-        /// The one that may have been meant.
+        /// A domain with a similar name that the server knows.
         nearest: Option<String>,
     },
-    /// The server was compiled with other domains than this client; told once. It is no fault: what one side does not
-    /// know travels as it is.
+    /// The server and this client were compiled with different domains. The client reports it once. It is not an error:
+    /// events that one side does not know travel unchecked.
     OtherSchema {
-        /// The fingerprint of the server's.
+        /// The fingerprint of the server's domains.
         server: String,
     },
 }
 
-/// The outputs that wait to be taken. What one input adds is bounded by the limits of subscriptions and publishes.
+/// The outputs that the driver has not taken yet. The limits of subscriptions and publishes bound how many one input adds.
 #[derive(Debug)]
 pub(crate) struct Outputs<P>(VecDeque<Output<P>>);
 

@@ -1,19 +1,20 @@
-//! Keeps publishes and changes of topics under the rate that the server allows, so that neither costs the connection.
+//! Keeps publishes and changes of topics below the server's rate limit, so that the server does not close the connection.
 
 use tidings_shared::limits::FRAMES_PER_SECOND;
 
-/// Half of the burst that a server takes (which is two seconds' worth) is for publishes.
+/// Milliseconds of frames that publishes may send at once. A server accepts a burst of two seconds; publishes get half of it.
 const BURST_MS: u64 = 1_000;
 
-/// Changes of topics may go on for so much longer; what is left of the burst is for pongs, which do not wait.
+/// Milliseconds of frames that may be sent at once with changes of topics. The rest of the burst is for pongs, which never
+/// wait.
 const CHANGES_BURST_MS: u64 = 1_500;
 
-/// The frames that were sent, as a point in time that runs ahead of the clock by one interval for each.
+/// Counts the frames that were sent: each moves a point in time ahead by one interval.
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval_ms: u64,
     ahead_ms: u64,
-    /// When half of the rate has made up for the last changes of topics.
+    /// The time at which the last changes of topics have cost no more than half of the rate.
     change_ms: u64,
 }
 
@@ -24,32 +25,32 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The server said what it takes.
+    /// Sets the rate that the server announced.
     #[inline]
-    pub(crate) fn announced(&mut self, frames_per_second: u64) {
+    pub(crate) fn set_rate(&mut self, frames_per_second: u64) {
         self.interval_ms = interval_ms(frames_per_second);
     }
 
-    /// A frame was sent.
+    /// Counts a frame that was sent.
     #[inline]
     pub(crate) fn sent(&mut self, now_ms: u64) {
         self.ahead_ms = self.ahead_ms.max(now_ms).saturating_add(self.interval_ms);
     }
 
-    /// When the next publish may be sent.
+    /// Returns when the next publish may be sent.
     #[inline]
     pub(crate) fn ready_ms(&self) -> u64 {
         self.ahead_ms.saturating_sub(BURST_MS)
     }
 
-    /// A frame that changes topics was sent.
+    /// Counts a frame that changes topics.
     #[inline]
     pub(crate) fn changed(&mut self, now_ms: u64) {
         self.change_ms = self.change_ms.max(now_ms).saturating_add(2 * self.interval_ms);
     }
 
-    /// When the next change of topics may be sent; until then changes add up to one. Beyond the burst for publishes,
-    /// they leave these their half of the rate.
+    /// Returns when the next change of topics may be sent. Until then, changes add up to one frame. Beyond the burst for
+    /// publishes, changes use at most half of the rate.
     #[inline]
     pub(crate) fn changes_ms(&self) -> u64 {
         self.ready_ms().min(self.ahead_ms.saturating_sub(CHANGES_BURST_MS).max(self.change_ms))
@@ -82,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_nothing_is_taken_as_one_frame_per_second() {
+    fn a_rate_of_zero_counts_as_one_frame_per_second() {
         let mut pace = Pace::default();
-        pace.announced(0);
+        pace.set_rate(0);
         pace.sent(5_000);
         pace.sent(5_000);
         assert_eq!(pace.ready_ms(), 6_000);

@@ -1,15 +1,15 @@
-//! Publishes that wait for their answer.
+//! Publishes that wait for an answer.
 
 use tidings_shared::frame::ClientFrame;
 
 use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
 
-/// In the order in which they were asked for, which is the order in which they are sent, again after a reconnect.
+/// The publishes that wait for an answer, in the user's order. The client sends them in this order, also after a reconnect.
 #[derive(Debug)]
 pub(crate) struct Publishes<P> {
     next_id: u64,
     pending: Vec<Pending<P>>,
-    /// One of them is too large; which one shows when each is sent alone.
+    /// One of those that were sent is too large. The client sends one at a time to find it.
     one_by_one: bool,
 }
 
@@ -17,9 +17,9 @@ pub(crate) struct Publishes<P> {
 struct Pending<P> {
     id: PublishId,
     publish: Publish<P>,
-    /// The `ref` with which this session got it.
+    /// The `ref` with which it was sent in this session.
     sent: Option<u64>,
-    /// Nobody waits for it any more; its answer is still to come.
+    /// The user cancelled it, and its answer has not come yet.
     cancelled: bool,
 }
 
@@ -34,7 +34,7 @@ impl<P: Clone> Publishes<P> {
         self.pending.is_empty()
     }
 
-    /// Whether somebody waits for an answer.
+    /// Returns whether the user waits for an answer.
     pub(crate) fn any_wanted(&self) -> bool {
         self.pending.iter().any(|pending| !pending.cancelled)
     }
@@ -63,7 +63,7 @@ impl<P: Clone> Publishes<P> {
         Ok(id)
     }
 
-    /// Forgets a publish. If it was sent already, it may be published all the same.
+    /// Cancels a publish. If it was sent already, the server may publish it nevertheless.
     pub(crate) fn remove(&mut self, id: PublishId) {
         self.pending.retain_mut(|pending| {
             pending.cancelled |= pending.id == id;
@@ -71,7 +71,7 @@ impl<P: Clone> Publishes<P> {
         });
     }
 
-    /// The next one that this session did not get yet.
+    /// Returns the frame of the next publish that was not sent in this session.
     pub(crate) fn send_next(&mut self, r#ref: u64) -> Option<ClientFrame<P>> {
         let index = self.next()?;
         let pending = &mut self.pending[index];
@@ -80,7 +80,7 @@ impl<P: Clone> Publishes<P> {
         Some(ClientFrame::Publish { r#ref, event, topics, key: Some(key), origin })
     }
 
-    /// Takes the one that was sent with this `ref`.
+    /// Removes the publish that was sent with this `ref`. Returns it unless the user cancelled it.
     pub(crate) fn answered(&mut self, r#ref: u64) -> Option<PublishId> {
         let index = self.pending.iter().position(|pending| pending.sent == Some(r#ref))?;
         let Pending { id, cancelled, .. } = self.pending.remove(index);
@@ -88,7 +88,7 @@ impl<P: Clone> Publishes<P> {
         (!cancelled).then_some(id)
     }
 
-    /// The session is gone: what it did not answer goes to the next one.
+    /// Handles the loss of the session: the next session gets all publishes without an answer.
     pub(crate) fn connection_lost(&mut self) {
         self.pending.retain_mut(|pending| {
             pending.sent = None;
@@ -96,8 +96,8 @@ impl<P: Clone> Publishes<P> {
         });
     }
 
-    /// A frame was too large. Sent again, it would end the next connection too: if only one waits for its answer, that
-    /// one fails; among several, the culprit is still to be found.
+    /// Handles the end of a connection because a frame was too large. The same frame would end the next connection too. If
+    /// only one publish was sent, it fails. If there were several, the client sends them again one at a time.
     pub(crate) fn too_large(&mut self, error: &Error, out: &mut Outputs<P>) {
         self.one_by_one = self.pending.iter().filter(|pending| pending.sent.is_some()).count() > 1;
         if !self.one_by_one {
@@ -105,7 +105,7 @@ impl<P: Clone> Publishes<P> {
         }
     }
 
-    /// All fail.
+    /// Fails all publishes.
     pub(crate) fn fail_all(&mut self, error: &Error, out: &mut Outputs<P>) {
         self.fail(error, out, |_| true);
     }
@@ -119,23 +119,4 @@ impl<P: Clone> Publishes<P> {
             !fails
         });
     }
-}
-
-/// Containers within containers in a JSON text.
-pub(crate) fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }

@@ -1,47 +1,48 @@
-//! When the token of a session is replaced by a fresh one.
+//! When a session gets a fresh token.
 //!
-//! The server says how long a token still lives, so that this side's idea of the time of day plays no part. The user is
-//! asked when half to three quarters of that are over, drawn at random, so that the tabs which one server welcomed at the
-//! same time do not ask together; of a long life, when 10 to 5 minutes are left. Half of what is left then is left for the
-//! next attempt, and so on, which bounds their number. After the last, the server ends the session, and the client comes
-//! back.
+//! The server says how many milliseconds a token still lives. So this client's time of day does not matter.
+//!
+//! The client asks the user for a fresh token at a random time, when half to three quarters of the token's life are over.
+//! With a long life, it asks 10 to 5 minutes before the end. The time is random so that tabs which one server welcomed
+//! together do not ask together. Each further attempt comes when half or more of the remaining time is over. That bounds the
+//! number of attempts. After the last one, the server ends the session, and the client reconnects.
 
 use super::{
     Now,
     limits::{REFRESH_MARGIN_MS, REFRESH_MIN_MS, TOKEN_TIMEOUT_MS},
 };
 
-/// What is known of the token of one session.
+/// The token of one session, and the attempts to replace it.
 #[derive(Debug)]
 pub(crate) struct Refresh {
-    /// When the token ends; long ago when it does not.
+    /// When the token ends. It is 0 if the token never ends.
     ends_ms: u64,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The token does not end, or is left to end.
+    /// The token never ends, or ends so soon that it is not replaced.
     Off,
-    /// Until the user is asked.
+    /// The user is asked at this time.
     Waiting { until_ms: u64 },
-    /// The user was asked; nobody waits longer than this for the answer.
+    /// The user was asked, and must answer before this time.
     Asked { until_ms: u64 },
-    /// A fresh one was sent with this `ref`.
+    /// A fresh token was sent with this `ref`.
     Sent(u64),
 }
 
 impl Refresh {
-    /// The server has taken a token that lives for so long.
+    /// For a token that lives for so long; `None` if it never ends.
     pub(crate) fn new(life_ms: Option<u64>, now: Now) -> Self {
         let ends_ms = life_ms.map_or(0, |life| now.ms.saturating_add(life));
         let mut refresh = Self { ends_ms, state: State::Off };
-        refresh.again(now);
+        refresh.plan(now);
         refresh
     }
 
-    /// Asks when it is time, or not again.
-    pub(crate) fn again(&mut self, now: Now) {
+    /// Plans the next attempt, if there is time for one.
+    pub(crate) fn plan(&mut self, now: Now) {
         let left_ms = self.ends_ms.saturating_sub(now.ms);
         self.state = if left_ms < REFRESH_MIN_MS {
             State::Off
@@ -52,30 +53,30 @@ impl Refresh {
         };
     }
 
-    /// The user is asked.
+    /// Notes that the user is asked now.
     #[inline]
     pub(crate) fn asked(&mut self, now: Now) {
         self.state = State::Asked { until_ms: now.ms.saturating_add(TOKEN_TIMEOUT_MS) };
     }
 
-    /// A fresh token is sent.
+    /// Notes that a fresh token is sent with this `ref`.
     #[inline]
     pub(crate) fn sent(&mut self, r#ref: u64) {
         self.state = State::Sent(r#ref);
     }
 
-    /// Whether the user was asked and has not answered.
+    /// Returns whether the user was asked and has not answered.
     pub(crate) fn is_asked(&self) -> bool {
         matches!(self.state, State::Asked { .. })
     }
 
-    /// Whether a token that was sent, with this `ref` or any, is not answered.
+    /// Returns whether the server has not answered a token yet: the one with this `ref`, or any.
     #[inline]
     pub(crate) fn is_sent(&self, r#ref: Option<u64>) -> bool {
         matches!(self.state, State::Sent(sent) if r#ref.is_none_or(|r#ref| r#ref == sent))
     }
 
-    /// When to ask, or to wait for an answer no longer.
+    /// Returns when to ask, or when the user's time for the answer is over.
     #[inline]
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         match self.state {

@@ -1,10 +1,11 @@
-//! Who wants which topics, and which of those are in force.
+//! The subscriptions, and the state of each of their topics in the session.
 //!
-//! What is wanted and what the session has are compared only in [`Subscriptions::next_change`], so that any sequence of
-//! subscribes and unsubscribes between two frames costs the difference. A topic's answer counts only if it carries the
-//! `ref` of the topic's last subscribe: an answer to an older one, or to an unsubscribe, cannot touch it.
+//! Only [`Subscriptions::next_change`] compares the wanted topics with those of the session. So a series of subscribes and
+//! unsubscribes between two frames costs only its difference. An answer counts for a topic only if it has the `ref` of the
+//! topic's last subscribe: older answers, and answers to an unsubscribe, change nothing.
 //!
-//! A topic that is refused for want of room is kept, and asked for again when there may be room.
+//! If the session has no room for a topic, the topic waits for room. The client subscribes to it again when there may be
+//! room.
 
 mod changes;
 mod outcomes;
@@ -34,21 +35,25 @@ pub(crate) struct Subscriptions {
     views: Vec<View>,
     /// By ascending name.
     topics: Vec<Topic>,
-    /// Topics that the session may have, and that a frame may name.
+    /// How many topics the session may have.
     max_topics: usize,
-    max_frame: usize,
-    /// The last subscribe, and the last one that was sent when a frame was thought to have more topics.
+    /// How many topics a frame may name.
+    max_topics_per_frame: usize,
+    /// The `ref` of the last subscribe.
     last_ref: u64,
+    /// The `ref` of the last subscribe that was filled by a higher [`Self::max_topics_per_frame`] than the server's.
     last_long_ref: u64,
+    /// There is a change to send.
     changed: bool,
-    /// Since when the session is asked for again: the position of a resume that has frames still to send.
-    resume: Option<String>,
-    /// Some topic may still be resumed: once the position moves on without it, it cannot.
-    resumes: bool,
-    /// There may be room for topics that were refused.
-    has_room: bool,
-    /// When those that the server refused are asked for again.
+    /// The position of a resume that still has frames to send.
+    resume_from: Option<String>,
+    /// Some topic may still be resumed. When the position advances without it, it cannot be.
+    may_resume: bool,
+    /// There may be room for topics that wait for room.
+    may_have_room: bool,
+    /// When the client subscribes again to topics for which the server had no room.
     retry_ms: Option<u64>,
+    /// Such retries without success.
     retries: u32,
 }
 
@@ -56,25 +61,25 @@ pub(crate) struct Subscriptions {
 struct Subscription {
     id: SubscriptionId,
     topics: Vec<TopicName>,
-    /// Topics that it has not lost for good.
-    held: usize,
-    /// Topics of it of which no outcome is known yet.
+    /// How many of its topics it has not lost for good.
+    kept: usize,
+    /// How many of its topics have had no outcome yet.
     unsettled: usize,
-    /// Topics of it that wait for room.
-    refused: usize,
-    /// It lost a topic for good.
+    /// How many of its topics wait for room.
+    waiting: usize,
+    /// It has lost a topic for good.
     failed: bool,
     is_ready: bool,
-    /// What became of it since the connection is back: whether everything was resumed so far.
+    /// Whether all outcomes since the reconnect were resumes; `None` before the first.
     resumed: Option<bool>,
-    /// What its data belongs to, if it is watched.
+    /// The view that it belongs to, if it is watched.
     view: Option<ViewId>,
 }
 
 #[derive(Debug)]
 struct Topic {
     name: TopicName,
-    /// By ascending id. Without any, the topic goes with the next change.
+    /// By ascending id. The next change removes a topic without holders.
     holders: Vec<Holder>,
     state: State,
 }
@@ -82,23 +87,24 @@ struct Topic {
 #[derive(Debug)]
 struct Holder {
     id: SubscriptionId,
-    /// The topic was in force for this holder at some time, so it has something to miss.
+    /// The topic is or was in force for this holder, so the holder can miss events.
     live: bool,
-    /// It has missed something. The next outcome does not change that.
-    behind: bool,
-    /// It was told that the topic waits for room.
-    told: bool,
+    /// It may have missed something, whatever the next outcome is.
+    has_missed: bool,
+    /// The topic waits for room, and the holder has heard of it.
+    waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The session does not know it.
+    /// The session does not have it, and the client will subscribe to it.
     Wanted,
-    /// Subscribed with this `ref`; not answered.
+    /// A subscribe with this `ref` was sent and is not answered.
     Asked(u64),
+    /// The session has it.
     InForce,
-    /// There was no room for it.
-    Refused,
+    /// It waits for room.
+    NoRoom,
 }
 
 impl Default for Subscriptions {
@@ -111,13 +117,13 @@ impl Default for Subscriptions {
             views: Vec::new(),
             topics: Vec::new(),
             max_topics: MAX_TOPICS_PER_SESSION,
-            max_frame: MAX_TOPICS_PER_FRAME,
+            max_topics_per_frame: MAX_TOPICS_PER_FRAME,
             last_ref: 0,
             last_long_ref: 0,
             changed: false,
-            resume: None,
-            resumes: false,
-            has_room: false,
+            resume_from: None,
+            may_resume: false,
+            may_have_room: false,
             retry_ms: None,
             retries: 0,
         }
@@ -125,11 +131,11 @@ impl Default for Subscriptions {
 }
 
 impl Subscriptions {
-    /// The server said what it takes.
-    pub(crate) fn announced(&mut self, per_session: u64, per_frame: u64) {
+    /// Sets the limits that the server announced.
+    pub(crate) fn set_limits(&mut self, per_session: u64, per_frame: u64) {
         self.max_topics = usize::try_from(per_session).unwrap_or(usize::MAX);
         let max_frame = usize::try_from(per_frame).unwrap_or(usize::MAX).max(1);
-        if max_frame < std::mem::replace(&mut self.max_frame, max_frame) {
+        if max_frame < std::mem::replace(&mut self.max_topics_per_frame, max_frame) {
             self.last_long_ref = self.last_ref;
         }
         self.look_for_room();
@@ -139,7 +145,7 @@ impl Subscriptions {
         self.subscriptions.is_empty()
     }
 
-    /// Whether there is a change to send.
+    /// Returns whether there is a change to send.
     pub(crate) fn changed(&self) -> bool {
         self.changed
     }
@@ -154,31 +160,31 @@ impl Subscriptions {
         let names = self.check(topics)?;
         let id = SubscriptionId(self.next_id);
         self.next_id += 1;
-        let (mut unsettled, mut refused) = (0, Vec::new());
+        let (mut unsettled, mut without_room) = (0, Vec::new());
         let mut room = self.room();
         for name in &names {
             let index = self.topics.binary_search_by(|topic| topic.name.cmp(name)).unwrap_or_else(|index| {
-                let state = if room > 0 { State::Wanted } else { State::Refused };
+                let state = if room > 0 { State::Wanted } else { State::NoRoom };
                 room = room.saturating_sub(1);
                 self.topics.insert(index, Topic { name: name.clone(), holders: Vec::new(), state });
                 index
             });
             let topic = &mut self.topics[index];
             let live = topic.state == State::InForce;
-            topic.holders.push(Holder { id, live, behind: false, told: false });
+            topic.holders.push(Holder { id, live, has_missed: false, waits: false });
             unsettled += usize::from(!live);
             self.changed |= topic.state == State::Wanted;
-            if topic.state == State::Refused {
-                refused.push(name.clone());
+            if topic.state == State::NoRoom {
+                without_room.push(name.clone());
             }
         }
-        let view = watching.map(|watching| self.join(id, watching, now));
+        let view = watching.map(|watching| self.join_view(id, watching, now));
         self.subscriptions.push(Subscription {
             id,
-            held: names.len(),
+            kept: names.len(),
             topics: names,
             unsettled,
-            refused: 0,
+            waiting: 0,
             failed: false,
             is_ready: unsettled == 0,
             resumed: None,
@@ -191,7 +197,7 @@ impl Subscriptions {
             }
         }
         let error = self.no_room();
-        for name in refused {
+        for name in without_room {
             if let Some(index) = self.find(name.as_str()) {
                 self.wait_for_room(index, &error, out);
             }
@@ -199,7 +205,7 @@ impl Subscriptions {
         Ok(id)
     }
 
-    /// The topics by ascending name, each once.
+    /// Parses the topics: by ascending name, each once.
     fn check(&self, topics: &[impl AsRef<str>]) -> Result<Vec<TopicName>, Error> {
         let mut names: Vec<TopicName> = Vec::new();
         for text in topics.iter().map(AsRef::as_ref) {
@@ -216,13 +222,13 @@ impl Subscriptions {
             return Err(Error::new(Code::InvalidTopic.as_str(), message));
         } else if held + new > MAX_TOPICS {
             return too_many(format!(
-                "A client holds at most {MAX_TOPICS} topics, also of those that wait for room, and these would be {}: \
-                 unsubscribe from some.",
+                "A client holds at most {MAX_TOPICS} topics, also those that wait for room. These would be {}: unsubscribe \
+                 from some.",
                 held + new
             ));
         } else if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return too_many(format!(
-                "A client has at most {MAX_SUBSCRIPTIONS} subscriptions: are they ever unsubscribed?"
+                "A client has at most {MAX_SUBSCRIPTIONS} subscriptions: does the page unsubscribe from old ones?"
             ));
         }
         Ok(names)
@@ -233,8 +239,8 @@ impl Subscriptions {
         for name in topics {
             let Some(index) = self.find(name.as_str()) else { continue };
             let holders = &mut self.topics[index].holders;
-            if let Ok(place) = holders.binary_search_by_key(&id, |holder| holder.id) {
-                holders.remove(place);
+            if let Ok(index) = holders.binary_search_by_key(&id, |holder| holder.id) {
+                holders.remove(index);
                 self.changed |= holders.is_empty();
             }
         }
@@ -243,41 +249,41 @@ impl Subscriptions {
     fn forget(&mut self, id: SubscriptionId) -> Option<Subscription> {
         let index = self.subscriptions.binary_search_by_key(&id, |subscription| subscription.id).ok()?;
         let subscription = self.subscriptions.remove(index);
-        self.leave(&subscription);
+        self.leave_view(&subscription);
         Some(subscription)
     }
 
-    /// The place of a topic that is held, or was until the last change.
+    /// Returns the index of a topic that has holders, or had some at the last change.
     fn find(&self, name: &str) -> Option<usize> {
         self.topics.binary_search_by(|topic| topic.name.as_str().cmp(name)).ok()
     }
 
-    /// The session is gone, and what was in force with it.
+    /// Handles the loss of the session: no topic is in force any more.
     pub(crate) fn connection_lost(&mut self) {
         self.topics.retain(|topic| !topic.holders.is_empty());
         for topic in &mut self.topics {
-            if topic.state != State::Refused {
+            if topic.state != State::NoRoom {
                 topic.state = State::Wanted;
             }
-            self.resumes |= topic.holders.iter().any(|holder| holder.live);
+            self.may_resume |= topic.holders.iter().any(|holder| holder.live);
         }
         self.subscriptions.iter_mut().for_each(|known| known.resumed = None);
-        (self.resume, self.retry_ms, self.retries) = (None, None, 0);
-        self.has_room = true;
+        (self.resume_from, self.retry_ms, self.retries) = (None, None, 0);
+        self.may_have_room = true;
         self.changed = !self.topics.is_empty();
     }
 
-    /// The client has had everything up to a later place. What is not answered yet has not: it is loaded again.
-    pub(crate) fn moved_on(&mut self) {
-        if !std::mem::take(&mut self.resumes) {
+    /// Notes that the position of the client advanced. Topics without an answer stayed behind: their data is loaded again.
+    pub(crate) fn position_advanced(&mut self) {
+        if !std::mem::take(&mut self.may_resume) {
             return;
         }
         for topic in self.topics.iter_mut().filter(|topic| topic.state != State::InForce) {
-            topic.holders.iter_mut().for_each(|holder| holder.behind |= holder.live);
+            topic.holders.iter_mut().for_each(|holder| holder.has_missed |= holder.live);
         }
     }
 
-    /// Tells subscriptions that they may have missed something.
+    /// Reports to subscriptions that they may have missed something.
     pub(crate) fn sync<P>(&mut self, deliveries: Vec<Delivery>, position: &str, out: &mut Outputs<P>) {
         for delivery in deliveries {
             if let Some(watch) = self.watch(delivery.subscription) {
@@ -287,20 +293,20 @@ impl Subscriptions {
         }
     }
 
-    /// Everything fails; nothing is left.
+    /// Fails and removes all subscriptions.
     pub(crate) fn fail_all<P>(&mut self, error: &Error, out: &mut Outputs<P>) {
         for Subscription { id, .. } in std::mem::take(self).subscriptions {
             out.push(Output::Failed { subscription: id, topic: None, error: error.clone(), waits: false });
         }
     }
 
-    /// Who is to hear of something that happened on these topics.
+    /// Returns the deliveries of an event or sync on these topics.
     pub(crate) fn deliveries(&self, topics: &[String]) -> Vec<Delivery> {
         let mut indexes = Vec::new();
         topics.iter().filter_map(|name| self.find(name)).for_each(|index| insert(&mut indexes, index));
         let mut deliveries = Vec::new();
         for topic in indexes.into_iter().map(|index| &self.topics[index]) {
-            // What comes while a topic is asked for again is for those who had it before.
+            // While the client subscribes to a topic again, events on it are for those who had it before.
             let hears = |holder: &&Holder| topic.state == State::InForce || holder.live;
             topic
                 .holders
@@ -311,7 +317,7 @@ impl Subscriptions {
         deliveries
     }
 
-    /// Everybody who may have missed something, with all topics that they have something to miss on.
+    /// Returns the deliveries of a sync on all topics that were in force before.
     pub(crate) fn all_live(&self) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for topic in &self.topics {
@@ -328,15 +334,15 @@ fn find(subscriptions: &mut [Subscription], id: SubscriptionId) -> Option<&mut S
     subscriptions.get_mut(index)
 }
 
-/// Puts a value at its place, once. A sort would weigh two kilobytes in a browser.
+/// Inserts a value where it belongs, if it is not there. A sort would add two kilobytes to the browser's client.
 fn insert<T: Ord>(sorted: &mut Vec<T>, value: T) {
     if let Err(index) = sorted.binary_search(&value) {
         sorted.insert(index, value);
     }
 }
 
-/// The outcome of one more of its topics is known.
-fn one_more<P>(
+/// Counts one more topic of a subscription that had its first outcome.
+fn settle_topic<P>(
     subscriptions: &mut [Subscription],
     views: &mut [View],
     id: SubscriptionId,
@@ -348,7 +354,7 @@ fn one_more<P>(
     }
 }
 
-/// A subscription is in force if all of its topics are.
+/// Reports that a subscription is ready, if all of its topics are in force.
 fn settle<P>(
     subscriptions: &mut [Subscription],
     views: &mut [View],
@@ -360,7 +366,7 @@ fn settle<P>(
         return;
     }
     if !subscription.failed
-        && subscription.refused == 0
+        && subscription.waiting == 0
         && !std::mem::replace(&mut subscription.is_ready, true)
     {
         out.push(Output::Ready { subscription: id });

@@ -1,10 +1,11 @@
-//! When the data of a watched subscription is loaded.
+//! When to load the data of a watched subscription.
 //!
-//! The first load begins once the topics are in force, so that whatever is published after it has begun is heard of.
-//! Everything that is heard of while a load runs makes exactly one more follow it. So the last load began after the last
-//! thing that was heard of, and what it brought is what is stored (see ARCHITECTURE.md for the proof).
+//! The first load begins when the topics are in force. So the client hears of every event that is published after the load
+//! began. All events that come during a load cause exactly one more load after it. So the last load began after the last
+//! event, and its data is what is stored (see ARCHITECTURE.md for the proof).
 //!
-//! Loads keep a pause: the first begins at once, and what is heard of before the pause is over causes one load at its end.
+//! There is a least interval between loads. The first load begins at once. All events before the end of the interval cause
+//! one load at its end.
 
 use super::{
     LoadId, Now, SubscriptionId,
@@ -12,14 +13,14 @@ use super::{
     limits::{LOAD_TIMEOUT_MS, MIN_LOAD_INTERVAL_MS, PATIENCE_MS},
 };
 
-/// How the data of a watched subscription is loaded.
+/// How to load the data of a watched subscription.
 #[derive(Debug, Clone, Copy)]
 pub struct Watching {
-    /// Milliseconds from the begin of one load to that of the next, at the least. What happens meanwhile causes one load
-    /// when they are over. A reload that the user asks for does not wait for it.
+    /// The least number of milliseconds from the start of one load to the start of the next. Events meanwhile cause one load
+    /// at its end. A reload by [`Client::handle_reload`](crate::Client::handle_reload) does not wait.
     pub min_interval_ms: u64,
-    /// A watched subscription to the same topics that wants the same data: one load is for both. If it is gone, or is not
-    /// watched, this one has loads of its own.
+    /// A watched subscription to the same topics with the same data. One load is for both. If it has ended, or is not
+    /// watched, the new subscription has its own loads.
     pub shares: Option<SubscriptionId>,
 }
 
@@ -29,64 +30,64 @@ impl Default for Watching {
     }
 }
 
-/// What is known of the data of one view: of a watched subscription, or of several that share their loads.
+/// The loads of one view: a watched subscription, or several that share their loads.
 #[derive(Debug)]
 pub(crate) struct Watch {
     state: State,
-    /// Something may have changed since the last load began.
+    /// The data may have changed since the last load began.
     stale: bool,
     backoff: Backoff,
     min_interval_ms: u64,
-    /// No load begins before.
+    /// No load begins before this time.
     not_before_ms: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// For the topics to be in force, or after a load that failed: until then at the most.
+    /// Waits until this time at most: for the topics to be in force, or for the retry of a load.
     Waiting { until_ms: u64 },
-    /// Up to date, as far as is known.
+    /// No load runs or is planned. A new one begins when the data may have changed.
     Settled,
-    /// A load runs; one that takes longer is given up for another.
+    /// A load runs. At this time another replaces it.
     Loading { load: LoadId, until_ms: u64 },
 }
 
 /// How a load ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
-    /// The data is there.
+    /// It has loaded the data.
     Done,
-    /// It failed, and may succeed later.
+    /// It failed, and a retry may succeed.
     Retry,
-    /// It failed, and will fail until something happens.
+    /// It failed, and a retry makes no sense before the next event.
     Failed,
 }
 
 impl Watch {
     pub(crate) fn new(min_interval_ms: u64, now: Now) -> Self {
-        // A server that can't be reached shall not keep a page empty for long.
+        // The page must not stay empty because the client cannot reach the server.
         let state = State::Waiting { until_ms: now.ms.saturating_add(PATIENCE_MS) };
         Self { state, stale: false, backoff: Backoff::default(), min_interval_ms, not_before_ms: 0 }
     }
 
-    /// All topics that were not refused are in force.
+    /// Handles that all topics are in force, except refused ones.
     pub(crate) fn in_force(&mut self) {
         self.reload();
     }
 
-    /// Something may have changed. While a failed load waits for its retry, that is soon enough.
+    /// Notes that the data may have changed. A load that waits for its retry covers this.
     pub(crate) fn outdated(&mut self) {
         self.stale = true;
     }
 
-    /// Another subscription shares the loads. Its first data waits no longer than the usual pause.
+    /// Handles that another subscription shares the loads. It gets its first data after the default interval at most.
     pub(crate) fn joined(&mut self) {
         self.outdated();
         let began_ms = self.not_before_ms.saturating_sub(self.min_interval_ms);
         self.not_before_ms = self.not_before_ms.min(began_ms.saturating_add(MIN_LOAD_INTERVAL_MS));
     }
 
-    /// Something may have changed, and a wait is over.
+    /// Loads again without waiting for the topics or for a retry.
     pub(crate) fn reload(&mut self) {
         self.outdated();
         if let State::Waiting { .. } = self.state {
@@ -94,13 +95,13 @@ impl Watch {
         }
     }
 
-    /// The user wants it now: there is nothing to wait for.
+    /// Loads again at once, because the user asks for it.
     pub(crate) fn reload_now(&mut self) {
         self.reload();
         self.not_before_ms = 0;
     }
 
-    /// What a load failed for may be over: the wait for its retry becomes a short one.
+    /// Makes the wait for a retry short, because the load may succeed now.
     pub(crate) fn wake(&mut self, now: Now) {
         if let State::Waiting { until_ms } = &mut self.state
             && self.backoff.has_failed()
@@ -110,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// A load has ended; one that was given up counts for nothing.
+    /// Handles the end of a load. Ignores one that was replaced by another.
     pub(crate) fn loaded(&mut self, which: LoadId, how: Loaded, now: Now) {
         if !matches!(self.state, State::Loading { load, .. } if load == which) {
             return;
@@ -124,7 +125,7 @@ impl Watch {
         };
     }
 
-    /// When [`Self::begin`] has something to do.
+    /// Returns when [`Self::begin`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         let due = match self.state {
             State::Waiting { until_ms } | State::Loading { until_ms, .. } => Some(until_ms),
@@ -133,7 +134,7 @@ impl Watch {
         due.map(|due| due.max(self.not_before_ms))
     }
 
-    /// Begins a load, if it is time for one, by this name.
+    /// Begins a load with this number, if it is time for one. Returns whether it did.
     pub(crate) fn begin(&mut self, load: LoadId, now: Now) -> bool {
         let is_due = self.timeout_ms().is_some_and(|due| due <= now.ms);
         if is_due {

@@ -1,4 +1,4 @@
-//! A connection that nobody wants anything of any more: it stays open for a while, and is let go of.
+//! An idle connection lingers: it stays open for a while, and then the client closes it.
 
 use super::{Client, Now};
 use crate::{
@@ -8,35 +8,35 @@ use crate::{
 };
 
 impl<P: Clone> Client<P> {
-    /// Whether anybody wants anything of this client: has a subscription, or waits for a publish.
+    /// Returns whether the user has a subscription or waits for a publish.
     pub fn is_wanted(&self) -> bool {
         !self.subscriptions.is_empty() || self.publishes.any_wanted()
     }
 
-    /// Whether there is a connection that nobody uses.
+    /// Returns whether there is a connection that nobody needs.
     pub(super) fn lingers(&self) -> bool {
         self.connection.has_begun() && !self.is_wanted()
     }
 
-    /// Counts the time for which it lingers.
-    pub(super) fn linger(&mut self, now: Now) {
+    /// Starts or stops the time for which the connection lingers.
+    pub(super) fn update_linger(&mut self, now: Now) {
         let until_ms = self.lingers_until_ms.unwrap_or(now.ms.saturating_add(LINGER_MS));
         self.lingers_until_ms = self.lingers().then_some(until_ms);
     }
 
-    /// Closes a connection that nobody has used for long.
-    pub(super) fn leave(&mut self, now: Now) {
+    /// Closes a connection that has lingered long enough.
+    pub(super) fn close_idle_connection(&mut self, now: Now) {
         if let Some(connection) = self.connection.socket() {
             self.out.push(Output::Disconnect { connection });
         }
-        self.forgive(now);
+        self.reset_backoff_if_healthy(now);
         self.subscriptions.connection_lost();
         self.publishes.connection_lost();
-        self.become_(Connection::Idle);
+        self.set_connection(Connection::Idle);
     }
 
-    /// After a session that was healthy, the next wait is a short one.
-    pub(super) fn forgive(&mut self, now: Now) {
+    /// Makes the next wait short if the session lasted long enough.
+    pub(super) fn reset_backoff_if_healthy(&mut self, now: Now) {
         if let Connection::Open { since_ms, .. } = self.connection
             && now.ms.saturating_sub(since_ms) >= HEALTHY_MS
         {

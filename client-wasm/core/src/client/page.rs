@@ -1,4 +1,4 @@
-//! What happens to the page, or the machine, that the client runs on.
+//! The life of the page, or of the machine, on which the client runs.
 
 use tidings_shared::frame::ClientFrame;
 
@@ -6,9 +6,9 @@ use super::{Client, Now};
 use crate::{connection::Connection, limits::PROBE_TIMEOUT_MS};
 
 impl<P: Clone> Client<P> {
-    /// The page is shown or thawed, or the network is back: a wait for the next connection, or for the retry of a load,
-    /// becomes a short one. A connection has to prove soon that it is alive, because timers may have stood still and
-    /// the other side be gone.
+    /// Reports that the page is shown or thawed, or that the network is back. Waits for the next attempt to connect and for
+    /// the retry of a load become short. The server must answer a ping soon: timers may have stopped meanwhile, and the
+    /// connection may be dead.
     pub fn handle_wake(&mut self, now: Now) {
         self.subscriptions.watches().for_each(|watch| watch.wake(now));
         match &mut self.connection {
@@ -25,10 +25,11 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    /// The page is frozen or put away: it lets go of its connection and comes back when it is woken.
+    /// Reports that the page is frozen or put into the browser's cache. The client closes its connection, and reconnects when
+    /// the page wakes.
     pub fn handle_sleep(&mut self, now: Now) {
         if self.connection.has_begun() {
-            self.give_up(now);
+            self.reconnect(now);
         }
         if let Connection::Waiting { until_ms } = &mut self.connection {
             *until_ms = None;

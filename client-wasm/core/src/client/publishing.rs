@@ -1,22 +1,25 @@
-//! Publishes: what is accepted, and when it is sent.
+//! Publishes: which are accepted, and when they are sent.
 
 use tidings_shared::{
     Code, TopicName,
+    json::is_deeper_than,
     limits::{MAX_JSON_DEPTH, MAX_ORIGIN_BYTES},
 };
 
 use super::{Client, Now};
-use crate::{
-    Error, Publish, PublishId,
-    limits::{PUBLISH_OVERHEAD_BYTES, TOO_DEEP},
-    publishes::depth,
-};
+use crate::{Error, Publish, PublishId, limits::PUBLISH_OVERHEAD_BYTES};
+
+/// Containers within containers in an event. The frame around it is one more.
+const MAX_EVENT_DEPTH: usize = MAX_JSON_DEPTH - 1;
+const TOO_DEEP: &str = "An event's containers are nested at most 31 deep.";
+const _: () = assert!(MAX_EVENT_DEPTH == 31, "TOO_DEEP names the number");
 
 impl<P: Clone> Client<P> {
-    /// Checks the JSON text of an event, and the topics that are named with it, for what would cost the connection.
+    /// Checks the JSON text of an event, and the topics that are named with it. The server would close the connection, or
+    /// refuse the frame, because of the faults that this finds.
     ///
     /// # Errors
-    /// The bound that it breaks.
+    /// When the event is too large or nested too deep, or when a text is not a topic.
     pub fn check_event(&self, text: &str, topics: &[String]) -> Result<(), Error> {
         let room = self.max_message_bytes.saturating_sub(PUBLISH_OVERHEAD_BYTES);
         let bytes = topics.iter().fold(text.len(), |bytes, topic| bytes + topic.len() + 3);
@@ -30,18 +33,17 @@ impl<P: Clone> Client<P> {
         for topic in topics {
             TopicName::parse(topic).map_err(|error| Error::of_topic(topic, &error))?;
         }
-        // The frame is one container more.
-        if depth(text) >= MAX_JSON_DEPTH {
+        if is_deeper_than(text, MAX_EVENT_DEPTH) {
             return Err(Error::invalid_event(TOO_DEEP));
         }
         Ok(())
     }
 
-    /// The user publishes an event, which [`Self::check_event`] accepts. It is sent with every connection until it is
-    /// answered.
+    /// Publishes an event that [`Self::check_event`] accepts. The client sends it again with each new connection until the
+    /// server answers.
     ///
     /// # Errors
-    /// When its origin is too long, when too many wait for an answer, or when the client is closed.
+    /// When its origin is too long, when too many publishes wait for an answer, or when the client is closed.
     pub fn handle_publish(&mut self, publish: Publish<P>, now: Now) -> Result<PublishId, Error> {
         self.check_not_closed()?;
         if publish.origin.as_ref().is_some_and(|origin| origin.len() > MAX_ORIGIN_BYTES) {
@@ -49,12 +51,12 @@ impl<P: Clone> Client<P> {
             return Err(Error::new(Code::TooLarge.as_str(), message));
         }
         let id = self.publishes.add(publish)?;
-        self.wanted(now);
+        self.ensure_connection(now);
         self.send_publishes(now);
         Ok(id)
     }
 
-    /// The user no longer waits for a publish. If it was sent, it may be published all the same.
+    /// Cancels a publish. If it was sent already, the server may publish it nevertheless.
     pub fn handle_cancel(&mut self, id: PublishId) {
         self.publishes.remove(id);
     }

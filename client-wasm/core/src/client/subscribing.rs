@@ -1,4 +1,4 @@
-//! Subscriptions: what is accepted, and how a session comes to have what is wanted.
+//! Subscriptions: which are accepted, and the frames that subscribe the session to their topics.
 
 use tidings_shared::frame::ClientFrame;
 
@@ -6,10 +6,10 @@ use super::{Client, Now};
 use crate::{Error, SubscriptionId, Watching, subscriptions::Change};
 
 impl<P: Clone> Client<P> {
-    /// The user wants what is published on these topics.
+    /// Subscribes to topics.
     ///
     /// # Errors
-    /// When one is no topic, when they are too many, or when the client is closed.
+    /// When one is not a topic, when there are too many, or when the client is closed.
     pub fn handle_subscribe(
         &mut self,
         topics: &[impl AsRef<str>],
@@ -26,21 +26,21 @@ impl<P: Clone> Client<P> {
     ) -> Result<SubscriptionId, Error> {
         self.check_not_closed()?;
         let id = self.subscriptions.add(topics, watching, now, &mut self.out)?;
-        self.wanted(now);
+        self.ensure_connection(now);
         Ok(id)
     }
 
-    /// The user no longer wants what this subscription brings. One that is gone already is passed over.
+    /// Ends a subscription. The client ignores one that has ended already.
     pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
         self.subscriptions.remove(id);
     }
 
-    /// Brings the session to what is wanted, as far as the rate allows.
+    /// Sends changes of topics until there are none left, or the rate limit is reached.
     pub(super) fn send_changes(&mut self, now: Now) {
         while self.subscriptions.changed() && self.pace.changes_ms() <= now.ms && self.send_change(now) {}
     }
 
-    /// Brings the session nearer to what is wanted by a frame, if one is needed and there is a session.
+    /// Sends the next change of topics, if there is one and a connection for it. Returns whether it did.
     pub(super) fn send_change(&mut self, now: Now) -> bool {
         if self.connection.sendable().is_none() {
             return false;

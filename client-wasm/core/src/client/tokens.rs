@@ -1,4 +1,4 @@
-//! Tokens: one for each connection, and a fresh one before it ends.
+//! Tokens: one for each connection, and a fresh one before the old one ends.
 
 use tidings_shared::{Code, frame::ClientFrame};
 
@@ -11,10 +11,9 @@ use crate::{
 };
 
 impl<P: Clone> Client<P> {
-    /// The answer to [`Output::Token`]: a token, none, or what went wrong.
+    /// Reports the answer to [`Output::Token`]: a token, no token, or why there is none.
     ///
-    /// A session that is open goes on with what it has when there is no other token, or none that the server takes, until
-    /// the server ends it.
+    /// Without a fresh token that the server accepts, an open session keeps its old token until the server ends it.
     pub fn handle_token(
         &mut self,
         connection: ConnectionId,
@@ -30,7 +29,7 @@ impl<P: Clone> Client<P> {
                 Err(message) => self.token_failed(message, now),
             },
             (Connection::Open { id, refresh, .. }, token) if *id == connection => match token {
-                // Late is better than never.
+                // A token that comes too late is still better than the old one.
                 Ok(Some(token)) if self.token.as_ref() != Some(&token) && !refresh.is_sent(None) => {
                     self.last_ref += 1;
                     let r#ref = self.last_ref;
@@ -39,23 +38,23 @@ impl<P: Clone> Client<P> {
                     self.send(ClientFrame::Token { r#ref, token }, now);
                 }
                 Err(message) if refresh.is_asked() => self.token_failed(message, now),
-                Ok(_) if refresh.is_asked() => refresh.again(now),
+                Ok(_) if refresh.is_asked() => refresh.plan(now),
                 _ => {}
             },
             _ => {}
         }
     }
 
-    /// The user has given no token in time, or an error.
+    /// Reports that the user gave no token, and plans another attempt.
     pub(super) fn token_failed(&mut self, message: String, now: Now) {
         self.out.push(Output::Error(Error::new(TOKEN_FAILED, message)));
         match self.connection.refresh_mut() {
-            Some(refresh) => refresh.again(now),
-            None => self.wait(now),
+            Some(refresh) => refresh.plan(now),
+            None => self.wait_to_reconnect(now),
         }
     }
 
-    /// Asks for a fresh token in time.
+    /// Asks the user for a fresh token, if it is time.
     pub(super) fn refresh_token(&mut self, now: Now) {
         let Connection::Open { id, refresh, .. } = &mut self.connection else { return };
         if refresh.timeout_ms().is_none_or(|due| now.ms < due) {
@@ -68,23 +67,23 @@ impl<P: Clone> Client<P> {
         self.out.push(Output::Token { connection: *id });
     }
 
-    /// The server has taken a fresh token that lives for so long.
+    /// Handles the server's answer that a fresh token is accepted and lives for so long.
     pub(super) fn token_accepted(&mut self, r#ref: u64, life_ms: Option<u64>, now: Now) {
         if let Some(refresh) = self.connection.refresh_mut().filter(|refresh| refresh.is_sent(Some(r#ref))) {
             *refresh = Refresh::new(life_ms, now);
         }
     }
 
-    /// The server has not taken a fresh token.
+    /// Handles the server's answer that a fresh token is refused.
     pub(super) fn token_refused(&mut self, error: Error, now: Now) {
         if error.code == Code::Forbidden.as_str() {
-            // It is somebody else's: what was loaded so far was for another.
+            // It is the token of another person: data that was loaded for the first one must be loaded again.
             self.position = None;
-            return self.give_up(now);
+            return self.reconnect(now);
         }
         self.out.push(Output::Error(error));
         if let Some(refresh) = self.connection.refresh_mut() {
-            refresh.again(now);
+            refresh.plan(now);
         }
     }
 }

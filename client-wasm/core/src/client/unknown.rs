@@ -1,4 +1,4 @@
-//! Domains that nobody knows: nothing may ever be published in them.
+//! Domains that neither side knows. A misspelt domain is one of them, and no event ever comes from it.
 
 use tidings_shared::{frame::UnknownDomain, limits::MAX_UNKNOWN_DOMAINS};
 
@@ -6,13 +6,13 @@ use super::Client;
 use crate::Output;
 
 impl<P: Clone> Client<P> {
-    /// The server does not know these; of those that this client does not know either, its user hears once.
-    pub(super) fn tell_of_unknown(&mut self, unknown: Vec<UnknownDomain>) {
+    /// Reports the domains that the server does not know, unless this client knows them. It reports each once.
+    pub(super) fn report_unknown(&mut self, unknown: Vec<UnknownDomain>) {
         let Some(known) = &self.options.domains else { return };
         for UnknownDomain { domain, nearest } in unknown {
-            let is_known = known.contains(&domain) || self.told_of_domains.contains(&domain);
-            if !is_known && self.told_of_domains.len() < MAX_UNKNOWN_DOMAINS {
-                self.told_of_domains.push(domain.clone());
+            let is_known = known.contains(&domain) || self.reported_domains.contains(&domain);
+            if !is_known && self.reported_domains.len() < MAX_UNKNOWN_DOMAINS {
+                self.reported_domains.push(domain.clone());
                 self.out.push(Output::UnknownDomain { domain, nearest });
             }
         }

@@ -1,11 +1,10 @@
-//! Watched subscriptions: the client says when to load, its user loads.
+//! Watched subscriptions: the client says when to load data, and the user loads it.
 
 use super::{Client, Now};
 use crate::{Error, LoadId, Loaded, Output, SubscriptionId, Watching};
 
 impl<P: Clone> Client<P> {
-    /// The user wants data that changes with these topics: a subscription for which [`Output::Load`] says when to
-    /// load.
+    /// Subscribes for data that changes with these topics. [`Output::Load`] says when to load the data.
     ///
     /// [`Output::Load`]: crate::Output::Load
     ///
@@ -15,7 +14,7 @@ impl<P: Clone> Client<P> {
         self.handle_watch_with(topics, Watching::default(), now)
     }
 
-    /// As [`Client::handle_watch`], with another pause between loads, or loads that are shared.
+    /// Subscribes as [`Client::handle_watch`] does, with another interval between loads, or with shared loads.
     ///
     /// # Errors
     /// As [`Client::handle_subscribe`].
@@ -28,8 +27,8 @@ impl<P: Clone> Client<P> {
         self.add_subscription(topics, Some(watching), now)
     }
 
-    /// An event concerns the data of a watched subscription: it is loaded again, once however many events there were, and
-    /// for however many subscriptions that share their loads.
+    /// Reports that the data of a watched subscription may have changed. The client loads it again: once for any number of
+    /// reports, and once for all subscriptions that share the load.
     pub fn handle_outdated(&mut self, id: SubscriptionId, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.outdated();
@@ -37,7 +36,7 @@ impl<P: Clone> Client<P> {
         }
     }
 
-    /// The user wants the data of a watched subscription again and now, also while a load that failed waits for its retry.
+    /// Loads the data of a watched subscription again, now. It does not wait for the retry of a load that failed.
     pub fn handle_reload(&mut self, id: SubscriptionId, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.reload_now();
@@ -45,7 +44,8 @@ impl<P: Clone> Client<P> {
         self.begin_loads(now);
     }
 
-    /// A load ended, for this subscription or one that shares its loads. One that the client has given up is passed over.
+    /// Reports the end of a load, for this subscription or for one that shares the load. The client ignores a load that it
+    /// has replaced by another.
     pub fn handle_loaded(&mut self, id: SubscriptionId, load: LoadId, how: Loaded, now: Now) {
         if let Some(watch) = self.subscriptions.watch(id) {
             watch.loaded(load, how, now);
@@ -53,12 +53,12 @@ impl<P: Clone> Client<P> {
         self.begin_loads(now);
     }
 
-    /// Begins the loads that are due, once all other outputs have been taken.
+    /// Begins the loads that are due, after the driver has taken all other outputs.
     pub(super) fn begin_loads(&mut self, now: Now) {
         self.loads_due = Some(now);
     }
 
-    /// The next load that is due.
+    /// Begins the next load that is due.
     pub(super) fn next_load(&mut self) -> Option<Output<P>> {
         let load = self.subscriptions.begin_load(self.loads_due?);
         if load.is_none() {

@@ -1,4 +1,4 @@
-//! The frames that make the session have what is wanted, one at a time.
+//! The frames that bring the session to the wanted topics, one at a time.
 
 use super::{State, Subscriptions};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     output::Outputs,
 };
 
-/// A frame that brings the session nearer to what is wanted.
+/// A frame that changes the topics of the session.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Unsubscribe { topics: Vec<String> },
@@ -15,24 +15,23 @@ pub(crate) enum Change {
 }
 
 impl Subscriptions {
-    /// Topics beyond those that the session has or is to have.
+    /// Returns how many more topics the session may have, beyond those that it has or will have.
     pub(super) fn room(&self) -> usize {
-        let is_taken = |topic: &&super::Topic| topic.state != State::Refused && !topic.holders.is_empty();
+        let is_taken = |topic: &&super::Topic| topic.state != State::NoRoom && !topic.holders.is_empty();
         self.max_topics.saturating_sub(self.topics.iter().filter(is_taken).count())
     }
 
-    /// Topics that were refused are looked at with the next change.
+    /// Makes the next change subscribe to topics that wait for room.
     pub(super) fn look_for_room(&mut self) {
-        if self.topics.iter().any(|topic| topic.state == State::Refused) {
-            (self.has_room, self.changed) = (true, true);
+        if self.topics.iter().any(|topic| topic.state == State::NoRoom) {
+            (self.may_have_room, self.changed) = (true, true);
         }
     }
 
-    /// The next frame; what it subscribes to is from now on asked for with this `ref`. Topics for which there is no room
-    /// wait.
+    /// Returns the next frame, which gets this `ref`. Topics for which there is no room wait for room.
     ///
-    /// What somebody has something to miss on is resumed from `position`. If that takes several frames, these are one
-    /// resume: the session reads on when it has the last one.
+    /// Topics that were in force before are resumed from `position`. If they need several frames, these are one resume: the
+    /// session reads on when it has the last frame.
     pub(crate) fn next_change<P>(
         &mut self,
         r#ref: u64,
@@ -41,16 +40,16 @@ impl Subscriptions {
         out: &mut Outputs<P>,
     ) -> Option<Change> {
         let mut frame = Frame { topics: Vec::new(), bytes: FRAME_OVERHEAD_BYTES, max_bytes };
-        let max_frame = self.max_frame;
+        let max_topics = self.max_topics_per_frame;
         let mut has_more = false;
         self.topics.retain(|topic| {
             if !topic.holders.is_empty() {
                 return true;
             }
-            if matches!(topic.state, State::Wanted | State::Refused) {
+            if matches!(topic.state, State::Wanted | State::NoRoom) {
                 return false;
             }
-            let is_full = frame.is_full(max_frame, topic.name.as_str());
+            let is_full = frame.is_full(max_topics, topic.name.as_str());
             has_more |= is_full;
             if !is_full {
                 frame.add(topic.name.as_str());
@@ -64,9 +63,9 @@ impl Subscriptions {
         }
         self.share_room(out);
         self.last_ref = r#ref;
-        let resumes = self.resume.is_some() || self.anybody_resumes();
+        let resumes = self.resume_from.is_some() || self.any_resumes();
         for topic in self.topics.iter_mut().filter(|topic| topic.state == State::Wanted) {
-            if frame.is_full(max_frame, topic.name.as_str()) {
+            if frame.is_full(max_topics, topic.name.as_str()) {
                 has_more = true;
                 break;
             }
@@ -74,11 +73,11 @@ impl Subscriptions {
             frame.add(topic.name.as_str());
         }
         self.changed = has_more;
-        let since = self.resume.take().or_else(|| position.filter(|_| resumes).cloned());
+        let since = self.resume_from.take().or_else(|| position.filter(|_| resumes).cloned());
         let more = has_more && since.is_some();
         let is_last = resumes && frame.topics.is_empty() && since.is_some();
         if more {
-            self.resume.clone_from(&since);
+            self.resume_from.clone_from(&since);
         }
         if frame.topics.is_empty() && !is_last {
             return None;
@@ -86,15 +85,18 @@ impl Subscriptions {
         Some(Change::Subscribe { topics: frame.topics, since: since.filter(|_| !is_last), more })
     }
 
-    /// Whether somebody has something to miss on a topic that is to be asked for.
-    fn anybody_resumes(&self) -> bool {
+    /// Returns whether a wanted topic was in force before and may be resumed.
+    fn any_resumes(&self) -> bool {
         let wanted = self.topics.iter().filter(|topic| topic.state == State::Wanted);
-        wanted.flat_map(|topic| &topic.holders).any(|holder| holder.live && !holder.behind && !holder.told)
+        wanted
+            .flat_map(|topic| &topic.holders)
+            .any(|holder| holder.live && !holder.has_missed && !holder.waits)
     }
 
-    /// Gives what room there is to those that wait for it, and lets those wait for which there is none.
+    /// Gives the room of the session to wanted topics first, and then to topics that wait for room. Wanted topics without
+    /// room wait.
     fn share_room<P>(&mut self, out: &mut Outputs<P>) {
-        let has_room = std::mem::take(&mut self.has_room);
+        let has_room = std::mem::take(&mut self.may_have_room);
         let is_there = |topic: &&super::Topic| matches!(topic.state, State::Asked(_) | State::InForce);
         let mut room = self.max_topics.saturating_sub(self.topics.iter().filter(is_there).count());
         let wanted = self.topics.iter().enumerate().filter(|(_, topic)| topic.state == State::Wanted);
@@ -106,17 +108,17 @@ impl Subscriptions {
             self.wait_for_room(index, &error, out);
         }
         if has_room {
-            let waiting = self.topics.iter_mut().filter(|topic| topic.state == State::Refused);
+            let waiting = self.topics.iter_mut().filter(|topic| topic.state == State::NoRoom);
             waiting.take(room).for_each(|topic| topic.state = State::Wanted);
         }
     }
 
-    /// When [`Self::handle_retry`] has something to do.
+    /// Returns when [`Self::handle_retry`] has something to do.
     pub(crate) fn retry_ms(&self) -> Option<u64> {
         self.retry_ms
     }
 
-    /// Topics that the server refused are asked for again, if it is time for that.
+    /// Tries the topics again for which the server had no room, if it is time.
     pub(crate) fn handle_retry(&mut self, now: Now) {
         if self.retry_ms.is_some_and(|due| due <= now.ms) {
             self.retry_ms = None;
@@ -124,7 +126,7 @@ impl Subscriptions {
         }
     }
 
-    /// Sees to it that what the server has refused is asked for again. The waits grow, and differ from client to client.
+    /// Plans a retry of topics for which the server had no room. The waits grow, and are random.
     pub(super) fn retry_later(&mut self, now: Now) {
         if self.retry_ms.is_none() {
             let most = RETRY_FIRST_MS.saturating_mul(1 << self.retries.min(16)).min(RETRY_MAX_MS);
@@ -135,7 +137,7 @@ impl Subscriptions {
     }
 }
 
-/// A frame that is filled.
+/// A frame that is being filled.
 struct Frame {
     topics: Vec<String>,
     bytes: u64,
@@ -143,7 +145,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// Whether a topic has no place in it. The first has in any case.
+    /// Returns whether the frame cannot take this topic. It always takes the first one.
     fn is_full(&self, max_topics: usize, topic: &str) -> bool {
         let is_too_long = self.bytes + bytes_of(topic) > self.max_bytes;
         self.topics.len() >= max_topics || is_too_long && !self.topics.is_empty()
@@ -155,7 +157,7 @@ impl Frame {
     }
 }
 
-/// With its quotes and its comma.
+/// The length of a topic in a frame, with its quotes and comma.
 fn bytes_of(topic: &str) -> u64 {
     topic.len() as u64 + 3
 }

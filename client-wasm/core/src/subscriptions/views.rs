@@ -1,4 +1,4 @@
-//! Watched subscriptions, and when what they show is loaded.
+//! Views: watched subscriptions, and the loads of their data.
 
 use super::{Subscription, Subscriptions, find};
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     watch::{Watch, Watching},
 };
 
-/// Named after the subscription that it began with.
+/// The id of the first subscription of the view.
 pub(super) type ViewId = SubscriptionId;
 
-/// Watched subscriptions that share their loads; never none.
+/// One or more watched subscriptions that share their loads.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) id: ViewId,
@@ -18,13 +18,13 @@ pub(super) struct View {
 }
 
 impl Subscriptions {
-    /// Adds a subscription to the view that it shares, or makes one for it.
-    pub(super) fn join(&mut self, id: SubscriptionId, watching: Watching, now: Now) -> ViewId {
+    /// Adds a subscription to the view that it shares, or makes a view for it.
+    pub(super) fn join_view(&mut self, id: SubscriptionId, watching: Watching, now: Now) -> ViewId {
         let Watching { min_interval_ms, shares } = watching;
         let shared = shares.and_then(|other| find(&mut self.subscriptions, other)?.view);
         if let Some(view) = shared.and_then(|view| find_view(&mut self.views, view)) {
             view.members.push(id);
-            // It has heard of nothing so far, and what was loaded may leave out what the others took no interest in.
+            // It has heard nothing so far, and the loaded data may lack something that only this subscription needs.
             view.watch.joined();
             return view.id;
         }
@@ -32,26 +32,26 @@ impl Subscriptions {
         id
     }
 
-    /// A subscription is gone.
-    pub(super) fn leave(&mut self, subscription: &Subscription) {
+    /// Removes a subscription from its view.
+    pub(super) fn leave_view(&mut self, subscription: &Subscription) {
         if let Some(view) = subscription.view.and_then(|view| find_view(&mut self.views, view)) {
             view.members.retain(|member| *member != subscription.id);
             self.views.retain(|view| !view.members.is_empty());
         }
     }
 
-    /// How the data of a subscription is kept, if it is watched.
+    /// Returns the loads of a subscription's view, if the subscription is watched.
     pub(crate) fn watch(&mut self, id: SubscriptionId) -> Option<&mut Watch> {
         let view = find(&mut self.subscriptions, id)?.view?;
         Some(&mut find_view(&mut self.views, view)?.watch)
     }
 
-    /// How the data of each view is kept.
+    /// Returns the loads of each view.
     pub(crate) fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
         self.views.iter_mut().map(|view| &mut view.watch)
     }
 
-    /// When [`Self::begin_load`] has something to do.
+    /// Returns when [`Self::begin_load`] has something to do.
     pub(crate) fn timeout_ms(&self) -> Option<u64> {
         self.views.iter().filter_map(|view| view.watch.timeout_ms()).min()
     }
