@@ -52,19 +52,18 @@ fn check(root: &Path) -> Result<Vec<String>> {
         breaches.extend(manifests::breaches(root, rule)?);
     }
     let crates = crates(root)?;
-    for (package, file) in &crates {
-        let tree = Crate::read(&Folder(root), file, &package.replace('-', "_"))?;
+    for Target { package, file, is_library } in &crates {
+        let tree = Crate::read(&Folder(root), file, is_library.then(|| package.replace('-', "_")))?;
         let edges = edges::find(&tree);
         if !rules::CIRCLES.contains(&package.as_str()) {
             breaches.extend(edges::circles(&tree, package, &edges));
         }
-        let is_library = file.ends_with("lib.rs");
-        for rule in rules::LAYERS.iter().filter(|rule| is_library && rule.package == package) {
+        for rule in rules::LAYERS.iter().filter(|rule| *is_library && rule.package == package) {
             breaches.extend(edges::outward(&tree, rule, &edges));
         }
     }
     for rule in rules::LAYERS {
-        let is_known = crates.iter().any(|(package, _)| package == rule.package);
+        let is_known = crates.iter().any(|target| target.package == rule.package);
         ensure!(is_known, "the workspace has no package {}: mend `LAYERS`", rule.package);
     }
     breaches.extend(purity::breaches(root)?);
@@ -84,8 +83,15 @@ fn check(root: &Path) -> Result<Vec<String>> {
     Ok(breaches)
 }
 
-/// The libraries and programs of the workspace: the package's name, and the file of the root module relative to `root`.
-fn crates(root: &Path) -> Result<Vec<(String, PathBuf)>> {
+/// A library or a program of the workspace.
+struct Target {
+    package: String,
+    /// The file of the root module, relative to the repository.
+    file: PathBuf,
+    is_library: bool,
+}
+
+fn crates(root: &Path) -> Result<Vec<Target>> {
     let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
         .current_dir(root)
@@ -93,19 +99,17 @@ fn crates(root: &Path) -> Result<Vec<(String, PathBuf)>> {
         .context("cannot start `cargo metadata`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).context("`cargo metadata` wrote no JSON")?;
-    let base = metadata["workspace_root"].as_str().context("`cargo metadata` names no root")?;
     let mut crates = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
-            let kinds = target["kind"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let is_test =
-                kinds.into_iter().any(|kind| ["test", "example", "bench", "custom-build"].contains(&kind));
-            let (Some(name), Some(file)) = (package["name"].as_str(), target["src_path"].as_str()) else {
+            let is = |kind: &str| target["kind"].as_array().into_iter().flatten().any(|known| known == kind);
+            let (Some(package), Some(file)) = (package["name"].as_str(), target["src_path"].as_str()) else {
                 continue;
             };
-            let file = Path::new(file);
-            if !is_test {
-                crates.push((name.to_owned(), file.strip_prefix(base).unwrap_or(file).to_owned()));
+            if !["bench", "custom-build", "example", "test"].into_iter().any(is) {
+                let file = Path::new(file);
+                let file = file.strip_prefix(root).unwrap_or(file).to_owned();
+                crates.push(Target { package: package.to_owned(), file, is_library: !is("bin") });
             }
         }
     }

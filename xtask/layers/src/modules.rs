@@ -84,9 +84,9 @@ impl Files for Folder<'_> {
 }
 
 impl Crate {
-    /// Reads the crate whose root module is in the file `root`. `name` is what other crates call it.
-    pub(crate) fn read(files: &dyn Files, root: &Path, name: &str) -> Result<Self> {
-        let mut modules = Self { modules: Vec::new(), own_names: vec![name.to_owned()] };
+    /// Reads the crate whose root module is in the file `root`. `name` is what other crates call a library.
+    pub(crate) fn read(files: &dyn Files, root: &Path, name: Option<String>) -> Result<Self> {
+        let mut modules = Self { modules: Vec::new(), own_names: name.into_iter().collect() };
         let text = files.read(root).with_context(|| format!("cannot read {}", root.display()))?;
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
         let id = modules.add("", ROOT, root);

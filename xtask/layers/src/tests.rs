@@ -20,7 +20,7 @@ impl Files for Memory {
 
 fn read(files: &[(&str, &'static str)]) -> Result<Crate> {
     let files = files.iter().map(|(path, text)| (Path::new("src").join(path), *text)).collect();
-    Crate::read(&Memory(files), Path::new("src/lib.rs"), "hub")
+    Crate::read(&Memory(files), Path::new("src/lib.rs"), Some("hub".to_owned()))
 }
 
 /// The edges, each as `from → to`.
