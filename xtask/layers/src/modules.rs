@@ -84,7 +84,7 @@ impl Files for Folder<'_> {
 }
 
 impl Crate {
-    /// Reads the crate whose root module is in the file `root`. `name` is what other crates call a library.
+    /// Reads a crate. `root` is the file of its root module, and `name` is what other crates call a library.
     pub(crate) fn read(files: &dyn Files, root: &Path, name: Option<String>) -> Result<Self> {
         let mut modules = Self { modules: Vec::new(), own_names: name.into_iter().collect() };
         let text = files.read(root).with_context(|| format!("cannot read {}", root.display()))?;

@@ -28,7 +28,7 @@ enum Target {
 
 struct Resolver<'a> {
     tree: &'a Crate,
-    /// The modules from the root down to the one whose path is resolved. They see each other's private imports.
+    /// The module that writes the path, and the modules around it. This module sees the private imports of all of them.
     from: Vec<ModuleId>,
     /// The modules that the path has named so far.
     named: BTreeSet<ModuleId>,

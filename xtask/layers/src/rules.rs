@@ -9,7 +9,7 @@ pub(crate) struct Layers {
     pub(crate) layers: &'static [Layer],
 }
 
-/// Modules of which none is further in than the others.
+/// Modules that may use each other, in no circle.
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// The name that messages use.
