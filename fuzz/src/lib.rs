@@ -8,7 +8,7 @@ use tidings_hub::{
 };
 use tidings_shared::{
     Position, TopicName,
-    frame::{ClientFrame, ServerFrame},
+    frame::{ClientFrame, Publish, ServerFrame},
     limits::{MAX_TOPIC_BYTES, READ_BATCH},
 };
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub fn client_frame(text: &str) {
         let again = ClientFrame::parse(&written).expect("what was written can be read");
         assert_eq!(serde_json::to_string(&again).ok(), Some(written));
     }
-    let _ = ClientFrame::parse_publish_body(text);
+    let _ = Publish::parse(text);
 }
 
 /// A frame of a server: as that of a client, but for one of another version, which is never sent.

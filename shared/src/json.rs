@@ -1,6 +1,6 @@
 //! The rules for JSON that serde_json does not check: depth, the size of numbers, and members that are given twice.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::limits::MAX_JSON_DEPTH;
 /// # Errors
 /// A sentence about the first fault.
 pub(crate) fn check_shape(text: &str) -> Result<(), String> {
-    let is_finite = |number: &str| !number.parse::<f64>().is_ok_and(f64::is_infinite);
+    let is_finite = |number: Range<usize>| !text[number].parse::<f64>().is_ok_and(f64::is_infinite);
     scan(text, MAX_JSON_DEPTH, is_finite).map_err(|fault| match fault {
         Fault::TooDeep => format!("containers are nested deeper than {MAX_JSON_DEPTH}"),
         Fault::Number => "a number is larger than a 64-bit float can hold".to_owned(),
@@ -29,8 +29,9 @@ enum Fault {
     Number,
 }
 
-/// Walks through the containers and numbers outside of strings. A text that is not JSON does no harm.
-fn scan(text: &str, max_depth: usize, is_good: impl Fn(&str) -> bool) -> Result<(), Fault> {
+/// Walks through the containers and numbers outside of strings. `is_good` judges the range of a number. A text that is not
+/// JSON does no harm.
+fn scan(text: &str, max_depth: usize, is_good: impl Fn(Range<usize>) -> bool) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while at < bytes.len() {
@@ -48,7 +49,7 @@ fn scan(text: &str, max_depth: usize, is_good: impl Fn(&str) -> bool) -> Result<
                     .iter()
                     .take_while(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
                     .count();
-                if !is_good(&text[at..at + length]) {
+                if !is_good(at..at + length) {
                     return Err(Fault::Number);
                 }
                 at += length - 1;

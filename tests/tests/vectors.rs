@@ -48,8 +48,8 @@ fn every_good_frame_of_a_client_means_what_its_vector_says() {
     all(cases("client-frames.json", "good"), |case: &GoodFrame| {
         let frame = ClientFrame::parse(&case.text).map_err(|refusal| format!("{}: {refusal}", case.name))?;
         same(&case.name, &serde_json::to_value(&frame).unwrap(), &case.frame)?;
-        if let (Some(expected), ClientFrame::Publish { event, .. }) = (&case.payload_text, &frame) {
-            same(&case.name, &event.payload.get(), &expected.as_str())?;
+        if let (Some(expected), ClientFrame::Publish { publish, .. }) = (&case.payload_text, &frame) {
+            same(&case.name, &publish.event.payload.get(), &expected.as_str())?;
         }
         let written = serde_json::to_string(&frame).unwrap();
         let again = ClientFrame::parse(&written).map_err(|refusal| format!("{}: {refusal}", case.name))?;

@@ -62,7 +62,9 @@ fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
 
 /// PROTOCOL.md with its tables as the definitions say.
 fn tables(text: &str, project: &Project) -> Result<String> {
-    let client = read(&project.root.join("shared/src/frame/client.rs"))?;
+    let client =
+        ["client", "publish"].map(|file| read(&project.root.join(format!("shared/src/frame/{file}.rs"))));
+    let client = client.into_iter().collect::<Result<String>>()?;
     let server = read(&project.root.join("shared/src/frame/server.rs"))?;
     let objects = [
         ("limits", "pub struct AnnouncedLimits"),

@@ -1,6 +1,6 @@
 //! Publishes that wait for an answer.
 
-use tidings_shared::frame::ClientFrame;
+use tidings_shared::frame::{self, ClientFrame};
 
 use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
 
@@ -77,7 +77,8 @@ impl<P: Clone> Publishes<P> {
         let pending = &mut self.pending[index];
         pending.sent = Some(r#ref);
         let Publish { event, topics, key, origin } = pending.publish.clone();
-        Some(ClientFrame::Publish { r#ref, event, topics, key: Some(key), origin })
+        let publish = frame::Publish { event, topics, key: Some(key), origin };
+        Some(ClientFrame::Publish { r#ref, publish })
     }
 
     /// Removes the publish that was sent with this `ref`. Returns it unless the user cancelled it.

@@ -1,7 +1,6 @@
 //! A publish that a client asks for, in a frame or in a request's body.
 
-use tidings_shared::{Code, EventError, RawEvent, TopicName};
-use uuid::Uuid;
+use tidings_shared::{Code, EventError, TopicName, frame::Publish};
 
 use crate::{
     access::{Authorize, Identity},
@@ -17,28 +16,15 @@ impl From<PublishError> for Problem {
     }
 }
 
-/// A publish as it was asked for, in a frame or in a request's body.
-#[derive(Debug)]
-pub struct PublishRequest {
-    /// The event, as it came.
-    pub event: RawEvent,
-    /// The topics that the publisher names, if any.
-    pub topics: Option<Vec<String>>,
-    /// The idempotency key.
-    pub key: Option<Uuid>,
-    /// The publisher's mark.
-    pub origin: Option<String>,
-}
-
 /// Publishes what somebody asked for, if they may: all of its topics or nothing.
 pub fn publish_as(
     hub: &Hub,
     access: &dyn Authorize,
     identity: &Identity,
-    request: PublishRequest,
+    publish: Publish,
     now: Moment,
 ) -> Result<Published, Problem> {
-    let PublishRequest { event, topics, key, origin } = request;
+    let Publish { event, topics, key, origin } = publish;
     let parse = |topic: &String| {
         TopicName::parse(topic).map_err(|error| EventError::Topic(format!("topic {topic:?}: {error}")))
     };

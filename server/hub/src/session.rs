@@ -37,7 +37,7 @@ use crate::{
     metrics::Metrics,
     problem::Problem,
     publication::EncodedFrame,
-    publish::{PublishRequest, publish_as},
+    publish::publish_as,
     revocation::Admitted,
     tenant::Follower,
     websocket::{Awaited, Fault},
@@ -340,9 +340,8 @@ impl Session {
                 let topics = topics.into_iter().map(name).collect();
                 self.send(&ServerFrame::Unsubscribed { r#ref: Some(r#ref), topics, code: None });
             }
-            (State::Open { admitted, .. }, ClientFrame::Publish { r#ref, event, topics, key, origin }) => {
-                let request = PublishRequest { event, topics, key, origin };
-                match publish_as(&self.hub, &*self.access, &admitted.identity, request, now) {
+            (State::Open { admitted, .. }, ClientFrame::Publish { r#ref, publish }) => {
+                match publish_as(&self.hub, &*self.access, &admitted.identity, publish, now) {
                     Ok(published) => self.send(&ServerFrame::Published {
                         r#ref,
                         key: published.key.to_string(),

@@ -1,12 +1,8 @@
 //! Publishing by HTTP: one event, or some in one request.
 
 use serde_json::{Value, json, value::RawValue};
-use tidings_hub::{
-    Identity,
-    problem::Problem,
-    publish::{PublishRequest, publish_as},
-};
-use tidings_shared::{Code, TopicName, frame::ClientFrame, limits::MAX_BATCH};
+use tidings_hub::{Identity, problem::Problem, publish::publish_as};
+use tidings_shared::{Code, TopicName, frame::Publish, limits::MAX_BATCH};
 
 use super::answers::body_of;
 use crate::gateway::Gateway;
@@ -31,14 +27,9 @@ pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Resul
 
 /// `POST /v1/publish`.
 pub(super) fn one(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
-    let frame =
-        ClientFrame::parse_publish_body(body).map_err(|error| Problem::new(Code::InvalidFrame, error))?;
-    let ClientFrame::Publish { event, topics, key, origin, .. } = frame else {
-        return Err(Problem::new(Code::Internal, "a publish became something else"));
-    };
-    let request = PublishRequest { event, topics, key, origin };
+    let publish = Publish::parse(body).map_err(|error| Problem::new(Code::InvalidFrame, error))?;
     let (hub, access) = (gateway.hub(), gateway.access());
-    let published = publish_as(hub, &**access, identity, request, hub.now())?;
+    let published = publish_as(hub, &**access, identity, publish, hub.now())?;
     let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
     Ok(json!({ "position": published.position.to_string(), "topics": topics, "key": published.key }))
 }

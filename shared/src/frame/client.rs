@@ -4,11 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
-use super::{FrameError, Publish};
+use super::{FrameError, Publish, publish};
 use crate::{
-    Code, RawEvent,
+    Code,
     json::{Members, check_shape},
     limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
 };
@@ -19,7 +18,7 @@ use crate::{
 /// The first paragraph of each variant's and member's docs is its text in PROTOCOL.md: run `cargo xtask gen` after a
 /// change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[serde(tag = "op", rename_all = "snake_case", bound(serialize = "P: Serialize"))]
 pub enum ClientFrame<P = Box<RawValue>> {
     /// The first frame. The answer is `welcome`, or `error` and a close.
     Hello {
@@ -57,20 +56,12 @@ pub enum ClientFrame<P = Box<RawValue>> {
         topics: Vec<String>,
     },
     /// Publishes an event. The answer is `published`, or `error`.
+    #[serde(serialize_with = "publish::write_frame")]
     Publish {
         /// As in `subscribe`.
         r#ref: u64,
-        /// The event.
-        event: RawEvent<P>,
-        /// The topics, if the event's domain does not compute them.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        topics: Option<Vec<String>>,
-        /// The idempotency key. The same key again answers the first publication.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        key: Option<Uuid>,
-        /// An opaque mark of who caused this, at most 64 bytes. It travels with the publication.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        origin: Option<String>,
+        /// The publish. Its members are members of the frame.
+        publish: Publish<P>,
     },
     /// Replaces the session's token. The answer is `token_accepted`, or `error`: `forbidden` for another subject or tenant.
     Token {
@@ -172,25 +163,11 @@ impl ClientFrame {
                 more: members.not_null("more")?.unwrap_or_default(),
             },
             "unsubscribe" => Self::Unsubscribe { r#ref: reference()?, topics: members.required("topics")? },
-            "publish" => Self::publish(reference()?, Publish::read(&members)?),
+            "publish" => Self::Publish { r#ref: reference()?, publish: Publish::read(&members)? },
             "token" => Self::Token { r#ref: reference()?, token: members.required("token")? },
             "ping" => Self::Ping { r#ref: reference()? },
             "pong" => Self::Pong,
             _ => return Err(Refusal::UnknownOp { op, r#ref: reference().ok() }),
         })
-    }
-
-    fn publish(r#ref: u64, publish: Publish) -> Self {
-        let Publish { event, topics, key, origin } = publish;
-        Self::Publish { r#ref, event, topics, key, origin }
-    }
-
-    /// Reads the body of an HTTP publish, `{"event":…,"topics":…?,"key":…?,"origin":…?}`, as the frame that it
-    /// stands for, with 0 for its `ref`.
-    ///
-    /// # Errors
-    /// What is wrong with it, in a sentence that names the member.
-    pub fn parse_publish_body(text: &str) -> Result<Self, FrameError> {
-        Publish::parse(text).map(|publish| Self::publish(0, publish))
     }
 }

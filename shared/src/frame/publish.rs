@@ -1,6 +1,6 @@
 //! A publish: the same type in a WebSocket frame and in the body of an HTTP request.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -13,18 +13,15 @@ use crate::{
 
 /// What a publisher sends: `{"event":…,"topics":…?,"key":…?,"origin":…?}`. Topics are text here, as in a
 /// [`ClientFrame`](super::ClientFrame).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Publish<P = Box<RawValue>> {
     /// The event.
     pub event: RawEvent<P>,
-    /// The topics, for events whose domain leaves them to the publisher.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The topics, if the event's domain does not compute them.
     pub topics: Option<Vec<String>>,
-    /// The idempotency key: a publish with the same key is answered with the first publication.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The idempotency key. The same key again answers the first publication.
     pub key: Option<Uuid>,
-    /// An opaque tag of the program that caused this event. Subscribers get it with the event.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// An opaque tag of the publisher, at most 64 bytes. Subscribers get it with the event.
     pub origin: Option<String>,
 }
 
@@ -45,6 +42,29 @@ impl Publish {
             origin: members.short("origin", MAX_ORIGIN_BYTES)?,
         })
     }
+}
+
+/// Writes a frame with a `ref` and the members of a publish. Serde's `flatten` would write a map, and a browser would make a
+/// `Map` of it instead of an object.
+pub(super) fn write_frame<P: Serialize, S: Serializer>(
+    r#ref: &u64,
+    publish: &Publish<P>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let Publish { event, topics, key, origin } = publish;
+    let mut members = serializer.serialize_struct("Publish", 5)?;
+    members.serialize_field("ref", r#ref)?;
+    members.serialize_field("event", event)?;
+    if let Some(topics) = topics {
+        members.serialize_field("topics", topics)?;
+    }
+    if let Some(key) = key {
+        members.serialize_field("key", key)?;
+    }
+    if let Some(origin) = origin {
+        members.serialize_field("origin", origin)?;
+    }
+    members.end()
 }
 
 /// Reads the member `event` of a frame.

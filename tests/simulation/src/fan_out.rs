@@ -9,7 +9,7 @@ use std::{
 use tidings_hub::ShardCounters;
 use tidings_shared::{
     TopicName,
-    frame::{ClientFrame, ServerFrame},
+    frame::{ClientFrame, Publish, ServerFrame},
     limits::WRITE_BYTES,
 };
 
@@ -88,7 +88,7 @@ impl World {
         }
         if let (
             ServerFrame::Published { key, position, .. },
-            Some(ClientFrame::Publish { topics, key: Some(asked), .. }),
+            Some(ClientFrame::Publish { publish: Publish { topics, key: Some(asked), .. }, .. }),
         ) = (&frame, served.check.asked_for())
         {
             let token = served.check.token();

@@ -2,7 +2,7 @@
 
 use tidings_shared::{
     TopicName,
-    frame::{ClientFrame, ServerFrame},
+    frame::{ClientFrame, Publish, ServerFrame},
 };
 use uuid::Uuid;
 
@@ -103,7 +103,8 @@ impl World {
                 let number = rng.next() >> 20;
                 let topics = Some(any_topics(&self.topics, rng));
                 let event = event(token.tenant, number);
-                ClientFrame::Publish { r#ref, event, topics, key: Some(key), origin: None }
+                let publish = Publish { event, topics, key: Some(key), origin: None };
+                ClientFrame::Publish { r#ref, publish }
             }
             70..82 => {
                 let mut fresh = Token { rights: rng.next(), ..token.clone() };

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tidings_hub::{Counters, Pumped, Session};
 use tidings_shared::{
     Position, TopicName,
-    frame::ClientFrame,
+    frame::{ClientFrame, Publish},
     limits::{CLOSE_TIMEOUT, WRITE_TIMEOUT},
 };
 use uuid::Uuid;
@@ -406,7 +406,8 @@ fn is_garbage(message: &Message) -> bool {
 }
 
 fn asked(frame: Option<&ClientFrame>, moment: tidings_hub::Moment) -> Option<Asked> {
-    let Some(ClientFrame::Publish { event, topics, key: Some(key), origin, .. }) = frame else { return None };
+    let Some(ClientFrame::Publish { publish, .. }) = frame else { return None };
+    let Publish { event, topics, key: Some(key), origin } = publish else { return None };
     let topics: Vec<TopicName> = topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
     let (origin, event) = (origin.clone(), event.clone());
     Some(Asked { key: *key, origin, topics, event, moment, is_sync: false })

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use tidings_shared::{
     Position, RawEvent, TopicName,
-    frame::{AnnouncedLimits, ClientFrame, Outcome, ServerFrame, TopicOutcome, UnknownDomain},
+    frame::{AnnouncedLimits, ClientFrame, Outcome, Publish, ServerFrame, TopicOutcome, UnknownDomain},
     limits::{MAX_CLIENT_BYTES, MAX_ORIGIN_BYTES, MAX_REF},
 };
 use uuid::Uuid;
@@ -53,7 +53,10 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
             .prop_map(|(r#ref, topics, since, more)| ClientFrame::Subscribe { r#ref, topics, since, more }),
         (0..=MAX_REF, texts()).prop_map(|(r#ref, topics)| ClientFrame::Unsubscribe { r#ref, topics }),
         (0..=MAX_REF, event(), prop::option::of(texts()), key(), short(MAX_ORIGIN_BYTES)).prop_map(
-            |(r#ref, event, topics, key, origin)| ClientFrame::Publish { r#ref, event, topics, key, origin }
+            |(r#ref, event, topics, key, origin)| {
+                let publish = Publish { event, topics, key, origin };
+                ClientFrame::Publish { r#ref, publish }
+            }
         ),
         (0..=MAX_REF, text()).prop_map(|(r#ref, token)| ClientFrame::Token { r#ref, token }),
         (0..=MAX_REF).prop_map(|r#ref| ClientFrame::Ping { r#ref }),
@@ -166,7 +169,7 @@ proptest! {
         let theirs = serde_json::to_string(&theirs).expect("a frame can be written");
         for text in [text.clone(), nearly(&ours, at, &text), nearly(&theirs, at, &text)] {
             let _ = ClientFrame::parse(&text);
-            let _ = ClientFrame::parse_publish_body(&text);
+            let _ = Publish::parse(&text);
             let _ = ServerFrame::parse(&text);
             let _ = RawEvent::parse(&text);
             let _ = TopicName::parse(&text);

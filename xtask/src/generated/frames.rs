@@ -39,10 +39,9 @@ pub(super) fn frames_table(source: &str, declaration: &str) -> Result<String> {
 pub(super) fn objects_table(source: &str, objects: &[(&str, &str)]) -> Result<String> {
     let mut table = "| object | member | type | |\n|---|---|---|---|\n".to_owned();
     for (name, declaration) in objects {
-        let (docs, lines) = declared(source, declaration)?;
+        let (docs, members) = object(source, declaration)?;
         let _ = writeln!(table, "| {name} | | | {docs} |");
-        let object = parse(&format!("Object {{\n{lines}\n}}"))?;
-        push_members(&mut table, &object.first().context("an object has no members")?.members);
+        push_members(&mut table, &members);
     }
     Ok(table)
 }
@@ -64,7 +63,15 @@ fn push_members(table: &mut String, members: &[Member]) {
 }
 
 fn variants(source: &str, declaration: &str) -> Result<Vec<Variant>> {
-    parse(declared(source, declaration)?.1)
+    parse(declared(source, declaration)?.1, source)
+}
+
+/// The docs and the members of a struct.
+fn object(source: &str, declaration: &str) -> Result<(String, Vec<Member>)> {
+    let (docs, lines) = declared(source, declaration)?;
+    let object =
+        parse(&format!("Object {{\n{lines}\n}}"), source)?.pop().context("an object has no members")?;
+    Ok((docs, object.members))
 }
 
 /// The docs of a declaration, and the lines between its braces.
@@ -80,8 +87,8 @@ fn declared<'a>(source: &'a str, declaration: &str) -> Result<(String, &'a str)>
     find().with_context(|| format!("the source does not declare `{declaration}`"))
 }
 
-/// Reads variants and their members, each on lines of its own.
-fn parse(body: &str) -> Result<Vec<Variant>> {
+/// Reads variants and their members, each on lines of its own. A member of the type `Publish` stands for that struct's members.
+fn parse(body: &str, source: &str) -> Result<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
     let (mut docs, mut attributes) = (Vec::new(), String::new());
     for line in body.lines().map(str::trim) {
@@ -96,10 +103,16 @@ fn parse(body: &str) -> Result<Vec<Variant>> {
         let member = line.trim_start_matches("pub ").trim_end_matches(',').split_once(": ");
         let variant = line.strip_suffix(" {").or_else(|| line.strip_suffix(','));
         match (member, variant) {
+            (Some((_, "Publish<P>")), _) => {
+                docs.clear();
+                let (_, members) = object(source, "pub struct Publish<P")?;
+                variants.last_mut().context("a member stands outside of a variant")?.members.extend(members);
+            }
             (Some((name, rust_type)), _) => {
                 let member = Member {
                     name: name.trim_start_matches("r#").to_owned(),
-                    is_optional: attributes.contains("skip_serializing_if"),
+                    is_optional: attributes.contains("skip_serializing_if")
+                        || rust_type.starts_with("Option<"),
                     r#type: type_text(rust_type)?,
                     docs: first_paragraph(docs.drain(..)),
                 };
@@ -176,12 +189,23 @@ pub enum Frame<P = Box<RawValue>> {
     },
     /// Nothing else.
     Pong,
+    /// Publishes.
+    Publish {
+        /// Its members.
+        publish: Publish<P>,
+    },
     /// Never sent.
     #[serde(skip)]
     Unknown {
         /// Its operation.
         op: String,
     },
+}
+
+/// A publish.
+pub struct Publish<P = Box<RawValue>> {
+    /// The key.
+    pub key: Option<Uuid>,
 }
 
 /// An object.
@@ -197,7 +221,9 @@ pub struct Object {
             | `token_accepted` | | | Answers `token`. |\n\
             | | `ref` | integer | The number. |\n\
             | | `topics`? | list of topic outcomes | The topics. |\n\
-            | `pong` | | | Nothing else. |\n";
+            | `pong` | | | Nothing else. |\n\
+            | `publish` | | | Publishes. |\n\
+            | | `key`? | UUID | The key. |\n";
         assert_eq!(frames_table(SOURCE, "pub enum Frame")?, expected);
         let expected = "| object | member | type | |\n|---|---|---|---|\n\
             | `it` | | | An object. |\n| | `name` | text | A name. |\n";
