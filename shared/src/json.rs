@@ -1,6 +1,6 @@
 //! The rules for JSON that serde_json does not check: depth, the size of numbers, and members that are given twice.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -12,8 +12,13 @@ use crate::limits::MAX_JSON_DEPTH;
 /// # Errors
 /// A sentence about the first fault.
 pub(crate) fn check_shape(text: &str) -> Result<(), String> {
-    let is_finite = |number: Range<usize>| !text[number].parse::<f64>().is_ok_and(f64::is_infinite);
-    scan(text, MAX_JSON_DEPTH, is_finite).map_err(|fault| match fault {
+    let read_number = |start: usize| {
+        let is_part = |b: &&u8| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let end = start + text.as_bytes()[start..].iter().take_while(is_part).count();
+        let is_infinite = text[start..end].parse::<f64>().is_ok_and(f64::is_infinite);
+        if is_infinite { Err(Fault::Number) } else { Ok(end) }
+    };
+    scan(text, MAX_JSON_DEPTH, read_number).map_err(|fault| match fault {
         Fault::TooDeep => format!("containers are nested deeper than {MAX_JSON_DEPTH}"),
         Fault::Number => "a number is larger than a 64-bit float can hold".to_owned(),
     })
@@ -21,7 +26,7 @@ pub(crate) fn check_shape(text: &str) -> Result<(), String> {
 
 /// Returns whether a JSON text has more than `max` objects and lists within each other.
 pub fn is_deeper_than(text: &str, max: usize) -> bool {
-    scan(text, max, |_| true).is_err()
+    scan(text, max, |start| Ok(start + 1)).is_err()
 }
 
 enum Fault {
@@ -29,9 +34,13 @@ enum Fault {
     Number,
 }
 
-/// Walks through the containers and numbers outside of strings. `is_good` judges the range of a number. A text that is not
-/// JSON does no harm.
-fn scan(text: &str, max_depth: usize, is_good: impl Fn(Range<usize>) -> bool) -> Result<(), Fault> {
+/// Walks through the containers and numbers outside of strings. `read_number` gets the index of a number's first byte and
+/// returns the index behind the number. A text that is not JSON does no harm.
+fn scan(
+    text: &str,
+    max_depth: usize,
+    read_number: impl Fn(usize) -> Result<usize, Fault>,
+) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, 0);
     while at < bytes.len() {
@@ -45,14 +54,8 @@ fn scan(text: &str, max_depth: usize, is_good: impl Fn(Range<usize>) -> bool) ->
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'-' | b'0'..=b'9' => {
-                let length = bytes[at..]
-                    .iter()
-                    .take_while(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
-                    .count();
-                if !is_good(at..at + length) {
-                    return Err(Fault::Number);
-                }
-                at += length - 1;
+                at = read_number(at)?;
+                continue;
             }
             _ => {}
         }
