@@ -50,7 +50,7 @@ pub use publication::{Draft, EncodedFrame, Matched, Publication, Published};
 pub use reader::{Delivery, Reader, Start};
 pub use revocation::{Revoke, RevokeError};
 pub use session::{Output, Session, SessionSettings};
-pub use shard::{Pumped, Shard, ShardCounters, Sink};
+pub use shard::{ConnectionKey, Pumped, Shard, ShardCounters, Sink};
 pub use tenant::{Counters, Quotas};
 pub use tenant_id::{TenantId, TenantIdError};
 pub use websocket::{Awaited, Decoder, Fault, Incoming};

@@ -12,7 +12,7 @@ use std::{
 use socket2::SockRef;
 use tidings_hub::{
     Session,
-    shard::{Pumped, Shard, Sink},
+    shard::{ConnectionKey, Pumped, Shard, Sink},
     websocket::{Awaited, Decoder, Incoming},
 };
 use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, READ_BYTES};
@@ -81,7 +81,7 @@ pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, ses
 /// A connection in a shard; it leaves when this goes, whyever.
 struct Connection<'a> {
     local: &'a Local,
-    key: Option<usize>,
+    key: Option<ConnectionKey>,
 }
 
 impl Connection<'_> {
@@ -112,7 +112,7 @@ enum Next {
 
 impl Connection<'_> {
     /// Says whether our Close was written; otherwise the stream broke, or the peer took no bytes.
-    async fn drive(&self, key: usize, decoder: &mut Decoder) -> bool {
+    async fn drive(&self, key: ConnectionKey, decoder: &mut Decoder) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
         let mut stalled_since = None;
@@ -190,7 +190,7 @@ impl Connection<'_> {
 
     fn poll_next(
         &self,
-        key: usize,
+        key: ConnectionKey,
         cx: &mut Context<'_>,
         is_blocked: bool,
         has_ended: bool,
@@ -228,7 +228,7 @@ impl Connection<'_> {
     }
 
     /// Reads once, if there is something; says whether the peer is still there.
-    fn read(&self, key: usize, decoder: &mut Decoder) -> bool {
+    fn read(&self, key: ConnectionKey, decoder: &mut Decoder) -> bool {
         let mut buffer = self.local.buffer.borrow_mut();
         let read = self.local.shard.borrow().sink(key).0.try_read(&mut buffer);
         match read {
@@ -241,7 +241,7 @@ impl Connection<'_> {
         }
     }
 
-    fn hear(&self, key: usize, decoder: &mut Decoder, bytes: &mut [u8]) {
+    fn hear(&self, key: ConnectionKey, decoder: &mut Decoder, bytes: &mut [u8]) {
         if bytes.is_empty() {
             return;
         }

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use serde_json::value::RawValue;
-use tidings_hub::{Counters, Pumped, Session};
+use tidings_hub::{ConnectionKey, Counters, Pumped, Session};
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, Publish},
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) shard: usize,
-    pub(crate) key: usize,
+    pub(crate) key: ConnectionKey,
     pub(crate) socket: Socket,
     /// What was written.
     pub(crate) frames: Frames,
@@ -93,7 +93,7 @@ impl World {
             is_behind: false,
             has_given_up: false,
         };
-        self.say(|| format!("link {link}: {} of shard {shard}", served.key));
+        self.say(|| format!("link {link}: {:?} of shard {shard}", served.key));
         self.send(link, Side::Peer, Message::Open);
         self.put_back(link, served);
         self.pump(link)

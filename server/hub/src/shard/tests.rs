@@ -1,7 +1,7 @@
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, task::Wake};
 
 use serde_json::{Value, json};
-use tidings_shared::RawEvent;
+use tidings_shared::{RawEvent, limits::WRITE_BYTES};
 use uuid::Uuid;
 
 use super::*;
@@ -106,17 +106,17 @@ impl World {
         Self { hub, shard: Shard::new(), published: 0 }
     }
 
-    fn say(&mut self, key: usize, frame: &Value) -> Pumped {
+    fn say(&mut self, key: ConnectionKey, frame: &Value) -> Pumped {
         self.shard.handle(key, at(0), |session| session.handle_text(&frame.to_string(), at(0)));
         self.pump(key)
     }
 
-    fn pump(&mut self, key: usize) -> Pumped {
+    fn pump(&mut self, key: ConnectionKey) -> Pumped {
         self.shard.pump(key, at(0)).unwrap()
     }
 
     /// A connection that has had the answers to its hello and its subscribe.
-    fn connect(&mut self, topics: &[&str]) -> (usize, Pipe) {
+    fn connect(&mut self, topics: &[&str]) -> (ConnectionKey, Pipe) {
         let access = Arc::new(DevAccess::new(self.hub.home().clone()));
         let id = Uuid::from_u128(self.shard.keys().len() as u128);
         let session = Session::new(id, self.hub.clone(), access, SessionSettings::default(), at(0));

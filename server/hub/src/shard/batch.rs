@@ -1,0 +1,120 @@
+//! The frames of a few publications, and which connections get which of them.
+//!
+//! A connection's frames are a list. A list is one frame and the list of the frames before it, so connections that get the
+//! same frames share one list. With publications 1, 2 and 3, where 1 and 3 reach the connections A, B and C, and 2 reaches C:
+//!
+//! ```text
+//! publication   reaches   lists                 A  B  C
+//! 1             A B C     0: frame 1            0  0  0
+//! 2             C         1: frame 2, after 0   0  0  1
+//! 3             A B C     2: frame 3, after 0   2  2  1
+//!                         3: frame 3, after 1   2  2  3
+//! ```
+//!
+//! A and B get list 2, the frames 1 and 3, which the shard copies into one buffer once for both. C gets list 3.
+
+use std::time::Duration;
+
+use tidings_shared::Position;
+
+use super::{
+    connection::Mark,
+    index::{ConnectionKey, FrameIndex, ListIndex},
+};
+use crate::publication::{EncodedFrame, Few, Publication};
+
+/// Publications on their way to sockets.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The position in the log before the first publication.
+    pub(super) after: Option<Position>,
+    /// When the first publication was appended.
+    pub(super) since: Duration,
+    /// In the log's order: one frame for each publication and each set of matched topics.
+    frames: Vec<(EncodedFrame, Position)>,
+    lists: Vec<List>,
+    /// The list that was extended last, and its extension: most connections go the same way.
+    extended: Option<(ListIndex, ListIndex)>,
+    deliveries: usize,
+    /// The connections that get a list.
+    due: Vec<ConnectionKey>,
+    /// How many of the due connections were served.
+    served: usize,
+}
+
+/// A frame, and the list of the frames before it.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    frame: FrameIndex,
+    before: ListIndex,
+}
+
+impl Batch {
+    /// Adds a frame.
+    pub(super) fn add(&mut self, publication: &Publication, matched: Few) -> FrameIndex {
+        self.frames.push((publication.frame(&matched.into()), publication.position));
+        FrameIndex::new(self.frames.len() - 1)
+    }
+
+    /// Adds a frame of the newest publication to a connection's list.
+    pub(super) fn deliver(&mut self, connection: ConnectionKey, frame: FrameIndex, mark: &mut Mark) {
+        let before = mark.list;
+        if before == ListIndex::NONE {
+            self.due.push(connection);
+        }
+        self.deliveries += 1;
+        mark.list = match self.extended {
+            Some((known, extension)) if known == before && self.lists[extension.slot()].frame == frame => {
+                extension
+            }
+            _ => {
+                let extension = ListIndex::new(self.lists.len());
+                self.lists.push(List { frame, before });
+                self.extended = Some((before, extension));
+                extension
+            }
+        };
+    }
+
+    /// How many frames it has for all connections together.
+    pub(super) fn deliveries(&self) -> usize {
+        self.deliveries
+    }
+
+    /// Whether every due connection was served.
+    pub(super) fn is_served(&self) -> bool {
+        self.served == self.due.len()
+    }
+
+    /// Takes the next connection to serve.
+    pub(super) fn next_due(&mut self) -> Option<ConnectionKey> {
+        let connection = self.due.get(self.served).copied()?;
+        self.served += 1;
+        Some(connection)
+    }
+
+    /// Writes the frames of a list to `frames`, in the log's order.
+    pub(super) fn frames_of(&self, mut list: ListIndex, frames: &mut Vec<FrameIndex>) {
+        frames.clear();
+        while let Some(&List { frame, before }) = self.lists.get(list.slot()) {
+            frames.push(frame);
+            list = before;
+        }
+        frames.reverse();
+    }
+
+    /// Returns a frame's WebSocket message, and its position.
+    pub(super) fn frame(&self, frame: FrameIndex) -> (&[u8], Position) {
+        let (encoded, position) = &self.frames[frame.slot()];
+        (encoded.message(), *position)
+    }
+
+    /// Empties it, and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+        self.lists.clear();
+        self.extended = None;
+        self.due.clear();
+        (self.deliveries, self.served) = (0, 0);
+    }
+}

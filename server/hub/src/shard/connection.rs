@@ -1,0 +1,161 @@
+//! One connection of a shard: its session, its socket, and the bytes that the socket has not taken.
+
+use std::{io, task::Waker};
+
+use tidings_shared::limits::WRITE_BYTES;
+
+use super::{
+    Sink,
+    index::{HitIndex, ListIndex, TenantKey},
+};
+use crate::{
+    moment::Moment,
+    session::{Output, Session},
+    websocket::{Kind, put, put_close},
+};
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    // Boxed, so that a fan-out touches few bytes of each connection.
+    pub(super) session: Box<Session>,
+    pub(super) sink: S,
+    /// The time of a fan-out's last write, until the session is told.
+    pub(super) written: Option<Moment>,
+    pub(super) tenant: Option<TenantKey>,
+    /// Bytes of a write that the socket has not taken.
+    pub(super) rest: Vec<u8>,
+    /// Our Close is in `rest`, or written.
+    pub(super) is_closing: bool,
+    /// A fan-out's write failed.
+    pub(super) has_failed: bool,
+    /// The socket takes no more at the moment.
+    is_slow: bool,
+    /// Wakes the task of the connection when the shard ends its live state.
+    pub(super) waker: Option<Waker>,
+}
+
+impl<S> Connection<S> {
+    pub(super) fn new(session: Box<Session>, sink: S) -> Self {
+        Self {
+            session,
+            sink,
+            written: None,
+            tenant: None,
+            rest: Vec::new(),
+            is_closing: false,
+            has_failed: false,
+            is_slow: false,
+            waker: None,
+        }
+    }
+
+    /// Notes whether the socket takes bytes, for the metrics.
+    pub(super) fn set_slow(&mut self, is_slow: bool) {
+        if std::mem::replace(&mut self.is_slow, is_slow) != is_slow {
+            self.session.metrics().slow_sessions.inc_by(if is_slow { 1 } else { -1 });
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Appends the session's output to `bytes`, up to a bound. Returns whether that is all of it.
+    pub(super) fn gather(&mut self, now: Moment, bytes: &mut Vec<u8>) -> bool {
+        while bytes.len() < WRITE_BYTES {
+            match self.session.poll_output(now) {
+                Some(Output::Frame(frame)) => bytes.extend_from_slice(frame.message()),
+                Some(Output::Ping) => put(bytes, Kind::Ping, &[]),
+                Some(Output::Pong(payload)) => put(bytes, Kind::Pong, &payload),
+                Some(Output::Close { code, reason }) => {
+                    put_close(bytes, code, reason);
+                    self.is_closing = true;
+                    return true;
+                }
+                None => return true,
+            }
+        }
+        false
+    }
+}
+
+impl<S: Sink> Connection<S> {
+    /// Writes bytes, and keeps those that the socket does not take. Returns whether it took all.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let taken = if bytes.is_empty() { 0 } else { taken(self.sink.try_write(bytes))? };
+        self.rest = bytes[taken..].to_vec();
+        Ok(self.rest.is_empty())
+    }
+
+    /// Writes the rest of an earlier write. Returns whether the socket took all of it.
+    pub(super) fn write_rest(&mut self) -> io::Result<bool> {
+        if !self.rest.is_empty() {
+            let taken = taken(self.sink.try_write(&self.rest))?;
+            self.rest.drain(..taken);
+            if self.rest.is_empty() {
+                self.rest = Vec::new();
+            }
+        }
+        Ok(self.rest.is_empty())
+    }
+}
+
+/// Returns how many bytes a sink took.
+pub(super) fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
+    }
+}
+
+/// What a fan-out reads and writes of a connection at each delivery. The marks lie side by side, apart from the connections.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// The session has everything up to this offset. [`BEHIND`] or [`PAUSED`] while the connection is not live.
+    passed: u64,
+    /// The frames of the batch that it gets.
+    pub(super) list: ListIndex,
+    /// Its index among the connections that the current publication reaches.
+    pub(super) hit: HitIndex,
+}
+
+const BEHIND: u64 = u64::MAX;
+const PAUSED: u64 = u64::MAX - 1;
+
+impl Mark {
+    /// The mark of a connection that was not pumped yet.
+    pub(super) const NEW: Self = Self { passed: BEHIND, list: ListIndex::NONE, hit: HitIndex::NONE };
+
+    /// The shard writes to it.
+    pub(super) fn is_live(self) -> bool {
+        self.passed < PAUSED
+    }
+
+    /// It is live or paused: its session has nothing to write or to read.
+    pub(super) fn is_idle(self) -> bool {
+        self.passed != BEHIND
+    }
+
+    /// The shard has to deliver a publication at this offset.
+    pub(super) fn wants(self, offset: u64) -> bool {
+        self.passed < offset
+    }
+
+    /// The session has everything up to this offset. The shard writes what follows.
+    pub(super) fn go_live(&mut self, offset: u64) {
+        self.passed = offset;
+    }
+
+    /// The session is paused in the middle of a subscribe.
+    pub(super) fn pause(&mut self) {
+        self.passed = PAUSED;
+    }
+
+    /// The session goes on by itself.
+    pub(super) fn fall_behind(&mut self) {
+        self.passed = BEHIND;
+    }
+}

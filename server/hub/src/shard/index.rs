@@ -1,0 +1,53 @@
+//! The indices of a shard. Each is a type of its own, so that none can be taken for another.
+
+/// Declares an index: a `u32`, because a fan-out touches many of them.
+macro_rules! index {
+    ($(#[$doc:meta])* $visibility:vis $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        $visibility struct $name(u32);
+
+        impl $name {
+            /// The index of the slot `at`. A shard never has 2³² of anything.
+            pub(super) fn new(at: usize) -> Self {
+                Self(at as u32)
+            }
+
+            /// The slot.
+            pub(super) fn slot(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index! {
+    /// A connection of a shard. It may be given again after the connection was removed.
+    pub ConnectionKey
+}
+index! {
+    /// A tenant whose log a shard follows.
+    pub(super) TenantKey
+}
+index! {
+    /// A frame of a batch.
+    pub(super) FrameIndex
+}
+index! {
+    /// A list of frames of a batch.
+    pub(super) ListIndex
+}
+index! {
+    /// A connection among those that one publication reaches.
+    pub(super) HitIndex
+}
+
+impl ListIndex {
+    /// No list.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
+
+impl HitIndex {
+    /// No hit.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
