@@ -1,8 +1,8 @@
-//! The shell that runs the [core](tidings_client_core) in a browser, a worker or Node: one WebSocket, one timer, and the values
-//! that cross the boundary.
+//! The shell that runs the [core](tidings_client_core) in a browser, a worker or Node.js. It has one WebSocket and one timer,
+//! and converts the values that cross the boundary.
 //!
-//! Its only user is the TypeScript of the npm package, which hands it a [`Host`](host::Host). No `RefCell` is borrowed
-//! while the host runs, so that the host may call back in; what comes of that waits until the host has returned.
+//! Its only user is the TypeScript of the npm package, which passes it a [`Host`](host::Host). The host may call the shell
+//! while the shell calls the host: no `RefCell` is borrowed then. The outputs of such a call wait until the host has returned.
 
 mod de;
 mod decode;
@@ -24,20 +24,20 @@ use tidings_client_core::{
     limits::MIN_LOAD_INTERVAL_MS,
 };
 
-/// A quarter of the default allocator's size, which is 2 KB after brotli.
+/// It has a quarter of the size of the default allocator, which is 2 KB after brotli.
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
-/// A client with its WebSocket. Numbers name subscriptions, publishes and connections.
+/// A client with its WebSocket. Subscriptions, loads, publishes and connections have numbers.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Core(Rc<Shell>);
 
 #[wasm_bindgen]
 impl Core {
-    /// A client that connects to `url` (`ws:` or `wss:`) when something is asked of it, and calls the methods of
-    /// `host`. If `asks_for_tokens`, each connection begins with a call of `host.token`. `domains` is an array of those
-    /// that are meant although nobody is compiled with them.
+    /// Makes a client that calls the methods of `host`. It connects to `url` (`ws:` or `wss:`) at the first subscription or
+    /// publish. If `asks_for_tokens`, each connection begins with a call of `host.token`. `domains` is an array of further
+    /// domains that the page knows, so that the client does not report them as unknown.
     #[wasm_bindgen(constructor)]
     pub fn new(
         host: Host,
@@ -52,9 +52,11 @@ impl Core {
         Self(Shell::new(host, url, Options { client, schema, domains: Some(domains), asks_for_tokens }))
     }
 
-    /// Subscribes to an array of topics and returns the subscription's number. If it is watched, `host.load` says when
-    /// its data is to be loaded: by default with the usual pause, and for itself and not for one that it shares its loads
-    /// with. Nothing happens before [`Self::run`], so that the number is known before anything is told about it.
+    /// Subscribes to an array of topics and returns the number of the subscription. If it is watched, `host.load` says when
+    /// to load its data. `min_interval_ms` is the least interval between loads. `shares` is the number of a subscription with
+    /// the same data: then one load is for both.
+    ///
+    /// Nothing happens before [`Self::run`]. So the page knows the number before the host hears of the subscription.
     ///
     /// # Errors
     /// `{ code, message, retryable }`.
@@ -67,7 +69,7 @@ impl Core {
     ) -> Result<f64, JsValue> {
         let subscribe = || {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
-            self.0.note(|client, now| {
+            self.0.with_client(|client, now| {
                 if is_watched {
                     let shares = shares.map(|id| SubscriptionId(id as u64));
                     let min_interval_ms = min_interval_ms.map_or(MIN_LOAD_INTERVAL_MS, |ms| ms as u64);
@@ -81,27 +83,28 @@ impl Core {
         subscribe().map(|SubscriptionId(id)| id as f64).map_err(|error| value::error(&error, None))
     }
 
-    /// Does what was asked for.
+    /// Carries out all requests since the last run.
     pub fn run(&self) {
-        self.0.tell(|_, _| ());
+        self.0.drive(|_, _| ());
     }
 
-    /// Ends a subscription; one that has ended is passed over.
+    /// Ends a subscription. Does nothing if it has ended already.
     pub fn unsubscribe(&self, subscription: f64) {
-        self.0.tell(|client, _| client.handle_unsubscribe(SubscriptionId(subscription as u64)));
+        self.0.drive(|client, _| client.handle_unsubscribe(SubscriptionId(subscription as u64)));
     }
 
-    /// The data of a watched subscription may have changed; `at_once` does not wait for the retry of a load that failed.
+    /// Loads the data of a watched subscription again, because it may have changed. If `at_once`, it waits neither for the
+    /// interval between loads nor for the retry of a load that failed.
     pub fn reload(&self, subscription: f64, at_once: bool) {
         let id = SubscriptionId(subscription as u64);
-        self.0.tell(
+        self.0.drive(
             |client, now| {
                 if at_once { client.handle_reload(id, now) } else { client.handle_outdated(id, now) }
             },
         );
     }
 
-    /// Answers `host.load`: the data is there, or the load failed and may be tried again, or not.
+    /// Answers `host.load`: the data is loaded, or the load failed and may be retried or not.
     pub fn loaded(&self, subscription: f64, load: f64, is_done: bool, may_retry: bool) {
         let how = match (is_done, may_retry) {
             (true, _) => Loaded::Done,
@@ -109,20 +112,20 @@ impl Core {
             _ => Loaded::Failed,
         };
         let (id, load) = (SubscriptionId(subscription as u64), LoadId(load as u64));
-        self.0.tell(|client, now| client.handle_loaded(id, load, how, now));
+        self.0.drive(|client, now| client.handle_loaded(id, load, how, now));
     }
 
-    /// The page was woken or put to sleep.
+    /// Reports that the page woke up or went to sleep.
     pub fn page(&self, is_awake: bool) {
-        self.0.tell(|client, now| if is_awake { client.handle_wake(now) } else { client.handle_sleep(now) });
+        self.0.drive(|client, now| if is_awake { client.handle_wake(now) } else { client.handle_sleep(now) });
     }
 
-    /// Publishes an event, given as JSON text, and returns the publish's number. Nothing happens before [`Self::run`];
-    /// the answer comes by `host.published` or `host.publishFailed`.
+    /// Publishes an event, given as JSON text, and returns the number of the publish. Nothing happens before [`Self::run`].
+    /// The answer comes by `host.published` or `host.publishFailed`.
     ///
     /// # Errors
-    /// `{ code, message, retryable }`, when the event is none or not what its domain declares, or when it can't be
-    /// taken.
+    /// `{ code, message, retryable }`, when the event is invalid or is not what its domain declares, or when the client cannot
+    /// take it.
     pub fn publish(
         &self,
         event: String,
@@ -140,37 +143,37 @@ impl Core {
                 .map(Uuid::from_bytes)
                 .ok_or_else(|| Error::invalid_event(["`key` is not a UUID: ", key].concat()))?;
             let publish = Publish::<JsPayload> { event, topics, key, origin };
-            self.0.note(|client, now| client.handle_publish(publish, now))
+            self.0.with_client(|client, now| client.handle_publish(publish, now))
         };
         publish().map(|PublishId(id)| id as f64).map_err(|error| value::error(&error, None))
     }
 
-    /// Forgets a publish; if it was sent already, it may be published all the same.
+    /// Cancels a publish. If it was sent already, the server may publish it nevertheless.
     pub fn cancel(&self, publish: f64) {
-        self.0.tell(|client, _| client.handle_cancel(PublishId(publish as u64)));
+        self.0.drive(|client, _| client.handle_cancel(PublishId(publish as u64)));
     }
 
-    /// Answers `host.token`: a token, or nothing where none is needed.
+    /// Answers `host.token`: a token, or nothing if the server needs none.
     pub fn token(&self, connection: f64, token: Option<String>) {
         let connection = ConnectionId(connection as u64);
-        self.0.tell(|client, now| client.handle_token(connection, Ok(token), now));
+        self.0.drive(|client, now| client.handle_token(connection, Ok(token), now));
     }
 
-    /// Answers `host.token` with what went wrong.
+    /// Answers `host.token` with the reason why there is no token.
     #[wasm_bindgen(js_name = tokenFailed)]
     pub fn token_failed(&self, connection: f64, message: String) {
         let connection = ConnectionId(connection as u64);
-        self.0.tell(|client, now| client.handle_token(connection, Err(message), now));
+        self.0.drive(|client, now| client.handle_token(connection, Err(message), now));
     }
 
-    /// Drops the WebSocket as a lost network would; the client comes back as it does then.
+    /// Closes the WebSocket, as if the network was lost. The client reconnects.
     #[wasm_bindgen(js_name = dropSocket)]
     pub fn drop_socket(&self) {
         self.0.drop_socket();
     }
 
-    /// Closes for good.
+    /// Closes the client for good.
     pub fn close(&self) {
-        self.0.tell(|client, _| client.handle_close());
+        self.0.drive(|client, _| client.handle_close());
     }
 }

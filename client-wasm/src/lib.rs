@@ -18,11 +18,11 @@ pub use ::wasm_bindgen;
 #[doc(hidden)]
 pub use tidings_shared::schema;
 
-/// The domains that ship, to be named in [`client!`].
+/// The domains of the npm package, for [`client!`].
 pub use tidings_shared::domains;
 
-/// Makes a crate a browser client that knows these domains, each given by its event type. Once in a crate, whose
-/// dependency on this one has `default-features = false`.
+/// Makes a crate a browser client that knows these domains. An event type names each domain. Use it once in a crate, and
+/// depend on this crate with `default-features = false`.
 #[macro_export]
 macro_rules! client {
     ($($event:ty),+ $(,)?) => {
@@ -38,7 +38,7 @@ macro_rules! client {
     };
 }
 
-/// The [`js::Domains`] of these event types, as a constant.
+/// The `js::Domains` of these event types, as a constant.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! domains_of {

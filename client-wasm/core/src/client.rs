@@ -176,7 +176,7 @@ impl<P: Clone> Client<P> {
                 // It may have been an event. A new connection would only get the same message again.
                 let position = self.position.as_deref().unwrap_or_default();
                 self.subscriptions.sync(self.subscriptions.all_live(), position, &mut self.out);
-                let message = format!("A message of the server can't be read: {error}");
+                let message = format!("A message from the server cannot be read: {error}");
                 self.out.push(Output::Error(Error::new(Code::InvalidFrame.as_str(), message)));
                 // Or it may have been the answer to a request. Then the next connection repeats the request.
                 if self.subscriptions.any_asked() || self.publishes.any_sent() {

@@ -54,7 +54,8 @@ impl<P: Clone> Publishes<P> {
 
     pub(crate) fn add(&mut self, publish: Publish<P>) -> Result<PublishId, Error> {
         if self.pending.len() >= MAX_PUBLISHES {
-            let message = "Too many publishes wait for an answer: try again when some were answered.";
+            let message =
+                "Too many publishes wait for an answer: try again when the server has answered some.";
             return Err(Error::new(OFFLINE_FULL, message));
         }
         let id = PublishId(self.next_id);

@@ -375,7 +375,7 @@ test("a message that is no frame is said to be one of the server's that can't be
   socket().receive("<html>");
   const { code, message, hint } = await error;
   assert.equal(code, "invalid_frame");
-  assert.match(message, /^A message of the server can't be read: SyntaxError/);
+  assert.match(message, /^A message from the server cannot be read: SyntaxError/);
   assert.match(hint, /Is that a Tidings server/);
 });
 

@@ -1,9 +1,8 @@
 //! Reads Rust types from JavaScript values that came from `JSON.parse`.
 //!
-//! It reads frames; payloads are checked by their domain's data (`decode.rs`). It is less than `serde_wasm_bindgen`'s
-//! deserializer, which reads any value and describes the wrong ones, floats included: that costs 17 KB after brotli
-//! (ARCHITECTURE.md has the figures). Here an error says what was expected, and JSON's six kinds of values are all there
-//! is. What goes the other way is `serde_wasm_bindgen`'s.
+//! It reads frames. `decode.rs` checks payloads. `serde_wasm_bindgen` has a deserializer too, but that one reads any value and
+//! describes wrong values in detail, which costs 17 KB after brotli. This one knows the six kinds of JSON values only, and an
+//! error says what was expected. In the other direction, `serde_wasm_bindgen` writes the values.
 
 use std::fmt;
 
@@ -12,20 +11,20 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use tidings_shared::limits::MAX_REF;
 use wasm_bindgen::prelude::*;
 
-/// A member of what is known to be an object.
+/// Returns a member of an object.
 fn member(of: &JsValue, name: &JsValue) -> JsValue {
     Reflect::get(of, name).unwrap_or_default()
 }
 
-/// An element of what is known to be an array.
+/// Returns an element of an array.
 fn element(of: &JsValue, index: u32) -> JsValue {
     Reflect::get_u32(of, index).unwrap_or_default()
 }
 
-/// A value to read from.
+/// The value to read.
 pub(crate) struct Value(pub(crate) JsValue);
 
-/// What was expected and not found.
+/// A sentence about a wrong value: what was expected.
 #[derive(Debug)]
 pub(crate) struct Error(pub(crate) String);
 
@@ -68,7 +67,7 @@ impl de::Error for Error {
 }
 
 impl Error {
-    /// An error in a member.
+    /// Adds the name of the member that has the wrong value.
     #[cold]
     pub(crate) fn within(self, name: &str) -> Self {
         Self(["`", name, "`: ", &self.0].concat())
@@ -80,7 +79,7 @@ impl Error {
     }
 }
 
-/// What needs no type of the reader's, so that it is compiled once.
+/// Not generic, so that it is compiled once.
 impl Value {
     fn string(&self, expected: &dyn de::Expected) -> Result<String, Error> {
         self.0.as_string().ok_or_else(|| Error::expected(expected))
@@ -97,7 +96,7 @@ impl Value {
         if self.0.is_array() { Ok(Elements { of: self.0, at: 0 }) } else { Err(Error::expected(expected)) }
     }
 
-    /// An integer that JavaScript holds exactly.
+    /// Reads an integer that JavaScript holds exactly.
     fn integer(&self, expected: &dyn de::Expected) -> Result<i64, Error> {
         match self.0.as_f64() {
             Some(number) if number.trunc() == number && number.abs() <= MAX_REF as f64 => Ok(number as i64),
@@ -106,7 +105,7 @@ impl Value {
     }
 }
 
-/// Reads a UUID. (The parser of the crate `uuid` is better at telling what is wrong, for 2 KB.)
+/// Reads a UUID. The parser of the crate `uuid` has better error messages, but adds 2 KB.
 pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
     let text = text.strip_prefix("urn:uuid:").unwrap_or(text);
     let (mut uuid, mut digits) = (0_u128, 0);
@@ -120,7 +119,7 @@ pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
 impl<'de> Deserializer<'de> for Value {
     type Error = Error;
 
-    /// Any of JSON's values. The methods below do less, for what frames have in them.
+    /// Reads any JSON value. The methods below do less: they read what frames contain.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if let Some(value) = self.0.as_bool() {
             return visitor.visit_bool(value);
@@ -181,7 +180,7 @@ impl<'de> Deserializer<'de> for Value {
         visitor.visit_newtype_struct(self)
     }
 
-    /// An enum of names, as in `"live"`.
+    /// Reads an enum of names, such as `"live"`.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -202,7 +201,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-/// An object's own members.
+/// The own members of an object.
 struct Members {
     of: JsValue,
     names: JsValue,
@@ -219,7 +218,7 @@ impl Members {
         Value(member(&self.of, &element(&self.names, self.at - 1)))
     }
 
-    /// An error in the value that was last.
+    /// Adds the name of the last member to an error.
     #[cold]
     fn within(&self, error: Error) -> Error {
         error.within(&element(&self.names, self.at - 1).as_string().unwrap_or_default())
@@ -242,14 +241,14 @@ impl<'de> MapAccess<'de> for Members {
     }
 }
 
-/// An array's elements.
+/// The elements of an array.
 struct Elements {
     of: JsValue,
     at: u32,
 }
 
 impl Elements {
-    /// By the array's length: what a page hands over may have `undefined` in it.
+    /// Counts up to the length of the array, because an array from the page may contain `undefined`.
     fn next(&mut self) -> Option<Value> {
         let at = self.at;
         self.at += 1;

@@ -1,6 +1,6 @@
-//! Is an event what its domain declares?
+//! Checks whether an event is what its domain declares.
 //!
-//! The value itself is not replaced by what was decoded, so that payload keys which no type declares survive.
+//! The check does not change the JavaScript value. So payload keys that no type declares survive.
 
 use std::cell::Cell;
 
@@ -21,24 +21,24 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// The domain of these events.
+    /// The domain of these events, with the rows of their schema.
     pub const fn new<E: Event>(rows: &'static [Row]) -> Self {
         Self { name: E::Topic::DOMAIN, rows }
     }
 }
 
-/// The domains that a client is compiled with, and what tells them from another client's or a server's.
+/// The domains that a client is compiled with, and their fingerprint.
 #[derive(Debug, Clone, Copy)]
 pub struct Domains {
     /// The domains.
     pub domains: &'static [Domain],
-    /// Of their schemas.
+    /// The fingerprint of their schemas, which differs from that of other domains.
     pub fingerprint: Fingerprint,
 }
 
-/// What the npm package ships.
+/// The domains of the npm package.
 #[cfg(feature = "stock")]
-const AT_FIRST: Domains = crate::domains_of!(
+const DEFAULT: Domains = crate::domains_of!(
     crate::domains::catalogue::Event,
     crate::domains::staff::Event,
     crate::domains::projects::Event,
@@ -46,31 +46,31 @@ const AT_FIRST: Domains = crate::domains_of!(
     crate::domains::store::Event,
 );
 #[cfg(not(feature = "stock"))]
-const AT_FIRST: Domains = Domains { domains: &[], fingerprint: tidings_shared::schema::fingerprint(&[]) };
+const DEFAULT: Domains = Domains { domains: &[], fingerprint: tidings_shared::schema::fingerprint(&[]) };
 
 thread_local! {
-    static DOMAINS: Cell<Domains> = const { Cell::new(AT_FIRST) };
+    static DOMAINS: Cell<Domains> = const { Cell::new(DEFAULT) };
 }
 
-/// Says which domains this client is compiled with; [`client!`](crate::client) does.
+/// Sets the domains that this client is compiled with. [`client!`](crate::client) calls it.
 pub fn register(domains: Domains) {
     DOMAINS.set(domains);
 }
 
-/// The fingerprint of the domains that this client is compiled with.
+/// Returns the fingerprint of the domains that this client is compiled with.
 pub(crate) fn fingerprint() -> Fingerprint {
     DOMAINS.get().fingerprint
 }
 
-/// The names of the domains that this client is compiled with.
+/// Returns the names of the domains that this client is compiled with.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     DOMAINS.get().domains.iter().map(|domain| domain.name)
 }
 
-/// Checks an event: `true` when it is one of a known domain's, `false` when this client does not know it.
+/// Checks an event. Returns `true` if the client knows the event, and `false` if it does not.
 ///
 /// # Errors
-/// A sentence about what is wrong with the payload of an event that this client knows.
+/// A sentence about the fault in the payload of an event that the client knows.
 pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
     let Some(domain) = DOMAINS.get().domains.iter().find(|domain| domain.name == event.domain) else {
         return Ok(false);
@@ -83,7 +83,7 @@ pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
     }
 }
 
-/// Checks a payload by the rows of its fields, which end with the next event's.
+/// Checks a payload by the rows of its fields. The row of the next event ends them.
 fn check_payload(rows: &[Row], payload: Found) -> Result<(), String> {
     if !payload.is_object() {
         return Err(expected(&"an object", &payload));

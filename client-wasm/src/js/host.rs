@@ -1,79 +1,79 @@
-//! What the TypeScript shell gives the core.
+//! The interface of the host, which the TypeScript of the npm package implements.
 
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods that the core calls. None of them throws.
+    /// The methods that the shell calls. None of them throws.
     pub type Host;
 
-    /// Wraps a callback of the core before it is handed to the browser, so that the host hears of it when the core
-    /// fails in there.
+    /// Wraps a callback before the shell passes it to the browser. So the host hears of it when the core fails in the
+    /// callback.
     #[wasm_bindgen(method)]
     pub(crate) fn guard(this: &Host, callback: &Function) -> Function;
 
-    /// A function that does nothing.
+    /// Returns a function that does nothing.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn ignore(this: &Host) -> Function;
 
-    /// A token is needed for this connection.
+    /// Asks for a token for this connection.
     #[wasm_bindgen(method)]
     pub(crate) fn token(this: &Host, connection: f64);
 
-    /// The client stands somewhere else now.
+    /// Reports that the status of the client changed.
     #[wasm_bindgen(method)]
     pub(crate) fn status(this: &Host, status: &str);
 
-    /// A subscription is in force.
+    /// Reports that a subscription is in force.
     #[wasm_bindgen(method)]
     pub(crate) fn ready(this: &Host, subscription: f64);
 
-    /// The connection is back, and what a subscription missed follows.
+    /// Reports that a subscription was resumed after a reconnect. The events that it missed follow.
     #[wasm_bindgen(method)]
     pub(crate) fn resumed(this: &Host, subscription: f64);
 
-    /// The data of a watched subscription is to be loaded; a load that runs counts for nothing any more.
+    /// Asks to load the data of a watched subscription. The client ignores the result of an older load.
     #[wasm_bindgen(method)]
     pub(crate) fn load(this: &Host, subscription: f64, load: f64);
 
-    /// An event for a subscription; `is_shared` if another one gets the same object after it.
+    /// Delivers an event to a subscription. If `is_shared`, another subscription gets the same object after it.
     #[wasm_bindgen(method)]
     pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue, is_shared: bool);
 
-    /// A subscription may have missed something: the topics, and the position after which everything follows.
+    /// Reports that a subscription may have missed something: on these topics, up to this position.
     #[wasm_bindgen(method)]
     pub(crate) fn sync(this: &Host, subscription: f64, sync: JsValue);
 
-    /// An event for a subscription is not what its domain declares; the subscription goes on.
+    /// Reports an event that is not what its domain declares. The subscription goes on.
     #[wasm_bindgen(method)]
     pub(crate) fn malformed(this: &Host, subscription: f64, error: JsValue);
 
-    /// A subscription lost the topic that the error names, or all of them.
+    /// Reports that a subscription lost the topic that the error names, or all topics.
     #[wasm_bindgen(method)]
     pub(crate) fn failed(this: &Host, subscription: f64, error: JsValue);
 
-    /// A publish was answered.
+    /// Reports that the server published an event.
     #[wasm_bindgen(method)]
     pub(crate) fn published(this: &Host, publish: f64, answer: JsValue);
 
-    /// A publish failed.
+    /// Reports that a publish failed.
     #[wasm_bindgen(method, js_name = publishFailed)]
     pub(crate) fn publish_failed(this: &Host, publish: f64, error: JsValue);
 
-    /// The server has other domains than this core.
+    /// Reports that the server and the core were compiled with different domains.
     #[wasm_bindgen(method, js_name = otherSchema)]
     pub(crate) fn other_schema(this: &Host, server: &str);
 
-    /// Nobody knows a domain; the nearest one is empty where none is near.
+    /// Reports a domain that neither side knows. `nearest` is a domain with a similar name, or empty.
     #[wasm_bindgen(method, js_name = unknownDomain)]
     pub(crate) fn unknown_domain(this: &Host, domain: &str, nearest: &str);
 
-    /// Whether the timer and the WebSocket, if there are any, are reasons for a process to go on.
+    /// Says whether a process must keep running for this timer and this WebSocket.
     #[wasm_bindgen(method)]
     pub(crate) fn hold(this: &Host, timer: JsValue, socket: JsValue, is_wanted: bool);
 
-    /// Something went wrong that no subscription or publish stands for.
+    /// Reports an error that belongs to no subscription or publish.
     #[wasm_bindgen(method)]
     pub(crate) fn error(this: &Host, error: JsValue);
 }

@@ -1,4 +1,4 @@
-//! Drives the core: carries out what it wants done, and wakes it in time.
+//! Drives the core: carries out its outputs, and calls it when a timeout is due.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,7 +10,7 @@ use wasm_bindgen::JsValue;
 use super::{
     decode,
     host::Host,
-    socket::{Happening, Socket},
+    socket::{Socket, SocketEvent},
     timer::{self, Timer},
     value::{self, JsPayload},
 };
@@ -22,8 +22,9 @@ pub(crate) struct Shell {
     client: RefCell<Client<JsPayload>>,
     socket: RefCell<Option<Socket>>,
     timer: Timer,
+    /// The loop in [`Self::drain`] runs.
     draining: Cell<bool>,
-    /// Whether anybody wanted anything when the host was last told.
+    /// Whether the host was last told that the process must keep running.
     wanted: Cell<bool>,
 }
 
@@ -40,7 +41,7 @@ impl Shell {
             let timer = Timer::new(&host, move || {
                 if let Some(shell) = weak.upgrade() {
                     shell.timer.fired();
-                    shell.tell(|client, now| client.handle_timeout(now));
+                    shell.drive(|client, now| client.handle_timeout(now));
                 }
             });
             Self {
@@ -55,15 +56,15 @@ impl Shell {
         })
     }
 
-    /// Tells the core something, and does what comes of it.
-    pub(crate) fn tell(self: &Rc<Self>, what: impl FnOnce(&mut Client<JsPayload>, Now)) {
-        self.note(what);
+    /// Gives the core an input, and carries out its outputs.
+    pub(crate) fn drive(self: &Rc<Self>, input: impl FnOnce(&mut Client<JsPayload>, Now)) {
+        self.with_client(input);
         self.drain();
     }
 
-    /// Tells the core something. What comes of it waits for the next [`Self::tell`].
-    pub(crate) fn note<R>(&self, what: impl FnOnce(&mut Client<JsPayload>, Now) -> R) -> R {
-        what(&mut self.client.borrow_mut(), now())
+    /// Gives the core an input. Its outputs wait for the next [`Self::drive`].
+    pub(crate) fn with_client<R>(&self, input: impl FnOnce(&mut Client<JsPayload>, Now) -> R) -> R {
+        input(&mut self.client.borrow_mut(), now())
     }
 
     pub(crate) fn check_event(&self, text: &str, topics: &[String]) -> Result<(), Error> {
@@ -78,7 +79,7 @@ impl Shell {
 
     fn drain(self: &Rc<Self>) {
         if self.draining.replace(true) {
-            // The host called back in: the loop that called it goes on.
+            // The host called the shell from within this loop, which goes on.
             return;
         }
         while let Some(output) = self.next_output() {
@@ -89,8 +90,8 @@ impl Shell {
         self.hold();
     }
 
-    /// A client that nobody wants anything of is no reason for a process to go on. Timer and socket may have been renewed
-    /// since the host was last told so.
+    /// Tells the host whether a process must keep running for this client. An idle client may have a new timer or socket, so
+    /// the host hears of it each time.
     fn hold(&self) {
         let is_wanted = self.client.borrow().is_wanted();
         let was_wanted = self.wanted.replace(is_wanted);
@@ -163,9 +164,9 @@ impl Shell {
 
     fn connect(self: &Rc<Self>, connection: ConnectionId) {
         let weak = Rc::downgrade(self);
-        let socket = Socket::open(&self.url, &self.host, move |happening| {
+        let socket = Socket::open(&self.url, &self.host, move |event| {
             if let Some(shell) = weak.upgrade() {
-                shell.happened(connection, happening);
+                shell.handle(connection, event);
             }
         });
         match socket {
@@ -176,17 +177,17 @@ impl Shell {
         }
     }
 
-    fn happened(self: &Rc<Self>, connection: ConnectionId, happening: Happening) {
-        match happening {
-            Happening::Open => self.tell(|client, now| client.handle_open(connection, now)),
-            Happening::Message(text) => {
+    fn handle(self: &Rc<Self>, connection: ConnectionId, event: SocketEvent) {
+        match event {
+            SocketEvent::Open => self.drive(|client, now| client.handle_open(connection, now)),
+            SocketEvent::Message(text) => {
                 let frame = value::parse_frame(&text);
-                self.tell(|client, now| client.handle_frame(connection, frame, now));
+                self.drive(|client, now| client.handle_frame(connection, frame, now));
             }
-            Happening::Error => self.tell(|client, now| client.handle_error(connection, now)),
-            Happening::Closed(code) => {
+            SocketEvent::Error => self.drive(|client, now| client.handle_error(connection, now)),
+            SocketEvent::Closed(code) => {
                 drop(self.socket.take());
-                self.tell(|client, now| client.handle_closed(connection, code, now));
+                self.drive(|client, now| client.handle_closed(connection, code, now));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The browser's WebSocket: the one file that knows it.
+//! The browser's WebSocket. No other file uses it.
 
 use js_sys::Function;
 use tidings_shared::frame::SUBPROTOCOL;
@@ -7,42 +7,42 @@ use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use super::host::Host;
 
-/// What happens to a WebSocket.
-pub(crate) enum Happening {
+/// An event of a WebSocket.
+pub(crate) enum SocketEvent {
     Open,
-    /// Its text.
+    /// With the text of the message.
     Message(JsValue),
-    /// It says nothing of what is wrong. A close follows as a rule. None does where the WebSocket never opened in
-    /// Node.js 20 and 22, nor in Chromium where the page's policy forbids the connection.
+    /// It gives no reason. A close usually follows. It does not follow if the WebSocket never opened in Node.js 20 and 22, or
+    /// if the page's policy forbids the connection in Chromium.
     Error,
-    /// With its code.
+    /// With the close code.
     Closed(u16),
 }
 
-/// A WebSocket and its handlers. Dropping it detaches these and closes it.
+/// A WebSocket and its handlers. Dropping it removes the handlers and closes the WebSocket.
 pub(crate) struct Socket {
     socket: WebSocket,
-    /// Alive for as long as the browser may call them.
+    /// They live as long as the browser may call them.
     _handlers: (Handler<JsValue>, Handler<MessageEvent>, Handler<JsValue>, Handler<CloseEvent>),
-    /// Takes the errors that nobody waits for any more.
+    /// The handler for errors after the others are removed.
     ignore: Function,
 }
 
 type Handler<E> = Closure<dyn Fn(E)>;
 
 impl Socket {
-    /// Begins to connect; `on` hears of everything from then on, but never before this returns.
+    /// Begins to connect. The WebSocket calls `on` for each event, but never before this returns.
     pub(crate) fn open(
         url: &str,
         host: &Host,
-        on: impl Fn(Happening) + Clone + 'static,
+        on: impl Fn(SocketEvent) + Clone + 'static,
     ) -> Result<Self, JsValue> {
         let socket = WebSocket::new_with_str(url, SUBPROTOCOL)?;
         let (on_open, on_message, on_error, on_close) = (on.clone(), on.clone(), on.clone(), on);
-        let open = Closure::new(move |_| on_open(Happening::Open));
-        let message = Closure::new(move |event: MessageEvent| on_message(Happening::Message(event.data())));
-        let error = Closure::new(move |_| on_error(Happening::Error));
-        let close = Closure::new(move |event: CloseEvent| on_close(Happening::Closed(event.code())));
+        let open = Closure::new(move |_| on_open(SocketEvent::Open));
+        let message = Closure::new(move |event: MessageEvent| on_message(SocketEvent::Message(event.data())));
+        let error = Closure::new(move |_| on_error(SocketEvent::Error));
+        let close = Closure::new(move |event: CloseEvent| on_close(SocketEvent::Closed(event.code())));
         let guard = |handler: &JsValue| -> Function { host.guard(handler.unchecked_ref()) };
         socket.set_onopen(Some(&guard(open.as_ref())));
         socket.set_onmessage(Some(&guard(message.as_ref())));
@@ -51,17 +51,17 @@ impl Socket {
         Ok(Self { socket, _handlers: (open, message, error, close), ignore: host.ignore() })
     }
 
-    /// Sends a text. On a socket that is closing this does nothing: its close is about to be heard of.
+    /// Sends a text. Does nothing on a WebSocket that is closing: its close event follows.
     pub(crate) fn send(&self, text: &str) {
         let _ = self.socket.send_with_str(text);
     }
 
-    /// The browser's own.
+    /// Returns the browser's object.
     pub(crate) fn value(&self) -> JsValue {
         self.socket.clone().into()
     }
 
-    /// Closes; that is heard of as if the other side had done it.
+    /// Closes the WebSocket. The close event follows, as if the server had closed it.
     pub(crate) fn close(&self) {
         let _ = self.socket.close_with_code(NORMAL);
     }
@@ -71,7 +71,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.socket.set_onopen(None);
         self.socket.set_onmessage(None);
-        // The package `ws` ends the process by an error that nobody hears, such as that of a close while it connects.
+        // With the package `ws`, an error without a handler ends the process, for example when it closes while it connects.
         self.socket.set_onerror(Some(&self.ignore));
         self.socket.set_onclose(None);
         let _ = self.socket.close_with_code(NORMAL);

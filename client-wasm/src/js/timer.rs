@@ -1,4 +1,4 @@
-//! The clock, the dice and the one timer of a client, as every JavaScript environment has them.
+//! The clock and the timer of a client.
 
 use std::cell::RefCell;
 
@@ -19,21 +19,21 @@ extern "C" {
     fn now() -> f64;
 }
 
-/// Milliseconds of a clock that does not run backwards.
+/// Returns the milliseconds of a clock that never runs backwards.
 pub(crate) fn now_ms() -> u64 {
     now() as u64
 }
 
-/// A timer that can be set to another time. Dropping it clears it.
+/// A timer that can be set again. Dropping it clears it.
 ///
-/// Each message moves the time at which the server counts as dead, and setting a timer costs as much as a fifth of an
-/// event. So a timer that is due earlier than it is asked to be stays: its user looks at the clock when it fires, and
-/// sets it again.
+/// Each message moves the time at which the connection counts as dead, and setting a timer costs a fifth of an event. So a
+/// timer that fires earlier than needed is left alone. When it fires, the core looks at the clock, and the timer is set
+/// again.
 pub(crate) struct Timer {
     handler: Function,
-    /// When it is due, and its handle.
+    /// When it fires, and its handle.
     set: RefCell<Option<(u64, JsValue)>>,
-    /// What `handler` runs.
+    /// `handler` calls it.
     _closure: Closure<dyn Fn()>,
 }
 
@@ -44,7 +44,7 @@ impl Timer {
         Self { handler, set: RefCell::default(), _closure: closure }
     }
 
-    /// Sees to it that it fires at a time, or earlier; or not at all. A time that has passed means as soon as possible.
+    /// Makes the timer fire at this time or earlier, or never. A time in the past means as soon as possible.
     pub(crate) fn set(&self, due: Option<u64>, now_ms: u64) {
         let mut set = self.set.borrow_mut();
         let is_set = set.as_ref().is_some_and(|(earlier, _)| due.is_some_and(|due| *earlier <= due));
@@ -57,12 +57,12 @@ impl Timer {
         *set = due.map(|due| (due, set_timeout(&self.handler, due.saturating_sub(now_ms) as f64)));
     }
 
-    /// Its handle, while it is set.
+    /// Returns its handle, if it is set.
     pub(crate) fn handle(&self) -> JsValue {
         self.set.borrow().as_ref().map_or(JsValue::UNDEFINED, |(_, handle)| handle.clone())
     }
 
-    /// It has fired, and is set to nothing.
+    /// Notes that it has fired.
     pub(crate) fn fired(&self) {
         self.set.take();
     }

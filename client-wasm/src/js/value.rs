@@ -1,4 +1,4 @@
-//! Between JavaScript's values and Rust's.
+//! Converts values between JavaScript and Rust.
 
 use std::borrow::Cow;
 
@@ -19,12 +19,12 @@ extern "C" {
     #[wasm_bindgen(js_name = String)]
     fn to_string(value: &JsValue) -> String;
 
-    // As js_sys::JSON::parse, but for a string that never becomes Rust's.
+    // Like js_sys::JSON::parse, but the text does not become a Rust string.
     #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
     fn json_parse(text: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// A payload: the JavaScript value that was parsed from the message, as it is.
+/// A payload: the JavaScript value as it was parsed from the message.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
@@ -35,7 +35,7 @@ impl JsPayload {
     }
 }
 
-/// What a subscriber learns of an event beside the event.
+/// The second argument of a page's event handler.
 #[derive(Serialize)]
 struct Meta<'a> {
     topics: &'a [TopicName],
@@ -86,22 +86,22 @@ pub(crate) fn error(error: &Error, topic: Option<&TopicName>) -> JsValue {
     failure(error, topic, error.may_retry())
 }
 
-/// An error that another attempt may cure, even if its code says no.
+/// An error as an object, with its own answer to whether a retry may help.
 pub(crate) fn failure(error: &Error, topic: Option<&TopicName>, retryable: bool) -> JsValue {
     to_js(&Failure { code: &error.code, message: &error.message, retryable, topic })
 }
 
-/// A value of ours as JavaScript's. None of ours fails to be one.
+/// Converts a value to JavaScript. None of the shell's values fails.
 pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
     value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The text of a frame, as JavaScript's string.
+/// Writes a frame as JSON text.
 pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> String {
     JSON::stringify(&to_js(frame)).map(String::from).unwrap_or_default()
 }
 
-/// An event with its payload.
+/// Converts an event with its payload.
 pub(crate) fn event(event: &RawEvent<JsPayload>) -> JsValue {
     to_js(event)
 }
@@ -112,7 +112,7 @@ pub(crate) fn parse_frame(text: &JsValue) -> Result<ServerFrame<JsPayload>, Stri
     ServerFrame::read(&Frame(value)).map_err(|error| error.to_string())
 }
 
-/// A frame before it is known which one it is.
+/// A frame whose members are not read yet.
 struct Frame(JsValue);
 
 impl FrameMembers<JsPayload> for Frame {
@@ -147,9 +147,9 @@ fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, String> {
     T::deserialize(de::Value(value)).map_err(|error| error.0)
 }
 
-/// A member of an object.
+/// Returns a member of an object.
 fn member(of: &JsValue, name: &str) -> Result<JsValue, String> {
-    Reflect::get(of, &name.into()).map_err(|_| "a frame is an object".to_owned())
+    Reflect::get(of, &name.into()).map_err(|_| "a frame must be an object".to_owned())
 }
 
 /// Reads an array of strings.
@@ -157,7 +157,7 @@ pub(crate) fn strings(array: JsValue) -> Result<Vec<String>, String> {
     read(array)
 }
 
-/// What JavaScript would print of a value.
+/// Converts a value to text, as JavaScript's `String` does.
 pub(crate) fn text(value: &JsValue) -> String {
     to_string(value)
 }
@@ -170,7 +170,7 @@ impl Found {
         self.0.is_object() && !self.0.is_array()
     }
 
-    /// The object's own member.
+    /// Returns an own member of the object.
     pub(crate) fn member(&self, name: &str) -> Option<Self> {
         let name = JsValue::from_str(name);
         let is_own = Object::has_own(self.0.unchecked_ref::<Object>(), &name);
@@ -193,7 +193,7 @@ impl Json for Found {
 
     fn as_text(&self) -> Option<Cow<'_, str>> {
         let text = self.0.as_string()?;
-        // Rust's text can't hold a lone surrogate, and so the server refuses it.
+        // A Rust string cannot hold a lone surrogate. So the server refuses such a text.
         (self.0 == text.as_str()).then_some(Cow::Owned(text))
     }
 

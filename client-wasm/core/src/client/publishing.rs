@@ -25,7 +25,7 @@ impl<P: Clone> Client<P> {
         let bytes = topics.iter().fold(text.len(), |bytes, topic| bytes + topic.len() + 3);
         if bytes as u64 > room {
             let message = format!(
-                "An event and its topics have at most {room} bytes (--max-message-bytes), these {bytes}: POST /v1/publish \
+                "An event and its topics may have {room} bytes (--max-message-bytes). These have {bytes}. POST /v1/publish \
                  takes more."
             );
             return Err(Error::new(Code::TooLarge.as_str(), message));
