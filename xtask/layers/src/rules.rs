@@ -1,57 +1,4 @@
-//! The rules, as data.
-
-/// The layers of a crate's modules.
-#[derive(Debug)]
-pub(crate) struct Layers {
-    /// The package.
-    pub(crate) package: &'static str,
-    /// From the innermost outwards. A module depends on its own layer and on the layers before it.
-    pub(crate) layers: &'static [Layer],
-}
-
-/// Modules that may use each other, in no circle.
-#[derive(Debug)]
-pub(crate) struct Layer {
-    /// The name that messages use.
-    pub(crate) name: &'static str,
-    /// The crate's outermost modules that belong to it.
-    pub(crate) modules: &'static [&'static str],
-}
-
-/// Packages that a package must not reach, direct or not.
-#[derive(Debug)]
-pub(crate) struct Reach {
-    /// The package.
-    pub(crate) package: &'static str,
-    /// Which of its dependencies count: options of `cargo tree`.
-    pub(crate) options: &'static [&'static str],
-    /// The packages that must not be in the tree.
-    pub(crate) never: &'static [&'static [&'static str]],
-    /// The rule in words.
-    pub(crate) says: &'static str,
-}
-
-/// Words that may stand in some files only.
-#[derive(Debug)]
-pub(crate) struct Words {
-    /// The rule in words.
-    pub(crate) says: &'static str,
-    /// The words, as names in Rust code.
-    pub(crate) words: &'static [&'static str],
-    /// The files and folders that the rule is about.
-    pub(crate) within: &'static [&'static str],
-    /// Where the words may stand.
-    pub(crate) allowed: Allowed,
-}
-
-/// Where a word may stand.
-#[derive(Debug)]
-pub(crate) enum Allowed {
-    /// In these files and folders.
-    Under(&'static [&'static str]),
-    /// In any one file.
-    InOneFile,
-}
+//! The rules, as data: what each module and each crate may depend on.
 
 /// Crates whose modules may form circles, until the circles are gone. None may be added.
 pub(crate) const CIRCLES: &[&str] = &["tidings-shared"];
@@ -115,6 +62,7 @@ const BROWSER: &[&str] = &["js-sys", "wasm-bindgen", "web-sys"];
 const SERVER: &[&str] = &["tidings-hub", "tidings-server"];
 const CLIENT: &[&str] = &["tidings-client", "tidings-client-core", "tidings-client-wasm"];
 
+/// The packages that a package must not reach.
 pub(crate) const REACH: &[Reach] = &[
     Reach {
         package: "tidings-shared",
@@ -161,7 +109,14 @@ pub(crate) const REACH: &[Reach] = &[
     },
 ];
 
+/// The names that may stand in some files only.
 pub(crate) const WORDS: &[Words] = &[
+    Words {
+        says: "the pure crates keep to their `clippy.toml`",
+        words: &["disallowed_macros", "disallowed_methods", "disallowed_types"],
+        within: &PURE,
+        allowed: Allowed::Under(&[]),
+    },
     Words {
         says: "tokens are judged without a clock and without I/O: the time and the keys are arguments",
         words: &["hyper", "Instant", "SystemTime", "tokio", "warp"],
@@ -187,3 +142,56 @@ pub(crate) const WORDS: &[Words] = &[
         allowed: Allowed::InOneFile,
     },
 ];
+
+/// The layers of a crate's modules.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// The package.
+    pub(crate) package: &'static str,
+    /// From the innermost outwards. A module depends on its own layer and on the layers before it.
+    pub(crate) layers: &'static [Layer],
+}
+
+/// Modules that may use each other, in no circle.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// The name that messages use.
+    pub(crate) name: &'static str,
+    /// The crate's outermost modules that belong to it.
+    pub(crate) modules: &'static [&'static str],
+}
+
+/// Packages that a package must not reach, direct or not.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    /// The package.
+    pub(crate) package: &'static str,
+    /// Which of its dependencies count: options of `cargo tree`.
+    pub(crate) options: &'static [&'static str],
+    /// The packages that must not be in the tree.
+    pub(crate) never: &'static [&'static [&'static str]],
+    /// The rule in words.
+    pub(crate) says: &'static str,
+}
+
+/// Words that may stand in some files only.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// The rule in words.
+    pub(crate) says: &'static str,
+    /// The words, as names in Rust code.
+    pub(crate) words: &'static [&'static str],
+    /// The files and folders that the rule is about.
+    pub(crate) within: &'static [&'static str],
+    /// Where the words may stand.
+    pub(crate) allowed: Allowed,
+}
+
+/// Where a word may stand.
+#[derive(Debug)]
+pub(crate) enum Allowed {
+    /// In these files and folders.
+    Under(&'static [&'static str]),
+    /// In any one file.
+    InOneFile,
+}
