@@ -221,9 +221,14 @@ fn check_name(member: &str, name: &str) -> Result<(), EventError> {
     )))
 }
 
-/// Reads a typed event from its wire form.
-pub(crate) fn decode<E: Event>(raw: &RawEvent) -> Result<E, EventError> {
-    read(raw).map(|(event, _)| event)
+impl RawEvent {
+    /// Reads the typed event.
+    ///
+    /// # Errors
+    /// [`EventError`], if `E` has no such event or the payload does not match it.
+    pub fn decode<E: Event>(&self) -> Result<E, EventError> {
+        read(self).map(|(event, _)| event)
+    }
 }
 
 /// Reads a typed event, and returns the members of its payload too.

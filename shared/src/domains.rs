@@ -5,3 +5,14 @@ pub mod crm;
 pub mod projects;
 pub mod staff;
 pub mod store;
+
+use crate::schema::DomainSchema;
+
+/// The five domains that ship.
+pub const SHIPPED: [DomainSchema; 5] = [
+    DomainSchema::of::<catalogue::Event>(),
+    DomainSchema::of::<staff::Event>(),
+    DomainSchema::of::<projects::Event>(),
+    DomainSchema::of::<crm::Event>(),
+    DomainSchema::of::<store::Event>(),
+];

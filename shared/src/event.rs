@@ -1,21 +1,59 @@
-//! Events: typed payloads that know their topics, and the raw form on the wire.
+//! A domain's topics and events as Rust types, and the raw form of an event on the wire.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Topic, TopicName, schema::EventSchema};
+use crate::{
+    TopicError, TopicName,
+    schema::{DomainSchema, EventSchema, FanOut, TopicSchema},
+};
 
-/// Who decides which topics an event reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FanOut {
-    /// The event itself, by its payload. The server refuses a publisher that names topics.
-    Computed,
-    /// The publisher. The payload does not contain the topics.
-    Named,
-    /// The event itself, unless the publisher names topics.
-    ComputedOrNamed,
+/// A domain's topics as a type. `#[derive(Topic)]` implements it; see [`crate::derive`].
+pub trait Topic: Sized + Clone + Eq + fmt::Debug {
+    /// The first segment of all names.
+    const DOMAIN: &'static str;
+
+    /// The patterns of the names, for people: `staff:person:{uuid}`.
+    const PATTERNS: &'static [&'static str];
+
+    /// What these topics are for, for the generated files.
+    const DOCS: &'static str = "";
+
+    /// The topics as data.
+    const SCHEMA: &'static [TopicSchema];
+
+    /// Reads the segments after the domain. Returns `None` if the domain has no such topic.
+    fn from_segments(segments: &[&str]) -> Option<Self>;
+
+    /// Returns the name. Each value has one.
+    fn name(&self) -> TopicName;
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`TopicError::NotOfDomain`] with the patterns of the domain.
+    fn from_name(name: &TopicName) -> Result<Self, TopicError> {
+        let segments: Vec<&str> = name.segments().collect();
+        let topic = match segments.split_first() {
+            Some((&domain, rest)) if domain == Self::DOMAIN => Self::from_segments(rest),
+            _ => None,
+        };
+        topic.ok_or_else(|| TopicError::NotOfDomain {
+            domain: Self::DOMAIN,
+            topic: name.to_string(),
+            patterns: Self::PATTERNS,
+        })
+    }
+
+    /// Reads a text: it checks the grammar first, then the domain.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    fn parse(text: &str) -> Result<Self, TopicError> {
+        Self::from_name(&TopicName::parse(text)?)
+    }
 }
 
 /// A domain's events as a type.
@@ -96,14 +134,6 @@ pub struct RawEvent<P = Box<RawValue>> {
 }
 
 impl RawEvent {
-    /// Reads the wire form.
-    ///
-    /// # Errors
-    /// A sentence that names the member at fault.
-    pub fn parse(text: &str) -> Result<Self, crate::frame::FrameError> {
-        crate::frame::parse_event(text)
-    }
-
     /// Writes a typed event in its wire form.
     ///
     /// # Errors
@@ -114,12 +144,19 @@ impl RawEvent {
         let payload: Box<RawValue> = serde_json::from_slice(&payload)?;
         Ok(Self { domain: E::Topic::DOMAIN.to_owned(), event: event.name().to_owned(), payload })
     }
+}
 
-    /// Reads the typed event.
-    ///
-    /// # Errors
-    /// [`EventError`](crate::EventError), if `E` has no such event or the payload does not match it.
-    pub fn decode<E: Event>(&self) -> Result<E, crate::EventError> {
-        crate::domain_set::decode(self)
+impl DomainSchema {
+    /// Describes the domain of these events.
+    pub const fn of<E: Event>() -> Self {
+        Self {
+            name: E::Topic::DOMAIN,
+            topic_docs: E::Topic::DOCS,
+            event_docs: E::DOCS,
+            topics: E::Topic::SCHEMA,
+            events: E::SCHEMA,
+            fan_out: E::FAN_OUT,
+            closed: E::CLOSED,
+        }
     }
 }

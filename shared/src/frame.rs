@@ -11,9 +11,11 @@ mod server;
 
 use std::fmt;
 
+use self::publish::parse_event;
+use crate::RawEvent;
+
 pub use client::{ClientFrame, Refusal};
 pub use publish::Publish;
-pub(crate) use publish::parse_event;
 pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome, UnknownDomain};
 
 /// The WebSocket subprotocol that names this protocol.
@@ -34,3 +36,13 @@ impl fmt::Display for FrameError {
 }
 
 impl std::error::Error for FrameError {}
+
+impl RawEvent {
+    /// Reads the wire form.
+    ///
+    /// # Errors
+    /// A sentence that names the member at fault.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        parse_event(text)
+    }
+}

@@ -5,7 +5,7 @@
 //! - [`TopicName`] is a parsed name of a topic. A domain's [`Topic`] is the same as a Rust type.
 //! - [`Event`] is a typed event that knows its topics. [`RawEvent`] is its form on the wire.
 //! - [`frame`] has the wire protocol, [`Position`] is a position in a log, and [`Code`] is the reason of a refusal.
-//! - [`derive`] declares domains, [`schema`] has them as data, and [`domains`] are the five that ship.
+//! - [`mod@derive`] declares domains, [`schema`] has them as data, and [`domains`] are the five that ship.
 //! - [`Domains`] is the set of domains that a server was compiled with. It checks events.
 //!
 //! ```
@@ -28,14 +28,14 @@ pub mod frame;
 pub mod json;
 pub mod limits;
 mod nearest;
-#[doc(hidden)]
 mod position;
 pub mod schema;
 mod topic;
 
 pub use code::Code;
 pub use domain_set::{Domains, EventError};
-pub use event::{Event, FanOut, RawEvent};
+pub use event::{Event, RawEvent, Topic};
 pub use nearest::nearest;
 pub use position::{Position, PositionError};
-pub use topic::{Segment, Topic, TopicError, TopicName, uuid_segment};
+pub use schema::FanOut;
+pub use topic::{Segment, TopicError, TopicName, uuid_segment};

@@ -5,7 +5,7 @@ pub mod check;
 
 use std::fmt;
 
-use crate::{Event, FanOut, Topic, limits::MAX_COMPARED_DOMAINS};
+use crate::limits::MAX_COMPARED_DOMAINS;
 
 /// A domain.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,17 @@ pub struct DomainSchema {
     pub fan_out: FanOut,
     /// Whether the server refuses undeclared payload keys.
     pub closed: bool,
+}
+
+/// Who decides which topics an event reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FanOut {
+    /// The event itself, by its payload. The server refuses a publisher that names topics.
+    Computed,
+    /// The publisher. The payload does not contain the topics.
+    Named,
+    /// The event itself, unless the publisher names topics.
+    ComputedOrNamed,
 }
 
 /// A topic.
@@ -170,33 +181,6 @@ impl Type {
         }
     }
 }
-
-impl DomainSchema {
-    /// Describes the domain of these events.
-    pub const fn of<E: Event>() -> Self {
-        Self {
-            name: E::Topic::DOMAIN,
-            topic_docs: E::Topic::DOCS,
-            event_docs: E::DOCS,
-            topics: E::Topic::SCHEMA,
-            events: E::SCHEMA,
-            fan_out: E::FAN_OUT,
-            closed: E::CLOSED,
-        }
-    }
-}
-
-/// The five domains that ship.
-pub const SHIPPED: [DomainSchema; 5] = {
-    use crate::domains::{catalogue, crm, projects, staff, store};
-    [
-        DomainSchema::of::<catalogue::Event>(),
-        DomainSchema::of::<staff::Event>(),
-        DomainSchema::of::<projects::Event>(),
-        DomainSchema::of::<crm::Event>(),
-        DomainSchema::of::<store::Event>(),
-    ]
-};
 
 /// Computes the fingerprint of a set of domains for `hello` and `welcome`. It depends on topics, events and payloads, and not
 /// on the order of the domains. By it a client and a server notice that they were compiled with different domains.

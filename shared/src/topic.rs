@@ -1,4 +1,4 @@
-//! The grammar of topics, and the trait for the topics of a domain.
+//! The grammar of topics.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use crate::{limits::MAX_TOPIC_BYTES, schema::TopicSchema};
+use crate::limits::MAX_TOPIC_BYTES;
 
 /// A topic's name in a tenant: segments of `[A-Za-z0-9_.~-]+`, joined by `:`. It has at most 255 bytes. The first segment
 /// is the domain. Parsing lower-cases UUIDs, so that both spellings are one topic.
@@ -262,52 +262,6 @@ impl<'de, const MAX: usize> Deserialize<'de> for Segment<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(de::Error::custom)
-    }
-}
-
-/// A domain's topics as a type. `#[derive(Topic)]` implements it; see [`crate::derive`].
-pub trait Topic: Sized + Clone + Eq + fmt::Debug {
-    /// The first segment of all names.
-    const DOMAIN: &'static str;
-
-    /// The patterns of the names, for people: `staff:person:{uuid}`.
-    const PATTERNS: &'static [&'static str];
-
-    /// What these topics are for, for the generated files.
-    const DOCS: &'static str = "";
-
-    /// The topics as data.
-    const SCHEMA: &'static [TopicSchema];
-
-    /// Reads the segments after the domain. Returns `None` if the domain has no such topic.
-    fn from_segments(segments: &[&str]) -> Option<Self>;
-
-    /// Returns the name. Each value has one.
-    fn name(&self) -> TopicName;
-
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// [`TopicError::NotOfDomain`] with the patterns of the domain.
-    fn from_name(name: &TopicName) -> Result<Self, TopicError> {
-        let segments: Vec<&str> = name.segments().collect();
-        let topic = match segments.split_first() {
-            Some((&domain, rest)) if domain == Self::DOMAIN => Self::from_segments(rest),
-            _ => None,
-        };
-        topic.ok_or_else(|| TopicError::NotOfDomain {
-            domain: Self::DOMAIN,
-            topic: name.to_string(),
-            patterns: Self::PATTERNS,
-        })
-    }
-
-    /// Reads a text: it checks the grammar first, then the domain.
-    ///
-    /// # Errors
-    /// The rule that the text breaks.
-    fn parse(text: &str) -> Result<Self, TopicError> {
-        Self::from_name(&TopicName::parse(text)?)
     }
 }
 

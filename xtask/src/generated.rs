@@ -9,8 +9,9 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tidings_generate::{Home, asyncapi, codes_table, domains_table, json_schema, typescript, vectors};
+use tidings_shared::domains::SHIPPED;
 use tidings_shared::limits::{FIXED, SETTINGS};
-use tidings_shared::schema::{DomainSchema, SHIPPED};
+use tidings_shared::schema::DomainSchema;
 
 use crate::project::{Project, read};
 

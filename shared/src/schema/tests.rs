@@ -1,4 +1,5 @@
 use super::*;
+use crate::domains::SHIPPED;
 
 #[test]
 fn each_shipped_topic_and_event_has_a_description() {
