@@ -1,4 +1,4 @@
-//! The Tidings client for browsers: a shell that gives [`tidings_client_core`] a WebSocket, a timer and JavaScript's
+//! The Tidings client for browsers: a shell that gives the crate `tidings-client-core` a WebSocket, a timer and JavaScript's
 //! values. The npm package `tidings` is made from it.
 //!
 //! The shell exists on `wasm32` only. On other targets the crate is empty, except for [`client!`].

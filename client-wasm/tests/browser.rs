@@ -36,7 +36,7 @@ extern "C" {
 }
 
 impl TestHost {
-    /// Waits for the next thing of this kind that the host hears.
+    /// Waits for the next call of this kind to the host.
     async fn next(&self, kind: &str) -> Value {
         let text = JsFuture::from(self.next_promise(kind)).await.unwrap_throw().as_string();
         serde_json::from_str(&text.unwrap_throw()).unwrap_throw()
@@ -47,7 +47,7 @@ impl TestHost {
     }
 }
 
-/// A client of the server that the tests run against.
+/// Makes a client of the test server.
 fn client() -> (Core, TestHost) {
     let url = option_env!("TIDINGS_TEST_URL").expect_throw(
         "TIDINGS_TEST_URL names no server, such as http://127.0.0.1:7700: `cargo xtask test wasm` starts one",
@@ -57,12 +57,12 @@ fn client() -> (Core, TestHost) {
     (Core::new(host.clone().unchecked_into(), url, None, false, JsValue::UNDEFINED), host)
 }
 
-/// A UUID that no other test uses, so that tests which run at once do not hear each other.
+/// A UUID that no other test uses. So tests that run at the same time do not hear each other.
 fn uuid(test: u128) -> String {
     uuid::Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 | test).to_string()
 }
 
-/// A key that was not used before, also not by an earlier run against the same server.
+/// A new key, which no earlier run against the same server has used.
 fn key() -> String {
     let random = || (js_sys::Math::random() * f64::from(u32::MAX)) as u128;
     uuid::Uuid::from_u128(random() << 96 | random() << 64 | random() << 32 | random()).to_string()
@@ -94,7 +94,7 @@ fn read(value: &JsValue) -> Value {
     serde_json::from_str(&String::from(text)).unwrap_throw()
 }
 
-/// Publishes an event and expects it, checked against its type, on the topic.
+/// Publishes an event, and expects it on the topic, decoded.
 async fn arrives_decoded(event: Value, topic: &str, topics: &[&str]) {
     let (core, host) = client();
     let subscription = subscribe(&core, &[topic]);
@@ -181,7 +181,7 @@ async fn after_an_unsubscribe_nothing_arrives() {
 }
 
 #[wasm_bindgen_test]
-async fn what_is_watched_is_loaded_when_it_is_in_force_and_not_after_a_reconnect_that_missed_nothing() {
+async fn a_view_loads_when_it_is_in_force_and_not_after_a_reconnect_that_missed_nothing() {
     let (core, host) = client();
     let topic = format!("staff:person:{}", uuid(10));
     let view = core.subscribe(vec![topic].into(), true, None, None).unwrap_throw();
@@ -200,9 +200,9 @@ async fn what_is_watched_is_loaded_when_it_is_in_force_and_not_after_a_reconnect
 }
 
 #[wasm_bindgen_test]
-async fn an_event_that_is_not_what_its_domain_declares_does_not_leave() {
+async fn an_event_that_is_not_what_its_domain_declares_is_not_sent() {
     let (core, host) = client();
-    let error = |event: Value| try_publish(&core, &event, &[]).expect_err("it must not leave");
+    let error = |event: Value| try_publish(&core, &event, &[]).expect_err("it must not be sent");
     let staff = |payload: Value| json!({"domain": "staff", "event": "person_updated", "payload": payload});
     let missing = error(staff(json!({})));
     assert_eq!(missing["code"], "invalid_event");
@@ -230,7 +230,7 @@ async fn a_malformed_event_is_a_typed_error_and_the_stream_goes_on() {
         });
         frame.to_string()
     };
-    // The server refuses such events, so it has to be played.
+    // The server refuses such events. So the test plays the server.
     forge(&frame("person_updated", json!({"uuid": [1]})));
     let malformed = host.next("malformed").await;
     assert_eq!(malformed["id"], subscription);
@@ -283,7 +283,7 @@ async fn a_malformed_event_is_a_typed_error_and_the_stream_goes_on() {
 }
 
 #[wasm_bindgen_test]
-async fn a_refused_topic_is_told_with_its_code() {
+async fn a_refused_topic_is_reported_with_its_code() {
     let (core, host) = client();
     subscribe(&core, &["staff:pepole"]);
     let failed = host.next("failed").await;
@@ -292,7 +292,7 @@ async fn a_refused_topic_is_told_with_its_code() {
 }
 
 #[wasm_bindgen_test]
-async fn a_lost_connection_comes_back_and_what_was_missed_arrives_once() {
+async fn after_a_lost_connection_missed_events_arrive_once() {
     let (core, host) = client();
     let (publisher, publishers_host) = client();
     let person = uuid(10);
@@ -314,7 +314,7 @@ async fn a_lost_connection_comes_back_and_what_was_missed_arrives_once() {
 }
 
 #[wasm_bindgen_test]
-async fn a_publish_without_a_connection_is_sent_when_there_is_one() {
+async fn a_publish_without_a_connection_is_sent_by_the_next_one() {
     let (core, host) = client();
     let person = uuid(11);
     let event = json!({"domain": "staff", "event": "person_updated", "payload": {"uuid": person}});

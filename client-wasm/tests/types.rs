@@ -37,7 +37,7 @@ impl TestHost {
 
 const TOPIC: &str = "every_type:all";
 
-/// A client that knows the domain, of a server that does not, and so lets everything pass.
+/// Makes a client that knows the domain. The server does not know it, and lets everything pass.
 async fn client() -> (Core, TestHost) {
     register(tidings_client_wasm::domains_of!(every_type::Event));
     let url = option_env!("TIDINGS_TEST_URL").expect_throw("`cargo xtask test wasm` names a server");
@@ -59,7 +59,7 @@ fn key() -> String {
     uuid::Uuid::from_u128(random() << 96 | random() << 64 | random() << 32 | random()).to_string()
 }
 
-/// The payload as JavaScript reads and writes it.
+/// The payload as JavaScript reads it and writes it.
 fn normal(payload: &str) -> Value {
     let text = js_sys::JSON::stringify(&js_sys::JSON::parse(payload).unwrap_throw()).unwrap_throw();
     serde_json::from_str(&String::from(text)).unwrap_throw()
@@ -79,7 +79,7 @@ fn verdict(faults: &[String]) {
 }
 
 #[wasm_bindgen_test]
-async fn each_value_of_each_type_leaves_the_browser_or_is_refused_there() {
+async fn each_value_of_each_type_is_sent_or_refused_in_the_browser() {
     let (core, _host) = client().await;
     let mut faults = Vec::new();
     for case in cases() {

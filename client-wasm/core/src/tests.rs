@@ -1,4 +1,4 @@
-//! The client against a server that the test plays, without a network and without waiting.
+//! The client against a server that the test plays, without a network and without real time.
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -26,7 +26,7 @@ mod watching;
 
 type Payload = serde_json::Value;
 
-/// A frame whose payload is a value that can be compared.
+/// A frame with a payload that tests can compare.
 struct Members(serde_json::Map<String, Payload>);
 
 impl FrameMembers<Payload> for Members {
@@ -40,12 +40,12 @@ impl FrameMembers<Payload> for Members {
     }
 }
 
-/// A client, its clock, and what came out of it.
+/// A client with its clock and its last connection.
 struct Bench {
     client: Client<Payload>,
     ms: u64,
     random: u32,
-    /// The connection that was asked for last.
+    /// The last connection that the client asked for.
     connection: Option<ConnectionId>,
 }
 
@@ -66,7 +66,7 @@ impl Bench {
         Now { ms: self.ms, random: self.random }
     }
 
-    /// Everything that waits to be done or told.
+    /// Takes all outputs.
     fn outputs(&mut self) -> Vec<Output<Payload>> {
         let outputs: Vec<_> = std::iter::from_fn(|| self.client.poll_output()).collect();
         for output in &outputs {
@@ -77,7 +77,7 @@ impl Bench {
         outputs
     }
 
-    /// The frames among the outputs, as they stand on the wire.
+    /// Takes all outputs, and returns the frames as JSON.
     fn frames(&mut self) -> Vec<serde_json::Value> {
         let frame = |output| match output {
             Output::Send { frame, .. } => Some(serde_json::to_value(frame).unwrap()),
@@ -121,7 +121,7 @@ impl Bench {
         self.welcome_for(None);
     }
 
-    /// Welcomes with a token that lives for so long.
+    /// Welcomes the client. Its token lives for so long.
     fn welcome_for(&mut self, life_ms: Option<u64>) {
         self.receive(json!({
             "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
@@ -131,7 +131,7 @@ impl Bench {
         }));
     }
 
-    /// Welcomes as a server with these limits does.
+    /// Welcomes the client as a server with these limits.
     fn welcome_with(&mut self, message_bytes: u64, session: u64, frame: u64, frames_per_second: u64) {
         self.receive(json!({
             "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000,
@@ -173,7 +173,7 @@ impl Bench {
         self.client.handle_closed(self.connection(), code, now);
     }
 
-    /// Lets time pass up to the next timeout, and says how long that was.
+    /// Lets time pass until the next timeout, and returns the milliseconds.
     fn next_timeout(&mut self) -> u64 {
         let due = self.client.poll_timeout().expect("nothing is due");
         let passed = due.saturating_sub(self.ms);
@@ -183,7 +183,7 @@ impl Bench {
         passed
     }
 
-    /// Loses the connection and opens the next; the frames with which it begins.
+    /// Loses the connection and opens the next. Returns the first frames of the new one.
     fn reconnect(&mut self) -> Vec<serde_json::Value> {
         self.close(1006);
         self.next_timeout();
@@ -198,7 +198,7 @@ fn publish(key: u128) -> Publish<Payload> {
     Publish { event, topics: None, key: Uuid::from_u128(key), origin: None }
 }
 
-/// What subscriptions hear, in short.
+/// The outputs for the user, as short texts.
 fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
     let short = |output| match output {
         Output::Ready { subscription } => Some(format!("ready {}", subscription.0)),
@@ -231,7 +231,7 @@ fn statuses(outputs: &[Output<Payload>]) -> Vec<Status> {
 }
 
 #[test]
-fn a_client_of_which_nothing_is_asked_does_nothing() {
+fn an_unused_client_does_nothing() {
     let mut bench = Bench::new();
     assert_eq!(bench.client.poll_output(), None);
     assert_eq!(bench.client.poll_timeout(), None);
@@ -244,7 +244,7 @@ fn a_client_of_which_nothing_is_asked_does_nothing() {
 }
 
 #[test]
-fn all_that_is_known_is_said_as_soon_as_the_connection_is_open() {
+fn the_client_sends_everything_as_soon_as_the_connection_is_open() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people", "staff:teams"]);
     bench.subscribe(&["staff:people"]);
@@ -259,7 +259,7 @@ fn all_that_is_known_is_said_as_soon_as_the_connection_is_open() {
 }
 
 #[test]
-fn frames_that_this_version_does_not_know_are_passed_over() {
+fn frames_that_this_version_does_not_know_are_ignored() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive(json!({"op": "applause", "volume": 11}));
@@ -271,7 +271,7 @@ fn frames_that_this_version_does_not_know_are_passed_over() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_makes_everybody_load_again() {
+fn a_message_that_cannot_be_read_makes_all_subscriptions_load_again() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive_text("{\"op\":\"event\"}");
@@ -289,7 +289,7 @@ fn a_ping_is_answered() {
 }
 
 #[test]
-fn close_is_final_and_fails_what_waits() {
+fn close_is_final_and_fails_waiting_publishes() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let publish = bench.publish(1).unwrap();
@@ -308,7 +308,7 @@ fn close_is_final_and_fails_what_waits() {
 }
 
 #[test]
-fn frames_of_a_connection_that_was_given_up_count_for_nothing() {
+fn frames_of_an_old_connection_are_ignored() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let old = bench.connection();

@@ -1,9 +1,9 @@
-// A host that remembers what it heard, and the means to do to its socket what a network and a server can do.
+// A host that records its calls, and functions that act on its socket like a network or a server.
 
-/** Rejects a wait after so many milliseconds, so that a test fails by itself and says why. */
+/** Milliseconds after which a wait fails. So a test fails by itself and says why. */
 const PATIENCE_MS = 10_000;
 
-/** The sockets that were opened, the newest last. */
+/** All sockets, the newest last. */
 const sockets = [];
 const Native = globalThis.WebSocket;
 globalThis.WebSocket = class extends Native {
@@ -13,12 +13,12 @@ globalThis.WebSocket = class extends Native {
   }
 };
 
-/** Hands the newest socket a message that the server did not send. */
+/** Gives the newest socket a message that the server did not send. */
 export function forge(text) {
   sockets.at(-1).onmessage(new MessageEvent("message", { data: text }));
 }
 
-/** How many sockets that are closed, or about to be, still have a handler. */
+/** Counts the closed and closing sockets that still have a handler. */
 export function handlersLeft() {
   const isOver = ({ readyState }) => readyState >= WebSocket.CLOSING;
   return sockets.filter(isOver).filter((socket) => socket.onopen || socket.onmessage || socket.onclose).length;
@@ -37,7 +37,7 @@ export class TestHost {
 
   unknownDomain() {}
 
-  /** The next thing of this kind that was not asked for yet, as JSON text. */
+  /** Waits for the next call of this kind, and returns it as JSON text. */
   next(kind) {
     return new Promise((resolve, reject) => {
       const fail = () => reject(new Error(`no ${kind} in time; heard ${JSON.stringify(this.heard)}`));
@@ -47,12 +47,12 @@ export class TestHost {
     });
   }
 
-  /** How many things of this kind wait to be asked for. */
+  /** Counts the calls of this kind that no `next` has returned. */
   count(kind) {
     return this.heard.filter((heard) => heard.kind === kind).length;
   }
 
-  /** Runs this when the next event arrives, from within. */
+  /** Calls this function during the next call of `event`. */
   onEvent(callback) {
     this.callback = callback;
   }

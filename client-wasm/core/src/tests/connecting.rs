@@ -1,4 +1,4 @@
-//! On the way to a session, and back to it.
+//! Connecting, and reconnecting.
 
 use tidings_shared::Code;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::limits::{CONNECT_TIMEOUT_MS, MAX_RETRY_AFTER_MS, TOKEN_TIMEOUT_MS, WATCHDOG_GRACE_MS};
 
 #[test]
-fn the_way_to_a_session_and_back_is_told_as_status() {
+fn the_status_follows_the_connection() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
@@ -44,7 +44,7 @@ fn waits_grow_with_failures_and_are_short_again_after_a_healthy_session() {
     assert_eq!(waits, [249, 499, 999, 1_999, 249]);
 }
 
-/// When each of these clients does its next thing after a server with all their sessions has crashed, in milliseconds.
+/// The milliseconds until each client acts after a crash of the server that had all their sessions.
 fn comes_back(seed: u64, with: fn() -> Bench, is_it: fn(&Output<Payload>) -> bool) -> Vec<u64> {
     let mut random = seed;
     let mut clients: Vec<Bench> = (0..60).map(|_| with()).collect();
@@ -81,7 +81,7 @@ fn after_a_crash_the_pages_ask_for_tokens_over_two_seconds_and_not_all_at_once()
     for seed in 0..20 {
         let asks = comes_back(seed, session_with_token, |output| matches!(output, Output::Token { .. }));
         let most = (0..2_000).map(|ms| asks.iter().filter(|at| (ms..ms + 250).contains(*at)).count()).max();
-        // Seven or eight are to be expected in each.
+        // Seven or eight are expected in each.
         assert!(
             most.unwrap() <= 20 && asks.iter().all(|at| *at < 2_000),
             "seed {seed}: {most:?} of {asks:?}"
@@ -101,7 +101,7 @@ fn after_a_crash_the_pages_ask_for_tokens_over_two_seconds_and_not_all_at_once()
 }
 
 #[test]
-fn a_page_that_has_had_no_session_asks_again_as_soon_as_one_without_tokens() {
+fn a_page_that_never_had_a_session_asks_again_as_soon_as_one_without_tokens() {
     let mut bench = Bench::with_tokens();
     bench.random = u32::MAX;
     bench.subscribe(&["staff:people"]);
@@ -115,7 +115,7 @@ fn a_page_that_has_had_no_session_asks_again_as_soon_as_one_without_tokens() {
 }
 
 #[test]
-fn a_page_that_is_looked_at_asks_for_its_token_within_a_quarter_of_a_second() {
+fn a_visible_page_asks_for_its_token_within_a_quarter_of_a_second() {
     let mut bench = session_with_token();
     bench.random = u32::MAX;
     bench.close(1006);
@@ -126,7 +126,7 @@ fn a_page_that_is_looked_at_asks_for_its_token_within_a_quarter_of_a_second() {
 }
 
 #[test]
-fn a_connection_without_a_welcome_is_given_up() {
+fn a_connection_without_a_welcome_is_replaced() {
     for opens in [false, true] {
         let mut bench = Bench::new();
         bench.subscribe(&["staff:people"]);
@@ -144,7 +144,7 @@ fn a_connection_without_a_welcome_is_given_up() {
 }
 
 #[test]
-fn a_silent_server_is_given_up_after_its_heartbeat_and_some_grace() {
+fn a_silent_connection_is_replaced_after_the_heartbeat_and_some_grace() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.ms += 30_000;
@@ -167,7 +167,7 @@ fn a_timeout_that_comes_too_early_does_no_harm() {
 }
 
 #[test]
-fn a_server_that_goes_away_is_left_alone_for_as_long_as_it_asked() {
+fn a_client_stays_away_from_a_server_for_as_long_as_it_asked() {
     let mut bench = Bench::new();
     bench.random = 0;
     bench.session(&["staff:people"], "p1");
@@ -184,7 +184,7 @@ fn a_server_that_goes_away_is_left_alone_for_as_long_as_it_asked() {
 }
 
 #[test]
-fn a_client_that_nobody_needs_any_more_does_not_come_back() {
+fn a_client_that_nobody_needs_does_not_reconnect() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.client.handle_unsubscribe(people);
@@ -264,7 +264,7 @@ fn after_4401_a_client_comes_back_once_with_a_fresh_token() {
 }
 
 #[test]
-fn a_token_that_holds_only_later_never_closes_the_client() {
+fn a_token_that_is_not_yet_valid_never_closes_the_client() {
     let mut bench = Bench::with_tokens();
     bench.subscribe(&["staff:people"]);
     for _ in 0..5 {
@@ -318,7 +318,7 @@ fn a_token_callback_that_fails_or_never_answers_is_tried_again_later() {
 }
 
 #[test]
-fn a_complaint_that_did_not_end_the_connection_does_not_explain_a_later_end() {
+fn an_error_that_did_not_end_the_connection_does_not_explain_a_later_end() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive(json!({"op": "error", "code": "unknown_op", "message": "?"}));

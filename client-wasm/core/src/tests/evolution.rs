@@ -1,4 +1,4 @@
-//! A tab that was opened last week meets today's server, and today's tab a server of last week.
+//! Clients and servers of different versions: an old tab with a new server, and a new tab with an old server.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn welcome_with_schema(bench: &mut Bench, schema: Option<&str>) {
 }
 
 #[test]
-fn a_server_with_other_domains_is_told_of_once() {
+fn a_server_with_other_domains_is_reported_once() {
     let mut bench = Bench::with(Options { schema: Some("own".to_owned()), ..Options::default() });
     bench.subscribe(&["staff:people"]);
     bench.open();
@@ -28,7 +28,7 @@ fn a_server_with_other_domains_is_told_of_once() {
 }
 
 #[test]
-fn the_same_domains_and_a_server_that_says_nothing_are_no_news() {
+fn the_same_domains_are_not_reported_nor_is_a_server_without_a_schema() {
     for schema in [Some("own"), None] {
         let mut bench = Bench::with(Options { schema: Some("own".to_owned()), ..Options::default() });
         bench.subscribe(&["staff:people"]);
@@ -39,7 +39,7 @@ fn the_same_domains_and_a_server_that_says_nothing_are_no_news() {
 }
 
 #[test]
-fn frames_and_members_of_a_later_server_are_passed_over() {
+fn frames_and_members_of_a_newer_server_are_ignored() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive(json!({"op": "presence", "topics": ["staff:people"], "who": ["a"]}));
@@ -53,7 +53,7 @@ fn frames_and_members_of_a_later_server_are_passed_over() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_asked_for_again_and_nobody_is_left_deaf() {
+fn after_an_answer_that_cannot_be_read_the_client_asks_again() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.close(1006);
@@ -65,7 +65,7 @@ fn an_answer_that_cannot_be_read_is_asked_for_again_and_nobody_is_left_deaf() {
     bench.welcome();
     let frames = bench.frames();
     let subscribe = frames.iter().find(|frame| frame["op"] == "subscribe").unwrap();
-    // What comes before the answer is for those who had the topic before.
+    // Events before the answer are for subscriptions that had the topic before.
     bench.event(&["staff:people"], "p2");
     assert!(matches!(&bench.outputs()[..], [Output::Event { .. }]));
     bench.receive(json!({
@@ -79,7 +79,7 @@ fn an_answer_that_cannot_be_read_is_asked_for_again_and_nobody_is_left_deaf() {
     assert_eq!(bench.client.status(), Status::Waiting);
 }
 
-/// What a client with these domains is told of those that the server does not know.
+/// What a client with these domains reports of the domains that the server does not know.
 fn unknown(bench: &mut Bench, topics: &[&str], unknown_domains: serde_json::Value) -> Vec<String> {
     bench.subscribe(topics);
     bench.next_timeout();
@@ -98,7 +98,7 @@ fn unknown(bench: &mut Bench, topics: &[&str], unknown_domains: serde_json::Valu
 }
 
 #[test]
-fn a_domain_that_nobody_knows_is_told_of_once_with_the_one_that_was_meant() {
+fn an_unknown_domain_is_reported_once_with_the_nearest_known_one() {
     let domains = Some(["staff", "helpdesk"].map(str::to_owned).to_vec());
     let mut bench = Bench::with(Options { domains, ..Options::default() });
     bench.session(&["staff:people"], "p1");
@@ -106,14 +106,14 @@ fn a_domain_that_nobody_knows_is_told_of_once_with_the_one_that_was_meant() {
     let told = unknown(&mut bench, &["staf:people", "x:1"], said.clone());
     assert_eq!(told, [r#"staf Some("staff")"#, "x None"]);
     assert_eq!(unknown(&mut bench, &["staf:teams"], said), [""; 0]);
-    // Those that this client is compiled with, or its user has named.
+    // The domains that this client is compiled with, or that its user named.
     assert_eq!(unknown(&mut bench, &["helpdesk:1"], json!([{"domain": "helpdesk"}])), [""; 0]);
-    // Those of a server that says nothing.
+    // A server that sends no unknown domains.
     assert_eq!(unknown(&mut bench, &["anything:1"], json!(null)), [""; 0]);
 }
 
 #[test]
-fn a_user_of_many_domains_that_nobody_knows_is_not_flooded() {
+fn reports_of_unknown_domains_are_bounded() {
     let mut bench = Bench::with(Options { domains: Some(Vec::new()), ..Options::default() });
     bench.session(&["staff:people"], "p1");
     let mut told = 0;

@@ -1,4 +1,4 @@
-//! What becomes of a connection that nobody uses any more.
+//! Connections that nobody uses any more.
 
 use super::*;
 use crate::limits::LINGER_MS;
@@ -17,7 +17,7 @@ fn is_disconnect(output: &Output<Payload>) -> bool {
 }
 
 #[test]
-fn a_connection_that_nobody_wants_lingers_and_is_closed() {
+fn an_idle_connection_lingers_and_is_closed() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.unsubscribe(people);
@@ -29,7 +29,7 @@ fn a_connection_that_nobody_wants_lingers_and_is_closed() {
     assert_eq!(statuses(&outputs), [Status::Idle]);
     assert_eq!(bench.client.poll_timeout(), None);
 
-    // Whoever comes then opens another, at once.
+    // The next subscription opens another at once.
     bench.subscribe(&["staff:people"]);
     assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
     bench.open();
@@ -41,7 +41,7 @@ fn a_connection_that_nobody_wants_lingers_and_is_closed() {
 }
 
 #[test]
-fn whoever_comes_while_a_connection_lingers_keeps_it() {
+fn a_subscription_keeps_a_connection_that_lingers() {
     let mut bench = Bench::new();
     let mut held = bench.session(&["staff:people"], "p1");
     for _ in 0..3 {
@@ -62,7 +62,7 @@ fn whoever_comes_while_a_connection_lingers_keeps_it() {
 }
 
 #[test]
-fn a_publish_keeps_a_connection_until_it_is_answered_or_given_up() {
+fn a_publish_keeps_a_connection_until_it_is_answered_or_cancelled() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     let publish = bench.publish(1).unwrap();
@@ -73,7 +73,7 @@ fn a_publish_keeps_a_connection_until_it_is_answered_or_given_up() {
         bench.receive(json!({"op": "ping"}));
         assert!(!bench.outputs().iter().any(is_disconnect));
     }
-    // Its answer never comes, and nobody waits for it any more.
+    // Its answer never comes, and the user no longer waits for it.
     bench.client.handle_cancel(publish);
     assert!(!bench.client.is_wanted());
     assert_eq!([bench.next_timeout(), bench.next_timeout()], [0, LINGER_MS]);
@@ -82,7 +82,7 @@ fn a_publish_keeps_a_connection_until_it_is_answered_or_given_up() {
 }
 
 #[test]
-fn an_attempt_that_nobody_wants_any_more_lingers_too() {
+fn an_attempt_to_connect_that_nobody_needs_lingers_too() {
     let mut bench = Bench::new();
     let people = bench.subscribe(&["staff:people"]);
     bench.outputs();
@@ -95,7 +95,7 @@ fn an_attempt_that_nobody_wants_any_more_lingers_too() {
 }
 
 #[test]
-fn a_lost_connection_that_nobody_wants_is_not_made_again() {
+fn a_client_does_not_reconnect_if_nobody_needs_it() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.unsubscribe(people);
@@ -107,7 +107,7 @@ fn a_lost_connection_that_nobody_wants_is_not_made_again() {
 }
 
 #[test]
-fn one_whose_last_topic_is_refused_lingers_as_well() {
+fn a_connection_lingers_after_its_last_topic_was_refused() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive(json!({"op": "unsubscribed", "topics": ["staff:people"], "code": "forbidden"}));

@@ -1,4 +1,4 @@
-//! More topics than a frame, and more than a session.
+//! More topics than fit in a frame, and more than a session may have.
 
 use serde_json::Value;
 use tidings_shared::limits::MAX_TOPICS_PER_SESSION;
@@ -19,7 +19,7 @@ fn names(frame: &Value) -> usize {
 }
 
 impl Bench {
-    /// All frames up to when nothing more is due at once.
+    /// Takes all frames until nothing more is due now.
     fn all_frames(&mut self) -> Vec<Value> {
         let mut frames = self.frames();
         while self.client.poll_timeout().is_some_and(|due| due <= self.ms) {
@@ -30,7 +30,7 @@ impl Bench {
         frames
     }
 
-    /// The next change of topics that the client sends within a time, and how long that took. Its server pings meanwhile.
+    /// Waits for the next change of topics and returns it with the milliseconds. The server pings meanwhile.
     fn next_change(&mut self, within_ms: u64) -> Option<(Value, u64)> {
         let start = self.ms;
         while self.ms - start < within_ms {
@@ -46,7 +46,7 @@ impl Bench {
         None
     }
 
-    /// Opens a session in which so many rows are in force at a position, each with a subscription of its own.
+    /// Opens a session with so many rows in force at a position. Each row has its own subscription.
     fn session_of_rows(&mut self, count: usize, position: &str) {
         for row in rows(count) {
             self.subscribe(&[&row]);
@@ -61,7 +61,7 @@ impl Bench {
         assert_eq!(ready, count);
     }
 
-    /// Answers a subscribe: one outcome, or a code with which the topic is refused, for each topic.
+    /// Answers a subscribe: for each topic an outcome, or the code of its refusal.
     fn answered(&mut self, subscribe: &Value, position: &str, outcome: impl Fn(&str) -> &'static str) {
         let topic = |topic: &Value| match outcome(topic.as_str().unwrap()) {
             done @ ("live" | "resumed" | "sync") => json!({"topic": topic, "outcome": done}),
@@ -75,7 +75,7 @@ impl Bench {
 }
 
 #[test]
-fn a_resume_of_many_topics_is_several_frames_of_which_all_but_the_last_say_more() {
+fn a_resume_of_many_topics_is_several_frames_and_all_except_the_last_say_more() {
     let mut bench = Bench::new();
     bench.session_of_rows(300, "p1");
     let frames = bench.reconnect();
@@ -110,7 +110,7 @@ fn new_topics_of_an_open_session_are_several_frames_and_no_pause() {
 }
 
 #[test]
-fn frames_keep_to_the_bytes_and_the_topics_that_the_server_announced() {
+fn frames_keep_the_limits_that_the_server_announced() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     bench.open();
@@ -125,14 +125,14 @@ fn frames_keep_to_the_bytes_and_the_topics_that_the_server_announced() {
     let frames = bench.all_frames();
     assert!(frames.iter().all(|frame| frame.to_string().len() <= 1_024 && names(frame) <= 50));
     assert_eq!(frames.iter().map(names).sum::<usize>(), 140);
-    // One topic that is longer than a message may be goes alone.
+    // A topic that is longer than a message may be has a frame of its own.
     bench.welcome_with(100, 1_024, 50, 100);
     bench.subscribe(&["a:longer:one", "a:longer:two"]);
     assert_eq!(bench.all_frames().iter().map(names).collect::<Vec<_>>(), [1, 1]);
 }
 
 #[test]
-fn a_server_that_takes_fewer_topics_in_a_frame_than_was_thought_is_asked_again() {
+fn topics_are_sent_again_to_a_server_with_a_lower_limit_for_frames() {
     let mut bench = Bench::new();
     let all = bench.subscribe(&strs(&rows(100)));
     bench.open();
@@ -147,7 +147,7 @@ fn a_server_that_takes_fewer_topics_in_a_frame_than_was_thought_is_asked_again()
 }
 
 #[test]
-fn a_resume_stays_under_the_rate_and_goes_on_where_it_was() {
+fn a_resume_stays_under_the_rate_and_continues_later() {
     let mut bench = Bench::new();
     bench.session_of_rows(1_000, "p1");
     bench.welcome_with(65_536, 1_024, 128, 4);
@@ -165,7 +165,7 @@ fn a_resume_stays_under_the_rate_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_resume_whose_rest_is_no_longer_wanted_says_that_no_more_follows() {
+fn a_resume_ends_when_its_remaining_topics_are_unsubscribed() {
     let mut bench = Bench::new();
     let first = bench.session(&["a:first"], "p1");
     bench.welcome_with(65_536, 1_024, 1, 1);
@@ -186,7 +186,7 @@ fn a_resume_whose_rest_is_no_longer_wanted_says_that_no_more_follows() {
 }
 
 #[test]
-fn a_resume_that_is_cut_between_its_answers_starts_again_where_it_began() {
+fn a_resume_that_is_cut_between_its_answers_starts_again_at_its_position() {
     let mut bench = Bench::new();
     bench.session_of_rows(200, "p1");
     let frames = bench.reconnect();
@@ -199,16 +199,16 @@ fn a_resume_that_is_cut_between_its_answers_starts_again_where_it_began() {
 }
 
 #[test]
-fn topics_that_a_server_leaves_behind_in_a_resume_are_loaded_whatever_it_answers_later() {
+fn topics_that_stay_behind_in_a_resume_are_loaded_whatever_the_server_answers_later() {
     for later in ["resumed", "sync", "live"] {
         let mut bench = Bench::new();
         bench.session_of_rows(129, "p1");
         let frames = bench.reconnect();
-        // An old server, or one that has waited for the rest for too long: it goes on with the first frame.
+        // An old server, or one that has waited too long for the rest: it goes on after the first frame.
         bench.subscribed(&frames[1], "p1", "resumed");
         bench.event(&["row:0000"], "p2");
         assert_eq!(told(bench.outputs()), ["event p2 to 1[\"row:0000\"]"]);
-        // The connection is lost before the second is answered: the event does not come again.
+        // The connection is lost before the second answer: the event does not come again.
         let frames = bench.reconnect();
         assert_eq!(frames[2]["since"], "p2");
         bench.subscribed(&frames[1], "p2", "resumed");
@@ -219,7 +219,7 @@ fn topics_that_a_server_leaves_behind_in_a_resume_are_loaded_whatever_it_answers
 }
 
 #[test]
-fn a_subscription_that_was_resumed_in_part_is_told_of_the_part_that_was_lost_only() {
+fn a_subscription_that_was_resumed_in_part_gets_a_sync_for_the_lost_part_only() {
     let mut bench = Bench::new();
     let all = bench.subscribe(&strs(&rows(129)));
     bench.open();
@@ -234,7 +234,7 @@ fn a_subscription_that_was_resumed_in_part_is_told_of_the_part_that_was_lost_onl
 }
 
 #[test]
-fn a_topic_beyond_the_room_is_told_of_and_is_asked_for_when_another_leaves() {
+fn a_topic_without_room_is_reported_and_tried_again_when_another_leaves() {
     let mut bench = Bench::new();
     bench.session_of_rows(MAX_TOPICS_PER_SESSION, "p1");
     let late = bench.subscribe(&["row:late"]);
@@ -245,7 +245,7 @@ fn a_topic_beyond_the_room_is_told_of_and_is_asked_for_when_another_leaves() {
     assert_eq!(topic.as_str(), "row:late");
     assert!(error.message.contains("1024") && error.message.contains("--max-topics-per-session"), "{error}");
     assert_eq!(bench.all_frames(), [json!(null); 0]);
-    // It has company: the second holder is told too.
+    // The second holder hears of it too.
     let other = bench.subscribe(&["row:late"]);
     assert_eq!(told(bench.outputs()), [format!("waits {} Some(\"row:late\") too_many_topics", other.0)]);
     bench.client.handle_unsubscribe(SubscriptionId(1));
@@ -264,7 +264,7 @@ fn a_topic_beyond_the_room_is_told_of_and_is_asked_for_when_another_leaves() {
 }
 
 #[test]
-fn a_subscription_of_which_a_part_has_room_gets_that_part_and_the_rest_later() {
+fn a_subscription_with_room_for_a_part_gets_that_part_and_the_rest_later() {
     let mut bench = Bench::new();
     bench.session_of_rows(MAX_TOPICS_PER_SESSION - 1, "p1");
     let both = bench.subscribe(&["row:a", "row:b"]);
@@ -283,7 +283,7 @@ fn a_subscription_of_which_a_part_has_room_gets_that_part_and_the_rest_later() {
 }
 
 #[test]
-fn a_watch_beyond_the_room_loads_without_its_topic_and_again_when_there_is_room() {
+fn a_view_without_room_loads_without_its_topic_and_again_when_there_is_room() {
     let mut bench = Bench::new();
     bench.session_of_rows(MAX_TOPICS_PER_SESSION, "p1");
     let now = bench.now();
@@ -302,10 +302,10 @@ fn a_watch_beyond_the_room_loads_without_its_topic_and_again_when_there_is_room(
 }
 
 #[test]
-fn a_server_with_less_room_keeps_what_fits_and_one_with_more_is_asked_for_the_rest() {
+fn a_client_uses_the_room_of_each_server_that_it_meets() {
     let mut bench = Bench::new();
     bench.session_of_rows(300, "p1");
-    // This one is old: it has 128, and says so when the frames are on their way.
+    // This server is old. It allows 128, and says so after the frames were sent.
     let frames = bench.reconnect();
     bench.welcome_with(65_536, 128, 128, 100);
     bench.subscribed(&frames[1], "p1", "resumed");
@@ -315,9 +315,9 @@ fn a_server_with_less_room_keeps_what_fits_and_one_with_more_is_asked_for_the_re
     let heard = told(bench.outputs());
     let of = |what: &str| heard.iter().filter(|told| told.starts_with(what)).count();
     assert_eq!((of("waits"), of("resumed")), (172, 128));
-    // It is not asked again and again.
+    // The client does not ask it again and again.
     assert_eq!(bench.next_change(300_000), None);
-    // The next asks for no more than it takes, and the one after it for all.
+    // On the next connection the client asks for what is allowed, and on the one after it for all.
     let frames = bench.reconnect();
     assert_eq!(frames[1..].iter().map(names).sum::<usize>(), 128);
     bench.welcome_with(65_536, 1_024, 128, 100);
@@ -331,7 +331,7 @@ fn a_server_with_less_room_keeps_what_fits_and_one_with_more_is_asked_for_the_re
 }
 
 #[test]
-fn topics_for_which_the_tenant_has_no_room_are_asked_for_again_ever_more_rarely() {
+fn topics_without_room_in_the_tenant_are_tried_again_less_and_less_often() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let id = bench.subscribe(&["row:1"]).0;
@@ -379,7 +379,7 @@ fn a_topic_that_is_lost_for_good_leaves_its_room_to_one_that_waits() {
     assert_eq!(frame["topics"], json!(["row:late"]));
     bench.subscribed(&frame, "p3", "live");
     assert_eq!(told(bench.outputs()).first(), Some(&format!("ready {}", late.0)));
-    // So does one whose right is taken away.
+    // A topic whose right was revoked leaves its room too.
     let next = bench.subscribe(&["row:next"]);
     bench.outputs();
     bench.receive(json!({"op": "unsubscribed", "topics": ["row:0007"], "code": "forbidden"}));
@@ -390,7 +390,7 @@ fn a_topic_that_is_lost_for_good_leaves_its_room_to_one_that_waits() {
 }
 
 #[test]
-fn a_refusal_for_good_is_not_tried_again() {
+fn a_final_refusal_is_not_tried_again() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.subscribe(&["row:1", "row:2"]);

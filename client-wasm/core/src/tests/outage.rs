@@ -1,10 +1,10 @@
-//! Attempts to connect that fail, and what the user hears of them.
+//! Failed attempts to connect, and the client's reports of them.
 
 use super::*;
 use crate::limits::{QUIET_ATTEMPTS, QUIET_ATTEMPTS_OF_A_KNOWN_SERVER};
 
 impl Bench {
-    /// Lets attempts fail as `fail` does, and returns what was told of each.
+    /// Lets attempts fail by `fail`, and returns the reports of each.
     fn attempts(&mut self, number: u32, fail: fn(&mut Bench)) -> Vec<Option<String>> {
         let attempt = |_| {
             self.outputs();
@@ -43,7 +43,7 @@ fn the_user_hears_once_that_attempts_fail_and_the_client_goes_on_trying() {
 }
 
 #[test]
-fn what_is_known_of_the_last_attempt_is_told() {
+fn the_report_says_how_the_last_attempt_ended() {
     type Fail = fn(&mut Bench);
     let cases: [(Fail, &str); 4] = [
         (
@@ -78,8 +78,8 @@ fn what_is_known_of_the_last_attempt_is_told() {
 }
 
 #[test]
-fn an_attempt_in_which_nothing_came_in_time_is_told_at_once() {
-    // As where a dev server takes the connection and has nobody to hand it to.
+fn an_attempt_that_takes_too_long_is_reported_at_once() {
+    // For example, a development server accepts the connection, but its back end is not running.
     for had_a_session in [false, true] {
         let mut bench = Bench::new();
         bench.subscribe(&["staff:people"]);
@@ -98,11 +98,11 @@ fn an_attempt_in_which_nothing_came_in_time_is_told_at_once() {
 }
 
 #[test]
-fn a_restart_of_a_server_that_was_there_is_no_error_and_the_next_outage_is_told_again() {
+fn a_restart_of_a_known_server_is_no_error_and_the_next_outage_is_reported_again() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     for _ in 0..2 {
-        // The loss of the session itself is no failed attempt.
+        // The loss of the session itself is not a failed attempt.
         let told = bench.attempts(1 + QUIET_ATTEMPTS_OF_A_KNOWN_SERVER, refused);
         assert_eq!(told.iter().flatten().count(), 1);
         assert!(told.last().unwrap().is_some());
@@ -112,7 +112,7 @@ fn a_restart_of_a_server_that_was_there_is_no_error_and_the_next_outage_is_told_
 }
 
 #[test]
-fn attempts_that_the_server_explained_are_not_told_twice() {
+fn attempts_that_the_server_explained_are_not_reported_twice() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     let told = bench.attempts(20, |bench| {
@@ -124,7 +124,7 @@ fn attempts_that_the_server_explained_are_not_told_twice() {
 }
 
 #[test]
-fn a_page_that_is_put_away_while_it_connects_has_not_failed() {
+fn an_attempt_that_ends_because_the_page_sleeps_has_not_failed() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     let told = bench.attempts(20, |bench| {
@@ -136,14 +136,14 @@ fn a_page_that_is_put_away_while_it_connects_has_not_failed() {
 }
 
 #[test]
-fn an_error_ends_a_websocket_that_never_opened_and_no_other() {
+fn an_error_ends_only_a_websocket_that_never_opened() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     bench.outputs();
     let failed = bench.connection();
     bench.error();
     assert_eq!(bench.outputs(), [Output::Disconnect { connection: failed }, Output::Status(Status::Waiting)]);
-    // Where its close follows, it is the same failure.
+    // If its close follows, that is the same failure.
     let due = bench.client.poll_timeout();
     bench.close(1006);
     bench.error();
@@ -159,7 +159,7 @@ fn an_error_ends_a_websocket_that_never_opened_and_no_other() {
 }
 
 #[test]
-fn an_environment_that_makes_no_websocket_is_told_at_once_with_its_reason() {
+fn a_refusal_of_the_environment_is_reported_at_once_with_its_reason() {
     let mut bench = Bench::new();
     bench.subscribe(&["staff:people"]);
     let told = bench.attempts(8, |bench| {

@@ -15,7 +15,7 @@ impl Bench {
 }
 
 #[test]
-fn a_woken_page_shortens_the_wait_for_the_next_connection_but_not_to_nothing() {
+fn waking_shortens_the_wait_for_the_next_connection_but_not_to_zero() {
     let mut bench = Bench::new();
     bench.random = u32::MAX;
     bench.session(&["staff:people"], "p1");
@@ -30,7 +30,7 @@ fn a_woken_page_shortens_the_wait_for_the_next_connection_but_not_to_nothing() {
 }
 
 #[test]
-fn a_woken_page_obeys_a_server_that_asked_it_to_stay_away() {
+fn a_woken_page_stays_away_from_a_server_that_asked_for_it() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.receive(json!({"op": "goaway", "retry_after_ms": 7_000}));
@@ -40,7 +40,7 @@ fn a_woken_page_obeys_a_server_that_asked_it_to_stay_away() {
 }
 
 #[test]
-fn a_connection_that_says_nothing_after_the_page_woke_is_given_up() {
+fn a_connection_that_is_silent_after_the_page_woke_is_replaced() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.wake();
@@ -64,18 +64,18 @@ fn a_connection_that_answers_after_the_page_woke_stays() {
 }
 
 #[test]
-fn a_page_that_wakes_without_end_does_not_cost_the_connection() {
+fn a_page_that_wakes_again_and_again_keeps_its_connection() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     for _ in 0..1_000 {
         bench.wake();
     }
-    // A server takes 200 frames at once.
+    // A server accepts 200 frames at once.
     assert!(bench.frames().len() < 150);
 }
 
 #[test]
-fn a_page_that_is_put_away_lets_go_and_comes_back_when_it_is_woken() {
+fn a_page_that_sleeps_closes_its_connection_and_reconnects_when_it_wakes() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.sleep();
@@ -91,7 +91,7 @@ fn a_page_that_is_put_away_lets_go_and_comes_back_when_it_is_woken() {
 }
 
 #[test]
-fn a_client_that_is_idle_or_closed_sleeps_and_wakes_as_it_was() {
+fn sleeping_and_waking_change_nothing_for_a_client_that_is_idle_or_closed() {
     let mut bench = Bench::new();
     bench.sleep();
     bench.wake();

@@ -1,4 +1,4 @@
-//! Publishes, answered or not.
+//! Publishes, with and without answers.
 
 use tidings_shared::limits::{MAX_JSON_DEPTH, MAX_MESSAGE_BYTES, MAX_ORIGIN_BYTES};
 
@@ -74,7 +74,7 @@ fn a_refused_publish_fails_with_the_servers_code_and_is_not_sent_again() {
 }
 
 #[test]
-fn a_server_that_goes_away_leaves_the_publish_to_the_next_connection() {
+fn after_a_goaway_the_next_connection_sends_the_publish() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.publish(1).unwrap();
@@ -98,7 +98,7 @@ fn a_frame_that_was_too_large_does_not_end_the_next_connection_too() {
 }
 
 #[test]
-fn publishes_that_wait_are_bounded() {
+fn waiting_publishes_are_bounded() {
     let mut bench = Bench::new();
     for key in 0..MAX_PUBLISHES {
         bench.publish(key as u128).unwrap();
@@ -109,7 +109,7 @@ fn publishes_that_wait_are_bounded() {
 }
 
 #[test]
-fn a_full_queue_is_sent_no_faster_than_the_server_takes_it() {
+fn a_full_queue_is_sent_no_faster_than_the_server_allows() {
     let mut bench = Bench::new();
     for key in 0..MAX_PUBLISHES {
         bench.publish(key as u128).unwrap();
@@ -141,7 +141,7 @@ fn a_cancelled_publish_is_not_sent_any_more() {
 }
 
 #[test]
-fn an_event_that_would_cost_the_connection_is_refused_at_home() {
+fn an_event_that_would_cost_the_connection_is_refused_before_it_is_sent() {
     let mut bench = Bench::new();
     let nested = |depth: usize| format!("{}\"\\\"{{\"{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(bench.client.check_event(&nested(MAX_JSON_DEPTH - 1), &[]), Ok(()));
@@ -171,7 +171,7 @@ fn only_the_publish_that_is_too_large_fails() {
     bench.outputs();
     bench.close(1009);
     let mut outputs = bench.outputs();
-    // Which one it was shows when each is alone.
+    // The client finds it by sending them one at a time.
     for _ in 0..3 {
         bench.next_timeout();
         bench.open();
@@ -213,7 +213,7 @@ fn only_the_publish_that_is_too_large_fails() {
 }
 
 #[test]
-fn an_answer_to_a_publish_that_cannot_be_read_is_asked_for_again() {
+fn after_an_unreadable_answer_the_publish_is_sent_again() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.publish(1).unwrap();
@@ -226,7 +226,7 @@ fn an_answer_to_a_publish_that_cannot_be_read_is_asked_for_again() {
 }
 
 #[test]
-fn topics_that_change_all_the_time_leave_publishes_their_turn() {
+fn publishes_get_their_turn_while_topics_change_all_the_time() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let (mut published, mut subscribed, mut row) = (0, 0, None);
@@ -251,7 +251,7 @@ fn topics_that_change_all_the_time_leave_publishes_their_turn() {
 }
 
 #[test]
-fn a_publish_that_was_cancelled_on_its_way_takes_the_blame_that_is_its_own() {
+fn a_cancelled_publish_that_is_too_large_does_not_fail_another() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let cancelled = bench.publish(1).unwrap();
@@ -277,7 +277,7 @@ fn a_publish_that_was_cancelled_on_its_way_takes_the_blame_that_is_its_own() {
 }
 
 #[test]
-fn the_answer_to_a_cancelled_publish_is_told_to_nobody() {
+fn the_answer_to_a_cancelled_publish_is_dropped() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let publish = bench.publish(1).unwrap();
@@ -288,7 +288,7 @@ fn the_answer_to_a_cancelled_publish_is_told_to_nobody() {
 }
 
 #[test]
-fn what_is_no_topic_is_refused_before_it_is_sent() {
+fn an_invalid_topic_is_refused_before_it_is_sent() {
     let bench = Bench::new();
     let error = bench.client.check_event("{}", &["crm:\u{1}".to_owned()]).unwrap_err();
     assert_eq!(error.code, "invalid_topic");

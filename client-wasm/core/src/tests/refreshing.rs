@@ -6,7 +6,7 @@ use crate::limits::TOKEN_TIMEOUT_MS;
 const MINUTE_MS: u64 = 60_000;
 
 impl Bench {
-    /// A session whose token lives for so long, with these topics watched and in force.
+    /// Opens a session with watched topics in force. Its token lives for so long.
     fn of_token(life_ms: u64, topics: &[&str]) -> Self {
         let mut bench = Self::with_tokens();
         let now = bench.now();
@@ -18,7 +18,7 @@ impl Bench {
         bench
     }
 
-    /// Goes through a connection up to its topics being in force, and gives its subscribe.
+    /// Opens a connection until its topics are in force. Returns its subscribe.
     fn come_back(&mut self, token: &str, life_ms: u64, outcome: &str) -> serde_json::Value {
         assert!(matches!(self.outputs().last(), Some(Output::Token { .. })), "it asks for a token");
         self.token(Ok(Some(token)));
@@ -36,13 +36,13 @@ impl Bench {
         self.client.handle_token(self.connection(), token, now);
     }
 
-    /// Lets time pass, with a server that is heard of, until something comes out; how long that was.
+    /// Lets time pass until there is an output. The server sends frames meanwhile. Returns the milliseconds.
     fn passes(&mut self) -> (u64, Vec<Output<Payload>>) {
         let start = self.ms;
         for _ in 0..100_000 {
             let due = self.client.poll_timeout().expect("nothing is due");
             self.ms = due.min(self.ms + 25_000);
-            // The answer to nothing that was asked.
+            // An answer without a request.
             self.receive(json!({"op": "token_accepted", "ref": 0}));
             let now = self.now();
             self.client.handle_timeout(now);
@@ -54,7 +54,7 @@ impl Bench {
         panic!("nothing came of it for {} ms", self.ms - start);
     }
 
-    /// Lets time pass until a token is asked for, and nothing else happens; how long that was.
+    /// Lets time pass until the client asks for a token, and for nothing else. Returns the milliseconds.
     fn asks(&mut self) -> u64 {
         let (passed, outputs) = self.passes();
         assert_eq!(outputs, [Output::Token { connection: self.connection() }]);
@@ -67,7 +67,7 @@ impl Bench {
 }
 
 #[test]
-fn a_fresh_token_is_asked_for_in_time_and_not_by_all_at_once() {
+fn clients_ask_for_a_fresh_token_in_time_and_not_all_at_once() {
     for (life_ms, earliest, latest) in [
         (3_000, 1_501, 2_250),
         (4 * MINUTE_MS, 2 * MINUTE_MS + 1, 3 * MINUTE_MS),
@@ -84,7 +84,7 @@ fn a_fresh_token_is_asked_for_in_time_and_not_by_all_at_once() {
 }
 
 impl Bench {
-    /// Loses its connection and comes back, so that what was drawn is drawn again.
+    /// Reconnects, so that the random time is drawn again.
     fn come_again(&mut self, life_ms: u64) {
         self.outputs();
         self.close(1006);
@@ -95,7 +95,7 @@ impl Bench {
 }
 
 #[test]
-fn a_fresh_token_takes_the_place_of_the_old_one_and_nothing_else_happens() {
+fn a_fresh_token_replaces_the_old_one_and_nothing_else_happens() {
     let mut bench = Bench::of_token(3_000, &["staff:people"]);
     for (token, life_ms) in [("second", 60_000), ("third", 2_000), ("fourth", 3_000)] {
         bench.asks();
@@ -109,14 +109,14 @@ fn a_fresh_token_takes_the_place_of_the_old_one_and_nothing_else_happens() {
         assert!(until_ms > life_ms / 2 && until_ms <= life_ms * 3 / 4 || until_ms == 35_000, "{until_ms}");
     }
     assert_eq!(bench.client.status(), Status::Open);
-    // It is the fourth by which it would be known if it were the same again.
+    // The fourth attempt would show if it were the same again.
     bench.asks();
     bench.token(Ok(Some("fourth")));
     assert_eq!(bench.outputs(), []);
 }
 
 #[test]
-fn a_token_that_does_not_end_or_ends_at_once_or_cannot_be_asked_for_is_not_refreshed() {
+fn a_token_is_not_refreshed_if_it_never_ends_or_ends_at_once_or_the_user_gives_none() {
     for (asks_for_tokens, life_ms) in [(true, None), (true, Some(999)), (false, Some(3_000))] {
         let mut bench = Bench::with(Options { asks_for_tokens, ..Options::default() });
         bench.subscribe(&["staff:people"]);
@@ -133,7 +133,7 @@ fn a_token_that_does_not_end_or_ends_at_once_or_cannot_be_asked_for_is_not_refre
 }
 
 #[test]
-fn a_callback_that_fails_is_asked_again_ever_sooner_and_the_session_goes_on_to_its_end() {
+fn a_callback_that_fails_is_asked_again_and_the_session_goes_on_to_its_end() {
     let mut bench = Bench::of_token(15 * MINUTE_MS, &["staff:people"]);
     bench.random = 0;
     let mut left_ms = 15 * MINUTE_MS - bench.asks();
@@ -153,7 +153,7 @@ fn a_callback_that_fails_is_asked_again_ever_sooner_and_the_session_goes_on_to_i
     assert!((5..=20).contains(&attempts), "{attempts}");
     bench.event(&["staff:people"], "p2");
     assert_eq!(told(bench.outputs()), ["event p2 to 1[\"staff:people\"]"]);
-    // The server ends it, and it comes back as it always did.
+    // The server ends the session, and the client reconnects as always.
     bench.receive(json!({"op": "error", "code": "token_expired", "message": "The token has expired."}));
     bench.close(4401);
     assert_eq!(told(bench.outputs()), ["error token_expired"]);
@@ -163,24 +163,24 @@ fn a_callback_that_fails_is_asked_again_ever_sooner_and_the_session_goes_on_to_i
 }
 
 #[test]
-fn a_callback_that_hangs_is_not_waited_for_and_its_late_answer_is_taken() {
+fn a_callback_that_hangs_is_asked_again_and_its_late_answer_counts() {
     let mut bench = Bench::of_token(15 * MINUTE_MS, &["staff:people"]);
     bench.asks();
     let (waited, outputs) = bench.passes();
     assert_eq!((waited, told(outputs)), (TOKEN_TIMEOUT_MS, vec!["error token_failed".to_owned()]));
-    // What fails late was told already.
+    // A late failure was reported already.
     bench.token(Err("no network"));
     assert_eq!(bench.outputs(), []);
     bench.token(Ok(Some("late")));
     let frames = bench.frames();
     assert_eq!((&frames[0]["op"], &frames[0]["token"]), (&json!("token"), &json!("late")));
-    // One at a time.
+    // One token at a time.
     bench.token(Ok(Some("later")));
     assert_eq!(bench.outputs(), []);
 }
 
 #[test]
-fn an_answer_for_a_connection_that_is_gone_counts_for_nothing() {
+fn a_token_for_an_old_connection_is_ignored() {
     let mut bench = Bench::of_token(3_000, &["staff:people"]);
     bench.asks();
     let old = bench.connection();
@@ -193,7 +193,7 @@ fn an_answer_for_a_connection_that_is_gone_counts_for_nothing() {
 }
 
 #[test]
-fn the_same_token_or_none_is_no_fresh_one_and_asked_for_again() {
+fn after_the_same_token_or_none_the_client_asks_again() {
     for stale in [Some("first"), None] {
         let mut bench = Bench::of_token(10_000, &["staff:people"]);
         let first = bench.asks();
@@ -206,7 +206,7 @@ fn the_same_token_or_none_is_no_fresh_one_and_asked_for_again() {
 }
 
 #[test]
-fn a_token_that_the_server_does_not_take_is_told_of_and_leaves_the_session_as_it_is() {
+fn a_refused_token_is_reported_and_changes_nothing_in_the_session() {
     for code in ["unauthorized", "token_expired", "token_not_yet_valid", "a_code_of_next_year"] {
         let mut bench = Bench::of_token(10_000, &["staff:people"]);
         bench.asks();
@@ -225,7 +225,7 @@ fn a_token_that_the_server_does_not_take_is_told_of_and_leaves_the_session_as_it
 }
 
 #[test]
-fn a_token_of_somebody_else_is_taken_to_a_new_session_in_which_everything_is_loaded_again() {
+fn a_token_of_another_person_begins_a_new_session_in_which_everything_is_loaded_again() {
     let mut bench = Bench::of_token(10_000, &["staff:people"]);
     bench.asks();
     bench.token(Ok(Some("of bert")));
@@ -243,7 +243,7 @@ fn a_token_of_somebody_else_is_taken_to_a_new_session_in_which_everything_is_loa
 }
 
 #[test]
-fn who_loses_a_topic_by_a_fresh_token_is_told_which_and_keeps_the_others() {
+fn a_topic_that_is_lost_by_a_fresh_token_is_reported_and_the_others_stay() {
     let mut bench = Bench::of_token(3_000, &["staff:people", "staff:teams"]);
     let teams = bench.subscribe(&["staff:teams"]);
     bench.outputs();
@@ -257,24 +257,24 @@ fn who_loses_a_topic_by_a_fresh_token_is_told_which_and_keeps_the_others() {
     assert_eq!(told(bench.outputs()), failed);
     bench.event(&["staff:people"], "p2");
     assert_eq!(told(bench.outputs()), ["event p2 to 1[\"staff:people\"]"]);
-    // It is not asked for behind their backs.
+    // The client does not subscribe to it again by itself.
     bench.close(1006);
     bench.next_timeout();
     assert_eq!(bench.come_back("less", 3_000, "resumed")["topics"], json!(["staff:people"]));
 }
 
 #[test]
-fn timers_that_stood_still_lead_to_a_new_connection_or_a_late_refresh() {
+fn stopped_timers_lead_to_a_new_connection_or_a_late_refresh() {
     let mut bench = Bench::of_token(15 * MINUTE_MS, &["staff:people"]);
     bench.asks();
     bench.token(Ok(Some("second")));
     let r#ref = bench.frames()[0]["ref"].clone();
     bench.receive(json!({"op": "token_accepted", "ref": r#ref, "expires_in_ms": 4 * MINUTE_MS}));
-    // A hidden page's timer is late by a minute, and the server's ping is not.
+    // A hidden page's timer is a minute late, and the server's ping is not.
     bench.ms += 3 * MINUTE_MS;
     bench.receive(json!({"op": "ping"}));
     assert!(matches!(bench.outputs()[..], [Output::Send { .. }, Output::Token { .. }]));
-    // Hours, of which the server was not heard: there is no session to refresh.
+    // The server was silent for hours: there is no session to refresh.
     bench.ms += 300 * MINUTE_MS;
     let now = bench.now();
     bench.client.handle_timeout(now);

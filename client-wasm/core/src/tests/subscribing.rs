@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::MAX_SUBSCRIPTIONS;
 
 #[test]
-fn after_a_reconnect_one_frame_asks_for_everything_since_the_last_position() {
+fn after_a_reconnect_one_frame_subscribes_to_everything_since_the_last_position() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.subscribe(&["staff:teams"]);
@@ -27,11 +27,11 @@ fn after_a_reconnect_one_frame_asks_for_everything_since_the_last_position() {
 }
 
 #[test]
-fn a_resume_that_was_cut_short_starts_again_where_it_began() {
+fn a_resume_that_was_interrupted_starts_again_at_its_position() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let frames = bench.reconnect();
-    // The server's position is ahead of the events that are still to come.
+    // The server's position is ahead of the events that still follow.
     bench.subscribed(&frames[1], "p9", "resumed");
     assert_eq!(bench.reconnect()[1]["since"], "p1");
 }
@@ -50,7 +50,7 @@ fn a_topic_that_could_not_be_resumed_makes_its_subscriptions_load_again() {
 }
 
 #[test]
-fn a_server_that_forgets_to_resume_is_taken_as_one_that_could_not() {
+fn an_outcome_live_instead_of_resumed_counts_as_a_sync() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let frames = bench.reconnect();
@@ -70,7 +70,7 @@ fn a_subscription_that_was_never_in_force_has_nothing_to_load_again() {
 }
 
 #[test]
-fn without_anything_to_miss_nothing_is_resumed() {
+fn nothing_is_resumed_if_nothing_was_in_force() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.client.handle_unsubscribe(people);
@@ -124,7 +124,7 @@ fn a_topic_is_subscribed_with_its_first_holder_and_unsubscribed_with_its_last() 
 }
 
 #[test]
-fn what_is_asked_for_in_one_turn_goes_out_in_one_frame() {
+fn all_subscribes_of_one_turn_leave_in_one_frame() {
     let mut bench = Bench::new();
     let people = bench.session(&["staff:people"], "p1");
     bench.client.handle_unsubscribe(people);
@@ -185,7 +185,7 @@ fn a_refused_topic_fails_its_subscriptions_and_leaves_the_others() {
 }
 
 #[test]
-fn a_refused_topic_can_be_asked_for_again() {
+fn a_new_subscription_can_try_a_refused_topic_again() {
     let mut bench = Bench::new();
     for round in 1..3 {
         bench.subscribe(&["staff:people"]);
@@ -201,7 +201,7 @@ fn a_refused_topic_can_be_asked_for_again() {
 }
 
 #[test]
-fn a_right_that_was_taken_away_fails_the_subscription() {
+fn a_revoked_right_fails_the_subscription() {
     let mut bench = Bench::new();
     bench.session(&["staff:people", "staff:teams"], "p1");
     bench.receive(json!({"op": "unsubscribed", "topics": ["staff:people"], "code": "forbidden"}));
@@ -229,7 +229,7 @@ fn a_subscribe_that_was_refused_as_a_whole_fails_or_is_tried_again_as_its_code_s
 }
 
 #[test]
-fn a_topic_is_known_by_its_lower_case_name() {
+fn a_uuid_in_a_topic_is_lower_case() {
     let mut bench = Bench::new();
     bench.session(&["staff:person:0198C0DE-0000-7000-8000-00000000002A"], "p1");
     bench.event(&["staff:person:0198c0de-0000-7000-8000-00000000002a"], "p2");
@@ -237,7 +237,7 @@ fn a_topic_is_known_by_its_lower_case_name() {
 }
 
 #[test]
-fn what_is_no_topic_is_refused_at_once_with_the_rule_that_it_breaks() {
+fn an_invalid_topic_is_refused_at_once_with_the_rule_that_it_breaks() {
     let mut bench = Bench::new();
     let now = bench.now();
     let mut error = |topics: &[&str]| bench.client.handle_subscribe(topics, now).unwrap_err();
@@ -276,7 +276,7 @@ fn topics_that_change_all_the_time_stay_under_the_rate() {
         }
         sent += bench.frames().len();
     }
-    // 100 a second, and the burst.
+    // 100 per second, and the burst.
     assert!((900..=1_200).contains(&sent), "{sent}");
 }
 
@@ -291,7 +291,7 @@ fn a_quiet_client_resumes_from_the_position_of_the_last_ping() {
 }
 
 #[test]
-fn the_position_of_a_ping_says_nothing_of_topics_that_are_still_asked_for() {
+fn the_position_of_a_ping_is_ignored_while_a_subscribe_is_not_answered() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.reconnect();

@@ -1,4 +1,4 @@
-//! When a view's data is loaded.
+//! When the data of a view is loaded.
 
 use super::*;
 use crate::{Watching, limits::MIN_LOAD_INTERVAL_MS};
@@ -16,7 +16,7 @@ impl Bench {
         self.client.handle_watch_with(topics, watching, now).unwrap()
     }
 
-    /// A watched subscription in force, of which the first load is done and its pause is over.
+    /// A watched subscription in force. Its first load and the interval after it are over.
     fn view(&mut self, topics: &[&str]) -> SubscriptionId {
         let id = self.watch(topics);
         self.open();
@@ -54,7 +54,7 @@ fn nothing_is_loaded_before_the_topics_are_in_force() {
 }
 
 #[test]
-fn a_topic_that_is_in_force_already_is_loaded_at_once() {
+fn a_view_of_a_topic_in_force_is_loaded_at_once() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     bench.watch(&["staff:people"]);
@@ -102,7 +102,7 @@ fn a_sync_loads_again_and_a_resume_that_missed_nothing_does_not() {
 }
 
 #[test]
-fn a_subscription_to_several_topics_is_told_of_a_resume_once() {
+fn the_resume_of_a_subscription_to_several_topics_is_reported_once() {
     let mut bench = Bench::new();
     bench.session(&["staff:people", "staff:teams"], "p1");
     let frames = bench.reconnect();
@@ -119,7 +119,7 @@ fn a_message_that_cannot_be_read_loads_again() {
 }
 
 #[test]
-fn a_failed_load_is_tried_again_ever_more_rarely_and_events_wait_for_that() {
+fn a_failed_load_is_retried_less_and_less_often_and_events_wait_for_the_retry() {
     let mut bench = Bench::new();
     bench.random = u32::MAX;
     let view = bench.view(&["staff:people"]);
@@ -132,7 +132,7 @@ fn a_failed_load_is_tried_again_ever_more_rarely_and_events_wait_for_that() {
         assert_eq!(told(bench.outputs()), [""; 0]);
         waits.push(bench.next_timeout());
         assert_eq!(told(bench.outputs()), [format!("load {} of 1", load + 1)]);
-        // The server is heard of meanwhile.
+        // The server sends frames meanwhile.
         bench.receive(json!({"op": "pong", "ref": 1}));
     }
     assert_eq!(waits, [250, 499, 999, 1_999, 3_999, 7_999, 15_999, 19_999]);
@@ -145,7 +145,7 @@ fn a_failed_load_is_tried_again_ever_more_rarely_and_events_wait_for_that() {
 }
 
 #[test]
-fn a_user_who_asks_does_not_wait_for_the_retry() {
+fn a_reload_by_the_user_does_not_wait_for_the_retry() {
     let mut bench = Bench::new();
     bench.random = u32::MAX;
     let view = bench.view(&["staff:people"]);
@@ -158,7 +158,7 @@ fn a_user_who_asks_does_not_wait_for_the_retry() {
 }
 
 #[test]
-fn a_woken_page_tries_a_failed_load_again_soon_and_hastens_no_first_one() {
+fn waking_brings_the_retry_of_a_failed_load_soon_and_no_first_load_sooner() {
     let mut bench = Bench::new();
     bench.random = u32::MAX;
     let wake = |bench: &mut Bench| {
@@ -207,7 +207,7 @@ fn a_load_that_fails_for_good_waits_for_the_next_event() {
 }
 
 #[test]
-fn a_load_that_takes_too_long_is_given_up_for_another() {
+fn another_load_replaces_one_that_takes_too_long() {
     let mut bench = Bench::new();
     let view = bench.view(&["staff:people"]);
     bench.outdated(view);
@@ -216,7 +216,7 @@ fn a_load_that_takes_too_long_is_given_up_for_another() {
     bench.receive(json!({"op": "pong", "ref": 1}));
     assert_eq!(bench.next_timeout(), 1);
     assert_eq!(told(bench.outputs()), ["load 3 of 1"]);
-    // The first one ends after all: it may have begun before the last change.
+    // The first load ends late. It may have begun before the last change.
     bench.loaded(view, 2, Loaded::Done);
     bench.outdated(view);
     assert_eq!(told(bench.outputs()), [""; 0]);
@@ -226,7 +226,7 @@ fn a_load_that_takes_too_long_is_given_up_for_another() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_does_not_keep_a_page_empty() {
+fn a_page_loads_although_the_client_cannot_reach_the_server() {
     let mut bench = Bench::new();
     let view = bench.watch(&["staff:people"]);
     bench.outputs();
@@ -234,7 +234,7 @@ fn a_server_that_cannot_be_reached_does_not_keep_a_page_empty() {
     assert_eq!(told(bench.outputs()), ["load 1 of 1"]);
     bench.loaded(view, 1, Loaded::Done);
     bench.ms += MIN_LOAD_INTERVAL_MS;
-    // What is published before the topics are in force is not heard of, so they make it load again.
+    // The client hears no events before the topics are in force. So the view loads again then.
     bench.open();
     let frames = bench.frames();
     bench.subscribed(&frames[1], "p1", "live");
@@ -242,7 +242,7 @@ fn a_server_that_cannot_be_reached_does_not_keep_a_page_empty() {
 }
 
 #[test]
-fn a_view_loads_what_it_can_hear_of_when_a_topic_is_refused() {
+fn a_view_with_a_refused_topic_loads_for_its_other_topics() {
     let mut bench = Bench::new();
     bench.watch(&["staff:people", "staff:teams"]);
     bench.open();
@@ -271,11 +271,11 @@ fn a_view_that_ended_loads_nothing() {
 }
 
 #[test]
-fn loads_keep_their_pause_and_what_happens_meanwhile_causes_one_at_its_end() {
+fn loads_keep_their_interval_and_events_meanwhile_cause_one_load_at_its_end() {
     let mut bench = Bench::new();
     let view = bench.view(&["staff:people"]);
     let mut begun = Vec::new();
-    // An import: an event each 10 ms for 2 s, and loads that take no time.
+    // An import: an event every 10 ms for 2 s, and loads that take no time.
     for _ in 0..200 {
         bench.event(&["staff:people"], "p2");
         while let Some(output) = bench.client.poll_output() {
@@ -290,7 +290,7 @@ fn loads_keep_their_pause_and_what_happens_meanwhile_causes_one_at_its_end() {
     }
     let pauses: Vec<u64> = begun.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(pauses, [MIN_LOAD_INTERVAL_MS; 7]);
-    // The last event is not left out.
+    // The last event causes a load too.
     assert_eq!(bench.next_timeout(), begun[7] + MIN_LOAD_INTERVAL_MS - (begun[0] + 2_000));
     assert_eq!(told(bench.outputs()), ["load 10 of 1"]);
     bench.loaded(view, 10, Loaded::Done);
@@ -298,7 +298,7 @@ fn loads_keep_their_pause_and_what_happens_meanwhile_causes_one_at_its_end() {
 }
 
 #[test]
-fn a_pause_is_what_its_user_says() {
+fn the_user_sets_the_interval() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     for (min_interval_ms, load) in [(0, 1), (5_000, 3)] {
@@ -320,7 +320,7 @@ fn a_pause_is_what_its_user_says() {
 }
 
 #[test]
-fn a_user_who_asks_does_not_wait_for_the_pause() {
+fn a_reload_by_the_user_does_not_wait_for_the_interval() {
     let mut bench = Bench::new();
     let view = bench.view(&["staff:people"]);
     bench.outdated(view);
@@ -332,7 +332,7 @@ fn a_user_who_asks_does_not_wait_for_the_pause() {
 }
 
 #[test]
-fn two_hundred_that_share_their_loads_load_once() {
+fn two_hundred_subscriptions_that_share_their_loads_load_once() {
     let mut bench = Bench::new();
     let first = bench.watch(&["staff:people"]);
     let mut rows = vec![first];
@@ -348,7 +348,7 @@ fn two_hundred_that_share_their_loads_load_once() {
     bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.loaded(rows[77], 1, Loaded::Done);
     assert_eq!(loads(&mut bench), [""; 0]);
-    // Each says for itself that the event concerns it.
+    // Each of them reports that its data changed.
     bench.event(&["staff:people"], "p2");
     let heard = bench.client.poll_output();
     assert!(matches!(heard, Some(Output::Event { deliveries, .. }) if deliveries.len() == 200));
@@ -359,14 +359,14 @@ fn two_hundred_that_share_their_loads_load_once() {
 }
 
 #[test]
-fn one_that_comes_later_is_loaded_for_although_the_others_are_up_to_date() {
+fn a_subscription_that_joins_later_causes_a_load_although_the_others_are_up_to_date() {
     let mut bench = Bench::new();
     let first = bench.view(&["staff:people"]);
     let second = bench.share(&["staff:people"], first);
     assert_eq!(told(bench.outputs()), ["ready 2"]);
     assert_eq!(bench.next_timeout(), 0);
     assert_eq!(told(bench.outputs()), ["load 2 of 1"]);
-    // While a load runs, another follows it: the one that runs may be older than what was subscribed.
+    // During a load, another follows it: the running one may be older than the subscription.
     bench.share(&["staff:people"], second);
     assert_eq!(told(bench.outputs()), ["ready 3"]);
     bench.ms += MIN_LOAD_INTERVAL_MS;
@@ -375,7 +375,7 @@ fn one_that_comes_later_is_loaded_for_although_the_others_are_up_to_date() {
 }
 
 #[test]
-fn those_that_share_go_on_when_the_first_ends_and_nothing_loads_when_all_have() {
+fn a_shared_view_goes_on_when_its_first_subscription_ends_and_stops_with_the_last() {
     let mut bench = Bench::new();
     let first = bench.view(&["staff:people"]);
     let second = bench.share(&["staff:people"], first);
@@ -390,7 +390,7 @@ fn those_that_share_go_on_when_the_first_ends_and_nothing_loads_when_all_have() 
     bench.client.handle_unsubscribe(second);
     bench.loaded(second, 3, Loaded::Done);
     assert_eq!(told(bench.outputs()), [""; 0]);
-    // Whoever comes now has loads of its own.
+    // A new subscription has its own loads.
     let third = bench.share(&["staff:people"], first);
     bench.next_timeout();
     assert_eq!(told(bench.outputs()), ["ready 3", "load 4 of 3"]);
@@ -398,7 +398,7 @@ fn those_that_share_go_on_when_the_first_ends_and_nothing_loads_when_all_have() 
 }
 
 #[test]
-fn a_load_is_for_whoever_is_left_when_the_outputs_before_it_have_been_taken() {
+fn a_load_is_for_a_subscription_that_still_exists_after_the_outputs_before_it() {
     let mut bench = Bench::new();
     let first = bench.view(&["staff:people"]);
     bench.share(&["staff:people"], first);
@@ -408,7 +408,7 @@ fn a_load_is_for_whoever_is_left_when_the_outputs_before_it_have_been_taken() {
     bench.outputs();
     bench.ms += MIN_LOAD_INTERVAL_MS;
     bench.receive(json!({"op": "sync", "position": "p2", "topics": ["staff:people"]}));
-    // A callback that hears of the sync ends the one that the load would have been for.
+    // A callback ends the first subscription when it hears of the sync.
     assert!(matches!(bench.client.poll_output(), Some(Output::Sync { .. })));
     bench.client.handle_unsubscribe(first);
     assert_eq!(told(bench.outputs()).last().map(String::as_str), Some("load 3 of 2"));
@@ -432,7 +432,7 @@ fn a_load_that_ends_a_subscription_leaves_the_next_load_to_the_others() {
 }
 
 #[test]
-fn who_joins_a_view_with_a_long_pause_waits_no_longer_than_the_usual_one() {
+fn a_subscription_that_joins_a_view_with_a_long_interval_waits_for_the_default_one_only() {
     let mut bench = Bench::new();
     bench.session(&["staff:people"], "p1");
     let now = bench.now();
