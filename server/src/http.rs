@@ -11,15 +11,10 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
     service::service_fn,
-    upgrade::OnUpgrade,
 };
 use hyper_util::service::TowerToHyperService;
 use tidings_hub::{AccessError, event_stream::EventStream, problem::Problem, revocation::Admitted};
-use tidings_shared::{
-    Code,
-    frame::ORIGIN_HEADER,
-    limits::{self, MAX_ORIGIN_BYTES},
-};
+use tidings_shared::{Code, limits};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout_at},
@@ -28,10 +23,7 @@ use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, re
 
 use crate::{
     gateway::Gateway,
-    net::{
-        accept::{self, Place},
-        worker::Serves,
-    },
+    net::accept::{self, Place},
 };
 
 mod answers;
@@ -39,105 +31,24 @@ mod comeback;
 mod event_body;
 mod front;
 mod listen;
+mod origin_tag;
 mod page;
 mod post;
 mod publish;
 mod refusals;
+mod routes;
 mod unread;
 mod upgrade;
 
-use answers::{draining, not_found, problem, problem_body, refusal, text, wrong_method};
-use listen::Asked;
+use self::answers::{draining, not_found, problem, problem_body, refusal};
+use self::listen::Asked;
+pub use self::origin_tag::origin_tag;
 
 /// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
 #[cfg(feature = "cli")]
 pub(crate) const LOG_FILTER: &str = "warp=warn";
 
 impl Gateway {
-    /// `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`, `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`, as
-    /// a filter to be joined to an application's own with `or`; [`Gateway::serve`] serves it. Other methods on these paths are answered too; what it rejects, it has not answered.
-    pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-        let gateway = self.clone();
-        let with_gateway = warp::any().map(move || gateway.clone());
-        let ws = at("v1/ws")
-            .and(warp::get())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .and(warp::ext::optional::<OnUpgrade>())
-            .and(warp::ext::optional::<Place>())
-            .map(|gateway, headers, upgrade, place| {
-                upgrade::answer(gateway, &headers, upgrade, place, upgrade::session)
-            });
-        let echo_path = at("v1/echo").and(with_gateway.clone()).and_then(|gateway: Gateway| {
-            ready(if gateway.settings().echo { Ok(gateway) } else { Err(warp::reject::not_found()) })
-        });
-        let echo = echo_path
-            .clone()
-            .and(warp::get())
-            .and(warp::header::headers_cloned())
-            .and(warp::ext::optional::<OnUpgrade>())
-            .and(warp::ext::optional::<Place>())
-            .map(|gateway, headers, upgrade, place| {
-                upgrade::answer(gateway, &headers, upgrade, place, |_, _| Serves::Echo)
-            });
-        let post = |path, act: post::Act| {
-            at(path)
-                .and(warp::post())
-                .and(with_gateway.clone())
-                .and(warp::header::headers_cloned())
-                .and(warp::body::stream())
-                .then(move |gateway: Gateway, headers: HeaderMap, body| async move {
-                    let answer = post::answer(&gateway, &headers, body, act).await;
-                    answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
-                })
-        };
-        let publish = post("v1/publish", publish::one);
-        let batch = post("v1/publish/batch", publish::batch);
-        let revoke = post("v1/admin/revoke", post::revoke);
-        let events = at("v1/events")
-            .and(warp::get())
-            .and(with_gateway.clone())
-            .and(warp::header::headers_cloned())
-            .and(warp::ext::optional::<Place>())
-            .and(warp::query::<Vec<(String, String)>>())
-            .map(|gateway: Gateway, headers: HeaderMap, place, query| {
-                events(&gateway, &headers, place, query).unwrap_or_else(|problem| refuse(&gateway, &problem))
-            });
-        let preflight = |path, page: page::Preflight| {
-            at(path)
-                .and(warp::options())
-                .and(with_gateway.clone())
-                .and(warp::header::headers_cloned())
-                .map(move |gateway: Gateway, headers: HeaderMap| page.answer(&gateway, &headers))
-        };
-        let publish_preflight = preflight("v1/publish", page::PUBLISH);
-        let preflights = publish_preflight.or(preflight("v1/publish/batch", page::PUBLISH)).unify();
-        let preflights = preflights.or(preflight("v1/events", page::EVENTS)).unify();
-        let get_or_head = warp::get().or(warp::head()).unify();
-        let health = at("health").and(get_or_head).map(|| text(StatusCode::OK, "ok\n"));
-        let ready = at("ready").and(get_or_head).and(with_gateway.clone()).map(|gateway: Gateway| {
-            if gateway.is_draining() { refusal(&draining()) } else { text(StatusCode::OK, "ready\n") }
-        });
-        let sockets = ws.or(echo).unify();
-        let posts = publish.or(batch).unify().or(revoke).unify();
-        let metrics = at("metrics")
-            .and(get_or_head)
-            .and(with_gateway.clone())
-            .and(warp::ext::optional::<Place>())
-            .map(|gateway: Gateway, place: Option<Place>| metrics(&gateway, place.as_ref()));
-        let probes = health.or(ready).unify().or(metrics).unify();
-        let answered = sockets.or(posts).unify().or(events).unify().or(preflights).unify().or(probes).unify();
-        let get = at("v1/ws").or(echo_path.map(|_| ()).untuple_one()).unify().map(|| "GET");
-        let get_or_head = at("health").or(at("ready")).unify().or(at("metrics")).unify();
-        let get_or_head = get_or_head.map(|| "GET, HEAD");
-        let post = at("v1/admin/revoke").map(|| "POST");
-        let post_or_ask = at("v1/publish").or(at("v1/publish/batch")).unify().map(|| "POST, OPTIONS");
-        let get_or_ask = at("v1/events").map(|| "GET, OPTIONS");
-        let allow =
-            get.or(get_or_head).unify().or(post).unify().or(post_or_ask).unify().or(get_or_ask).unify();
-        answered.or(allow.map(wrong_method)).unify()
-    }
-
     /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
     /// away and the call returns when all are gone, at the latest after the drain's deadline. Meanwhile `/health`,
     /// `/ready` and `/metrics` are answered, and everything else is refused.
@@ -208,57 +119,6 @@ impl Gateway {
         }
     }
 }
-
-/// This path, and nothing before or after it: not a trailing slash either.
-fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Copy {
-    let is_here =
-        move |rest: Peek| ready(if rest.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) });
-    warp::path::peek().and_then(is_here).untuple_one()
-}
-
-/// The tag of whoever caused a request to the application's own API, for [`PublishOptions`](crate::PublishOptions): the
-/// tab that sent it finds its own change among the events by it. It is none where the header `Tidings-Origin` is absent
-/// or no good tag: a request does not fail for its sake. It is not authenticated, and every subscriber sees it.
-///
-/// ```
-/// use tidings_server::{Hub, PublishOptions, origin_tag};
-/// use tidings_shared::domains::staff;
-/// use uuid::Uuid;
-/// use warp::{Filter, Rejection, Reply};
-///
-/// fn save(hub: Hub) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
-///     warp::path!("people" / Uuid).and(warp::put()).and(origin_tag()).map(move |uuid, origin| {
-///         // Once the write has committed:
-///         let event = staff::Event::PersonUpdated(staff::Person { uuid });
-///         hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
-///         "saved"
-///     })
-/// }
-/// ```
-pub fn origin_tag() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Clone {
-    warp::header::headers_cloned().map(|headers: HeaderMap| tag_of(&headers))
-}
-
-fn tag_of(headers: &HeaderMap) -> Option<String> {
-    let mut tags = headers.get_all(ORIGIN_HEADER).iter();
-    let (Some(tag), None) = (tags.next(), tags.next()) else { return None };
-    let is_good = (1..=MAX_ORIGIN_BYTES).contains(&tag.len());
-    let text = tag.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
-    text.filter(|_| is_good).map(ToOwned::to_owned)
-}
-
-/// For this machine, or for all where the setting says so; to others nothing is there.
-fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
-    let is_here = place.is_some_and(|place| place.peer().is_loopback());
-    if !is_here && !gateway.settings().open_metrics {
-        return not_found();
-    }
-    let mut answer = gateway.metrics_page().into_response();
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
-    answer
-}
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers with a problem, and counts it.
 fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
@@ -353,6 +213,3 @@ async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> 
         }
     })
 }
-
-#[cfg(test)]
-mod tests;
