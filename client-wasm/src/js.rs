@@ -54,7 +54,8 @@ impl Core {
 
     /// Subscribes to an array of topics and returns the number of the subscription. If it is watched, `host.load` says when
     /// to load its data. `min_interval_ms` is the least interval between loads. `shares` is the number of a subscription with
-    /// the same data: then one load is for both.
+    /// the same data: then one load is for both. `has_missed` says that a core that failed served it before: it gets a sync
+    /// once it is in force.
     ///
     /// Nothing happens before [`Self::run`]. So the page knows the number before the host hears of the subscription.
     ///
@@ -66,18 +67,23 @@ impl Core {
         is_watched: bool,
         min_interval_ms: Option<f64>,
         shares: Option<f64>,
+        has_missed: bool,
     ) -> Result<f64, JsValue> {
         let subscribe = || {
             let topics = value::strings(topics).map_err(Error::invalid_event)?;
             self.0.with_client(|client, now| {
-                if is_watched {
+                let id = if is_watched {
                     let shares = shares.map(|id| SubscriptionId(id as u64));
                     let min_interval_ms = min_interval_ms.map_or(MIN_LOAD_INTERVAL_MS, |ms| ms as u64);
                     let watching = Watching { min_interval_ms, shares };
-                    client.handle_watch_with(&topics, watching, now)
+                    client.handle_watch_with(&topics, watching, now)?
                 } else {
-                    client.handle_subscribe(&topics, now)
+                    client.handle_subscribe(&topics, now)?
+                };
+                if has_missed {
+                    client.handle_missed(id);
                 }
+                Ok(id)
             })
         };
         subscribe().map(|SubscriptionId(id)| id as f64).map_err(|error| value::error(&error, None))

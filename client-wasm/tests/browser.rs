@@ -70,7 +70,7 @@ fn key() -> String {
 
 fn subscribe(core: &Core, topics: &[&str]) -> f64 {
     let topics: js_sys::Array = topics.iter().map(|topic| JsValue::from_str(topic)).collect();
-    let id = core.subscribe(topics.into(), false, None, None).unwrap_throw();
+    let id = core.subscribe(topics.into(), false, None, None, false).unwrap_throw();
     core.run();
     id
 }
@@ -184,7 +184,7 @@ async fn after_an_unsubscribe_nothing_arrives() {
 async fn a_view_loads_when_it_is_in_force_and_not_after_a_reconnect_that_missed_nothing() {
     let (core, host) = client();
     let topic = format!("staff:person:{}", uuid(10));
-    let view = core.subscribe(vec![topic].into(), true, None, None).unwrap_throw();
+    let view = core.subscribe(vec![topic].into(), true, None, None, false).unwrap_throw();
     core.run();
     host.next("ready").await;
     let load = host.next("load").await;
@@ -342,7 +342,7 @@ async fn a_callback_may_subscribe_publish_and_close_from_within() {
         assert_eq!(
             read(
                 &within
-                    .subscribe(js_sys::Array::of1(&"a".into()).into(), false, None, None)
+                    .subscribe(js_sys::Array::of1(&"a".into()).into(), false, None, None, false)
                     .expect_err("closed")
             )["code"],
             "closed"

@@ -44,7 +44,7 @@ async fn client() -> (Core, TestHost) {
     let host = TestHost::new();
     let url = format!("{}/v1/ws", url.replacen("http", "ws", 1));
     let core = Core::new(host.clone().unchecked_into(), url, None, false, JsValue::UNDEFINED);
-    core.subscribe(topics(), false, None, None).unwrap_throw();
+    core.subscribe(topics(), false, None, None, false).unwrap_throw();
     core.run();
     host.next("ready").await;
     (core, host)

@@ -283,6 +283,19 @@ impl Subscriptions {
         }
     }
 
+    /// A subscription has missed events on all its topics. A topic that is in force is asked for again, because its answer
+    /// brings the sync.
+    pub(crate) fn missed(&mut self, id: SubscriptionId) {
+        for topic in &mut self.topics {
+            for holder in topic.holders.iter_mut().filter(|holder| holder.id == id) {
+                holder.has_missed = true;
+                if topic.state == State::InForce {
+                    (topic.state, self.changed) = (State::Wanted, true);
+                }
+            }
+        }
+    }
+
     /// Reports to subscriptions that they may have missed something.
     pub(crate) fn sync<P>(&mut self, deliveries: Vec<Delivery>, position: &str, out: &mut Outputs<P>) {
         for delivery in deliveries {

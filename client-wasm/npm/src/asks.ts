@@ -10,7 +10,7 @@ export interface Ask {
   /** The core refused. */
   failed(failure: CoreFailure): void;
   /** The core has failed. */
-  lost(): void;
+  lost?(): void;
 }
 
 /** All asks of one kind. They outlive the core. */
@@ -56,7 +56,7 @@ export class Asks<T extends Ask> {
     this.#byId.clear();
     for (const one of this.all) {
       one.id = undefined;
-      one.lost();
+      one.lost?.();
     }
   }
 

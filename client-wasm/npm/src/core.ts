@@ -17,7 +17,13 @@ export function isFailure(error: unknown): error is CoreFailure {
 
 /** An instance of the core. Numbers name subscriptions, loads, publishes and connections. */
 export interface Core {
-  subscribe(topics: readonly string[], isWatched: boolean, minInterval?: number, shares?: number): number;
+  subscribe(
+    topics: readonly string[],
+    isWatched: boolean,
+    minInterval: number | undefined,
+    shares: number | undefined,
+    hasMissed: boolean,
+  ): number;
   unsubscribe(subscription: number): void;
   reload(subscription: number, atOnce: boolean): void;
   loaded(subscription: number, load: number, isDone: boolean, mayRetry: boolean): void;

@@ -52,7 +52,6 @@ export class Publishes extends Asks<Pending> {
         id: undefined,
         ask: (core) => core.publish(text, names, uuid, mark),
         failed: (failure) => pending.settle(new TidingsError(failure)),
-        lost() {},
         settle: (error, answer) => {
           this.remove(pending);
           signal?.removeEventListener("abort", abort);

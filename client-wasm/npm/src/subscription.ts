@@ -51,10 +51,8 @@ export class Handle implements Subscription, Ask {
   /** Whether the user sees the events, and may change them. */
   protected readonly reads: boolean = true;
   #settle!: { resolve(): void; reject(reason: unknown): void };
-  /** It was in force before the core failed. */
-  #resyncs = false;
-  #live = false;
-  #refused = false;
+  /** The user was told that it is ready, or that a topic failed. Whatever it misses from then on is a sync. */
+  protected isSettled = false;
 
   constructor(
     owner: Subscriptions,
@@ -78,7 +76,7 @@ export class Handle implements Subscription, Ask {
   }
 
   ask(core: Core): number {
-    return core.subscribe([...this.held], false);
+    return core.subscribe([...this.held], false, undefined, undefined, this.isSettled);
   }
 
   unsubscribe(): void {
@@ -102,18 +100,8 @@ export class Handle implements Subscription, Ask {
 
   /** All topics are in force. */
   isReady(): void {
-    this.#live = true;
+    this.isSettled = true;
     this.#settle.resolve();
-    if (this.#resyncs) {
-      this.#resyncs = false;
-      this.sync({ topics: [...this.held], position: "" });
-    }
-  }
-
-  /** The core has failed. Events that it had not delivered are lost. */
-  lost(): void {
-    // One that lost a topic is never told to be ready, and has the others all the same.
-    this.#resyncs ||= this.#live || this.#refused;
   }
 
   /** `isShared`: other subscriptions get the same object, so this one gets a copy. */
@@ -149,8 +137,8 @@ export class Handle implements Subscription, Ask {
   failed(failure: Failure | TidingsError, isTold = false): void {
     if (!this.#owner) return;
     const error = this.error(failure, isTold);
+    this.isSettled = true;
     this.#settle.reject(error);
-    this.#refused = true;
     // There is no room for the topic now. The core asks for it again, and tells a sync once it is in force.
     if (error.topic !== undefined && error.retryable) return;
     if (error.topic !== undefined) this.held.delete(error.topic);

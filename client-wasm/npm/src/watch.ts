@@ -141,7 +141,8 @@ export class WatchHandle extends Handle implements Watch {
   }
 
   override ask(core: Core): number {
-    return core.subscribe([...this.held], true, this.#options.minInterval, this.view.idInCore());
+    const { minInterval } = this.#options;
+    return core.subscribe([...this.held], true, minInterval, this.view.idInCore(), this.isSettled);
   }
 
   reload(): void {
@@ -179,8 +180,7 @@ export class WatchHandle extends Handle implements Watch {
     this.#reload(false);
   }
 
-  override lost(): void {
-    super.lost();
+  lost(): void {
     this.view.stop();
   }
 }

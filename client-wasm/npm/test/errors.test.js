@@ -267,7 +267,7 @@ test("a topic that the server refuses is named", async (t) => {
   const onError = ({ topic, message, hint }) => heard.push([topic, message, hint]);
   await client.subscribe(["staff:peple", "x:y"], () => {}, { onError }).ready.catch(() => {});
   await settled();
-  assert.match(heard[0][1], /^`staff:peple`: Not a topic/);
+  assert.match(heard[0][1], /^`staff:peple`: The topic breaks the grammar/);
   assert.match(heard[0][2], /`topic` of this package/);
   assert.match(heard[1][1], /^`x:y`: Not allowed, or it does not exist/);
   assert.match(heard[1][2], /claims `subscribe` and `publish`/);

@@ -89,6 +89,31 @@ test("a subscription that lost a topic keeps the others through a core that fail
   assert.deepEqual(heard, [["forbidden", `x:${ID}`], 1, ["sync", "staff:people"], 3]);
 });
 
+test("a subscription of which a topic waits for room is told to load again after a core that fails", async (t) => {
+  const { client, sabotage } = await open(t);
+  server.answer = (socket, frame) => {
+    if (frame.op !== "subscribe") return answer(socket, frame);
+    const full = { outcome: "refused", code: "overloaded" };
+    const outcome = (topic) => ({ topic, ...(topic.startsWith("x:") ? full : { outcome: "live" }) });
+    const topics = frame.topics.map(outcome);
+    socket.receive({ op: "subscribed", ref: frame.ref, position: "000000000abc.7.0000001f", topics });
+  };
+  const heard = [];
+  const options = {
+    onSync: ({ topics }) => heard.push(["sync", ...topics]),
+    onError: ({ code, topic }) => heard.push([code, topic]),
+  };
+  const onEvent = ({ payload }) => heard.push(payload.n);
+  await client.subscribe(["staff:people", "x:1"], onEvent, options).ready.catch(() => {});
+  await settled();
+  sabotage.next = true;
+  socket().event(["staff:people"], { uuid: ID, n: 1 });
+  while (client.status !== "open" || sockets.length < 2) await settled();
+  await settled();
+  const full = ["overloaded", "x:1"];
+  assert.deepEqual(heard, [full, full, ["sync", "staff:people"]]);
+});
+
 test("a core that fails again and again ends the client", async (t) => {
   const { client, sabotage, errors } = await open(t);
   const subscription = client.subscribe("staff:people", () => {});

@@ -35,6 +35,12 @@ impl<P: Clone> Client<P> {
         self.subscriptions.remove(id);
     }
 
+    /// Notes that a subscription has missed events, because another client served it before. It gets a sync for each topic
+    /// as soon as the server has answered for the topic.
+    pub fn handle_missed(&mut self, id: SubscriptionId) {
+        self.subscriptions.missed(id);
+    }
+
     /// Sends changes of topics until there are none left, or the rate limit is reached.
     pub(super) fn send_changes(&mut self, now: Now) {
         while self.subscriptions.changed() && self.pace.changes_ms() <= now.ms && self.send_change(now) {}

@@ -300,3 +300,25 @@ fn the_position_of_a_ping_is_ignored_while_a_subscribe_is_not_answered() {
     bench.outputs();
     assert_eq!(bench.reconnect()[1]["since"], "p1");
 }
+
+#[test]
+fn a_subscription_that_another_client_served_before_gets_a_sync_for_each_topic_in_force() {
+    let mut bench = Bench::new();
+    bench.session(&["staff:people"], "p1");
+    let id = bench.subscribe(&["staff:departments", "staff:people", "staff:teams"]);
+    bench.client.handle_missed(id);
+    bench.next_timeout();
+    let frame = bench.frames().remove(0);
+    assert_eq!(frame["topics"], json!(["staff:departments", "staff:people", "staff:teams"]));
+    bench.receive(json!({"op": "subscribed", "ref": frame["ref"], "position": "p2", "topics": [
+        {"topic": "staff:departments", "outcome": "refused", "code": "overloaded"},
+        {"topic": "staff:people", "outcome": "live"},
+        {"topic": "staff:teams", "outcome": "live"},
+    ]}));
+    let expected = [
+        r#"waits 2 Some("staff:departments") overloaded"#,
+        r#"sync 1["staff:people"]"#,
+        r#"sync 2["staff:people", "staff:teams"]"#,
+    ];
+    assert_eq!(told(bench.outputs()), expected);
+}
