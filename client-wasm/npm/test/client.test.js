@@ -210,7 +210,7 @@ test("a topic beyond the room says so and is subscribed when another leaves", as
   await assert.rejects(watched.ready, code("too_many_topics"));
   for (const error of [...told, ...errors]) {
     assert.deepEqual([error.topic, error.retryable], ["rows:3", true]);
-    assert.match(`${error.message} ${error.hint}`, /the 2 topics.*--max-topics-per-session.*Unsubscribe/);
+    assert.match(`${error.message} ${error.hint}`, /all 2 topics.*--max-topics-per-session.*Unsubscribe/);
   }
   assert.deepEqual([told.length, errors.length, synced.length], [1, 1, 0]);
   await settled();
