@@ -21,8 +21,8 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
 
 /// Builds all servers and becomes the load; `arguments` go to it.
 fn load(project: &Project, arguments: &[String]) -> Result<()> {
-    if let Err(error) = setup::npm::ensure(&project.bench_peers()) {
-        eprintln!("\nGOES ON WITHOUT ws AND bun, the peers from npm: {error:#}\n");
+    if let Err(error) = setup::ensure(project, &[setup::NPM_BENCH_PEERS]) {
+        eprintln!("\nCONTINUES WITHOUT ws AND bun, the peers from npm: {error:#}\n");
     }
     // One after the other: built together, the server would get the features that its peers ask of warp.
     for package in ["tidings-server", "tidings-bench"] {
@@ -39,6 +39,7 @@ fn micro(project: &Project, filter: &[String]) -> Result<()> {
 
 /// The browser's client as it is packed, in Node.
 fn wasm(project: &Project) -> Result<()> {
+    setup::ensure(project, setup::BUILD)?;
     let tarball = package::build(project)?;
     let folder = project.scratch("bench-wasm")?;
     fs::create_dir_all(folder.join("node_modules")).context("cannot create node_modules")?;

@@ -83,11 +83,13 @@ impl Cmd {
         Ok(())
     }
 
-    /// Runs long work: its output passes through on a terminal, and is kept back in a pipe unless it fails.
+    /// Runs long work. A terminal shows its output; in a pipe the output is kept back, and shown if the work fails.
     pub(crate) fn work(self) -> Result<()> {
-        if std::io::stdout().is_terminal() {
-            return self.run();
-        }
+        if std::io::stdout().is_terminal() { self.run() } else { self.quiet() }
+    }
+
+    /// Runs work beside other work. Its output is kept back, and shown if it fails.
+    pub(crate) fn quiet(self) -> Result<()> {
         println!("$ {}", self.shown());
         self.read().map(drop)
     }

@@ -1,25 +1,40 @@
-//! `cargo xtask demo`: the demo application, built as a user would build it, and served.
+//! `cargo xtask demo`: builds the demo application on the packed npm package, and serves it.
+
+use std::panic::resume_unwind;
+use std::thread;
 
 use anyhow::Result;
 
 use crate::cmd::Cmd;
 use crate::package;
 use crate::project::Project;
+use crate::setup;
 
 /// Builds the demo and serves it in the foreground; `arguments` go to its server.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
-    build_page(project)?;
-    Cmd::new("cargo")
-        .args(["run", "--release", "--package", "tidings-demo", "--"])
-        .args(arguments)
-        .dir(&project.root)
-        .become_it()
+    setup::ensure(project, setup::DEMO)?;
+    println!("demo   building the server and the page (usually 1 min the first time)");
+    thread::scope(|scope| {
+        let server = scope.spawn(|| build_server(project));
+        build_page(project)?;
+        server.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
+    server(project, "run").arg("--").args(arguments).become_it()
 }
 
-/// Builds the package and, on it, the demo's page.
+/// Builds the package and, with it, the demo's page.
 pub(crate) fn build_page(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     let www = project.www();
     package::unpack_into(project, &tarball, &www)?;
     Cmd::new("npm").args(["run", "--silent", "build"]).dir(&www).run()
+}
+
+fn build_server(project: &Project) -> Result<()> {
+    server(project, "build").quiet()
+}
+
+/// Without optimisation: a few windows do not notice, and the build takes half as long.
+fn server(project: &Project, command: &str) -> Cmd {
+    Cmd::new("cargo").args([command, "--locked", "--package", "tidings-demo"]).dir(&project.root)
 }

@@ -26,16 +26,18 @@ mod version;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  setup            installs all that building and testing need; a no-op when it is there
-  build            makes the npm package: target/npm/tidings-VERSION.tgz
+  setup            installs everything that building and testing need; changes nothing if it is there
+  build            builds the npm package: target/npm/tidings-VERSION.tgz
   demo [ARG…]      builds and serves the demo; ARG… (such as --listen 127.0.0.1:7710) go to its server
   test             runs every check and test
   test STEP…       runs only the named steps
-  test --list      names the steps
-  bench [NAME…]    measures speed and memory, side by side with other servers; `bench help` says what
+  test --list      lists the steps
+  bench [NAME…]    measures speed and memory beside other servers; `bench help` lists the names
   autobahn         runs Autobahn's WebSocket suite against the server's echo; needs a python2.7 with pip
   fmt              formats Rust and TypeScript
-  gen              writes what follows from the domains' definitions: TypeScript, schemas, tables, vectors
+  gen              writes the files that are generated from the Rust definitions
+
+A command installs what it needs and does not find.
 ";
 
 fn main() -> ExitCode {
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whoever reads on may read the first lines only.
+/// Prints the help. A reader such as `head` may close the pipe early, which is no error.
 fn help() {
     let _ = io::stdout().write_all(HELP.as_bytes());
 }
@@ -67,8 +69,8 @@ fn run(arguments: &[String]) -> Result<()> {
         ("demo", arguments) => demo::run(&Project::find()?, arguments)?,
         ("bench", arguments) => bench::run(&Project::find()?, arguments)?,
         ("autobahn", []) => suite::autobahn::run(&Project::find()?)?,
-        ("setup", []) => setup::for_all(&Project::find()?)?,
-        ("build", []) => drop(package::build(&Project::find()?)?),
+        ("setup", []) => setup::ensure(&Project::find()?, setup::TEST)?,
+        ("build", []) => build(&Project::find()?)?,
         ("fmt", []) => format(&Project::find()?)?,
         ("gen", []) => generated::write(&Project::find()?)?,
         ("setup" | "build" | "autobahn" | "fmt" | "gen", _) => {
@@ -79,8 +81,15 @@ fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Builds the npm package.
+fn build(project: &Project) -> Result<()> {
+    setup::ensure(project, setup::BUILD)?;
+    package::build(project).map(drop)
+}
+
 /// Formats Rust and TypeScript in place.
 fn format(project: &Project) -> Result<()> {
+    setup::ensure(project, setup::NPM)?;
     Cmd::new("cargo").args(["fmt", "--all"]).dir(&project.root).run()?;
     for folder in project.npm_folders() {
         Cmd::new("npm").args(["run", "--silent", "format"]).dir(folder).run()?;

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cmd::Cmd;
 use crate::project::{Project, read_json};
+use crate::setup::tools;
 use crate::setup::wasm::{self, TARGET, WasmToolchain};
+use crate::sizes;
 use crate::stamp::{self, Inputs};
-use crate::{setup, sizes};
 
 /// The crate whose code the package carries, and the file that cargo makes of it.
 const CRATE: &str = "tidings-client-wasm";
@@ -19,11 +20,11 @@ const CRATE_FILE: &str = "tidings_client_wasm.wasm";
 const CORE: &str = "tidings_core";
 
 /// What the package is made from, relative to the repository.
-const INPUTS: [&str; 5] = ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", "xtask/src/package.rs"];
+const INPUTS: [&str; 6] =
+    ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", "xtask/src/bin/bindgen.rs", "xtask/src/package.rs"];
 
 /// Makes the tarball unless nothing changed since it was made, checks its size, and returns its path.
 pub(crate) fn build(project: &Project) -> Result<PathBuf> {
-    setup::for_build(project)?;
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let tarball = tarball(project)?;
     let folder = project.target.join("npm");
@@ -104,10 +105,13 @@ fn compile(project: &Project, toolchain: &WasmToolchain) -> Result<PathBuf> {
 }
 
 fn bind(project: &Project, wasm: &Path) -> Result<()> {
-    let program = setup::tool("wasm-bindgen")?;
+    let pkg = project.npm_package().join("pkg");
+    let Some(program) = tools::installed_bindgen(project)? else {
+        return Cmd::new(tools::own_bindgen(project)?).arg(wasm).arg(CORE).arg(pkg).run();
+    };
     Cmd::new(program)
         .args(["--target", "web", "--omit-default-module-path", "--out-name", CORE, "--out-dir"])
-        .arg(project.npm_package().join("pkg"))
+        .arg(pkg)
         .arg(wasm)
         .run()
 }

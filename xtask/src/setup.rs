@@ -1,92 +1,244 @@
-//! `cargo xtask setup`: everything that building and testing need, put there once.
+//! `cargo xtask setup`: installs what building and testing need.
 //!
-//! Each step looks first whether its thing is there, and so is a no-op the second time.
+//! Each command names its needs and calls [`ensure`], which installs only the missing ones.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, bail};
 
-use crate::cmd::{Cmd, which};
 use crate::project::Project;
+use progress::Progress;
 
 pub(crate) mod browser;
+mod debian;
 pub(crate) mod npm;
 mod programs;
-mod tools;
-pub(crate) use tools::tool;
+mod progress;
+pub(crate) mod tools;
 pub(crate) mod wasm;
 
-/// One thing that is looked for and, when missing, installed. It returns what is there in the end.
-struct Step {
-    name: &'static str,
-    ensure: fn(&Project) -> Result<String>,
+/// Something that a command needs and the set-up can install.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need {
+    pub(crate) name: &'static str,
+    lane: Lane,
+    /// Seconds that `install` usually takes on a machine with 2 cores.
+    usually: u64,
+    /// Says what `install` does.
+    how: &'static str,
+    /// Describes what is there. `None` means that it is missing; an error means that installing it would not help.
+    find: fn(&Project) -> Result<Option<String>>,
+    install: fn(&Project) -> Result<()>,
 }
 
-/// What building the npm package and the demo needs.
-const BUILD: [Step; 4] = [
-    Step { name: "wasm target", ensure: |project| Ok(wasm::ensure(project)?.to_string()) },
-    Step { name: "wasm-bindgen", ensure: tools::wasm_bindgen },
-    Step { name: "npm: client", ensure: |project| npm::ensure(&project.npm_package()) },
-    Step { name: "npm: demo", ensure: |project| npm::ensure(&project.www()) },
+/// Lanes work side by side; each installs one need after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// rustup and cargo. Both lock their folders, and one compilation can use all cores.
+    Rust,
+    /// npm, which mostly waits for the network.
+    Npm,
+    /// Debian's packages, of which apt-get installs one set at a time.
+    Debian,
+}
+
+/// The number of lanes.
+const LANES: usize = 3;
+
+/// A compiler that builds for browsers.
+pub(crate) const WASM_TARGET: Need = Need {
+    name: "wasm target",
+    lane: Lane::Rust,
+    usually: 10,
+    how: "adding it to the Rust toolchain",
+    find: |project| Ok(wasm::find(project).map(|toolchain| toolchain.to_string())),
+    install: wasm::install,
+};
+
+/// wasm-bindgen, for the npm package.
+pub(crate) const BINDGEN: Need = Need {
+    name: "wasm-bindgen",
+    lane: Lane::Rust,
+    usually: 20,
+    how: "building its library",
+    find: tools::find_bindgen,
+    install: |project| tools::own_bindgen(project).map(drop),
+};
+
+/// wasm-bindgen's command line with its test runner.
+pub(crate) const WASM_BINDGEN_CLI: Need = Need {
+    name: "wasm-bindgen-cli",
+    lane: Lane::Rust,
+    usually: 40,
+    how: "building it from source",
+    find: |project| tools::WASM_BINDGEN_CLI.find(project),
+    install: |project| tools::WASM_BINDGEN_CLI.install(project),
+};
+
+/// The program that runs the browser client's tests.
+pub(crate) const WASM_PACK: Need = Need {
+    name: "wasm-pack",
+    lane: Lane::Rust,
+    usually: 40,
+    how: "building it from source",
+    find: |project| tools::WASM_PACK.find(project),
+    install: |project| tools::WASM_PACK.install(project),
+};
+
+/// The program that checks the licences of dependencies.
+pub(crate) const CARGO_DENY: Need = Need {
+    name: "cargo-deny",
+    lane: Lane::Rust,
+    usually: 30,
+    how: "building it from source",
+    find: |project| tools::CARGO_DENY.find(project),
+    install: |project| tools::CARGO_DENY.install(project),
+};
+
+/// npm packages that build and test the npm package.
+pub(crate) const NPM_PACKAGE: Need = Need {
+    name: "npm: client",
+    lane: Lane::Npm,
+    usually: 6,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.npm_package()),
+    install: |project| npm::install(&project.npm_package()),
+};
+
+/// npm packages of the demo's page.
+pub(crate) const NPM_DEMO: Need = Need {
+    name: "npm: demo",
+    lane: Lane::Npm,
+    usually: 3,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.www()),
+    install: |project| npm::install(&project.www()),
+};
+
+/// npm packages of the tests that drive a browser.
+pub(crate) const NPM_BROWSER_TESTS: Need = Need {
+    name: "npm: tests",
+    lane: Lane::Npm,
+    usually: 3,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.browser_tests()),
+    install: |project| npm::install(&project.browser_tests()),
+};
+
+/// npm packages of the own domain's page.
+pub(crate) const NPM_OWN_DOMAIN: Need = Need {
+    name: "npm: own",
+    lane: Lane::Npm,
+    usually: 6,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.own_domain().join("web")),
+    install: |project| npm::install(&project.own_domain().join("web")),
+};
+
+/// npm packages of the benchmarks: the peers ws and bun.
+pub(crate) const NPM_BENCH_PEERS: Need = Need {
+    name: "npm: peers",
+    lane: Lane::Npm,
+    usually: 6,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.bench_peers()),
+    install: |project| npm::install(&project.bench_peers()),
+};
+
+/// Chromium and its driver.
+pub(crate) const BROWSER: Need = Need {
+    name: "browser",
+    lane: Lane::Debian,
+    usually: 30,
+    how: "installing Debian's Chromium and its driver",
+    find: |_| browser::look(),
+    install: |_| browser::install(),
+};
+
+/// Programs that the Rust tests run.
+pub(crate) const PROGRAMS: Need = Need {
+    name: "programs",
+    lane: Lane::Debian,
+    usually: 15,
+    how: "installing Debian's nginx, Caddy and curl",
+    find: |_| Ok(programs::find()),
+    install: |_| programs::install(),
+};
+
+/// The needs of the npm package.
+pub(crate) const BUILD: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE];
+
+/// The needs of the demo.
+pub(crate) const DEMO: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE, NPM_DEMO];
+
+/// All npm packages.
+pub(crate) const NPM: &[Need] = &[NPM_PACKAGE, NPM_DEMO, NPM_BROWSER_TESTS, NPM_OWN_DOMAIN];
+
+/// The needs of all tests.
+pub(crate) const TEST: &[Need] = &[
+    WASM_TARGET,
+    WASM_BINDGEN_CLI,
+    WASM_PACK,
+    CARGO_DENY,
+    NPM_PACKAGE,
+    NPM_DEMO,
+    NPM_BROWSER_TESTS,
+    NPM_OWN_DOMAIN,
+    BROWSER,
+    PROGRAMS,
 ];
 
-/// What the tests need beyond that.
-const TEST: [Step; 6] = [
-    Step { name: "wasm-pack", ensure: tools::wasm_pack },
-    Step { name: "browser", ensure: |_| Ok(browser::ensure()?.to_string()) },
-    Step { name: "npm: tests", ensure: |project| npm::ensure(&project.browser_tests()) },
-    Step { name: "npm: own", ensure: |project| npm::ensure(&project.own_domain().join("web")) },
-    Step { name: "cargo-deny", ensure: tools::cargo_deny },
-    Step { name: "programs", ensure: |_| programs::ensure() },
-];
-
-/// Makes sure of what building and the demo need.
-pub(crate) fn for_build(project: &Project) -> Result<()> {
-    run(project, &BUILD)
-}
-
-/// Makes sure of everything.
-pub(crate) fn for_all(project: &Project) -> Result<()> {
-    run(project, &BUILD)?;
-    run(project, &TEST)
-}
-
-fn run(project: &Project, steps: &[Step]) -> Result<()> {
-    for step in steps {
-        let start = Instant::now();
-        let found = (step.ensure)(project).with_context(|| format!("set-up stopped at `{}`", step.name))?;
-        println!("setup  {:<13} {found}  ({:.1} s)", step.name, start.elapsed().as_secs_f32());
+/// Installs the missing ones of `needs`.
+///
+/// # Errors
+/// The error names each need that could not be installed, and the remedy. After a failure no further installation begins.
+pub(crate) fn ensure(project: &Project, needs: &[Need]) -> Result<()> {
+    let mut lanes: [Vec<&Need>; LANES] = Default::default();
+    for need in needs {
+        match (need.find)(project).with_context(|| need.failed())? {
+            Some(found) => println!("setup  {:<16}  {found}", need.name),
+            None => lanes[need.lane as usize].push(need),
+        }
     }
-    Ok(())
+    let progress = Progress::new(&lanes);
+    let install = |needs: Vec<&Need>| needs.into_iter().try_for_each(|need| need.install(project, &progress));
+    let install = &install;
+    let results = thread::scope(|scope| {
+        let lanes = lanes.map(|needs| scope.spawn(move || install(needs)));
+        lanes.map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let mut errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => bail!(errors.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n\n")),
+    }
 }
 
-/// Says what a step is about to do that takes a while.
+impl Need {
+    fn install(&self, project: &Project, progress: &Progress) -> Result<()> {
+        let Some(mark) = progress.begin(self) else { return Ok(()) };
+        let start = Instant::now();
+        let found = (self.install)(project).and_then(|()| {
+            (self.find)(project)?.context("its installation succeeded, but it is still not found")
+        });
+        progress.end(self, found.is_ok());
+        let seconds = start.elapsed().as_secs();
+        match &found {
+            Ok(found) => println!("setup {mark}  {}: {found} (took {seconds} s)", self.name),
+            Err(_) => println!("setup {mark}  {}: FAILED after {seconds} s", self.name),
+        }
+        found.map(drop).with_context(|| self.failed())
+    }
+
+    fn failed(&self) -> String {
+        format!("the set-up stopped at `{}`", self.name)
+    }
+}
+
+/// Says what an installation is about to do.
 fn announce(text: &str) {
     println!("setup  {text}");
-}
-
-/// Installs Debian packages, never at the price of removing others.
-fn apt_install(packages: &[&str]) -> Result<()> {
-    which("apt-get").context("this system has no apt-get, the one package manager that the set-up knows")?;
-    apt(&["update"])?;
-    let options = ["install", "--yes", "--no-install-recommends", "--no-remove"];
-    apt(&[&options[..], packages].concat())
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    as_root("env")?
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
-        .args(arguments)
-        .remedy("Install the packages by hand, or run the set-up as a user who may.")
-        .work()
-}
-
-/// A command that runs as root: by itself, or through sudo.
-fn as_root(program: &str) -> Result<Cmd> {
-    if Cmd::new("id").arg("-u").read()?.trim() == "0" {
-        return Ok(Cmd::new(program));
-    }
-    which("sudo")
-        .context("installing packages needs root, and there is no sudo here: run the set-up as root")?;
-    Ok(Cmd::new("sudo").arg(program))
 }

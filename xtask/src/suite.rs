@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cmd::Cmd;
 use crate::project::Project;
-use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
+use crate::setup::{Need, browser};
 use crate::{crates, demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
@@ -22,50 +22,118 @@ mod readmes;
 mod server;
 mod wasm_tests;
 
+/// A check or test of the suite.
 struct Step {
     name: &'static str,
+    /// Says what holds when the step passes.
     says: &'static str,
+    /// Installed before the step runs.
+    needs: &'static [Need],
     run: fn(&Project) -> Result<()>,
 }
 
 const STEPS: [Step; 19] = [
-    Step { name: "setup", says: "what the tests need is there", run: setup::for_all },
-    Step { name: "fmt", says: "Rust is formatted", run: fmt },
-    Step { name: "layers", says: "modules depend in one direction", run: layers::check },
-    Step { name: "generated", says: "generated files are what the definitions say", run: generated::check },
-    Step { name: "deny", says: "dependencies have known licences and sources", run: deny },
-    Step { name: "clippy", says: "clippy has nothing to say", run: clippy },
+    Step {
+        name: "setup",
+        says: "everything that the tests need is installed",
+        needs: setup::TEST,
+        run: |_| Ok(()),
+    },
+    Step { name: "fmt", says: "Rust is formatted", needs: &[], run: fmt },
+    Step {
+        name: "layers",
+        says: "crates and modules depend in one direction",
+        needs: &[],
+        run: layers::check,
+    },
+    Step {
+        name: "generated",
+        says: "generated files match the definitions",
+        needs: &[],
+        run: generated::check,
+    },
+    Step {
+        name: "deny",
+        says: "dependencies have known licences and sources",
+        needs: &[setup::CARGO_DENY],
+        run: deny,
+    },
+    Step { name: "clippy", says: "clippy has no warnings", needs: &[], run: clippy },
     Step {
         name: "clippy-wasm",
-        says: "nor for the browser client as it is compiled for browsers",
+        says: "clippy has no warnings for the browser client, compiled for browsers",
+        needs: &[setup::WASM_TARGET],
         run: clippy_wasm,
     },
-    Step { name: "doc", says: "documentation builds without broken links", run: doc },
-    Step { name: "rust", says: "Rust tests", run: rust },
+    Step { name: "doc", says: "the documentation builds without broken links", needs: &[], run: doc },
+    Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS], run: rust },
     Step {
         name: "crates",
-        says: "the crates can be packed, with their licences",
+        says: "the published crates can be packed, with their licences",
+        needs: &[],
         run: |p| crates::pack(p).map(drop),
     },
-    Step { name: "planted", says: "the simulation finds bugs that are planted", run: planted::run },
-    Step { name: "fuzz", says: "a fuzzer finds no fault in a short while, if there is one", run: fuzz::run },
+    Step { name: "planted", says: "the simulation finds planted bugs", needs: &[], run: planted::run },
+    Step {
+        name: "fuzz",
+        says: "a short run of each fuzz target, if a fuzzer is installed",
+        needs: &[],
+        run: fuzz::run,
+    },
     Step {
         name: "package",
-        says: "the npm package is made and within its size",
+        says: "the npm package is built and within its size budget",
+        needs: setup::BUILD,
         run: |p| package::build(p).map(drop),
     },
-    Step { name: "typescript", says: "TypeScript is formatted, linted and typed", run: typescript },
-    Step { name: "npm", says: "tests of the npm package in Node", run: npm },
+    Step {
+        name: "typescript",
+        says: "TypeScript is formatted, linted and typed",
+        needs: &[
+            setup::WASM_TARGET,
+            setup::BINDGEN,
+            setup::NPM_PACKAGE,
+            setup::NPM_DEMO,
+            setup::NPM_BROWSER_TESTS,
+        ],
+        run: typescript,
+    },
+    Step { name: "npm", says: "tests of the npm package in Node", needs: setup::BUILD, run: npm },
     Step {
         name: "wasm",
         says: "tests of the browser client in Chromium against a server",
+        needs: &[setup::WASM_TARGET, setup::WASM_BINDGEN_CLI, setup::WASM_PACK, setup::BROWSER],
         run: wasm_tests::run,
     },
-    Step { name: "own-domain", says: "a domain of one's own works as its guide says", run: own_domain::run },
-    Step { name: "readmes", says: "the READMEs' examples compile with what is packed", run: readmes::run },
+    Step {
+        name: "own-domain",
+        says: "the guide to an own domain works",
+        needs: &[
+            setup::WASM_TARGET,
+            setup::WASM_BINDGEN_CLI,
+            setup::NPM_PACKAGE,
+            setup::NPM_OWN_DOMAIN,
+            setup::BROWSER,
+        ],
+        run: own_domain::run,
+    },
+    Step {
+        name: "readmes",
+        says: "the examples of the READMEs compile with the packed crates and npm package",
+        needs: &[setup::WASM_TARGET, setup::BINDGEN, setup::NPM_PACKAGE, setup::NPM_OWN_DOMAIN],
+        run: readmes::run,
+    },
     Step {
         name: "browser",
         says: "the demo converges in two windows, and event streams come back",
+        needs: &[
+            setup::WASM_TARGET,
+            setup::BINDGEN,
+            setup::NPM_PACKAGE,
+            setup::NPM_DEMO,
+            setup::NPM_BROWSER_TESTS,
+            setup::BROWSER,
+        ],
         run: in_browser,
     },
 ];
@@ -78,14 +146,18 @@ pub(crate) fn list() {
     }
 }
 
-/// Runs the named steps, or all, and stops at the first that fails.
+/// Runs the named steps, or all, each after its needs are installed. Stops at the first that fails.
 pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
     let chosen = choose(names)?;
     let mut times = Vec::new();
+    let mut installed = Vec::new();
     for step in chosen {
         println!("\n=== {}: {}", step.name, step.says);
         let start = Instant::now();
-        (step.run)(project).with_context(|| {
+        let needs: Vec<Need> =
+            step.needs.iter().filter(|need| !installed.contains(&need.name)).copied().collect();
+        installed.extend(needs.iter().map(|need| need.name));
+        setup::ensure(project, &needs).and_then(|()| (step.run)(project)).with_context(|| {
             let name = step.name;
             format!("the step `{name}` failed; `cargo xtask test {name}` runs only it")
         })?;
@@ -121,7 +193,7 @@ fn fmt(project: &Project) -> Result<()> {
 }
 
 fn deny(project: &Project) -> Result<()> {
-    let program = setup::tool("cargo-deny")?;
+    let program = setup::tools::path_of("cargo-deny")?;
     // Without `advisories`, whose database comes from a host that not every machine reaches.
     let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     Cmd::new(program).arg("--locked").args(checks).dir(&project.root).run()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{announce, apt_install};
+use super::debian;
 use crate::cmd::{Cmd, which};
 use crate::version::{major, version_in};
 
@@ -28,16 +28,20 @@ impl fmt::Display for Browser {
     }
 }
 
-/// Finds the browser and its driver, or installs Debian's.
-pub(crate) fn ensure() -> Result<Browser> {
+/// Describes the browser and its driver, or returns `None` if one is missing.
+pub(super) fn look() -> Result<Option<String>> {
     if locate_chrome().is_none() || locate_driver().is_none() {
-        announce("installing Debian's Chromium and its driver");
-        apt_install(&["chromium", "chromium-driver"]).context(
-            "Chromium and chromedriver are needed for the browser tests.\n\
-             Remedy: install both, of one version, and name them by CHROME and CHROMEDRIVER if they are not on the path.",
-        )?;
+        return Ok(None);
     }
-    find()
+    Ok(Some(find()?.to_string()))
+}
+
+/// Installs Debian's packages.
+pub(super) fn install() -> Result<()> {
+    debian::install(&["chromium", "chromium-driver"]).context(
+        "the browser tests need Chromium and chromedriver.\n\
+         Remedy: install both with the same major version. Name them by CHROME and CHROMEDRIVER if they are not on the path.",
+    )
 }
 
 /// Finds the browser and its driver: by CHROME and CHROMEDRIVER, else on the path.

@@ -1,36 +1,31 @@
-//! Programs of Debian that the tests run: nginx and Caddy in front of a server, and curl, as the README does.
+//! Programs that the Rust tests run: nginx and Caddy as proxies of a server, and curl for the README's commands.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{announce, apt_install};
+use super::debian;
 use crate::cmd::which;
 
 /// The names of the programs, and of Debian's packages.
 const NAMES: [&str; 3] = ["nginx", "caddy", "curl"];
 
-/// Finds them, or installs Debian's.
-pub(crate) fn ensure() -> Result<String> {
-    let missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name).is_none()).collect();
-    if !missing.is_empty() {
-        announce(&format!(
-            "installing Debian's {} (nginx and Caddy bring a service, which the tests don't use)",
-            missing.join(" and ")
-        ));
-        apt_install(&missing).context(
-            "the tests of a server behind a proxy need nginx and Caddy, and those of the README need curl.\n\
-             Remedy: install them so that they are on the path.",
-        )?;
-    }
-    let there = NAMES.into_iter().map(|name| {
-        let program = locate(name).with_context(|| format!("{name} was installed and is not on the path"))?;
-        Ok(program.display().to_string())
-    });
-    Ok(there.collect::<Result<Vec<_>>>()?.join(" and "))
+/// Names the programs, or returns `None` if one is missing.
+pub(super) fn find() -> Option<String> {
+    let found: Option<Vec<PathBuf>> = NAMES.into_iter().map(locate).collect();
+    Some(found?.iter().map(|program| program.display().to_string()).collect::<Vec<_>>().join(", "))
 }
 
-/// On the path, or where Debian keeps it from the path of ordinary users.
+/// Installs Debian's packages of the missing programs.
+pub(super) fn install() -> Result<()> {
+    let missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name).is_none()).collect();
+    debian::install(&missing).context(
+        "the tests of a server behind a proxy need nginx and Caddy, and the tests of the README need curl.\n\
+         Remedy: install them, and put them on the path.",
+    )
+}
+
+/// Finds a program on the path, or where Debian puts programs that are not on the path of ordinary users.
 fn locate(name: &str) -> Option<PathBuf> {
     which(name).or_else(|| Some(PathBuf::from("/usr/sbin").join(name)).filter(|program| program.is_file()))
 }

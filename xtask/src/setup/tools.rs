@@ -1,63 +1,110 @@
-//! Tools that cargo installs from crates.io.
+//! Tools that cargo builds from crates.io.
+//!
+//! Each of them works for a second at most, so all are built without optimisation: that halves the time to build them.
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::announce;
 use crate::cmd::{Cmd, cargo_bin, which};
 use crate::project::Project;
 use crate::version::version_in;
 
-/// The wasm-pack that runs the tests in a browser.
-const WASM_PACK: &str = "0.15.1";
-
-/// The cargo-deny that checks licences and sources.
-const CARGO_DENY: &str = "0.20.2";
-
-/// The wasm-bindgen CLI and its test runner, at exactly the version of the library.
-pub(crate) fn wasm_bindgen(project: &Project) -> Result<String> {
-    let version = project.locked_version("wasm-bindgen")?;
-    // Its lock file has named versions that are no longer to be had: cargo resolves afresh.
-    ensure_tool("wasm-bindgen-cli", &["wasm-bindgen", "wasm-bindgen-test-runner"], &version, &[])
+/// A package of crates.io whose programs `cargo install` puts on the path.
+pub(super) struct Tool {
+    package: &'static str,
+    programs: &'static [&'static str],
+    version: fn(&Project) -> Result<String>,
+    options: &'static [&'static str],
 }
 
-/// wasm-pack.
-pub(crate) fn wasm_pack(_: &Project) -> Result<String> {
-    ensure_tool("wasm-pack", &["wasm-pack"], WASM_PACK, &["--locked"])
-}
+/// The wasm-bindgen command line and its test runner, at exactly the version of the library.
+pub(super) const WASM_BINDGEN_CLI: Tool = Tool {
+    package: "wasm-bindgen-cli",
+    programs: &["wasm-bindgen", "wasm-bindgen-test-runner"],
+    version: |project| project.locked_version("wasm-bindgen"),
+    // Not `--locked`: its lock file once named versions that had been yanked.
+    // No default features: they are TLS, which the test runner does not need to reach the driver on this machine.
+    options: &["--no-default-features", "--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"],
+};
 
-/// cargo-deny.
-pub(crate) fn cargo_deny(_: &Project) -> Result<String> {
-    ensure_tool("cargo-deny", &["cargo-deny"], CARGO_DENY, &["--locked"])
-}
+/// Runs the tests of the browser client in a browser.
+pub(super) const WASM_PACK: Tool = Tool {
+    package: "wasm-pack",
+    programs: &["wasm-pack"],
+    version: |_| Ok("0.15.1".to_owned()),
+    options: &["--locked"],
+};
 
-/// The path of an installed tool.
-pub(crate) fn tool(program: &str) -> Result<PathBuf> {
-    which(program).with_context(|| format!("`{program}` is not installed: run `cargo xtask setup`"))
-}
+/// Checks the licences and sources of dependencies.
+pub(super) const CARGO_DENY: Tool = Tool {
+    package: "cargo-deny",
+    programs: &["cargo-deny"],
+    version: |_| Ok("0.20.2".to_owned()),
+    options: &["--locked"],
+};
 
-fn ensure_tool(package: &str, programs: &[&str], version: &str, options: &[&str]) -> Result<String> {
-    if !programs.iter().all(|program| is_version(program, version)) {
-        announce(&format!("installing {package} {version} from source (one to two minutes)"));
-        Cmd::new("cargo")
-            .args(["install", package, "--version", &format!("={version}"), "--force"])
-            .args(options)
-            // Its own temporary folder: the workspace's would be locked by other builds.
-            .without_env("CARGO_TARGET_DIR")
-            .remedy("It comes from crates.io: is that reachable?")
-            .work()?;
-        for program in programs {
-            let folder = cargo_bin().unwrap_or_default();
-            ensure!(
-                is_version(program, version),
-                "{package} {version} was installed, but `{program}` on the path is another version: \
-                 is {} on the path?",
-                folder.display()
-            );
-        }
+impl Tool {
+    /// Names the programs and their version, or returns `None` if one is missing or has another version.
+    pub(super) fn find(&self, project: &Project) -> Result<Option<String>> {
+        let version = (self.version)(project)?;
+        let is_there = self.programs.iter().all(|program| is_version(program, &version));
+        Ok(is_there.then(|| format!("{} {version}", self.programs.join(", "))))
     }
-    Ok(format!("{} {version}", programs.join(", ")))
+
+    /// Builds and installs the programs, in place of other versions.
+    pub(super) fn install(&self, project: &Project) -> Result<()> {
+        let version = (self.version)(project)?;
+        Cmd::new("cargo")
+            .args(["install", self.package, "--version", &format!("={version}"), "--force", "--debug"])
+            .args(self.options)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // The tools have many dependencies in common. The workspace's own folder would be locked by other builds.
+            .env("CARGO_TARGET_DIR", project.scratch("tools")?)
+            .remedy("It comes from crates.io: is that reachable?")
+            .quiet()?;
+        let folder = cargo_bin().unwrap_or_default();
+        ensure!(
+            self.find(project)?.is_some(),
+            "{} {version} was installed in {}, but its programs there do not say that version",
+            self.package,
+            folder.display()
+        );
+        Ok(())
+    }
+}
+
+/// Describes a program that binds WebAssembly to JavaScript, or returns `None` if it has to be built.
+pub(super) fn find_bindgen(project: &Project) -> Result<Option<String>> {
+    let own = Some(own_bindgen_path(project)).filter(|own| own.is_file());
+    let program = installed_bindgen(project)?.or(own);
+    Ok(program.map(|program| program.display().to_string()))
+}
+
+/// The installed `wasm-bindgen`, if it has the version of the library.
+pub(crate) fn installed_bindgen(project: &Project) -> Result<Option<PathBuf>> {
+    let version = project.locked_version("wasm-bindgen")?;
+    Ok(which("wasm-bindgen").filter(|_| is_version("wasm-bindgen", &version)))
+}
+
+/// Builds `xtask/src/bin/bindgen.rs`, in half the time of the real wasm-bindgen, and returns its path.
+pub(crate) fn own_bindgen(project: &Project) -> Result<PathBuf> {
+    Cmd::new("cargo")
+        .args(["build", "--locked", "--package", "xtask", "--features", "bindgen", "--bin", "bindgen"])
+        .dir(&project.root)
+        .remedy("Its dependencies come from crates.io: is that reachable?")
+        .quiet()?;
+    Ok(own_bindgen_path(project))
+}
+
+fn own_bindgen_path(project: &Project) -> PathBuf {
+    project.target.join("debug").join(format!("bindgen{EXE_SUFFIX}"))
+}
+
+/// The path of an installed program.
+pub(crate) fn path_of(program: &str) -> Result<PathBuf> {
+    which(program).with_context(|| format!("`{program}` is not installed: run `cargo xtask setup`"))
 }
 
 fn is_version(program: &str, version: &str) -> bool {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{announce, apt_install, as_root};
+use super::announce;
+use super::debian::{self, as_root};
 use crate::cmd::{Cmd, cargo_home, which};
 use crate::project::Project;
 use crate::version::{major, upstream, version_in};
@@ -96,13 +97,10 @@ pub(crate) fn find(project: &Project) -> Option<WasmToolchain> {
     candidates.into_iter().find(|toolchain| toolchain.probe(project).is_ok())
 }
 
-/// Finds a toolchain for the target, or installs one.
-pub(crate) fn ensure(project: &Project) -> Result<WasmToolchain> {
-    if let Some(toolchain) = find(project) {
-        return Ok(toolchain);
-    }
+/// Installs a toolchain for the target.
+pub(super) fn install(project: &Project) -> Result<()> {
     let by_rustup = match add_by_rustup(project) {
-        Ok(toolchain) => return Ok(toolchain),
+        Ok(()) => return Ok(()),
         Err(error) => error,
     };
     announce(&format!("rustup could not add {TARGET}; taking Debian's compiler instead"));
@@ -117,8 +115,7 @@ pub(crate) fn ensure(project: &Project) -> Result<WasmToolchain> {
     })
 }
 
-fn add_by_rustup(project: &Project) -> Result<WasmToolchain> {
-    announce(&format!("adding {TARGET} to the active toolchain"));
+fn add_by_rustup(project: &Project) -> Result<()> {
     Cmd::new("rustup")
         .args(["target", "add", TARGET])
         .dir(&project.root)
@@ -127,11 +124,10 @@ fn add_by_rustup(project: &Project) -> Result<WasmToolchain> {
         .env("RUST_BACKTRACE", "0")
         .remedy("Is the network that rustup loads from reachable?")
         .read()?;
-    WasmToolchain::Active.probe(project)?;
-    Ok(WasmToolchain::Active)
+    WasmToolchain::Active.probe(project)
 }
 
-fn install_from_debian(project: &Project) -> Result<WasmToolchain> {
+fn install_from_debian(project: &Project) -> Result<()> {
     which("rustup")
         .context("rustup is not installed, and it has to hold the second compiler: https://rustup.rs")?;
     let version = install_debian_compiler()?;
@@ -144,7 +140,7 @@ fn install_from_debian(project: &Project) -> Result<WasmToolchain> {
             .probe(project)
             .context("the standard library was built and installed, and yet nothing compiles")?;
     }
-    Ok(toolchain)
+    Ok(())
 }
 
 /// Installs the packages where they are missing, and returns the compiler's version.
@@ -159,11 +155,11 @@ fn install_debian_compiler() -> Result<String> {
     let packages = ["rustc-web", "cargo-web", "rust-web-src"];
     if packages.iter().any(|package| debian_version(package).is_err()) {
         announce("installing Debian's Rust compiler and its source");
-        apt_install(&packages)?;
+        debian::install(&packages)?;
     }
     if which(&debian_linker()?).is_none() {
         announce("installing Debian's linker for WebAssembly");
-        apt_install(&[&format!("lld-{}", debian_llvm()?)])?;
+        debian::install(&[&format!("lld-{}", debian_llvm()?)])?;
     }
 
     let package = debian_version("rustc-web")?;
@@ -218,7 +214,7 @@ fn build_standard_library(project: &Project, version: &str) -> Result<Vec<PathBu
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", flags)
         .remedy("Its dependencies come from crates.io: is that reachable?")
-        .work()?;
+        .quiet()?;
 
     let built = folder.join(TARGET).join("release/deps");
     let files = fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))?;

@@ -74,7 +74,7 @@ fn every_type(project: &Project) -> Result<()> {
         .arg(&target)
         .dir(project.own_domain())
         .run()?;
-    Cmd::new(setup::tool("wasm-bindgen")?)
+    Cmd::new(setup::tools::path_of("wasm-bindgen")?)
         .args(["--target", "web", "--out-dir"])
         .arg(project.own_domain().join("web/pkg"))
         .arg(target.join(TARGET).join("wasm/types_client.wasm"))

@@ -22,7 +22,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let server = Server::start(project)?;
     println!("server for the tests: {}", server.url);
     toolchain
-        .apply(Cmd::new(setup::tool("wasm-pack")?))
+        .apply(Cmd::new(setup::tools::path_of("wasm-pack")?))
         .args(["test", "--headless", "--chrome", "--chromedriver"])
         .arg(&browser.driver)
         .args(["--mode", "no-install"])
