@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::modules::{Crate, ModuleId, ROOT};
 use crate::resolve;
 use crate::rules::Layers;
+use crate::tree::{Crate, ModuleId, ROOT};
 
 /// The edges of a crate, by the modules that they join. The two modules of an edge have the same parent: a path from
 /// `net::socket` to `http::page` is an edge from `net` to `http`. A module and its own child have no edge.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::modules::{Crate, ModuleId, Name, ROOT, Reference};
+use crate::tree::{Crate, ModuleId, Name, ROOT, Reference};
 
 /// The modules that a reference in the module `from` depends on: those that its path names, and the one that defines
 /// what the path stands for.

@@ -1,42 +1,39 @@
 //! The check of modules, on crates of a few lines.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
 use crate::edges;
-use crate::modules::{Crate, Files};
 use crate::rules::{Layer, Layers};
+use crate::tree::Crate;
 
-/// Files in memory.
-struct Memory(HashMap<PathBuf, &'static str>);
-
-impl Files for Memory {
-    fn read(&self, path: &Path) -> Option<String> {
-        self.0.get(path).map(|text| (*text).to_owned())
-    }
+fn read_as(name: Option<&str>, files: &[(&str, &str)]) -> Result<Crate> {
+    let files: HashMap<_, _> =
+        files.iter().map(|(path, text)| (Path::new("src").join(path), *text)).collect();
+    let read_file = |path: &Path| files.get(path).map(|text| (*text).to_owned());
+    crate::read::read(&read_file, Path::new("src/lib.rs"), name.map(str::to_owned))
 }
 
-fn read(files: &[(&str, &'static str)]) -> Result<Crate> {
-    let files = files.iter().map(|(path, text)| (Path::new("src").join(path), *text)).collect();
-    Crate::read(&Memory(files), Path::new("src/lib.rs"), Some("hub".to_owned()))
+fn read(files: &[(&str, &str)]) -> Result<Crate> {
+    read_as(Some("hub"), files)
 }
 
 /// The edges, each as `from → to`.
-fn edges_of(files: &[(&str, &'static str)]) -> Result<Vec<String>> {
+fn edges_of(files: &[(&str, &str)]) -> Result<Vec<String>> {
     let tree = read(files)?;
     let edges = edges::find(&tree);
     Ok(edges.keys().map(|&(from, to)| format!("{} → {}", tree.path(from), tree.path(to))).collect())
 }
 
-fn circles_of(files: &[(&str, &'static str)]) -> Result<Vec<String>> {
+fn circles_of(files: &[(&str, &str)]) -> Result<Vec<String>> {
     let tree = read(files)?;
     Ok(edges::circles(&tree, "hub", &edges::find(&tree)))
 }
 
 /// A crate with the modules `a`, `b` and `c`. The root exports `B` of `b` and `C` of `c`, and `a` holds `text`.
-fn edges_of_a(text: &'static str) -> Result<Vec<String>> {
+fn edges_of_a(text: &str) -> Result<Vec<String>> {
     edges_of(&[
         (
             "lib.rs",
@@ -170,6 +167,14 @@ fn what_a_name_does_not_stand_for_is_no_edge() -> Result<()> {
     ] {
         assert!(edges_of_a(text)?.is_empty(), "{text}: {:?}", edges_of_a(text)?);
     }
+    Ok(())
+}
+
+#[test]
+fn a_program_that_calls_its_own_library_has_no_edge() -> Result<()> {
+    let files = [("lib.rs", "mod a; mod b;"), ("a.rs", "use hub::b::B;"), ("b.rs", "pub struct B;")];
+    assert!(edges::find(&read_as(None, &files)?).is_empty());
+    assert_eq!(edges::find(&read_as(Some("hub"), &files)?).len(), 1);
     Ok(())
 }
 

@@ -1,182 +1,22 @@
-//! The modules of one crate: what each of them declares, and which paths it names.
+//! What the syntax of one module declares and names. Items that exist for tests only don't count.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, anyhow, bail};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 
-/// The number of a module in its [`Crate`].
-pub(crate) type ModuleId = usize;
+use crate::tree::{Crate, Module, ModuleId, Name, ROOT, Reference};
 
-/// The root module of a crate: `lib.rs` or `main.rs`.
-pub(crate) const ROOT: ModuleId = 0;
-
-/// All modules of a crate, except those that exist for tests only.
-#[derive(Debug)]
-pub(crate) struct Crate {
-    /// The modules. The first is the root.
-    pub(crate) modules: Vec<Module>,
-    /// Names by which the crate's own code may call it from outside, such as `tidings_shared`.
-    pub(crate) own_names: Vec<String>,
+/// Notes in the module `id` what these items declare and which paths they name. Returns the modules among them.
+pub(crate) fn read<'ast>(
+    tree: &mut Crate,
+    id: ModuleId,
+    items: &'ast [syn::Item],
+) -> Vec<&'ast syn::ItemMod> {
+    let mut reader = Reader { tree, id, children: Vec::new() };
+    items.iter().for_each(|item| reader.visit_item(item));
+    reader.children
 }
 
-/// One module.
-#[derive(Debug)]
-pub(crate) struct Module {
-    /// The module's name; empty for the root.
-    pub(crate) name: String,
-    /// The module around this one. The root is its own parent.
-    pub(crate) parent: ModuleId,
-    /// The file, relative to the repository.
-    pub(crate) file: String,
-    /// What each name in this module stands for. A function and a module may share a name.
-    pub(crate) names: HashMap<String, Vec<Name>>,
-    /// What `use path::*` brings, each as a [`Name::Import`].
-    pub(crate) globs: Vec<Name>,
-    /// Every path that the module names.
-    pub(crate) references: Vec<Reference>,
-}
-
-/// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// Something that this module defines.
-    Item(ModuleId),
-    /// A child module.
-    Module(ModuleId),
-    /// What a `use` brings. A private one brings it to this module and the modules inside only.
-    Import {
-        /// The path, as it is written.
-        path: Vec<String>,
-        /// Whether the `use` has no `pub`.
-        is_private: bool,
-    },
-}
-
-/// A path in source code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
-    /// The segments of the path. An empty first segment is a leading `::`.
-    pub(crate) path: Vec<String>,
-    /// The line, counted from 1.
-    pub(crate) line: usize,
-    /// Whether the path stands in `use`. There, a module counts as used by its name alone.
-    pub(crate) is_use: bool,
-}
-
-/// Where a crate's text comes from: the disk, or a test.
-pub(crate) trait Files {
-    /// The text of a file, or `None` when there is no such file.
-    fn read(&self, path: &Path) -> Option<String>;
-}
-
-/// The files below this folder.
-pub(crate) struct Folder<'a>(pub(crate) &'a Path);
-
-impl Files for Folder<'_> {
-    fn read(&self, path: &Path) -> Option<String> {
-        fs::read_to_string(self.0.join(path)).ok()
-    }
-}
-
-impl Crate {
-    /// Reads a crate. `root` is the file of its root module, and `name` is what other crates call a library.
-    pub(crate) fn read(files: &dyn Files, root: &Path, name: Option<String>) -> Result<Self> {
-        let mut modules = Self { modules: Vec::new(), own_names: name.into_iter().collect() };
-        let text = files.read(root).with_context(|| format!("cannot read {}", root.display()))?;
-        let folder = root.parent().unwrap_or(Path::new("")).to_owned();
-        let id = modules.add("", ROOT, root);
-        modules.fill(files, id, &parse(root, &text)?.items, &folder)?;
-        Ok(modules)
-    }
-
-    /// The path of a module as a reader writes it: `net::socket`.
-    pub(crate) fn path(&self, id: ModuleId) -> String {
-        let names: Vec<_> = self.chain(id).iter().skip(1).map(|&id| self.modules[id].name.as_str()).collect();
-        if names.is_empty() { "the crate's root".to_owned() } else { names.join("::") }
-    }
-
-    /// The modules from the root down to this one.
-    pub(crate) fn chain(&self, id: ModuleId) -> Vec<ModuleId> {
-        let mut chain = vec![id];
-        let mut id = id;
-        while id != ROOT {
-            id = self.modules[id].parent;
-            chain.push(id);
-        }
-        chain.reverse();
-        chain
-    }
-
-    fn add(&mut self, name: &str, parent: ModuleId, file: &Path) -> ModuleId {
-        self.modules.push(Module {
-            name: name.to_owned(),
-            parent,
-            file: file.to_string_lossy().replace('\\', "/"),
-            names: HashMap::new(),
-            globs: Vec::new(),
-            references: Vec::new(),
-        });
-        self.modules.len() - 1
-    }
-
-    /// Reads the items of a module. The files of its children lie in `folder`.
-    fn fill(&mut self, files: &dyn Files, id: ModuleId, items: &[syn::Item], folder: &Path) -> Result<()> {
-        let mut reader = Reader { tree: self, id, children: Vec::new() };
-        items.iter().for_each(|item| reader.visit_item(item));
-        for child in reader.children {
-            self.read_child(files, id, child, folder)?;
-        }
-        Ok(())
-    }
-
-    fn read_child(
-        &mut self,
-        files: &dyn Files,
-        parent: ModuleId,
-        child: &syn::ItemMod,
-        folder: &Path,
-    ) -> Result<()> {
-        let name = text_of(&child.ident);
-        let own_folder = folder.join(&name);
-        let file = PathBuf::from(&self.modules[parent].file);
-        if child.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
-            let line = line_of(child.ident.span());
-            bail!(
-                "{}:{line}: `layers` does not follow `#[path]`: name the file after its module",
-                file.display()
-            );
-        }
-        if let Some((_, items)) = &child.content {
-            let id = self.declare(&name, parent, &file);
-            return self.fill(files, id, items, &own_folder);
-        }
-        let places = [folder.join(format!("{name}.rs")), own_folder.join("mod.rs")];
-        let found = places.iter().find_map(|place| Some((place, files.read(place)?)));
-        let (file, text) =
-            found.with_context(|| format!("{}: the module `{name}` has no file", file.display()))?;
-        let id = self.declare(&name, parent, file);
-        self.fill(files, id, &parse(file, &text)?.items, &own_folder)
-    }
-
-    fn declare(&mut self, name: &str, parent: ModuleId, file: &Path) -> ModuleId {
-        let id = self.add(name, parent, file);
-        self.modules[parent].names.entry(name.to_owned()).or_default().push(Name::Module(id));
-        id
-    }
-}
-
-fn parse(path: &Path, text: &str) -> Result<syn::File> {
-    syn::parse_file(text).map_err(|error| {
-        anyhow!("{}:{}: cannot be parsed: {error}", path.display(), error.span().start().line)
-    })
-}
-
-/// Collects what one module declares and names.
 struct Reader<'a, 'ast> {
     tree: &'a mut Crate,
     id: ModuleId,
@@ -392,7 +232,8 @@ impl<'ast> Visit<'ast> for Reader<'_, 'ast> {
     }
 }
 
-fn text_of(ident: &syn::Ident) -> String {
+/// The name without `r#`.
+pub(crate) fn text_of(ident: &syn::Ident) -> String {
     ident.unraw().to_string()
 }
 
