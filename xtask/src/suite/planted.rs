@@ -34,11 +34,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let folder = project.scratch("planted")?;
     write_copy(&folder, &copy(project, &bugs)?)?;
     println!("{} bugs are planted in {}", bugs.len(), folder.display());
-    // Not the target folder of the project: cargo could take one tree's crates for the other's.
-    let target = project.scratch("planted-target")?;
     Cmd::new("cargo")
         .args(["test", "--package", PACKAGE, "--features", "planted-bugs", "--target-dir"])
-        .arg(target)
+        // Not the project's: there cargo would take the crates of one tree for those of the other.
+        .arg(folder.join("target"))
         .arg("planted")
         .dir(&folder)
         .remedy(format!("{BUGS}/README.md says what a bug needs and how to run one of them."))
