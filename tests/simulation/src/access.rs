@@ -1,4 +1,4 @@
-//! Who may do what in the simulation: a token says it.
+//! The rights of the simulation. A token carries the rights of its owner.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 use tidings_hub::{AccessError, Authorize, Identity, TenantId};
 use tidings_shared::{Code, TopicName};
 
-/// A token: `TENANT SUBJECT RIGHTS`, the rights as bits, one for each topic.
+/// A token, as text `TENANT SUBJECT RIGHTS`. The rights have one bit for each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) tenant: usize,
@@ -29,21 +29,21 @@ impl Token {
     }
 
     pub(crate) fn allows(&self, topic: &TopicName) -> bool {
-        topic.domain() == CROWD || number(topic).is_some_and(|number| self.rights >> number & 1 == 1)
+        topic.domain() == EXTRA || number(topic).is_some_and(|number| self.rights >> number & 1 == 1)
     }
 }
 
-/// The topic of a number.
+/// Returns the topic with this number.
 pub(crate) fn topic(number: u64) -> TopicName {
     TopicName::from_segments(&["sim", &number.to_string()])
 }
 
 /// The domain of topics that nobody subscribes to.
-const CROWD: &str = "crowd";
+const EXTRA: &str = "extra";
 
-/// More topics than a bit each could tell.
-pub(crate) fn crowd() -> impl Iterator<Item = TopicName> {
-    (0..130).map(|number| TopicName::from_segments(&[CROWD, &format!("{number:x}")]))
+/// Returns so many topics that a publication to them is read from the log by each session.
+pub(crate) fn extra_topics() -> impl Iterator<Item = TopicName> {
+    (0..130).map(|number| TopicName::from_segments(&[EXTRA, &format!("{number:x}")]))
 }
 
 fn number(topic: &TopicName) -> Option<u32> {
@@ -54,7 +54,7 @@ pub(crate) fn tenant(index: usize) -> TenantId {
     TenantId::parse(&format!("tenant-{index}")).expect("a tenant's name")
 }
 
-/// Gives everybody what the token says that they gave last.
+/// Gives each subject the rights of its newest token.
 #[derive(Debug, Default)]
 pub(crate) struct ByToken {
     pub(crate) token_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! A client: the real core, moved as a page's shell moves it.
+//! A client: the real core, driven as the shell of a page drives it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,39 +24,39 @@ use crate::{
 
 type Payload = Box<RawValue>;
 
-/// How late a timer of a page in the background is, in milliseconds.
+/// The longest delay of a timer of a page in the background, in milliseconds.
 const LATE_MS: u64 = 5_000;
 
 pub(crate) struct Actor {
     pub(crate) token: Token,
     pub(crate) core: Client<Payload>,
     pub(crate) rng: Rng,
-    /// Grows by one when the page is loaded again; events of an earlier life are passed over.
+    /// Counts the reloads of the page. Events of an earlier life are ignored.
     pub(crate) life: u64,
     pub(crate) timer_at: Option<u64>,
     pub(crate) links: BTreeMap<ConnectionId, u64>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionCheck>,
     pub(crate) views: BTreeMap<SubscriptionId, View>,
-    /// By the view with which they began.
+    /// The key is the view that began to load first.
     pub(crate) loads: BTreeMap<SubscriptionId, Loads>,
-    /// Views that heard an event, of which the core was not told.
+    /// Views that got an event. The core does not know of it yet.
     pub(crate) outdated: Vec<SubscriptionId>,
     pub(crate) publishes: BTreeMap<PublishId, Pending>,
-    /// Since when its user has wanted nothing of it.
+    /// The time since which its user has neither subscriptions nor publishes.
     unwanted_since: Option<u64>,
-    /// The newest position that the server told.
+    /// The newest position that the server sent.
     pub(crate) position: Option<String>,
-    /// The place from which it resumes, while more frames of that are to be sent.
+    /// The `since` of a resume, while frames of that resume are still to be sent.
     pub(crate) resume: Option<String>,
-    /// Subscribes of the connection that were not answered, with the topics that are wanted still.
+    /// The subscribes of this connection without an answer, by their `ref`, with the topics that are still wanted.
     pub(crate) unanswered: BTreeMap<u64, BTreeSet<String>>,
 }
 
-/// A publish that was not answered.
+/// A publish without an answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     pub(crate) asked: Asked,
-    /// The write that it announces.
+    /// The write in the store that it announces.
     pub(crate) write: Option<usize>,
 }
 
@@ -89,12 +89,12 @@ impl Actor {
         }
     }
 
-    /// The loads of a view.
+    /// Returns the loads of a view.
     pub(crate) fn loads(&mut self, view: SubscriptionId) -> Option<&mut Loads> {
         self.loads.get_mut(&self.views.get(&view)?.loads)
     }
 
-    /// A view is gone, and its loads with it if it was the last that shared them.
+    /// Removes a view, and its loads if no other view shares them.
     pub(crate) fn end_view(&mut self, view: SubscriptionId) {
         self.views.remove(&view);
         self.loads.retain(|began_with, _| self.views.values().any(|view| view.loads == *began_with));
@@ -108,7 +108,7 @@ impl Actor {
         holds!(
             unwanted_ms <= LINGER_MS + 2 * LATE_MS || connections == 0,
             LetsGo,
-            "nobody has wanted anything for {unwanted_ms} ms, and there are {connections} connections"
+            "its user has wanted nothing for {unwanted_ms} ms, but it has {connections} connections"
         );
         Ok(())
     }
@@ -124,13 +124,13 @@ impl World {
         self.clients[client].now(now)
     }
 
-    /// Takes everything that the core wants done or told, and sees to its timer.
+    /// Carries out all outputs of the core, and sets its timer.
     pub(crate) fn drive(&mut self, client: usize) -> Check {
         loop {
             while let Some(output) = self.clients[client].core.poll_output() {
                 self.carry_out(client, output)?;
             }
-            // Every event concerns the data of the views that it reaches.
+            // An event outdates the data of each view that it reaches.
             let outdated = std::mem::take(&mut self.clients[client].outdated);
             if outdated.is_empty() {
                 break;
@@ -201,7 +201,7 @@ impl World {
                 self.say(|| format!("client {client}: {subscription:?} is ready"));
                 let actor = &mut self.clients[client];
                 let known = actor.subscriptions.get_mut(&subscription);
-                holds!(known.is_some(), InOrderOnce, "{subscription:?} is ready and gone");
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} is ready, but was removed");
                 known.map_or(Ok(()), |known| known.ready(&self.reference))?;
                 self.happened(client, subscription);
             }
@@ -211,7 +211,7 @@ impl World {
                 self.stats.count("client synced");
                 let Delivery { subscription, topics } = delivery;
                 let known = self.clients[client].subscriptions.get_mut(&subscription);
-                holds!(known.is_some(), InOrderOnce, "{subscription:?} gets a sync and is gone");
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} gets a sync, but was removed");
                 let had_waited =
                     known.as_ref().is_some_and(|known| known.waiting().any(|topic| topics.contains(topic)));
                 if had_waited {
@@ -232,7 +232,7 @@ impl World {
                 );
                 let actor = &mut self.clients[client];
                 let known = actor.subscriptions.get_mut(&subscription);
-                holds!(known.is_some(), InOrderOnce, "{subscription:?} waits for {topic} and is gone");
+                holds!(known.is_some(), InOrderOnce, "{subscription:?} waits for {topic}, but was removed");
                 let was_ready = known.is_some_and(|known| known.wait(&topic));
                 if let Some(loads) = actor.loads(subscription) {
                     loads.lose(was_ready);
@@ -258,7 +258,7 @@ impl World {
             }
             Output::Published { publish, key, position, .. } => {
                 let Some(pending) = self.clients[client].publishes.remove(&publish) else {
-                    holds!(false, InOrderOnce, "{publish:?} is answered and gone");
+                    holds!(false, InOrderOnce, "{publish:?} is answered, but was removed");
                     return Ok(());
                 };
                 let tenant = self.clients[client].token.tenant;
@@ -285,30 +285,30 @@ impl World {
         Ok(())
     }
 
-    /// An event reaches subscriptions of a client.
+    /// Checks an event that a client delivers to some of its subscriptions.
     fn heard(&mut self, client: usize, deliveries: &[Delivery], publication: &Publication<Payload>) -> Check {
         let tenant = self.clients[client].token.tenant;
         let position = &publication.position;
         self.say(|| format!("client {client}: {position} for {deliveries:?}"));
         let id = self.reference.find(tenant, position);
-        holds!(
-            id.is_some(),
-            NothingInvented,
-            "client {client} hears {position}, where nothing was published"
-        );
+        holds!(id.is_some(), NothingInvented, "client {client} gets {position}, where nothing was published");
         let id = id.unwrap_or_default();
         let asked = &self.reference.entries[id].asked;
-        holds!(!asked.is_sync, NothingInvented, "client {client} hears {position}, which is to be a sync");
+        holds!(
+            !asked.is_sync,
+            NothingInvented,
+            "client {client} gets an event at {position}, which is a sync in the log"
+        );
         let is_same = publication.key == asked.key.to_string()
             && publication.at == asked.moment.unix_ms
             && publication.origin == asked.origin
             && publication.event.domain == asked.event.domain
             && publication.event.event == asked.event.event
             && publication.event.payload.get() == asked.event.payload.get();
-        holds!(is_same, SameBytes, "client {client} hears {publication:?}, which was {asked:?}");
+        holds!(is_same, SameBytes, "client {client} gets {publication:?}, which was published as {asked:?}");
         for Delivery { subscription, topics } in deliveries {
             let known = self.clients[client].subscriptions.get_mut(subscription);
-            holds!(known.is_some(), InOrderOnce, "{subscription:?} hears {position} and is gone");
+            holds!(known.is_some(), InOrderOnce, "{subscription:?} gets {position}, but was removed");
             known.map_or(Ok(()), |known| known.event(id, topics, &self.reference))?;
         }
         let outdated = deliveries.iter().map(|delivery| delivery.subscription);
@@ -322,7 +322,7 @@ impl World {
         }
     }
 
-    /// Where a client asks to go on, it does so from the newest position that it has, in all frames of a resume.
+    /// Checks that a client resumes from the newest position that it has, in all frames of a resume.
     fn asks_from_its_position(&mut self, client: usize, frame: &ClientFrame<Payload>) -> Check {
         let Self { clients, stats, .. } = self;
         let Actor { unanswered, resume, position, .. } = &mut clients[client];
@@ -339,7 +339,11 @@ impl World {
         if let Some(since) = since {
             let its = resume.as_ref().or(position.as_ref());
             let is_its = its == Some(since);
-            holds!(is_its, ResumesFromItsPosition, "client {client}: since {since}, and has {its:?}");
+            holds!(
+                is_its,
+                ResumesFromItsPosition,
+                "client {client}: it resumes from {since}, but has {its:?}"
+            );
             stats.count(if *more || resume.is_some() { "several frames" } else { "one frame" });
         }
         *resume = since.clone().filter(|_| *more);
@@ -351,7 +355,7 @@ impl World {
         self.hang_up(link);
     }
 
-    /// A peer says goodbye and listens no more.
+    /// A peer closes its connection, and reads nothing more.
     pub(crate) fn hang_up(&mut self, link: u64) {
         self.say(|| format!("link {link}: the peer hangs up"));
         self.send(link, Side::Server, Message::Close(1000));
@@ -368,14 +372,14 @@ impl World {
         let fails = !self.heals && self.rng.percent(3);
         let now = self.now_of(client);
         let actor = &mut self.clients[client];
-        // Another word each time: the same token would be no fresh one.
+        // The last word differs each time, because a core takes the same token for an old one.
         let fresh = format!("{} {}", actor.token.text(), now.ms);
         let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(fresh)) };
         actor.core.handle_token(ConnectionId(connection), token, now);
         self.drive(client)
     }
 
-    /// Something arrives on a client's connection. `was_heard` is false for what an old connection still says.
+    /// A message arrives on a client's connection. `was_heard` is false if the client no longer reads from it.
     pub(crate) fn client_hears(
         &mut self,
         client: usize,
@@ -409,7 +413,7 @@ impl World {
         self.drive(client)
     }
 
-    /// What a frame tells a client of its position.
+    /// Notes the position that a frame tells a client.
     fn learns(&mut self, client: usize, frame: &ServerFrame) {
         let actor = &mut self.clients[client];
         if let ServerFrame::Subscribed { r#ref, .. } | ServerFrame::Error { r#ref: Some(r#ref), .. } = frame {
@@ -417,13 +421,13 @@ impl World {
         }
         let position = match frame {
             ServerFrame::Event { position, .. } | ServerFrame::Sync { position, .. } => position,
-            // What a resume brings is still to come.
+            // After a resume the missed events are still to come, and this position is not reached.
             ServerFrame::Subscribed { position, topics, .. }
                 if topics.iter().all(|topic| topic.outcome != Outcome::Resumed) =>
             {
                 position
             }
-            // It says nothing of topics that are still asked for.
+            // A ping says nothing of topics whose subscribe has no answer yet.
             ServerFrame::Ping { position: Some(position) }
                 if actor.unanswered.is_empty() && actor.resume.is_none() =>
             {
@@ -434,7 +438,7 @@ impl World {
         actor.position = Some(position.clone());
     }
 
-    /// After everything healed: all is answered, nothing is missing, each view equals the store.
+    /// Checks a client after the network has healed: all is answered, nothing is missing, each view equals the store.
     pub(crate) fn client_ends_well(&mut self, client: usize) -> Check {
         let actor = &self.clients[client];
         let pending = actor.publishes.values().next();
@@ -446,7 +450,7 @@ impl World {
                 check.ends_well(&self.reference)?;
             }
         }
-        // Who waits for room waits for nothing else.
+        // As many topics wait for room as there are beyond the session's bound.
         let all: BTreeSet<_> = actor.subscriptions.values().flat_map(SubscriptionCheck::topics).collect();
         let waiting: BTreeSet<_> =
             actor.subscriptions.values().flat_map(SubscriptionCheck::waiting).collect();

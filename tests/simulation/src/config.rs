@@ -1,4 +1,4 @@
-//! What a run is made of: drawn from its seed, so that seeds differ in kind and not only in detail.
+//! The settings of a run. Its seed draws them, so that seeds differ in kind and not only in detail.
 
 use std::time::Duration;
 
@@ -12,43 +12,43 @@ pub(crate) struct Config {
     pub(crate) tenants: usize,
     pub(crate) topics: u64,
     pub(crate) clients: usize,
-    /// Peers that speak the protocol by hand, and badly.
+    /// The number of peers that send any frames in any order.
     pub(crate) raws: usize,
     pub(crate) log: LogLimits,
     pub(crate) session: SessionSettings,
-    /// The servers pass over `more`: the frames of a resume are judged each on its own.
+    /// Whether the servers ignore `more`, as old ones do. They then take each frame of a resume for a resume of its own.
     pub(crate) is_old: bool,
-    /// Tokens end after so many milliseconds.
+    /// The lifetime of a token in milliseconds.
     pub(crate) token_ms: Option<u64>,
-    /// The longest way of a message.
+    /// The longest time that a message travels.
     pub(crate) delay_ms: u64,
-    /// Of a server.
+    /// The number of shards of a server.
     pub(crate) shards: u64,
-    /// After so many writes of a fan-out others have a turn.
+    /// The writes of a fan-out in one turn of a shard.
     pub(crate) writes_per_turn: usize,
-    /// Bytes that a connection holds before the server's side is blocked.
+    /// The bytes that a socket holds until its peer reads some.
     pub(crate) window: usize,
-    /// How many writes in a hundred are taken in part though there is room.
+    /// The percentage of writes that a socket takes in part although it has room.
     pub(crate) short_percent: u64,
-    /// The longest time from a wake to when a session or a shard is polled.
+    /// The longest time from a wake to the poll of a session or a shard.
     pub(crate) wake_ms: u64,
     /// The mean time between two things that a user does.
     pub(crate) user_ms: u64,
-    /// How many writes in a hundred reach many topics, and how many can't be published.
-    pub(crate) crowd_percent: u64,
+    /// The percentage of writes that reach very many topics, and also of writes that cannot be published.
+    pub(crate) extra_percent: u64,
     /// The mean time between two writes.
     pub(crate) write_ms: u64,
     /// The mean time between two disturbances.
     pub(crate) disturb_ms: u64,
-    /// Whether connections or servers are disturbed more.
+    /// The percentage of disturbances that are a restart. The others concern a connection.
     pub(crate) restarts_percent: u64,
     /// The longest time that a load takes.
     pub(crate) load_ms: u64,
-    /// For how long there are users, writes and disturbances.
+    /// The time during which there are users, writes and disturbances.
     pub(crate) busy_ms: u64,
-    /// Whether all that users have is views, at least one, with the right to it.
+    /// Whether users have only views, at least one each, and the right to all topics.
     pub(crate) only_views: bool,
-    /// Whether sessions are held to their invariants too, or only what clients hear.
+    /// Whether sessions are checked too, and not only the deliveries of clients.
     pub(crate) watches_sessions: bool,
 }
 
@@ -57,7 +57,7 @@ fn forgets_keys() -> KeyLimits {
 }
 
 impl Config {
-    /// Whether a key that was published is known to the end of the run, as long as its log is there.
+    /// Whether a log knows all of its keys until the end of the run.
     pub(crate) fn keeps_keys(&self) -> bool {
         self.log.keys.max_age == KeyLimits::default().max_age
     }
@@ -93,7 +93,7 @@ impl Config {
             short_percent: *rng.pick(&[0, 3, 30]),
             wake_ms: *rng.pick(&[0, 2, 100]),
             user_ms: *rng.pick(&[100, 500, 2_000]),
-            crowd_percent: *rng.pick(&[0, 5, 30]),
+            extra_percent: *rng.pick(&[0, 5, 30]),
             write_ms: *rng.pick(&[30, 200, 1_000, 5_000]),
             disturb_ms: *rng.pick(&[300, 1_500, 5_000, 60_000]),
             restarts_percent: *rng.pick(&[2, 10, 40, 90]),
@@ -104,18 +104,18 @@ impl Config {
         }
     }
 
-    /// The same seeds, held only to what an application can see.
+    /// The runs of `draw`, without the checks of what an application cannot see.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn black_box(rng: &mut Rng) -> Self {
         Self { watches_sessions: false, ..Self::draw(rng) }
     }
 
-    /// Pings all the time over connections that break all the time, held only to what an application can see.
+    /// Runs with very many pings, over connections that break very often, with the checks of `black_box`.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn pings(rng: &mut Rng) -> Self {
         let draw = Self::black_box(rng);
         let heartbeat = Duration::from_millis(100);
-        // To answer a ping takes two frames.
+        // The answer to a ping costs two frames.
         let frames_per_second = 100;
         let ping_timeout = Duration::from_secs(10);
         let session = SessionSettings { heartbeat, ping_timeout, frames_per_second, ..draw.session };
@@ -124,7 +124,7 @@ impl Config {
         Self { disturb_ms: 300, restarts_percent: 2, ..busy }
     }
 
-    /// Resumes of several frames all the time, at servers that know of none, held only to what an application can see.
+    /// Runs with very many resumes of several frames, at servers that ignore `more`, with the checks of `black_box`.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn old_servers(rng: &mut Rng) -> Self {
         let draw = Self::pings(rng);
@@ -133,7 +133,7 @@ impl Config {
         Self { is_old: true, topics: 6, session, raws: 0, user_ms: 500, token_ms: None, ..draw }
     }
 
-    /// Views, a writer, and little that goes wrong.
+    /// Short runs with a view and a writer, in which little goes wrong.
     pub(crate) fn around_load(rng: &mut Rng) -> Self {
         let draw = Self::draw(rng);
         Self {

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! Disturbances: restarts of the server, and connections that are cut, go silent or stall.
 
 use crate::{
     invariant::Check,
@@ -30,7 +30,7 @@ impl World {
         let side = if self.rng.percent(50) { Side::Server } else { Side::Peer };
         match self.rng.below(100) {
             0..50 => {
-                // The server may learn of it much later than the client, which has come back by then.
+                // A server may notice it much later than the client, which has a new connection by then.
                 let late_ms = *self.rng.pick(&[0, 100, 2_000, 40_000]);
                 self.cut(link, late_ms);
             }

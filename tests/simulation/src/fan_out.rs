@@ -1,4 +1,4 @@
-//! The turns of shards, and what they and sessions have written: each frame is held against what was published.
+//! The turns of shards, and the checks of the frames that shards and sessions write.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use crate::{
     world::{Event, World},
 };
 
-/// Bytes that no frame of a server has here.
+/// More bytes than any frame of a server has here.
 const FRAME_BYTES: usize = 2_048;
 
 impl World {
@@ -55,7 +55,7 @@ impl World {
         Ok(())
     }
 
-    /// Looks at what was written to a socket, and sends it on its way.
+    /// Checks the bytes that were written to a socket, and sends them to the peer.
     pub(crate) fn collect(&mut self, link: u64) -> Check {
         let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
             return Ok(());
@@ -109,8 +109,8 @@ impl World {
         if self.config.watches_sessions { said } else { Ok(()) }
     }
 
-    /// After every step: who is live has had everything, unless its shard was woken; who is not waits for its peer, or
-    /// was woken.
+    /// Checks after every step that no session sleeps while there is something for it. A live session has had
+    /// everything, or its shard was woken. Any other waits for its peer, or was woken.
     pub(crate) fn nobody_sleeps_through(&mut self) -> Check {
         for shard in 0..self.node.workers.len() {
             if self.node.is_up && self.node.workers[shard].flag.is_set() {
@@ -151,7 +151,7 @@ impl World {
         Ok(())
     }
 
-    /// A shard holds what its connections need, and sockets keep no more waiting than they may.
+    /// Checks that a shard holds only what its connections need, and that it keeps its bound on unwritten bytes.
     pub(crate) fn shards_hold_no_more(&self) -> Check {
         for (shard, worker) in self.node.workers.iter().enumerate() {
             let counters = worker.shard.counters();
@@ -163,7 +163,7 @@ impl World {
             holds!(counters.connections == count, NothingLeft, "shard {shard}: {count}, but {counters:?}");
             let most = count * (WRITE_BYTES + FRAME_BYTES);
             holds!(counters.unwritten_bytes <= most, Bounds, "shard {shard}: {counters:?}");
-            // What a session has begun to follow is known here when it has said so.
+            // A session that is not idle may follow topics that it has not told its peer of.
             if !served().all(|served| worker.shard.is_idle(served.key)) {
                 continue;
             }
@@ -182,7 +182,7 @@ impl World {
         Ok(())
     }
 
-    /// Nobody is there.
+    /// Checks that shards without connections hold nothing.
     pub(crate) fn shards_are_empty(&self) -> Check {
         for worker in &self.node.workers {
             let counters = worker.shard.counters();

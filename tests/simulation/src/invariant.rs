@@ -1,55 +1,55 @@
-//! What must hold, by name, so that a test can say which of them a planted bug breaks.
+//! The invariants by name, so that a test can say which of them a planted bug breaks.
 
 /// Each is checked at every step that can break it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
-    /// Nothing is delivered that was not published, in that tenant.
+    /// Each delivery was published in that tenant.
     NothingInvented,
-    /// The same position means the same bytes, everywhere, and those of the publisher.
+    /// The same position means the same bytes everywhere, and they are the bytes of the publisher.
     SameBytes,
-    /// What a server writes to a socket is whole messages, one after the other.
+    /// A server writes whole messages to a socket, one after the other.
     WholeFrames,
-    /// In the log's order, each publication at most once.
+    /// Publications come in the order of the log, each at most once.
     InOrderOnce,
-    /// No publication is left out before a later one unless a sync came.
+    /// Each publication comes before the later ones, unless a sync came in its place.
     NoHole,
-    /// What a session could have had, it has; else it waits for its peer, or it or its shard was woken.
+    /// A session at rest has had everything. Otherwise it waits for its peer, or it or its shard was woken.
     CaughtUp,
-    /// What an answer or a ping says of a position is true.
+    /// The position in an answer or a ping is true.
     TruePosition,
-    /// A sync comes only when the log has lost something that this session had not had.
+    /// A sync comes only after the log lost something that this session had not had.
     SyncHasReason,
-    /// An acknowledged publish is in the log, at the position that was named.
+    /// An acknowledged publish is in the log, at the position of the answer.
     Acknowledged,
-    /// The same key is the same publication, as long as the log holds it.
+    /// The log does not append a key again while it knows that key.
     OneKeyOnePublication,
-    /// No byte of a topic goes to a session without the right to it, or that did not ask for it.
+    /// A session gets only topics that it asked for and has the right to.
     Rights,
-    /// A session that sends garbage changes nothing for others.
+    /// A message that is no frame changes nothing for other sessions.
     FaultsStayAlone,
-    /// The frames of one subscribe start at one place, and nothing comes between them.
+    /// All frames of one subscribe start at one position, and no delivery comes between them.
     OneResume,
-    /// A client asks to go on from the newest position that it has.
+    /// A client resumes from the newest position that it has.
     ResumesFromItsPosition,
-    /// Whatever is asked for is answered once the network heals.
+    /// Every request gets its answer after the network has healed.
     Answered,
-    /// A view is loaded only when something may have changed, one load at a time.
+    /// A view loads only when its data may have changed, and one load at a time.
     LoadHasReason,
     /// A client that nobody uses closes its connection.
     LetsGo,
-    /// A view's loads keep their pause, unless its user asks for one.
+    /// There is a pause between two loads of a view, unless its user asks for a load.
     LoadsPause,
     /// When writes stop, each view equals the store.
     ViewsConverge,
-    /// The log keeps its bounds, and what sockets have not taken keeps its.
+    /// The log and the unwritten bytes of connections keep their bounds.
     Bounds,
-    /// A shard holds what its sessions need; when all are gone, nothing is left.
+    /// A shard holds only what its sessions need, and nothing after the last of them has left.
     NothingLeft,
     /// Nothing panics.
     NoPanic,
 }
 
-/// An invariant that does not hold, and how.
+/// An invariant that does not hold, and the evidence.
 #[derive(Debug, Clone)]
 pub(crate) struct Broken {
     pub(crate) invariant: Invariant,

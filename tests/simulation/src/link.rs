@@ -1,5 +1,5 @@
-//! The network: connections that delay, stall, tear and go silent. Within a direction the order is kept; two connections
-//! of one client know nothing of each other.
+//! The network: connections that delay, stall, break and go silent. One direction of a connection keeps its order.
+//! Nothing orders the messages of two connections, even if both belong to one client.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,17 @@ use crate::{
     world::{Event, World},
 };
 
-/// Where a message arrives.
+/// The side of a connection at which a message arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Server,
     Peer,
 }
 
-/// Whose connection it is.
+/// The owner of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// A client's, in one of its lives, by its own name for it.
+    /// A client in one of its lives, and the id that its core gave the connection.
     Client {
         client: usize,
         life: u64,
@@ -31,29 +31,29 @@ pub(crate) enum Peer {
     },
 }
 
-/// What goes over a connection.
+/// A message on a connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     Open,
-    /// What a server writes, cut anywhere.
+    /// Bytes that a server wrote, cut anywhere.
     Bytes(Vec<u8>),
     Text(String),
     Ping,
-    /// What a WebSocket answers to a ping by itself.
+    /// The answer of a WebSocket to a ping.
     Pong,
     Close(u16),
-    /// The end that has no Close: all that was sent before and has not arrived is lost.
+    /// The end of a connection without a close message. Messages still on their way are lost.
     Lost,
 }
 
-/// One direction.
+/// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
-    /// With the time of arrival.
+    /// Messages with their times of arrival.
     in_flight: VecDeque<(u64, Message)>,
-    /// Nothing arrives earlier.
+    /// The earliest time at which the next message arrives.
     not_before: u64,
-    /// What is put in from now on never arrives, and nobody is told.
+    /// Whether new messages are lost, and nobody notices it.
     silent: bool,
 }
 
@@ -62,11 +62,11 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) to_server: Pipe,
     pub(crate) to_peer: Pipe,
-    /// The server's side, while it is there.
+    /// The server's side, while it exists.
     pub(crate) served: Option<Served>,
     /// Whether the peer still listens.
     pub(crate) is_heard: bool,
-    /// What the peer makes of bytes.
+    /// Cuts the bytes that the peer reads into messages.
     frames: Frames,
 }
 
@@ -155,7 +155,7 @@ impl World {
         let (peer, was_heard) = (known.peer, known.is_heard);
         known.is_heard &= !matches!(message, Message::Close(_) | Message::Lost);
         match (message, peer) {
-            // A WebSocket answers by itself, if it is there.
+            // A WebSocket answers by itself, while its page is there.
             (Message::Ping, _) if was_heard => self.send(link, Side::Server, Message::Pong),
             (Message::Ping, _) => {}
             (message, Peer::Client { client, life, connection }) => {
@@ -166,7 +166,7 @@ impl World {
         Ok(())
     }
 
-    /// Forgets a connection that both sides are done with.
+    /// Forgets a connection that neither side uses any more.
     pub(crate) fn sweep(&mut self, link: u64) {
         let is_over = |link: &Link| {
             link.served.is_none()
@@ -179,15 +179,15 @@ impl World {
         }
     }
 
-    /// A connection is cut, perhaps in the middle of a message: of what is on its way some arrives, and then each side
-    /// learns of it in its own time. So a server may still hear an old connection when there is a new one.
+    /// Cuts a connection, perhaps in the middle of a message. Some messages still arrive, then each side notices the
+    /// end in its own time. So a server may still read from an old connection when the client has a new one.
     pub(crate) fn cut(&mut self, link: u64, late_ms: u64) {
         self.say(|| format!("link {link}: cut"));
         self.stats.count("cut");
         if self.rng.percent(30)
             && let Some(served) = self.served(link)
         {
-            // The server's next write tells it.
+            // The server notices it at its next write.
             served.socket.break_off();
         }
         for side in [Side::Server, Side::Peer] {
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// Some of what is in flight arrives, then the news of the end, and nothing more.
+    /// Ends one direction: some of the messages in flight arrive, then the end, and nothing more.
     pub(crate) fn tear(&mut self, link: u64, side: Side, late_ms: u64) {
         let (keep, late) = (self.rng.next(), self.rng.below(late_ms + 1));
         let Some(known) = self.links.get_mut(&link) else { return };
@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    /// One direction goes dead without a word.
+    /// Ends one direction without a notice.
     pub(crate) fn silence(&mut self, link: u64, side: Side) {
         self.say(|| format!("link {link}: nothing reaches the {side:?} any more"));
         self.stats.count("half-open");
@@ -228,7 +228,7 @@ impl World {
         }
     }
 
-    /// Nothing arrives for a while: a slow reader, or a slow writer.
+    /// Lets nothing arrive for a while, as with a slow reader or a slow writer.
     pub(crate) fn stall(&mut self, link: u64, side: Side, ms: u64) {
         self.say(|| format!("link {link}: nothing reaches the {side:?} for {ms} ms"));
         self.stats.count("stalled");

@@ -1,8 +1,8 @@
-//! The real hub, shards, sessions and client cores in a simulated world: sockets that take a part of a write, a network
-//! that delays, cuts, tears, stalls and goes silent, servers that restart with and without their logs, writers, views, and peers that send garbage. Everything
-//! follows from a seed. At every step the invariants of [`invariant::Invariant`] are checked.
+//! The real hub, shards, sessions and client cores in a simulated world. Sockets take a part of a write. The network
+//! delays, stalls, cuts and goes silent. Servers restart with their logs or without. There are writers, views, and peers
+//! that send garbage. Everything follows from a seed. The invariants of [`invariant::Invariant`] are checked at every step.
 //!
-//! `TIDINGS_SEEDS=10000` runs more seeds, `TIDINGS_SEED=7` one of them, and tells all that happens.
+//! `TIDINGS_SEEDS=10000` runs more seeds. `TIDINGS_SEED=7` runs one of them, and prints everything that happens.
 
 mod access;
 mod actor;
@@ -35,14 +35,14 @@ use rng::Rng;
 use stats::Stats;
 use world::{Failure, run};
 
-/// Seeds that a test runs unless `TIDINGS_SEEDS` says otherwise.
+/// The seeds that a test runs, unless `TIDINGS_SEEDS` says otherwise.
 const SEEDS: u64 = 200;
 
-/// Of those with views only.
+/// The seeds of the test with views only, whose runs are short.
 const ROUNDS: u64 = 1_000;
 
-/// What the seeds come by.
-const COME_BY: [&str; 41] = [
+/// The events that some seed must meet.
+const EVENTS: [&str; 41] = [
     "announced as a sync",
     "blocked",
     "broken socket",
@@ -90,7 +90,7 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Runs seeds on all processors and gives what they came by, or the first failure.
+/// Runs seeds on all processors. Returns how often each event was met, or the first failure.
 fn run_all(seeds: u64, draw: fn(&mut Rng) -> Config) -> Result<Stats, Box<Failure>> {
     let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let share = |worker| {
@@ -111,7 +111,7 @@ fn run_all(seeds: u64, draw: fn(&mut Rng) -> Config) -> Result<Stats, Box<Failur
     Ok(all)
 }
 
-/// Runs the seed that `TIDINGS_SEED` names, if any, else this many or `TIDINGS_SEEDS`.
+/// Runs the seed that `TIDINGS_SEED` names, or as many as `TIDINGS_SEEDS` says, or this many.
 fn explore(seeds: u64, draw: fn(&mut Rng) -> Config) -> Stats {
     let ended = match number("TIDINGS_SEED") {
         Some(seed) => run(seed, draw, true),
@@ -124,10 +124,10 @@ fn explore(seeds: u64, draw: fn(&mut Rng) -> Config) -> Stats {
 fn every_invariant_holds_at_every_step_of_every_seed() {
     let stats = explore(SEEDS, Config::draw);
     println!("{stats:?}");
-    // What no seed came by, no invariant was held against.
+    // An event that no seed met was not checked.
     let seen = |what: &&str| number("TIDINGS_SEED").is_some() || stats.of(what) > 0;
-    let unseen: Vec<&str> = COME_BY.into_iter().filter(|what| !seen(what)).collect();
-    assert!(unseen.is_empty(), "no seed came by {unseen:?}");
+    let unseen: Vec<&str> = EVENTS.into_iter().filter(|what| !seen(what)).collect();
+    assert!(unseen.is_empty(), "no seed met {unseen:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The server: the real hub and shards, and what survives its restarts.
+//! The server: the real hub and shards, and the state that survives a restart.
 
 use std::{
     cell::Cell,
@@ -49,7 +49,7 @@ impl Host for SeededHost {
     }
 }
 
-/// A server, and what survives its restarts.
+/// A server, and the state that survives its restarts.
 pub(crate) struct Node {
     pub(crate) hub: Hub,
     pub(crate) access: Arc<dyn Authorize>,
@@ -59,16 +59,16 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<Worker>,
 }
 
-/// What runs a shard.
+/// A shard with its waker, in place of a thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shard: Shard<Socket>,
     pub(crate) flag: Arc<Flag>,
-    /// It will have a turn.
+    /// Whether a turn is scheduled.
     pub(crate) is_due: bool,
 }
 
-/// Whether somebody was woken.
+/// A waker that notes a wake.
 #[derive(Debug, Default)]
 pub(crate) struct Flag(AtomicBool);
 
@@ -92,7 +92,7 @@ pub(crate) fn new_hub(log: LogLimits) -> Hub {
     Hub::new(HubSettings { log, ..HubSettings::new(tenant(0)) }, SeededHost)
 }
 
-/// The newest position of a tenant's log, as it tells whoever comes.
+/// Returns the newest position of a tenant's log, as a new session gets it.
 pub(crate) fn head(hub: &Hub, index: usize, now: Moment) -> Option<Position> {
     let access = Arc::new(DevAccess::new(tenant(index)));
     let mut session = Session::new(Uuid::nil(), hub.clone(), access, SessionSettings::default(), now);
@@ -119,7 +119,7 @@ impl Node {
         node
     }
 
-    /// The shards are new, and nobody is in them.
+    /// Replaces the shards by new ones without connections.
     pub(crate) fn start_shards(&mut self, config: &Config) {
         let worker = |_| Worker {
             shard: Shard::new().with_writes_per_turn(config.writes_per_turn),
@@ -129,7 +129,7 @@ impl Node {
         self.workers = (0..config.shards).map(worker).collect();
     }
 
-    /// Milliseconds between two looks at what is too old.
+    /// Returns the milliseconds between two calls of the hub's timer.
     pub(crate) fn sweep_ms(&self) -> u64 {
         1_000
     }
@@ -176,7 +176,7 @@ impl World {
         Ok(())
     }
 
-    /// An application that embeds the hub publishes.
+    /// Publishes as an application that embeds the hub, and checks the answer.
     pub(crate) fn publish_at_hub(&mut self, tenant: usize, asked: Asked) -> Check {
         let position = self.node.publish(tenant, &asked);
         holds!(position.is_ok(), Acknowledged, "the hub refused {asked:?}: {position:?}");
@@ -185,7 +185,7 @@ impl World {
         self.acknowledged(tenant, asked, position, counters)
     }
 
-    /// A publish was acknowledged, or will be; `counters` are those of the log behind it.
+    /// Notes a publish that the hub has accepted. `counters` are the counters right after it.
     pub(crate) fn acknowledged(
         &mut self,
         tenant: usize,
@@ -210,7 +210,7 @@ impl World {
         Ok(())
     }
 
-    /// Notes how far the ring has moved on.
+    /// Notes how much the log has evicted.
     pub(crate) fn look_at_ring(&mut self, tenant: usize) {
         let ring = self.node.counters(tenant).log_entries as u64;
         if let Some(history) = self.reference.history_mut(tenant) {

@@ -1,4 +1,4 @@
-//! A peer that speaks the protocol by hand: any frame in any order, positions of anybody, and garbage.
+//! A peer without a client core. It sends any frame in any order, positions of any session, and garbage.
 
 use tidings_shared::{
     TopicName,
@@ -21,14 +21,14 @@ pub(crate) struct Raw {
     link: Option<u64>,
     token: Option<Token>,
     has_said_hello: bool,
-    /// What it published, to publish it again.
+    /// The keys that it published, to publish them again.
     keys: Vec<Uuid>,
     last_ref: u64,
-    /// Its last frame said that more follows.
+    /// Whether its last frame said that more follows.
     owes_more: bool,
 }
 
-/// Texts that are no frames.
+/// Messages that are no frames.
 const GARBAGE: [&str; 9] = [
     "",
     "{",
@@ -42,7 +42,7 @@ const GARBAGE: [&str; 9] = [
 ];
 
 impl World {
-    /// The peer does something.
+    /// Lets the peer do something.
     pub(crate) fn raw(&mut self, raw: usize) -> Check {
         let peer = &mut self.raws[raw];
         if self.heals {
@@ -51,7 +51,7 @@ impl World {
             }
             return Ok(());
         }
-        // Some never send the rest of a subscribe in time.
+        // Some send the next frame of a subscribe too late.
         let is_slow = self.raws[raw].owes_more && self.rng.percent(30);
         let next = if is_slow { 6_000 } else { self.around(150) };
         self.after(next, Event::Raw { raw });
@@ -150,10 +150,10 @@ fn any_topics(topics: &[TopicName], rng: &mut Rng) -> Vec<String> {
     names
 }
 
-/// A position of anybody's, at any time, or something like one.
+/// Returns a position of any session at any time, or a text that looks like one.
 fn any_position(reference: &crate::reference::Reference, rng: &mut Rng) -> String {
     let Some(last) = reference.entries.len().checked_sub(1) else { return "yesterday".to_owned() };
-    // Mostly a late one: of those there is something left in the log.
+    // Mostly a late one, which the log still covers.
     let back = if rng.percent(70) { rng.below(8) } else { rng.below(last as u64 + 1) };
     let mut position = reference.entries[last.saturating_sub(back as usize)].position;
     match rng.below(10) {

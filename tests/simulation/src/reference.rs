@@ -1,4 +1,4 @@
-//! What was published, kept by the simulation from the answers to publishes: the truth that deliveries are held to.
+//! The reference: everything that was published, as the answers to the publishes say. Deliveries are compared with it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::invariant::{Check, holds};
 
-/// What a publisher asked for.
+/// The arguments of a publish.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) key: Uuid,
@@ -16,7 +16,7 @@ pub(crate) struct Asked {
     pub(crate) topics: Vec<TopicName>,
     pub(crate) event: RawEvent,
     pub(crate) moment: Moment,
-    /// That its readers load again, and nothing is published.
+    /// Whether it publishes nothing, and its readers get a sync.
     pub(crate) is_sync: bool,
 }
 
@@ -25,21 +25,21 @@ pub(crate) struct Asked {
 pub(crate) struct Entry {
     pub(crate) asked: Asked,
     pub(crate) position: Position,
-    /// Its frame but for the names of topics, as the first session got it.
+    /// Its frame without the names of topics, as the first session got it.
     pub(crate) bytes: Option<(String, String)>,
-    /// It fell to a roll-back that nobody could notice. Its writer announced it again.
+    /// Whether a roll-back removed it, which nobody could notice. Its writer announced it again.
     pub(crate) rolled_back: bool,
 }
 
-/// The log of a tenant from its creation to its loss.
+/// Everything that the log of a tenant got, from its creation to its loss.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) epoch: u64,
-    /// Indexes into all entries, by offset less one.
+    /// Indices into all entries. The first is that of offset 1.
     pub(crate) entries: Vec<usize>,
     by_topic: BTreeMap<TopicName, Vec<u64>>,
     by_key: BTreeMap<Uuid, u64>,
-    /// The highest offset that the ring no longer holds, as far as its counters say.
+    /// The highest offset that the log has evicted, as far as its counters say.
     pub(crate) tail: u64,
 }
 
@@ -48,7 +48,7 @@ impl History {
         self.entries.len() as u64
     }
 
-    /// The first entry of a topic after an offset.
+    /// Returns the offset of a topic's first entry after an offset.
     pub(crate) fn next_of(&self, topic: &TopicName, after: u64) -> Option<u64> {
         let offsets = self.by_topic.get(topic)?;
         offsets.get(offsets.partition_point(|&offset| offset <= after)).copied()
@@ -66,17 +66,17 @@ impl History {
     }
 }
 
-/// All histories of all tenants.
+/// The histories of all tenants.
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     pub(crate) entries: Vec<Entry>,
     pub(crate) histories: Vec<History>,
     by_position: BTreeMap<(usize, String), usize>,
-    /// For each tenant the history that its log has now.
+    /// The history of the present log, for each tenant.
     current: Vec<Option<usize>>,
-    /// For each tenant since when nothing of it was held, as far as the server's sweeps noticed.
+    /// The time since which the hub has held nothing of a tenant, as far as its timer noticed.
     unused_since: Vec<Option<u64>>,
-    /// For each tenant and topic, its entries over all histories, as they were published.
+    /// The entries of a tenant and a topic over all histories, oldest first.
     published: BTreeMap<(usize, TopicName), Vec<usize>>,
 }
 
@@ -85,7 +85,7 @@ impl Reference {
         Self { current: vec![None; tenants], unused_since: vec![None; tenants], ..Self::default() }
     }
 
-    /// The history that a position belongs to which a server just gave out.
+    /// Returns the history of a position that a server has just sent.
     pub(crate) fn current(&mut self, tenant: usize, position: Position) -> Check<usize> {
         self.unused_since[tenant] = None;
         let index = *self.current[tenant].get_or_insert_with(|| {
@@ -111,13 +111,13 @@ impl Reference {
         Some(&mut self.histories[self.current[tenant]?])
     }
 
-    /// The tenant's log is gone.
+    /// Notes that the tenant's log is lost.
     pub(crate) fn lost(&mut self, tenant: usize) {
         (self.current[tenant], self.unused_since[tenant]) = (None, None);
     }
 
-    /// The server looked at what is too old. A tenant is forgotten once it was unused for as long as its log holds an
-    /// entry, and not before: whoever comes back until then resumes.
+    /// Notes a call of the hub's timer. The hub forgets a tenant that was unused for as long as its log holds an entry,
+    /// and not before, so that sessions can resume until then.
     pub(crate) fn swept(&mut self, tenant: usize, is_unused: bool, now: u64, max_age: u64) {
         if !is_unused {
             self.unused_since[tenant] = None;
@@ -131,18 +131,18 @@ impl Reference {
         self.history(tenant).is_some_and(|history| history.by_key.contains_key(&key))
     }
 
-    /// The entry at a position that a tenant's log gave out at any time.
+    /// Returns the entry at a position that a log of this tenant had at any time.
     pub(crate) fn find(&self, tenant: usize, position: &str) -> Option<usize> {
         self.by_position.get(&(tenant, position.to_owned())).copied()
     }
 
-    /// All entries of a topic, oldest first.
+    /// Returns all entries of a topic, oldest first.
     pub(crate) fn of_topic(&self, tenant: usize, topic: &TopicName) -> &[usize] {
         self.published.get(&(tenant, topic.clone())).map_or(&[], Vec::as_slice)
     }
 
-    /// A publish was answered. `ring` is how many entries the log says that it holds now; `keeps_keys`, whether it
-    /// knows the keys of others too. Says whether the entry is new.
+    /// Notes the answer to a publish, and returns whether the entry is new. `ring` is the number of entries that the log
+    /// holds now. `keeps_keys` says whether the log also knows the keys of evicted entries.
     pub(crate) fn answered(
         &mut self,
         tenant: usize,
@@ -161,14 +161,14 @@ impl Reference {
             holds!(
                 known.is_none(),
                 OneKeyOnePublication,
-                "{key} is at {} and again at {position}, though the log holds all after {tail}",
+                "{key} is at {} and again at {position}, although the log holds all after {tail}",
                 known.unwrap_or_default()
             );
             history.tail = tail;
             holds!(
                 position.tag == Position::tag_of(key),
                 TruePosition,
-                "{position} has not the tag of {key}"
+                "{position} does not have the tag of {key}"
             );
             let id = self.entries.len();
             history.push(id, &asked);
@@ -190,7 +190,7 @@ impl Reference {
         Ok(false)
     }
 
-    /// The log of a tenant loses everything after an offset and nobody can tell. Gives what it lost.
+    /// Removes everything after an offset, and returns it. The epoch stays, so that nobody notices it.
     pub(crate) fn roll_back(&mut self, tenant: usize, offset: u64) -> Vec<Asked> {
         let Some(index) = self.current[tenant] else { return Vec::new() };
         self.unused_since[tenant] = None;
@@ -206,7 +206,7 @@ impl Reference {
         lost.into_iter().map(lose).collect()
     }
 
-    /// What a history holds, in order.
+    /// Returns the publishes of a tenant's history, in order.
     pub(crate) fn asked(&self, tenant: usize) -> Vec<Asked> {
         let entries = self.history(tenant).map_or(&[][..], |history| &history.entries);
         entries.iter().map(|&id| self.entries[id].asked.clone()).collect()

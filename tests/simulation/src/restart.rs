@@ -1,4 +1,4 @@
-//! Servers that go down and come back, with and without their logs.
+//! Restarts of the server, with its logs or without.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::{
     world::{Event, World},
 };
 
-/// What a restart does to the logs.
+/// The effect of a restart on the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Restart {
     /// Only the sessions end.
     Kept,
-    /// The logs are gone.
+    /// The logs are lost.
     Lost,
-    /// The logs lose what they got last, keep their epochs, and grow again with other entries.
+    /// The logs lose their newest entries, keep their epochs, and grow again with other entries.
     RolledBack,
 }
 
 impl World {
-    /// The server goes down with all of its sessions, and will be there again.
+    /// Stops the server with all of its sessions, and schedules its start.
     pub(crate) fn restart(&mut self, how: Restart) -> Check {
         self.say(|| format!("the server goes down; logs: {how:?}"));
         self.stats.count(match how {
@@ -47,7 +47,7 @@ impl World {
         match how {
             Restart::Kept => Ok(()),
             Restart::Lost => {
-                // What crashed once often does so again, with a log that has hardly begun.
+                // A second crash soon after the first meets a log with few entries.
                 if self.rng.percent(70) {
                     let later = self.rng.below(1_500);
                     self.after(down_ms + later, Event::Crash);
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    /// Every session says goodbye.
+    /// Drains every session.
     fn drain(&mut self) -> Check {
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
@@ -71,7 +71,7 @@ impl World {
         Ok(())
     }
 
-    /// Every log loses a part of its end under the same epoch, and gets what was lost again, otherwise.
+    /// Removes the newest entries of every log, keeps its epoch, and publishes the same events again with other keys.
     fn roll_back(&mut self) -> Check {
         let next_epoch = EPOCH.get();
         self.node.hub = new_hub(self.node.log);
@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn up(&mut self) -> Check {
-        self.say(|| "the server is there".to_owned());
+        self.say(|| "the server is up".to_owned());
         self.node.is_up = true;
         self.start_fan_outs();
         Ok(())

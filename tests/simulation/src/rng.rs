@@ -1,4 +1,4 @@
-//! Random numbers that depend on a seed and on nothing else.
+//! Random numbers that depend only on a seed.
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ impl Rng {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
-    /// Others, that depend on the next of these.
+    /// Returns a generator whose seed is the next number of this one.
     pub(crate) fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
@@ -23,12 +23,12 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `end`, which does not belong to it.
+    /// Returns a number from 0 to `end`, without `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
-    /// From `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, with both.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
@@ -37,7 +37,7 @@ impl Rng {
         self.below(len as u64) as usize
     }
 
-    /// True so many times in a hundred.
+    /// Returns true with this probability in percent.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -46,7 +46,7 @@ impl Rng {
         &from[self.index(from.len())]
     }
 
-    /// Between 1 and `most` of these, each once.
+    /// Returns between 1 and `most` different elements.
     pub(crate) fn some<T: Clone>(&mut self, from: &[T], most: usize) -> Vec<T> {
         let mut left = from.to_vec();
         let count = 1 + self.index(most.min(left.len()));

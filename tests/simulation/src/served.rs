@@ -1,5 +1,5 @@
-//! The server's side of a connection: moves bytes and moments between a simulated socket and a real shard, by the law
-//! that the gateway's own socket loop keeps.
+//! The server's side of a connection. It drives a real shard over a simulated socket, by the same rules as the gateway's
+//! own socket loop.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
@@ -28,38 +28,38 @@ pub(crate) struct Served {
     pub(crate) shard: usize,
     pub(crate) key: ConnectionKey,
     pub(crate) socket: Socket,
-    /// What was written.
+    /// The messages that were written.
     pub(crate) frames: Frames,
     pub(crate) flag: Arc<Flag>,
     pub(crate) check: SessionCheck,
-    /// Its tenant, once it said hello.
+    /// Its tenant, after its hello.
     tenant: Option<usize>,
-    /// What arrived and was not read.
+    /// Messages that have arrived and were not read.
     inbox: VecDeque<Message>,
     pub(crate) is_pump_due: bool,
-    /// It has more to say, and is heard before it goes on.
+    /// Whether the server reads from it before it writes more.
     is_heard_first: bool,
     timer_at: Option<u64>,
-    /// Since when the peer takes nothing.
+    /// The time since which the peer has read nothing.
     pub(crate) blocked_since: Option<u64>,
-    /// It was not idle when it was pumped last.
+    /// Whether its last pump did not end at rest.
     is_behind: bool,
-    /// It was told why it ends.
+    /// Whether its session was ended because the peer reads nothing.
     has_given_up: bool,
 }
 
-/// What must not change when somebody sends garbage: the logs, and who was woken.
+/// The state that garbage must not change: the logs, and the number of woken sessions and shards.
 #[derive(Debug, PartialEq, Eq)]
 struct Others {
     logs: Vec<(usize, usize)>,
     woken: usize,
 }
 
-/// A publication that a session made: what was asked for, its place, and the log behind it.
-type Made = (Asked, Position, Counters);
+/// A publish of a session: its arguments, its position, and the counters right after it.
+type Accepted = (Asked, Position, Counters);
 
 impl World {
-    /// A connection that was asked for is there, or is refused.
+    /// Accepts a connection, or refuses it.
     pub(crate) fn accept(&mut self, link: u64) -> Check {
         if !self.links.contains_key(&link) {
             return Ok(());
@@ -109,14 +109,14 @@ impl World {
         }
     }
 
-    /// Hands something to a session.
+    /// Calls a session.
     pub(crate) fn act(&mut self, link: u64, act: impl FnOnce(&mut Session)) {
         let now = self.moment();
         let Some(served) = self.links.get(&link).and_then(|link| link.served.as_ref()) else { return };
         self.node.workers[served.shard].shard.handle(served.key, now, act);
     }
 
-    /// Lets a session say what it has to say while its peer takes it, and then hear what has arrived.
+    /// Lets a session write for as long as its socket has room, and then read the messages that have arrived.
     pub(crate) fn pump(&mut self, link: u64) -> Check {
         let Some(served) = self.served(link) else { return Ok(()) };
         served.is_pump_due = false;
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// It waits for nothing of its peer. Gives when its session has something to do.
+    /// Notes that the session does not wait for its peer. Returns the time of its next timeout.
     fn rests(&mut self, link: u64) -> Option<Duration> {
         let served = self.links.get_mut(&link)?.served.as_mut()?;
         served.blocked_since = None;
@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// Reads once; says whether the connection goes on.
+    /// Reads once, and returns whether the connection goes on.
     fn hear(&mut self, link: u64) -> Check<bool> {
         let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
             return Ok(false);
@@ -236,26 +236,26 @@ impl World {
             return Ok(false);
         }
         let before = messages.first().is_some_and(is_garbage).then(|| self.others());
-        let made = self.hand_in(&mut served, &messages)?;
-        // Whom this wakes itself is no other.
+        let accepted = self.hand_in(&mut served, &messages)?;
+        // Before `put_back`, so that the sender does not count.
         let after = self.others();
         self.put_back(link, served);
         if let Some(before) = before {
             self.stats.count("garbage");
             holds!(before == after, FaultsStayAlone, "garbage turned {before:?} into {after:?}");
         }
-        for (tenant, (asked, position, counters)) in made {
+        for (tenant, (asked, position, counters)) in accepted {
             self.acknowledged(tenant, asked, position, counters)?;
         }
         Ok(true)
     }
 
-    /// Hands in what one read gave, and gives what was published by that.
-    fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Made)>> {
+    /// Gives the messages of one read to the session, and returns the publishes that it accepted.
+    fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Accepted)>> {
         let (now, now_ms) = (self.moment(), self.now);
         let hub = self.node.hub.clone();
         let Served { check, tenant, .. } = served;
-        let (mut made, mut known, mut histories) = (Vec::new(), 0, Vec::new());
+        let (mut accepted, mut known, mut histories) = (Vec::new(), 0, Vec::new());
         let reference = &mut self.reference;
         self.node.workers[served.shard].shard.handle(served.key, now, |session| {
             for message in messages {
@@ -292,7 +292,7 @@ impl World {
                     match head(&hub, tenant, now) {
                         Some(after) if after != before => {
                             let counters = hub.counters(&crate::access::tenant(tenant));
-                            made.push((tenant, (asked, after, counters)));
+                            accepted.push((tenant, (asked, after, counters)));
                         }
                         _ => known += u64::from(reference.knows(tenant, asked.key)),
                     }
@@ -304,7 +304,7 @@ impl World {
         for history in histories {
             check.begins(history?);
         }
-        Ok(made)
+        Ok(accepted)
     }
 
     fn others(&self) -> Others {
@@ -312,7 +312,7 @@ impl World {
             let counters = self.node.counters(tenant);
             (counters.log_entries, counters.log_bytes)
         };
-        // The one that sends it is taken out meanwhile.
+        // The sender is not among the links at this time.
         let flags = self.links.values().filter_map(|link| Some(&link.served.as_ref()?.flag));
         let flags = flags.chain(self.node.workers.iter().map(|worker| &worker.flag));
         Others {
@@ -321,7 +321,7 @@ impl World {
         }
     }
 
-    /// The peer took something.
+    /// The peer has read some bytes.
     pub(crate) fn room_in(&mut self, link: u64, bytes: usize) {
         let Some(served) = self.served(link) else { return };
         served.socket.make_room(bytes);
@@ -381,15 +381,15 @@ impl World {
             return Ok(());
         }
         served.blocked_since = None;
-        self.say(|| format!("link {link}: the peer takes nothing"));
+        self.say(|| format!("link {link}: the peer reads nothing"));
         self.stats.count("slow consumer");
         self.act(link, Session::handle_stalled);
         self.pump(link)
     }
 
-    /// The server lets go of a connection without a word.
+    /// The server resets a connection.
     fn breaks_off(&mut self, link: u64) {
-        self.say(|| format!("link {link}: the server breaks off"));
+        self.say(|| format!("link {link}: the server resets it"));
         self.leaves_shard(link);
         self.tear(link, Side::Peer, 0);
     }
@@ -413,12 +413,12 @@ fn asked(frame: Option<&ClientFrame>, moment: tidings_hub::Moment) -> Option<Ask
     Some(Asked { key: *key, origin, topics, event, moment, is_sync: false })
 }
 
-/// A text that a line of the trace has room for.
+/// Shortens a text for a line of the trace.
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(230).collect()
 }
 
-/// What a server hears that does not know the member `more`.
+/// Returns the message as a server reads it that does not know the member `more`.
 fn without_more(message: Message) -> Message {
     match &message {
         Message::Text(text) => match ClientFrame::parse(text) {

@@ -1,4 +1,4 @@
-//! Holds what a session says to its peer against what was published.
+//! Checks the frames that a session sends, against the reference.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,10 +14,10 @@ use crate::{
     reference::{History, Reference},
 };
 
-/// What one session owes its peer.
+/// The frames that one session must send, and those that it may send.
 #[derive(Debug)]
 pub(crate) struct SessionCheck {
-    /// Who it is, once it was welcomed.
+    /// Its token, after the welcome.
     token: Option<Token>,
     history: Option<usize>,
     /// The topics in force.
@@ -26,25 +26,25 @@ pub(crate) struct SessionCheck {
     has_started: bool,
     /// The offset of the last event.
     last_event: u64,
-    /// What the peer asked and was not answered, in order, and when it was handed in; none for what is no frame.
+    /// The peer's messages without an answer, in order, and their times. `None` is a message that is no frame.
     asked: VecDeque<(Option<ClientFrame>, u64)>,
-    /// More frames of a subscribe are to come.
+    /// The pause while more frames of a subscribe are to come.
     pause: Option<Pause>,
-    /// Topics that it may have.
+    /// The number of topics that it may have.
     max_topics: usize,
 }
 
-/// In the middle of a subscribe.
+/// The pause between the frames of a subscribe.
 #[derive(Debug, Clone, Copy)]
 struct Pause {
-    /// Until then nothing may come, unless the last frame has been answered.
+    /// No delivery may come before this time, unless the last frame has its answer.
     until: u64,
-    /// Where all of its topics start, once it is known.
+    /// The position at which all of its topics start, once it is known.
     position: Option<Position>,
 }
 
-/// Everything of a topic after `must` is owed, and nothing up to `may` may come. In between is what a sync may have
-/// passed over: it was decided before it was written, and the log has moved on meanwhile.
+/// The entries of a topic that must come, and those that may. All entries after `must` must come. Entries up to `may` must
+/// not come. The others may be covered by a sync, which was decided some time before it was written.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     must: u64,
@@ -75,39 +75,39 @@ impl SessionCheck {
         self.token.as_ref()
     }
 
-    /// It has begun with this history.
+    /// Notes the history with which it began.
     pub(crate) fn begins(&mut self, history: usize) {
         self.history.get_or_insert(history);
     }
 
-    /// The peer's text was handed in.
+    /// Notes a message of the peer.
     pub(crate) fn asked(&mut self, frame: Option<ClientFrame>, now: u64) {
         if !matches!(frame, Some(ClientFrame::Pong)) {
             self.asked.push_back((frame, now));
         }
     }
 
-    /// What is to be answered next.
+    /// Returns the frame that gets the next answer.
     pub(crate) fn asked_for(&self) -> Option<&ClientFrame> {
         self.asked.front()?.0.as_ref()
     }
 
-    /// Whether it has waited for more frames of a subscribe, which did not come in time.
+    /// Whether the next frame of a subscribe did not come in time.
     pub(crate) fn has_waited_in_vain(&self, now: u64) -> bool {
         self.pause.is_some_and(|pause| now >= pause.until)
     }
 
-    /// Whether it has said that it waits for more frames of a subscribe, and still does.
+    /// Whether it waits for the next frame of a subscribe.
     pub(crate) fn is_paused(&self, now: u64) -> bool {
         self.pause.is_some_and(|pause| now < pause.until)
     }
 
-    /// The tenant and the topics that its shard has to know of.
+    /// Returns the tenant and the topics that its shard must know of.
     pub(crate) fn follows(&self) -> Option<(usize, BTreeSet<&TopicName>)> {
         Some((self.token.as_ref()?.tenant, self.topics.keys().collect()))
     }
 
-    /// The session said this.
+    /// Checks a frame of the session.
     pub(crate) fn said(
         &mut self,
         frame: &ServerFrame,
@@ -130,8 +130,7 @@ impl SessionCheck {
         said
     }
 
-    /// Between the frames of a subscribe nothing comes that was read from the log, and nothing names a position but the
-    /// answers to these.
+    /// Checks that no delivery comes between the frames of a subscribe, and no ping with a position.
     fn keeps_pause(&mut self, frame: &ServerFrame, now: u64) -> Check {
         let is_read = match frame {
             ServerFrame::Event { .. } | ServerFrame::Sync { .. } => true,
@@ -145,7 +144,7 @@ impl SessionCheck {
         Ok(())
     }
 
-    /// Takes account of what an answered subscribe says of those that follow it.
+    /// Begins, prolongs or ends the pause when a subscribe gets its answer.
     fn asks_for_pause(&mut self, said: &ServerFrame) {
         let Some((Some(ClientFrame::Subscribe { more, .. }), at)) = self.asked.front() else { return };
         let position = match said {
@@ -188,7 +187,7 @@ impl SessionCheck {
                 }
             }
             ServerFrame::Event { position, topics, .. } => {
-                // What a fresh token no longer allows is taken away before anything else comes.
+                // The topics that a fresh token no longer allows were taken away before this.
                 self.event(position, topics, text, reference)?;
             }
             ServerFrame::Sync { position, topics } => self.sync(position, topics, reference)?,
@@ -209,13 +208,13 @@ impl SessionCheck {
         self.token.as_ref().is_some_and(|token| token.allows(topic))
     }
 
-    /// A position that the session gave out: of this log, not beyond its head, not before an earlier one.
+    /// Checks a position that the session sent: it is one of this log.
     fn named(&self, text: &str, reference: &Reference) -> Check<Position> {
         let position: Option<Position> = text.parse().ok();
         holds!(position.is_some(), TruePosition, "{text} is no position");
         let position = position.unwrap_or(Position::new(0, 0, 0));
         let history = self.history.map(|index| &reference.histories[index]);
-        holds!(history.is_some(), TruePosition, "{text}, though nobody said hello");
+        holds!(history.is_some(), TruePosition, "{text}, although there was no hello");
         let Some(history) = history else { return Ok(position) };
         holds!(
             position.epoch == history.epoch,
@@ -228,7 +227,7 @@ impl SessionCheck {
             None => position.tag == 0,
             Some(entry) => entry.is_some_and(|&id| reference.entries[id].position == position),
         };
-        holds!(is_known, TruePosition, "{text} is no place of the log, whose head is {}", history.head());
+        holds!(is_known, TruePosition, "{text} is not in the log, whose head is {}", history.head());
         Ok(position)
     }
 
@@ -244,22 +243,22 @@ impl SessionCheck {
         let was_started = self.has_started;
         let at = self.asked.front().map_or(0, |(_, at)| *at);
         let pause = self.pause.filter(|pause| at < pause.until).and_then(|pause| pause.position);
-        // Until a topic is in force, it may still be set back.
+        // A session without any topic in force may still be set back.
         let is_one = !was_started || pause.is_none_or(|started| started == position);
-        holds!(is_one, OneResume, "it starts at {position}, and those before at {pause:?}");
+        holds!(is_one, OneResume, "this frame starts at {position}, and those before at {pause:?}");
         self.no_hole_before(position.offset + 1, reference)?;
         for outcome in outcomes {
             let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
             let is_allowed = self.may_have(&topic);
             if outcome.code.as_deref() == Some("too_many_topics") {
                 let is_full = self.topics.len() >= self.max_topics && !self.topics.contains_key(&topic);
-                holds!(is_full && is_allowed, Rights, "{topic} was refused, though there is room for it");
+                holds!(is_full && is_allowed, Rights, "{topic} was refused, although there is room for it");
                 continue;
             }
             holds!(
                 (outcome.outcome != Outcome::Refused) == is_allowed,
                 Rights,
-                "{topic}: {:?}, though the right to it is {is_allowed}",
+                "{topic}: {:?}, although the right to it is {is_allowed}",
                 outcome.outcome
             );
             let owed = match outcome.outcome {
@@ -269,18 +268,18 @@ impl SessionCheck {
                 }
                 Outcome::Resumed => {
                     let since = since.flatten().unwrap_or(Position::new(0, 0, 0));
-                    let is_place = is_place(history, reference, since);
-                    holds!(is_place, NoHole, "{topic}: resumed from {since}, which is no place of this log");
+                    let is_known = is_in_log(history, reference, since);
+                    holds!(is_known, NoHole, "{topic}: resumed from {since}, which is not in this log");
                     Owed::after(since.offset)
                 }
                 Outcome::Sync => {
-                    let vouches = |since| is_place(history, reference, since) && since.offset >= history.tail;
+                    let covers = |since| is_in_log(history, reference, since) && since.offset >= history.tail;
                     let is_of_pause = pause.is_some() && since.flatten() == pause;
-                    let could_resume = is_of_pause || !was_started && since.flatten().is_some_and(vouches);
+                    let could_resume = is_of_pause || !was_started && since.flatten().is_some_and(covers);
                     holds!(
                         !could_resume,
                         SyncHasReason,
-                        "{topic}: sync, though the log holds what was missed"
+                        "{topic}: sync, although the log holds all that was missed"
                     );
                     Owed::after(position.offset)
                 }
@@ -329,28 +328,28 @@ impl SessionCheck {
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
         let topics: Vec<TopicName> = topics.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
-        let place = reference.find(self.tenant(), text).map(|id| &reference.entries[id].asked);
-        let place = place.filter(|asked| asked.is_sync && topics.iter().all(|t| asked.topics.contains(t)));
-        let mut is_place = false;
+        let entry = reference.find(self.tenant(), text).map(|id| &reference.entries[id].asked);
+        let entry = entry.filter(|asked| asked.is_sync && topics.iter().all(|t| asked.topics.contains(t)));
+        let mut is_of_entry = false;
         for topic in &topics {
             let owed = self.topics.get(topic).copied();
             holds!(self.may_have(topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
             let Some(owed) = owed else { continue };
             let may_have_lost = history.tail > owed.may;
-            is_place |= !may_have_lost;
+            is_of_entry |= !may_have_lost;
             holds!(
-                may_have_lost || place.is_some() && position.offset > owed.may,
+                may_have_lost || entry.is_some() && position.offset > owed.may,
                 SyncHasReason,
-                "{topic}: a sync, though the log holds all after {} and it has all up to {}",
+                "{topic}: a sync, although the log holds all after {} and the session has all up to {}",
                 history.tail,
                 owed.may
             );
         }
-        if let (true, Some(place)) = (is_place, place) {
-            // One that stands in the log: read in its order, by all whom it concerns.
+        if let (true, Some(entry)) = (is_of_entry, entry) {
+            // This sync is an entry of the log. All sessions with one of its topics read it in the log's order.
             let offset = position.offset;
             self.no_hole_before(offset, reference)?;
-            for topic in &place.topics {
+            for topic in &entry.topics {
                 let is_owed = self.topics.get(topic).is_some_and(|owed| offset > owed.must);
                 holds!(
                     topics.contains(topic) || !is_owed,
@@ -371,7 +370,7 @@ impl SessionCheck {
         self.no_hole_before(position.offset + 1, reference)
     }
 
-    /// Everything that is owed before this offset has come.
+    /// Checks that all entries before this offset have come.
     fn no_hole_before(&self, offset: u64, reference: &Reference) -> Check {
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
@@ -380,7 +379,7 @@ impl SessionCheck {
             holds!(
                 missed.is_none(),
                 NoHole,
-                "{topic}: {} was left out before {offset}; it had all up to {}",
+                "{topic}: {} was left out before {offset}; the session had all up to {}",
                 missed.unwrap_or_default(),
                 owed.must
             );
@@ -388,7 +387,7 @@ impl SessionCheck {
         Ok(())
     }
 
-    /// The session says that it has nothing more to say: then it has said all, unless it waits for more frames.
+    /// Checks a session at rest: it has sent everything, unless it waits for the next frame of a subscribe.
     pub(crate) fn caught_up(&self, reference: &Reference, now: u64) -> Check {
         if self.pause.is_some_and(|pause| now <= pause.until) {
             return Ok(());
@@ -400,7 +399,7 @@ impl SessionCheck {
             holds!(
                 next.is_none(),
                 CaughtUp,
-                "{topic}: it rests, and has not had {}; it had all up to {}",
+                "{topic}: the session rests, but has not had {}; it had all up to {}",
                 next.unwrap_or_default(),
                 owed.must
             );
@@ -409,8 +408,8 @@ impl SessionCheck {
     }
 }
 
-/// Whether this log had that entry at that place.
-fn is_place(history: &History, reference: &Reference, since: Position) -> bool {
+/// Whether this log had an entry at that position.
+fn is_in_log(history: &History, reference: &Reference, since: Position) -> bool {
     let entry = match since.offset.checked_sub(1) {
         None => return since == Position::new(history.epoch, 0, 0),
         Some(at) => history.entries.get(at as usize),
@@ -418,8 +417,8 @@ fn is_place(history: &History, reference: &Reference, since: Position) -> bool {
     entry.is_some_and(|&id| reference.entries[id].position == since)
 }
 
-/// The frame but for its topics, which differ from session to session, is always the same, and the event in it is what
-/// the publisher sent.
+/// Checks a frame of an event: without its topics it is the same for all sessions, and the event in it is the
+/// publisher's.
 fn same_bytes(frame: &str, reference: &mut Reference, id: usize) -> Check {
     let parts = frame
         .split_once(r#""topics":["#)

@@ -1,5 +1,5 @@
-//! What a shard writes to: a socket that holds so many bytes, takes a part of a write now and then, and breaks; and the
-//! reading of what was written, to the byte.
+//! A simulated socket, to which a shard writes. It holds a number of bytes, sometimes takes a part of a write, and can
+//! break. Its bytes are cut into messages and checked.
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc};
 
@@ -16,15 +16,15 @@ pub(crate) struct Socket(Rc<RefCell<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// Bytes that it holds before its peer has to take some.
+    /// The number of bytes that it holds until its peer reads some.
     window: usize,
     held: usize,
-    /// How many writes in a hundred are taken in part though there is room.
+    /// The percentage of writes that it takes in part although it has room.
     short_percent: u64,
     rng: Rng,
-    /// Taken, and not on its way yet.
+    /// Bytes that it took and that were not sent yet.
     written: Vec<u8>,
-    /// It takes nothing, whatever its room.
+    /// Whether it takes nothing, even if it has room.
     is_choked: bool,
     is_broken: bool,
 }
@@ -62,12 +62,12 @@ impl Socket {
         Self(Rc::new(RefCell::new(state)))
     }
 
-    /// What was written since this was asked last.
+    /// Returns the bytes that were written since the last call.
     pub(crate) fn take_written(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.borrow_mut().written)
     }
 
-    /// The peer took so many bytes.
+    /// Notes that the peer has read so many bytes.
     pub(crate) fn make_room(&self, bytes: usize) {
         self.0.borrow_mut().held -= bytes;
     }
@@ -85,7 +85,7 @@ impl Socket {
     }
 }
 
-/// Reads what a server writes.
+/// Cuts the bytes that a server writes into messages.
 #[derive(Debug, Default)]
 pub(crate) struct Frames(VecDeque<u8>);
 
@@ -103,12 +103,12 @@ impl Frames {
         self.0.extend(bytes);
     }
 
-    /// Whether nothing is half there.
+    /// Whether it holds no part of a message.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next message that is there in whole.
+    /// Returns the next complete message.
     pub(crate) fn next(&mut self) -> Check<Option<Said>> {
         let bytes = self.0.make_contiguous();
         let &mut [first, second, ref rest @ ..] = bytes else { return Ok(None) };

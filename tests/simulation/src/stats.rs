@@ -1,8 +1,8 @@
-//! What a run came by, so that no invariant holds only because nothing ever happened.
+//! Counts of the events of a run. They show that no invariant holds only because nothing happened.
 
 use tidings_shared::frame::{Outcome, ServerFrame};
 
-/// How often each of these was seen.
+/// How often each event was seen.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Stats(Vec<(&'static str, u64)>);
 
@@ -28,7 +28,7 @@ impl Stats {
 }
 
 impl Stats {
-    /// A server said this.
+    /// Counts a frame of a server.
     pub(crate) fn seen(&mut self, frame: &ServerFrame) {
         match frame {
             ServerFrame::Subscribed { topics, .. } => {

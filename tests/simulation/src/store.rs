@@ -1,4 +1,4 @@
-//! The application's store, and those who write to it: they commit, and then announce what they wrote.
+//! The application's store and its writers. They commit a write, and then announce it.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 use tidings_shared::{RawEvent, TopicName};
 
 use crate::{
-    access::crowd,
+    access::extra_topics,
     invariant::Check,
     reference::Asked,
     world::{Event, World},
 };
 
-/// For each tenant and topic a record, whose value is the number of its last write.
+/// One record for each tenant and topic. Its value is the number of its last write.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     records: BTreeMap<(usize, TopicName), u64>,
@@ -31,7 +31,7 @@ impl Store {
     }
 }
 
-/// An event whose payload tells it from all others.
+/// Returns an event whose payload no other event has.
 pub(crate) fn event(tenant: usize, number: u64) -> RawEvent {
     let payload = format!(r#"{{"tenant":{tenant},"number":{number}}}"#);
     let payload = RawValue::from_string(payload).expect("a payload is JSON");
@@ -39,7 +39,7 @@ pub(crate) fn event(tenant: usize, number: u64) -> RawEvent {
 }
 
 impl World {
-    /// A writer commits.
+    /// Commits a write.
     pub(crate) fn write(&mut self) -> Check {
         if self.heals {
             return Ok(());
@@ -59,7 +59,7 @@ impl World {
         Ok(())
     }
 
-    /// A write is announced, by the application or by a page of a user who may.
+    /// Announces a write, as the application or as a page whose user has the right to it.
     pub(crate) fn announce(&mut self, write: usize) -> Check {
         let Write { tenant, topics } = self.store.writes[write].clone();
         let mut asked = Asked {
@@ -70,10 +70,9 @@ impl World {
             moment: self.moment(),
             is_sync: false,
         };
-        if self.rng.percent(self.config.crowd_percent) {
-            // Its own ones are anywhere among them.
-            let place = self.rng.index(asked.topics.len() + 1);
-            asked.topics.splice(place..place, crowd());
+        if self.rng.percent(self.config.extra_percent) {
+            let index = self.rng.index(asked.topics.len() + 1);
+            asked.topics.splice(index..index, extra_topics());
         }
         let allowed = |client: &usize| {
             let token = &self.clients[*client].token;
@@ -88,8 +87,8 @@ impl World {
             self.after(100, Event::Announce { write });
             return Ok(());
         }
-        // What can't be published reaches its subscribers all the same.
-        asked.is_sync = self.rng.percent(self.config.crowd_percent);
+        // An event that cannot be published reaches its subscribers as a sync.
+        asked.is_sync = self.rng.percent(self.config.extra_percent);
         self.publish_at_hub(tenant, asked)
     }
 }

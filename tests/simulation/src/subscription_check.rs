@@ -1,4 +1,4 @@
-//! Holds what one subscription of a client hears, over all of its connections, against what was published.
+//! Checks the deliveries of one subscription of a client, over all of its connections, against the reference.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use crate::{
     reference::Reference,
 };
 
-/// What a subscription is owed from when it is ready.
+/// The events that a subscription must get after it is ready.
 #[derive(Debug)]
 pub(crate) struct SubscriptionCheck {
     tenant: usize,
     pub(crate) is_ready: bool,
-    /// It lost a topic, so it never gets ready.
+    /// Whether it lost a topic. It may then never get ready.
     pub(crate) lost_any: bool,
     topics: BTreeMap<TopicName, Heard>,
 }
 
-/// Places in the list of all publications of a topic.
+/// The state of one topic. The numbers are indices in the list of all publications of the topic.
 #[derive(Debug, Default)]
 struct Heard {
-    /// What lies before was heard, or covered by a sync, or came before the subscription was ready.
+    /// Publications before this index came, or a sync covered them, or the subscription was not ready.
     settled: usize,
-    /// What lies before cannot come any more.
+    /// Publications before this index must not come any more.
     next: usize,
-    /// The history of what it heard last; none after a sync.
+    /// The epoch of the last event. `None` after a sync.
     history: Option<u64>,
-    /// There is no room for it in the session; a sync says that there is again.
+    /// Whether the session has no room for it. A sync tells when there is room again.
     waits: bool,
 }
 
@@ -42,12 +42,12 @@ impl SubscriptionCheck {
         self.topics.keys()
     }
 
-    /// The topics for which there is no room.
+    /// Returns the topics for which the session has no room.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &TopicName> {
         self.topics.iter().filter(|(_, heard)| heard.waits).map(|(topic, _)| topic)
     }
 
-    /// A topic waits for room. Says whether it was ready before.
+    /// Notes that a topic waits for room. Returns whether the subscription was ready.
     pub(crate) fn wait(&mut self, topic: &TopicName) -> bool {
         self.topics.entry(topic.clone()).and_modify(|heard| heard.waits = true);
         self.is_ready
@@ -71,11 +71,11 @@ impl SubscriptionCheck {
         }
     }
 
-    /// A sync for these topics: what was published up to now will be loaded.
+    /// Notes a sync for these topics. It covers everything that was published until now.
     pub(crate) fn sync(&mut self, topics: &[TopicName], reference: &Reference) -> Check {
         for topic in topics {
             let heard = self.topics.get_mut(topic);
-            holds!(heard.is_some(), Rights, "a sync for {topic}, which it has not");
+            holds!(heard.is_some(), Rights, "a sync for {topic}, which it does not have");
             let Some(heard) = heard else { continue };
             heard.settled = reference.of_topic(self.tenant, topic).len();
             (heard.history, heard.waits) = (None, false);
@@ -83,29 +83,29 @@ impl SubscriptionCheck {
         Ok(())
     }
 
-    /// An event for these topics.
+    /// Checks an event for these topics.
     pub(crate) fn event(&mut self, id: usize, topics: &[TopicName], reference: &Reference) -> Check {
         let position = reference.entries[id].position;
         for topic in topics {
             let all = reference.of_topic(self.tenant, topic);
-            let place = all.binary_search(&id);
+            let index = all.binary_search(&id);
             holds!(
-                place.is_ok(),
+                index.is_ok(),
                 NothingInvented,
                 "{position} comes for {topic}, where it was not published"
             );
-            let place = place.unwrap_or_default();
+            let index = index.unwrap_or_default();
             let heard = self.topics.get_mut(topic);
-            holds!(heard.is_some(), Rights, "{position} comes for {topic}, which it has not");
+            holds!(heard.is_some(), Rights, "{position} comes for {topic}, which it does not have");
             let Some(heard) = heard else { continue };
             holds!(!heard.waits, Rights, "{position} comes for {topic}, which waits for room");
             holds!(
-                place >= heard.next,
+                index >= heard.next,
                 InOrderOnce,
-                "{topic}: {position} is the {place}th publication and comes after the {}th",
+                "{topic}: {position} is the {index}th publication and comes after the {}th",
                 heard.next as i64 - 1
             );
-            heard.next = place + 1;
+            heard.next = index + 1;
             let is_same = heard.history.is_none_or(|epoch| epoch == position.epoch);
             holds!(
                 is_same || !self.is_ready,
@@ -114,14 +114,14 @@ impl SubscriptionCheck {
             );
             heard.history = Some(position.epoch);
             if self.is_ready {
-                no_hole(topic, &all[heard.settled.min(place)..place], reference)?;
-                heard.settled = heard.settled.max(place + 1);
+                no_hole(topic, &all[heard.settled.min(index)..index], reference)?;
+                heard.settled = heard.settled.max(index + 1);
             }
         }
         Ok(())
     }
 
-    /// Nothing is under way any more: then nothing is missing.
+    /// Checks at the end of a run that no event is missing.
     pub(crate) fn ends_well(&self, reference: &Reference) -> Check {
         for (topic, heard) in self.topics.iter().filter(|(_, heard)| !heard.waits) {
             let all = reference.of_topic(self.tenant, topic);
@@ -131,13 +131,13 @@ impl SubscriptionCheck {
     }
 }
 
-/// None of these was owed.
+/// Checks that none of these entries had to come.
 fn no_hole(topic: &TopicName, ids: &[usize], reference: &Reference) -> Check {
     let owed = ids.iter().map(|&id| &reference.entries[id]).find(|entry| !entry.rolled_back);
     holds!(
         owed.is_none(),
         NoHole,
-        "{topic}: {} was published after the subscription was ready; neither it nor a sync came",
+        "{topic}: {} was published after the subscription was ready, but neither it nor a sync came",
         owed.map(|entry| entry.position.to_string()).unwrap_or_default()
     );
     Ok(())

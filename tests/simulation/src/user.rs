@@ -1,4 +1,4 @@
-//! A user: subscribes, looks, publishes, loads the page again, closes the lid.
+//! A user, who subscribes, watches views, publishes, loads the page again, and closes the lid of the computer.
 
 use tidings_client_core::{Publish, SubscriptionId, Watching};
 use tidings_shared::TopicName;
@@ -13,11 +13,11 @@ use crate::{
     world::{Event, World},
 };
 
-/// Subscriptions that a user has at a time, at the most.
+/// The most subscriptions that a user has at a time.
 const MAX_SUBSCRIPTIONS: usize = 8;
 
 impl World {
-    /// The user does something.
+    /// Lets the user do something.
     pub(crate) fn user(&mut self, client: usize) -> Check {
         if self.heals {
             return Ok(());
@@ -53,7 +53,7 @@ impl World {
                 return self.client_publishes(client, asked, None);
             }
             75..78 => {
-                // One that announces nothing: its outcome is of no interest any more.
+                // Only a publish that announces no write, because a write must be announced.
                 let publishes = self.clients[client].publishes.iter();
                 let id = publishes.filter(|(_, pending)| pending.write.is_none()).map(|(id, _)| *id).next();
                 if let Some(id) = id {
@@ -63,7 +63,7 @@ impl World {
             }
             78..80 => self.reload(client),
             80..90 => {
-                // Too early does no harm.
+                // A timeout that comes too early must change nothing.
                 let now = self.now_of(client);
                 self.clients[client].core.handle_timeout(now);
             }
@@ -132,7 +132,7 @@ impl World {
         self.drive(client)
     }
 
-    /// A client publishes; `write` is what it announces.
+    /// Publishes as a client. `write` is the write that this announces.
     pub(crate) fn client_publishes(&mut self, client: usize, asked: Asked, write: Option<usize>) -> Check {
         let now = self.now_of(client);
         let actor = &mut self.clients[client];
@@ -144,7 +144,7 @@ impl World {
                 actor.publishes.insert(id, Pending { asked, write });
                 self.say(|| format!("client {client}: publishes {key} to {topics:?} as {id:?}"));
             }
-            // Too many wait: whoever has something to announce tries again.
+            // Too many publishes wait for an answer. An announcement is tried again.
             Err(_) => {
                 self.stats.count("publishes full");
                 if let Some(write) = write {
@@ -155,7 +155,7 @@ impl World {
         self.drive(client)
     }
 
-    /// The page is loaded again: all that it had is gone. What it was to announce falls to the application.
+    /// Loads the page again. It loses everything, and the application announces the writes that the page did not.
     fn reload(&mut self, client: usize) {
         self.say(|| format!("client {client}: loads its page again"));
         self.stats.count("page loaded again");
@@ -176,7 +176,7 @@ impl World {
             if self.rng.percent(50) {
                 self.hang_up(link);
             } else if let Some(known) = self.links.get_mut(&link) {
-                // The machine went to sleep: the server hears nothing.
+                // The page ends without a close message.
                 known.is_heard = false;
             }
         }

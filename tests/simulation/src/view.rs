@@ -1,5 +1,5 @@
-//! A view: a watched subscription, whose data the core says when to load. Here a load takes its time and reads the store
-//! at some moment between its begin and its end; some fail, some never end. Some views share their loads.
+//! A view is a watched subscription. The core says when to load its data. A load takes some time, and reads the store at
+//! some moment in between. Some loads fail, some never end, and some views share their loads.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::{
     world::{Event, World},
 };
 
-/// What a view shows, by topic.
+/// The data of a view, by topic.
 type Snapshot = BTreeMap<TopicName, u64>;
 
 #[derive(Debug)]
 pub(crate) struct View {
     topics: Vec<TopicName>,
-    /// The view with which its loads began: itself, or one that it shares them with.
+    /// The view that began to load first: this one, or one whose loads it shares.
     pub(crate) loads: SubscriptionId,
     shows: Option<Snapshot>,
-    /// The last load said that it will fail again: its user sees an error, and no old data as if it were new.
+    /// Whether the last load said that it will fail again. The user then sees an error.
     gave_up: bool,
 }
 
@@ -28,14 +28,14 @@ pub(crate) struct View {
 #[derive(Debug, Default)]
 pub(crate) struct Loads {
     load: Option<(LoadId, Snapshot)>,
-    /// Something happened since the last load began for which another may begin.
+    /// Whether something happened since the last load began, so that another may begin.
     has_reason: bool,
-    /// A topic was refused before the view was ever ready: it never will be, and when the rest of its topics are in
-    /// force it is loaded without a word.
+    /// Whether a topic was refused before the view was ready. The view then loads when its other topics are in force, and
+    /// the core tells nobody of that.
     settles_unseen: bool,
-    /// When the last load began.
+    /// The time at which the last load began.
     began: Option<u64>,
-    /// The user asked for the next load.
+    /// Whether the user asked for the next load.
     is_asked_for: bool,
 }
 
@@ -44,7 +44,7 @@ impl View {
         Self { topics, loads, shows: None, gave_up: false }
     }
 
-    /// All that it shows, whether or not it is allowed to see it still.
+    /// Returns all of its topics.
     pub(crate) fn topics(&self) -> &[TopicName] {
         &self.topics
     }
@@ -55,34 +55,34 @@ impl View {
 }
 
 impl Loads {
-    /// Something happened to a view.
+    /// Notes an event or a sync of a view.
     pub(crate) fn something_happened(&mut self) {
         self.has_reason = true;
     }
 
-    /// A view lost a topic.
+    /// Notes that a view lost a topic.
     pub(crate) fn lose(&mut self, was_ready: bool) {
         self.has_reason = true;
         self.settles_unseen |= !was_ready;
     }
 
-    /// The user of a view wants it loaded.
+    /// Notes that the user of a view asks for a load.
     pub(crate) fn ask(&mut self) {
         (self.has_reason, self.is_asked_for) = (true, true);
     }
 }
 
-/// What a load takes, of a view that goes on being loaded after it.
+/// The time after which the core gives up a load, and begins another.
 const LOAD_TIMEOUT_MS: u64 = tidings_client_core::limits::LOAD_TIMEOUT_MS;
 
 impl World {
-    /// The core wants the data of a view.
+    /// Begins a load that the core asks for.
     pub(crate) fn load(&mut self, client: usize, id: SubscriptionId, load: LoadId) -> Check {
         self.say(|| format!("client {client}: view {id:?} begins {load:?}"));
         self.stats.count("load");
         let life = self.clients[client].life;
         let Some(loads) = self.clients[client].loads(id) else {
-            holds!(false, InOrderOnce, "{id:?} is loaded and no view");
+            holds!(false, InOrderOnce, "{id:?} loads, but is no view");
             return Ok(());
         };
         let since_last = loads.began.map(|began| self.now - began);
@@ -90,7 +90,7 @@ impl World {
         holds!(
             loads.has_reason || took_too_long || std::mem::take(&mut loads.settles_unseen),
             LoadHasReason,
-            "client {client}: {id:?} is loaded for nothing"
+            "client {client}: {id:?} loads without a reason"
         );
         let is_alone = loads.load.is_none() || took_too_long;
         holds!(is_alone, LoadHasReason, "client {client}: two loads of {id:?} at a time");
@@ -98,7 +98,7 @@ impl World {
         holds!(
             has_paused || std::mem::take(&mut loads.is_asked_for),
             LoadsPause,
-            "client {client}: {id:?} is loaded {since_last:?} ms after the last load began"
+            "client {client}: {id:?} loads {since_last:?} ms after its last load began"
         );
         (loads.has_reason, loads.began) = (false, Some(self.now));
         loads.load = Some((load, Snapshot::new()));
@@ -145,7 +145,7 @@ impl World {
             Some(read)
         });
         let sharing = || actor.views.iter().filter(|(_, view)| view.loads == id);
-        // Any one of those that share it may say so.
+        // Any of the views that share a load may tell its end.
         let told = sharing().map(|(id, _)| *id).next_back().unwrap_or(id);
         if sharing().count() > 1 {
             self.stats.count("load that is shared");

@@ -1,4 +1,4 @@
-//! The world of a run: its time, what is to happen next, and what has happened.
+//! The world of a run: its clock, its schedule, and the trace of the last events.
 
 use std::{
     cmp::Reverse,
@@ -26,19 +26,19 @@ use crate::{
     store::Store,
 };
 
-/// Something that will happen.
+/// An event on the schedule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
-    /// A message comes to the end of its way.
+    /// A message arrives.
     Arrival {
         link: u64,
         side: Side,
     },
-    /// A connection is asked for at the server.
+    /// A connection reaches the server.
     Accept {
         link: u64,
     },
-    /// The server's side of a connection goes on.
+    /// The server's side of a connection writes and reads.
     Pump {
         link: u64,
     },
@@ -82,7 +82,7 @@ pub(crate) enum Event {
         view: u64,
         load: u64,
     },
-    /// The machine of a user wakes up, or its network is back.
+    /// The computer of a user wakes up, or its network is back.
     Wake {
         client: usize,
         life: u64,
@@ -96,26 +96,26 @@ pub(crate) enum Event {
         write: usize,
     },
     Disturb,
-    /// The server ends at once, and its log with it.
+    /// The server crashes, and loses its logs.
     Crash,
-    /// The server is there again.
+    /// The server is up again.
     Up,
 }
 
-/// An event's place in time; those of the same time keep the order in which they were asked for.
+/// The time of an event, its number, and the event. Events of the same time keep the order of their numbers.
 type Due = Reverse<(u64, u64, Event)>;
 
-/// Beyond so many steps a run does not end.
+/// The steps after which a run counts as endless.
 const MAX_STEPS: u64 = 400_000;
 
-/// How long after the end of all disturbances everything must be right, in milliseconds: a stalled direction (40 s), a
-/// watchdog (25 and 10 s), a wait before a reconnect (20 s), a connection that never opens (10 s), and as much again.
+/// The time after the last disturbance until everything must be right, in milliseconds. It is the time for a stalled
+/// direction (40 s), a watchdog (25 and 10 s), a back-off (20 s) and a connection that never opens (10 s), twice.
 const HEAL_MS: u64 = 240_000;
 
-/// After so many steps one looks at what shards hold. What they should not stays there for longer.
+/// The steps between two checks of the shards' contents. A leak stays for longer than that.
 const LOOK_EVERY: u64 = 8;
 
-/// Lines of what happened last that a failure shows.
+/// The number of trace lines that a failure shows.
 const TRACE_LINES: usize = 40;
 
 pub(crate) struct World {
@@ -125,9 +125,11 @@ pub(crate) struct World {
     pub(crate) now: u64,
     step: u64,
     queue: BinaryHeap<Due>,
-    asked: u64,
+    /// The number of events that were scheduled.
+    scheduled: u64,
     trace: VecDeque<String>,
-    tells: bool,
+    /// Whether the trace is printed too.
+    prints: bool,
     pub(crate) topics: Vec<TopicName>,
     pub(crate) reference: Reference,
     pub(crate) store: Store,
@@ -136,7 +138,7 @@ pub(crate) struct World {
     pub(crate) last_link: u64,
     pub(crate) clients: Vec<Actor>,
     pub(crate) raws: Vec<Raw>,
-    /// No more writes, disturbances and users' whims.
+    /// Whether there are no more users, writes and disturbances.
     pub(crate) heals: bool,
     pub(crate) stats: Stats,
 }
@@ -154,14 +156,14 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, step, broken, trace } = self;
         writeln!(f, "{:?} does not hold: {}", broken.invariant, broken.how)?;
-        writeln!(f, "seed {seed}, step {step}; TIDINGS_SEED={seed} repeats it. The last that happened:")?;
+        writeln!(f, "seed {seed}, step {step}; TIDINGS_SEED={seed} repeats it. The last events:")?;
         trace.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 
 /// Runs a seed to its end.
-pub(crate) fn run(seed: u64, draw: fn(&mut Rng) -> Config, tells: bool) -> Result<Stats, Box<Failure>> {
-    let mut world = World::new(seed, draw, tells);
+pub(crate) fn run(seed: u64, draw: fn(&mut Rng) -> Config, prints: bool) -> Result<Stats, Box<Failure>> {
+    let mut world = World::new(seed, draw, prints);
     let ended = catch_unwind(AssertUnwindSafe(|| world.live())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
@@ -174,7 +176,7 @@ pub(crate) fn run(seed: u64, draw: fn(&mut Rng) -> Config, tells: bool) -> Resul
 }
 
 impl World {
-    fn new(seed: u64, draw: fn(&mut Rng) -> Config, tells: bool) -> Self {
+    fn new(seed: u64, draw: fn(&mut Rng) -> Config, prints: bool) -> Self {
         let mut rng = Rng::new(seed);
         let config = draw(&mut rng);
         let topics: Vec<TopicName> = (0..config.topics).map(topic).collect();
@@ -186,9 +188,9 @@ impl World {
             now: 0,
             step: 0,
             queue: BinaryHeap::new(),
-            asked: 0,
+            scheduled: 0,
             trace: VecDeque::new(),
-            tells,
+            prints,
             topics,
             reference: Reference::new(config.tenants),
             store: Store::default(),
@@ -214,7 +216,7 @@ impl World {
         self.after(self.config.disturb_ms, Event::Disturb);
         self.run_until(self.config.busy_ms)?;
         self.heals = true;
-        self.say(|| "-- the network heals, nobody writes any more".to_owned());
+        self.say(|| "-- the network heals, and nobody writes any more".to_owned());
         self.run_until(self.config.busy_ms + HEAL_MS)?;
         (0..self.clients.len()).try_for_each(|client| self.client_ends_well(client))?;
         self.all_leave()
@@ -227,7 +229,7 @@ impl World {
             let Some(Reverse((at, _, event))) = self.queue.pop() else { break };
             self.now = self.now.max(at);
             self.step += 1;
-            holds!(self.step < MAX_STEPS, Answered, "it goes on and on");
+            holds!(self.step < MAX_STEPS, Answered, "the run does not end");
             self.take(event)?;
             self.nobody_sleeps_through()?;
             if self.step.is_multiple_of(LOOK_EVERY) {
@@ -264,17 +266,17 @@ impl World {
         }
     }
 
-    /// Asks for an event.
+    /// Schedules an event after a delay.
     pub(crate) fn after(&mut self, ms: u64, event: Event) {
         self.at(self.now + ms, event);
     }
 
     pub(crate) fn at(&mut self, ms: u64, event: Event) {
-        self.asked += 1;
-        self.queue.push(Reverse((ms, self.asked, event)));
+        self.scheduled += 1;
+        self.queue.push(Reverse((ms, self.scheduled, event)));
     }
 
-    /// A time around a mean.
+    /// Returns a random time with this mean.
     pub(crate) fn around(&mut self, mean: u64) -> u64 {
         self.rng.below(2 * mean + 1)
     }
@@ -283,10 +285,10 @@ impl World {
         Moment { since_start: Duration::from_millis(self.now), unix_ms: 1_700_000_000_000 + self.now }
     }
 
-    /// Notes what happened.
+    /// Adds a line to the trace.
     pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
         let line = format!("{:>6} {:>8} ms  {}", self.step, self.now, line());
-        if self.tells {
+        if self.prints {
             eprintln!("{line}");
         }
         if self.trace.len() == TRACE_LINES {
@@ -295,7 +297,7 @@ impl World {
         self.trace.push_back(line);
     }
 
-    /// All clients close, the log ages out, and nobody comes back: then the hub holds nothing.
+    /// Ends all sessions, lets the logs age out, and checks that the hub holds nothing.
     fn all_leave(&mut self) -> Check {
         let links: Vec<u64> = self.links.keys().copied().collect();
         links.into_iter().for_each(|link| self.leaves_shard(link));
@@ -312,7 +314,7 @@ impl World {
             self.node.handle_timeout(self.moment());
         }
         let count = self.node.tenant_count();
-        holds!(count == 0, NothingLeft, "{count} tenants long after their logs aged out");
+        holds!(count == 0, NothingLeft, "{count} tenants are left long after their logs aged out");
         Ok(())
     }
 }
