@@ -1,4 +1,4 @@
-//! What is done with any input. The fuzz targets feed it what libFuzzer makes up, `tests/tests/corpus.rs` the seeds.
+//! The bodies of the fuzz targets. libFuzzer calls them with inputs of its own, and `tests/tests/corpus.rs` with the seeds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-/// What is done with an input.
+/// A target for text.
 pub type Body = fn(&str);
 
-/// What is done with an input of any bytes.
+/// A target for bytes.
 pub type BytesBody = fn(&[u8]);
 
-/// Every target, by its name.
+/// The targets for text, by their names.
 pub const TARGETS: [(&str, Body); 5] = [
     ("client_frame", client_frame),
     ("server_frame", server_frame),
@@ -28,10 +28,10 @@ pub const TARGETS: [(&str, Body); 5] = [
     ("session", session),
 ];
 
-/// Every target that takes any bytes, by its name.
-pub const OF_BYTES: [(&str, BytesBody); 1] = [("websocket", websocket)];
+/// The targets for bytes, by their names.
+pub const BYTES_TARGETS: [(&str, BytesBody); 1] = [("websocket", websocket)];
 
-/// A frame of a client: what can be read can be written, and reads the same.
+/// Reads a client's frame. A frame that can be read can be written, and the text reads the same.
 pub fn client_frame(text: &str) {
     if let Ok(frame) = ClientFrame::parse(text) {
         let written = serde_json::to_string(&frame).expect("a frame can be written");
@@ -41,7 +41,7 @@ pub fn client_frame(text: &str) {
     let _ = Publish::parse(text);
 }
 
-/// A frame of a server: as that of a client, but for one of another version, which is never sent.
+/// Reads a server's frame. It can be written and read again, except a frame of another version: nobody sends it.
 pub fn server_frame(text: &str) {
     let Ok(frame) = ServerFrame::parse(text) else { return };
     if matches!(frame, ServerFrame::Unknown { .. }) {
@@ -52,7 +52,7 @@ pub fn server_frame(text: &str) {
     assert_eq!(serde_json::to_string(&again).ok(), Some(written));
 }
 
-/// A topic has one spelling.
+/// Reads a topic. A topic has one spelling.
 pub fn topic(text: &str) {
     if let Ok(topic) = TopicName::parse(text) {
         assert!(topic.as_str().len() <= MAX_TOPIC_BYTES && topic.as_str().eq_ignore_ascii_case(text));
@@ -61,7 +61,7 @@ pub fn topic(text: &str) {
     }
 }
 
-/// A position has one spelling.
+/// Reads a position. A position has one spelling.
 pub fn position(text: &str) {
     if let Ok(position) = text.parse::<Position>() {
         assert_eq!(position.to_string(), text);
@@ -86,8 +86,8 @@ impl Host for StillHost {
     }
 }
 
-/// A session takes any messages, one a line, and lets time pass in between. What it answers are frames, it never stays
-/// silent to what it should answer, and when it is gone nothing of it is left.
+/// Sends each line to a session as a message, with time between them. The session answers with frames, it closes when it
+/// says so, and it leaves nothing behind.
 pub fn session(text: &str) {
     let tenant: TenantId = "fuzz".parse().expect("a tenant's name");
     let log = LogLimits { max_entries: 4, ..LogLimits::default() };
@@ -122,8 +122,8 @@ pub fn session(text: &str) {
     assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
 }
 
-/// What a client's bytes say does not depend on how they are cut. The limit changes from message to message. The decoder
-/// never holds more than a message may have.
+/// Decodes a client's bytes in pieces of different sizes. The result does not depend on the cuts, although the limit changes
+/// from message to message. The decoder never holds more bytes than a message may have.
 pub fn websocket(bytes: &[u8]) {
     const MAX_MESSAGE_BYTES: usize = 300;
     const MAX_CONTROL_FRAME: usize = 139;

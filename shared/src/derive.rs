@@ -66,9 +66,6 @@ pub trait Payload {
     /// The domain's topics.
     type Topic: crate::Topic;
 
-    /// Its keys on the wire.
-    const KEYS: &'static [&'static str];
-
     /// Its fields as data.
     const SCHEMA: &'static PayloadSchema;
 

@@ -12,7 +12,7 @@ use crate::{
     limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
     nearest::nearest,
     schema::{
-        self, DomainSchema, FieldSchema, Fingerprint, PayloadSchema,
+        self, DomainSchema, FieldSchema, Fingerprint,
         check::{check_field, expected, whole_numbers},
     },
     topic::is_segment,
@@ -227,12 +227,12 @@ impl RawEvent {
     /// # Errors
     /// [`EventError`], if `E` has no such event or the payload does not match it.
     pub fn decode<E: Event>(&self) -> Result<E, EventError> {
-        read(self).map(|(event, _)| event)
+        read(self).map(|(event, ..)| event)
     }
 }
 
-/// Reads a typed event, and returns the members of its payload too.
-fn read<E: Event>(raw: &RawEvent) -> Result<(E, Members<'_>), EventError> {
+/// Reads a typed event. Returns the declared fields and the members of its payload too.
+fn read<E: Event>(raw: &RawEvent) -> Result<(E, &'static [FieldSchema], Members<'_>), EventError> {
     if raw.domain != E::Topic::DOMAIN {
         return Err(EventError::Invalid(format!(
             "this is an event of `{}`, not of `{}`",
@@ -244,12 +244,13 @@ fn read<E: Event>(raw: &RawEvent) -> Result<(E, Members<'_>), EventError> {
         || EventError::Unknown { domain: E::Topic::DOMAIN, event: raw.event.clone(), names: E::NAMES };
     let schema = E::SCHEMA.iter().find(|schema| schema.name == raw.event).ok_or_else(unknown)?;
     let invalid = |reason| EventError::Invalid(format!("payload of {}: {reason}", raw.event));
+    let fields = schema.payload.fields;
     let members = object(raw).map_err(invalid)?;
-    let declared = declared(schema.payload, &members).map_err(invalid)?;
+    let declared = declared(fields, &members).map_err(invalid)?;
     // It decodes these values and not the text: for serde `1.0` is not an integer, for JavaScript it is.
     let event = E::decode(&raw.event, MapDeserializer::new(declared.into_iter()));
     let event = event.map_err(|error: serde_json::Error| invalid(error.to_string()))?;
-    Ok((event.ok_or_else(unknown)?, members))
+    Ok((event.ok_or_else(unknown)?, fields, members))
 }
 
 /// Reads the payload's members, if it is an object.
@@ -263,9 +264,12 @@ fn object(raw: &RawEvent) -> Result<Members<'_>, String> {
 }
 
 /// Reads and checks the fields that the payload's type declares.
-fn declared(schema: &PayloadSchema, members: &Members<'_>) -> Result<Vec<(&'static str, Value)>, String> {
-    let mut declared = Vec::with_capacity(schema.fields.len());
-    for FieldSchema { name, ty, .. } in schema.fields {
+fn declared(
+    fields: &'static [FieldSchema],
+    members: &Members<'_>,
+) -> Result<Vec<(&'static str, Value)>, String> {
+    let mut declared = Vec::with_capacity(fields.len());
+    for FieldSchema { name, ty, .. } in fields {
         // The text is valid JSON. The only fault that remains is a lone surrogate, because Rust's strings cannot hold it.
         let lone_surrogate = |error| format!("{error} (half of a surrogate pair is not a text)");
         let mut value: Option<Value> = members.nullable(name).map_err(lone_surrogate)?;
@@ -279,10 +283,12 @@ fn declared(schema: &PayloadSchema, members: &Members<'_>) -> Result<Vec<(&'stat
 }
 
 fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
-    let (event, members) = read::<E>(raw)?;
-    if let Some(keys) = E::closed_keys(event.name())
-        && let Some(key) = members.names().find(|name| !keys.contains(name))
+    let (event, fields, members) = read::<E>(raw)?;
+    let is_declared = |name: &str| fields.iter().any(|field| field.name == name);
+    if E::CLOSED
+        && let Some(key) = members.names().find(|name| !is_declared(name))
     {
+        let keys: Vec<&str> = fields.iter().map(|field| field.name).collect();
         return Err(EventError::Invalid(format!(
             "payload of {}: undeclared key {key:?}: an event of `{}` has the keys {} only",
             raw.event,

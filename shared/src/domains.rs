@@ -16,3 +16,6 @@ pub const SHIPPED: [DomainSchema; 5] = [
     DomainSchema::of::<crm::Event>(),
     DomainSchema::of::<store::Event>(),
 ];
+
+#[cfg(test)]
+mod tests;

@@ -109,12 +109,6 @@ pub trait Event: Sized + fmt::Debug {
     /// The serializer's error.
     fn encode<S: Serializer>(&self, payload: S) -> Result<S::Ok, S::Error>;
 
-    /// Returns the payload keys that a publisher may send with the event `name`, if the domain is [`Event::CLOSED`].
-    /// With `None` the server carries undeclared keys unchecked.
-    fn closed_keys(_name: &str) -> Option<&'static [&'static str]> {
-        None
-    }
-
     /// Returns the names of [`Event::topics`], each once, in their order.
     fn fan_out(&self) -> Vec<TopicName> {
         TopicName::each_once(self.topics().iter().map(Topic::name))

@@ -31,7 +31,7 @@ fn every_target_takes_its_seeds_and_those_of_the_others() {
 #[test]
 fn what_takes_any_bytes_takes_its_seeds() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    for (target, body) in bodies::OF_BYTES {
+    for (target, body) in bodies::BYTES_TARGETS {
         let seeds = fs::read_dir(corpus.join(target)).expect("a target has seeds");
         let seeds: Vec<_> = seeds.map(|seed| fs::read(seed.expect("a seed is a file").path())).collect();
         assert!(!seeds.is_empty(), "{target} has no seeds");

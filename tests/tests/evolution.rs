@@ -1,5 +1,4 @@
-//! Domains change while servers and clients of several ages are about: what one side does not know, the other side's
-//! types still carry.
+//! Domains change while servers and clients of different versions run. Each side carries what only the other side knows.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a helper of a test fails the test")]
 
 use std::task::{Context, Poll, Waker};
@@ -11,12 +10,12 @@ use tidings_shared::{
     domains::{catalogue, staff},
 };
 
-/// The catalogue of last year: fewer kinds of records, no `parent`.
+/// The catalogue of last year: it has fewer kinds of records and no `parent`.
 mod last_year {
     use tidings_shared::derive::{Choice, Event, Payload, Topic};
     use uuid::Uuid;
 
-    /// Where.
+    /// Topics.
     #[derive(Debug, Clone, PartialEq, Eq, Topic)]
     #[topic(domain = "catalogue")]
     pub(crate) enum Topic {
@@ -25,12 +24,12 @@ mod last_year {
         Catalogue,
     }
 
-    /// Kinds.
+    /// Kinds of records.
     #[derive(Debug, Clone, PartialEq, Eq, Choice)]
     pub(crate) enum Kind {
         /// An item.
         Item,
-        /// What is unknown.
+        /// A name of a later version.
         Other(String),
     }
 
@@ -38,9 +37,9 @@ mod last_year {
     #[derive(Debug, Clone, PartialEq, Eq, Payload)]
     #[payload(reaches(Catalogue))]
     pub(crate) struct Change {
-        /// Kind.
+        /// The kind.
         pub(crate) kind: Kind,
-        /// Which.
+        /// The record.
         #[payload(null)]
         pub(crate) uuid: Option<Uuid>,
     }
@@ -48,12 +47,12 @@ mod last_year {
     /// Events.
     #[derive(Debug, Clone, PartialEq, Eq, Event)]
     pub(crate) enum Event {
-        /// Changed.
+        /// A record changed.
         DataChanged(Change),
     }
 }
 
-/// The catalogue of next year: an event more.
+/// The catalogue of next year: it has one more event.
 mod next_year {
     use tidings_shared::{
         derive::{Event, Payload},
@@ -64,16 +63,16 @@ mod next_year {
     #[derive(Debug, Clone, PartialEq, Eq, Payload)]
     #[payload(reaches(Catalogue))]
     pub(crate) struct Sale {
-        /// Percent.
+        /// The discount in percent.
         pub(crate) percent: u8,
     }
 
     /// Events.
     #[derive(Debug, Clone, PartialEq, Eq, Event)]
     pub(crate) enum Event {
-        /// Changed.
+        /// A record changed.
         DataChanged(Change),
-        /// A sale.
+        /// A sale began.
         SaleBegan(Sale),
     }
 }
@@ -116,7 +115,7 @@ fn an_older_server_carries_new_keys_and_new_names_as_they_are() {
     let newer: catalogue::Event = next(&mut subscription).decode().unwrap();
     let catalogue::Event::DataChanged(change) = newer;
     assert_eq!(change.kind, catalogue::Kind::SmartRule);
-    // An event that it does not know at all it can't place: the publisher hears of it, and nothing is lost silently.
+    // The server refuses an unknown event, because it cannot compute its topics. The publisher gets the refusal.
     assert_eq!(publish(&hub, NEW), Err(Code::UnknownEvent));
 }
 
@@ -132,7 +131,7 @@ fn an_older_client_reads_what_it_knows_of_a_newer_servers_events() {
     let event = next(&mut subscription);
     let unknown = event.decode::<catalogue::Event>().unwrap_err();
     assert!(matches!(unknown, EventError::Unknown { .. }));
-    assert_eq!(event.payload.get(), r#"{"percent":20}"#, "it arrives as such");
+    assert_eq!(event.payload.get(), r#"{"percent":20}"#, "the event arrives undecoded");
 }
 
 #[test]

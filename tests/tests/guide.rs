@@ -1,4 +1,4 @@
-//! The guide to a domain of one's own shows the files that are tested, each whole.
+//! The guide to a domain of your own shows files. Each of them must be the tested file.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::path::Path;
@@ -16,7 +16,7 @@ fn every_block_of_the_guide_that_names_a_file_is_that_file() {
         };
         let name = name.trim_end_matches(" -->");
         let file = std::fs::read_to_string(folder.join(name)).unwrap();
-        // The repository's workspace has a member for other tests, and says where Tidings is.
+        // The workspace of the repository has one more member, and the path of Tidings.
         let file = file.split("\n# What the guide does not have").next().unwrap();
         let file = file.replace(", \"types-client\"", "");
         assert_eq!(text.trim_end(), file.trim_end(), "{name}");

@@ -1,5 +1,5 @@
-//! Every type that a payload can have, by the table `vectors/types.json`: what the server's check accepts and refuses, and
-//! what Rust reads and writes.
+//! Each type that a payload can have, by the table `vectors/types.json`: the values that the server accepts and refuses, and
+//! the values that Rust reads and writes.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use every_type::{Case, Event, Held, cases};
@@ -30,7 +30,7 @@ fn the_server_accepts_and_refuses_each_value_of_each_type_at_each_place() {
 }
 
 #[test]
-fn what_is_accepted_is_read_as_its_type_and_means_the_same_when_it_is_written_again() {
+fn an_accepted_value_is_read_as_its_type_and_written_with_the_same_meaning() {
     all(|case| {
         let event = RawEvent::parse(&case.text()).map_err(|error| error.to_string())?;
         let read = match (event.decode::<Event>(), case.accepted) {
@@ -43,7 +43,7 @@ fn what_is_accepted_is_read_as_its_type_and_means_the_same_when_it_is_written_ag
         if again != read {
             return Err(format!("{read:?} became {again:?}"));
         }
-        // But for what Rust leaves out and writes as `null`, and for undeclared keys, that is what was sent.
+        // Rust may omit a value or write it as `null`, and it drops undeclared keys. Everything else must be the same.
         let (sent, written): (Value, Value) = (parse(&case.payload), parse(written.payload.get()));
         let declared = ["alone", "list", "lists", "gaps", "optional_list"];
         let differs = declared.iter().find(|key| !same(&sent[**key], &written[**key]));
@@ -55,7 +55,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Whether two values are the same to JavaScript, UUIDs in any case, floats as 32 bits hold them.
+/// Returns whether two values are equal in JavaScript. UUIDs may differ in case, and floats beyond 32 bits.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {
@@ -71,7 +71,7 @@ fn same(one: &Value, other: &Value) -> bool {
 }
 
 #[test]
-fn each_type_of_the_domain_has_its_line_in_the_table() {
+fn each_type_of_the_domain_has_a_line_in_the_table() {
     let cases = cases();
     for name in Event::NAMES {
         assert!(cases.iter().any(|case| case.event == *name && case.accepted), "{name}");
@@ -79,7 +79,7 @@ fn each_type_of_the_domain_has_its_line_in_the_table() {
 }
 
 #[test]
-fn a_float_that_json_cannot_say_is_refused_when_it_is_written_and_its_field_is_named() {
+fn a_float_that_json_cannot_hold_is_refused_with_the_name_of_its_field() {
     fn held<T>(alone: T) -> Held<T> {
         let (list, lists, gaps) = (vec![], vec![], vec![]);
         Held { alone, optional: None, nullable: None, list, lists, gaps, optional_list: None }

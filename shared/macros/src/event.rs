@@ -25,16 +25,6 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         payloads.push(payload);
     }
     let Some(first) = payloads.first() else { unreachable!("an enum without variants was refused") };
-    let closed_keys = settings.closed.then(|| {
-        quote! {
-            fn closed_keys(name: &str) -> ::core::option::Option<&'static [&'static str]> {
-                match name {
-                    #(#seen => ::core::option::Option::Some(<#payloads as #krate::derive::Payload>::KEYS),)*
-                    _ => ::core::option::Option::None,
-                }
-            }
-        }
-    });
     let (fan_out, type_docs, closed) = (settings.fan_out, docs(&input.attrs), settings.closed);
     let bounded = bounded(&input, &[parse_quote!(::core::fmt::Debug)]);
     let (_, type_generics, _) = input.generics.split_for_impl();
@@ -74,8 +64,6 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
                         #krate::derive::serde::Serialize::serialize(payload, serializer),)*
                 }
             }
-
-            #closed_keys
         }
     })
 }

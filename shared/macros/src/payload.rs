@@ -16,8 +16,7 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let settings = settings(&input)?;
     let (krate, name, type_docs) = (krate(), &input.ident, docs(&input.attrs));
     let (name_text, topic) = (name.to_string(), &settings.topic);
-    let (keys, schemas, reaches) =
-        (&fields.keys, &fields.schemas, settings.reaches.iter().map(Reach::schema));
+    let (schemas, reaches) = (&fields.schemas, settings.reaches.iter().map(Reach::schema));
     let topics = fan_out(&settings);
     let bounded = bounded(&input, &[]);
     let (_, type_generics, _) = input.generics.split_for_impl();
@@ -29,7 +28,6 @@ pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl #impl_generics #krate::derive::Payload for #name #type_generics #where_clause {
             type Topic = #topic;
-            const KEYS: &'static [&'static str] = &[#(#keys),*];
             const SCHEMA: &'static #krate::schema::PayloadSchema = &#krate::schema::PayloadSchema {
                 name: #name_text, docs: #type_docs, fields: &[#(#schemas),*], reaches: &[#(#reaches),*],
             };
@@ -71,7 +69,7 @@ fn wire_fields(input: &DeriveInput) -> Result<WireFields> {
         });
         wire.schemas.push(quote! {
             #krate::schema::FieldSchema {
-                name: #key, ty: <#ty as #krate::derive::PayloadField>::TYPE, omits: #omits, docs: #field_docs
+                name: #key, ty: <#ty as #krate::derive::PayloadField>::TYPE, docs: #field_docs
             }
         });
         wire.keys.push(key);

@@ -1,40 +1,40 @@
-//! The cases of `tests/vectors/types.json`: each value at each place.
+//! The cases of `tests/vectors/types.json`: each value at each place of a payload.
 
 use serde_json::Value;
 
 const TABLE: &str = include_str!("../../vectors/types.json");
 
-/// A payload, and what becomes of it.
+/// A payload and the expected result.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What it is about.
+    /// Its description.
     pub name: String,
     /// The event's name.
     pub event: String,
-    /// The payload, to the letter.
+    /// The exact text of the payload.
     pub payload: String,
-    /// Whether it is accepted.
+    /// Whether the check accepts it.
     pub accepted: bool,
-    /// The field at fault, with its indices, where it is refused and not the payload as a whole.
+    /// The field at fault with its indices. `None` if the payload as a whole is refused.
     pub path: Option<String>,
-    /// Whether a JSON Schema can say so.
-    pub sayable: bool,
+    /// Whether a JSON Schema can express the result.
+    pub expressible: bool,
 }
 
 impl Case {
-    /// The event as it travels.
+    /// Returns the event on the wire.
     pub fn text(&self) -> String {
         format!(r#"{{"domain":"every_type","event":"{}","payload":{}}}"#, self.event, self.payload)
     }
 
-    /// Whether a refusal names the payload, the field, what was expected and what was found.
+    /// Returns whether a refusal names the payload, the field, the expected type and the value that was found.
     pub fn explains(&self, message: &str) -> bool {
         let path = self.path.as_deref().unwrap_or_default();
-        if !self.sayable {
-            // No JSON that Rust can hold: its parser names what is wrong, and not where in a list.
+        if !self.expressible {
+            // Rust cannot hold this JSON. Its parser names the fault, but not the index in a list.
             let field = path.split('[').next().unwrap_or_default();
-            let is_said = message.contains("half of a surrogate pair") || message.contains(", found ");
-            return is_said && message.starts_with(&format!("payload of {}: `{field}", self.event));
+            let is_explained = message.contains("half of a surrogate pair") || message.contains(", found ");
+            return is_explained && message.starts_with(&format!("payload of {}: `{field}", self.event));
         }
         let place = if path.is_empty() { String::new() } else { format!("`{path}`") };
         let found = message.contains(" is missing: expected ") || message.contains(", found ");
@@ -44,7 +44,7 @@ impl Case {
     }
 }
 
-/// All of them.
+/// Returns all cases.
 pub fn cases() -> Vec<Case> {
     let table: Value = serde_json::from_str(TABLE).expect("the table is JSON");
     let mut cases = Vec::new();
@@ -56,7 +56,7 @@ pub fn cases() -> Vec<Case> {
                 let values = ty.get(kind).and_then(Value::as_array);
                 for value in values.into_iter().flatten() {
                     let mut case = placed(ty, place, string(value), accepted);
-                    case.sayable = kind != "unsayable";
+                    case.expressible = kind != "unsayable";
                     cases.push(case);
                 }
             }
@@ -71,7 +71,7 @@ pub fn cases() -> Vec<Case> {
             payload: string(&whole["payload"]).to_owned(),
             accepted: whole["accepted"] == true,
             path: whole["path"].as_str().map(str::to_owned),
-            sayable: true,
+            expressible: true,
         });
     }
     cases
@@ -86,7 +86,7 @@ fn placed(ty: &Value, place: &Value, value: &str, accepted: bool) -> Case {
         payload,
         accepted,
         path: Some(string(&place["path"]).to_owned()),
-        sayable: true,
+        expressible: true,
     }
 }
 

@@ -1,5 +1,5 @@
-//! A domain with every type that a payload can have, each of them alone, optional, in lists and nested. What is accepted
-//! and what is refused stands in `tests/vectors/types.json`.
+//! A domain with each type that a payload can have: alone, optional, in lists and nested. `tests/vectors/types.json` lists
+//! the values that are accepted and refused.
 
 mod cases;
 
@@ -12,11 +12,11 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-/// Where the events appear.
+/// The topic of all events.
 #[derive(Debug, Clone, PartialEq, Eq, Topic)]
 #[topic(domain = "every_type")]
 pub enum Topic {
-    /// All of them.
+    /// All events.
     #[topic("all")]
     All,
 }
@@ -25,20 +25,20 @@ pub enum Topic {
 #[derive(Debug, Clone, PartialEq, Payload)]
 #[payload(reaches(All))]
 pub struct Held<T> {
-    /// Alone.
+    /// A value.
     pub alone: T,
-    /// It may be absent.
+    /// A value or an absent key.
     pub optional: Option<T>,
-    /// It may be `null`.
+    /// A value or `null`.
     #[payload(null)]
     pub nullable: Option<T>,
-    /// In a list.
+    /// A list.
     pub list: Vec<T>,
-    /// In a list of lists.
+    /// A list of lists.
     pub lists: Vec<Vec<T>>,
-    /// In a list with gaps.
+    /// A list with gaps.
     pub gaps: Vec<Option<T>>,
-    /// In a list that may be absent.
+    /// A list that may be absent.
     pub optional_list: Option<Vec<T>>,
 }
 
@@ -58,7 +58,7 @@ pub enum Colour {
     Red,
     /// Dark blue.
     DarkBlue,
-    /// A later one.
+    /// A name of a later version.
     Other(String),
 }
 
@@ -93,8 +93,8 @@ pub enum Event {
     F64(Held<f64>),
     /// Any JSON.
     Any(Held<Value>),
-    /// A choice that is closed.
+    /// A closed choice.
     Size(Held<Size>),
-    /// A choice that is open.
+    /// An open choice.
     Colour(Held<Colour>),
 }

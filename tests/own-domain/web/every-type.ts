@@ -2,289 +2,289 @@
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeUuidHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: string;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: string | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: string | null;
-  /** In a list. */
+  /** A list. */
   list: string[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: string[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (string | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: string[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeStringHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: string;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: string | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: string | null;
-  /** In a list. */
+  /** A list. */
   list: string[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: string[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (string | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: string[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeSegmentHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: string;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: string | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: string | null;
-  /** In a list. */
+  /** A list. */
   list: string[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: string[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (string | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: string[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeShortSegmentHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: string;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: string | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: string | null;
-  /** In a list. */
+  /** A list. */
   list: string[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: string[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (string | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: string[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeBoolHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: boolean;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: boolean | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: boolean | null;
-  /** In a list. */
+  /** A list. */
   list: boolean[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: boolean[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (boolean | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: boolean[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeU8HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeU16HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeU32HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeI8HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeI16HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeI32HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeF32HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeF64HeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: number;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: number | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: number | null;
-  /** In a list. */
+  /** A list. */
   list: number[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: number[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (number | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: number[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeAnyHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: unknown;
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: unknown | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: unknown | null;
-  /** In a list. */
+  /** A list. */
   list: unknown[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: unknown[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: (unknown | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: unknown[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeSizeHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: "small" | "large";
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: "small" | "large" | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: "small" | "large" | null;
-  /** In a list. */
+  /** A list. */
   list: ("small" | "large")[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: ("small" | "large")[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: ("small" | "large" | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: ("small" | "large")[] | null;
 }
 
 /** One type at each place where a field can have it. */
 export interface EveryTypeColourHeldPayload {
-  /** Alone. */
+  /** A value. */
   alone: "red" | "dark_blue" | (string & {});
-  /** It may be absent. */
+  /** A value or an absent key. */
   optional?: "red" | "dark_blue" | (string & {}) | null;
-  /** It may be `null`. */
+  /** A value or `null`. */
   nullable?: "red" | "dark_blue" | (string & {}) | null;
-  /** In a list. */
+  /** A list. */
   list: ("red" | "dark_blue" | (string & {}))[];
-  /** In a list of lists. */
+  /** A list of lists. */
   lists: ("red" | "dark_blue" | (string & {}))[][];
-  /** In a list with gaps. */
+  /** A list with gaps. */
   gaps: ("red" | "dark_blue" | (string & {}) | null)[];
-  /** In a list that may be absent. */
+  /** A list that may be absent. */
   optional_list?: ("red" | "dark_blue" | (string & {}))[] | null;
 }
 
@@ -415,7 +415,7 @@ export interface EveryTypeOnAnyHeld {
 }
 
 /**
- * - `size`: A choice that is closed.
+ * - `size`: A closed choice.
  */
 export interface EveryTypeOnSizeHeld {
   domain: "every_type";
@@ -424,7 +424,7 @@ export interface EveryTypeOnSizeHeld {
 }
 
 /**
- * - `colour`: A choice that is open.
+ * - `colour`: An open choice.
  */
 export interface EveryTypeOnColourHeld {
   domain: "every_type";
@@ -474,16 +474,16 @@ import type {} from "tidings";
 
 declare module "tidings" {
   interface Topics {
-    /** All of them. */
+    /** All events. */
     "every_type:all": EveryTypeAllEvent;
   }
 }
 
 /** Builds topics: `topic.staff.person(id)`. */
 export const topic = {
-  /** Where the events appear. */
+  /** The topic of all events. */
   every_type: {
-    /** All of them. */
+    /** All events. */
     all: "every_type:all",
   },
 } as const;

@@ -97,6 +97,12 @@ pub(crate) const REACH: &[Reach] = &[
         says: "the server knows the client in its command line only, which is the feature `cli`",
     },
     Reach {
+        package: "tidings-server",
+        options: &["--edges", "normal,build"],
+        never: &[&["tidings-generate"]],
+        says: "no server compiles what writes files for other languages",
+    },
+    Reach {
         package: "tidings-client-core",
         options: &["--edges", "normal,build,dev"],
         never: &[RUNTIMES, CLOCKS, RANDOMNESS, BROWSER, SERVER],
@@ -113,6 +119,12 @@ pub(crate) const REACH: &[Reach] = &[
         options: &["--edges", "normal,build", "--target", "wasm32-unknown-unknown"],
         never: &[SERVER, RUNTIMES],
         says: "the client does not know the server",
+    },
+    Reach {
+        package: "tidings-client-wasm",
+        options: &["--edges", "normal,build", "--target", "wasm32-unknown-unknown"],
+        never: &[&["tidings-generate"]],
+        says: "no browser compiles what writes files for other languages",
     },
 ];
 
