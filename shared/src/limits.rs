@@ -43,7 +43,7 @@ limits! {
     /// The longest name in the shipped domains has 22.
     pub const MAX_NAME_BYTES: usize = 64;
 
-    /// Bytes of an `origin`, the opaque mark of who caused a publication.
+    /// Bytes of an `origin`, the opaque tag of who caused a publication.
     pub const MAX_ORIGIN_BYTES: usize = 64;
 
     /// Bytes of the member `client` of a `hello`.
