@@ -1,5 +1,5 @@
-//! Idempotency keys of publications that have left the log's ring, so that a publish that is tried again is still
-//! answered and not published twice. Pure.
+//! The idempotency keys of evicted publications: a publish that is tried again gets the first answer, and nothing is
+//! published twice.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,13 +11,12 @@ use uuid::Uuid;
 
 use crate::{publication::Published, shrink::Shrink};
 
-/// The bounds of what is remembered of publications that have left the ring. What is over any of them is forgotten,
-/// the oldest first.
+/// The bounds of the idempotency keys of evicted publications. Over any of them, the oldest keys are removed.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyLimits {
     /// Time since the publication.
     pub max_age: Duration,
-    /// Bytes of keys, names of topics and bookkeeping; it bounds their number too.
+    /// Bytes of keys, topics and bookkeeping. This bounds the number of keys too.
     pub max_bytes: usize,
 }
 
@@ -27,18 +26,18 @@ impl Default for KeyLimits {
     }
 }
 
-/// Bytes that a key costs beside its topics: the answer, and its places in the map and in the order.
+/// Bytes that a key costs beside its topics: the answer, and its entries in the map and in the queue.
 const KEY_OVERHEAD: usize = 256;
 
 /// Bytes that a topic costs beside its name.
 const TOPIC_OVERHEAD: usize = 64;
 
-/// The answers to publications that have left the ring.
+/// The answers to evicted publications, by key.
 #[derive(Debug)]
 pub(crate) struct Keys {
     limits: KeyLimits,
     answers: HashMap<Uuid, Published>,
-    /// In the log's order, with the time of the publication.
+    /// The keys in the log's order, with the time of their publication.
     oldest_first: VecDeque<(Duration, Uuid)>,
     bytes: usize,
 }
@@ -48,7 +47,7 @@ impl Keys {
         Self { limits, answers: HashMap::new(), oldest_first: VecDeque::new(), bytes: 0 }
     }
 
-    /// Remembers an answer that was given at `published`.
+    /// Adds an answer that was given at `published`.
     pub(crate) fn remember(&mut self, answer: Published, published: Duration) {
         self.bytes += cost(&answer);
         self.oldest_first.push_back((published, answer.key));
@@ -58,12 +57,12 @@ impl Keys {
         }
     }
 
-    /// The answer that was given to this key.
+    /// Returns the answer that this key got.
     pub(crate) fn answer(&self, key: Uuid) -> Option<&Published> {
         self.answers.get(&key)
     }
 
-    /// Forgets what is older than the bound.
+    /// Removes the keys that are older than the bound.
     pub(crate) fn forget_aged(&mut self, now: Duration) {
         let max_age = self.limits.max_age;
         let is_aged = |(published, _): &(Duration, Uuid)| now.saturating_sub(*published) > max_age;
@@ -72,7 +71,7 @@ impl Keys {
         }
     }
 
-    /// Forgets the oldest.
+    /// Removes the oldest key.
     pub(crate) fn forget(&mut self) {
         let oldest = self.oldest_first.pop_front();
         if let Some(answer) = oldest.and_then(|(_, key)| self.answers.remove(&key)) {
@@ -90,7 +89,7 @@ impl Keys {
         self.bytes
     }
 
-    /// Of its tables.
+    /// Returns the larger capacity of the two tables.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.answers.capacity().max(self.oldest_first.capacity())

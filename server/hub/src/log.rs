@@ -1,5 +1,14 @@
-//! The tenant's log: a bounded ring of publications with an index by topic. It is the queue: live delivery, resume and
-//! slow sessions all read from it. Pure: time and randomness are arguments.
+//! The log of a tenant: a bounded ring buffer of publications, with an index by topic.
+//!
+//! The log is the only queue. Live sessions, slow sessions and sessions that resume all read from it, each at its position.
+//! Time and randomness are arguments.
+//!
+//! ```text
+//!              evicted                       in the ring buffer
+//!  offsets   1   2   3   4 │ 5   6   7   8   9
+//!                        ▲                   ▲
+//!                       tail                head
+//! ```
 
 mod offsets;
 
@@ -23,16 +32,16 @@ use crate::{
     shrink::Shrink,
 };
 
-/// The bounds of a tenant's log. What is over any of them is evicted, the oldest first.
+/// The bounds of a tenant's log. Over any of them, the log evicts its oldest entries.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLimits {
-    /// Bytes, as encoded frames with their bookkeeping.
+    /// Bytes of the encoded frames and their bookkeeping.
     pub max_bytes: usize,
     /// Publications.
     pub max_entries: usize,
     /// Age of the oldest publication.
     pub max_age: Duration,
-    /// The bounds of what is remembered of publications that were evicted.
+    /// The bounds of the idempotency keys of evicted publications.
     pub keys: KeyLimits,
 }
 
@@ -47,46 +56,46 @@ impl Default for LogLimits {
     }
 }
 
-/// A bounded history of publications, whose offsets grow by one.
+/// A bounded history of publications. Each offset is one more than the offset before it.
 #[derive(Debug)]
 pub struct Log {
     limits: LogLimits,
     epoch: u64,
     entries: VecDeque<Arc<Publication>>,
     bytes: usize,
-    /// The place of the last entry that was evicted; the place before the first where none was.
+    /// The position of the newest evicted entry. If none was evicted: the position before the first entry.
     evicted: Position,
     topics: HashMap<TopicName, TopicIndex>,
     held_topics: usize,
     holds: usize,
-    /// The offsets of the ring's entries, by key.
+    /// The offsets of the entries, by their keys.
     keys: HashMap<Uuid, u64>,
-    /// The keys of entries that were evicted.
+    /// The keys of evicted entries.
     evicted_keys: Keys,
 }
 
-/// What the log knows of one topic. It is kept while the ring holds an entry of the topic or a session subscribes.
+/// The index of one topic. It is kept while the log has an entry of the topic, or a reader subscribes to it.
 #[derive(Debug, Default)]
 struct TopicIndex {
-    /// The offsets of its entries in the ring, in order.
+    /// The offsets of the topic's entries, in order.
     offsets: Offsets,
-    /// The highest offset that may have been evicted.
+    /// The highest offset of an entry of the topic that may have been evicted.
     evicted: u64,
-    /// How many sessions subscribe.
+    /// How many readers subscribe.
     holds: usize,
 }
 
-/// Bytes that a topic of the ring costs beside its name and the places of its entries: a slot of a table that may be half
-/// empty, and the overhead of an allocation.
+/// Bytes that a topic costs beside its name and the offsets of its entries: a slot of a hash table that may be half empty,
+/// and the overhead of an allocation.
 const TOPIC_OVERHEAD: usize = 128;
 
-/// What a topic is counted with once its first entry is in the ring, until its last one has left.
+/// Returns the bytes that a topic costs from its first entry in the log until its last entry is evicted.
 fn topic_cost(topic: &TopicName) -> usize {
     TOPIC_OVERHEAD + topic.as_str().len()
 }
 
 impl Log {
-    /// An empty log. Every new history needs an `epoch` of its own, drawn at random.
+    /// Returns an empty log. The `epoch` must be random, and new for every log.
     pub fn new(limits: LogLimits, epoch: u64) -> Self {
         let evicted = Position::new(epoch, 0, 0);
         Self {
@@ -103,7 +112,7 @@ impl Log {
         }
     }
 
-    /// Appends a publication, or finds the one that had the same key.
+    /// Appends a publication. If one with the same key is known, returns the answer of that one instead.
     pub fn append(&mut self, draft: Draft, now: Moment) -> Published {
         self.evict_aged(now);
         let known = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)).map(|e| e.published());
@@ -121,8 +130,8 @@ impl Log {
         published
     }
 
-    /// Appends a place at which the readers of these topics get a sync. It stands for something that can't be published. The
-    /// `key` tells the place from others, and is not the key of a publication.
+    /// Appends an entry that tells the readers of these topics to load again. It stands for an event that cannot be published.
+    /// The `key` must be new. It goes into the position's tag, and is not the key of a publication.
     pub fn append_sync(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
         self.evict_aged(now);
         let position = self.next(key);
@@ -135,10 +144,10 @@ impl Log {
         Position::new(self.epoch, self.head().offset + 1, Position::tag_of(key))
     }
 
-    /// Notes the next entry of these topics. Their names become the log's own, so that all entries share one text.
+    /// Indexes the next entry under these topics. The topics become the log's own copies, so all entries share one text.
     fn note(&mut self, topics: &mut Vec<TopicName>, offset: u64) {
         for topic in &mut *topics {
-            // A topic that was forgotten may have had the entry that was evicted last.
+            // If the index of the topic was removed, the newest evicted entry may have been the topic's.
             let evicted = self.evicted.offset;
             let index = match self.topics.entry(topic.clone()) {
                 Entry::Occupied(known) => {
@@ -163,7 +172,7 @@ impl Log {
         }
     }
 
-    /// Evicts, and forgets of evicted keys, what is older than the bounds.
+    /// Evicts the entries, and removes the keys, that are older than their bounds.
     pub fn evict_aged(&mut self, now: Moment) {
         let is_aged =
             |entry: &Arc<Publication>| now.since_start.saturating_sub(entry.appended) > self.limits.max_age;
@@ -174,8 +183,8 @@ impl Log {
         self.evicted_keys.forget_aged(now.since_start);
     }
 
-    /// Lets go of the oldest entries and of the oldest keys of evicted ones, always of what is more, until so many bytes are
-    /// free or all is gone.
+    /// Frees so many bytes, or all. Entries and keys of evicted entries share the loss: in each step, the one that takes more
+    /// bytes loses its oldest.
     pub fn evict_bytes(&mut self, bytes: usize) {
         let left = self.total_bytes().saturating_sub(bytes);
         while self.total_bytes() > left {
@@ -210,22 +219,23 @@ impl Log {
         }
     }
 
-    /// How long it holds an entry, at most.
+    /// Returns how long the log keeps an entry, at most.
     pub fn max_age(&self) -> Duration {
         self.limits.max_age
     }
 
-    /// The place of the newest entry.
+    /// Returns the position of the newest entry.
     pub fn head(&self) -> Position {
         self.entries.back().map_or(self.evicted, |entry| entry.position)
     }
 
-    /// The place of the newest entry that the ring no longer holds: everything after it is here.
+    /// Returns the position of the newest evicted entry. The log has everything after it.
     pub fn tail(&self) -> Position {
         self.evicted
     }
 
-    /// The place that a client named, if this log can vouch for it: everything after it is in the ring.
+    /// Returns the position that a client named, if the log can resume after it: it is a position of this log, and everything
+    /// after it is still here.
     pub fn resumable(&self, since: &str) -> Option<Position> {
         let since: Position = since.parse().ok()?;
         let known = if since.offset == self.evicted.offset {
@@ -236,25 +246,25 @@ impl Log {
         (known == since).then_some(since)
     }
 
-    /// The entry at an offset, while the ring holds it.
+    /// Returns the entry at an offset, if the log has it.
     pub fn entry(&self, offset: u64) -> Option<&Arc<Publication>> {
         let index = offset.checked_sub(self.evicted.offset + 1)?;
         self.entries.get(usize::try_from(index).ok()?)
     }
 
-    /// The offsets of a topic's entries after `offset`, in order.
+    /// Returns the offsets of a topic's entries after `offset`, in order.
     pub fn offsets_after(&self, topic: &TopicName, offset: u64) -> impl Iterator<Item = u64> {
         self.topics.get(topic).into_iter().flat_map(move |index| index.offsets.after(offset))
     }
 
-    /// Whether the topic may have had an entry after `offset` that the ring no longer holds.
+    /// Returns whether an entry of the topic after `offset` may have been evicted.
     pub fn may_have_lost(&self, topic: &TopicName, offset: u64) -> bool {
         let evicted = self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted);
         evicted > offset
     }
 
-    /// Keeps what is known of a topic while a session subscribes to it. Gives its name as the log has it, whose text is
-    /// shared.
+    /// Keeps the index of a topic while a reader subscribes to it. Returns the log's own copy of the topic, which shares its
+    /// text with the entries.
     pub fn hold(&mut self, topic: &TopicName) -> TopicName {
         let index = self.index(topic);
         index.holds += 1;
@@ -278,7 +288,7 @@ impl Log {
     }
 
     fn index(&mut self, topic: &TopicName) -> &mut TopicIndex {
-        // A topic that was forgotten may have had the entry that was evicted last.
+        // If the index of the topic was removed, the newest evicted entry may have been the topic's.
         let evicted = self.evicted.offset;
         self.topics.entry(topic.clone()).or_insert_with(|| TopicIndex { evicted, ..TopicIndex::default() })
     }
@@ -290,57 +300,57 @@ impl Log {
         }
     }
 
-    /// Publications in the ring.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether the ring holds nothing.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Bytes that the ring's entries cost.
+    /// Returns the bytes of the entries and of their index.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Keys of evicted publications that are remembered.
+    /// Returns the number of keys of evicted entries.
     pub fn evicted_keys(&self) -> usize {
         self.evicted_keys.len()
     }
 
-    /// Bytes that these cost.
+    /// Returns the bytes of the keys of evicted entries.
     pub fn evicted_key_bytes(&self) -> usize {
         self.evicted_keys.bytes()
     }
 
-    /// Bytes that entries and keys cost together.
+    /// Returns the bytes of entries, index and keys together.
     pub fn total_bytes(&self) -> usize {
         self.bytes + self.evicted_keys.bytes()
     }
 
-    /// Topics that a session subscribes to.
+    /// Returns the number of topics that some reader subscribes to.
     pub fn held_topics(&self) -> usize {
         self.held_topics
     }
 
-    /// Whether a session subscribes to this topic.
+    /// Returns whether some reader subscribes to this topic.
     pub fn is_held(&self, topic: &TopicName) -> bool {
         self.topics.get(topic).is_some_and(|index| index.holds > 0)
     }
 
-    /// Subscriptions to a topic.
+    /// Returns the number of subscriptions: each topic counts once for each of its readers.
     pub fn holds(&self) -> usize {
         self.holds
     }
 
-    /// When the oldest publication of the ring was appended.
+    /// Returns when the oldest entry was appended.
     pub fn oldest(&self) -> Option<Duration> {
         self.entries.front().map(|entry| entry.appended)
     }
 
-    /// Topics of which the log knows anything.
+    /// Returns the number of topics that the log has an index of.
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }

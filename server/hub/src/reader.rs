@@ -1,5 +1,5 @@
-//! A reader follows the log in order over its topics. Sessions and in-process subscribers are readers; what they have
-//! not taken yet waits in the log and nowhere else. Pure.
+//! A reader follows the log of a tenant in order, over its topics. Sessions and in-process subscribers are readers. Their
+//! undelivered publications wait in the log, and nowhere else.
 
 use std::{
     cmp::Reverse,
@@ -14,7 +14,7 @@ use crate::{
     publication::{Matched, Publication},
 };
 
-/// What a reader gets.
+/// One item that a reader gets.
 #[derive(Debug, Clone)]
 pub enum Delivery {
     /// A publication, and which of its topics the reader subscribes to.
@@ -24,74 +24,75 @@ pub enum Delivery {
         /// The matched topics.
         matched: Matched,
     },
-    /// Something of these topics may have been missed, or was [not published](crate::Hub::sync): load again.
+    /// The reader may have missed events of these topics, or an event was [not published](crate::Hub::sync): load again.
     Sync {
-        /// Everything after this follows.
+        /// The reader gets everything after this position.
         position: Position,
         /// The topics.
         topics: Vec<TopicName>,
-        /// Whether the application asked for it, and not because the log has moved on.
+        /// The application asked for it. Otherwise the log has evicted entries that the reader needed.
         is_asked: bool,
     },
 }
 
-/// How a subscription begins.
+/// Where a subscription begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// After the reader's position.
     Live,
-    /// After the place that was named.
+    /// After the position that the client named.
     Resumed,
-    /// After the reader's position, and something before may have been missed.
+    /// After the reader's position. The client may have missed events before it.
     Sync,
 }
 
-/// So many topics are looked for in the time in which one entry is looked at.
+/// Looking up this many topics in the index takes as long as looking at one entry.
 const TOPICS_PER_ENTRY: u64 = 8;
 
-/// One position over all topics of a reader.
+/// A reader: its topics, and one position for all of them.
 #[derive(Debug)]
 pub struct Reader {
     position: Position,
-    /// For each topic, the offset after which it wants entries, where that is ahead of the position.
+    /// For each topic: the offset after which the reader wants entries. It counts if it is ahead of the position.
     topics: BTreeMap<TopicName, u64>,
-    /// Whether any subscription was ever in force; until then the position may be set back.
+    /// A subscription was in force. Until then a subscribe may set the position back.
     has_started: bool,
-    /// More topics will start where the last ones did: until then it reads nothing.
+    /// More topics will start at the same position. Until then the reader reads nothing.
     is_paused: bool,
 }
 
 impl Reader {
-    /// A reader at the log's head, without topics.
+    /// Returns a reader at the log's head, without topics.
     pub fn new(log: &Log) -> Self {
         Self { position: log.head(), topics: BTreeMap::new(), has_started: false, is_paused: false }
     }
 
-    /// Everything after this has still to be taken.
+    /// Returns the position. Everything after it has still to be read.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The topics, in their order.
+    /// Returns the topics, in alphabetical order.
     pub fn topics(&self) -> impl Iterator<Item = &TopicName> {
         self.topics.keys()
     }
 
-    /// How many topics.
+    /// Returns the number of topics.
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }
 
-    /// Whether this topic is in force.
+    /// Returns whether this topic is in force.
     pub fn is_subscribed(&self, topic: &TopicName) -> bool {
         self.topics.contains_key(topic)
     }
 
-    /// Adds topics that start together; those in force already stay as they are.
+    /// Adds topics that start at the same position. Topics that are in force already stay as they are.
     ///
-    /// `since` is the position that the client has. It can be honoured where the log covers it and this reader has
-    /// taken nothing after it: the first subscribe sets the reader back, a later one cannot. While the reader is
-    /// paused, its own position can be honoured too: where the log no longer covers that, a sync follows.
+    /// `since` is the position that the client has. The reader can start there if the log can
+    /// [resume](Log::resumable) after it, and the reader has read nothing after it. So the first subscribe may set the reader
+    /// back, and a later one cannot. A paused reader can also start at its own position. If the log has evicted entries after
+    /// that, a sync follows.
     pub fn subscribe(&mut self, log: &mut Log, topics: &[TopicName], since: Option<&str>) -> Start {
         self.pass(log);
         let is_own = |since: &Position| self.is_paused && *since == self.position;
@@ -107,7 +108,7 @@ impl Reader {
         };
         for topic in topics {
             if !self.topics.contains_key(topic) {
-                // The log's own name, so that all readers of a topic share one text.
+                // The log's own copy, so that all readers of a topic share one text.
                 self.topics.insert(log.hold(topic), after);
                 self.has_started = true;
             }
@@ -115,12 +116,12 @@ impl Reader {
         start
     }
 
-    /// The log's own name of a topic that is in force.
+    /// Returns the log's own copy of a topic that is in force.
     pub(crate) fn name_of(&self, topic: &TopicName) -> Option<&TopicName> {
         self.topics.get_key_value(topic).map(|(name, _)| name)
     }
 
-    /// Reads nothing and stays where it is, until [`Reader::go_on`]: what subscribes meanwhile starts at the same place.
+    /// Stops reading until [`Reader::go_on`]. Topics that are added meanwhile start at the same position.
     pub fn pause(&mut self) {
         self.is_paused = true;
     }
@@ -130,7 +131,7 @@ impl Reader {
         self.is_paused = false;
     }
 
-    /// Takes a topic away; says whether it was in force.
+    /// Removes a topic. Returns whether it was in force.
     pub fn unsubscribe(&mut self, log: &mut Log, topic: &TopicName) -> bool {
         let was_in_force = self.topics.remove(topic).is_some();
         if was_in_force {
@@ -139,7 +140,7 @@ impl Reader {
         was_in_force
     }
 
-    /// Takes all topics away and returns them.
+    /// Removes all topics, and returns them.
     pub fn clear(&mut self, log: &mut Log) -> Vec<TopicName> {
         let topics: Vec<_> = std::mem::take(&mut self.topics).into_keys().collect();
         for topic in &topics {
@@ -148,14 +149,14 @@ impl Reader {
         topics
     }
 
-    /// Passes over entries that are not of its topics, as far as there is nothing else.
+    /// Moves to the log's head if no entry after the position is of the reader's topics.
     pub fn pass(&mut self, log: &Log) {
         if !self.is_paused && !self.has_pending(log) {
             self.position = log.head();
         }
     }
 
-    /// Goes on after this place, as everything of its topics up to there was delivered otherwise.
+    /// Moves forward to a position. The caller has delivered everything of the reader's topics up to there.
     pub(crate) fn advance(&mut self, position: Position) {
         if !self.is_paused && position.offset > self.position.offset {
             self.position = position;
@@ -166,21 +167,21 @@ impl Reader {
         self.lost(log).next().is_some() || !self.next_offsets(log, 1).is_empty()
     }
 
-    /// The topics that may have lost something.
+    /// Returns the topics that may have lost entries.
     fn lost(&self, log: &Log) -> impl Iterator<Item = &TopicName> {
         let position = self.position.offset;
-        // All that is after the position is in the ring: nobody has lost anything.
+        // If the log has everything after the position, no topic has lost an entry.
         let topics = (position < log.tail().offset).then_some(&self.topics);
         let is_lost =
             move |(topic, after): &(&TopicName, &u64)| log.may_have_lost(topic, position.max(**after));
         topics.into_iter().flatten().filter(is_lost).map(|(topic, _)| topic)
     }
 
-    /// The offsets of the next entries that it wants, in order, at most `max`. What that costs depends on the topics and
-    /// on `max`, not on how far it is behind: it happens under the log's lock.
+    /// Returns the offsets of the next entries that the reader wants, in order, at most `max`. The cost depends on the number
+    /// of topics and on `max`, and not on how far the reader is behind, because the caller holds the tenant's lock.
     fn next_offsets(&self, log: &Log, max: usize) -> Vec<u64> {
         let (position, head) = (self.position.offset, log.head().offset);
-        // Where few entries are left, it is less to look at each than to look for each topic.
+        // When few entries are left, looking at each entry costs less than looking up each topic.
         if head.saturating_sub(position) <= self.topics.len() as u64 / TOPICS_PER_ENTRY {
             let wants = |offset: &u64| {
                 log.entry(*offset).is_some_and(|entry| {
@@ -212,8 +213,8 @@ impl Reader {
         self.topics.get(topic).is_some_and(|&after| after < offset)
     }
 
-    /// Takes what comes next, in the log's order: at most `max` publications, fewer where they are large, and before
-    /// them a sync for the topics that lost something. An empty answer means that the reader has caught up, or is paused.
+    /// Reads the next deliveries, in the log's order: at most `max` publications, fewer if they are large. A sync comes first
+    /// if topics have lost entries. The answer is empty if the reader has caught up, or is paused.
     pub fn read(&mut self, log: &Log, max: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         if self.is_paused {
@@ -248,7 +249,7 @@ impl Reader {
         deliveries
     }
 
-    /// Moves topics that lost something to the head, and says so.
+    /// Moves the topics that have lost entries to the head, and returns a sync for them.
     fn skip_lost(&mut self, log: &Log) -> Option<Delivery> {
         let topics: Vec<TopicName> = self.lost(log).cloned().collect();
         if topics.is_empty() {
@@ -258,7 +259,7 @@ impl Reader {
         for topic in &topics {
             self.topics.insert(topic.clone(), head.offset);
         }
-        // The others lost nothing and go on from where they are: at the earliest, from the ring's first entry.
+        // The other topics have lost nothing. They go on from their position, or from the first entry that the log has.
         let all_lost = topics.len() == self.topics.len();
         if all_lost {
             self.position = head;

@@ -1,4 +1,4 @@
-//! A tenant: a log and who follows it. Two tenants can never meet.
+//! A tenant: its log, and the followers of that log. No event ever crosses from one tenant to another.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -25,13 +25,13 @@ use crate::{
     shrink::Shrink,
 };
 
-/// What one tenant may have at a time. In-process subscribers count, and are never refused: they are the application's
-/// own.
+/// The quotas of one tenant. In-process subscribers count too, but none of them is refused, because they belong to the
+/// application.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
-    /// Sessions and streams of events.
+    /// Sessions and event streams at a time.
     pub max_sessions: usize,
-    /// Topics that any of them subscribes to.
+    /// Different topics that they subscribe to.
     pub max_topics: usize,
 }
 
@@ -41,7 +41,7 @@ impl Default for Quotas {
     }
 }
 
-/// A tenant's log and its followers, shared. A handle; clones are the same tenant.
+/// A handle to a tenant's log and its followers. Clones are the same tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
     state: Arc<Mutex<State>>,
@@ -54,40 +54,40 @@ pub(crate) struct Tenant {
 #[derive(Debug)]
 struct State {
     log: Log,
-    /// What its log and its keys had of the bytes of all when that was counted last.
+    /// The bytes of this log and its keys that `log_bytes` of the tenant includes.
     counted_bytes: usize,
-    /// Whom a topic wakes; a topic that wakes nobody is not here.
+    /// The followers that a publication on a topic wakes. A topic without any is not here.
     followers_of: HashMap<TopicName, HashSet<u64>>,
     /// Followers that have caught up and wait.
     waiting: HashMap<u64, Waker>,
-    /// Those that wait for whatever comes next: shards.
+    /// The shards that wait for the next entry, of whatever topics.
     waiting_shards: Vec<Waker>,
     followers: usize,
     next_follower: u64,
-    /// Since when it holds nothing and nobody holds it, as far as that was noticed.
+    /// When it was first seen without entries, keys and followers.
     unused_since: Option<Duration>,
 }
 
-/// What a tenant holds just now.
+/// What a tenant holds at the moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Sessions and in-process subscribers.
+    /// Sessions, event streams and in-process subscribers.
     pub followers: usize,
-    /// Their subscriptions to a topic.
+    /// Subscriptions: each topic counts once for each of its followers.
     pub subscriptions: usize,
     /// Topics that somebody follows.
     pub followed_topics: usize,
-    /// Topics of which the log knows anything.
+    /// Topics that the log has an index of.
     pub known_topics: usize,
-    /// In-process subscribers and streams of events that wait to be woken.
+    /// In-process subscribers and event streams that wait to be woken.
     pub waiting: usize,
     /// Publications in the log.
     pub log_entries: usize,
-    /// Bytes that these cost.
+    /// Bytes of these publications.
     pub log_bytes: usize,
-    /// Keys of publications that have left the log.
+    /// Idempotency keys of evicted publications.
     pub evicted_keys: usize,
-    /// Bytes that these cost.
+    /// Bytes of these keys.
     pub evicted_key_bytes: usize,
 }
 
@@ -107,11 +107,11 @@ impl Tenant {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere is that session's end only; the state is never left half changed by one.
+        // A panic ends only the session that panicked. No code panics while it changes the state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a publication and wakes those that wait for it.
+    /// Appends a publication, and wakes the followers that wait for it.
     pub(crate) fn publish(&self, draft: Draft, now: Moment) -> Published {
         let (published, wakers) = {
             let mut state = self.lock();
@@ -128,7 +128,7 @@ impl Tenant {
         published
     }
 
-    /// Has the readers of these topics load again.
+    /// Tells the readers of these topics to load again.
     pub(crate) fn sync(&self, key: Uuid, topics: Vec<TopicName>, now: Moment) {
         let wakers = {
             let mut state = self.lock();
@@ -143,16 +143,16 @@ impl Tenant {
     fn count_bytes(&self, state: &mut State) {
         let bytes = state.log.total_bytes();
         let counted = std::mem::replace(&mut state.counted_bytes, bytes);
-        // Wraps around where it became less.
+        // Adding a wrapped difference subtracts.
         self.log_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
     }
 
-    /// Bytes that its log and its keys had when that was counted last.
+    /// Returns the bytes of the log and its keys.
     pub(crate) fn counted_bytes(&self) -> usize {
         self.lock().counted_bytes
     }
 
-    /// Lets go of the oldest publications and keys until so many bytes are free.
+    /// Evicts the oldest publications and keys until so many bytes are free.
     pub(crate) fn evict_bytes(&self, bytes: usize) {
         let mut state = self.lock();
         state.log.evict_bytes(bytes);
@@ -163,18 +163,18 @@ impl Tenant {
         &self.metrics
     }
 
-    /// A reader that is woken when there is something of its topics: an in-process subscriber, which is never refused.
+    /// Returns a follower for an in-process subscriber. It is woken for its topics, and never refused.
     pub(crate) fn follow(&self) -> Follower {
         self.add_follower(self.lock(), State::waker)
     }
 
-    /// The same for a stream of events, unless the tenant has as many followers as it may.
+    /// Returns a follower for an event stream, or `None` if the tenant has as many followers as it may have.
     pub(crate) fn try_follow(&self) -> Option<Follower> {
         self.add_within_quota(State::waker)
     }
 
-    /// A reader that is not woken, within the quota: whoever holds it follows the whole log, and takes account of
-    /// [its topics](Follower::poll_interest).
+    /// Returns a follower for a session in a shard, within the quota. It is not woken: the shard follows the whole log, and
+    /// asks for [changes of the follower's topics](Follower::poll_interest).
     pub(crate) fn try_follow_in_shard(&self) -> Option<Follower> {
         self.add_within_quota(|_| Notice::Shard(VecDeque::new()))
     }
@@ -196,7 +196,7 @@ impl Tenant {
         Follower { tenant: self.clone(), notice, reader }
     }
 
-    /// The publications after an offset, in order, at most a batch; where there are none, `waker` is woken when there
+    /// Returns the publications after an offset, in order, at most a batch. If there are none, `waker` is woken when there
     /// are.
     pub(crate) fn read_after(&self, offset: u64, waker: &Waker) -> After {
         let mut state = self.lock();
@@ -215,24 +215,24 @@ impl Tenant {
         )
     }
 
-    /// Takes back a waker that waits for what comes next.
+    /// Removes a waker that waits for the next entry.
     pub(crate) fn forget(&self, waker: &Waker) {
         self.lock().waiting_shards.retain(|waiting| !waiting.will_wake(waker));
     }
 
-    /// The log's head.
+    /// Returns the log's head.
     pub(crate) fn head(&self) -> Position {
         self.lock().log.head()
     }
 
-    /// What tells this tenant from others, while somebody holds it.
+    /// Returns a number that no other tenant has, as long as a handle to this one exists.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.state).addr()
     }
 
-    /// Lets go of what is too old, and says whether that is the tenant itself: it holds nothing, and nobody has held it
-    /// for as long as its log holds an entry, so that whoever comes back sooner resumes. A remembered key is something:
-    /// under a new log the same key would be published twice.
+    /// Evicts what is too old. Returns whether the tenant itself can be removed: it has had no entry, no key and no handle
+    /// for as long as its log keeps an entry. A client that comes back sooner can resume. A remembered key keeps the tenant,
+    /// because a new log would publish the same key twice.
     pub(crate) fn handle_timeout(&self, now: Moment) -> bool {
         let mut state = self.lock();
         state.log.evict_aged(now);
@@ -246,7 +246,7 @@ impl Tenant {
         now.since_start.saturating_sub(unused_since) >= state.log.max_age()
     }
 
-    /// When the oldest publication of its log was appended.
+    /// Returns when the oldest publication of the log was appended.
     pub(crate) fn oldest(&self) -> Option<Duration> {
         self.lock().log.oldest()
     }
@@ -290,16 +290,16 @@ impl State {
     }
 }
 
-/// What comes after a place in the log.
+/// The answer of [`Tenant::read_after`].
 #[derive(Debug)]
 pub(crate) enum After {
     Nothing,
     Publications(Vec<Arc<Publication>>),
-    /// The ring no longer holds all of it; this is its head.
+    /// The log has evicted some of them. This is its head.
     Lost(Position),
 }
 
-/// A reader of a tenant's log. Dropping it leaves no trace.
+/// A reader of a tenant's log. Dropping it removes it from the tenant.
 #[derive(Debug)]
 pub(crate) struct Follower {
     tenant: Tenant,
@@ -307,12 +307,12 @@ pub(crate) struct Follower {
     reader: Reader,
 }
 
-/// Who sees that there is something to read.
+/// How a follower hears that there is something to read.
 #[derive(Debug)]
 enum Notice {
-    /// The tenant, which knows this follower by a number.
+    /// The tenant wakes it. The tenant knows the follower by this number.
     Waker(u64),
-    /// A shard, which is to know of these.
+    /// A shard reads the log. These are the changes that the shard has not seen yet.
     Shard(VecDeque<Interest>),
 }
 
@@ -324,14 +324,14 @@ pub(crate) enum Interest {
 }
 
 impl Follower {
-    /// Adds topics that start together, see [`Reader::subscribe`].
+    /// Adds topics that start at the same position, see [`Reader::subscribe`].
     pub(crate) fn subscribe(&mut self, topics: &[TopicName], since: Option<&str>) -> Start {
         let Self { tenant, notice, reader } = self;
         add_topics(&mut tenant.lock(), notice, reader, topics, since)
     }
 
-    /// The same within the tenant's quota, for topics that are named once each. Gives back those for which there is no room;
-    /// what somebody subscribes to already takes none.
+    /// Does the same within the tenant's quota. Each topic is given once. Returns also the topics for which there is no room.
+    /// A topic that a follower subscribes to already needs no room.
     pub(crate) fn try_subscribe(
         &mut self,
         topics: Vec<TopicName>,
@@ -350,7 +350,7 @@ impl Follower {
         (add_topics(&mut state, notice, reader, &topics, since), refused)
     }
 
-    /// Reads nothing until it goes on, see [`Reader::pause`].
+    /// Stops reading, see [`Reader::pause`].
     pub(crate) fn pause(&mut self) {
         self.reader.pause();
     }
@@ -360,7 +360,7 @@ impl Follower {
         self.reader.go_on();
     }
 
-    /// Takes a topic away; says whether it was in force.
+    /// Removes a topic. Returns whether it was in force.
     pub(crate) fn unsubscribe(&mut self, topic: &TopicName) -> bool {
         let mut state = self.tenant.lock();
         let was_in_force = self.reader.unsubscribe(&mut state.log, topic);
@@ -372,7 +372,7 @@ impl Follower {
         was_in_force
     }
 
-    /// The next change of its topics that the shard does not know of.
+    /// Takes the next change of its topics that the shard has not seen.
     pub(crate) fn poll_interest(&mut self) -> Option<Interest> {
         match &mut self.notice {
             Notice::Waker(_) => None,
@@ -386,7 +386,7 @@ impl Follower {
         }
     }
 
-    /// Takes what comes next; where there is nothing, `waker` is woken when there is.
+    /// Reads the next deliveries. If there are none, `waker` is woken when there are.
     pub(crate) fn poll_read(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
         let mut state = self.tenant.lock();
         let deliveries = self.reader.read(&state.log, max);
@@ -396,13 +396,13 @@ impl Follower {
         deliveries
     }
 
-    /// Up to where everything of its topics has been taken: the log's head, unless there is something to read.
+    /// Returns the position up to which everything of its topics was read: the log's head, if there is nothing to read.
     pub(crate) fn passed(&mut self) -> Position {
         self.reader.pass(&self.tenant.lock().log);
         self.reader.position()
     }
 
-    /// Everything up to this place was delivered by the shard.
+    /// Moves forward to a position. The shard has delivered everything up to there.
     pub(crate) fn advance(&mut self, position: Position) {
         self.reader.advance(position);
     }

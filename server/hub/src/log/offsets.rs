@@ -1,11 +1,11 @@
-//! The offsets of a topic's entries: mostly one.
+//! The offsets of one topic's entries. Most topics have one entry.
 
 use std::collections::VecDeque;
 
 use crate::shrink::Shrink;
 
-/// Offsets in order. Most topics of a log have one entry in the ring, which takes no memory of its own.
-#[expect(clippy::box_collection, reason = "so that the others are small, too")]
+/// Offsets, in order. A single offset needs no allocation.
+#[expect(clippy::box_collection, reason = "an unboxed list would make every variant larger")]
 #[derive(Debug, Default)]
 pub(super) enum Offsets {
     #[default]
@@ -14,7 +14,7 @@ pub(super) enum Offsets {
     Many(Box<VecDeque<u64>>),
 }
 
-/// Bytes that a list of its own costs beside its places, which the entries are counted with.
+/// Bytes of a list beside its offsets. The offsets are part of the cost of an entry.
 const LIST_OVERHEAD: usize = 64;
 
 impl Offsets {
@@ -26,7 +26,7 @@ impl Offsets {
         }
     }
 
-    /// Adds the next offset, and says how many bytes more this costs.
+    /// Adds the next offset. Returns the bytes that this allocates.
     pub(super) fn push(&mut self, offset: u64) -> usize {
         match self {
             Self::None => *self = Self::One(offset),
@@ -39,7 +39,7 @@ impl Offsets {
         0
     }
 
-    /// Takes the first offset away, and says how many bytes less this costs.
+    /// Removes the first offset. Returns the bytes that this frees.
     pub(super) fn pop(&mut self) -> usize {
         match self {
             Self::Many(many) if many.len() > 1 => {
@@ -58,13 +58,13 @@ impl Offsets {
         }
     }
 
-    /// Of its list.
+    /// Returns the capacity of the list.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         if let Self::Many(many) = self { many.capacity() } else { 0 }
     }
 
-    /// Those after an offset.
+    /// Returns the offsets after `offset`.
     pub(super) fn after(&self, offset: u64) -> impl Iterator<Item = u64> {
         let (one, many) = match self {
             Self::None => (None, None),
