@@ -4,7 +4,7 @@
 //! use tidings_shared::{Event as _, Segment, derive::{Event, Payload, Topic}};
 //! use uuid::Uuid;
 //!
-//! /// Where tickets appear.
+//! /// The topics of the help desk.
 //! #[derive(Debug, Clone, PartialEq, Eq, Topic)]
 //! #[topic(domain = "helpdesk")]
 //! enum Topic {
@@ -178,8 +178,8 @@ impl<const MAX: usize> TopicField for Segment<MAX> {
     }
 }
 
-/// A payload's field that can be an argument of a topic in `reaches(…)`. With an `Option` that is `None` the payload does not
-/// reach the topic.
+/// A payload's field that can be an argument of a topic in `reaches(…)`. If the field is `None`, the payload does not reach
+/// the topic.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a topic",
     note = "the arguments in `reaches(Topic(field))` are fields of type `Uuid` or `Segment`, or `Option`s of these"

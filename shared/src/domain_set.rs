@@ -41,58 +41,6 @@ struct Domain {
     check_event: fn(&RawEvent) -> Result<Vec<TopicName>, EventError>,
 }
 
-/// Why the server cannot publish an event. The publisher is at fault. The same event fails again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EventError {
-    /// The domain has no event of that name.
-    Unknown {
-        /// The domain.
-        domain: &'static str,
-        /// The given name.
-        event: String,
-        /// The names of the domain's events.
-        names: &'static [&'static str],
-    },
-    /// The payload or the names of the event do not match what the domain declares, or the topics are missing or there in vain.
-    Invalid(String),
-    /// A named topic breaks the grammar, or this event must not reach it.
-    Topic(String),
-    /// The event reaches more topics than the limit of a publication.
-    TooManyTopics,
-}
-
-impl EventError {
-    /// Returns the code on the wire.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Unknown { .. } => Code::UnknownEvent,
-            Self::Invalid(_) => Code::InvalidEvent,
-            Self::Topic(_) => Code::InvalidTopic,
-            Self::TooManyTopics => Code::TooManyTopics,
-        }
-    }
-}
-
-impl fmt::Display for EventError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { domain, event, names } => {
-                write!(f, "{domain} has no event {event:?}: its events are {}", names.join(", "))
-            }
-            Self::Invalid(reason) | Self::Topic(reason) => f.write_str(reason),
-            Self::TooManyTopics => {
-                write!(
-                    f,
-                    "a publication reaches at most {MAX_TOPICS_PER_PUBLICATION} topics: publish to some of them at a time"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for EventError {}
-
 impl Domains {
     /// Returns the empty set: it checks no event.
     pub fn none() -> Self {
@@ -139,7 +87,7 @@ impl Domains {
         self.find(name).is_some()
     }
 
-    /// Returns the domain of this set that a misspelt name may mean.
+    /// Returns the domain of this set that a misspelt name probably means.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(name, self.0.iter().map(|domain| domain.schema.name))
     }
@@ -247,7 +195,7 @@ fn read<E: Event>(raw: &RawEvent) -> Result<(E, &'static [FieldSchema], Members<
     let fields = schema.payload.fields;
     let members = object(raw).map_err(invalid)?;
     let declared = declared(fields, &members).map_err(invalid)?;
-    // It decodes these values and not the text: for serde `1.0` is not an integer, for JavaScript it is.
+    // The decoder gets these values and not the text, because serde does not read `1.0` as an integer. JavaScript does.
     let event = E::decode(&raw.event, MapDeserializer::new(declared.into_iter()));
     let event = event.map_err(|error: serde_json::Error| invalid(error.to_string()))?;
     Ok((event.ok_or_else(unknown)?, fields, members))
@@ -298,6 +246,58 @@ fn check_event<E: Event>(raw: &RawEvent) -> Result<Vec<TopicName>, EventError> {
     }
     Ok(event.fan_out())
 }
+
+/// Why the server cannot publish an event. The publisher is at fault, and the same event fails again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventError {
+    /// The domain has no event of that name.
+    Unknown {
+        /// The domain.
+        domain: &'static str,
+        /// The given name.
+        event: String,
+        /// The names of the domain's events.
+        names: &'static [&'static str],
+    },
+    /// The payload or a name does not match what the domain declares, or `topics` is missing or not allowed.
+    Invalid(String),
+    /// A named topic breaks the grammar, or this event must not reach it.
+    Topic(String),
+    /// The event reaches more topics than the limit of a publication.
+    TooManyTopics,
+}
+
+impl EventError {
+    /// Returns the code on the wire.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unknown { .. } => Code::UnknownEvent,
+            Self::Invalid(_) => Code::InvalidEvent,
+            Self::Topic(_) => Code::InvalidTopic,
+            Self::TooManyTopics => Code::TooManyTopics,
+        }
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { domain, event, names } => {
+                write!(f, "{domain} has no event {event:?}: its events are {}", names.join(", "))
+            }
+            Self::Invalid(reason) | Self::Topic(reason) => f.write_str(reason),
+            Self::TooManyTopics => {
+                write!(
+                    f,
+                    "a publication reaches at most {MAX_TOPICS_PER_PUBLICATION} topics: publish to some of them at a time"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for EventError {}
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub trait Topic: Sized + Clone + Eq + fmt::Debug {
     /// Reads the segments after the domain. Returns `None` if the domain has no such topic.
     fn from_segments(segments: &[&str]) -> Option<Self>;
 
-    /// Returns the name. Each value has one.
+    /// Returns the name of this topic.
     fn name(&self) -> TopicName;
 
     /// Reads a name.
@@ -81,7 +81,7 @@ pub trait Event: Sized + fmt::Debug {
     /// Who decides which topics an event reaches.
     const FAN_OUT: FanOut = FanOut::Computed;
 
-    /// Whether the server refuses undeclared payload keys. They could tell a subscriber a secret.
+    /// Whether the server refuses undeclared payload keys. Such a key could show data that a subscriber must not see.
     const CLOSED: bool = false;
 
     /// What these events are about, for the generated files.
@@ -93,7 +93,7 @@ pub trait Event: Sized + fmt::Debug {
     /// Returns the event's name on the wire.
     fn name(&self) -> &'static str;
 
-    /// Returns the topics that this event reaches. A topic may be there twice and counts once.
+    /// Returns the topics that this event reaches. The list may repeat a topic.
     fn topics(&self) -> Vec<Self::Topic>;
 
     /// Reads the payload of the event `name`. Returns `None` if there is no event of that name. The payload has the fields that

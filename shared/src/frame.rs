@@ -11,9 +11,6 @@ mod server;
 
 use std::fmt;
 
-use self::publish::parse_event;
-use crate::RawEvent;
-
 pub use client::{ClientFrame, Refusal};
 pub use publish::Publish;
 pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome, UnknownDomain};
@@ -36,13 +33,3 @@ impl fmt::Display for FrameError {
 }
 
 impl std::error::Error for FrameError {}
-
-impl RawEvent {
-    /// Reads the wire form.
-    ///
-    /// # Errors
-    /// A sentence that names the member at fault.
-    pub fn parse(text: &str) -> Result<Self, FrameError> {
-        parse_event(text)
-    }
-}

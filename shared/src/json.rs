@@ -35,7 +35,7 @@ enum Fault {
 }
 
 /// Walks through the containers and numbers outside of strings. `read_number` gets the index of a number's first byte and
-/// returns the index behind the number. A text that is not JSON does no harm.
+/// returns the index after the number. A text that is not JSON does no harm.
 fn scan(
     text: &str,
     max_depth: usize,
@@ -64,7 +64,7 @@ fn scan(
     Ok(())
 }
 
-/// Returns the index of the quote that ends the string, or an index behind the text if none does.
+/// Returns the index of the quote that ends the string, or an index after the text if none does.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < bytes.len() && bytes[at] != b'"' {
@@ -73,8 +73,8 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     at
 }
 
-/// Space for the members of most objects, so that the list seldom grows.
-const MOST_MEMBERS: usize = 8;
+/// The initial capacity of a list of members. Few objects have more, so that the list seldom grows.
+const USUAL_MEMBERS: usize = 8;
 
 /// The members of an object, each as the text that it has. No name is there twice.
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -103,7 +103,7 @@ impl<'a> Members<'a> {
     pub(crate) fn nullable<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, String> {
         let Some(raw) = self.find(name) else { return Ok(None) };
         let value = serde_json::from_str(raw.get());
-        value.map(Some).map_err(|error| format!("`{name}`: {}", without_place(&error)))
+        value.map(Some).map_err(|error| format!("`{name}`: {}", without_line(&error)))
     }
 
     /// Reads a member that may be absent, but not `null`.
@@ -141,7 +141,7 @@ impl<'a> Members<'a> {
         self.find(name).ok_or_else(|| missing(name))
     }
 
-    /// The names, in their order.
+    /// Returns the names, in their order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_ref())
     }
@@ -156,7 +156,7 @@ fn missing(name: &str) -> String {
 }
 
 /// Cuts line and column from serde_json's message. They point into a part of the frame.
-fn without_place(error: &serde_json::Error) -> String {
+fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
@@ -176,7 +176,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(MOST_MEMBERS);
+                let mut members = Vec::with_capacity(USUAL_MEMBERS);
                 while let Some(name) = map.next_key::<Name<'de>>()? {
                     members.push((name.0, map.next_value()?));
                 }

@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O and reads no clock. It compiles for the server and for `wasm32`.
 //!
-//! - [`TopicName`] is a parsed name of a topic. A domain's [`Topic`] is the same as a Rust type.
+//! - [`TopicName`] is the name of a topic. A domain's [`Topic`] is a Rust type for the domain's topics.
 //! - [`Event`] is a typed event that knows its topics. [`RawEvent`] is its form on the wire.
 //! - [`frame`] has the wire protocol, [`Position`] is a position in a log, and [`Code`] is the reason of a refusal.
 //! - [`mod@derive`] declares domains, [`schema`] has them as data, and [`domains`] are the five that ship.

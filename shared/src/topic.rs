@@ -16,7 +16,7 @@ use crate::limits::MAX_TOPIC_BYTES;
 /// A topic's name in a tenant: segments of `[A-Za-z0-9_.~-]+`, joined by `:`. It has at most 255 bytes. The first segment
 /// is the domain. Parsing lower-cases UUIDs, so that both spellings are one topic.
 ///
-/// Only parsing makes one. Clones share the text.
+/// A name is always valid. Clones share its text.
 ///
 /// ```
 /// use tidings_shared::TopicName;
@@ -29,7 +29,7 @@ use crate::limits::MAX_TOPIC_BYTES;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
-/// The rule that a text breaks. The peer is at fault. The same text fails again.
+/// The rule that a text breaks. The peer is at fault, and the same text fails again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
@@ -112,7 +112,8 @@ impl TopicName {
         Ok(Self(segments.join(":").into()))
     }
 
-    /// Joins segments that are known to be valid: a domain's own words, [`Segment`]s and UUIDs. Together they must fit.
+    /// Joins valid segments: a domain's own words, [`Segment`]s and UUIDs. The caller makes sure that the name is not too
+    /// long.
     pub fn from_segments(segments: &[&str]) -> Self {
         let name = segments.join(":");
         debug_assert_eq!(Self::parse(&name).as_ref().map(Self::as_str), Ok(name.as_str()));
@@ -164,8 +165,8 @@ pub(crate) fn is_segment(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_segment_char)
 }
 
-/// Returns whether a segment has the hyphenated form, 8-4-4-4-12 hexadecimal digits. Each version counts, and nil and max
-/// too (RFC 9562, section 4).
+/// Returns whether a segment is a UUID in the hyphenated form, 8-4-4-4-12 hexadecimal digits: of any version, nil or max
+/// (RFC 9562, section 4).
 pub(crate) fn looks_like_uuid(segment: &str) -> bool {
     segment.len() == 36
         && segment.bytes().enumerate().all(|(i, b)| match i {
@@ -174,7 +175,7 @@ pub(crate) fn looks_like_uuid(segment: &str) -> bool {
         })
 }
 
-/// Reads a segment that is a hyphenated UUID. Each version counts.
+/// Reads a segment that is a hyphenated UUID of any version.
 pub fn uuid_segment(segment: &str) -> Option<Uuid> {
     if looks_like_uuid(segment) { Uuid::try_parse(segment).ok() } else { None }
 }

@@ -48,10 +48,11 @@ const EVERY_TYPE: [DomainSchema; 1] = [DomainSchema::of::<every_type::Event>()];
 /// Every generated file, whole.
 fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     let root = &project.root;
-    let protocol = root.join("PROTOCOL.md");
+    let (protocol, core_limits) = (root.join("PROTOCOL.md"), root.join("client-wasm/core/src/limits.rs"));
     let text = tables(&read(&protocol)?, project)?;
     Ok(vec![
         (root.join("client-wasm/npm/src/domains.ts"), typescript(&SHIPPED, Home::Package)),
+        (root.join("client-wasm/npm/src/limits.ts"), limits::shell_limits(&read(&core_limits)?)?),
         (root.join("shared/schema/events.schema.json"), json_schema(&SHIPPED)),
         (root.join("shared/schema/asyncapi.json"), asyncapi(&SHIPPED, env!("CARGO_PKG_VERSION"))),
         (root.join("tests/vectors/generated.json"), vectors(&SHIPPED)),

@@ -2,16 +2,11 @@ import { expectOptional, expectOptions, named } from "./arguments.js";
 import { type Ask, Asks } from "./asks.js";
 import { TidingsError } from "./errors.js";
 import { eventText } from "./event-text.js";
+import { MAX_PUBLISHES } from "./limits.js";
 import type { Origin } from "./origin.js";
 import type { RunningCore } from "./running-core.js";
 import type { Published, PublishOptions } from "./types.js";
 import { uuid7 } from "./uuid.js";
-
-/**
- * How many publishes may wait for their answer; the core holds as many. At the bound, `publish` rejects with
- * `offline_full`.
- */
-const MAX_PUBLISHES = 256;
 
 /** A publish that waits for its answer. */
 interface Pending extends Ask {

@@ -72,9 +72,14 @@ pub(super) fn read_event(members: &Members<'_>) -> Result<RawEvent, String> {
     event_of(members.raw("event")?.get()).map_err(|error| format!("`event`: {error}"))
 }
 
-/// Reads the wire form of an event.
-pub(crate) fn parse_event(text: &str) -> Result<RawEvent, FrameError> {
-    check_shape(text).and_then(|()| event_of(text)).map_err(FrameError)
+impl RawEvent {
+    /// Reads the wire form of an event.
+    ///
+    /// # Errors
+    /// A sentence that names the member at fault.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        check_shape(text).and_then(|()| event_of(text)).map_err(FrameError)
+    }
 }
 
 fn event_of(text: &str) -> Result<RawEvent, String> {

@@ -2,9 +2,9 @@
 
 /** A ticket. */
 export interface HelpdeskTicketPayload {
-  /** Which one. */
+  /** The ticket's id. */
   uuid: string;
-  /** The queue that it is in. */
+  /** The queue of the ticket. */
   queue: string;
 }
 
@@ -12,15 +12,15 @@ export interface HelpdeskTicketPayload {
 export interface HelpdeskReplyPayload {
   /** The ticket. */
   uuid: string;
-  /** Who wrote it. */
+  /** The author of the answer. */
   author: string;
-  /** Whether the customer must not see it. */
+  /** Whether the answer is hidden from the customer. */
   internal: boolean;
 }
 
 /**
- * - `opened`: A ticket is new.
- * - `closed`: A ticket is done.
+ * - `opened`: A customer opened a ticket.
+ * - `closed`: A ticket was closed.
  */
 export interface HelpdeskOnTicket {
   domain: "helpdesk";
@@ -29,7 +29,7 @@ export interface HelpdeskOnTicket {
 }
 
 /**
- * - `replied`: Somebody answered.
+ * - `replied`: Somebody answered a ticket.
  */
 export interface HelpdeskOnReply {
   domain: "helpdesk";
@@ -37,7 +37,7 @@ export interface HelpdeskOnReply {
   payload: HelpdeskReplyPayload;
 }
 
-/** What happens to tickets. */
+/** The changes of tickets. */
 export type HelpdeskEvent =
   | HelpdeskOnTicket
   | HelpdeskOnReply;
@@ -69,7 +69,7 @@ function segment(what: string, value: string): string {
 
 /** Builds topics: `topic.staff.person(id)`. */
 export const topic = {
-  /** Where tickets appear. */
+  /** The topics of tickets. */
   helpdesk: {
     /** The tickets of a queue. */
     queue: (name: string) => `helpdesk:queue:${segment("`name` of helpdesk:queue:{name}", name)}` as const,

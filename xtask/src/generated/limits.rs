@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use tidings_shared::limits::{Limit, LimitValue};
 
 use super::docs::first_paragraph;
@@ -24,6 +25,17 @@ pub(super) fn settings_table(limits: &[Limit]) -> String {
         let _ = writeln!(table, "| {docs} | {} | `{setting}` |", value(limit));
     }
     table
+}
+
+/// The bound that the npm package's shell keeps while it has no core, as TypeScript. The source is the core's `limits.rs`.
+pub(super) fn shell_limits(source: &str) -> Result<String> {
+    let find = || Some(source.split_once("pub const MAX_PUBLISHES: usize = ")?.1.split_once(';')?.0);
+    let value = find().context("the core's limits.rs has no MAX_PUBLISHES")?;
+    Ok(format!(
+        "// Generated from the Rust definitions. Do not edit.\n\n\
+         /** Publishes that wait for an answer. At the bound, `publish` rejects with `offline_full`. */\n\
+         export const MAX_PUBLISHES = {value};\n"
+    ))
 }
 
 fn value(limit: &Limit) -> String {

@@ -6,7 +6,7 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-/// Where tickets appear.
+/// The topics of tickets.
 #[derive(Debug, Clone, PartialEq, Eq, Topic)]
 #[topic(domain = "helpdesk")]
 pub enum Topic {
@@ -22,9 +22,9 @@ pub enum Topic {
 #[derive(Debug, Clone, PartialEq, Payload)]
 #[payload(reaches(Queue(queue), Ticket(uuid)))]
 pub struct Ticket {
-    /// Which one.
+    /// The ticket's id.
     pub uuid: Uuid,
-    /// The queue that it is in.
+    /// The queue of the ticket.
     pub queue: Segment,
 }
 
@@ -34,19 +34,19 @@ pub struct Ticket {
 pub struct Reply {
     /// The ticket.
     pub uuid: Uuid,
-    /// Who wrote it.
+    /// The author of the answer.
     pub author: String,
-    /// Whether the customer must not see it.
+    /// Whether the answer is hidden from the customer.
     pub internal: bool,
 }
 
-/// What happens to tickets.
+/// The changes of tickets.
 #[derive(Debug, Clone, PartialEq, Event)]
 pub enum Event {
-    /// A ticket is new.
+    /// A customer opened a ticket.
     Opened(Ticket),
-    /// Somebody answered.
+    /// Somebody answered a ticket.
     Replied(Reply),
-    /// A ticket is done.
+    /// A ticket was closed.
     Closed(Ticket),
 }
