@@ -21,7 +21,7 @@ const CORE: &str = "tidings_core";
 
 /// What the package is made from, relative to the repository.
 const INPUTS: [&str; 6] =
-    ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", "xtask/src/bin/bindgen.rs", "xtask/src/package.rs"];
+    ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", tools::BINDGEN_SOURCE, "xtask/src/package.rs"];
 
 /// Makes the tarball unless nothing changed since it was made, checks its size, and returns its path.
 pub(crate) fn build(project: &Project) -> Result<PathBuf> {
@@ -107,7 +107,7 @@ fn compile(project: &Project, toolchain: &WasmToolchain) -> Result<PathBuf> {
 fn bind(project: &Project, wasm: &Path) -> Result<()> {
     let pkg = project.npm_package().join("pkg");
     let Some(program) = tools::installed_bindgen(project)? else {
-        return Cmd::new(tools::own_bindgen(project)?).arg(wasm).arg(CORE).arg(pkg).run();
+        return Cmd::new(tools::own_bindgen(project)).arg(wasm).arg(CORE).arg(pkg).run();
     };
     Cmd::new(program)
         .args(["--target", "web", "--omit-default-module-path", "--out-name", CORE, "--out-dir"])

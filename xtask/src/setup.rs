@@ -64,7 +64,7 @@ pub(crate) const BINDGEN: Need = Need {
     usually: 20,
     how: "building its library",
     find: tools::find_bindgen,
-    install: |project| tools::own_bindgen(project).map(drop),
+    install: tools::build_bindgen,
 };
 
 /// wasm-bindgen's command line with its test runner.

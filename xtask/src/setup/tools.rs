@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cmd::{Cmd, cargo_bin, which};
 use crate::project::Project;
+use crate::stamp::{self, Inputs};
 use crate::version::version_in;
 
 /// A package of crates.io whose programs `cargo install` puts on the path.
@@ -75,11 +76,25 @@ impl Tool {
     }
 }
 
+/// The source of [`own_bindgen`].
+pub(crate) const BINDGEN_SOURCE: &str = "xtask/src/bin/bindgen.rs";
+
 /// Describes a program that binds WebAssembly to JavaScript, or returns `None` if it has to be built.
 pub(super) fn find_bindgen(project: &Project) -> Result<Option<String>> {
-    let own = Some(own_bindgen_path(project)).filter(|own| own.is_file());
-    let program = installed_bindgen(project)?.or(own);
+    let own = own_bindgen(project);
+    let is_built = own.is_file() && stamp::is_fresh(&bindgen_stamp(project)?, &bindgen_digest(project)?);
+    let program = installed_bindgen(project)?.or(is_built.then_some(own));
     Ok(program.map(|program| program.display().to_string()))
+}
+
+/// Builds [`own_bindgen`], in half the time that `wasm-bindgen` takes.
+pub(super) fn build_bindgen(project: &Project) -> Result<()> {
+    Cmd::new("cargo")
+        .args(["build", "--locked", "--package", "xtask", "--features", "bindgen", "--bin", "bindgen"])
+        .dir(&project.root)
+        .remedy("Its dependencies come from crates.io: is that reachable?")
+        .quiet()?;
+    stamp::write(&bindgen_stamp(project)?, &bindgen_digest(project)?)
 }
 
 /// The installed `wasm-bindgen`, if it has the version of the library.
@@ -88,18 +103,18 @@ pub(crate) fn installed_bindgen(project: &Project) -> Result<Option<PathBuf>> {
     Ok(which("wasm-bindgen").filter(|_| is_version("wasm-bindgen", &version)))
 }
 
-/// Builds `xtask/src/bin/bindgen.rs`, in half the time of the real wasm-bindgen, and returns its path.
-pub(crate) fn own_bindgen(project: &Project) -> Result<PathBuf> {
-    Cmd::new("cargo")
-        .args(["build", "--locked", "--package", "xtask", "--features", "bindgen", "--bin", "bindgen"])
-        .dir(&project.root)
-        .remedy("Its dependencies come from crates.io: is that reachable?")
-        .quiet()?;
-    Ok(own_bindgen_path(project))
+/// The program that does the same with `wasm-bindgen` as a library.
+pub(crate) fn own_bindgen(project: &Project) -> PathBuf {
+    project.target.join("debug").join(format!("bindgen{EXE_SUFFIX}"))
 }
 
-fn own_bindgen_path(project: &Project) -> PathBuf {
-    project.target.join("debug").join(format!("bindgen{EXE_SUFFIX}"))
+fn bindgen_stamp(project: &Project) -> Result<PathBuf> {
+    Ok(project.scratch("bindgen")?.join("stamp"))
+}
+
+fn bindgen_digest(project: &Project) -> Result<String> {
+    let version = project.locked_version("wasm-bindgen")?;
+    Ok(Inputs::default().text(&version).path(&project.root, BINDGEN_SOURCE)?.digest())
 }
 
 /// The path of an installed program.
