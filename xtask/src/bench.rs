@@ -1,5 +1,4 @@
-//! `cargo xtask bench`: the server and its peers, built for speed, under load; and the parts of the hot path by
-//! themselves.
+//! `cargo xtask bench`: measures the server and its peers under load, the parts of the hot path, and the browser client.
 
 use std::fs;
 
@@ -10,7 +9,7 @@ use crate::package;
 use crate::project::Project;
 use crate::setup;
 
-/// Runs what `arguments` name.
+/// Runs the benchmarks that `arguments` name.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, filter)) if name == "micro" => micro(project, filter),
@@ -19,25 +18,25 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Builds all servers and becomes the load; `arguments` go to it.
+/// Builds all servers and runs the load in place of this process; `arguments` go to the load.
 fn load(project: &Project, arguments: &[String]) -> Result<()> {
     if let Err(error) = setup::ensure(project, &[setup::NPM_BENCH_PEERS]) {
         eprintln!("\nCONTINUES WITHOUT ws AND bun, the peers from npm: {error:#}\n");
     }
-    // One after the other: built together, the server would get the features that its peers ask of warp.
+    // One after the other: in one build, the features that the peers enable in warp would slow the server too.
     for package in ["tidings-server", "tidings-bench"] {
         let build = ["build", "--release", "--locked", "--package", package];
         Cmd::new("cargo").args(build).dir(&project.root).work()?;
     }
-    Cmd::new(project.target.join("release/tidings-bench")).args(arguments).become_it()
+    Cmd::new(project.target.join("release/tidings-bench")).args(arguments).exec()
 }
 
 fn micro(project: &Project, filter: &[String]) -> Result<()> {
     let bench = ["bench", "--locked", "--package", "tidings-bench", "--bench", "micro", "--"];
-    Cmd::new("cargo").args(bench).args(filter).dir(&project.root).become_it()
+    Cmd::new("cargo").args(bench).args(filter).dir(&project.root).exec()
 }
 
-/// The browser's client as it is packed, in Node.
+/// Measures the packed browser client in Node.
 fn wasm(project: &Project) -> Result<()> {
     setup::ensure(project, setup::BUILD)?;
     let tarball = package::build(project)?;
@@ -45,5 +44,5 @@ fn wasm(project: &Project) -> Result<()> {
     fs::create_dir_all(folder.join("node_modules")).context("cannot create node_modules")?;
     package::unpack_into(project, &tarball, &folder)?;
     let script = project.bench_peers().join("client.mjs");
-    Cmd::new("node").arg(script).arg(folder).become_it()
+    Cmd::new("node").arg(script).arg(folder).exec()
 }

@@ -1,4 +1,4 @@
-//! Child processes: started in one way, and with errors that say what was run and what to do about it.
+//! Child processes. The error of a failed one shows its command line, its output, and a remedy.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// What cargo and rustup set for the children of `cargo run`, and what would steer another compiler wrongly.
+/// Variables that choose a Rust compiler or its flags. Cargo and rustup set some of them for this process.
 const RUST_ENVIRONMENT: [&str; 8] = [
     "CARGO",
     "RUSTC",
@@ -19,7 +19,7 @@ const RUST_ENVIRONMENT: [&str; 8] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// A child process that is about to run.
+/// A child process that was not started yet.
 #[derive(Debug)]
 pub(crate) struct Cmd {
     inner: Command,
@@ -27,7 +27,7 @@ pub(crate) struct Cmd {
 }
 
 impl Cmd {
-    /// A child that will run `program`, found on the path.
+    /// Runs `program`, found on the path.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         Self { inner: Command::new(program), remedy: None }
     }
@@ -56,24 +56,24 @@ impl Cmd {
         self
     }
 
-    /// Takes a variable out of the child's environment.
+    /// Removes a variable from the child's environment.
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.inner.env_remove(name);
         self
     }
 
-    /// Takes out all that names a Rust compiler or its flags, so that the child chooses afresh.
+    /// Removes the variables that choose a Rust compiler or its flags, so that the child does not inherit our choice.
     pub(crate) fn without_rust_env(self) -> Self {
         RUST_ENVIRONMENT.iter().fold(self, |cmd, name| cmd.without_env(name))
     }
 
-    /// Says in the error what a person can do when this child fails.
+    /// Adds to the error what a person can do about it.
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
-    /// Runs to the end with the child's output shown as it comes.
+    /// Runs the child to its end. Its output is shown as it comes.
     pub(crate) fn run(mut self) -> Result<()> {
         println!("$ {}", self.shown());
         let status = self.inner.status().with_context(|| self.not_started())?;
@@ -94,7 +94,7 @@ impl Cmd {
         self.read().map(drop)
     }
 
-    /// Runs silently and returns what the child wrote to its standard output.
+    /// Runs the child and returns its standard output. Shows nothing.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self.inner.stdin(Stdio::null()).output().with_context(|| self.not_started())?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -105,8 +105,8 @@ impl Cmd {
         Ok(stdout)
     }
 
-    /// Becomes the child where the system can do that, so that signals meant for this program reach it.
-    pub(crate) fn become_it(self) -> Result<()> {
+    /// Replaces this process by the child, so that it receives the signals of this process. Without Unix, runs it.
+    pub(crate) fn exec(self) -> Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt;
@@ -118,7 +118,7 @@ impl Cmd {
         self.run()
     }
 
-    /// The command underneath, for a child that is not run to its end here.
+    /// Returns the command, for a caller that starts the child itself.
     pub(crate) fn into_inner(self) -> Command {
         self.inner
     }
@@ -150,7 +150,7 @@ impl Cmd {
     }
 }
 
-/// Finds `program` in cargo's own folder of binaries first, then on the path.
+/// Finds `program` in cargo's folder of binaries, or else on the path.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = cargo_bin().into_iter().chain(std::env::split_paths(&path));
@@ -158,7 +158,7 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(&file)).find(|file| file.is_file())
 }
 
-/// The folder into which `cargo install` puts binaries.
+/// The folder into which `cargo install` writes programs.
 pub(crate) fn cargo_bin() -> Option<PathBuf> {
     cargo_home().map(|home| home.join("bin"))
 }
@@ -169,9 +169,9 @@ pub(crate) fn cargo_home() -> Option<PathBuf> {
     named.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
-/// The path with cargo's folder of binaries in front, for children that look for tools themselves.
+/// The path with cargo's folder of programs in front, for children that start tools themselves.
 pub(crate) fn path_with_cargo_bin() -> Result<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = cargo_bin().into_iter().chain(std::env::split_paths(&path));
-    std::env::join_paths(folders).context("the PATH variable holds a folder whose name cannot be in it")
+    std::env::join_paths(folders).context("a folder of PATH has a name that PATH cannot hold")
 }

@@ -1,4 +1,4 @@
-//! The crates as crates.io would have them.
+//! Packs the published crates as crates.io would have them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,25 +9,25 @@ use serde_json::Value;
 use crate::cmd::Cmd;
 use crate::project::{Project, read};
 
-/// What each crate has from the repository's root.
+/// Files of the repository's root that each packed crate contains.
 const FROM_ROOT: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
-/// A crate that is published, packed and unpacked.
+/// A published crate, packed and unpacked.
 #[derive(Debug)]
 pub(crate) struct Packed {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
 }
 
-/// Packs the crates that are published, and unpacks them as a user gets them.
+/// Packs the published crates, and unpacks them into `target/xtask/crates`.
 ///
 /// # Errors
-/// When one can't be packed, or lacks its licences or the README.
+/// If a crate can't be packed, or lacks the licences or the README.
 pub(crate) fn pack(project: &Project) -> Result<Vec<Packed>> {
     let published = published(project)?;
     let packages = published.iter().flat_map(|(name, _)| ["--package", name]);
     Cmd::new("cargo")
-        // Without the lock file cargo resolves nothing, and so asks no registry.
+        // Without a lock file cargo does not resolve versions, so it needs no registry.
         .args(["package", "--no-verify", "--allow-dirty", "--exclude-lockfile", "--target-dir"])
         .arg(&project.target)
         .args(packages)
@@ -39,19 +39,19 @@ pub(crate) fn pack(project: &Project) -> Result<Vec<Packed>> {
     let mut packed = Vec::new();
     for (name, version) in published {
         let file = project.target.join(format!("package/{name}-{version}.crate"));
-        // As of now (`-m`): the times in the archive are older than any build.
+        // `-m` gives the files the current time. Cargo would not rebuild files with the old times of the archive.
         Cmd::new("tar").arg("-xmzf").arg(&file).arg("-C").arg(&folder).read()?;
         let folder = folder.join(format!("{name}-{version}"));
         for file in FROM_ROOT {
             let is_same = read(&folder.join(file)).ok() == Some(read(&project.root.join(file))?);
-            ensure!(is_same, "the packed crate {name} has no {file}, or another than the repository");
+            ensure!(is_same, "the packed crate {name} has no {file}, or not the one of the repository");
         }
         packed.push(Packed { name, folder });
     }
     Ok(packed)
 }
 
-/// The names and versions of the crates that are published.
+/// Returns the names and versions of the published crates.
 fn published(project: &Project) -> Result<Vec<(String, String)>> {
     let metadata = ["metadata", "--no-deps", "--format-version", "1"];
     let text = Cmd::new("cargo").args(metadata).dir(&project.root).read()?;

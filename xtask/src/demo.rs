@@ -19,7 +19,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         build_page(project)?;
         server.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
-    server(project, "run").arg("--").args(arguments).become_it()
+    server(project, "run").arg("--").args(arguments).exec()
 }
 
 /// Builds the package and, with it, the demo's page.

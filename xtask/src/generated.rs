@@ -1,5 +1,5 @@
-//! `cargo xtask gen`: writes what follows from the Rust definitions of the shipped domains, and of one with every type for
-//! tests. It is committed, and a test step fails when it is not what the definitions say.
+//! `cargo xtask gen`: writes the files that are generated from Rust definitions: of the shipped domains, of the frames and
+//! limits, and of a test domain with every type. The files are committed. The step `generated` fails if one is out of date.
 
 mod docs;
 mod frames;
@@ -29,23 +29,20 @@ pub(crate) fn write(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Fails when a generated file is not what the definitions say.
+/// Fails if a generated file is out of date.
 pub(crate) fn check(project: &Project) -> Result<()> {
     for (path, text) in all(project)? {
         if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
-            bail!(
-                "{} is not what the Rust definitions say: run `cargo xtask gen` and commit it",
-                path.display()
-            );
+            bail!("{} is out of date: run `cargo xtask gen` and commit it", path.display());
         }
     }
     Ok(())
 }
 
-/// The domain that tests hold every side to, `tests/vectors/types.json`.
+/// The test domain of `tests/vectors/types.json`.
 const EVERY_TYPE: [DomainSchema; 1] = [DomainSchema::of::<every_type::Event>()];
 
-/// Every generated file, whole.
+/// Returns the path and the text of every generated file.
 fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     let root = &project.root;
     let (protocol, core_limits) = (root.join("PROTOCOL.md"), root.join("client-wasm/core/src/limits.rs"));
@@ -62,7 +59,7 @@ fn all(project: &Project) -> Result<Vec<(PathBuf, String)>> {
     ])
 }
 
-/// PROTOCOL.md with its tables as the definitions say.
+/// Returns PROTOCOL.md with current tables.
 fn tables(text: &str, project: &Project) -> Result<String> {
     let client =
         ["client", "publish"].map(|file| read(&project.root.join(format!("shared/src/frame/{file}.rs"))));
@@ -99,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_between_the_marks_is_replaced_and_nothing_else() {
+    fn only_the_text_between_the_marks_is_replaced() {
         let text = "a\n<!-- generated: x -->\nold\n<!-- end of x -->\nb\n";
         let expected = "a\n<!-- generated: x -->\nnew\n<!-- end of x -->\nb\n";
         assert_eq!(between(text, "x", "new\n").unwrap(), expected);

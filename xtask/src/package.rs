@@ -1,4 +1,4 @@
-//! `cargo xtask build`: from the Rust client to the npm tarball that everything else uses.
+//! `cargo xtask build`: builds the npm tarball from the Rust client. The demo and the tests use the tarball.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use crate::setup::wasm::{self, TARGET, WasmToolchain};
 use crate::sizes;
 use crate::stamp::{self, Inputs};
 
-/// The crate whose code the package carries, and the file that cargo makes of it.
+/// The crate that is compiled into the package, and the file that cargo writes.
 const CRATE: &str = "tidings-client-wasm";
 const CRATE_FILE: &str = "tidings_client_wasm.wasm";
 
-/// What wasm-bindgen calls its files.
+/// The name of the files that wasm-bindgen writes.
 const CORE: &str = "tidings_core";
 
-/// What the package is made from, relative to the repository.
+/// The sources of the package, relative to the repository.
 const INPUTS: [&str; 6] =
     ["Cargo.toml", "Cargo.lock", "shared", "client-wasm", tools::BINDGEN_SOURCE, "xtask/src/package.rs"];
 
-/// Makes the tarball unless nothing changed since it was made, checks its size, and returns its path.
+/// Builds the tarball if a source has changed, checks its size, and returns its path. Needs [`crate::setup::BUILD`].
 pub(crate) fn build(project: &Project) -> Result<PathBuf> {
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let tarball = tarball(project)?;
@@ -36,7 +36,7 @@ pub(crate) fn build(project: &Project) -> Result<PathBuf> {
     if stamp::is_fresh(&stamp, &digest) && tarball.is_file() && dist.is_dir() {
         println!("package up to date: {}", tarball.display());
     } else {
-        // Gone first, so that a failure on the way leaves nothing that looks finished.
+        // First, so that the result of a failed build does not look up to date.
         let _ = fs::remove_file(&stamp);
         let wasm = compile(project, &toolchain)?;
         bind(project, &wasm)?;
@@ -45,15 +45,15 @@ pub(crate) fn build(project: &Project) -> Result<PathBuf> {
         assemble(project, &folder)?;
         ensure!(tarball.is_file(), "`npm pack` wrote no {}", tarball.display());
         stamp::write(&stamp, &digest)?;
-        println!("package made: {}", tarball.display());
+        println!("package built: {}", tarball.display());
     }
     sizes::check(project)?;
     Ok(tarball)
 }
 
-/// Puts the packed package into the `node_modules` of `folder`, as its user would have it.
+/// Unpacks the package into the `node_modules` of `folder`.
 ///
-/// Unpacked rather than installed by npm: its digest changes with every build and must not reach a lock file.
+/// npm does not install it, because its digest changes with every build and must not reach a lock file.
 pub(crate) fn unpack_into(project: &Project, tarball: &Path, folder: &Path) -> Result<()> {
     let modules = folder.join("node_modules");
     ensure!(modules.is_dir(), "{} is missing: run `cargo xtask setup`", modules.display());
@@ -74,7 +74,7 @@ fn digest(project: &Project, toolchain: &WasmToolchain) -> Result<String> {
     Ok(inputs.digest())
 }
 
-/// The package's name and version.
+/// Returns the name and the version of the package.
 fn package_json(project: &Project) -> Result<(String, String)> {
     let path = project.npm_package().join("package.json");
     let json = read_json(&path)?;
@@ -90,7 +90,7 @@ fn tarball(project: &Project) -> Result<PathBuf> {
     Ok(project.target.join("npm").join(tarball_name(&name, &version)))
 }
 
-/// What `npm pack` calls its file.
+/// The name that `npm pack` gives its file.
 fn tarball_name(name: &str, version: &str) -> String {
     format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"))
 }
@@ -116,25 +116,25 @@ fn bind(project: &Project, wasm: &Path) -> Result<()> {
         .run()
 }
 
-/// Shrinks the wasm in place. What it calls its imports and exports from then on is written down for the glue: their own
-/// names hold hashes, which nothing compresses, once in the wasm and once in the glue.
+/// Shrinks the wasm in place, and writes the new names of its imports and exports for the glue. wasm-bindgen's names
+/// contain hashes, which do not compress.
 ///
-/// wasm-opt takes the features from the section that the compiler wrote of what the target really has; naming
-/// more of them (`--all-features`) makes modules that browsers refuse.
+/// wasm-opt reads the allowed features from a section that the compiler wrote. With `--all-features` it would write modules
+/// that browsers refuse.
 fn optimise(project: &Project) -> Result<()> {
     let pkg = project.npm_package().join("pkg");
     let wasm = pkg.join(format!("{CORE}_bg.wasm"));
     let bytes = fs::read(&wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
     ensure!(
         has_section(&bytes, "target_features"),
-        "{} has no section `target_features`, so wasm-opt cannot know what it may use: \
+        "{} has no section `target_features`, so wasm-opt does not know the allowed features: \
          the profile `wasm` in Cargo.toml must not strip",
         wasm.display()
     );
     let program = project.npm_package().join("node_modules/.bin/wasm-opt");
     let names = Cmd::new(program)
         .args(["--flatten", "--rereloop", "-Oz", "-Oz", "-Oz", "--strip-producers"])
-        // The lowest kilobyte is the far end of a megabyte of stack.
+        // No data lies in the lowest kilobyte: it is the far end of a stack of one megabyte.
         .arg("--low-memory-unused")
         .args(["--minify-imports-and-exports-and-modules", "-o"])
         .arg(&wasm)
@@ -146,7 +146,7 @@ fn optimise(project: &Project) -> Result<()> {
     fs::write(pkg.join(format!("{CORE}.names.json")), names).context("cannot write the glue's names")
 }
 
-/// Writes what the default entry carries, beside the wasm.
+/// Compresses the wasm for the default entry, which carries it as text.
 fn compress(project: &Project) -> Result<()> {
     let pkg = project.npm_package().join("pkg");
     let wasm = fs::File::open(pkg.join(format!("{CORE}_bg.wasm")))?;
@@ -155,11 +155,11 @@ fn compress(project: &Project) -> Result<()> {
         .context("cannot compress the core")
 }
 
-/// Lets the package make its entries around the core, and packs it.
+/// Builds the package's JavaScript around the core, and packs it.
 fn assemble(project: &Project, folder: &Path) -> Result<()> {
     let package = project.npm_package();
     Cmd::new("npm").args(["run", "--silent", "build"]).dir(&package).run()?;
-    // No scripts: they would build what has just been built.
+    // Without scripts, because they would build everything again.
     Cmd::new("npm")
         .args(["pack", "--ignore-scripts", "--silent", "--pack-destination"])
         .arg(folder)
@@ -167,7 +167,7 @@ fn assemble(project: &Project, folder: &Path) -> Result<()> {
         .run()
 }
 
-/// Does the module have a custom section of that name?
+/// Returns whether the module has a custom section of that name.
 fn has_section(module: &[u8], name: &str) -> bool {
     let mut rest = module.get(8..).unwrap_or_default();
     while let Some((id, length, body)) = section_head(rest) {
@@ -181,14 +181,14 @@ fn has_section(module: &[u8], name: &str) -> bool {
     false
 }
 
-/// A section's id, its length, and what follows that.
+/// Returns a section's id, its length, and the bytes that follow.
 fn section_head(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
     let (id, rest) = bytes.split_first()?;
     let (length, body) = leb128(rest)?;
     Some((*id, length, body))
 }
 
-/// An unsigned number of WebAssembly's encoding (32 bits at most), and what follows it.
+/// Returns an unsigned LEB128 number (32 bits at most), and the bytes that follow it.
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0;
     for (index, byte) in bytes.iter().take(5).enumerate() {

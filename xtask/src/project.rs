@@ -1,4 +1,4 @@
-//! Where things are: the repository, cargo's target folder, and the versions that the lock file pins.
+//! Paths of the repository and of cargo's target folder, and the versions in the lock file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use crate::cmd::Cmd;
 
-/// The repository and the folder that its builds go to.
+/// The repository and its target folder.
 #[derive(Debug)]
 pub(crate) struct Project {
     /// The folder of the virtual manifest.
     pub(crate) root: PathBuf,
-    /// Cargo's target folder as it is in force (`CARGO_TARGET_DIR` and configuration included).
+    /// Cargo's target folder, which `CARGO_TARGET_DIR` and the configuration may set.
     pub(crate) target: PathBuf,
 }
 
 impl Project {
-    /// Asks cargo where the workspace around the current folder is.
+    /// Asks cargo for the workspace of the current folder.
     pub(crate) fn find() -> Result<Self> {
         let text = Cmd::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -47,22 +47,22 @@ impl Project {
         self.root.join("tests/browser")
     }
 
-    /// The benchmarks' scripts, and the npm packages that some of their servers are.
+    /// The scripts of the benchmarks, and the peers that are npm packages.
     pub(crate) fn bench_peers(&self) -> PathBuf {
         self.root.join("tests/bench/peers")
     }
 
-    /// The folders with TypeScript or JavaScript of our own.
+    /// The folders that contain our TypeScript and JavaScript.
     pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
         [self.npm_package(), self.www(), self.browser_tests(), self.own_domain().join("web")]
     }
 
-    /// The workspace that has a domain of its own, as a user's.
+    /// The workspace of the guide to an own domain.
     pub(crate) fn own_domain(&self) -> PathBuf {
         self.root.join("tests/own-domain")
     }
 
-    /// A folder under cargo's target folder for what xtask itself keeps; made when missing.
+    /// Returns a folder for xtask's own files, under the target folder. Creates it if it is missing.
     pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.target.join("xtask").join(name);
         fs::create_dir_all(&folder)

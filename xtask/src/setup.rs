@@ -40,7 +40,7 @@ enum Lane {
     Rust,
     /// npm, which mostly waits for the network.
     Npm,
-    /// Debian's packages, of which apt-get installs one set at a time.
+    /// apt-get, which allows only one installation at a time.
     Debian,
 }
 

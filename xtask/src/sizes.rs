@@ -1,6 +1,6 @@
-//! The size of what a browser loads, in brotli, against its budget.
+//! Compares the brotli size of the files that a browser loads with budgets.
 //!
-//! What belongs to an entry is read from the built modules themselves: what it imports, at once or later.
+//! The files of an entry are found by its imports, static and dynamic ones.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ struct Line {
     budget: Option<usize>,
 }
 
-/// Prints the sizes; over budget is an error.
+/// Prints the sizes. Fails if one exceeds its budget.
 pub(crate) fn check(project: &Project) -> Result<()> {
     let mut over = Vec::new();
     println!("\nsize in brotli, KiB        is  budget");
@@ -36,12 +36,7 @@ pub(crate) fn check(project: &Project) -> Result<()> {
         let budget = line.budget.map(kib).unwrap_or_default();
         println!("{:<22} {:>7} {budget:>7}", line.what, kib(size));
         if let Some(budget) = line.budget.filter(|budget| size > *budget) {
-            over.push(format!(
-                "{}: {} KiB are more than its budget of {}",
-                line.what,
-                kib(size),
-                kib(budget)
-            ));
+            over.push(format!("{}: {} KiB exceed the budget of {}", line.what, kib(size), kib(budget)));
         }
     }
     if !over.is_empty() {
@@ -73,17 +68,16 @@ fn kib(bytes: usize) -> String {
 
 fn brotli(files: &BTreeSet<PathBuf>) -> Result<usize> {
     let sizes = Cmd::new("node").args(["--eval", BROTLI, "--"]).args(files).read()?;
-    let sizes =
-        sizes.lines().map(|line| line.parse::<usize>().context("node printed something else than a size"));
+    let sizes = sizes.lines().map(|line| line.parse::<usize>().context("node printed no size"));
     sizes.sum()
 }
 
 /// The files of one entry of the package.
 #[derive(Debug, Default)]
 struct Graph {
-    /// What is loaded before anything runs.
+    /// The files that static imports load.
     at_once: BTreeSet<PathBuf>,
-    /// That, and what is loaded later.
+    /// The same, and the files that are loaded later.
     all: BTreeSet<PathBuf>,
 }
 
@@ -117,17 +111,17 @@ impl Graph {
     }
 }
 
-/// The file that a browser's bundler takes of an entry in `exports`.
+/// Returns the file of `exports` that a bundler for browsers uses.
 fn export(entry: &Value) -> Option<&str> {
     let condition = || ["browser", "import", "default"].iter().find_map(|name| entry.get(name));
     entry.as_str().or_else(|| export(condition()?))
 }
 
-/// The relative files that a module imports, and whether it does so at once.
+/// Returns the relative files that a module imports, and whether the import is static.
 fn imports(module: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     for quote in ['"', '\''] {
-        // Comments and texts may hold quotes of their own: only what follows an import counts.
+        // Comments and texts may contain quotes: only a quote after an import counts.
         for (at, _) in module.match_indices(&format!("{quote}.")) {
             let before = module[..at].trim_end();
             let text = &module[at + 1..];

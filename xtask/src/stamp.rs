@@ -1,4 +1,4 @@
-//! Stamps: a file that says from which inputs a result was made, so that work is done only when they changed.
+//! Stamps: a stamp is a file with a digest of the inputs of a result. While the digest is the same, the result is up to date.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Folders that hold results, not sources.
+/// Folders of results, which are not inputs.
 const NOT_SOURCES: [&str; 5] = ["node_modules", "dist", "pkg", "target", ".git"];
 
-/// A digest of inputs: files by their path and content, and any text.
+/// Computes a digest of texts and of files, by path and content.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs(DefaultHasher);
 
@@ -20,7 +20,7 @@ impl Inputs {
         self
     }
 
-    /// Adds a file, or all the sources in a folder, named relative to `root`.
+    /// Adds a file, or all sources of a folder. `path` is relative to `root`.
     pub(crate) fn path(mut self, root: &Path, path: &str) -> Result<Self> {
         for file in sources(&root.join(path))? {
             file.strip_prefix(root).unwrap_or(&file).hash(&mut self.0);
@@ -30,13 +30,13 @@ impl Inputs {
         Ok(self)
     }
 
-    /// The digest as text.
+    /// Returns the digest as text.
     pub(crate) fn digest(self) -> String {
         format!("{:016x}", self.0.finish())
     }
 }
 
-/// Is the stamp at `path` the one of these inputs?
+/// Returns whether the stamp at `path` holds this digest.
 pub(crate) fn is_fresh(path: &Path, digest: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|stamp| stamp == digest)
 }
@@ -46,7 +46,7 @@ pub(crate) fn write(path: &Path, digest: &str) -> Result<()> {
     fs::write(path, digest).with_context(|| format!("cannot write the stamp {}", path.display()))
 }
 
-/// The file itself, or all files of a folder but results, in a fixed order.
+/// Returns the file itself, or all files of a folder except results, in a fixed order.
 pub(crate) fn sources(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     collect(path, &mut files)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and test, cheap ones first, each as a step that can be run alone.
+//! `cargo xtask test`: every check and test, cheap ones first. Each is a step that can be run alone.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ const STEPS: [Step; 19] = [
 /// Prints the names of the steps.
 pub(crate) fn list() {
     for step in &STEPS {
-        // Whoever reads on may read the first lines only.
+        // A reader such as `head` may close the pipe early.
         let _ = writeln!(io::stdout(), "{:<12} {}", step.name, step.says);
     }
 }
@@ -194,7 +194,7 @@ fn fmt(project: &Project) -> Result<()> {
 
 fn deny(project: &Project) -> Result<()> {
     let program = setup::tools::path_of("cargo-deny")?;
-    // Without `advisories`, whose database comes from a host that not every machine reaches.
+    // Without `advisories`: not every machine reaches the host of their database.
     let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     Cmd::new(program).arg("--locked").args(checks).dir(&project.root).run()
 }
@@ -208,7 +208,7 @@ fn clippy(project: &Project) -> Result<()> {
 fn clippy_wasm(project: &Project) -> Result<()> {
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let package = ["--package", "tidings-client-wasm", "--all-targets", "--locked", "--target", TARGET];
-    // The tests take the server's address when they are compiled; here none runs them.
+    // The tests read the server's address at compile time. Nothing runs them here.
     let cargo = |command| {
         let cargo = toolchain.apply(cargo(project)).env("TIDINGS_TEST_URL", "http://127.0.0.1:1");
         cargo.arg(command).args(package)
@@ -216,7 +216,7 @@ fn clippy_wasm(project: &Project) -> Result<()> {
     if toolchain.has_clippy() {
         return cargo("clippy").args(["--", "--deny", "warnings"]).run();
     }
-    println!("(Debian's compiler comes without clippy: the compiler's own warnings are checked)");
+    println!("(Debian's compiler has no clippy: this checks only the warnings of the compiler)");
     cargo("check").env("RUSTFLAGS", "-Dwarnings").run()
 }
 
@@ -232,12 +232,12 @@ fn rust(project: &Project) -> Result<()> {
 fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
-    // The step `own-domain` checks its own, once it has what it builds.
+    // The step `own-domain` checks its folder itself, after it has built the files there.
     for folder in [project.npm_package(), project.www(), project.browser_tests()] {
         Cmd::new("npm")
             .args(["run", "check"])
             .dir(folder)
-            .remedy("If it is about form only, `cargo xtask fmt` mends it.")
+            .remedy("If only the format is wrong, `cargo xtask fmt` corrects it.")
             .run()?;
     }
     Ok(())
@@ -270,7 +270,7 @@ fn in_browser(project: &Project) -> Result<()> {
         .run()
 }
 
-/// Refuses a folder without tests: the runners are content with it, and so nobody would notice.
+/// Fails if a folder contains no tests, because the test runners do not.
 fn require_tests(folder: &Path) -> Result<()> {
     let files = stamp::sources(folder)?;
     let is_test = |file: &&PathBuf| {
@@ -278,7 +278,7 @@ fn require_tests(folder: &Path) -> Result<()> {
         name.contains(".test.") || name.ends_with(".rs")
     };
     let held = files.iter().filter(is_test).count();
-    ensure!(held > 0, "{} holds no tests", folder.display());
+    ensure!(held > 0, "{} contains no tests", folder.display());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! Reads version numbers out of what tools print.
+//! Finds version numbers in the output of tools.
 
-/// Finds the first word that begins with a digit and holds a dot: `wasm-pack 0.15.1` → `0.15.1`.
+/// Finds the first word that begins with a digit and contains a dot: `wasm-pack 0.15.1` → `0.15.1`.
 pub(crate) fn version_in(text: &str) -> Option<&str> {
     let words = text.split([' ', '\n', '\t', '(', ')']);
     words
@@ -8,18 +8,18 @@ pub(crate) fn version_in(text: &str) -> Option<&str> {
         .find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'))
 }
 
-/// The number before the first dot.
+/// Returns the number before the first dot.
 pub(crate) fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// Is the version at least this one, by its first two numbers?
+/// Returns whether the first two numbers of the version are at least `wanted`.
 pub(crate) fn is_at_least(version: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
-/// The upstream part of a Debian version: `1.96.0+dfsg1-1~deb12u2` → `1.96.0`.
+/// Returns the upstream part of a Debian version: `1.96.0+dfsg1-1~deb12u2` → `1.96.0`.
 pub(crate) fn upstream(debian: &str) -> &str {
     let without_epoch = debian.split_once(':').map_or(debian, |(_, rest)| rest);
     without_epoch.split(['+', '-', '~']).next().unwrap_or(without_epoch)
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn the_major_number_is_what_stands_before_the_first_dot() {
+    fn the_major_number_is_the_one_before_the_first_dot() {
         assert_eq!(major("156.0.8078.79"), Some(156));
         assert_eq!(major("20"), Some(20));
         assert_eq!(major("x.1"), None);

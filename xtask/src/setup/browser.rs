@@ -9,10 +9,10 @@ use super::debian;
 use crate::cmd::{Cmd, which};
 use crate::version::{major, version_in};
 
-/// Names under which Chromium and its kin are installed.
+/// Program names of Chromium and Chrome.
 const CHROMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// A browser and the driver that fits it.
+/// A browser and a driver of the same major version.
 #[derive(Debug)]
 pub(crate) struct Browser {
     /// The browser's program.
@@ -44,7 +44,7 @@ pub(super) fn install() -> Result<()> {
     )
 }
 
-/// Finds the browser and its driver: by CHROME and CHROMEDRIVER, else on the path.
+/// Finds the browser and its driver by CHROME and CHROMEDRIVER, or else on the path.
 pub(crate) fn find() -> Result<Browser> {
     let chrome = locate_chrome().context("no Chromium here: run `cargo xtask setup`, or set CHROME")?;
     let driver =

@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::stamp::{self, Inputs};
 use crate::version::version_in;
 
-/// A package of crates.io whose programs `cargo install` puts on the path.
+/// A package of crates.io with programs that `cargo install` installs.
 pub(super) struct Tool {
     package: &'static str,
     programs: &'static [&'static str],

@@ -1,8 +1,8 @@
 //! A compiler that can build for `wasm32-unknown-unknown`.
 //!
-//! The active toolchain when it has the target, or gets it from rustup. Where rustup reaches no network,
-//! Debian's compiler, for which the target's standard library is built from Debian's own source and which is
-//! then linked into rustup under the name [`LINKED`].
+//! It is the active toolchain if that has the target, or if rustup can add it. If rustup reaches no network, it is Debian's
+//! compiler: the set-up builds the target's standard library from Debian's source, and gives the compiler to rustup under
+//! the name [`LINKED`].
 
 use std::fmt;
 use std::fs;
@@ -16,22 +16,22 @@ use crate::cmd::{Cmd, cargo_home, which};
 use crate::project::Project;
 use crate::version::{major, upstream, version_in};
 
-/// The target that browsers run.
+/// The target for browsers.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// rustup's name for Debian's compiler.
+/// The name of Debian's compiler in rustup.
 const LINKED: &str = "tidings-wasm";
 
-/// Where Debian's packages put the compiler and cargo.
+/// The paths of Debian's compiler and cargo.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
-/// A toolchain that was seen to compile for the target.
+/// A toolchain that compiles for the target.
 #[derive(Debug)]
 pub(crate) enum WasmToolchain {
-    /// The one that builds everything else.
+    /// The toolchain that builds everything else.
     Active,
-    /// Debian's, which brings its own linker.
+    /// Debian's, with its own linker.
     Linked {
         /// The linker's program.
         linker: String,
@@ -39,15 +39,15 @@ pub(crate) enum WasmToolchain {
 }
 
 impl WasmToolchain {
-    /// `cargo` by this toolchain, with flags that do not depend on the host's or on where the repository lies.
+    /// Returns `cargo` of this toolchain. The flags keep paths of this machine out of the result.
     pub(crate) fn cargo(&self, project: &Project) -> Cmd {
         self.apply(Cmd::new("cargo").dir(&project.root)).env("CARGO_ENCODED_RUSTFLAGS", flags(project))
     }
 
-    /// Steers a child that runs cargo or rustc to this toolchain.
+    /// Makes a child use this toolchain for cargo and rustc.
     pub(crate) fn apply(&self, cmd: Cmd) -> Cmd {
         match self {
-            // Left as it is: `cargo run` has told its children which toolchain is the active one.
+            // Keeps RUSTUP_TOOLCHAIN, by which `cargo run` passes on the active toolchain.
             Self::Active => cmd.without_env("RUSTFLAGS").without_env("CARGO_ENCODED_RUSTFLAGS"),
             Self::Linked { linker } => cmd
                 .without_rust_env()
@@ -56,17 +56,17 @@ impl WasmToolchain {
         }
     }
 
-    /// Does it have clippy?
+    /// Returns whether this toolchain has clippy.
     pub(crate) fn has_clippy(&self) -> bool {
         matches!(self, Self::Active)
     }
 
-    /// What the compiler says of itself; part of what a build depends on.
+    /// Returns the version of the compiler, on which every build depends.
     pub(crate) fn identity(&self) -> Result<String> {
         self.apply(Cmd::new("rustc").arg("-vV")).read()
     }
 
-    /// Compiles a trivial crate: the one proof that compiler, standard library and linker fit together.
+    /// Compiles a trivial crate. Only that proves that compiler, standard library and linker work together.
     fn probe(&self, project: &Project) -> Result<()> {
         let folder = project.scratch("wasm-probe")?;
         let source = folder.join("probe.rs");
@@ -90,7 +90,7 @@ impl fmt::Display for WasmToolchain {
     }
 }
 
-/// Finds a toolchain for the target without changing anything.
+/// Finds a toolchain for the target.
 pub(crate) fn find(project: &Project) -> Option<WasmToolchain> {
     let linked = || debian_linker().ok().map(|linker| WasmToolchain::Linked { linker });
     let candidates = std::iter::once(WasmToolchain::Active).chain(std::iter::once_with(linked).flatten());
@@ -103,12 +103,12 @@ pub(super) fn install(project: &Project) -> Result<()> {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
-    announce(&format!("rustup could not add {TARGET}; taking Debian's compiler instead"));
+    announce(&format!("rustup could not add {TARGET}: using Debian's compiler instead (usually 1 min more)"));
     install_from_debian(project).with_context(|| {
         format!(
-            "no compiler here builds for {TARGET}, and neither way of getting one worked.\n\
-             Remedy: give rustup its network and run `rustup target add {TARGET}`, or use Debian 12 or later, \
-             whose packages rustc-web, cargo-web, rust-web-src and lld do as well.\n\
+            "no compiler here builds for {TARGET}, and neither way to get one worked.\n\
+             Remedy: run `rustup target add {TARGET}` with a network, or use Debian 12 or later, \
+             which has the packages rustc-web, cargo-web, rust-web-src and lld.\n\
              First way, rustup: {by_rustup:#}\n\
              Second way, Debian's packages"
         )
@@ -119,7 +119,7 @@ fn add_by_rustup(project: &Project) -> Result<()> {
     Cmd::new("rustup")
         .args(["target", "add", TARGET])
         .dir(&project.root)
-        // Without a network the answer shall come at once.
+        // Without a network, fail at once.
         .env("RUSTUP_MAX_RETRIES", "0")
         .env("RUST_BACKTRACE", "0")
         .remedy("Is the network that rustup loads from reachable?")
@@ -129,7 +129,7 @@ fn add_by_rustup(project: &Project) -> Result<()> {
 
 fn install_from_debian(project: &Project) -> Result<()> {
     which("rustup")
-        .context("rustup is not installed, and it has to hold the second compiler: https://rustup.rs")?;
+        .context("rustup is not installed, and the second compiler needs it: https://rustup.rs")?;
     let version = install_debian_compiler()?;
     Cmd::new("rustup").args(["toolchain", "link", LINKED, "/usr"]).read()?;
     let toolchain = WasmToolchain::Linked { linker: debian_linker()? };
@@ -138,12 +138,12 @@ fn install_from_debian(project: &Project) -> Result<()> {
         install_standard_library(&libraries)?;
         toolchain
             .probe(project)
-            .context("the standard library was built and installed, and yet nothing compiles")?;
+            .context("the standard library was built and installed, but nothing compiles")?;
     }
     Ok(())
 }
 
-/// Installs the packages where they are missing, and returns the compiler's version.
+/// Installs the missing packages, and returns the version of the compiler.
 fn install_debian_compiler() -> Result<String> {
     if Path::new(DEBIAN_RUSTC).exists() {
         let owner = debian_version("rustc-web");
@@ -171,7 +171,7 @@ fn install_debian_compiler() -> Result<String> {
     Ok(wanted.to_owned())
 }
 
-/// The version of an installed package.
+/// Returns the version of an installed package.
 fn debian_version(package: &str) -> Result<String> {
     let query = ["--show", "--showformat=${db:Status-Status} ${Version}", package];
     let answer = Cmd::new("dpkg-query").args(query).read()?;
@@ -179,7 +179,7 @@ fn debian_version(package: &str) -> Result<String> {
     Ok(version.with_context(|| format!("the package {package} is not installed"))?.to_owned())
 }
 
-/// The major version of the LLVM in Debian's compiler, of which the linker must be.
+/// Returns the major version of the LLVM in Debian's compiler. The linker must have the same.
 fn debian_llvm() -> Result<u32> {
     let said = Cmd::new(DEBIAN_RUSTC).arg("-vV").without_rust_env().read()?;
     llvm_major(&said).with_context(|| format!("{DEBIAN_RUSTC} does not say which LLVM it has"))
@@ -197,9 +197,9 @@ fn debian_linker() -> Result<String> {
 fn build_standard_library(project: &Project, version: &str) -> Result<Vec<PathBuf>> {
     let source = PathBuf::from(format!("/usr/src/rustc-{version}"));
     let folder = project.scratch("wasm-std")?;
-    // Libraries of an older compiler beside the new ones would be installed with them.
+    // Otherwise the libraries of an older compiler would be installed too.
     fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-    announce("building the standard library for WebAssembly from Debian's source (about a minute)");
+    announce("building the standard library for WebAssembly from Debian's source (usually 1 min)");
     let flags = format!(
         "-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix={}=/rustc/{version}",
         source.display()
@@ -224,7 +224,7 @@ fn build_standard_library(project: &Project, version: &str) -> Result<Vec<PathBu
     Ok(libraries)
 }
 
-/// Puts the libraries where the compiler looks, in place of what may be there of an older version.
+/// Copies the libraries to the folder of the compiler, in place of older ones.
 fn install_standard_library(libraries: &[PathBuf]) -> Result<()> {
     let question = ["--print", "target-libdir", "--target", TARGET];
     let folder = Cmd::new(DEBIAN_RUSTC).args(question).without_rust_env().read()?;
@@ -236,7 +236,7 @@ fn install_standard_library(libraries: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Keeps this machine's folders out of the panic messages of what is shipped.
+/// Flags that keep the paths of this machine out of the panic messages in the package.
 fn flags(project: &Project) -> String {
     let mut flags = vec![format!("--remap-path-prefix={}=/tidings", project.root.display())];
     flags.extend(cargo_home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));

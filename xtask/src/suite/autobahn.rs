@@ -1,5 +1,5 @@
-//! `cargo xtask autobahn`: Autobahn's own fuzzing client against the server's echo. Not a step of the tests, for it wants
-//! a CPython 2.7; `tests/tests/conformance` has its cases for every machine.
+//! `cargo xtask autobahn`: runs Autobahn's fuzzing client against the server's echo. It is not a step of the tests, because it
+//! needs CPython 2.7; `tests/tests/conformance` has its cases for every machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,16 +15,15 @@ use crate::project::{Project, read_json};
 /// Any CPython 2.7 on the path.
 const PYTHON: &str = "python2.7";
 
-/// The suite, which pins all that it needs.
+/// The suite, which pins the versions of its dependencies.
 const PACKAGE: &str = "autobahntestsuite==25.10.1";
 
-/// All groups but 12 and 13: they are about compression, which the server does not offer.
+/// All groups except 12 and 13, which test compression: the server does not offer it.
 const GROUPS: [&str; 9] = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
 
-/// Runs the suite and fails unless every case is passed and every close is clean.
+/// Runs the suite. Fails if a case fails or a close is not clean.
 pub(crate) fn run(project: &Project) -> Result<()> {
-    let remedy =
-        "The suite runs in CPython 2.7 with pip and nothing newer; under pyenv, set PYENV_VERSION to a 2.7.";
+    let remedy = "The suite runs only in CPython 2.7 with pip; under pyenv, set PYENV_VERSION to a 2.7.";
     Cmd::new(PYTHON).arg("--version").remedy(remedy).read()?;
     let site = site(project)?;
     let build = ["build", "--release", "--locked", "--package", "tidings-server"];
@@ -44,7 +43,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     });
     fs::write(folder.join("spec.json"), spec.to_string())
         .context("cannot write the suite's specification")?;
-    // An old report would be taken for this run's.
+    // Otherwise an old report could pass for the new one.
     let _ = fs::remove_dir_all(&report);
     Cmd::new(PYTHON)
         .args(["-c", "from autobahntestsuite.wstest import run; run()", "-m", "fuzzingclient"])
@@ -57,10 +56,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The folder of Python packages; they are installed when they are missing.
+/// Returns the folder of the suite. Installs the suite if it is missing.
 fn site(project: &Project) -> Result<PathBuf> {
     let site = project.scratch("autobahn")?.join("site");
-    // Last, for it says that all is there: outside a system's own folder a namespace needs it to be found.
+    // Python needs this file to find the package zope here. It is written last, so it also marks a complete installation.
     let namespace = site.join("zope/__init__.py");
     if !namespace.exists() {
         Cmd::new(PYTHON)
@@ -73,7 +72,7 @@ fn site(project: &Project) -> Result<PathBuf> {
     Ok(site)
 }
 
-/// Prints how many cases ended how, and returns those that did not pass.
+/// Prints how many cases had which result, and returns the failed ones.
 fn judge(cases: &Value) -> Result<Vec<String>> {
     let cases = cases.as_object().filter(|cases| !cases.is_empty()).context("the suite reports no case")?;
     let mut counts = BTreeMap::new();

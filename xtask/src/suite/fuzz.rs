@@ -1,5 +1,5 @@
-//! A short run of every fuzz target, where a fuzzer and a nightly compiler are installed. Where they are not, the seeds
-//! still go through the targets' bodies, in `tests/tests/corpus.rs`.
+//! The step `fuzz`: runs every fuzz target for a short time, if cargo-fuzz and a nightly compiler are installed. In any case
+//! `tests/tests/corpus.rs` runs the targets on the seeds.
 
 use std::fs;
 
@@ -8,26 +8,26 @@ use anyhow::{Context, Result, ensure};
 use crate::cmd::{Cmd, which};
 use crate::project::{Project, read};
 
-/// Seconds for each target: enough to find what is near the seeds.
+/// Seconds for each target: enough to find faults near the seeds.
 const SECONDS: u32 = 10;
 
-/// Bytes of an input: a few frames.
+/// The longest input in bytes: a few frames.
 const MAX_BYTES: u32 = 4_000;
 
-/// Fuzzes every target for a short while.
+/// Fuzzes every target for a short time.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let folder = project.root.join("fuzz");
-    // It is a workspace of its own, whose lock file nothing else would miss.
+    // fuzz is its own workspace, and nothing else checks its lock file.
     Cmd::new("cargo")
         .args(["metadata", "--locked", "--format-version", "1"])
         .dir(&folder)
-        .remedy("In fuzz, `cargo metadata` without `--locked` mends its Cargo.lock.")
+        .remedy("In fuzz, `cargo metadata` without `--locked` corrects its Cargo.lock.")
         .read()?;
     let has_nightly = Cmd::new("rustup").args(["run", "nightly", "rustc", "--version"]).read().is_ok();
     if which("cargo-fuzz").is_none() || !has_nightly {
         println!(
-            "SKIPPED: no fuzzer here. `cargo install cargo-fuzz` and `rustup toolchain install nightly` bring one; \
-             the step `rust` replays the seeds in any case"
+            "SKIPPED: there is no fuzzer here. `cargo install cargo-fuzz` and `rustup toolchain install nightly` \
+             install one. The step `rust` replays the seeds in any case"
         );
         return Ok(());
     }
@@ -44,7 +44,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
             .without_rust_env()
             .env("CARGO_TARGET_DIR", project.target.join("fuzz"))
             .remedy(format!(
-                "The input that broke it is in fuzz/artifacts/{target}: fix it, and add it to the seeds."
+                "The input is in fuzz/artifacts/{target}: fix the fault, and add the input to fuzz/corpus/{target}."
             ))
             .work()?;
         println!("{target}: {SECONDS} s without a fault");

@@ -1,4 +1,4 @@
-//! The blocks of code of a Markdown text, in an empty folder as a reader has one who follows it.
+//! Reads the blocks of code in a Markdown text, and follows them in an empty folder as a reader would.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::{crates, package};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) language: String,
-    /// The file that it is, whole, if its first line is a comment that names one.
+    /// The file that the first line names in a comment. The block is the whole file.
     pub(crate) path: Option<String>,
     pub(crate) text: String,
 }
 
-/// The blocks of a text, in order.
+/// Returns the blocks of a text, in order.
 pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();
@@ -33,7 +33,7 @@ pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// The file that the first line names.
+/// Returns the file that the first line names.
 fn named(text: &str) -> Option<String> {
     let line = text.lines().next()?;
     let comment = ["// ", "# ", "<!-- "].iter().find_map(|start| line.strip_prefix(start))?;
@@ -42,7 +42,7 @@ fn named(text: &str) -> Option<String> {
     is_path.then(|| path.to_owned())
 }
 
-/// A folder outside the repository, empty at first and removed in the end.
+/// A folder outside the repository. Dropping it deletes the folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
@@ -56,7 +56,7 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// Makes it. The crates there are what the registry would have, and the builds share the target folder
+    /// Creates the folder. Cargo uses the packed crates there instead of the registry's, and builds into the target folder
     /// `own-domain`.
     pub(crate) fn new(project: &Project, name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("tidings-{name}-{}", std::process::id()));
@@ -69,7 +69,7 @@ impl Folder {
             patch += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
         }
         folder.write(".cargo/config.toml", &patch)?;
-        // The commands name its files.
+        // The commands of the guide name files in it.
         #[cfg(unix)]
         std::os::unix::fs::symlink(&folder.target, folder.path.join("target"))?;
         Ok(folder)
@@ -83,31 +83,31 @@ impl Folder {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// A cargo command in it, with the versions of the lock file that was written there.
+    /// Returns a cargo command in the folder.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Cmd {
         Cmd::new("cargo").args(arguments).dir(&self.path).env("CARGO_TARGET_DIR", &self.target)
     }
 
-    /// What was built in it.
+    /// Returns the path of a built file.
     pub(crate) fn built(&self, path: &str) -> PathBuf {
         self.target.join(path)
     }
 
-    /// Runs the commands of a block as they are written, except for what needs a registry or does not end.
+    /// Runs the commands of a block as they are written, except those that need a registry or do not end.
     pub(crate) fn run(&self, project: &Project, commands: &str) -> Result<()> {
         let mut folder = self.path.clone();
         for line in commands.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match &words[..] {
                 ["cd", path] => folder.push(path),
-                // The set-up has done so.
+                // The set-up has added the target.
                 ["rustup", "target", "add", _] => {}
                 ["cargo", "install", program, "--version", version] => {
                     let pinned = project.locked_version(program.trim_end_matches("-cli"))?;
                     ensure!(pinned == *version, "`{line}`: Cargo.lock has {pinned}");
                 }
                 ["npm", "install", names @ ..] => self.install(project, &folder, names)?,
-                // Built here; the tests start it.
+                // Only builds it: the tests start it.
                 ["cargo", "run", "-p", name, "--", ..] => self.cargo(&["build", "--package", name]).run()?,
                 _ => {
                     let mut cmd = Cmd::new("sh").args(["-ec", line]).dir(&folder);
@@ -123,7 +123,7 @@ impl Folder {
         Ok(())
     }
 
-    /// What `npm install` would bring: the packed package, and others as the tests' lock file names them.
+    /// Does the work of `npm install` without a registry: unpacks our package, and links the others from the tests' folder.
     pub(crate) fn install(&self, project: &Project, folder: &Path, names: &[&str]) -> Result<()> {
         let modules = folder.join("node_modules");
         fs::create_dir_all(&modules).with_context(|| format!("cannot create {}", modules.display()))?;
@@ -148,7 +148,7 @@ impl Folder {
     }
 }
 
-/// The text of a file and its blocks.
+/// Returns the blocks of a file.
 pub(crate) fn blocks_of(path: &Path) -> Result<Vec<Block>> {
     let blocks = blocks(&read(path)?);
     ensure!(!blocks.is_empty(), "{} has no block of code", path.display());

@@ -1,5 +1,5 @@
-//! A domain of one's own, by its guide, `tests/own-domain/README.md`: an empty folder, the files that the guide shows, the
-//! commands that it names.
+//! The step `own-domain`: follows the guide `tests/own-domain/README.md` in an empty folder, with the files and the commands
+//! that the guide shows.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::setup::browser;
 use crate::setup::wasm::{self, TARGET};
 use crate::{package, setup};
 
-/// Follows the guide, compares what came of it with what is committed, and tests it in a browser.
+/// Follows the guide, compares its TypeScript with the committed file, and tests the result in a browser.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let (own, web) = (project.own_domain(), project.own_domain().join("web"));
     super::require_tests(&web)?;
@@ -41,11 +41,11 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let (made, committed) = (folder.path.join("web/helpdesk.ts"), web.join("helpdesk.ts"));
     ensure!(
         read(&committed)? == read(&made)?,
-        "{} is not what the domain says: in {}, run `cargo run -p helpdesk --example types > web/helpdesk.ts`",
+        "{} is out of date: in {}, run `cargo run -p helpdesk --example types > web/helpdesk.ts`",
         committed.display(),
         own.display(),
     );
-    // The pages of other bundlers are made of the same core.
+    // The pages of other bundlers use the same core.
     fs::create_dir_all(web.join("pkg"))?;
     for entry in fs::read_dir(folder.path.join("web/pkg")).context("the guide made no web/pkg")? {
         let entry = entry?;
@@ -63,7 +63,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         .run()
 }
 
-/// Makes the core of the domain with every type, which `tests/own-domain/web/every-type.test.mjs` holds to the other sides.
+/// Builds the client of the domain with every type, for `tests/own-domain/web/every-type.test.mjs`.
 fn every_type(project: &Project) -> Result<()> {
     let target = project.target.join("own-domain");
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
@@ -81,7 +81,7 @@ fn every_type(project: &Project) -> Result<()> {
         .run()
 }
 
-/// A block that shows functions, as a program.
+/// Makes a program of a block that shows only functions.
 pub(super) fn with_main(block: &str) -> String {
     let main = if block.contains("fn main()") { "" } else { "\nfn main() {}\n" };
     format!("#![allow(dead_code)]\n{block}{main}")

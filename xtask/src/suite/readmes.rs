@@ -1,4 +1,4 @@
-//! The READMEs' examples, in an empty folder with the packed crates and the packed npm package. No block goes unchecked: the
+//! The step `readmes`: compiles the examples of the READMEs, with the packed crates and the packed npm package. No block goes unchecked: the
 //! commands that do not end up in that folder must be known here.
 
 use anyhow::{Result, bail, ensure};
@@ -9,7 +9,7 @@ use crate::cmd::Cmd;
 use crate::package;
 use crate::project::{Project, read};
 
-/// The configuration of a page's TypeScript.
+/// The TypeScript configuration of a page.
 const TSCONFIG: &str = r#"{ "compilerOptions": { "target": "ES2022", "lib": ["ES2022", "DOM"], "module": "ESNext",
   "moduleResolution": "bundler", "strict": true, "noEmit": true, "types": [] } }
 "#;

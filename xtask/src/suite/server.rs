@@ -1,4 +1,4 @@
-//! A real server process for tests, gone when the test is over whatever happens.
+//! A real server process for tests.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,28 +13,28 @@ use anyhow::{Context, Result};
 use crate::cmd::Cmd;
 use crate::project::{Project, read};
 
-/// What the server prints once it accepts connections.
+/// The server prints this when it accepts connections.
 const LISTENING: &str = "listening on ";
 
-/// How long a server may take to start.
+/// The longest time that a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
-/// A running `tidings serve --dev`, killed on drop.
+/// A running `tidings serve --dev`. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    /// Its base URL.
+    /// The base URL.
     pub(crate) url: String,
 }
 
 impl Server {
-    /// Builds and starts the server on a port of its own choice.
+    /// Builds the server and starts it on a free port.
     pub(crate) fn start(project: &Project) -> Result<Self> {
         let program = binary(project, "tidings-server", "tidings")?;
         Self::run(project, &program, &[])
     }
 
-    /// Starts a built server with more flags, on a port of its own choice.
+    /// Starts a built server on a free port, with more flags.
     pub(crate) fn run(project: &Project, program: &Path, flags: &[&str]) -> Result<Self> {
         let log = project.scratch("logs")?.join("tidings-serve.log");
         let log_file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -61,26 +61,26 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is waited for, so that nothing is left behind.
+        // It may have ended already. `wait` removes the process in either case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Builds a binary of the workspace as tests use it and returns its path.
+/// Builds a program of the workspace without optimisation, and returns its path.
 pub(crate) fn binary(project: &Project, package: &str, name: &str) -> Result<PathBuf> {
     let options = ["build", "--locked", "--package", package, "--bin", name];
     Cmd::new("cargo").args(options).dir(&project.root).run()?;
     Ok(project.target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Waits for the line that names the URL, and goes on reading so that the server never writes into a closed pipe.
+/// Waits for the line with the URL. A thread keeps reading, so that the server never writes into a closed pipe.
 fn first_url(stdout: ChildStdout) -> Option<String> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(url) = url_in(&line) {
-                // Only the first is waited for.
+                // Only the first URL has a receiver.
                 let _ = sender.try_send(url.to_owned());
             }
         }

@@ -1,4 +1,4 @@
-//! The browser client's own tests, in headless Chromium against a real server.
+//! The step `wasm`: the tests of the browser client, in headless Chromium against a real server.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::setup;
 use crate::setup::browser::{self, Browser};
 use crate::setup::wasm;
 
-/// Runs them. The server's address is compiled into the tests: a browser has no environment.
+/// Runs the tests. The server's address is compiled into them, because a browser has no environment variables.
 pub(crate) fn run(project: &Project) -> Result<()> {
     super::require_tests(&project.root.join("client-wasm/tests"))?;
     let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
@@ -34,7 +34,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         .run()
 }
 
-/// Writes what the browser is to be started with: `client-wasm/webdriver.json`, and what only this machine needs.
+/// Writes the browser's options: `client-wasm/webdriver.json`, and options for this machine.
 fn capabilities(project: &Project, browser: &Browser) -> Result<PathBuf> {
     let mut capabilities = read_json(&project.root.join("client-wasm/webdriver.json"))?;
     let is_root = Cmd::new("id").arg("-u").read()?.trim() == "0";
@@ -44,7 +44,7 @@ fn capabilities(project: &Project, browser: &Browser) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Names the browser's program, and drops the sandbox for root, as whom Chromium's does not start.
+/// Adds the browser's program. For root it disables the sandbox, with which Chromium does not start as root.
 fn adapt(capabilities: &mut Value, chrome: &str, is_root: bool) {
     let options = &mut capabilities["goog:chromeOptions"];
     options["binary"] = json!(chrome);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_root_goes_without_the_sandbox() {
+    fn only_root_runs_without_the_sandbox() {
         let base = json!({"goog:chromeOptions": {"args": ["--headless=new"]}});
         let mut user = base.clone();
         adapt(&mut user, "/usr/bin/chromium", false);
