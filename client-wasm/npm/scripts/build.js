@@ -1,11 +1,11 @@
-// Makes `dist` from `src` and from `pkg`, where `cargo xtask build` has put the core and its glue.
+// Makes `dist` from `src` and `pkg`. `cargo xtask build` puts the core and its glue into `pkg`.
 //
 // dist/client.js        the shell
 // dist/index.js         the entry `tidings`: loads the core from core-inline.js
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
-// dist/own.js           the entry `tidings/own`: loads a core that its user built
-// dist/core-inline.js   the core as text, for wherever a file beside a module can't be named
-// dist/core-glue.js     wasm-bindgen's glue, wrapped so that a new instance can be made of it
+// dist/own.js           the entry `tidings/own`: loads a core that the user built
+// dist/core-inline.js   the core as text, for environments that can't fetch a file beside a module
+// dist/core-glue.js     wasm-bindgen's glue, as a function that makes a new instance
 // dist/core.wasm        the core
 import { execFileSync } from "node:child_process";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -28,7 +28,7 @@ await copyFile(join(pkg, "tidings_core_bg.wasm"), join(dist, "core.wasm")).catch
 
 const common = { format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
-// What wasm-opt called the core's imports and exports.
+// The names that wasm-opt gave the core's imports and exports.
 const { imports, exports } = JSON.parse(await readFile(join(pkg, "tidings_core.names.json"), "utf8"));
 const renamed = new Map(exports);
 for (const [from, name, to] of imports) renamed.set(name, to).set(from, "a");
@@ -36,7 +36,7 @@ const mangleProps = new RegExp(
   `^(${[...renamed.keys()].map((name) => name.replace(/\W/g, "\\$&")).join("|")})$`,
 );
 
-// The glue keeps its instance in variables of its module; as a function's, they are new with every call.
+// The glue keeps its instance in variables of its module. Inside a function they are new at each call.
 const glue = await build({
   ...common,
   stdin: { contents: `export { Core, initSync } from "./tidings_core.js"`, resolveDir: pkg },
@@ -48,7 +48,7 @@ const glue = await build({
   mangleCache: Object.fromEntries(renamed),
   write: false,
 });
-// Jest's jsdom has no text coders of its own.
+// Jest's jsdom lacks the text coders.
 const coders =
   'const{TextDecoder,TextEncoder}=globalThis.TextDecoder?globalThis:process.getBuiltinModule("node:util");';
 await writeFile(
@@ -56,8 +56,8 @@ await writeFile(
   `export function glue(){${coders}${glue.outputFiles[0].text.trim()}return glue}\n`,
 );
 
-// Base64 hides the core's patterns from the compression on the wire, so it was compressed before. Every browser since
-// 2023 unpacks it. Node.js does by zlib: what simulates a browser in it, jsdom for example, lacks what browsers have.
+// Base64 hides the core's patterns from the compression on the wire, so the core is compressed first. Every browser since
+// 2023 can unpack it. In Node.js zlib does, because jsdom has no `DecompressionStream`.
 const packed = await readFile(join(pkg, "tidings_core.deflate"));
 const inline = `import { glue } from "./core-glue.js";
 const text = ${JSON.stringify(packed.toString("base64"))};
@@ -84,13 +84,13 @@ await build({
   define: { CLIENT: JSON.stringify(`${name}-js/${version}`) },
   outdir: dist,
 });
-// The entries share the shell, so that an error is of the same class whichever was imported.
+// The entries share the shell, so that all of them have the same error class.
 await build({
   ...common,
   entryPoints: ["index", "url", "wasm"].map((entry) => join(root, `src/${entry}.ts`)),
   outdir: dist,
 });
-// With its white space: esbuild would drop the comments too, which tell other bundlers to leave an import alone.
+// Not minified to one line: esbuild would drop the comments that tell other bundlers to leave an import alone.
 await build({
   ...common,
   minify: false,

@@ -1,4 +1,4 @@
 import type { Glue } from "./core.js";
 
-/** Made by `scripts/build.js`: wasm-bindgen's glue, once for each instance. */
+/** `scripts/build.js` writes this module. Each call makes the glue of a new instance. */
 export function glue(): Glue;

@@ -1,4 +1,4 @@
 import type { Loaded } from "./core.js";
 
-/** Made by `scripts/build.js`: the core as text. */
+/** `scripts/build.js` writes this module. It holds the core as text. */
 export function load(): Promise<Loaded>;

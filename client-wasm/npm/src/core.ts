@@ -1,8 +1,8 @@
-// The boundary to the WebAssembly core: what `client-wasm/src/js` exports and calls.
+// The boundary to the WebAssembly core: what `client-wasm/src/js.rs` exports, and what it calls.
 
 import type { EventMeta, Published, Status, Sync } from "./types.js";
 
-/** What the core throws, and tells the host. */
+/** A refusal of the core: it throws it, or hands it to the host. */
 export interface CoreFailure {
   code: string;
   message: string;
@@ -10,12 +10,12 @@ export interface CoreFailure {
   topic?: string;
 }
 
-/** What the core throws on purpose; anything else means that it failed. */
+/** Whether the core threw this on purpose. If it threw anything else, it has failed. */
 export function isFailure(error: unknown): error is CoreFailure {
   return !(error instanceof Error) && typeof (error as CoreFailure | undefined)?.code === "string";
 }
 
-/** An instance of the core. Numbers name subscriptions, loads, publishes and connections. */
+/** An instance of the core. It numbers its subscriptions, loads, publishes and connections. */
 export interface Core {
   subscribe(
     topics: readonly string[],
@@ -42,7 +42,7 @@ export interface Core {
   free(): void;
 }
 
-/** What the core calls. None of it may throw. */
+/** The functions that the core calls. None of them may throw. */
 export interface Host {
   guard(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown;
   ignore(): void;
@@ -63,7 +63,7 @@ export interface Host {
   hold(timer: unknown, socket: object | undefined, isWanted: boolean): void;
 }
 
-/** wasm-bindgen's glue, bound to one instance. */
+/** The JavaScript that wasm-bindgen makes for one instance. */
 export interface Glue {
   initSync(options: { module: WebAssembly.Module | undefined }): unknown;
   Core: new (
@@ -75,12 +75,12 @@ export interface Glue {
   ) => Core;
 }
 
-/** A compiled core, of which instances can be made. */
+/** A compiled core. Instances are made of it. */
 export interface Loaded {
-  /** None where the glue has its instance already. */
+  /** Not set if the glue has its instance already. */
   module: WebAssembly.Module | undefined;
   glue(): Glue | Promise<Glue>;
 }
 
-/** The two ways to come by a core differ in this alone. */
+/** Loads and compiles the core. This is the only difference between the entries of the package. */
 export type Load = () => Promise<Loaded>;

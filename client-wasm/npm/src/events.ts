@@ -1,7 +1,7 @@
 import { call, TidingsError } from "./errors.js";
 import type { EventItem, EventMeta, EventsOptions, SubscribeOptions, Subscription, Sync } from "./types.js";
 
-/** Events that wait for a slow loop, at most. */
+/** How many events may wait for a slow loop, unless `buffer` says otherwise. Beyond it they are dropped, which is a sync. */
 const MAX_BUFFERED_EVENTS = 1024;
 
 type Subscribe = (
@@ -16,8 +16,8 @@ interface Waiter<T extends string> {
 }
 
 /**
- * Events as an async iterable. It subscribes with the first `next` and unsubscribes when the loop is left. What
- * arrived before an error or the end is handed out first.
+ * Events as an async iterable. It subscribes at the first `next`, and unsubscribes when the loop is left. Events that
+ * arrived before an error or the end are handed out first.
  */
 export class Events<T extends string> implements AsyncIterableIterator<EventItem<T>> {
   #subscribe: Subscribe;
@@ -25,7 +25,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
   #subscription: Subscription | undefined;
   #items: EventItem<T>[] = [];
   #waiting: Waiter<T>[] = [];
-  /** Set once nothing more comes: an error, or null for an end like any other. */
+  /** Set when no more events come: to an error, or to null for an end without one. */
   #over: TidingsError | null | undefined;
 
   constructor(subscribe: Subscribe, options: EventsOptions) {
@@ -61,7 +61,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
     this.#subscription = this.#subscribe(
       (event, meta) => this.#push(event, meta),
       options,
-      // However it ends, by a signal, by close() or by an error: so does this.
+      // The subscription has ended: by a signal, by close() or by an error.
       () => this.#finish(null),
     );
   }

@@ -4,8 +4,16 @@ import type { ClientOptions } from "./types.js";
 export * from "./client.js";
 
 /**
- * Makes a client. It does nothing, and loads nothing, until something is asked of it; it may be made while a page is
- * rendered on a server.
+ * Creates a client. It loads nothing and connects to nothing until it is used for the first time, so a page may create it
+ * while it is rendered on a server.
+ *
+ * Throws a `TypeError` for an option of a wrong type. A URL that is none is the error `invalid_url`, at the first use.
+ *
+ * ```ts
+ * import { createClient, topic } from "tidings";
+ *
+ * const client = createClient({ url: "wss://example.com/v1/ws" });
+ * ```
  */
 export function createClient(options: ClientOptions = {}): Client {
   return new Client(() => import("./core-inline.js").then(({ load }) => load()), options);

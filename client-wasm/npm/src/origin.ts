@@ -1,14 +1,14 @@
 import type { EventMeta } from "./types.js";
 import { uuid7 } from "./uuid.js";
 
-/** Marks the writes of a client: whose they are, and their number. */
+/** Marks the writes of a client. A mark is the client's UUID and the number of the write. */
 export class Origin {
-  // Not before it is needed: some environments have no random numbers while modules are loaded.
+  // Made at the first use: some environments have no random numbers while modules are loaded.
   #client: string | undefined;
   /** The number of the last write that began. */
   writes = 0;
 
-  /** For a write that begins now. */
+  /** Returns the mark of a write that begins now. */
   next(): string {
     this.#client ??= `${uuid7()}.`;
     return this.#client + ++this.writes;
@@ -19,5 +19,5 @@ export class Origin {
   }
 }
 
-/** The number of the write that caused an own event. */
+/** Returns the number of the write that caused an own event. */
 export const writeOf = ({ origin = "" }: EventMeta): number => Number(origin.slice(37));

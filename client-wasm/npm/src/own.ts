@@ -5,22 +5,23 @@ import { compile } from "./wasm.js";
 
 export * from "./client.js";
 
-/** A core of one's own, with domains of one's own: the two files that `wasm-bindgen --target web` made. */
+/** The core of your own domains: the two files that `wasm-bindgen --target web` made. */
 export interface OwnCore {
   /**
-   * The JavaScript file. Either a function that imports it, so that a bundler takes it in:
-   * `() => import("./pkg/helpdesk_client.js")`. Or its absolute address, at which it is served as it is:
-   * `new URL("pkg/helpdesk_client.js", document.baseURI)`.
+   * The JavaScript file, in one of two ways:
+   *
+   * - a function that imports it, so that a bundler includes it: `() => import("./pkg/helpdesk_client.js")`
+   * - its absolute address, if it is served as it is: `new URL("pkg/helpdesk_client.js", document.baseURI)`
    */
   glue: string | URL | (() => Promise<OwnGlue>);
   /**
-   * The absolute address of the WebAssembly file. If it is left out, the JavaScript file finds the other one beside
-   * itself. Bundlers that know `new URL(…, import.meta.url)` (Vite, webpack, Next.js) keep that true; esbuild and Rollup do not.
+   * The absolute address of the WebAssembly file. Without it, the JavaScript file looks for the file beside itself. Vite,
+   * webpack and Next.js put it there, because they understand `new URL(…, import.meta.url)`. esbuild and Rollup do not.
    */
   wasm?: string | URL;
 }
 
-/** What the JavaScript file exports. */
+/** The exports of the JavaScript file. */
 export interface OwnGlue {
   default: unknown;
   initSync: unknown;
@@ -29,12 +30,17 @@ export interface OwnGlue {
 
 type WebGlue = Glue & { default(): Promise<unknown> };
 
-/** The cores that failed. Their glue holds one instance, and makes no other. */
+/** The cores that failed. The module of their glue holds one instance and makes no other. */
 const failed = new WeakSet<WebGlue["Core"]>();
 
 let copies = 1;
 
-/** As `createClient` of `tidings`, but with a core of one's own instead of the one that ships. */
+/**
+ * Creates a client, as `createClient` of `tidings` does. This one runs your own core, which knows your own domains.
+ *
+ * Throws a `TypeError` if `core.glue` is missing. If the core cannot be loaded, the error is `wasm_unavailable`, at the
+ * first use.
+ */
 export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
   if (!core?.glue)
     throw new TypeError(
@@ -46,7 +52,7 @@ export function createClient({ core, ...options }: ClientOptions & { core: OwnCo
     return {
       module,
       glue: async () => {
-        // Asked again: the instance failed.
+        // A second call: the first instance failed.
         if (glue) failed.add(glue.Core);
         glue = await load(core.glue);
         if (!module) await fetchBeside(glue);
@@ -54,26 +60,6 @@ export function createClient({ core, ...options }: ClientOptions & { core: OwnCo
       },
     };
   }, options);
-}
-
-/** Lets the glue fetch its WebAssembly. */
-async function fetchBeside(glue: WebGlue): Promise<void> {
-  try {
-    await glue.default();
-  } catch (cause) {
-    // Where a bundler left it behind, its address answers with 404 or with a page.
-    if (!/failed to fetch Wasm|magic|0asm/i.test(`${cause}`)) throw cause;
-    const message = `The core's WebAssembly is not beside its JavaScript. (${cause})`;
-    const hint =
-      "Copy it to the bundle, as esbuild and Rollup need it, or give its address: core: { glue, wasm }.";
-    throw new TidingsError({ code: "wasm_unavailable", message, hint }, { cause });
-  }
-}
-
-function checked(glue: Partial<WebGlue> | undefined): WebGlue {
-  if (!glue?.Core || !glue.initSync || !glue.default)
-    throw new TypeError("`core.glue` is not the JavaScript file that `wasm-bindgen --target web` makes");
-  return glue as WebGlue;
 }
 
 async function load(from: OwnCore["glue"]): Promise<WebGlue> {
@@ -86,12 +72,32 @@ async function load(from: OwnCore["glue"]): Promise<WebGlue> {
   const url = new URL(from, globalThis.location?.href);
   const glue = checked(await fetchGlue(url));
   if (!failed.has(glue.Core)) return glue;
-  // At another address it is another module, with an instance of its own.
+  // The same file at another address is another module, with an instance of its own.
   url.searchParams.set("instance", String(++copies));
   return fetchGlue(url);
 }
 
-/** Bundlers leave this import to the browser. `scripts/build.js` must keep the comments. */
+function checked(glue: Partial<WebGlue> | undefined): WebGlue {
+  if (!glue?.Core || !glue.initSync || !glue.default)
+    throw new TypeError("`core.glue` is not the JavaScript file that `wasm-bindgen --target web` makes");
+  return glue as WebGlue;
+}
+
+/** Bundlers must leave this import to the browser, which the comments say. `scripts/build.js` must keep the comments. */
 function fetchGlue(url: URL): Promise<WebGlue> {
   return import(/* webpackIgnore: true */ /* @vite-ignore */ /* turbopackIgnore: true */ url.href);
+}
+
+/** Lets the glue fetch the WebAssembly file beside it. */
+async function fetchBeside(glue: WebGlue): Promise<void> {
+  try {
+    await glue.default();
+  } catch (cause) {
+    // If a bundler left the file behind, the server answers with 404 or with a page.
+    if (!/failed to fetch Wasm|magic|0asm/i.test(`${cause}`)) throw cause;
+    const message = `The core's WebAssembly is not beside its JavaScript. (${cause})`;
+    const hint =
+      "Copy it to the bundle, as esbuild and Rollup need it, or give its address: core: { glue, wasm }.";
+    throw new TidingsError({ code: "wasm_unavailable", message, hint }, { cause });
+  }
 }

@@ -1,7 +1,7 @@
-/** The part of an `EventTarget` that this needs; what has none of it, has no such events. */
+/** `window` or `document`. Node.js and workers lack one or both. */
 type Target = Partial<Pick<EventTarget, "addEventListener">> | undefined;
 
-/** Says when the page is woken (`true`) or put to sleep, until the signal is aborted. */
+/** Tells when the page wakes (`true`) and when it goes to sleep (`false`), until the signal is aborted. */
 export function watchPage(tell: (isAwake: boolean) => void, signal: AbortSignal): void {
   const hear = ({ type, persisted }: Event & { persisted?: boolean }) => {
     const isHidden = type === "visibilitychange" && document.visibilityState === "hidden";

@@ -1,4 +1,4 @@
-// Node.js ends when nothing is left to wait for. A client that nobody wants anything of is nothing to wait for.
+// A Node.js process ends when no timer and no socket holds it. A client without subscriptions and publishes must not hold it.
 
 /** A timer or a TCP socket of Node.js. */
 interface Handle {
@@ -15,12 +15,12 @@ interface Channels {
   subscribe(name: string, listener: (message: never) => void): void;
 }
 
-/** The TCP sockets of WebSockets. */
+/** The TCP socket of each open WebSocket, where Node.js tells it. */
 let sockets: WeakMap<object, Handle> | undefined;
 
 /**
- * Learns which TCP socket a WebSocket has. From version 24 on, Node.js tells that by its diagnostics channels alone.
- * Elsewhere there are none of these.
+ * Learns which TCP socket a WebSocket has. From version 24 on, only the diagnostics channels of Node.js tell it. Other
+ * environments have no such channels.
  */
 export function watchSockets(): void {
   type Builtin = { getBuiltinModule?(name: string): Channels };
@@ -30,7 +30,7 @@ export function watchSockets(): void {
   if (sockets || !channels) return;
   const known = new WeakMap<object, Handle>();
   sockets = known;
-  /** Those that are open, by their port. */
+  /** The open TCP sockets, by their local port. */
   const open = new Map<number, TcpSocket>();
   channels.subscribe("undici:client:connected", ({ socket }: { socket: TcpSocket }) => {
     const { localPort } = socket;
@@ -46,7 +46,7 @@ export function watchSockets(): void {
   );
 }
 
-/** The TCP socket of a WebSocket: of the package `ws`, of Node.js from 24 on, or before. */
+/** The TCP socket of a WebSocket of the package `ws`, of Node.js from 24 on, or of Node.js before 24. */
 function tcp(socket: object): Handle | undefined {
   const { _socket } = socket as { _socket?: Handle };
   const inside = () => Object.getOwnPropertySymbols(socket).map((key) => (socket as Inside)[key]?.socket);
@@ -55,7 +55,7 @@ function tcp(socket: object): Handle | undefined {
 
 type Inside = Record<symbol, { socket?: Handle } | undefined>;
 
-/** Says whether a timer and a WebSocket, if they are there, are reasons for the process to go on. */
+/** Sets whether a timer and a WebSocket hold the process. Either may be missing. */
 export function hold(timer: unknown, socket: object | undefined, isWanted: boolean): void {
   for (const handle of [timer as Handle | undefined, socket && tcp(socket)]) {
     if (isWanted) handle?.ref?.();

@@ -1,16 +1,16 @@
 import type { ClosedDomain, Topics } from "./domains.js";
 
-/** An event that no type is known for: of a domain that was not compiled in, or on a topic that is only a string. */
+/** An event without a known type: its domain is unknown to this package, or its topic is any string. */
 export interface UntypedEvent<D extends string = string> {
   domain: D;
   event: string;
   payload: unknown;
 }
 
-/** The topics whose events are known. */
+/** The topics whose events have types. */
 export type KnownTopic = keyof Topics;
 
-/** A topic; any string is one for the compiler, and those that `Topics` knows are completed. */
+/** A topic. The compiler takes any string, and an editor completes the topics of `Topics`. */
 export type Topic = KnownTopic | (string & {});
 
 /** The domains whose topics are known. */
@@ -22,9 +22,14 @@ type TopicOfDomain<D extends string> = D extends `${infer Name}:${string}`
   : Extract<KnownTopic, D | `${D}:${string}`>;
 
 /**
- * `T`, unless it is none of the topics of a known domain: a misspelt topic does not compile, and the compiler names those
- * that its domain has. For the topics of a generic
- * wrapper: `<const T extends string>(topics: Spelt<T> | readonly Spelt<T>[], handler: Handler<T>)`.
+ * A topic that is not misspelt. A topic of a known domain that this domain does not have is no `Spelt`: it does not
+ * compile, and the compiler names the topics of the domain. Use it for a generic wrapper:
+ *
+ * ```ts
+ * function useEvents<const T extends string>(topics: Spelt<T> | readonly Spelt<T>[], handler: Handler<T>) {
+ *   return client.subscribe(topics, handler);
+ * }
+ * ```
  */
 export type Spelt<T extends string> = T extends keyof Topics
   ? T
@@ -32,23 +37,23 @@ export type Spelt<T extends string> = T extends keyof Topics
     ? TopicOfDomain<NoInfer<T>>
     : T;
 
-/** The events that can appear on a topic, or on any of several. */
+/** The events of a topic, or of any of several. */
 export type EventOf<T extends string> = T extends keyof Topics ? Topics[T] : UntypedEvent;
 
-/** The events that types are known for. */
+/** The events that have types. */
 export type KnownEvent = Topics[keyof Topics];
 
-/** An event with payload keys beyond those that its type declares; they survive to the subscribers, where allowed. */
+/** An event with payload keys that its type does not declare. Subscribers get them, unless the domain refuses them. */
 type WithUndeclaredKeys<E> = E extends { domain: ClosedDomain }
   ? E
   : E extends { payload: infer P }
     ? Omit<E, "payload"> & { payload: P & { [key: string]: unknown } }
     : never;
 
-/** What may be published of the events that types are known for. */
+/** An event with a type, as `publish` takes it: its payload may have further keys, unless the domain refuses them. */
 export type PublishableEvent = WithUndeclaredKeys<KnownEvent>;
 
-/** The events of a domain that may be published: those of this name, or all where it has none of it. */
+/** The events of a domain with this name. If it has none, all of its events. */
 type EventOfDomain<D extends string, N extends string> = Named<
   WithName<Extract<PublishableEvent, { domain: D }>, N>,
   Extract<PublishableEvent, { domain: D }>
@@ -58,7 +63,7 @@ type WithName<E, N extends string> = E extends { event: infer Names } ? (N exten
 
 type Named<E, Others> = [E] extends [never] ? Others : E;
 
-/** `E`, unless it is of a known domain and none of its events: the compiler then names those that its domain has. */
+/** An event of an unknown domain. One of a known domain must be one of its events: else the compiler names them. */
 export type Untyped<E extends UntypedEvent> = E["domain"] extends KnownDomain
   ? EventOfDomain<E["domain"], E["event"]>
   : E;

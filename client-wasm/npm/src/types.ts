@@ -3,187 +3,217 @@
 import type { TidingsError } from "./errors.js";
 import type { EventOf } from "./topics.js";
 
-/** Where a client stands. `waiting`: before the next attempt to connect. `closed`: for good. */
+/**
+ * Where a client stands.
+ *
+ * - `idle`: it has no connection, because nothing is asked of it.
+ * - `connecting`: it loads its core or connects.
+ * - `open`: it is connected, and events arrive.
+ * - `waiting`: it lost the connection and waits before the next attempt.
+ * - `closed`: it was closed for good, by `close()` or by an error (`client.lastError`).
+ */
 export type Status = "idle" | "connecting" | "open" | "waiting" | "closed";
 
-/** What is known of an event beside the event itself. */
+/** The circumstances of an event. */
 export interface EventMeta {
-  /** Those of the event's topics that the subscription has. */
+  /** The topics of the event that the subscription has. */
   readonly topics: readonly string[];
-  /** Its place in the server's log; opaque. */
+  /** The event's position in the server's log. Opaque. */
   readonly position: string;
-  /** Its identity, a UUID. */
+  /** The key of the publication, a UUID. It is the same whenever the event arrives. */
   readonly key: string;
-  /** When it was published, in milliseconds since 1970, by the server's clock. */
+  /** When the event was published, in milliseconds since 1970 by the server's clock. */
   readonly at: number;
-  /** The mark that its publisher gave it. */
+  /** The mark that the publisher gave the event, if it gave one. */
   readonly origin?: string;
-  /** Whether this client caused it: by a publish, or by a request that carried `client.headers`. */
+  /** Whether this client caused the event: by `publish`, or by a request that carried `client.headers`. */
   readonly own: boolean;
-  /** Whether it was checked against its type. `false`: its domain, or its name, is unknown to this version. */
+  /** Whether the event was checked against its type. It was not if this version does not know its domain or its name. */
   readonly decoded: boolean;
 }
 
-/** "Load again": nothing proves that everything arrived. */
+/** Events may have been missed: load again. */
 export interface Sync {
-  /** The topics that may have missed something. */
+  /** The topics whose events may have been missed. */
   readonly topics: readonly string[];
-  /** Everything after this follows; opaque, and empty where the client can't tell. */
+  /** All events after this position follow. Opaque, and empty if the client does not know it. */
   readonly position: string;
 }
 
-/** How a client behaves. */
+/** Options of `createClient`. */
 export interface ClientOptions {
-  /** The server's WebSocket: `wss:`, `https:` or relative to the page. `/v1/ws` if left out. */
+  /**
+   * The URL of the server's WebSocket: `ws:`, `wss:`, `http:`, `https:`, or relative to the page. The default is
+   * `/v1/ws`.
+   */
   url?: string | URL;
   /**
-   * Domains that are meant although neither this client nor the server is compiled with them. Without it, the console
-   * warns once of each such domain that is subscribed to, because it may be a typo, of which nothing ever comes.
+   * Domains that neither this client nor the server knows, and that you mean. A domain that nobody knows may be a typo,
+   * and then no event ever arrives. So the console warns once of each such domain that is not in this list.
    */
   domains?: readonly string[];
   /**
    * A token (JWT), or a function that returns one. A server that runs with `--dev` needs none.
    *
-   * The function is called for every connection, and again before the token ends: when half to three quarters of its life
-   * are over, of a long one 10 to 5 minutes before its end. What it returns then takes the old token's place in the open
-   * session: nothing reconnects, nothing is loaded again. So fetch a fresh one each time: one that the session has
-   * already counts as none.
+   * The client calls the function for each connection, and again before the token ends: when half to three quarters of
+   * its life are over, or 10 to 5 minutes before the end of a long one. The fresh token replaces the old one in the open
+   * session, so nothing reconnects and nothing is loaded again. Fetch a fresh token at each call: a token that the
+   * session has already counts as none.
    *
-   * If it throws or takes longer than 30 seconds, the `error` listeners hear `token_failed`; if the server does not take
-   * what it returned, they hear why. While a session is open it goes on to its end, and the function is called again
-   * each time half of what is left has passed. When the token has ended, the client comes back as after a lost
-   * connection, once, with a token that the function returns then; if the server refuses that too, the client is closed.
+   * - If the function throws or takes longer than 30 seconds, the `error` listeners hear `token_failed`. If the server
+   *   refuses the token, they hear the server's code. An open session goes on until its token ends. Until then the client
+   *   calls the function again, each time when half of the rest of the token's life is over.
+   * - When the token has ended, the client reconnects once, with a fresh token. If the server refuses that one too, the
+   *   client is closed.
+   * - If a fresh token lacks the right to a topic, the subscriptions to this topic get `forbidden` in `onError`.
+   * - If the function returns a token of another user, the client opens another session and loads everything again.
    *
-   * A topic that a fresh token no longer allows ends with `forbidden`, in the `onError` of whoever has it. A fresh token
-   * of another user opens another session, in which everything is loaded again.
+   * A token that is a string is never refreshed. When it ends, the client is closed.
+   *
+   * ```ts
+   * createClient({ token: () => fetch("/api/tidings-token", { method: "POST" }).then((answer) => answer.text()) });
+   * ```
    */
   token?: string | (() => string | undefined | Promise<string | undefined>);
 }
 
-/** Called for each event of a subscription, in the order of the server's log. */
+/** Called with each event of a subscription, in the order of the server's log. */
 export type Handler<T extends string> = (event: EventOf<T>, meta: EventMeta) => void;
 
-/** Options of a subscription. */
+/** Options of `subscribe`. */
 export interface SubscribeOptions {
   /**
-   * A topic was refused or taken away (the others go on), an event was not what its type says (the subscription
-   * goes on), or the client was closed by an error. Without it, the client's `error` listeners hear of that.
+   * Called when a topic was refused or taken away (the other topics go on), when an event does not match its type (the
+   * subscription goes on), and when an error closed the client. Without it, the client's `error` listeners hear of it.
    *
-   * `too_many_topics` and `overloaded` of a topic say that there is no room for it. The client asks for it again when there
-   * may be: at once when other topics are unsubscribed, else ever more rarely. When it is in force, `onSync` hears so.
+   * `too_many_topics` and `overloaded` say that there is no room for a topic. The client asks for the topic again: at
+   * once when you unsubscribe from another topic, else with growing pauses. `onSync` is called when it is in force.
    */
   onError?: (error: TidingsError) => void;
-  /** Events may have been missed: load again. Without it, `onError` gets an error with the code `sync_required`. */
+  /** Called when events may have been missed: load again. Without it, `onError` gets `sync_required`. */
   onSync?: (sync: Sync) => void;
-  /** The connection was lost and is back, and nothing was missed: what happened meanwhile follows. */
+  /** Called when the connection is back and nothing was missed. The events since then follow. */
   onResume?: () => void;
-  /** Ends the subscription. */
+  /** Ends the subscription when it is aborted. */
   signal?: AbortSignal;
 }
 
-/** A subscription, until it is ended. */
+/** A subscription. It lasts until it is ended. */
 export interface Subscription {
-  /** As they were given. */
+  /** The topics, as they were given. */
   readonly topics: readonly string[];
   /**
-   * Resolves once all topics are in force: what is published from then on arrives. Rejects when one was refused or
-   * the subscription ended before. Need not be looked at.
+   * Resolves when all topics are in force: every event that is published from then on arrives. Rejects when a topic was
+   * refused, or the subscription ended before. A rejection that you do not handle is no unhandled rejection.
    */
   readonly ready: Promise<void>;
-  /** Ends it; nothing is delivered after this returns. May be called again. */
+  /** Ends the subscription. No callback is called after this returns. May be called again. */
   unsubscribe(): void;
-  /** The same, for `using`. */
+  /** The same as `unsubscribe`, for `using`. */
   [Symbol.dispose](): void;
 }
 
-/** How data is kept up to date. */
+/** Options of `watch`. */
 export interface WatchOptions<T extends string, D> {
   /**
-   * Loads the data. `signal` is aborted when nobody wants it any more or it takes too long. What it throws leaves the
-   * data as it is; if that has a `retryable` that is `false`, nothing is tried before the next event.
+   * Loads the data. `signal` is aborted when nobody needs the data any more, or after 30 seconds. If `load` throws, the
+   * data stays as it is and the client tries again. It does not try again before the next event if the value that was
+   * thrown has a `retryable` that is `false`.
    *
    * Watches of the same topics with the same function (`===`) and the same `minInterval` share their loads: 200 rows of
-   * one list load it once. Then each `onData` gets the same data: leave it unchanged, or give each its own function.
+   * one list load it once. Then each `onData` gets the same object: leave it unchanged, or give each watch a function of
+   * its own.
    */
   load: (signal: AbortSignal) => D | Promise<D>;
   /** Called with the data of each load. */
   onData: (data: D) => void;
   /**
-   * A load failed (`load_failed`, with its `cause`), a topic was refused or taken away (the others go on), or the client
-   * was closed by an error. Without it, the client's `error` listeners hear of that.
+   * Called when a load failed (`load_failed`, with its `cause`), when a topic was refused or taken away (the other topics
+   * go on), and when an error closed the client. Without it, the client's `error` listeners hear of it.
    *
-   * `too_many_topics` and `overloaded` of a topic say that there is no room for it. The client asks for it again when there
-   * may be, and loads the data again when it is in force.
+   * `too_many_topics` and `overloaded` say that there is no room for a topic. The client asks for the topic again, and
+   * loads the data when it is in force.
    */
   onError?: (error: TidingsError) => void;
-  /** Whether an event may have changed the data; all do, if left out. */
+  /** Returns whether an event may have changed the data. Without it, every event may. */
   concerns?: (event: EventOf<T>, meta: EventMeta) => boolean;
   /**
-   * Does not load for events that this client caused, or for those of them that this says, because you show what you
-   * write in the moment in which you send it. Call `reload` if the write fails or you can't tell. Where a load ran or
-   * another write of this client began since, the event loads all the same, so that no older data stays on top.
+   * `true`, or a function that returns whether to skip an event: no load for an event that this client caused, because
+   * the page shows a write at the moment it sends it. Call `reload` if the write fails, or may have failed.
+   *
+   * An event is not skipped if a load ran, or another write of this client began, since the write. Otherwise older data
+   * could stay on top.
    */
   skipOwn?: boolean | ((event: EventOf<T>, meta: EventMeta) => boolean);
   /**
-   * For those who want to see why: `resumed`, the connection came back and nothing was missed; `sync`, something may
-   * have been missed, so it loads; `own`, an event was skipped.
+   * Called with the reason why there is a load, or none. `resumed`: the connection is back and nothing was missed.
+   * `sync`: events may have been missed, so it loads. `own`: an own event was skipped.
    */
   onNotice?: (notice: "resumed" | "sync" | "own") => void;
   /**
-   * Loads start at least this many milliseconds apart (250). The first event loads at once; what
-   * comes before that time is over causes one load at its end. `reload` does not wait for it.
+   * The least time between the starts of two loads, in milliseconds. The default is 250. The first event loads at once;
+   * all events during the interval cause one load at its end. `reload` does not wait.
    */
   minInterval?: number;
-  /** Ends it. */
+  /** Ends the watch when it is aborted. */
   signal?: AbortSignal;
 }
 
-/** Data that is kept up to date, until it is ended. While `client.status` is not `open`, it may be out of date. */
+/** Data that is kept up to date. It lasts until it is ended. The data may be out of date while `client.status` is not `open`. */
 export interface Watch extends Subscription {
   /** Loads now. */
   reload(): void;
 }
 
-/** Options of an iteration over events. */
+/** Options of `events`. */
 export interface EventsOptions {
-  /** Events may have been missed: load again. Without it, the iteration ends with an error, `sync_required`. */
+  /** Called when events may have been missed: load again. Without it, the loop throws `sync_required`. */
   onSync?: (sync: Sync) => void;
-  /** Ends the iteration. */
+  /** Ends the loop when it is aborted. */
   signal?: AbortSignal;
-  /** How many events may wait for a slow loop (1024); beyond it they are dropped, which is a sync. */
+  /** How many events may wait for a slow loop. The default is 1024. Beyond it, all that wait are dropped, which is a sync. */
   buffer?: number;
 }
 
-/** An event and what is known of it. */
+/** An event and its circumstances. */
 export interface EventItem<T extends string> {
   event: EventOf<T>;
   meta: EventMeta;
 }
 
-/** Options of a publish. */
+/** Options of `publish`. */
 export interface PublishOptions {
-  /** The topics, for events that don't say them: of `crm`, and of domains that the server does not know. */
+  /**
+   * The topics, if the event's domain does not compute them: for events of `crm`, and of domains that the server does
+   * not know.
+   */
   topics?: readonly string[];
-  /** The idempotency key, a UUID; made if left out. The same key again answers the first publication. */
+  /**
+   * The idempotency key, a UUID. The default is a new one. A second publish with the same key publishes nothing, and
+   * resolves with the first one's answer.
+   */
   key?: string;
-  /** An opaque mark of who caused this, at most 64 bytes; subscribers find it in `meta.origin`. Made if left out. */
+  /**
+   * A mark of who caused the event, at most 64 bytes. Subscribers find it in `meta.origin`. By default it is this
+   * client's own mark, by which it knows its own events.
+   */
   origin?: string;
-  /** Stops waiting. What was sent already may be published all the same. */
+  /** Stops waiting when it is aborted. If the event was sent before, it may be published all the same. */
   signal?: AbortSignal;
 }
 
 /** The server's answer to a publish. */
 export interface Published {
-  /** The publication's identity. */
+  /** The key of the publication. */
   readonly key: string;
-  /** Its place in the server's log; opaque. */
+  /** Its position in the server's log. Opaque. */
   readonly position: string;
   /** All topics that it reached. */
   readonly topics: readonly string[];
 }
 
-/** Options of a listener. */
+/** Options of `on`. */
 export interface ListenOptions {
-  /** Takes the listener off. */
+  /** Removes the listener when it is aborted. */
   signal?: AbortSignal;
 }

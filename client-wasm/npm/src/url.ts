@@ -4,7 +4,10 @@ import { compile } from "./wasm.js";
 
 export * from "./client.js";
 
-/** As `createClient` of `tidings`, but the core is fetched as a file of its own, which is the smallest transfer. */
+/**
+ * Creates a client, as `createClient` of `tidings` does. This one fetches its core as a file of its own, which is the
+ * smallest transfer.
+ */
 export function createClient(options: ClientOptions = {}): Client {
   return new Client(async () => {
     const core = compile(new URL("./core.wasm", import.meta.url));

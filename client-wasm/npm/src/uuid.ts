@@ -1,4 +1,4 @@
-/** A UUID of version 7 (RFC 9562): the time, then random bits. */
+/** Returns a UUID of version 7 (RFC 9562): the time, then random bits. */
 export function uuid7(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Date.now();

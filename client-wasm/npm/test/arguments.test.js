@@ -1,4 +1,4 @@
-// What is no topic, no callback and no option is refused where it is given.
+// The call that gets a wrong topic, callback or option refuses it.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createClient, TidingsError, topic } from "tidings";
@@ -15,7 +15,7 @@ function open(t, options = {}) {
   return client;
 }
 
-/** What is given for a topic, and what the error says of it. */
+/** Values given as a topic, and the text of the error. */
 const WRONG = [
   [undefined, /must be a string .* but is undefined/],
   [null, /but is null/],
@@ -33,7 +33,7 @@ const WRONG = [
   [`${undefined}:order`, /`undefined:order` was built with `undefined`/],
 ];
 
-test("what can't be a topic throws at the call, and says what it is", async (t) => {
+test("a call throws for a value that can't be a topic, and names the value", async (t) => {
   const client = open(t);
   const calls = {
     subscribe: (wrong) => client.subscribe(wrong, nothing),
@@ -58,14 +58,14 @@ test("what can't be a topic throws at the call, and says what it is", async (t) 
   assert.equal(sockets.length, 0);
 });
 
-test("words that only look like a missing value are topics", async (t) => {
+test("a topic with a word that only looks like a missing value is taken", async (t) => {
   const client = open(t);
   for (const fine of ["orders:nullable", "orders:undefined-behaviour:x", "orders:NaN2", "null-island:x"]) {
     await client.subscribe(fine, nothing).ready;
   }
 });
 
-test("a publish to what can't be a topic is rejected", async (t) => {
+test("a publish to a value that can't be a topic is rejected", async (t) => {
   const client = open(t);
   const event = { domain: "orders", event: "paid", payload: {} };
   for (const topics of [[undefined], [`orders:order:${undefined}`], "orders:order:7", 7, null]) {
@@ -73,7 +73,7 @@ test("a publish to what can't be a topic is rejected", async (t) => {
   }
 });
 
-test("a topic is not built with what is missing", () => {
+test("a topic builder refuses a missing value", () => {
   const { person } = topic.staff;
   for (const wrong of [undefined, null, "", "undefined", Number.NaN, {}]) {
     assert.throws(() => person(wrong), {
@@ -85,7 +85,7 @@ test("a topic is not built with what is missing", () => {
   assert.equal(person(ID), `staff:person:${ID}`);
 });
 
-test("what is no pause throws at the call", (t) => {
+test("a call throws for a `minInterval` that is no duration", (t) => {
   const client = open(t);
   for (const minInterval of ["250", -1, Number.NaN, Number.POSITIVE_INFINITY]) {
     const options = { load: nothing, onData: nothing, minInterval };
@@ -96,7 +96,7 @@ test("what is no pause throws at the call", (t) => {
   }
 });
 
-test("`domains` that are not a list of texts are refused by createClient", () => {
+test("createClient refuses `domains` that are no list of strings", () => {
   for (const [domains, says] of [
     [null, /but is null$/],
     [5, /but is 5$/],
@@ -122,7 +122,7 @@ test("`domains` that are not a list of texts are refused by createClient", () =>
   for (const domains of [undefined, [], ["orders"]]) createClient({ domains });
 });
 
-test("a `buffer` that is no whole number of events is refused at the call", (t) => {
+test("a call throws for a `buffer` that is no whole number of events", (t) => {
   const client = open(t);
   for (const buffer of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "7", null])
     assert.throws(() => client.events("staff:people", { buffer }), {
@@ -161,14 +161,14 @@ test("a publish with options that are no object is rejected, and does not throw"
     });
 });
 
-/** What the console is warned of until the test is over. */
+/** Collects the console's warnings until the test is over. */
 function warnings(t) {
   const warned = mock.method(console, "warn", () => {});
   t.after(() => warned.mock.restore());
   return () => warned.mock.calls.map(({ arguments: [text] }) => text);
 }
 
-/** A server that knows none of the domains but staff. */
+/** A server that knows the domain staff only. */
 function knowsStaff(socket, frame) {
   if (frame.op !== "subscribe") return answer(socket, frame);
   const names = new Set(frame.topics.map((topic) => topic.split(":")[0]).filter((name) => name !== "staff"));
@@ -186,7 +186,7 @@ function knowsStaff(socket, frame) {
   });
 }
 
-test("a domain that nobody knows is warned of once, also over reconnects", async (t) => {
+test("an unknown domain causes one warning, also over reconnects", async (t) => {
   const warned = warnings(t);
   const client = open(t);
   server.answer = knowsStaff;
@@ -199,7 +199,7 @@ test("a domain that nobody knows is warned of once, also over reconnects", async
   assert.match(warned()[0], /knows the domain `staf`.* Did you mean `staff`\?.*domains: \["staf"\]/);
 });
 
-test("a domain that this client knows, or that its user means, is no warning", async (t) => {
+test("a domain that the client knows, or that `domains` names, causes no warning", async (t) => {
   const warned = warnings(t);
   const client = open(t, { domains: ["orders", "invoices"] });
   server.answer = knowsStaff;
@@ -209,7 +209,7 @@ test("a domain that this client knows, or that its user means, is no warning", a
   assert.match(warned()[0], /`ordres`.*`domains` names `orders`, `invoices`.*"orders","invoices","ordres"/);
 });
 
-test("the real server tells of a domain that it does not know", { skip }, async (t) => {
+test("the real server names a domain that it does not know", { skip }, async (t) => {
   const warned = warnings(t);
   const { url } = await serve(t);
   const client = createClient({ url: `${url}/v1/ws` });

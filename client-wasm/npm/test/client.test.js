@@ -23,14 +23,14 @@ const code = (expected) => (error) => {
   return true;
 };
 
-test("a client does nothing until something is asked of it", async (t) => {
+test("a client does nothing until it is used", async (t) => {
   const { client } = open(t);
   await settled();
   assert.equal(client.status, "idle");
   assert.equal(sockets.length, 0);
 });
 
-test("a subscription is ready, gets its events, and what they are known by", async (t) => {
+test("a subscription becomes ready and gets its events with their meta", async (t) => {
   const { client } = open(t);
   const heard = [];
   const subscription = client.subscribe(topic.staff.people, (event, meta) => heard.push({ event, meta }));
@@ -54,7 +54,7 @@ test("a subscription is ready, gets its events, and what they are known by", asy
   });
 });
 
-test("several topics of one subscription are one delivery, and a second one of a topic costs no frame", async (t) => {
+test("an event on several topics of a subscription is delivered once, and a second subscription to a topic costs no frame", async (t) => {
   const { client } = open(t);
   const heard = [];
   await client.subscribe(["staff:people", "staff:teams"], (_, meta) => heard.push(meta.topics)).ready;
@@ -64,7 +64,7 @@ test("several topics of one subscription are one delivery, and a second one of a
   assert.equal(socket().sent.filter(({ op }) => op === "subscribe").length, 1);
 });
 
-test("what comes and goes within one turn costs no frame", async (t) => {
+test("a subscription that comes and goes within one turn costs no frame", async (t) => {
   const { client } = open(t);
   const frames = () => socket().sent.map(({ op }) => op);
   client.subscribe("staff:people", () => {}).unsubscribe();
@@ -102,7 +102,7 @@ test("nothing is delivered after unsubscribe, a signal, or the end of `using`", 
   assert.equal(socket().sent.at(-1).op, "unsubscribe");
 });
 
-test("a subscription that ends before it is in force rejects `ready`, and nobody has to look", async (t) => {
+test("a subscription that ends before it is in force rejects `ready`, which nobody has to handle", async (t) => {
   const { client, errors } = open(t);
   const ended = client.subscribe("staff:people", () => {});
   ended.unsubscribe();
@@ -114,7 +114,7 @@ test("a subscription that ends before it is in force rejects `ready`, and nobody
   assert.deepEqual(errors, []);
 });
 
-test("a callback may unsubscribe, subscribe and close from within, and what it throws harms nobody", async (t) => {
+test("a callback may unsubscribe, subscribe and close, and an error that it throws harms nobody", async (t) => {
   const { client } = open(t);
   const thrown = [];
   globalThis.reportError = (error) => thrown.push(error.message);
@@ -159,7 +159,7 @@ test("a malformed event is an error of its subscription, which goes on", async (
   );
 });
 
-test("a refused topic rejects `ready` and is told to onError, or to the client, or to the console", async (t) => {
+test("a refused topic rejects `ready` and goes to onError, else to the client's listeners, else to the console", async (t) => {
   const { client, errors } = open(t);
   server.answer = (socket, frame) => {
     if (frame.op !== "subscribe") return answer(socket, frame);
@@ -190,7 +190,7 @@ test("a refused topic rejects `ready` and is told to onError, or to the client, 
   assert.equal(printed.mock.callCount(), 1);
 });
 
-test("a topic beyond the room says so and is subscribed when another leaves", async (t) => {
+test("a topic without room is an error, and is subscribed to when another leaves", async (t) => {
   const { client, errors } = open(t);
   server.answer = (socket, frame) => {
     if (frame.op !== "hello") return answer(socket, frame);
@@ -234,7 +234,7 @@ test("a sync reaches onSync, or else onError as `sync_required`", async (t) => {
   assert.deepEqual(heard, [{ topics: ["staff:people"], position: "p" }, "sync_required"]);
 });
 
-test("a lost connection is made again and resumes; what waited is published with the same key", async (t) => {
+test("after a lost connection the client resumes, and sends waiting publishes with the same key", async (t) => {
   const { client } = open(t);
   const statuses = [];
   client.on("status", (status) => statuses.push(status));
@@ -252,7 +252,7 @@ test("a lost connection is made again and resumes; what waited is published with
   assert.deepEqual(statuses, ["connecting", "open", "waiting", "connecting", "open"]);
 });
 
-test("a publish is a snapshot, is checked before it leaves, and carries what it is given", async (t) => {
+test("a publish is a snapshot, is checked before it is sent, and carries its options", async (t) => {
   const { client } = open(t);
   const changing = structuredClone(event);
   const published = client.publish(changing, { topics: ["a:b"], key: ID, origin: "me" });
@@ -281,7 +281,7 @@ test("a publish is a snapshot, is checked before it leaves, and carries what it 
   assert.equal(socket().sent.at(-1).ref, ref);
 });
 
-test("a publish stops waiting by its signal, and close() fails those that wait", async (t) => {
+test("a signal stops a publish that waits, and close() fails all that wait", async (t) => {
   const { client } = open(t);
   server.answer = () => {};
   const abort = new AbortController();
@@ -299,7 +299,7 @@ test("a publish stops waiting by its signal, and close() fails those that wait",
   assert.equal(client.status, "closed");
 });
 
-test("what a handler makes of its event and its meta, no other one sees", async (t) => {
+test("no handler sees what another one changed in its event or meta", async (t) => {
   const { client } = open(t);
   const payload = () => JSON.parse(`{"uuid":"${ID}","list":[{"a":1},null,-0.5],"__proto__":{"b":2}}`);
   const spoil = (event, meta) => {
@@ -332,7 +332,7 @@ test("what a handler makes of its event and its meta, no other one sees", async 
   assert.ok(Object.hasOwn(heard[0][0].payload, "__proto__"));
 });
 
-test("a publish that nobody waits for may be left behind by close()", async (t) => {
+test("a publish that nobody awaits causes no unhandled rejection at close()", async (t) => {
   const { client } = open(t);
   const unhandled = [];
   const hear = (reason) => unhandled.push(reason);
@@ -349,7 +349,7 @@ test("a publish that nobody waits for may be left behind by close()", async (t) 
   await assert.rejects(awaited, code("closed"));
 });
 
-test("publishes that wait are bounded before the core is there and after", async (t) => {
+test("the number of waiting publishes is bounded, before the core is loaded and after", async (t) => {
   const { client } = open(t);
   server.answer = () => {};
   const waiting = Array.from({ length: 256 }, () => client.publish(event));
@@ -359,7 +359,7 @@ test("publishes that wait are bounded before the core is there and after", async
   await assert.rejects(client.publish(event), code("offline_full"));
 });
 
-test("a token is asked for with every connection", async (t) => {
+test("the token callback is called for each connection", async (t) => {
   let calls = 0;
   const { client } = open(t, { token: async () => `token ${++calls}` });
   await client.subscribe("staff:people", () => {}).ready;
@@ -391,7 +391,7 @@ test("a fatal close ends everything with the server's reason", async (t) => {
   assert.equal(sockets.length, 1);
 });
 
-test("listeners are taken off by their signal and by what `on` returns", async (t) => {
+test("a listener is removed by its signal and by the function that `on` returns", async (t) => {
   const { client } = open(t);
   const heard = [];
   const abort = new AbortController();
@@ -405,7 +405,7 @@ test("listeners are taken off by their signal and by what `on` returns", async (
   assert.deepEqual(heard, []);
 });
 
-test("without a WebSocket, or with a url that is none, the error says so", async (t) => {
+test("a missing WebSocket and a wrong url are errors that say so", async (t) => {
   const { client } = open(t);
   delete globalThis.WebSocket;
   await assert.rejects(client.subscribe("staff:people", () => {}).ready, code("websocket_unavailable"));
@@ -418,7 +418,7 @@ test("without a WebSocket, or with a url that is none, the error says so", async
   }
 });
 
-test("where WebAssembly is forbidden the error says so, once", async (t) => {
+test("a policy that forbids WebAssembly is one error that says so", async (t) => {
   const { client, errors } = open(t);
   const compile = mock.method(WebAssembly, "compile", () => {
     throw new WebAssembly.CompileError("violates the Content Security Policy directive");
@@ -434,8 +434,8 @@ test("where WebAssembly is forbidden the error says so, once", async (t) => {
   );
 });
 
-test("making a client asks nothing of its environment, not even for random numbers", (t) => {
-  // Cloudflare's workers refuse it while a module is loaded.
+test("creating a client uses nothing of its environment, not even random numbers", (t) => {
+  // Cloudflare's workers refuse random numbers while a module is loaded.
   const real = crypto.getRandomValues;
   t.after(() => {
     crypto.getRandomValues = real;

@@ -1,4 +1,4 @@
-// What the compiler says of a mistake: which words would have been right.
+// The compiler's message for a mistake names the right words.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What the compiler says of each line of `wrong.ts`, from the first that it complains of. */
+/** The compiler's messages for `wrong.ts`, in the order of its lines. */
 function complaints(compiler) {
   const args = [
     `node_modules/${compiler}/bin/tsc`,
@@ -19,7 +19,7 @@ function complaints(compiler) {
   return stdout.split(/^test\/wrong\.ts\(\d+,\d+\): /m).slice(1);
 }
 
-test("a misspelt topic or event is answered with those that its domain has", () => {
+test("for a misspelt topic or event, the compiler names the topics or events of the domain", () => {
   for (const compiler of ["typescript", "typescript-5.6"]) {
     const said = complaints(compiler);
     const expected = [

@@ -1,4 +1,4 @@
-// What is ended, begun or closed while the client asks for it.
+// Callbacks that end, add or close something while the client asks its core for everything.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "tidings";
@@ -14,7 +14,7 @@ function open(t) {
   return client;
 }
 
-test("what a callback ends or aborts while all is asked for is not asked for", async (t) => {
+test("a subscription that a callback ends meanwhile is not asked for", async (t) => {
   const client = open(t);
   const ended = new AbortController();
   const tearDown = () => {
@@ -36,7 +36,7 @@ test("what a callback ends or aborts while all is asked for is not asked for", a
   );
 });
 
-test("what a callback asks for while all is asked for is asked for once", async (t) => {
+test("a subscription that a callback adds meanwhile is asked for once", async (t) => {
   const client = open(t);
   const heard = [];
   const onError = () => {
@@ -49,7 +49,7 @@ test("what a callback asks for while all is asked for is asked for once", async 
   assert.deepEqual(heard, [["staff:teams"]]);
 });
 
-test("a publish of a closed client that nobody waits for is no unhandled rejection", async (t) => {
+test("a publish of a closed client that nobody awaits is no unhandled rejection", async (t) => {
   const client = open(t);
   const unhandled = [];
   const hear = (reason) => unhandled.push(reason);

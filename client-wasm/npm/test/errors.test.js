@@ -1,4 +1,4 @@
-// What a user can get wrong, and what is said: the fault, its place, the remedy.
+// The mistakes of users. Each error names the fault, its place and the remedy.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createClient, TidingsError } from "tidings";
@@ -18,10 +18,10 @@ function open(t, options = {}) {
   return client;
 }
 
-/** Until the client tells of an error. */
+/** Resolves with the next error of the client. */
 const told = (client) => new Promise((resolve) => client.on("error", resolve));
 
-/** Puts another value in the place of a global one until the test is over. */
+/** Replaces a global value until the test is over. */
 function replace(t, name, value) {
   const own = Object.getOwnPropertyDescriptor(globalThis, name);
   Object.defineProperty(globalThis, name, { value, configurable: true });
@@ -31,7 +31,7 @@ function replace(t, name, value) {
   });
 }
 
-/** Attempts to connect fail until the test says otherwise. */
+/** Lets attempts to connect fail until the test sets `server`. */
 function useUnreachable(t) {
   useFake(t);
   const reach = { server: false };
@@ -46,7 +46,7 @@ function useUnreachable(t) {
   return reach;
 }
 
-test("arguments of the wrong type are refused by the call that has them", async (t) => {
+test("a call refuses an argument of a wrong type", async (t) => {
   const client = open(t);
   const load = () => {};
   const wrong = [
@@ -97,7 +97,7 @@ test("arguments of the wrong type are refused by the call that has them", async 
   assert.equal(client.status, "idle", "what was refused asked for nothing");
 });
 
-test("an event that is none says what it is and what it should be", async (t) => {
+test("the error of a value that is no event says what it is and what it should be", async (t) => {
   const client = open(t);
   const circular = { ...event };
   circular.payload = { circular };
@@ -140,7 +140,7 @@ test("an event that is none says what it is and what it should be", async (t) =>
   });
 });
 
-test("a value that JSON can't say is refused and named, and what it can say is sent", async (t) => {
+test("a value that JSON can't hold is refused and named, and other values are sent", async (t) => {
   const client = open(t);
   const publish = (values, options) =>
     client.publish({ ...event, payload: { uuid: ID, ...values } }, options);
@@ -174,7 +174,7 @@ test("a value that JSON can't say is refused and named, and what it can say is s
   });
 });
 
-test("a url that is none says what is wrong with it", async (t) => {
+test("the error of a wrong url says what is wrong with it", async (t) => {
   useFake(t);
   for (const [url, message] of [
     [
@@ -192,7 +192,7 @@ test("a url that is none says what is wrong with it", async (t) => {
   }
 });
 
-test("a token that is no text is told as such and asked for again", async (t) => {
+test("a token that is no string is an error that says so, and the callback is called again", async (t) => {
   const answers = [{ token: "t" }, 7, "", "good"];
   const client = open(t, { token: async () => answers.shift() });
   const heard = [];
@@ -206,7 +206,7 @@ test("a token that is no text is told as such and asked for again", async (t) =>
   assert.equal(socket().sent[0].token, "good");
 });
 
-test("a token that is refused has another remedy than one that was not given", async (t) => {
+test("a refused token and a missing token have different hints", async (t) => {
   for (const [token, hint] of [
     [undefined, /^No token was given: pass `token`/],
     ["wrong", /^The server refused the token\. Do its key, audience and issuer/],
@@ -230,7 +230,7 @@ test("a token that is refused has another remedy than one that was not given", a
   }
 });
 
-test("what fails again for the same reason is in the console once", { timeout }, async (t) => {
+test("the console shows an error that repeats once", { timeout }, async (t) => {
   const printed = mock.method(console, "error", () => {});
   t.after(() => printed.mock.restore());
   useFake(t);
@@ -245,7 +245,7 @@ test("what fails again for the same reason is in the console once", { timeout },
   assert.equal(printed.mock.callCount(), 1);
 });
 
-test("what was closed on purpose is not said to have failed", { timeout }, async (t) => {
+test("the console shows no error of a client that was closed on purpose", { timeout }, async (t) => {
   useUnreachable(t);
   const client = createClient({ url: URL_ });
   const error = told(client);
@@ -255,7 +255,7 @@ test("what was closed on purpose is not said to have failed", { timeout }, async
   await assert.rejects(client.publish(event), { code: "closed", message: "The client is closed." });
 });
 
-test("a topic that the server refuses is named", async (t) => {
+test("the error of a refused topic names the topic", async (t) => {
   const client = open(t);
   server.answer = (socket, frame) => {
     if (frame.op !== "subscribe") return answer(socket, frame);
@@ -273,7 +273,7 @@ test("a topic that the server refuses is named", async (t) => {
   assert.match(heard[1][2], /claims `subscribe` and `publish`/);
 });
 
-test("a connection that does not come about is told once, and lastError holds it until it is open", {
+test("a client that can't connect tells it once, and lastError holds it until the connection is open", {
   timeout,
 }, async (t) => {
   const reach = useUnreachable(t);
@@ -299,7 +299,7 @@ test("a connection that does not come about is told once, and lastError holds it
   assert.deepEqual([client.lastError, heard], [undefined, [error]]);
 });
 
-test("a WebSocket that the browser refuses to make is told with its reason, once", async (t) => {
+test("a WebSocket that the browser refuses to create is one error with the reason", async (t) => {
   useFake(t);
   replace(t, "location", new URL("https://example.com/"));
   let attempts = 0;
@@ -320,7 +320,7 @@ test("a WebSocket that the browser refuses to make is told with its reason, once
   assert.match(heard[1], /^A page of https: may connect to wss: only\./);
 });
 
-test("what to check follows from the page and the URL", { timeout }, async (t) => {
+test("the hint of connect_failed depends on the page and the URL", { timeout }, async (t) => {
   useUnreachable(t);
   const page = (url) => replace(t, "location", new URL(url));
   const hint = async (url) => {
@@ -347,7 +347,7 @@ test("what to check follows from the page and the URL", { timeout }, async (t) =
   assert.match(await hint("/v1/ws"), /^This device is offline\./);
 });
 
-test("an error that nobody listens to has its code, topic and hint in the console's text, once", {
+test("the console shows code, topic and hint of an error without a listener, once", {
   timeout,
 }, async (t) => {
   const reach = useUnreachable(t);
@@ -368,7 +368,7 @@ test("an error that nobody listens to has its code, topic and hint in the consol
   assert.match(printed[2], /^tidings: forbidden: `staff:people`: Not allowed.*\nDo the token's claims/);
 });
 
-test("a message that is no frame is said to be one of the server's that can't be read", async (t) => {
+test("the error of an unreadable message says that the server sent it", async (t) => {
   const client = open(t);
   const error = told(client);
   await client.subscribe("staff:people", () => {}, { onSync: () => {} }).ready;
@@ -379,7 +379,7 @@ test("a message that is no frame is said to be one of the server's that can't be
   assert.match(hint, /Is that a Tidings server/);
 });
 
-test("an error names its class as it is, and the console has its cause and nothing twice", async (t) => {
+test("an error has the name of its class, and the console shows its cause, and nothing twice", async (t) => {
   assert.equal(TidingsError.name, "TidingsError");
   const printed = mock.method(console, "error", () => {});
   t.after(() => printed.mock.restore());
@@ -394,7 +394,7 @@ test("an error names its class as it is, and the console has its cause and nothi
   assert.deepEqual(printed.mock.calls[0].arguments, [text, cause]);
 });
 
-test("what there is no room for has the remedy that helps", async (t) => {
+test("the error of a topic without room has the hint that helps", async (t) => {
   const client = open(t);
   server.answer = (socket, frame) => {
     if (frame.op !== "subscribe") return answer(socket, frame);
@@ -407,7 +407,7 @@ test("what there is no room for has the remedy that helps", async (t) => {
   assert.deepEqual([overloaded.code, overloaded.retryable], ["overloaded", true]);
   assert.match(overloaded.hint, /^The client asks again by itself\..*--max-topics-per-tenant/);
 
-  // The bound is the client's own: no setting of the server raises it.
+  // This bound is the client's own. No setting of the server raises it.
   const rows = Array.from({ length: 4_097 }, (_, row) => `rows:${row}`);
   const own = await client.subscribe(rows, () => {}, { onError() {} }).ready.catch((error) => error);
   assert.equal(own.code, "too_many_topics");

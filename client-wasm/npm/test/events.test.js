@@ -13,7 +13,7 @@ function open(t) {
   return client;
 }
 
-/** The events of a loop, and how it ended. */
+/** Collects the events of a loop, and its end. */
 async function collect(events, numbers = []) {
   try {
     for await (const { event, meta } of events) {
@@ -27,7 +27,7 @@ async function collect(events, numbers = []) {
   }
 }
 
-/** Lets a loop begin. */
+/** Waits until a loop has begun. */
 async function begun(loop) {
   while (socket()?.sent.at(-1)?.op !== "subscribe") await settled();
   await settled();
@@ -47,7 +47,7 @@ test("events are iterated in order, also those that arrive while the loop is bus
   assert.deepEqual(await loop, { numbers: [1, 2, 3], end: "done" });
 });
 
-test("an iteration that was not begun subscribes to nothing, and one that is left unsubscribes", async (t) => {
+test("an iteration that has not begun subscribes to nothing, and one that is left unsubscribes", async (t) => {
   const client = open(t);
   const events = client.events("staff:people");
   await settled();
@@ -69,7 +69,7 @@ test("close() ends an iteration", async (t) => {
   assert.deepEqual(await loop, { numbers: [], end: "done" });
 });
 
-test("a sync ends an iteration with an error, after what came before it", async (t) => {
+test("a sync ends an iteration with an error, after the events before it", async (t) => {
   const client = open(t);
   const { loop } = await begun(collect(client.events("staff:people")));
   send(1);
@@ -78,7 +78,7 @@ test("a sync ends an iteration with an error, after what came before it", async 
   assert.deepEqual(await loop, { numbers: [1, 2], end: "sync_required" });
 });
 
-test("with onSync an iteration goes on, also when more events wait than it keeps", async (t) => {
+test("with onSync an iteration goes on, also when its buffer overflows", async (t) => {
   const client = open(t);
   const synced = [];
   const options = { onSync: ({ topics }) => synced.push(topics), buffer: 2 };

@@ -1,4 +1,4 @@
-// A core that fails, as no input should make it.
+// A core that fails. No input should make it fail, so the tests do.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../dist/client.js";
@@ -55,7 +55,7 @@ test("a core that fails is replaced: everything is subscribed again and told to 
   assert.equal(sockets.length, 2);
   assert.deepEqual(synced, [["staff:people"]]);
 
-  // What the dead one's socket still says counts for nothing, and closes it.
+  // A message on the old core's socket is ignored, and closes the socket.
   dead.event(["staff:people"], { uuid: ID, n: 2 });
   assert.equal(dead.readyState, 3);
   socket().event(["staff:people"], { uuid: ID, n: 3 });
@@ -89,7 +89,7 @@ test("a subscription that lost a topic keeps the others through a core that fail
   assert.deepEqual(heard, [["forbidden", `x:${ID}`], 1, ["sync", "staff:people"], 3]);
 });
 
-test("a subscription of which a topic waits for room is told to load again after a core that fails", async (t) => {
+test("a subscription with a topic that waits for room gets a sync for its others after a core that fails", async (t) => {
   const { client, sabotage } = await open(t);
   server.answer = (socket, frame) => {
     if (frame.op !== "subscribe") return answer(socket, frame);

@@ -1,9 +1,9 @@
-// A server that the tests play, behind a WebSocket of their own.
+// A fake WebSocket. The test plays the server behind it.
 
 /** The sockets that were opened, the newest last. */
 export const sockets = [];
 
-/** How the server answers a frame; a test may put another function in its place. */
+/** The function that answers a frame. A test may replace it. */
 export const server = { answer: undefined };
 
 const at = (position) => `000000000abc.${position}.0000001f`;
@@ -36,12 +36,12 @@ export class FakeWebSocket {
     queueMicrotask(() => this.onclose?.({ target: this, code: 1000 }));
   }
 
-  /** The server says something. */
+  /** The server sends a frame. */
   receive(frame) {
     this.onmessage?.({ target: this, data: typeof frame === "string" ? frame : JSON.stringify(frame) });
   }
 
-  /** The connection ends without this side's doing. */
+  /** The connection is lost. */
   drop(code = 1006) {
     this.readyState = 3;
     this.onclose?.({ target: this, code });
@@ -61,7 +61,7 @@ export class FakeWebSocket {
   }
 }
 
-/** A server that allows everything. */
+/** Answers as a server that allows everything. */
 export function answer(socket, frame) {
   switch (frame.op) {
     case "hello":
@@ -102,7 +102,7 @@ export function answer(socket, frame) {
   }
 }
 
-/** Puts the fake in the place of the real one until the test is over. */
+/** Replaces the real WebSocket by the fake until the test is over. */
 export function useFake(t) {
   const real = globalThis.WebSocket;
   globalThis.WebSocket = FakeWebSocket;
@@ -116,5 +116,5 @@ export function useFake(t) {
 /** The newest socket. */
 export const socket = () => sockets.at(-1);
 
-/** Resolves when what was asked for has gone through the core and the fake. */
+/** Resolves when the core and the fake have handled everything. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,4 +1,4 @@
-// A client that nobody wants anything of any more.
+// A client without subscriptions and publishes.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mock, test } from "node:test";
@@ -8,7 +8,7 @@ import { serve, skip } from "./serve.js";
 
 const PEOPLE = topic.staff.people;
 
-test("a connection that nobody wants is kept for 30 seconds, and then let go of", async (t) => {
+test("an idle client keeps its connection for 30 seconds, then closes it", async (t) => {
   let now = 1_000;
   const real = mock.method(performance, "now", () => now);
   t.after(() => real.mock.restore());
@@ -53,7 +53,7 @@ test("a connection that nobody wants is kept for 30 seconds, and then let go of"
   assert.deepEqual([client.status, sockets.length], ["open", 2]);
 });
 
-/** Runs a script against a server; it gives what was printed and how the script ended. */
+/** Runs a script against a server. Returns its output and how it ended. */
 function script(t, url, text) {
   const args = ["--experimental-websocket", "--no-warnings", "--input-type=module", "--eval", text];
   const child = spawn(process.execPath, args, {
@@ -84,7 +84,7 @@ const BEGIN = `
   const event = { domain: "staff", event: "person_updated", payload: { uuid: crypto.randomUUID() } };
 `;
 
-test("a script that is done with its client ends at once, although its connection lingers", {
+test("a script that has unsubscribed ends at once, although its connection lingers", {
   skip,
 }, async (t) => {
   const { url } = await serve(t);
@@ -120,7 +120,7 @@ test("a script that subscribes goes on while its server is away", { skip }, asyn
     t,
     url,
     `${BEGIN}
-    // What came and went is no reason to end.
+    // A subscription that came and went is no reason to end.
     client.subscribe(topic.staff.teams, () => {}).unsubscribe();
     await client.publish(event);
     const subscription = client.subscribe(topic.staff.people, () => {}, {

@@ -1,4 +1,4 @@
-// What simulates a browser in Node.js, and lacks what browsers have.
+// jsdom simulates a browser in Node.js, and lacks some of a browser's functions.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { unpack } from "./unpack.js";
 
 const skip = !process.env.TIDINGS_BIN && "TIDINGS_BIN names no server: `cargo xtask test npm` does";
 
-/** A folder with the packed package and these others. */
+/** Makes a folder with the packed package and these other packages. */
 function project(t, ...packages) {
   const folder = unpack(t);
   const modules = fileURLToPath(new URL("../node_modules", import.meta.url));

@@ -1,4 +1,4 @@
-// The core on its way: what is told apart when it does not arrive, and what is tried again.
+// How the core is loaded: the errors, and which of them lead to another attempt.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ const CORE = await readFile(new URL("../dist/core.wasm", import.meta.url));
 /** Milliseconds after which a test has hung. */
 const timeout = 20_000;
 
-/** A server of files, and what it answers, one after the other; the last for ever. */
+/** A server that gives these answers one after the other, and then the last one for ever. */
 async function serve(t, ...answers) {
   const asked = { times: 0 };
   const server = createServer((_request, response) => {
@@ -31,7 +31,7 @@ async function serve(t, ...answers) {
   return { url: `http://127.0.0.1:${server.address().port}/core.wasm`, asked };
 }
 
-/** A client whose core comes from there, and what it tells. */
+/** A client that loads its core from this URL, and its errors. */
 async function open(t, from) {
   useFake(t);
   const { glue } = await load();
@@ -43,7 +43,7 @@ async function open(t, from) {
   return { client, errors };
 }
 
-test("a core that does not arrive is told by what is in its place", { timeout }, async (t) => {
+test("the error of a core that can't be loaded says what came instead", { timeout }, async (t) => {
   const page = "<!doctype html><title>App</title>";
   for (const [answer, retryable, message, hint] of [
     [
@@ -71,7 +71,9 @@ test("a core that does not arrive is told by what is in its place", { timeout },
   }
 });
 
-test("what may pass is tried again until the core is there, and told once", { timeout }, async (t) => {
+test("after a temporary error the client tries again until it has the core, and tells it once", {
+  timeout,
+}, async (t) => {
   const { url, asked } = await serve(t, { status: 503 }, { status: 429 }, { body: CORE });
   const { client, errors } = await open(t, url);
   const statuses = [];
@@ -89,13 +91,13 @@ test("what may pass is tried again until the core is there, and told once", { ti
   assert.equal(client.lastError, undefined);
 });
 
-test("an address that is the core itself is not printed whole", async (t) => {
+test("a data: URL of a core is not printed whole", async (t) => {
   const { client } = await open(t, `data:application/wasm;base64,${CORE.toString("base64").slice(4)}`);
   const { ready } = client.subscribe("staff:people", () => {});
   await assert.rejects(ready, ({ message }) => /and not WebAssembly/.test(message) && message.length < 400);
 });
 
-test("a network that is away is waited for, and close() ends the wait", { timeout }, async (t) => {
+test("the client waits for a network that is away, and close() ends the wait", { timeout }, async (t) => {
   const gone = createServer().listen(0, "127.0.0.1");
   await once(gone, "listening");
   const { port } = gone.address();
@@ -111,7 +113,7 @@ test("a network that is away is waited for, and close() ends the wait", { timeou
   await assert.rejects(ready, { code: "closed" });
 });
 
-test("a file that can't be fetched names the entry that needs none", async (t) => {
+test("the error of a file that can't be fetched names the entry that needs no file", async (t) => {
   const { client } = await open(t, new URL("../dist/core.wasm", import.meta.url));
   const { ready } = client.subscribe("staff:people", () => {});
   await assert.rejects(ready, {
@@ -121,7 +123,7 @@ test("a file that can't be fetched names the entry that needs none", async (t) =
   });
 });
 
-test("what browsers and bundlers say is told apart", { timeout }, async (t) => {
+test("the errors of browsers and bundlers are told apart", { timeout }, async (t) => {
   const compileError = (text) => new WebAssembly.CompileError(`WebAssembly.compile(): ${text}`);
   const chunk = Object.assign(new Error("Loading chunk 7 failed."), { name: "ChunkLoadError" });
   const missing = Object.assign(new Error("Cannot find module 'http://localhost/x.js'"), {

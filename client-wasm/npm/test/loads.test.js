@@ -1,4 +1,4 @@
-// When the loads of watches begin, and for whom.
+// When the loads of watches begin, and which watches get the data.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createClient, topic } from "tidings";
@@ -16,7 +16,7 @@ function open(t) {
 
 const changed = (topics = [PEOPLE]) => socket().event(topics, { uuid: ID });
 
-/** A clock and timers that the test moves. */
+/** A clock and timers that the test controls. */
 function clock(t) {
   let now = 1_000;
   const real = mock.method(performance, "now", () => now);
@@ -34,7 +34,7 @@ function clock(t) {
   return { pass, turn, now: () => now };
 }
 
-test("an import of an event each 10 ms loads four times a second, the first at once and the last for sure", async (t) => {
+test("with an event each 10 ms a watch loads four times a second: at the first event at once, and once after the last", async (t) => {
   const { pass, turn, now } = clock(t);
   const client = open(t);
   const begun = [];
@@ -67,7 +67,7 @@ test("an import of an event each 10 ms loads four times a second, the first at o
   assert.equal(begun.length, loads);
 });
 
-test("a pause of one's own is kept, and the user's reload does not wait for it", async (t) => {
+test("a watch keeps its `minInterval`, and `reload` does not wait for it", async (t) => {
   const { pass, turn } = clock(t);
   const client = open(t);
   let loads = 0;
@@ -83,7 +83,7 @@ test("a pause of one's own is kept, and the user's reload does not wait for it",
   assert.equal(loads, 3);
 });
 
-test("200 rows that watch one topic with one loader load once, and all get the data", async (t) => {
+test("200 rows that watch one topic with one `load` load once, and all get the data", async (t) => {
   const client = open(t);
   const load = mock.fn(async () => ({ people: 3 }));
   const shown = Array.from({ length: 200 }, () => 0);
@@ -98,7 +98,7 @@ test("200 rows that watch one topic with one loader load once, and all get the d
   assert.equal(load.mock.callCount(), 2);
   assert.deepEqual(new Set(shown), new Set([2]));
 
-  // On topics that are in force already, within one turn.
+  // The same for a topic that is in force already, within one turn.
   const more = mock.fn(() => 1);
   for (let row = 0; row < 200; row++) client.watch(PEOPLE, { load: more, onData: () => {} });
   await settled();
@@ -106,7 +106,7 @@ test("200 rows that watch one topic with one loader load once, and all get the d
   assert.equal(more.mock.callCount(), 1);
 });
 
-test("loads are shared by equal topics in any order and spelling, and by nothing less", async (t) => {
+test("watches share loads if their topics are equal in any order and spelling, and not otherwise", async (t) => {
   const client = open(t);
   const load = mock.fn(() => 1);
   const other = mock.fn(() => 1);
@@ -124,7 +124,7 @@ test("loads are shared by equal topics in any order and spelling, and by nothing
   assert.deepEqual([load.mock.callCount(), other.mock.callCount()], [3, 1]);
 });
 
-test("a load that is shared is aborted when the last has gone, and not before", async (t) => {
+test("a shared load is aborted when its last watch ends, and not before", async (t) => {
   const client = open(t);
   const [signals, shown] = [[], []];
   let end;
@@ -150,7 +150,7 @@ test("a load that is shared is aborted when the last has gone, and not before", 
   assert.equal(signals[1].aborted, true);
 });
 
-test("one that comes while the others are up to date is loaded for, whatever they took no interest in", async (t) => {
+test("a watch that comes later loads, even if the others are up to date", async (t) => {
   const client = open(t);
   let stored = 1;
   const load = () => stored;
@@ -165,7 +165,7 @@ test("one that comes while the others are up to date is loaded for, whatever the
   assert.deepEqual(shown, [2]);
 });
 
-test("a load that fails is told to each who listens, and once for all who do not", async (t) => {
+test("each `onError` hears of a load that failed, and the client's listeners hear of it once", async (t) => {
   const client = open(t);
   const told = { client: 0, a: 0, b: 0 };
   client.on("error", () => told.client++);
@@ -179,7 +179,7 @@ test("a load that fails is told to each who listens, and once for all who do not
   assert.deepEqual(told, { client: 1, a: 1, b: 1 });
 });
 
-test("what one onData throws or ends harms no other", async (t) => {
+test("an `onData` that throws or ends its watch harms no other", async (t) => {
   const client = open(t);
   const thrown = [];
   globalThis.reportError = (error) => thrown.push(error.message);

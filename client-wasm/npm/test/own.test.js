@@ -1,4 +1,4 @@
-// A core of one's own, whose glue is imported by a function.
+// A core of the user, whose glue a function imports.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { load } from "../dist/core-inline.js";
 import { createClient } from "../dist/own.js";
 import { settled, socket, useFake } from "./fake.js";
 
-/** What `wasm-bindgen --target web` makes: a module with one instance, which it fetches by itself. */
+/** A module as `wasm-bindgen --target web` makes it: it has one instance, and fetches its WebAssembly by itself. */
 async function imported() {
   const { module, glue } = await load();
   const real = glue();
@@ -35,14 +35,14 @@ const open = (t, glue) => {
   return client;
 };
 
-test("glue that is imported finds its WebAssembly by itself", async (t) => {
+test("imported glue finds its WebAssembly by itself", async (t) => {
   useFake(t);
   const { state, glue } = await imported();
   await open(t, glue).subscribe("staff:people", () => {}).ready;
   assert.equal(state.fetched, 1);
 });
 
-test("a core that failed is not used again where its glue makes no other, and the error says so", async (t) => {
+test("a core that failed is not used again if its glue makes no second one, and the error says so", async (t) => {
   useFake(t);
   const { state, glue } = await imported();
   const client = open(t, glue);
@@ -58,11 +58,11 @@ test("a core that failed is not used again where its glue makes no other, and th
   );
   assert.match(errors[1].message, /load the page again/);
   assert.equal(errors[1].retryable, false);
-  // Nor by the next client.
+  // The next client does not use it either.
   await assert.rejects(open(t, glue).subscribe("staff:people", () => {}).ready, { code: "core_failed" });
 });
 
-test("glue that is none, or whose WebAssembly a bundler left behind, is told with what to do", async (t) => {
+test("the error of wrong glue, or of glue without its WebAssembly, says what to do", async (t) => {
   useFake(t);
   const { glue } = await imported();
   const failing = (text) => async () => ({
@@ -95,7 +95,7 @@ test("glue that is none, or whose WebAssembly a bundler left behind, is told wit
   }
 });
 
-test("the import of glue by its address is left to the browser by every bundler", () => {
+test("every bundler leaves the import of glue by its address to the browser", () => {
   const text = readFileSync(new URL("../dist/own.js", import.meta.url), "utf8");
   const [, comments] = /\bimport\(([^)]*)\.href/.exec(text) ?? [];
   for (const said of ["webpackIgnore: true", "@vite-ignore", "turbopackIgnore: true"])

@@ -1,4 +1,4 @@
-// The package as its user gets it.
+// The package as a user gets it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { unpack } from "./unpack.js";
 
-test("both entries are found by name, make no use of a browser, and share their errors", (t) => {
+test("both entries are found by name, need no browser to be imported, and share their error class", (t) => {
   const folder = unpack(t);
   const script = `
     import * as inline from "tidings";
@@ -24,7 +24,7 @@ test("both entries are found by name, make no use of a browser, and share their 
   assert.equal(execFileSync(process.execPath, ["use.mjs"], { cwd: folder, encoding: "utf8" }), "fine\n");
 });
 
-test("nothing is shipped that a user does not need, and nothing runs when it is installed", (t) => {
+test("the package has no file that a user does not need, and installing it runs nothing", (t) => {
   const folder = join(unpack(t), "node_modules/tidings");
   const { dependencies, scripts, sideEffects } = JSON.parse(
     readFileSync(join(folder, "package.json"), "utf8"),
@@ -48,11 +48,11 @@ test("nothing is shipped that a user does not need, and nothing runs when it is 
   }
 });
 
-test("its types compile with the lib of older years, where only one entry is imported", {
+test("its types compile with an older lib, and if only one entry is imported", {
   timeout: 60_000,
 }, (t) => {
   const folder = unpack(t);
-  // The second line is how topics of one's own are declared.
+  // The second line declares a topic of the user.
   const program = (entry, rest = "") => `
     import { createClient, TidingsError } from "${entry}";
     import type {} from "tidings";

@@ -1,4 +1,4 @@
-// The real server, whose program `cargo xtask test npm` names.
+// The real server. `cargo xtask test npm` names its program.
 import { spawn } from "node:child_process";
 
 const program = process.env.TIDINGS_BIN;

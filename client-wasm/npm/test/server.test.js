@@ -1,4 +1,4 @@
-// Against the real server, whose program `cargo xtask test npm` names.
+// Tests with the real server. `cargo xtask test npm` names its program.
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { createClient, topic } from "tidings";
 import { serve, skip } from "./serve.js";
 
-test("an event goes from one client to another, and so through a restart of the server", {
+test("an event goes from one client to another, also after a restart of the server", {
   skip,
 }, async (t) => {
   const { server, url, port } = await serve(t);
@@ -42,7 +42,7 @@ test("an event goes from one client to another, and so through a restart of the 
   assert.equal(meta.decoded, true);
   assert.deepEqual(heard, [event]);
 
-  // Its log is gone with it: whoever held a position is told to load again.
+  // The restart lost the log, so a client that had a position is told to load again.
   server.kill("SIGKILL");
   await new Promise((resolve) => reader.on("status", resolve));
   const again = writer.publish(event);
@@ -51,7 +51,7 @@ test("an event goes from one client to another, and so through a restart of the 
   assert.equal((await again).topics.length, 2);
 });
 
-/** A key in a file, and what makes tokens with it that live for so many seconds. */
+/** A key in a file, and a function that makes tokens with it. */
 function keys(t) {
   const folder = mkdtempSync(join(tmpdir(), "tidings-"));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -66,7 +66,7 @@ function keys(t) {
   return { file, token };
 }
 
-test("a view stays live over many lives of its token, with one connection and no load in vain", {
+test("a view stays live over many lives of its token, with one connection and no needless load", {
   skip,
 }, async (t) => {
   const { file, token } = keys(t);
@@ -114,7 +114,7 @@ test("a view stays live over many lives of its token, with one connection and no
 
 test("a thousand rows come back from a lost connection without a load", { skip }, async (t) => {
   const { url, port } = await serve(t);
-  // What is between the client and the server, and breaks.
+  // A relay between client and server. The test breaks its connections.
   const links = new Set();
   const between = createServer((near) => {
     const far = connect(port, "127.0.0.1");

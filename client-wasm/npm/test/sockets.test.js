@@ -1,4 +1,4 @@
-// The WebSockets of other environments than browsers, and what becomes of attempts that fail.
+// WebSockets that are not a browser's, and attempts that fail.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
@@ -10,7 +10,7 @@ import { FakeWebSocket, sockets, useFake } from "./fake.js";
 /** Milliseconds after which a test has hung. */
 const timeout = 20_000;
 
-/** A URL at which nobody listens. */
+/** A URL at which no server listens. */
 async function nowhere() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -19,7 +19,7 @@ async function nowhere() {
   return `http://127.0.0.1:${port}/v1/ws`;
 }
 
-/** A WebSocket whose attempts fail as this does. */
+/** A WebSocket class whose attempts fail in this way. */
 function useFailing(t, fail) {
   useFake(t);
   const failing = { now: true };
@@ -44,7 +44,7 @@ const both = (socket) => {
 
 const first = (client) => new Promise((resolve) => client.on("error", resolve));
 
-test("an attempt that ends with an error and without a close is over, and one with both counts once", {
+test("an attempt that ends with an error but no close is over, and one with both counts once", {
   timeout,
 }, async (t) => {
   for (const fail of [error, both]) {
@@ -61,7 +61,7 @@ test("an attempt that ends with an error and without a close is over, and one wi
   }
 });
 
-test("the WebSocket of Node.js loses no time by an attempt that fails", {
+test("a failed attempt of the WebSocket of Node.js costs no time", {
   timeout,
   skip: typeof WebSocket === "undefined" && "this Node.js has no WebSocket",
 }, async (t) => {
@@ -74,7 +74,7 @@ test("the WebSocket of Node.js loses no time by an attempt that fails", {
   assert.ok(performance.now() - begun < 9_000, "the time in which a server may be silent was waited out");
 });
 
-test("with the package `ws` in the place of WebSocket, a server that is lost ends no process", {
+test("with the package `ws` as WebSocket, a lost server does not end the process", {
   timeout,
 }, async () => {
   const script = `
@@ -101,7 +101,7 @@ test("with the package `ws` in the place of WebSocket, a server that is lost end
     await serve(port);
     while (client.status !== "open") await changed();
     client.close();
-    // Closed while it connects, which \`ws\` takes for an error.
+    // Closed while it connects, which is an error for \`ws\`.
     const late = createClient({ url: \`http://127.0.0.1:\${port}/v1/ws\` });
     globalThis.WebSocket = class extends WebSocket {
       constructor(...args) {

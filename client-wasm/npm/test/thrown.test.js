@@ -1,4 +1,4 @@
-// What callbacks throw may have no text form: no loop of the client may end by it.
+// A callback may throw a value without a text. That must end no loop of the client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "tidings";
@@ -8,7 +8,7 @@ import { settled, socket, useFake } from "./fake.js";
 const URL_ = "http://127.0.0.1:1/v1/ws";
 const timeout = 20_000;
 
-/** Values that a template can't hold, and the text that an error has of each. */
+/** Values that no template can hold, and the text of each in an error. */
 const THROWN = [
   [Symbol("gone"), "Symbol(gone)"],
   [Object.create(null), "[object Object]"],
@@ -29,7 +29,9 @@ function open(t, options = {}) {
   return client;
 }
 
-test("a watch whose load throws what has no text is told of it and loads again", { timeout }, async (t) => {
+test("a watch whose `load` throws a value without a text gets the error and loads again", {
+  timeout,
+}, async (t) => {
   for (const [thrown, text] of THROWN) {
     const client = open(t);
     const errors = [];
@@ -52,7 +54,7 @@ test("a watch whose load throws what has no text is told of it and loads again",
   }
 });
 
-test("a token callback that throws what has no text is called again", { timeout }, async (t) => {
+test("a token callback that throws a value without a text is called again", { timeout }, async (t) => {
   for (const [thrown, text] of THROWN) {
     let calls = 0;
     const token = () => {
@@ -70,7 +72,7 @@ test("a token callback that throws what has no text is called again", { timeout 
   }
 });
 
-test("an event whose toJSON throws what has no text is refused with its code", async (t) => {
+test("an event whose toJSON throws a value without a text is refused with a code", async (t) => {
   const client = open(t);
   for (const [thrown, text] of THROWN) {
     const payload = {
@@ -85,7 +87,7 @@ test("an event whose toJSON throws what has no text is refused with its code", a
   }
 });
 
-test("a core whose import throws what has no text closes the client with its code", async (t) => {
+test("a core whose import throws a value without a text closes the client with a code", async (t) => {
   useFake(t);
   for (const [thrown, text] of THROWN.slice(0, 3)) {
     const glue = () => Promise.reject(thrown);

@@ -1,4 +1,4 @@
-// The one timer of a client, as its environment sees it.
+// The one timer of a client.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createClient, topic } from "tidings";
@@ -6,7 +6,7 @@ import { settled, socket, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
 
-/** Counts what is asked of the environment's timers until the test is over. */
+/** Counts the calls of timers until the test is over. */
 function count(t) {
   const set = mock.method(globalThis, "setTimeout");
   const clear = mock.method(globalThis, "clearTimeout");
@@ -17,7 +17,7 @@ function count(t) {
   return () => set.mock.callCount() + clear.mock.callCount();
 }
 
-test("messages set no timer: the one that is set looks at the clock when it fires", async (t) => {
+test("a message sets no timer: the timer looks at the clock when it fires", async (t) => {
   useFake(t);
   const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
   t.after(() => client.close());
@@ -38,7 +38,7 @@ test("messages set no timer: the one that is set looks at the clock when it fire
   assert.equal(calls(), 0);
 });
 
-test("a server that falls silent is noticed in time, however late its last message was", async (t) => {
+test("the client notices a silent server in time, however late its last message was", async (t) => {
   useFake(t);
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const turn = () => new Promise(setImmediate);

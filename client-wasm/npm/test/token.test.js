@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createClient } from "tidings";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
-/** A client of a server whose tokens live for this many milliseconds, and the errors that it tells of. */
+/** A client of a server whose tokens live for this many milliseconds, and its errors. */
 function open(t, token, lifeMs) {
   useFake(t);
   server.answer = (socket, frame) => {
@@ -24,7 +24,7 @@ function open(t, token, lifeMs) {
 
 const tokens = () => socket().sent.filter(({ op }) => op === "token");
 
-test("the callback is asked for a fresh token before the old one ends, and what fails leaves the session", async (t) => {
+test("the callback is called before the token ends, and a failure of it leaves the session open", async (t) => {
   let calls = 0;
   const token = async () => {
     calls += 1;
@@ -39,7 +39,7 @@ test("the callback is asked for a fresh token before the old one ends, and what 
   assert.deepEqual([client.status, sockets.length], ["open", 1]);
 });
 
-test("a token given as text is said once", async (t) => {
+test("a token that is a string is sent once", async (t) => {
   const { client, errors } = open(t, "the one", 1_000);
   await client.subscribe("staff:people", () => {}).ready;
   const begun = performance.now();
@@ -47,7 +47,7 @@ test("a token given as text is said once", async (t) => {
   assert.deepEqual([tokens(), errors, client.status], [[], [], "open"]);
 });
 
-test("whoever loses a topic by a fresh token is told which, and has the others", async (t) => {
+test("a subscription that loses a topic by a fresh token hears which, and keeps the others", async (t) => {
   const { client, errors } = open(t, () => "token");
   const [told, shown, heard] = [[], [], []];
   const onError = ({ code, topic }) => told.push([code, topic]);

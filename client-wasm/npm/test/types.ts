@@ -1,4 +1,4 @@
-// What the compiler must know, and must not allow. Never run: `npm run check` compiles it.
+// Types that the compiler must find, and mistakes that it must refuse. Never run: `npm run check` compiles it.
 import {
   type Client,
   createClient,
@@ -128,7 +128,7 @@ client.on("error", (error) => {
   void subscription.ready;
 }
 
-// What a framework's binding is made of: wrappers that are as strict about topics as the methods are.
+// The wrappers of a framework's binding, which are as strict about topics as the methods are.
 function useEvents<const T extends string>(
   topics: Spelt<T> | readonly Spelt<T>[],
   handler: Handler<T>,

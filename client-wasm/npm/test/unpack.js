@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Unpacks the tarball that xtask made, or a new one, where `tidings` is found by its name. */
+/** Unpacks the tarball that xtask made, or a new one, so that `tidings` is found by its name. */
 export function unpack(t) {
   const folder = mkdtempSync(join(tmpdir(), "tidings-packed-"));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -1,4 +1,4 @@
-// The repository's golden vectors, read as a browser reads them. In a packed package they are not there.
+// The repository's golden vectors, read as a browser reads them. A packed package does not have them.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -22,7 +22,7 @@ async function open(t, topic) {
   return { client, events, errors };
 }
 
-test("every frame that is one is taken, and what is none is an error", options, async (t) => {
+test("every valid frame is taken, and every other one is an error", options, async (t) => {
   const { errors } = await open(t, "staff:people");
   for (const { name, text } of [...cases("server-frames", "good"), ...cases("server-frames", "unknown")]) {
     const before = errors.length;
@@ -48,7 +48,7 @@ test("every event arrives as it was published and checked against its type", opt
   }
 });
 
-test("a malformed event is refused before it leaves and is an error when it arrives", options, async (t) => {
+test("a malformed event is refused by publish, and is an error when it arrives", options, async (t) => {
   const { client, events, errors } = await open(t, "staff:people");
   const malformed = cases("events", "refused").filter(({ malformed }) => malformed);
   assert.ok(malformed.length > 0);

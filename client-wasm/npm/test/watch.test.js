@@ -16,7 +16,7 @@ function loads() {
   return { running, load };
 }
 
-/** A client, and a view of a store whose loads the test ends. */
+/** A client, and a view of a store. The test ends its loads. */
 function open(t, options = {}) {
   useFake(t);
   const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
@@ -86,14 +86,14 @@ test("a load that fails leaves the data, tells why, and is tried again", async (
   assert.deepEqual(shown, ["there"]);
 });
 
-test("a load that can't succeed waits for the next event, or for the user", async (t) => {
+test("a load that can't succeed is not tried before the next event or `reload`", async (t) => {
   const { view, running, errors } = open(t);
   await view.ready;
   running[0].reject(Object.assign(new Error("gone"), { retryable: false }));
   await settled();
   assert.equal(running.length, 1);
   assert.equal(errors[0].retryable, false);
-  // An event during a wait for a retry would be merged into that.
+  // An event during a wait for a retry causes no load of its own.
   changed();
   assert.equal(running.length, 2);
   running[1].reject({ retryable: false });
@@ -102,7 +102,7 @@ test("a load that can't succeed waits for the next event, or for the user", asyn
   assert.equal(running.length, 3);
 });
 
-test("a load that throws at once is a load that failed", async (t) => {
+test("a `load` that throws before it returns a promise is a failed load", async (t) => {
   const load = mock.fn(() => {
     throw Object.assign(new Error("at once"), { retryable: false });
   });
@@ -144,7 +144,7 @@ test("events that do not concern the data load nothing, and a filter that throws
   assert.deepEqual(thrown, ["of the user"]);
 });
 
-test("nothing is loaded or shown after the end, and what runs is aborted", async (t) => {
+test("after the end nothing is loaded or shown, and a running load is aborted", async (t) => {
   const { view, running, shown } = open(t);
   await view.ready;
   view.unsubscribe();
@@ -174,7 +174,7 @@ test("`meta.own` knows what this client caused, by a publish or through a backen
   assert.deepEqual(heard, [true, true, false, false, false]);
 });
 
-test("skipOwn skips what this client caused, but not where a load may have read what was there before", async (t) => {
+test("skipOwn skips an own event, unless a load may have read the store before the write", async (t) => {
   const { client, view, running, notices } = open(t, { skipOwn: true });
   await view.ready;
   const duringLoad = client.headers["Tidings-Origin"];
@@ -185,7 +185,7 @@ test("skipOwn skips what this client caused, but not where a load may have read 
   assert.equal(running.length, 2);
   running[1].resolve();
   await settled();
-  // The write began before the last load ended: what that brought may be older, and is shown on top of the write.
+  // The write began before the last load ended. That load's data may be older, and is shown on top of the write.
   changed(duringLoad);
   assert.equal(running.length, 3);
   running[2].resolve();
@@ -198,7 +198,7 @@ test("skipOwn skips what this client caused, but not where a load may have read 
   assert.equal(running.length, 4);
 });
 
-test("two writes of one page that overtake each other on their way do not leave the view stale", async (t) => {
+test("two writes of one page that overtake each other do not leave the view stale", async (t) => {
   useFake(t);
   const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
   t.after(() => client.close());
@@ -214,7 +214,7 @@ test("two writes of one page that overtake each other on their way do not leave 
   await view.ready;
   await settled();
   assert.equal(shown, "off");
-  /** Shows it at once, before it is sent; what is returned is what the backend does when the request reaches it. */
+  /** Shows a write before it is sent. Returns the function that the backend runs when the request arrives. */
   const write = (value) => {
     shown = value;
     const origin = client.headers["Tidings-Origin"];
@@ -234,14 +234,14 @@ test("two writes of one page that overtake each other on their way do not leave 
   assert.equal(shown, store);
 });
 
-test("in whatever order writes are stored and heard of and loads read, a view that skips its own ends as the store is", async (t) => {
+test("a view with skipOwn ends as the store is, in whatever order writes, events and loads happen", async (t) => {
   let state = 1;
   const below = (n) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     return (state >>> 16) % n;
   };
   let [store, shown] = [0, undefined];
-  /** What can happen next, in any order. */
+  /** The steps that can happen next, in any order. */
   const tasks = [];
   const load = () =>
     new Promise((resolve) => {
@@ -274,7 +274,7 @@ test("in whatever order writes are stored and heard of and loads read, a view th
   assert.ok(notices.length > 50, `${notices.length} skipped`);
 });
 
-test("skipOwn may be said of some events only", async (t) => {
+test("skipOwn may be a function that chooses events", async (t) => {
   const { client, view, running } = open(t, { skipOwn: ({ event }) => event === "person_updated" });
   await view.ready;
   running[0].resolve();
@@ -286,7 +286,7 @@ test("skipOwn may be said of some events only", async (t) => {
   assert.equal(running.length, 2);
 });
 
-test("a view that its user ends because a load took too long loads and shows nothing more", async (t) => {
+test("a view that its user ends after a load took too long loads and shows nothing more", async (t) => {
   useFake(t);
   const real = performance.now;
   t.after(() => {
@@ -334,7 +334,7 @@ test("a refused topic is an error, and the others are loaded", async (t) => {
   assert.deepEqual([shown, errors], [["people"], ["forbidden"]]);
 });
 
-test("a page that is put away lets go of its connection, and is there again when it is shown", async (t) => {
+test("a page that is put away closes its connection, and connects again when it is shown", async (t) => {
   const heard = [];
   const target = () => {
     const target = new EventTarget();
@@ -377,7 +377,7 @@ test("a page that is put away lets go of its connection, and is there again when
   assert.equal(pings(), 2);
   document.dispatchEvent(new Event("freeze"));
   assert.equal(client.status, "waiting");
-  // As a browser does with a tab that it thaws while another one is shown.
+  // As a browser does when it thaws a tab behind another one.
   document.visibilityState = "hidden";
   document.dispatchEvent(new Event("resume"));
   while (client.status !== "open") await settled();

@@ -1,4 +1,4 @@
-// What must not compile. `compile.test.js` holds what the compiler says of it to what helps.
+// Mistakes that must not compile. `compile.test.js` checks that the compiler's messages help.
 import { createClient } from "tidings";
 
 const client = createClient();
