@@ -146,6 +146,11 @@ impl Client {
         }
     }
 
+    /// Returns the status of the client.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
     /// Says goodbye to the server, if there is a connection.
     pub async fn close(mut self) {
         if let Some((_, socket)) = self.socket.take() {
@@ -164,6 +169,11 @@ impl Client {
         let why = self.last_failure.as_deref().unwrap_or("the server does not answer");
         let scheme = if url.is_secure() { "https: and not http:" } else { "http: and not https:" };
         format!("{url}: {why}. Does `tidings serve` listen there, is the path right, and is it {scheme}?")
+    }
+
+    /// Returns whether the user has a subscription or waits for a publish.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.core.is_wanted()
     }
 
     fn now(&self) -> Now {

@@ -24,9 +24,11 @@
 //! ```
 
 mod client;
+mod stream;
 mod url;
 
 pub use client::{Client, Payload, Settings};
+pub use stream::Typed;
 pub use tidings_client_core::{
     Delivery, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
 };

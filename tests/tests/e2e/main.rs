@@ -26,6 +26,7 @@ mod logs;
 mod malformed;
 mod many_topics;
 mod metrics;
+mod native;
 mod operate;
 mod order;
 mod origins;
