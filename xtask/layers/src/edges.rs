@@ -1,4 +1,4 @@
-//! Which modules side by side depend on each other, and what the rules say about it.
+//! The edges between modules that lie side by side, and the edges that break a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(crate) struct Cause {
     line: usize,
     /// The path as it is written there.
     path: String,
-    /// The module that defines what the path stands for.
+    /// The module that defines the item.
     target: ModuleId,
 }
 
@@ -37,13 +37,13 @@ pub(crate) fn find(tree: &Crate) -> Edges {
     edges
 }
 
-/// The ancestors of two modules that lie side by side.
+/// Returns the two ancestors that lie side by side. There are none if one module is around the other.
 fn edge(tree: &Crate, from: ModuleId, to: ModuleId) -> Option<(ModuleId, ModuleId)> {
     let (from, to) = (tree.chain(from), tree.chain(to));
     from.into_iter().zip(to).find(|(from, to)| from != to)
 }
 
-/// One message for each group of modules that depend on each other in a circle.
+/// Returns one message for each group of modules that depend on each other in a circle.
 pub(crate) fn circles(tree: &Crate, package: &str, edges: &Edges) -> Vec<String> {
     let reach: BTreeMap<_, _> = edges.keys().map(|&(from, _)| (from, reachable(from, edges))).collect();
     let reaches = |from: ModuleId, to: ModuleId| reach.get(&from).is_some_and(|all| all.contains(&to));
@@ -82,7 +82,7 @@ fn circle(tree: &Crate, package: &str, edges: &Edges, group: &BTreeSet<ModuleId>
                its own, or pass it as an argument."
 }
 
-/// One message for each edge that points outwards, and for each module that is in no layer or in two.
+/// Returns one message for each edge that points outwards, and for each module that is not in exactly one layer.
 pub(crate) fn outward(tree: &Crate, rule: &Layers, edges: &Edges) -> Vec<String> {
     let package = rule.package;
     let mut breaches = Vec::new();
@@ -127,7 +127,7 @@ pub(crate) fn outward(tree: &Crate, rule: &Layers, edges: &Edges) -> Vec<String>
     breaches
 }
 
-/// The first cause of an edge, and how many more there are.
+/// Describes an edge by its first cause, and says how many more lines there are.
 fn shown(tree: &Crate, causes: &[Cause]) -> String {
     let Some(Cause { file, line, path, target }) = causes.first() else { return String::new() };
     let lines: BTreeSet<_> = causes.iter().map(|cause| (&cause.file, cause.line)).collect();

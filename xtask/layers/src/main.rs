@@ -1,11 +1,11 @@
 //! Checks in which direction the crates and modules of Tidings depend. `cargo xtask test layers` runs it.
 //!
-//! - [`manifests`]: which packages a package reaches.
-//! - [`read`], [`syntax`], [`tree`]: the modules of a crate, what they declare, and what they name.
-//! - [`resolve`], [`edges`]: which modules depend on each other, `pub use` followed.
+//! - [`manifests`]: the packages that a package reaches.
+//! - [`read`], [`syntax`], [`tree`]: the modules of a crate, their declarations, and the paths that they name.
+//! - [`resolve`], [`edges`]: the edges between modules, `pub use` followed, and the edges that break a rule.
 //! - [`purity`]: clippy refuses a clock and I/O in the pure crates.
 //! - [`words`]: names that stand in some files only, and the length of files.
-//! - [`rules`]: what is allowed.
+//! - [`rules`]: the rules, as data.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a package reaches through Cargo.toml, direct or not.
+//! The packages that a package reaches through Cargo.toml, direct or not.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Clippy refuses a clock and I/O in the pure crates: each has a `clippy.toml`, and this file tries it.
+//! Tries that clippy refuses a clock and I/O in the pure crates. Each has a `clippy.toml` for that.
 
 use std::fs;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub(crate) fn breaches(root: &Path) -> Result<Vec<String>> {
     Ok(breaches)
 }
 
-/// The lines of `PLANTED` that clippy refuses by the `clippy.toml` in this folder.
+/// Returns the lines of `PLANTED` that clippy refuses by the `clippy.toml` in this folder.
 fn refused_lines(folder: &Path) -> Result<Vec<usize>> {
     let scratch = std::env::temp_dir().join(format!("tidings-layers-{}", std::process::id()));
     fs::create_dir_all(&scratch).with_context(|| format!("cannot write {}", scratch.display()))?;

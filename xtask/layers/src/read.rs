@@ -1,4 +1,4 @@
-//! Reads the files of a crate, from its root module on.
+//! Reads all modules of a crate, from the file of its root module on.
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
-//! What a path stands for: the module that defines it, through every `use` and `pub use` on the way.
+//! Finds the module that defines the item of a path, through every `use` and `pub use` on the way.
 
 use std::collections::BTreeSet;
 
 use crate::tree::{Crate, ModuleId, Name, ROOT, Reference};
 
-/// The modules that a reference in the module `from` depends on: those that its path names, and the one that defines
-/// what the path stands for.
+/// Returns the modules that a reference in the module `from` depends on: all modules that its path names, and the module
+/// that defines the item.
 pub(crate) fn modules_of(tree: &Crate, from: ModuleId, reference: &Reference) -> BTreeSet<ModuleId> {
     let mut resolver = Resolver { tree, from: tree.chain(from), named: BTreeSet::new(), pending: Vec::new() };
     let targets = resolver.path(from, &reference.path);
@@ -69,7 +69,7 @@ impl Resolver<'_> {
         }
         let found = self.name(module, first);
         if found.is_empty() {
-            // The compiler knows the path, so a macro in that module has written it.
+            // The code compiles, so a macro in that module defines the item.
             return BTreeSet::from([Target::Item(module)]);
         }
         self.after(&found, more)
@@ -89,7 +89,7 @@ impl Resolver<'_> {
                 self.named.insert(module);
                 self.below(module, rest)
             }
-            // What comes after an item is part of it: `Hub::new`.
+            // The segments after an item belong to it: `Hub::new`.
             None => found.clone(),
         }
     }
@@ -130,7 +130,7 @@ impl Resolver<'_> {
         if *is_private && !self.from.contains(&module) {
             return BTreeSet::new();
         }
-        // The `use` is seen from where it stands, and names the modules on its way itself.
+        // The `use` is resolved in its own module. It is that module which depends on the modules on the way.
         let outside = (std::mem::replace(&mut self.from, self.tree.chain(module)), self.named.clone());
         let found = self.path(module, path);
         (self.from, self.named) = outside;

@@ -1,4 +1,4 @@
-//! What the syntax of one module declares and names. Items that exist for tests only don't count.
+//! Reads the declarations and the paths of one module. Items that exist for tests only don't count.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -232,7 +232,7 @@ impl<'ast> Visit<'ast> for Reader<'_, 'ast> {
     }
 }
 
-/// The name without `r#`.
+/// Returns the name without `r#`.
 pub(crate) fn text_of(ident: &syn::Ident) -> String {
     ident.unraw().to_string()
 }
@@ -241,7 +241,7 @@ fn line_of(span: Span) -> usize {
     span.start().line
 }
 
-/// Whether the item exists in tests only: `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
+/// Returns whether the item exists in tests only: `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes
         .iter()

@@ -1,4 +1,4 @@
-//! The modules of one crate: what each of them declares, and which paths it names.
+//! The modules of one crate, with their declarations and the paths that they name.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,22 +27,22 @@ pub(crate) struct Module {
     pub(crate) parent: ModuleId,
     /// The file, relative to the repository.
     pub(crate) file: String,
-    /// What each name in this module stands for. A function and a module may share a name.
+    /// The meanings of each name. A function and a module may share a name.
     pub(crate) names: HashMap<String, Vec<Name>>,
-    /// What `use path::*` brings, each as a [`Name::Import`].
+    /// The paths of `use path::*`, each as a [`Name::Import`].
     pub(crate) globs: Vec<Name>,
     /// Every path that the module names.
     pub(crate) references: Vec<Reference>,
 }
 
-/// What a name stands for.
+/// A meaning of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Name {
     /// Something that this module defines.
     Item(ModuleId),
     /// A child module.
     Module(ModuleId),
-    /// What a `use` brings. A private one brings it to this module and the modules inside only.
+    /// An import. A private one is visible in this module and in the modules inside only.
     Import {
         /// The path, as it is written.
         path: Vec<String>,
@@ -63,13 +63,13 @@ pub(crate) struct Reference {
 }
 
 impl Crate {
-    /// The path of a module as a reader writes it: `net::socket`.
+    /// Returns the path of a module as code writes it: `net::socket`.
     pub(crate) fn path(&self, id: ModuleId) -> String {
         let names: Vec<_> = self.chain(id).iter().skip(1).map(|&id| self.modules[id].name.as_str()).collect();
         if names.is_empty() { "the crate's root".to_owned() } else { names.join("::") }
     }
 
-    /// The modules from the root down to this one.
+    /// Returns the modules from the root down to this one.
     pub(crate) fn chain(&self, id: ModuleId) -> Vec<ModuleId> {
         let mut chain = vec![id];
         let mut id = id;

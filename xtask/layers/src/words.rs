@@ -1,4 +1,4 @@
-//! Names that may stand in some files only, where neither a manifest nor clippy can say so, and the length of files.
+//! Names that may stand in some files only, and the length of files. Neither a manifest nor clippy can check these.
 
 use proc_macro2::{TokenStream, TokenTree};
 
@@ -10,7 +10,7 @@ const MAX_LINES: usize = 500;
 /// A source file: its path relative to the repository, with `/`, and its text.
 pub(crate) type File = (String, String);
 
-/// One message for each file that breaks the rule.
+/// Returns one message for each file that breaks the rule.
 pub(crate) fn breaches(files: &[File], rule: &Words) -> Vec<String> {
     let within = files.iter().filter(|(path, _)| path.ends_with(".rs") && is_under(path, rule.within));
     let naming: Vec<_> =
@@ -31,9 +31,9 @@ pub(crate) fn breaches(files: &[File], rule: &Words) -> Vec<String> {
     bad.map(message).collect()
 }
 
-/// The first of these words that the code of `text` names, and the line. Comments and strings don't count.
+/// Returns the first of these words that the code of `text` names, and the line. Comments and strings don't count.
 fn first_use(text: &str, words: &[&str]) -> Option<(String, usize)> {
-    // A file that is no Rust has its own error elsewhere.
+    // The compiler reports a file that is not Rust.
     find(text.parse().ok()?, words)
 }
 
@@ -54,7 +54,7 @@ fn is_under(path: &str, places: &[&str]) -> bool {
         .any(|place| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// A message when the file is too long.
+/// Returns a message if the file is too long.
 pub(crate) fn length_breach((path, text): &File) -> Option<String> {
     let lines = text.lines().count();
     // Nobody reads a generated file from top to bottom.
