@@ -1,4 +1,4 @@
-//! The `tidings` binary: where it is, and commands that end by themselves.
+//! The `tidings` binary: its path, and commands that end by themselves.
 
 use std::{
     env,
@@ -14,12 +14,12 @@ use std::{
 
 use crate::DEADLINE;
 
-/// A command that runs the `tidings` binary, without the settings that the tester's environment may hold.
+/// Returns a command that runs the `tidings` binary, without settings from the tester's environment.
 pub fn tidings() -> Command {
     unset(Command::new(path()))
 }
 
-/// The same for a process that may have so many files and connections open.
+/// Returns the same command for a process with a limit on open files and connections.
 pub fn tidings_with_files(limit: usize) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {limit} && exec \"$@\""), "sh"]).arg(path());
@@ -35,8 +35,8 @@ fn unset(mut command: Command) -> Command {
     command
 }
 
-/// The binary named by `TIDINGS_BIN`, or else the workspace's own, brought up to date: `cargo test` builds no binaries
-/// of other packages, and an old one would be tested without a word.
+/// Returns the path in `TIDINGS_BIN`, or else builds the workspace's own binary. `cargo test` does not build the binaries
+/// of other packages, so that a test could run an old one.
 fn path() -> &'static Path {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let path = PATH.get_or_init(|| env::var_os("TIDINGS_BIN").map_or_else(build, |path| Ok(path.into())));
@@ -60,18 +60,18 @@ fn build() -> Result<PathBuf, String> {
     Err(format!("the server could not be built: try {build:?}, or name a binary in TIDINGS_BIN"))
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none when a signal ended it.
+    /// Its exit code. `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
-/// Runs a command that ends by itself; one that does not is ended and fails the test.
+/// Runs a command until it ends by itself. After the deadline it is killed, and the test fails.
 #[track_caller]
 pub fn finish(command: &mut Command) -> Finished {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -79,7 +79,7 @@ pub fn finish(command: &mut Command) -> Finished {
     let (sender, ends) = mpsc::channel();
     let stdout = collect(child.stdout.take().expect("standard output is piped"), sender.clone());
     let stderr = collect(child.stderr.take().expect("standard error is piped"), sender);
-    // Disconnected: both have ended, and the process with them.
+    // The channel is disconnected when both outputs have ended, and the process with them.
     let has_ended = ends.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Disconnected);
     if !has_ended {
         let _ = child.kill();
@@ -94,7 +94,7 @@ pub fn finish(command: &mut Command) -> Finished {
 fn collect(mut stream: impl Read + Send + 'static, until: Sender<()>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before an error counts too.
+        // After an error, the bytes before it are returned.
         let _ = stream.read_to_end(&mut bytes);
         drop(until);
         String::from_utf8_lossy(&bytes).into_owned()

@@ -1,4 +1,4 @@
-//! A well-behaved WebSocket client, as any generic tool is one.
+//! A WebSocket client that keeps to the rules, as any generic tool does.
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -9,18 +9,18 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::{Server, http::connect};
 
-/// A client over one WebSocket. WebSocket pings are answered by themselves while it reads.
+/// A client over one WebSocket. While it reads, it answers WebSocket pings.
 #[derive(Debug)]
 pub struct Client(WebSocket<TcpStream>);
 
-/// What a client reads.
+/// A message that a client reads.
 #[derive(Debug, PartialEq)]
 pub enum Incoming {
     /// A frame of the protocol.
     Frame(Value),
     /// The server's Close: code and reason.
     Close(u16, String),
-    /// The end of the connection, without a Close.
+    /// The end of the connection without a Close.
     Gone,
 }
 
@@ -31,7 +31,7 @@ impl Client {
         Self::connect_to(server.address())
     }
 
-    /// Connects to whatever listens there, without a hello.
+    /// Connects to an address, without a hello.
     #[track_caller]
     pub fn connect_to(address: SocketAddr) -> Self {
         let request = format!("ws://{address}/v1/ws").into_client_request().expect("a good URL");
@@ -40,13 +40,13 @@ impl Client {
         Self(socket)
     }
 
-    /// Connects and is welcomed.
+    /// Connects, and says hello.
     #[track_caller]
     pub fn hello(server: &Server) -> Self {
         Self::hello_to(server.address())
     }
 
-    /// Connects to whatever listens there and is welcomed.
+    /// Connects to an address, and says hello.
     #[track_caller]
     pub fn hello_to(address: SocketAddr) -> Self {
         let mut client = Self::connect_to(address);
@@ -55,7 +55,7 @@ impl Client {
         client
     }
 
-    /// Connects with a token and is welcomed.
+    /// Connects, and says hello with a token.
     #[track_caller]
     pub fn with_token(server: &Server, token: &str) -> Self {
         let mut client = Self::connect(server);
@@ -64,7 +64,7 @@ impl Client {
         client
     }
 
-    /// Connects, is welcomed, and subscribes to topics that must all be accepted.
+    /// Connects, says hello, and subscribes to topics. All topics must be accepted.
     #[track_caller]
     pub fn subscribed(server: &Server, topics: &[&str]) -> Self {
         let mut client = Self::hello(server);
@@ -84,12 +84,12 @@ impl Client {
         self.0.send(message).expect("the server takes what it is sent");
     }
 
-    /// Sends what may come too late: the server may have closed by now.
+    /// Sends a frame, although the server may have closed the connection.
     pub fn try_send(&mut self, message: Message) -> bool {
         self.0.send(message).is_ok()
     }
 
-    /// Reads what comes next; the deadline over, fails.
+    /// Reads the next message. Fails after the deadline.
     #[track_caller]
     pub fn read(&mut self) -> Incoming {
         loop {
@@ -112,19 +112,19 @@ impl Client {
         }
     }
 
-    /// Reads the next frame, the server's own pings passed over.
+    /// Reads the next frame that is not a ping of the server.
     #[track_caller]
     pub fn next_frame(&mut self) -> Value {
         loop {
             match self.read() {
                 Incoming::Frame(frame) if frame["op"] == "ping" => {}
                 Incoming::Frame(frame) => return frame,
-                other => panic!("a frame was to come, and not {other:?}"),
+                other => panic!("expected a frame, got {other:?}"),
             }
         }
     }
 
-    /// Reads the next frame, which must be of this operation.
+    /// Reads the next frame, which must have this `op`.
     #[track_caller]
     pub fn expect(&mut self, op: &str) -> Value {
         let frame = self.next_frame();
@@ -139,7 +139,7 @@ impl Client {
         self.next_frame()
     }
 
-    /// Subscribes to topics, all of which must have this outcome; returns the `subscribed`.
+    /// Subscribes to topics, which must all have this outcome. Returns the `subscribed`.
     #[track_caller]
     pub fn subscribe(&mut self, topics: &[&str], since: Option<&str>, outcome: &str) -> Value {
         let mut frame = json!({ "op": "subscribe", "ref": 1, "topics": topics });
@@ -168,12 +168,12 @@ impl Client {
     pub fn expect_close(&mut self, close: u16) {
         match self.read() {
             Incoming::Close(code, _) if code == close => {}
-            other => panic!("a Close with {close} was to come, and not {other:?}"),
+            other => panic!("expected a Close with {close}, got {other:?}"),
         }
         assert_eq!(self.read(), Incoming::Gone);
     }
 
-    /// Closes as one should, and waits until the server has let go.
+    /// Closes with a closing handshake, and waits for the end of the connection.
     #[track_caller]
     pub fn close(mut self) {
         self.0.close(None).expect("a Close can be sent");
@@ -181,7 +181,7 @@ impl Client {
     }
 }
 
-/// Whether a read only took too long.
+/// Whether this is the error of a read that took too long.
 pub(crate) fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
 }

@@ -1,4 +1,4 @@
-//! A tiny HTTP/1.1 client that sends what it is told to and nothing else.
+//! A small HTTP/1.1 client that adds nothing to a request.
 
 use std::{
     fmt::Write as _,
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::DEADLINE;
 
-/// A request; one connection each.
+/// A request, which has a connection of its own.
 #[derive(Debug)]
 pub struct Request {
     head: String,
     body: Vec<u8>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Response {
     /// The status.
@@ -28,17 +28,17 @@ pub struct Response {
 }
 
 impl Request {
-    /// A request with a `Host` and nothing else.
+    /// Returns a request with no header but `Host`.
     pub fn new(method: &str, path: &str) -> Self {
         Self { head: format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n"), body: Vec::new() }
     }
 
-    /// A `GET`.
+    /// Returns a `GET`.
     pub fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
-    /// A `POST`.
+    /// Returns a `POST`.
     pub fn post(path: &str) -> Self {
         Self::new("POST", path)
     }
@@ -58,20 +58,20 @@ impl Request {
         self.header("Content-Length", &length.to_string())
     }
 
-    /// Sends it and reads the answer.
+    /// Sends it, and reads the response.
     #[track_caller]
     pub fn send(self, address: SocketAddr) -> Response {
         let mut stream = connect(address);
         let mut bytes = self.header("Connection", "close");
         bytes.head.push_str("\r\n");
-        // A server may answer, and close, before it has read a body that is too long.
+        // A server may respond and close before it has read the whole of a body that is too long.
         let _ = stream.write_all(&[bytes.head.as_bytes(), &bytes.body].concat());
         Response::read(&mut BufReader::new(stream))
     }
 }
 
 impl Response {
-    /// Reads an answer with a `Content-Length`, or the head alone of an upgrade.
+    /// Reads a response with a `Content-Length`, or the head of an upgrade.
     #[track_caller]
     pub fn read(reader: &mut impl BufRead) -> Self {
         let mut line = String::new();
@@ -95,7 +95,7 @@ impl Response {
         response
     }
 
-    /// The only block of a stream of events that ends with it.
+    /// Returns the block of an event stream that has only one.
     #[track_caller]
     pub fn only_block(&self) -> Block {
         let head = (self.status, self.header("content-type"), self.header("cache-control"));
@@ -103,12 +103,12 @@ impl Response {
         Block::parse(self.body.strip_suffix("\n\n").unwrap_or_else(|| panic!("no whole block: {self:?}")))
     }
 
-    /// A header's value.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -127,13 +127,13 @@ impl Response {
     }
 }
 
-/// An answer that is a stream of server-sent events.
+/// A response that is a stream of server-sent events.
 #[derive(Debug)]
 pub struct EventStream {
     /// Its head.
     pub head: Response,
     reader: BufReader<TcpStream>,
-    /// What came and makes no whole block yet.
+    /// Text that has come and is not a whole block yet.
     text: String,
 }
 
@@ -146,14 +146,14 @@ pub struct Block {
     pub id: Option<String>,
     /// Its data.
     pub data: Value,
-    /// The time to wait before coming back, in milliseconds.
+    /// The time to wait before a reconnect, in milliseconds.
     pub retry: Option<u64>,
-    /// What it says to people.
+    /// Its comment.
     pub comments: Vec<String>,
 }
 
 impl EventStream {
-    /// Listens to topics, after a position if there is one.
+    /// Opens a stream of topics, after a position if there is one.
     #[track_caller]
     pub fn open(address: SocketAddr, topics: &[&str], since: Option<&str>) -> Self {
         let query: Vec<String> = topics.iter().map(|topic| format!("topic={topic}")).collect();
@@ -164,7 +164,7 @@ impl EventStream {
         Self::send(address, request)
     }
 
-    /// Sends a request whose answer must be a stream of events.
+    /// Sends a request whose response must be a stream of events.
     #[track_caller]
     pub fn send(address: SocketAddr, request: Request) -> Self {
         let mut stream = connect(address);
@@ -177,7 +177,7 @@ impl EventStream {
         Self { head, reader, text: String::new() }
     }
 
-    /// Reads the next block; none at the end of the stream.
+    /// Reads the next block. Returns `None` at the end of the stream.
     #[track_caller]
     pub fn read(&mut self) -> Option<Block> {
         loop {
@@ -200,14 +200,14 @@ impl EventStream {
         }
     }
 
-    /// Reads the next block but pings, which must be of this event.
+    /// Reads the next block that is not a ping. It must have this event.
     #[track_caller]
     pub fn expect(&mut self, event: &str) -> Block {
         loop {
             match self.read() {
                 Some(block) if block.event == "ping" && event != "ping" => {}
                 Some(block) if block.event == event => return block,
-                other => panic!("{event} was to come, and not {other:?}"),
+                other => panic!("expected {event}, got {other:?}"),
             }
         }
     }
@@ -229,7 +229,7 @@ impl Block {
                 "event" => block.event = value.to_owned(),
                 "data" => data.push(value),
                 "retry" => block.retry = Some(value.parse().expect("a number")),
-                other => panic!("a field that nobody knows: {other:?}"),
+                other => panic!("an unknown field: {other:?}"),
             }
         }
         block.data = serde_json::from_str(&data.join("\n")).expect("data is JSON");
@@ -237,7 +237,7 @@ impl Block {
     }
 }
 
-/// A connection on which nothing waits longer than the deadline.
+/// Returns a connection whose reads and writes have the deadline.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("the server accepts connections");
     stream.set_nodelay(true).expect("a socket's option");

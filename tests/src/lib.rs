@@ -1,8 +1,6 @@
-//! What the end-to-end tests stand on: a real server process, and clients that speak to it over real sockets, down to
-//! the single byte where a test needs that.
+//! Helpers of the end-to-end tests: a real server process, and clients on real sockets. A test can control single bytes.
 //!
-//! Everything blocks and everything has a [`DEADLINE`]: a test that waits for what never comes fails and says what it
-//! was waiting for.
+//! Everything blocks, with a [`DEADLINE`]. A test that waits for longer fails, and says what it was waiting for.
 #![allow(clippy::missing_panics_doc, reason = "a helper of a test fails the test")]
 
 mod binary;
@@ -39,20 +37,20 @@ pub use token::{key_file, token};
 pub use view::View;
 pub use web_server::WebServer;
 
-/// How long a test waits for what must come. Long, because only a test that fails waits so long.
+/// The time after which a test stops waiting and fails. It is long because only a test that fails waits for so long.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Waits until a condition holds of something that can only be looked at.
+/// Waits until a condition holds, by checking it every millisecond.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < DEADLINE, "still not so after {DEADLINE:?}: {what}");
+        assert!(start.elapsed() < DEADLINE, "this did not happen within {DEADLINE:?}: {what}");
         thread::park_timeout(Duration::from_millis(1));
     }
 }
 
-/// How many rounds a test makes: `usual`, times the number in `TIDINGS_ROUNDS` where that is given.
+/// Returns the number of rounds for a test: `usual`, times the number in `TIDINGS_ROUNDS` if it is set.
 pub fn rounds(usual: usize) -> usize {
     let times = std::env::var("TIDINGS_ROUNDS").ok().and_then(|times| times.parse().ok());
     usual * times.unwrap_or(1)

@@ -1,4 +1,4 @@
-//! A process that a test started, and what it writes.
+//! A process that a test started, and its output.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -13,11 +13,11 @@ use std::{
 
 use crate::DEADLINE;
 
-/// A running process. Dropping it ends it; when the test has failed what it wrote to standard error is printed.
+/// A running process. Dropping it ends the process. If the test has failed, this also prints the standard error.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Lines of its standard output; the end of them is the end of the process.
+    /// The lines of its standard output. They end when the process does.
     lines: Mutex<Receiver<String>>,
     log: Arc<Mutex<String>>,
 }
@@ -29,18 +29,18 @@ impl Process {
         Self::start_with_log(command, Stdio::piped())
     }
 
-    /// Starts a command whose standard error goes there; [`Self::log`] is empty then.
+    /// Starts a command with this standard error. [`Self::log`] then stays empty.
     #[track_caller]
     pub fn start_with_log(mut command: Command, stderr: Stdio) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the command starts");
-        // It holds the other ends of pipes.
+        // The command holds the other ends of the pipes.
         drop(command);
         let (sender, lines) = mpsc::channel();
         let stdout = child.stdout.take().expect("standard output is piped");
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // A test that has ended hears nothing more.
+                // The test may have ended.
                 let _ = sender.send(line);
             }
         });
@@ -59,7 +59,7 @@ impl Process {
         Self { child, lines: Mutex::new(lines), log }
     }
 
-    /// The next line of its standard output.
+    /// Returns the next line of its standard output.
     #[track_caller]
     pub fn next_line(&mut self) -> String {
         match self.receive() {
@@ -68,7 +68,7 @@ impl Process {
         }
     }
 
-    /// A line of its standard output that is there already.
+    /// Returns a line of its standard output that has come already.
     pub fn try_line(&mut self) -> Option<String> {
         self.lines.get_mut().ok()?.try_recv().ok()
     }
@@ -77,7 +77,7 @@ impl Process {
         self.lines.get_mut().expect("nobody else reads lines").recv_timeout(DEADLINE)
     }
 
-    /// What it wrote to standard error so far.
+    /// Returns the standard error until now.
     pub fn log(&self) -> String {
         self.log.lock().map(|log| log.clone()).unwrap_or_default()
     }
@@ -89,7 +89,7 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "{kill}");
     }
 
-    /// The memory that it has in use just now, in KiB (its resident set).
+    /// Returns the memory that it uses now (its resident set), in KiB.
     #[track_caller]
     pub fn memory_kib(&self) -> usize {
         let listed = Command::new("ps").args(["-o", "rss=", "-p", &self.child.id().to_string()]).output();
@@ -97,7 +97,7 @@ impl Process {
         text.ok().and_then(|text| text.parse().ok()).expect("`ps` tells the size of a process")
     }
 
-    /// The most memory that it ever had in use, in KiB, as far as the system tells (Linux does); else what it has just now.
+    /// Returns the most memory that it has used, in KiB. Systems other than Linux tell only what it uses now.
     #[track_caller]
     pub fn peak_memory_kib(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
@@ -106,13 +106,13 @@ impl Process {
         kib.unwrap_or_else(|| self.memory_kib())
     }
 
-    /// The processor time that it has used so far, as far as the system tells (Linux does).
+    /// Returns the processor time that it has used. Only Linux tells it.
     #[track_caller]
     pub fn cpu_time(&self) -> Option<Duration> {
-        /// Part of Linux's interface to programs, whatever the kernel's own clock.
+        /// A constant of Linux's interface, which does not depend on the kernel's own clock.
         const TICKS_PER_SECOND: u64 = 100;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // Its name, which may hold anything, ends with the last bracket.
+        // The name may hold any character. It ends at the last bracket.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks: u64 = fields.get(11..13)?.iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
@@ -123,7 +123,7 @@ impl Process {
         self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
-    /// Waits for its end; returns its status and the lines of standard output that nobody has taken.
+    /// Waits for its end. Returns its status, and the lines of standard output that were not read.
     #[track_caller]
     pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {
         let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts connections, after any byte and in any way that networks know.
+//! A TCP proxy that cuts connections, after any byte and in each way in which networks fail.
 
 use std::{
     io::{Read, Write},
@@ -15,21 +15,21 @@ use socket2::SockRef;
 
 use crate::{DEADLINE, client::is_timeout};
 
-/// How often who waits for bytes looks whether the connection was cut.
+/// The interval at which a reader checks whether its connection was cut.
 const LOOK_UP: Duration = Duration::from_millis(10);
 
-/// What a side of a connection is left with when it is cut.
+/// What one side of a connection sees when it is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     /// The end of the stream.
     Fin,
-    /// A reset, which throws away what was still on its way.
+    /// A reset. Bytes on their way are lost.
     Reset,
-    /// Nothing at all: this side goes on believing that the other is there.
+    /// Nothing. This side still takes the connection for open.
     Silence,
 }
 
-/// Which way bytes go.
+/// A direction of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// To the server.
@@ -41,17 +41,17 @@ pub enum Direction {
 /// How a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cut {
-    /// The bytes that are counted.
+    /// The direction whose bytes are counted.
     pub direction: Direction,
-    /// So many of them are still passed on, from the first byte of the handshake.
+    /// The number of bytes that pass before the cut, from the first byte of the handshake.
     pub after_bytes: usize,
-    /// What the client is left with.
+    /// What the client sees.
     pub client: Ending,
-    /// What the server is left with.
+    /// What the server sees.
     pub server: Ending,
 }
 
-/// A running proxy. Dropping it ends its listener; connections end with their peers.
+/// A running proxy. Dropping it ends its listener. Connections end when their peers end them.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -61,14 +61,14 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Shared {
     ends: AtomicBool,
-    /// The cuts that were made.
+    /// The cuts until now.
     cuts: Mutex<Vec<Cut>>,
-    /// The sides that were left in silence.
+    /// The connections of the sides that see nothing.
     silent: Mutex<Vec<Arc<TcpStream>>>,
 }
 
 impl Proxy {
-    /// A proxy to a server; `plan` says for each connection how it is cut, if it is.
+    /// Starts a proxy to a server. `plan` returns how a connection is cut, or `None` if it is not.
     #[track_caller]
     pub fn start(server: SocketAddr, mut plan: impl FnMut() -> Option<Cut> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -80,7 +80,7 @@ impl Proxy {
                 if shared.ends.load(Ordering::Relaxed) {
                     break;
                 }
-                // Without a server the client sees its connection end.
+                // If there is no server, the client's connection ends.
                 if let Ok(server) = TcpStream::connect_timeout(&server, DEADLINE) {
                     let (client, server) = (Arc::new(client), Arc::new(server));
                     Pair { client, server, is_cut: Arc::default() }.start(plan(), &shared);
@@ -90,12 +90,12 @@ impl Proxy {
         proxy
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The cuts that were made so far.
+    /// Returns the cuts until now.
     pub fn cuts(&self) -> Vec<Cut> {
         self.shared.cuts.lock().map(|cuts| cuts.clone()).unwrap_or_default()
     }
@@ -104,12 +104,12 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
-        // Its listener looks up.
+        // This wakes the listener.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// The two connections that a proxied one is.
+/// The two connections of the proxy for one connection of a client.
 #[derive(Debug, Clone)]
 struct Pair {
     client: Arc<TcpStream>,
@@ -171,7 +171,7 @@ fn end(stream: &Arc<TcpStream>, ending: Ending, shared: &Shared) {
         }
         Ending::Reset => {
             let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
-            // The last one to let go sends it; this wakes who waits for bytes.
+            // The last owner of the socket sends the reset. This wakes the readers.
             let _ = stream.shutdown(Shutdown::Read);
         }
         Ending::Silence => {

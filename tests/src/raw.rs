@@ -1,4 +1,4 @@
-//! A WebSocket to the byte, for what no well-behaved client sends.
+//! A WebSocket whose every byte a test controls, for messages that no good client sends.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -11,10 +11,10 @@ use tidings_shared::limits::CLOSE_TIMEOUT;
 
 use crate::{Request, Response, http::connect};
 
-/// The key of the example in RFC 6455, whose answer is known.
+/// The key of the example in RFC 6455, for which the RFC also gives the answer.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// RFC 6455, section 1.3.
+/// The answer to that key: RFC 6455, section 1.3.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A frame's opcode.
@@ -22,7 +22,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 pub struct Opcode(pub u8);
 
 impl Opcode {
-    /// Goes on with a message.
+    /// Continues a message.
     pub const CONTINUATION: Self = Self(0);
     /// Begins a text message.
     pub const TEXT: Self = Self(1);
@@ -36,7 +36,7 @@ impl Opcode {
     pub const PONG: Self = Self(10);
 }
 
-/// A frame, with everything that can be wrong with one.
+/// A frame, right or wrong.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// Whether the message ends here.
@@ -47,31 +47,31 @@ pub struct Frame {
     pub opcode: Opcode,
     /// Whether it is masked, as a client must.
     pub is_masked: bool,
-    /// The length that the header claims, when it is not the payload's.
+    /// The length in the header, if it is not the payload's.
     pub claimed: Option<u64>,
     /// The payload.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// A good frame that is a whole message.
+    /// Returns a valid frame that is a whole message.
     pub fn new(opcode: Opcode, payload: impl Into<Vec<u8>>) -> Self {
         Self { is_final: true, reserved: 0, opcode, is_masked: true, claimed: None, payload: payload.into() }
     }
 
-    /// A text message.
+    /// Returns a text message.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(Opcode::TEXT, text.into())
     }
 
-    /// The same, without the message's end.
+    /// Returns the frame without the end of its message.
     #[must_use]
     pub fn unfinished(mut self) -> Self {
         self.is_final = false;
         self
     }
 
-    /// The bytes on the wire.
+    /// Returns the bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
         let mut bytes = vec![u8::from(self.is_final) << 7 | self.reserved << 4 | self.opcode.0];
@@ -94,7 +94,7 @@ impl Frame {
         let start = bytes.len();
         bytes.extend(&self.payload);
         if self.is_masked {
-            // By words: an unoptimised test masks many megabytes.
+            // By words, because an unoptimised test masks many megabytes.
             let (words, rest) = bytes[start..].as_chunks_mut();
             for word in words {
                 *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(MASK)).to_ne_bytes();
@@ -110,7 +110,7 @@ impl Frame {
 pub struct RawSocket(BufReader<TcpStream>);
 
 impl RawSocket {
-    /// The request of a good handshake, to be completed or spoilt.
+    /// Returns the request of a valid handshake, which a test may change.
     pub fn handshake() -> Request {
         Request::get("/v1/ws")
             .header("Upgrade", "websocket")
@@ -124,7 +124,7 @@ impl RawSocket {
         Self::connect_with(connect(address), &[])
     }
 
-    /// Upgrades a connection, sending these bytes in one piece with the request.
+    /// Upgrades a connection, and sends these bytes together with the request.
     #[track_caller]
     pub fn connect_with(stream: TcpStream, ahead: &[u8]) -> Self {
         Self::upgrade(stream, "/v1/ws", ahead)
@@ -141,7 +141,7 @@ impl RawSocket {
         Self::try_upgrade(stream, path, "", ahead).unwrap_or_else(|answer| panic!("{answer:?}"))
     }
 
-    /// Connects as a proxy does for the client that the last of these addresses is; the error is what it is answered.
+    /// Connects as a proxy for a client. The last of these addresses is the client's. The error is the refusal.
     #[track_caller]
     pub fn forwarded(address: SocketAddr, addresses: &str) -> Result<Self, Response> {
         Self::try_upgrade(connect(address), "/v1/ws", &format!("X-Forwarded-For: {addresses}\r\n"), &[])
@@ -163,7 +163,7 @@ impl RawSocket {
         Ok(socket)
     }
 
-    /// Connects, upgrades and is welcomed.
+    /// Connects, upgrades, and says hello.
     #[track_caller]
     pub fn hello(address: SocketAddr) -> Self {
         let mut socket = Self::connect(address);
@@ -178,7 +178,7 @@ impl RawSocket {
         self.0.get_mut().write_all(bytes).expect("the server takes what it is sent");
     }
 
-    /// Writes bytes that the server may not want any more.
+    /// Writes bytes, although the server may have closed the connection.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.0.get_mut().write_all(bytes).is_ok()
     }
@@ -189,12 +189,12 @@ impl RawSocket {
         self.write(&frame.bytes());
     }
 
-    /// Says that nothing more will be written, without a Close.
+    /// Ends the writing side of the connection without a Close.
     pub fn shut_down(&self) {
         self.0.get_ref().shutdown(Shutdown::Write).expect("the connection is there");
     }
 
-    /// Reads a frame of the WebSocket; none at the end of the stream. A server's frames are whole and unmasked.
+    /// Reads a WebSocket frame, which must be whole and unmasked. Returns `None` at the end of the stream.
     #[track_caller]
     pub fn read(&mut self) -> Option<(Opcode, Vec<u8>)> {
         match self.0.fill_buf() {
@@ -228,18 +228,18 @@ impl RawSocket {
                     return serde_json::from_slice(&payload).expect("a frame is JSON");
                 }
                 Some((Opcode::PING | Opcode::PONG, _)) => {}
-                other => panic!("a frame was to come, and not {other:?}"),
+                other => panic!("expected a frame, got {other:?}"),
             }
         }
     }
 
-    /// Reads up to a Close and returns its code, none when it has none; then reads the end of the stream.
+    /// Reads until a Close, and then the end of the stream. Returns the code of the Close, if it has one.
     #[track_caller]
     pub fn close_code(&mut self) -> Option<u16> {
         loop {
             match self.read() {
                 Some((Opcode::CLOSE, payload)) => {
-                    // A server ends the connection when it has the client's Close, or its end.
+                    // A server ends the connection after the client's Close, or after its end.
                     let _ = self.0.get_ref().shutdown(Shutdown::Write);
                     assert_eq!(self.read(), None, "something came after the Close");
                     return payload.first_chunk().map(|code| u16::from_be_bytes(*code));
@@ -250,12 +250,12 @@ impl RawSocket {
         }
     }
 
-    /// Reads the end of the stream: one that the server brings about by itself, in good time and not by a reset.
+    /// Reads the end of the stream. The server must end it soon, by itself, and without a reset.
     #[track_caller]
     pub fn expect_end(&mut self) {
         let start = Instant::now();
         let end = self.0.fill_buf();
-        assert!(matches!(end, Ok([])), "the end of the stream was to come, and not {end:?}");
-        assert!(start.elapsed() < CLOSE_TIMEOUT / 2, "the server waited for something");
+        assert!(matches!(end, Ok([])), "expected the end of the stream, got {end:?}");
+        assert!(start.elapsed() < CLOSE_TIMEOUT / 2, "the server waited before it ended the connection");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Process, Request, Response, key_file, tidings};
 
-/// A running `tidings serve`. Dropping it ends it; when the test has failed its log is printed.
+/// A running `tidings serve`. Dropping it ends the server. If the test has failed, this also prints its log.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
@@ -14,13 +14,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// `tidings serve --dev` on a free port.
+    /// Starts `tidings serve --dev` on a free port.
     #[track_caller]
     pub fn start() -> Self {
         Self::with(&[])
     }
 
-    /// The same with more flags.
+    /// Starts the same with more flags.
     #[track_caller]
     pub fn with(flags: &[&str]) -> Self {
         let mut command = tidings();
@@ -28,7 +28,7 @@ impl Server {
         Self::run(command)
     }
 
-    /// `tidings serve` on a free port for those who have a [`token`](crate::token), with more flags.
+    /// Starts `tidings serve` on a free port, for clients with a [`token`](crate::token), with more flags.
     #[track_caller]
     pub fn keyed(flags: &[&str]) -> Self {
         let mut command = tidings();
@@ -36,7 +36,7 @@ impl Server {
         Self::run(command)
     }
 
-    /// Runs a command that ends up serving, and waits until it does.
+    /// Runs a command that starts a server, and waits until it serves.
     #[track_caller]
     pub fn run(command: Command) -> Self {
         Self::of(Process::start(command))
@@ -51,40 +51,40 @@ impl Server {
         Self { process, address }
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its base URL.
+    /// Returns its base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its process, for signals, its log and its end.
+    /// Returns its process, for signals, its log and its end.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Waits for its end and returns its exit code, none when a signal ended it.
+    /// Waits for its end. Returns its exit code, or `None` if a signal ended it.
     #[track_caller]
     pub fn exit_code(&mut self) -> Option<i32> {
         self.process.wait().0.code()
     }
 
-    /// Publishes over HTTP and returns the answer, whatever it is.
+    /// Publishes over HTTP, and returns any answer.
     #[track_caller]
     pub fn post(&self, body: &Value) -> Response {
         Request::post("/v1/publish").body(body.to_string()).send(self.address)
     }
 
-    /// Publishes an event over HTTP, which must be accepted, and returns the answer.
+    /// Publishes an event over HTTP, which must be accepted. Returns the answer.
     #[track_caller]
     pub fn publish(&self, event: &Value) -> Value {
         self.accepted(&json!({ "event": event }))
     }
 
-    /// Publishes an event over HTTP to a topic, which must be accepted, and returns the answer.
+    /// Publishes an event over HTTP to a topic, which must be accepted. Returns the answer.
     #[track_caller]
     pub fn publish_to(&self, topic: &str, event: &Value) -> Value {
         self.accepted(&json!({ "event": event, "topics": [topic] }))

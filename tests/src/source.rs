@@ -1,4 +1,4 @@
-//! An `EventSource` by the letter of the HTML standard (section 9.2), which is stricter than most.
+//! An `EventSource` that follows the HTML standard (section 9.2) exactly, which most do not.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,35 +9,35 @@ use std::{
 
 use crate::{Block, DEADLINE};
 
-/// Comes back after the end of a stream and after a network error. It waits as
-/// long as the stream last said. Any answer that is no stream ends it for good.
+/// Connects again after the end of a stream and after a network error. It waits as long as the stream last said. A
+/// response that is no stream ends it for good.
 #[derive(Debug)]
 pub struct EventSource {
     address: SocketAddr,
     path: String,
-    /// The pause before it comes back, a browser's own at first.
+    /// The pause before it connects again. The initial value is that of browsers.
     pub retry: Duration,
     last_event_id: String,
     stream: Option<BufReader<TcpStream>>,
-    /// The id of the stream's latest block, which a new stream forgets.
+    /// The id of the latest block of this stream.
     id: String,
-    /// How often it has asked.
+    /// The number of requests.
     pub requests: usize,
 }
 
-/// What came of a stream.
+/// The next result of a stream.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     /// A block.
     Block(Block),
-    /// It has ended or could not be asked for: it is asked for again after the pause.
+    /// The stream has ended, or the request failed. It connects again after the pause.
     Ended,
-    /// It is closed for good, by an answer with this status and content type.
+    /// A response with this status and content type has closed it for good.
     Closed(String),
 }
 
 impl EventSource {
-    /// One that has asked for nothing yet.
+    /// Returns a source that is not connected yet.
     pub fn new(address: SocketAddr, path: &str) -> Self {
         Self {
             address,
@@ -50,7 +50,7 @@ impl EventSource {
         }
     }
 
-    /// The next block, however often it has to come back for it.
+    /// Returns the next block that is not a ping. It connects again as often as needed.
     #[track_caller]
     pub fn expect(&mut self, event: &str) -> Block {
         let start = Instant::now();
@@ -60,12 +60,12 @@ impl EventSource {
                 Next::Block(block) if block.event == event => return block,
                 Next::Block(block) if ["ping", "goaway"].contains(&block.event.as_str()) => {}
                 Next::Ended => thread::park_timeout(self.retry),
-                other => panic!("{event} was to come, and not {other:?}"),
+                other => panic!("expected {event}, got {other:?}"),
             }
         }
     }
 
-    /// What comes next, without the pause after an end.
+    /// Returns the next result, without the pause after an end.
     pub fn next_of_stream(&mut self) -> Next {
         if self.stream.is_none()
             && let Err(next) = self.ask()
@@ -83,7 +83,7 @@ impl EventSource {
         self.id.clear();
         let mut stream = TcpStream::connect_timeout(&self.address, DEADLINE).map_err(|_| Next::Ended)?;
         stream.set_read_timeout(Some(DEADLINE)).expect("a socket's option");
-        // Of 1.0, so that the stream comes in no chunks.
+        // HTTP/1.0, so that the stream has no chunks.
         let mut head =
             format!("GET {} HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n", self.path);
         if !self.last_event_id.is_empty() {
@@ -118,7 +118,7 @@ impl EventSource {
         Ok(())
     }
 
-    /// The next block; none at the end, where a block that is not whole is thrown away.
+    /// Reads the next block. Returns `None` at the end, and drops an incomplete block.
     fn read(&mut self) -> Option<Next> {
         let reader = self.stream.as_mut()?;
         let (mut block, mut data) = (Block::default(), Vec::new());
@@ -137,7 +137,7 @@ impl EventSource {
                     self.retry = Duration::from_millis(retry);
                 }
                 Some(("", _comment)) => {}
-                Some(field) => panic!("a field that nobody knows: {field:?}"),
+                Some(field) => panic!("an unknown field: {field:?}"),
                 None => {
                     self.last_event_id.clone_from(&self.id);
                     if data.is_empty() {

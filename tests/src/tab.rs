@@ -1,4 +1,4 @@
-//! A browser's tab without the browser: the real client core, driven over a native WebSocket.
+//! A tab without a browser: the real client core, driven over a native WebSocket.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -30,16 +30,16 @@ pub type Payload = Box<RawValue>;
 /// The close code of a connection that ended without a Close.
 const NO_CLOSE_CODE: u16 = 1006;
 
-/// The randomness that the core is given.
+/// The random numbers that the core gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jitter {
-    /// The smallest number each time: a wait before a reconnect is none.
+    /// Always the smallest number, so that a reconnect comes at once.
     None,
-    /// As in a browser.
+    /// Random numbers, as in a browser.
     Full,
 }
 
-/// The client core with a WebSocket. It lives only while it is driven, by [`Tab::next`].
+/// The client core with a WebSocket. It makes progress only in [`Tab::next`].
 #[derive(Debug)]
 pub struct Tab {
     core: core::Client<Payload>,
@@ -54,17 +54,17 @@ pub struct Tab {
 }
 
 impl Tab {
-    /// A tab that comes back at once whenever its connection is lost.
+    /// Returns a tab that connects again at once after a loss.
     pub fn new(address: SocketAddr) -> Self {
         Self::with_jitter(address, Jitter::None)
     }
 
-    /// A tab with this randomness.
+    /// Returns a tab with these random numbers.
     pub fn with_jitter(address: SocketAddr, jitter: Jitter) -> Self {
         Self::with(address, jitter, None)
     }
 
-    /// A tab that asks for its tokens there.
+    /// Returns a tab with a source of tokens.
     pub fn with_tokens(address: SocketAddr, token: fn() -> String) -> Self {
         Self::with(address, Jitter::Full, Some(token))
     }
@@ -79,22 +79,22 @@ impl Tab {
         Self { core, address, start, jitter, token, tokens: 0, socket: None, losses: 0, waits: Vec::new() }
     }
 
-    /// Tokens that the core has asked for.
+    /// Returns the number of tokens that the core has asked for.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
 
-    /// Connections and attempts at one that were lost.
+    /// Returns the number of connections, and attempts at one, that were lost.
     pub fn losses(&self) -> usize {
         self.losses
     }
 
-    /// The milliseconds that the core wanted to wait after each of them.
+    /// Returns the back-off after each loss, in milliseconds.
     pub fn waits(&self) -> &[u64] {
         &self.waits
     }
 
-    /// Where the core stands.
+    /// Returns the status of the core.
     pub fn status(&self) -> Status {
         self.core.status()
     }
@@ -106,8 +106,8 @@ impl Tab {
         self.core.handle_subscribe(topics, now).expect("good topics")
     }
 
-    /// Subscribes for data that is to be loaded whenever the core says so, see [`View`](crate::View). Its loads keep no
-    /// pause, so that each has a reason that a test can count.
+    /// Watches topics, for a [`View`](crate::View). There is no pause between its loads, so that a test can count their
+    /// reasons.
     #[track_caller]
     pub fn watch(&mut self, topics: &[&str]) -> SubscriptionId {
         let now = self.now();
@@ -115,13 +115,13 @@ impl Tab {
         self.core.handle_watch_with(topics, watching, now).expect("good topics")
     }
 
-    /// An event concerns watched data.
+    /// Tells the core that an event concerns watched data.
     pub fn outdated(&mut self, subscription: SubscriptionId) {
         let now = self.now();
         self.core.handle_outdated(subscription, now);
     }
 
-    /// A load of watched data has succeeded.
+    /// Tells the core that a load of watched data has succeeded.
     pub fn loaded(&mut self, subscription: SubscriptionId, load: LoadId) {
         let now = self.now();
         self.core.handle_loaded(subscription, load, Loaded::Done, now);
@@ -142,7 +142,7 @@ impl Tab {
         self.core.handle_publish(publish, now).expect("room for a publish")
     }
 
-    /// Subscribes and waits until it is in force.
+    /// Subscribes, and waits until the subscription is in force.
     #[track_caller]
     pub fn subscribed(&mut self, topics: &[&str]) -> SubscriptionId {
         let subscription = self.subscribe(topics);
@@ -155,7 +155,7 @@ impl Tab {
         }
     }
 
-    /// Drives the core until it has something for its user; none when that takes until `until`.
+    /// Drives the core until it has an output for its user. Returns `None` at `until`.
     pub fn next(&mut self, until: Instant) -> Option<Output<Payload>> {
         loop {
             while let Some(output) = self.core.poll_output() {
@@ -170,14 +170,14 @@ impl Tab {
         }
     }
 
-    /// What the core has for its user next; the deadline over, fails.
+    /// Returns the next output for the user. Fails after the deadline.
     #[track_caller]
     pub fn expect(&mut self) -> Output<Payload> {
         let output = self.next(Instant::now() + DEADLINE);
         output.unwrap_or_else(|| panic!("nothing came before the deadline: {self:?}"))
     }
 
-    /// Breaks the connection, of which the server hears only when it looks.
+    /// Breaks the connection. The server notices it only when it reads or writes.
     pub fn cut(&mut self) {
         if let Some((connection, _)) = self.socket.take() {
             self.lost(connection, NO_CLOSE_CODE);
@@ -192,7 +192,7 @@ impl Tab {
         Now { ms: self.start.elapsed().as_millis() as u64, random }
     }
 
-    /// Does what is the driver's to do, and gives back what is not.
+    /// Carries out an output, or returns it if it is for the user.
     fn carry_out(&mut self, output: Output<Payload>) -> Option<Output<Payload>> {
         match output {
             Output::Token { connection } => {
@@ -209,7 +209,7 @@ impl Tab {
             },
             Output::Send { connection, frame } => {
                 let text = serde_json::to_string(&frame).expect("a frame is JSON");
-                // That a connection is lost is learnt by reading.
+                // If the connection is lost, the next read notices it.
                 let _ = self.socket_of(connection).map(|socket| socket.send(Message::text(text)));
             }
             Output::Disconnect { connection } => {
@@ -225,7 +225,7 @@ impl Tab {
         self.socket.as_mut().filter(|(id, _)| *id == connection).map(|(_, socket)| socket)
     }
 
-    /// Waits for one thing to happen and tells the core.
+    /// Waits for one event, and tells the core.
     fn wait(&mut self, until: Instant) {
         let due = self.core.poll_timeout().map(|ms| self.start + Duration::from_millis(ms));
         let now = Instant::now();
@@ -235,7 +235,7 @@ impl Tab {
         let time = due.map_or(until, |due| due.min(until)).saturating_duration_since(now);
         let Some((connection, socket)) = &mut self.socket else { return thread::park_timeout(time) };
         let connection = *connection;
-        // A timeout of nothing would be none.
+        // A timeout of zero would mean no timeout.
         let time = time.max(Duration::from_micros(1));
         socket.get_ref().set_read_timeout(Some(time)).expect("a socket's option");
         match socket.read() {
@@ -267,7 +267,7 @@ impl Tab {
 
 fn connect(address: SocketAddr) -> Option<WebSocket<TcpStream>> {
     let stream = TcpStream::connect_timeout(&address, DEADLINE).ok()?;
-    // It may be cut already.
+    // The connection may be cut already.
     stream.set_nodelay(true).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
     stream.set_write_timeout(Some(DEADLINE)).ok()?;

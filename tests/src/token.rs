@@ -2,13 +2,13 @@
 
 use crate::{finish, tidings};
 
-/// The file of a key of the tests.
+/// Returns the path of a key of the tests.
 pub fn key_file(name: &str) -> String {
     format!("{}/keys/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A token for servers that were started by [`Server::keyed`](crate::Server::keyed); the flags are those of
-/// `tidings token`.
+/// Returns a token for servers that [`Server::keyed`](crate::Server::keyed) started. The flags are those of `tidings
+/// token`.
 #[track_caller]
 pub fn token(flags: &[&str]) -> String {
     let mut command = tidings();

@@ -1,10 +1,10 @@
-//! What an application makes of watched data: it loads when the core says so.
+//! Watched data as an application has it: it loads when the core says so.
 
 use tidings_client_core::{LoadId, Output, SubscriptionId};
 
 use crate::{Payload, Tab};
 
-/// A view of something that a tab watches.
+/// A view of data that a tab watches.
 #[derive(Debug)]
 pub struct View<T> {
     subscription: SubscriptionId,
@@ -15,13 +15,13 @@ pub struct View<T> {
 }
 
 impl<T> View<T> {
-    /// A view of what has to do with these topics.
+    /// Returns a view of the data of these topics.
     #[track_caller]
     pub fn new(tab: &mut Tab, topics: &[&str]) -> Self {
         Self { subscription: tab.watch(topics), load: None, data: None, loads: 0, syncs: 0 }
     }
 
-    /// Takes what the tab had for its user.
+    /// Takes an output of the tab.
     #[track_caller]
     pub fn handle(&mut self, output: &Output<Payload>, tab: &mut Tab) {
         let own = self.subscription;
@@ -36,40 +36,40 @@ impl<T> View<T> {
                 self.load = Some(*load);
                 self.loads += 1;
             }
-            // Of a view that was closed when this was on its way.
+            // This was on its way when the view was closed.
             Output::Load { .. } => {}
             Output::Ready { .. } | Output::Resumed { .. } | Output::Status(_) => {}
             other => panic!("nothing fails here: {other:?}"),
         }
     }
 
-    /// A load that is to begin now.
+    /// Returns the load that must begin now.
     pub fn poll_load(&mut self) -> Option<LoadId> {
         self.load.take()
     }
 
-    /// A load has brought this.
+    /// Takes the data of a load.
     pub fn handle_loaded(&mut self, load: LoadId, data: T, tab: &mut Tab) {
         self.data = Some(data);
         tab.loaded(self.subscription, load);
     }
 
-    /// The view is closed.
+    /// Closes the view.
     pub fn close(self, tab: &mut Tab) {
         tab.unsubscribe(self.subscription);
     }
 
-    /// What was loaded last.
+    /// Returns the data of the last load.
     pub fn data(&self) -> Option<&T> {
         self.data.as_ref()
     }
 
-    /// The loads so far.
+    /// Returns the number of loads.
     pub fn loads(&self) -> usize {
         self.loads
     }
 
-    /// The syncs so far.
+    /// Returns the number of syncs.
     pub fn syncs(&self) -> usize {
         self.syncs
     }

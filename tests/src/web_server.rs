@@ -1,4 +1,4 @@
-//! nginx or Caddy in front of a hub. They run the configurations in `deploy`; only the addresses differ.
+//! nginx or Caddy in front of a hub. They run the configurations in `deploy` with other addresses.
 
 use std::{
     env, fs,
@@ -13,8 +13,8 @@ use crate::{Process, eventually};
 /// The hub's address in the configurations.
 const HUB: &str = "127.0.0.1:7700";
 
-/// The main configuration of nginx, which includes that of the site: one process, in a folder of its own, that compresses
-/// everything.
+/// The main configuration of nginx, which includes the site's. nginx runs as one process in a folder of its own, and
+/// compresses everything.
 const NGINX: &str = "
 daemon off;
 master_process off;
@@ -44,7 +44,7 @@ const CADDY: &str = "
 }
 ";
 
-/// A running nginx or Caddy. Dropping it ends it.
+/// A running nginx or Caddy. Dropping it ends the process.
 #[derive(Debug)]
 pub struct WebServer {
     process: Process,
@@ -53,7 +53,7 @@ pub struct WebServer {
 }
 
 impl WebServer {
-    /// nginx in front of the hub that listens there.
+    /// Starts nginx in front of the hub at this address.
     #[track_caller]
     pub fn nginx(hub: SocketAddr) -> Self {
         let (address, folder) = (free_address(), folder());
@@ -62,12 +62,12 @@ impl WebServer {
         write(&folder.join("tidings.conf"), &replaced(&site, HUB, &hub.to_string()));
         write(&folder.join("nginx.conf"), NGINX);
         let mut command = Command::new(program("nginx"));
-        // Before it has read where to write, it writes to standard error only.
+        // Until nginx has read its configuration, it writes to standard error.
         command.arg("-p").arg(&folder).args(["-c", "nginx.conf", "-e", "stderr"]);
         Self::run(command, address, folder)
     }
 
-    /// Caddy in front of the hub that listens there.
+    /// Starts Caddy in front of the hub at this address.
     #[track_caller]
     pub fn caddy(hub: SocketAddr) -> Self {
         let (address, folder) = (free_address(), folder());
@@ -93,7 +93,7 @@ impl WebServer {
         server
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -101,19 +101,19 @@ impl WebServer {
 
 impl Drop for WebServer {
     fn drop(&mut self) {
-        // A folder for temporary files; what is left of it is the system's.
+        // A folder for temporary files. If it cannot be removed, the system removes it.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// A configuration as it is in the repository.
+/// Returns a configuration of the repository.
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn replaced(text: &str, from: &str, to: &str) -> String {
-    assert_eq!(text.matches(from).count(), 1, "once: {from}");
+    assert_eq!(text.matches(from).count(), 1, "this must occur once: {from}");
     text.replace(from, to)
 }
 
@@ -129,13 +129,13 @@ fn folder() -> PathBuf {
     folder
 }
 
-/// An address of loopback at which nobody listened a moment ago.
+/// Returns a loopback address that was free a moment ago.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound address")
 }
 
-/// A program on the path, or where Debian keeps it from the path of ordinary users.
+/// Finds a program on the path, or in the folder that Debian does not put on the path of ordinary users.
 fn program(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);

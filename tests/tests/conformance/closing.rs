@@ -6,19 +6,19 @@ use crate::{Case, check, close};
 
 const TEXT: &str = "Hello World!";
 
-/// κόσμε, a surrogate, and the rest of a text.
+/// κόσμε, a surrogate, and more text.
 const INVALID: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited";
 
 #[test]
-fn a_close_is_answered_after_what_came_before_it_and_what_comes_behind_it_is_not() {
+fn a_close_is_answered_after_earlier_messages_and_later_ones_are_ignored() {
     let ping = || Frame::new(Opcode::PING, "");
     let long: Vec<u8> = b"BAsd7&jh23".iter().copied().cycle().take(256 * 1024).collect();
     let cases = [
         Case::new("7.1.1, a message before", vec![Frame::text(TEXT), close(1000, "")])
             .answered(Opcode::TEXT, TEXT),
         Case::new("7.1.2, two of them", vec![close(1000, ""), Frame::new(Opcode::CLOSE, "")]),
-        Case::new("7.1.3, a ping behind", vec![close(1000, ""), ping()]),
-        Case::new("7.1.4, a message behind", vec![close(1000, ""), Frame::text(TEXT)]),
+        Case::new("7.1.3, a ping after it", vec![close(1000, ""), ping()]),
+        Case::new("7.1.4, a message after it", vec![close(1000, ""), Frame::text(TEXT)]),
         Case::new(
             "7.1.5, amid fragments",
             vec![
@@ -55,7 +55,7 @@ fn a_good_close_is_answered_with_its_code() {
 }
 
 #[test]
-fn a_bad_close_is_answered_with_what_is_wrong_and_no_other_is_waited_for() {
+fn a_bad_close_is_answered_at_once_with_the_code_of_its_fault() {
     let of = |name: &str, frame| Case::new(name, vec![frame]);
     let codes = [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999];
     let coded = codes

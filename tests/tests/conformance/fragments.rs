@@ -1,4 +1,4 @@
-//! Group 5: messages in fragments, with control frames in between, and fragments out of their place.
+//! Group 5: messages in fragments, with control frames in between, and fragments out of order.
 
 use tidings_tests::{Frame, Opcode};
 
@@ -50,7 +50,7 @@ fn fragments_come_back_as_one_message_and_pings_in_between_at_once() {
 }
 
 #[test]
-fn a_fragment_out_of_its_place_ends_the_connection_at_once() {
+fn a_fragment_out_of_order_ends_the_connection_at_once() {
     let message = || Frame::text("Hello, world!");
     let twice = |frames: [Frame; 3]| [frames.clone(), frames].concat();
     let cases = [
@@ -59,13 +59,13 @@ fn a_fragment_out_of_its_place_ends_the_connection_at_once() {
             "5.2, a pong in fragments",
             vec![Frame::new(Opcode::PONG, "fragment1").unfinished(), last("fragment2")],
         ),
-        Case::new("5.9 to 5.11, an end of nothing", vec![last("non-continuation payload"), message()]),
+        Case::new("5.9 to 5.11, an end without a message", vec![last("non-continuation payload"), message()]),
         Case::new(
-            "5.12 to 5.14, a continuation of nothing",
+            "5.12 to 5.14, a continuation without a message",
             vec![more("non-continuation payload"), message()],
         ),
         Case::new(
-            "5.15, a continuation of what has ended",
+            "5.15, a continuation after the end",
             vec![first("fragment1"), last("fragment2"), more("fragment3"), Frame::text("fragment4")],
         )
         .answered(Opcode::TEXT, "fragment1fragment2"),

@@ -1,11 +1,11 @@
-//! Group 1: messages of all lengths around which the header changes.
+//! Group 1: messages of the lengths at which the header changes.
 
 use tidings_tests::Opcode;
 
 use crate::{Case, Chop, check};
 
 #[test]
-fn messages_of_every_kind_of_length_come_back() {
+fn messages_of_each_length_encoding_come_back() {
     let lengths = [0, 125, 126, 127, 128, 65_535, 65_536];
     let kinds = [(1, Opcode::TEXT, b'*'), (2, Opcode::BINARY, 0xfe)];
     check(kinds.into_iter().flat_map(|(kind, opcode, byte)| {

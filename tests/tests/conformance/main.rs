@@ -1,5 +1,5 @@
-//! RFC 6455 as Autobahn's fuzzing client judges it: its cases 1 to 7, 9 and 10, under its numbers, against the echo that
-//! runs on the sockets of sessions. Where Autobahn lets a server choose, these do not.
+//! The cases 1 to 7, 9 and 10 of Autobahn's fuzzing client for RFC 6455, under its numbers. They run against the server's
+//! echo, which uses the same sockets as sessions. Some cases of Autobahn accept several answers, but these accept one.
 
 mod closing;
 mod fragments;
@@ -14,31 +14,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tidings_tests::{Frame, Opcode, RawSocket, Server};
 
-/// Up to so many bytes a case is also sent octet by octet.
+/// A case of at most so many bytes is also sent byte by byte.
 const MAX_OCTETS: usize = 4096;
 
-/// When so many cases have failed, no more are run: one that hangs fails late.
+/// The failed cases after which no more cases run, because a case that hangs takes long to fail.
 const MAX_FAILED: usize = 5;
 
-/// How a case's bytes are cut into writes.
+/// How the bytes of a case are cut into writes.
 #[derive(Debug, Clone, Copy)]
 enum Chop {
-    /// Not at all.
+    /// One write for all bytes.
     Whole,
-    /// A write for each frame.
+    /// One write for each frame.
     Frames,
-    /// So many octets each.
+    /// Writes of so many bytes.
     Octets(usize),
 }
 
-/// What is sent, and all that comes back.
+/// A case: the frames to send, and the messages that must come back.
 #[derive(Debug)]
 struct Case {
     name: String,
     frames: Vec<Frame>,
     chops: Vec<Chop>,
     answers: Vec<(Opcode, Vec<u8>)>,
-    /// The code of the server's Close; none where the client closes when everything is answered.
+    /// The code of the server's Close. `None` if the client closes after the last answer.
     close: Option<Option<u16>>,
 }
 
@@ -52,25 +52,25 @@ impl Case {
         Self { name: name.into(), frames, chops, answers: Vec::new(), close: None }
     }
 
-    /// A message that comes back.
+    /// Returns a case with a message that comes back.
     fn echo(name: impl Into<String>, opcode: Opcode, payload: impl Into<Vec<u8>>) -> Self {
         let payload = payload.into();
         Self::new(name, vec![Frame::new(opcode, payload.clone())]).answered(opcode, payload)
     }
 
-    /// Cut in these ways and no others.
+    /// Sets the ways to cut it.
     fn chopped(mut self, chops: &[Chop]) -> Self {
         self.chops = chops.to_vec();
         self
     }
 
-    /// What comes back, next.
+    /// Adds the next message that must come back.
     fn answered(mut self, opcode: Opcode, payload: impl Into<Vec<u8>>) -> Self {
         self.answers.push((opcode, payload.into()));
         self
     }
 
-    /// The server closes, with this code.
+    /// Lets the server close, with this code.
     fn closed(mut self, code: impl Into<Option<u16>>) -> Self {
         self.close = Some(code.into());
         self
@@ -91,7 +91,7 @@ impl Case {
             socket.write(&piece);
         }
         for (opcode, payload) in &self.answers {
-            let (kind, answer) = socket.read().expect("something is still to come");
+            let (kind, answer) = socket.read().expect("an answer is still to come");
             let length = answer.len();
             assert!(
                 (kind, &answer) == (*opcode, payload),
@@ -109,13 +109,13 @@ impl Case {
     }
 }
 
-/// A server whose echo takes the largest messages of the cases.
+/// Returns a server whose echo takes the largest messages of the cases.
 #[track_caller]
 fn server() -> Server {
     Server::with(&["--echo", "--max-message-bytes", "16777216"])
 }
 
-/// Runs cases and names the first that failed.
+/// Runs cases, and fails with the names of those that failed.
 #[track_caller]
 fn check(cases: impl IntoIterator<Item = Case>) {
     let server = server();
@@ -130,7 +130,7 @@ fn check(cases: impl IntoIterator<Item = Case>) {
     assert!(failed.is_empty(), "failed: {failed:#?}");
 }
 
-/// A message in fragments of so many bytes.
+/// Returns a message in fragments of so many bytes.
 fn fragments(opcode: Opcode, payload: &[u8], size: usize) -> Vec<Frame> {
     let parts: Vec<&[u8]> = payload.chunks(size).collect();
     let frame = |(index, part): (usize, &&[u8])| Frame {
@@ -140,7 +140,7 @@ fn fragments(opcode: Opcode, payload: &[u8], size: usize) -> Vec<Frame> {
     parts.iter().enumerate().map(frame).collect()
 }
 
-/// A Close.
+/// Returns a Close.
 fn close(code: u16, reason: impl AsRef<[u8]>) -> Frame {
     Frame::new(Opcode::CLOSE, [&code.to_be_bytes(), reason.as_ref()].concat())
 }

@@ -1,4 +1,4 @@
-//! Group 4: opcodes that mean nothing yet.
+//! Group 4: reserved opcodes.
 
 use tidings_tests::{Frame, Opcode};
 

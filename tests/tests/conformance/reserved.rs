@@ -1,4 +1,4 @@
-//! Group 3: reserved bits, which no extension gave a meaning.
+//! Group 3: reserved bits, to which no extension gives a meaning.
 
 use tidings_tests::{Frame, Opcode};
 

@@ -54,7 +54,7 @@ fn a_message_in_writes_of_any_size_comes_back() {
 }
 
 #[test]
-fn messages_one_after_the_other_come_back_each() {
+fn each_of_many_messages_comes_back() {
     let server = server();
     let lengths = [0, 16, 64, 256, KIB, 4 * KIB];
     for (kind, opcode, pattern) in kinds() {
@@ -73,7 +73,7 @@ fn messages_one_after_the_other_come_back_each() {
 }
 
 #[test]
-fn a_message_that_is_fragmented_by_the_way_comes_back() {
+fn a_message_that_was_fragmented_on_its_way_comes_back() {
     let payload = vec![b'*'; 65_536];
     let frames = fragments(Opcode::TEXT, &payload, 1300);
     check([Case::new("10.1.1", frames).answered(Opcode::TEXT, payload)]);

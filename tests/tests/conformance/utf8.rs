@@ -1,4 +1,4 @@
-//! Group 6: texts that are UTF-8, and texts that are not, which are refused as soon as that is sure.
+//! Group 6: texts in valid UTF-8, and texts in invalid UTF-8, which the server refuses as early as it can.
 
 use tidings_tests::{Frame, Opcode};
 
@@ -9,7 +9,7 @@ const HELLO: &str = "Hello-µ@ßöäüàá-UTF-8!!";
 /// κόσμε
 const KOSME: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5";
 
-/// The same, then a code point that is out of range: wrong from the octet after `\xf4` on.
+/// κόσμε, then a code point that is out of range. It is invalid from the byte after `\xf4` on.
 const OUT_OF_RANGE: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90\x80\x80edited";
 
 fn first(part: &[u8]) -> Frame {
@@ -46,9 +46,9 @@ fn a_text_comes_back_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_text_is_refused_in_the_fragment_that_spoils_it() {
+fn a_text_is_refused_in_the_fragment_that_makes_it_invalid() {
     let surrogate = [KOSME, b"\xed\xa0\x80edited"].concat();
-    // The pong shows that what came before was not refused; the end of the text is never sent.
+    // The pong shows that the fragment before it was not refused. The end of the text is never sent.
     let refused_early = |name: &str, length: usize, spoilt: &[u8]| {
         Case::new(
             name,
@@ -59,20 +59,20 @@ fn a_text_is_refused_in_the_fragment_that_spoils_it() {
     let cases = [
         Case::new("6.3.1, in one piece", vec![Frame::new(Opcode::TEXT, surrogate.clone())]),
         Case::new("6.3.2, in octets", fragments(Opcode::TEXT, &surrogate, 1)),
-        Case::new("6.3.2, its end unsent", {
+        Case::new("6.3.2, without its end", {
             let mut frames = fragments(Opcode::TEXT, &surrogate, 1);
             frames.truncate(KOSME.len() + 2);
             frames
         }),
         refused_early("6.4.1, a whole character", KOSME.len(), &OUT_OF_RANGE[11..15]),
-        refused_early("6.4.2, the octet that spoils it", KOSME.len() + 1, &OUT_OF_RANGE[12..13]),
-        // Within a frame a text is looked at when all of it is there, which Autobahn lets pass as not strict.
+        refused_early("6.4.2, the invalid byte", KOSME.len() + 1, &OUT_OF_RANGE[12..13]),
+        // The server checks the text of a frame when it has the whole frame. Autobahn accepts that as "non-strict".
         Case::new("6.4.3 and 6.4.4, in one frame", vec![Frame::new(Opcode::TEXT, OUT_OF_RANGE)]),
     ];
     check(cases.map(|case| case.closed(1007)));
 }
 
-/// Markus Kuhn's stress test: a group, and what is UTF-8 of it.
+/// A group of Markus Kuhn's stress test: its name, its texts, and whether each is valid UTF-8.
 type Group = (&'static str, Vec<(bool, Vec<u8>)>);
 
 fn valid(texts: &[&[u8]]) -> Vec<(bool, Vec<u8>)> {
@@ -92,7 +92,7 @@ const CUT_SHORT: [&[u8]; 10] = [
 /// The groups from 6.5 on.
 #[rustfmt::skip]
 fn groups() -> Vec<Group> {
-    let lonely = |bytes: std::ops::Range<u8>| (false, bytes.flat_map(|byte| [byte, b' ']).collect());
+    let starts = |bytes: std::ops::Range<u8>| (false, bytes.flat_map(|byte| [byte, b' ']).collect());
     let planes = (0..=16).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
     let non_characters = planes.filter_map(char::from_u32).map(|c| (true, c.to_string().into_bytes()));
     vec![
@@ -115,8 +115,8 @@ fn groups() -> Vec<Group> {
             ]),
             vec![(false, (0x80..0xbf).collect())],
         ].concat()),
-        ("lonely starts", vec![
-            lonely(0xc0..0xdf), lonely(0xe0..0xef), lonely(0xf0..0xf7), lonely(0xf8..0xfb), lonely(0xfc..0xfd),
+        ("lone start bytes", vec![
+            starts(0xc0..0xdf), starts(0xe0..0xef), starts(0xf0..0xf7), starts(0xf8..0xfb), starts(0xfc..0xfd),
         ]),
         ("last continuation missing", invalid(&CUT_SHORT)),
         ("incomplete ones together", invalid(&[&CUT_SHORT.concat()])),
@@ -139,7 +139,7 @@ fn groups() -> Vec<Group> {
             b"\xed\xad\xbf\xed\xbf\xbf", b"\xed\xae\x80\xed\xb0\x80", b"\xed\xae\x80\xed\xbf\xbf",
             b"\xed\xaf\xbf\xed\xb0\x80", b"\xed\xaf\xbf\xed\xbf\xbf",
         ])),
-        ("what is no character", non_characters.collect()),
+        ("non-characters", non_characters.collect()),
         ("specials", valid(&[
             b"\xef\xbf\xb9", b"\xef\xbf\xba", b"\xef\xbf\xbb", b"\xef\xbf\xbc", b"\xef\xbf\xbd", b"\xef\xbf\xbe",
             b"\xef\xbf\xbf",
@@ -148,7 +148,7 @@ fn groups() -> Vec<Group> {
 }
 
 #[test]
-fn what_is_utf_8_comes_back_and_nothing_else_does() {
+fn valid_utf_8_comes_back_and_invalid_utf_8_is_refused() {
     let mut cases = Vec::new();
     for (group, (title, rows)) in groups().into_iter().enumerate() {
         for (row, (is_valid, text)) in rows.into_iter().enumerate() {

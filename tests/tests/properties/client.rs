@@ -1,4 +1,4 @@
-//! The client core under any sequence of inputs, those of a hostile server among them.
+//! The client core under any sequence of inputs, also those of a hostile server.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ enum Input {
     Cancel(u8),
     Token(bool),
     Open,
-    /// A frame that fits or does not, on this connection or on an old one.
+    /// A frame that fits the state or does not, on this connection or on an old one.
     Frame {
         kind: u8,
         r#ref: u8,
@@ -88,8 +88,8 @@ fn name(number: u8) -> String {
     if number == 5 { "no topic".to_owned() } else { format!("t:{number}") }
 }
 
-/// What a server may say, right or wrong.
-fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String {
+/// Returns a frame of a server, right or wrong.
+fn server_text(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String {
     let names: Vec<String> = topics.iter().map(|&number| name(number)).collect();
     let outcome = ["live", "resumed", "sync", "refused", "of_next_year"][usize::from(outcome)];
     let code = [None, Some("forbidden"), Some("too_many_topics"), Some("overloaded")][(number % 4) as usize];
@@ -130,7 +130,7 @@ fn said(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> String 
     frame.to_string()
 }
 
-/// A client, and who waits for something of it.
+/// A client, its sockets, and the subscriptions and publishes of its user.
 struct Bench {
     client: Client<Box<RawValue>>,
     ms: u64,
@@ -159,7 +159,7 @@ impl Bench {
             Input::Subscribe { topics, is_view } => {
                 let topics: Vec<String> = topics.into_iter().map(name).collect();
                 let subscribed = if is_view {
-                    // Whether or not that one is there, is a view, or has these topics.
+                    // The other may be gone, may be no view, and may have other topics.
                     let shares = (now.random.is_multiple_of(2)).then(|| self.any(now.random as u8));
                     let watching = Watching { min_interval_ms: u64::from(now.random % 400), shares };
                     self.client.handle_watch_with(&topics, watching, now)
@@ -196,7 +196,7 @@ impl Bench {
             }
             Input::Frame { kind, r#ref, topics, outcome, number, is_old } => {
                 let id = ConnectionId(if is_old { self.last.wrapping_sub(1) } else { self.last });
-                let frame = ServerFrame::parse(&said(kind, r#ref, &topics, outcome, number));
+                let frame = ServerFrame::parse(&server_text(kind, r#ref, &topics, outcome, number));
                 self.client.handle_frame(id, frame, now);
             }
             Input::Garbage => self.client.handle_frame(last, ServerFrame::parse("<html>"), now),
@@ -207,7 +207,7 @@ impl Bench {
             Input::Pass(ms) => self.ms += u64::from(ms),
             Input::Timeout => {
                 if let Some(due) = self.client.poll_timeout() {
-                    // A server may ask for as long as it likes; the client has bounds.
+                    // A server may ask for any time, but the client bounds it.
                     prop_assert!(due <= self.ms + 400_000, "due at {due}, now {}", self.ms);
                     self.ms = self.ms.max(due);
                 }
@@ -226,7 +226,7 @@ impl Bench {
         self.drain()
     }
 
-    /// Takes all outputs. Nobody hears of what is gone, and there is one socket at a time.
+    /// Takes all outputs. Checks that each is for a subscription or a publish that exists, and that there is one socket.
     fn drain(&mut self) -> Result<(), TestCaseError> {
         let mut count = 0;
         while let Some(output) = self.client.poll_output() {
@@ -239,7 +239,7 @@ impl Bench {
                     self.sockets.insert(connection);
                     prop_assert!(self.sockets.len() == 1, "{:?}", self.sockets);
                 }
-                // It may be closed already, by a code after which the client is done.
+                // The socket may be closed already.
                 Output::Disconnect { connection } => drop(self.sockets.remove(&connection)),
                 Output::Send { connection, .. } => {
                     prop_assert!(self.sockets.contains(&connection), "{connection:?} is not there");
@@ -264,9 +264,9 @@ impl Bench {
     }
 
     fn has(&self, id: SubscriptionId) -> Result<(), TestCaseError> {
-        // It is told of a new one before the caller has its name.
-        let newest = self.subscriptions.iter().max().is_none_or(|newest| id > *newest);
-        prop_assert!(newest || self.subscriptions.contains(&id), "{id:?} is gone");
+        // An output may come before the caller has the id of a new subscription.
+        let is_new = self.subscriptions.iter().max().is_none_or(|newest| id > *newest);
+        prop_assert!(is_new || self.subscriptions.contains(&id), "{id:?} was removed");
         Ok(())
     }
 }
@@ -275,7 +275,7 @@ proptest! {
     #![proptest_config(cases(600))]
 
     #[test]
-    fn the_client_bears_everything_and_keeps_nothing(asks_for_tokens: bool, inputs in inputs()) {
+    fn the_client_takes_any_input_and_keeps_nothing(asks_for_tokens: bool, inputs in inputs()) {
         let options = Options { asks_for_tokens, ..Options::default() };
         let mut bench = Bench {
             client: Client::new(options),
@@ -289,7 +289,7 @@ proptest! {
         for input in inputs {
             bench.take(input)?;
         }
-        // All leave: when the connection is gone, there is nothing to come back for.
+        // Without subscriptions and publishes, a client whose connection is lost does not connect again.
         for id in std::mem::take(&mut bench.subscriptions) {
             bench.client.handle_unsubscribe(id);
         }

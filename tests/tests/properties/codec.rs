@@ -1,4 +1,4 @@
-//! What can be written can be read, and means the same; what anybody sends is read or refused, and never worse.
+//! A frame that was written can be read, and means the same. Any other text is read or refused, without a panic.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::cases;
 
-/// Any text, quotes, controls and rare characters among it.
+/// Any text, also with quotes, control characters and rare characters.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[ -~]{0,20}", Just("\"\\\u{0}\u{2028}\u{1F600}".to_owned())]
 }
@@ -137,7 +137,7 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
     ]
 }
 
-/// A text that is a frame but for a few bytes.
+/// Returns a text that differs from a frame in a few bytes.
 fn nearly(text: &str, at: usize, put: &str) -> String {
     let at = (0..=at % (text.len() + 1)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
     let rest = text[at..].chars().skip(1).collect::<String>();
@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(cases(1_000))]
 
     #[test]
-    fn what_a_client_writes_is_read_as_it_was_meant(frame in client_frame()) {
+    fn a_client_frame_is_read_as_it_was_written(frame in client_frame()) {
         let written = serde_json::to_string(&frame).expect("a frame can be written");
         let read = ClientFrame::parse(&written);
         prop_assert!(read.is_ok(), "{} is {:?}", written, read);
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_server_writes_is_read_as_it_was_meant(frame in server_frame()) {
+    fn a_server_frame_is_read_as_it_was_written(frame in server_frame()) {
         let written = serde_json::to_string(&frame).expect("a frame can be written");
         let read = ServerFrame::parse(&written);
         prop_assert!(read.is_ok(), "{} is {:?}", written, read);
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn a_position_that_is_written_is_read_as_it_was(epoch: u64, offset: u64, tag: u32) {
+    fn a_position_is_read_as_it_was_written(epoch: u64, offset: u64, tag: u32) {
         let position = Position::new(epoch, offset, tag);
         prop_assert_eq!(position.to_string().parse(), Ok(position));
     }

@@ -1,4 +1,4 @@
-//! The log and its readers against a list of all that was ever appended.
+//! The log and its readers, compared with a list of all entries that were ever appended.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,13 +17,13 @@ const READERS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// With one of a few keys, to a set of topics, perhaps among many that nobody reads.
+    /// Appends with one of a few keys, to a set of topics. If it is wide, it also has many topics that nobody reads.
     Append {
         key: u8,
         topics: Vec<u8>,
         is_wide: bool,
     },
-    /// A place for a sync of such topics.
+    /// Appends a sync for such topics.
     Sync {
         topics: Vec<u8>,
         is_wide: bool,
@@ -31,7 +31,7 @@ enum Step {
     Pass {
         seconds: u8,
     },
-    /// A reader takes topics, since the place that was the head so many entries ago.
+    /// A reader subscribes, with a `since` that was the head so many entries ago.
     Subscribe {
         reader: usize,
         topics: Vec<u8>,
@@ -45,12 +45,12 @@ enum Step {
         reader: usize,
         max: usize,
     },
-    /// A reader stays where it is, or goes on.
+    /// Pauses a reader, or ends the pause.
     Pause {
         reader: usize,
         is_paused: bool,
     },
-    /// A reader goes and another comes.
+    /// Replaces a reader by a new one.
     Leave {
         reader: usize,
     },
@@ -86,14 +86,14 @@ fn topic(number: u8) -> TopicName {
     TopicName::from_segments(&["t", &number.to_string()])
 }
 
-/// The names of these topics, in another order than theirs, perhaps among more than a bit each could tell.
+/// Returns the names of these topics in reverse order. If it is wide, there are more topics than bits in a set of few.
 fn names(topics: &[u8], is_wide: bool) -> Vec<TopicName> {
     let others = (0..if is_wide { 130 } else { 0 }).rev();
     let others = others.map(|number: u32| TopicName::from_segments(&["s", &number.to_string()]));
     others.chain(topics.iter().rev().map(|&number| topic(number))).collect()
 }
 
-/// Something that was appended.
+/// An entry of the list.
 #[derive(Debug)]
 struct Entry {
     position: Position,
@@ -102,18 +102,18 @@ struct Entry {
     is_sync: bool,
 }
 
-/// What the list knows, and what the log is to say.
+/// The list, and the log that is compared with it.
 struct Model {
     log: Log,
     limits: LogLimits,
     now: Moment,
-    /// All that was ever appended.
+    /// All entries that were ever appended.
     entries: Vec<Entry>,
     by_key: BTreeMap<u8, Position>,
     readers: Vec<Follower>,
 }
 
-/// A reader, and what is known of it.
+/// A reader, and the state that the model expects of it.
 struct Follower {
     reader: Reader,
     owed: BTreeMap<u8, Owed>,
@@ -129,7 +129,7 @@ impl Follower {
     }
 }
 
-/// Everything after `must` comes or is covered by a sync; nothing up to `may` comes.
+/// All entries after `must` come, or a sync covers them. No entry up to `may` comes.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     must: u64,
@@ -149,14 +149,14 @@ impl Model {
         self.entries.len() as u64
     }
 
-    /// The highest offset that the bounds let go of.
+    /// Returns the highest offset that the bounds evict.
     fn tail(&self) -> u64 {
         let is_aged = |time: &Duration| self.now.since_start - *time > self.limits.max_age;
         let aged = self.entries.iter().filter(|entry| is_aged(&entry.at)).count();
         aged.max(self.entries.len().saturating_sub(self.limits.max_entries)) as u64
     }
 
-    fn place(&self, offset: u64) -> Position {
+    fn position(&self, offset: u64) -> Position {
         match offset.checked_sub(1) {
             None => Position::new(7, 0, 0),
             Some(at) => self.entries[at as usize].position,
@@ -229,32 +229,35 @@ impl Model {
     fn subscribe(&mut self, index: usize, topics: &[u8], since: Option<Since>) -> Result<(), TestCaseError> {
         let offset = |since: &Since| self.head().saturating_sub(since.back.into());
         let since = since.map(|since| {
-            let mut place = self.place(offset(&since));
-            place.tag ^= u32::from(since.is_forged);
-            (place, since.is_forged)
+            let mut position = self.position(offset(&since));
+            position.tag ^= u32::from(since.is_forged);
+            (position, since.is_forged)
         });
-        let can_resume = since.is_some_and(|(place, forged)| !forged && place.offset >= self.tail());
+        let can_resume = since.is_some_and(|(position, forged)| !forged && position.offset >= self.tail());
         let names: Vec<TopicName> = topics.iter().map(|&number| topic(number)).collect();
-        let text = since.map(|(place, _)| place.to_string());
+        let text = since.map(|(position, _)| position.to_string());
         let Follower { reader, owed, has_started, is_paused, .. } = &mut self.readers[index];
         let before = reader.position();
-        // One that is paused stays at the place that others of its topics started from, whatever the log still holds.
-        let is_own = *is_paused && since.is_some_and(|(place, _)| place == before);
+        // A paused reader keeps its position for the next topics, also when the log has evicted the entries after it.
+        let is_own = *is_paused && since.is_some_and(|(position, _)| position == before);
         let can_resume = can_resume || is_own;
         let start = reader.subscribe(&mut self.log, &names, text.as_deref());
         let after = match (start, since) {
             (Start::Live, None) | (Start::Sync, Some(_)) => reader.position().offset,
-            (Start::Resumed, Some((place, _))) => {
-                prop_assert!(can_resume, "resumed from {place}");
-                place.offset
+            (Start::Resumed, Some((position, _))) => {
+                prop_assert!(can_resume, "resumed from {position}");
+                position.offset
             }
             other => return Err(TestCaseError::fail(format!("{other:?}"))),
         };
-        // A reader that never had a topic resumes wherever the log allows it.
+        // A reader that never had a topic resumes from any position that the log covers.
         let resumes = start == Start::Resumed;
         let must_resume = is_own || !*has_started && can_resume;
         prop_assert!(resumes || !must_resume, "{since:?} is not resumed");
-        prop_assert!(!*is_paused || !*has_started || reader.position() == before, "it went on from {before}");
+        prop_assert!(
+            !*is_paused || !*has_started || reader.position() == before,
+            "a paused reader moved on from {before}"
+        );
         *has_started = true;
         for &number in topics {
             owed.entry(number).or_insert(Owed { must: after, may: after });
@@ -275,7 +278,7 @@ impl Model {
             prop_assert!(deliveries.is_empty() && reader.position() == before, "{deliveries:?}");
             return Ok(());
         }
-        // What was taken from the ring; before it there may be a sync for what has left that.
+        // The number of deliveries from the log. Before them there may be a sync for evicted entries.
         let mut taken = 0;
         for (number, delivery) in deliveries.iter().enumerate() {
             let (position, topics): (Position, BTreeSet<&TopicName>) = match delivery {
@@ -294,7 +297,7 @@ impl Model {
                     let Some((_, owed)) = known else {
                         return Err(TestCaseError::fail("a foreign topic"));
                     };
-                    prop_assert!(owed.must < tail, "a sync for nothing");
+                    prop_assert!(owed.must < tail, "a sync without a reason");
                     *owed = Owed { must: head, may: owed.may.max(offset) };
                 }
                 continue;
@@ -322,28 +325,34 @@ impl Model {
             for (number, owed) in owed.iter() {
                 let left = (owed.must + 1..=head)
                     .find(|&left| self.entries[left as usize - 1].topics.contains(number));
-                prop_assert_eq!(left, None, "rests without {} of {}", left.unwrap_or_default(), number);
+                prop_assert_eq!(
+                    left,
+                    None,
+                    "the reader rests without entry {} of topic {}",
+                    left.unwrap_or_default(),
+                    number
+                );
             }
         }
         Ok(())
     }
 
-    /// What the log says of itself is what the list says.
+    /// Checks that the log holds what the list says.
     fn compare(&mut self) -> Result<(), TestCaseError> {
         let (head, log) = (self.head(), &self.log);
-        prop_assert_eq!(log.head(), self.place(head));
-        // Age counts when something is appended or time is told of.
+        prop_assert_eq!(log.head(), self.position(head));
+        // The log evicts by age only when something is appended, and when it is called for that.
         let tail = log.tail().offset;
         prop_assert!(tail <= self.tail() && head - tail <= self.limits.max_entries as u64);
-        prop_assert_eq!(log.tail(), self.place(tail));
+        prop_assert_eq!(log.tail(), self.position(tail));
         prop_assert_eq!(log.len() as u64, head - tail);
         for offset in 0..=head + 1 {
             let in_ring = offset > tail && offset <= head;
             prop_assert_eq!(log.entry(offset).is_some(), in_ring, "entry {}", offset);
             if offset <= head {
-                let place = self.place(offset);
-                let resumable = log.resumable(&place.to_string());
-                prop_assert_eq!(resumable, (offset >= tail).then_some(place), "resume from {}", place);
+                let position = self.position(offset);
+                let resumable = log.resumable(&position.to_string());
+                prop_assert_eq!(resumable, (offset >= tail).then_some(position), "resume from {}", position);
             }
         }
         for number in 0..TOPICS {
@@ -365,7 +374,7 @@ proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn log_and_readers_say_what_a_list_of_everything_says(
+    fn the_log_and_its_readers_agree_with_a_list_of_all_entries(
         max_entries in 1..8_usize,
         max_age in prop_oneof![Just(5_u64), Just(600)],
         steps in steps(),

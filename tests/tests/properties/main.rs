@@ -1,6 +1,6 @@
-//! Properties that hold of any input: the log and its readers against a naive model, frames and names that are written
-//! and read again, and the client core under hostile input. What is drawn depends on a fixed seed, so that a run says
-//! the same everywhere; a failure shrinks to the smallest input.
+//! Properties that hold for any input. The log and its readers are compared with a naive model. Frames and names are
+//! written and read again. The client core gets hostile input. The inputs follow from a fixed seed, so that every run is
+//! the same. A failure shrinks to the smallest input.
 
 mod client;
 mod codec;
@@ -8,7 +8,7 @@ mod log;
 
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed};
 
-/// This many inputs, always the same.
+/// Returns the settings for this many inputs.
 fn cases(cases: u32) -> Config {
     Config {
         cases,
