@@ -1,4 +1,4 @@
-//! Who may do what. The server asks; an application answers.
+//! Access: who a client is, and what it may do. The server asks, and the application answers.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use tidings_shared::{Code, TopicName};
 
 use crate::{TenantId, TopicPattern};
 
-/// Who a session is and what it may do, as its token said.
+/// A client's identity and rights, as its token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Whose token it is.
+    /// The subject: the token's owner.
     pub subject: String,
-    /// The tenant; it comes from the verified token and nowhere else.
+    /// The tenant. It comes from the verified token, and from nowhere else.
     pub tenant: TenantId,
-    /// When the token ends, in milliseconds since 1970.
+    /// When the token expires, in milliseconds since 1970.
     pub expires_at: Option<u64>,
-    /// When the token was issued, in milliseconds since 1970: one that was issued after its subject was
-    /// [revoked](crate::Revoke) is taken again.
+    /// When the token was issued, in milliseconds since 1970. A token that was issued after its subject was
+    /// [revoked](crate::Revoke) is accepted again.
     pub issued_at: Option<u64>,
-    /// Bytes of the token, from its start, that tell it from others, where these are not all of them: what comes behind may
-    /// be written in another way and hold, as some signatures may, and is then the same token.
+    /// How many bytes of the token, from its start, identify it. `None` means all. Signature malleability: some
+    /// signatures can be written in more than one valid way, and all of these are the same token.
     pub signed_bytes: Option<usize>,
-    /// What the token allows.
+    /// The rights that the token gives.
     pub rights: Rights,
 }
 
 impl Identity {
-    /// Somebody without rights whose token does not end.
+    /// Returns an identity without rights, with a token that does not expire.
     pub fn new(subject: impl Into<String>, tenant: TenantId) -> Self {
         let (expires_at, issued_at, signed_bytes) = (None, None, None);
         Self {
@@ -40,60 +40,61 @@ impl Identity {
     }
 }
 
-/// What a token allows: nothing, but for what is named here.
+/// The rights of a token. Without entries, there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
-    /// Topics that may be subscribed to.
+    /// The topics that it may subscribe to.
     pub subscribe: Vec<TopicPattern>,
-    /// Topics that may be published to.
+    /// The topics that it may publish to.
     pub publish: Vec<TopicPattern>,
-    /// Whether subjects and sessions of the tenant may be revoked.
+    /// It may revoke subjects and sessions of its tenant.
     pub admin: bool,
 }
 
-/// Why a token was not accepted.
+/// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessError {
     /// [`Code::Unauthorized`], [`Code::TokenExpired`] or [`Code::TokenNotYetValid`].
     pub code: Code,
-    /// A sentence for people, which does not quote the token.
+    /// A sentence for people. It does not quote the token.
     pub message: String,
 }
 
-/// Decides who may do what. Asked on hello, subscribe, publish and resume; it must answer at once.
+/// Decides who may do what. The server asks at each hello, subscribe and publish. The answer must come at once.
 pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     /// Reads a token.
     ///
+    /// `now_unix_ms` is the time in milliseconds since 1970.
+    ///
     /// # Errors
-    /// When there is none or it does not hold.
+    /// The token is missing or not valid.
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError>;
 
-    /// Whether this topic may be subscribed to; unless it is said otherwise, where the identity's rights say so.
+    /// Returns whether this identity may subscribe to a topic. By default, its rights decide.
     fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
         identity.rights.subscribe.iter().any(|pattern| pattern.matches(topic))
     }
 
-    /// Whether this topic may be published to; unless it is said otherwise, where the identity's rights say so.
+    /// Returns whether this identity may publish to a topic. By default, its rights decide.
     fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool {
         identity.rights.publish.iter().any(|pattern| pattern.matches(topic))
     }
 
-    /// Whether subjects and sessions of the identity's tenant may be revoked over HTTP; unless it is said otherwise, where
-    /// the identity's rights say so.
+    /// Returns whether this identity may revoke subjects and sessions of its tenant over HTTP. By default, its rights
+    /// decide.
     fn may_revoke(&self, identity: &Identity) -> bool {
         identity.rights.admin
     }
 }
 
-/// For development: everybody is welcome, without a token, to one tenant, with all rights. Only ever serve it on
-/// loopback.
+/// Access for development: everybody has all rights in one tenant, without a token. Serve it on loopback only.
 #[derive(Debug, Clone)]
 pub struct DevAccess {
     tenant: TenantId,
 }
 
 impl DevAccess {
-    /// Everybody gets into this tenant.
+    /// Returns access to this tenant.
     pub fn new(tenant: TenantId) -> Self {
         Self { tenant }
     }
@@ -101,7 +102,7 @@ impl DevAccess {
 
 impl Authorize for DevAccess {
     fn authenticate(&self, _token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        // As if with a token of just now, so that whoever tries a revocation can come back after it.
+        // The time of issue is now, so a developer who tried a revocation can come back after it.
         Ok(Identity { issued_at: Some(now_unix_ms), ..Identity::new("developer", self.tenant.clone()) })
     }
 

@@ -1,4 +1,4 @@
-//! The hub: tenants, and what an application does with them from Rust.
+//! The hub: it holds the tenants, and is the API for Rust programs.
 
 mod announce;
 
@@ -34,30 +34,30 @@ use crate::{
     unknown_domains::UnknownDomains,
 };
 
-/// What a hub is made of.
+/// Settings of a hub.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
     /// The domains whose topics and events are checked.
     pub domains: Domains,
     /// The bounds of each tenant's log.
     pub log: LogLimits,
-    /// What a tenant may have, beside its log.
+    /// The quotas of each tenant.
     pub quotas: Quotas,
-    /// Bytes of all tenants' logs and remembered keys. What is over is evicted from the largest.
+    /// Bytes of all tenants' logs and remembered keys together. Over this bound, the hub evicts from the largest log.
     pub logs_max_bytes: usize,
-    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    /// The home tenant: [`Hub::publish`] and [`Hub::subscribe`] use it.
     pub home: TenantId,
 }
 
 impl HubSettings {
-    /// The shipped domains, the default bounds, and `home`.
+    /// Returns settings with the shipped domains and the default bounds.
     pub fn new(home: TenantId) -> Self {
         let (domains, log, quotas) = (Domains::shipped(), LogLimits::default(), Quotas::default());
         Self { domains, log, quotas, logs_max_bytes: LOGS_MAX_BYTES, home }
     }
 }
 
-/// Where publications come in and go out. Cloning is cheap and gives the same hub.
+/// Takes publications, and delivers them to subscribers. Cloning is cheap and gives the same hub.
 ///
 /// ```
 /// use futures_util::{FutureExt, StreamExt};
@@ -96,34 +96,36 @@ struct Inner {
     settings: HubSettings,
     host: Arc<dyn Host>,
     tenants: Mutex<HashMap<TenantId, Tenant>>,
-    /// Fingerprints of other domains that clients said hello with; each is logged once.
+    /// Fingerprints of clients whose domains differ from this server's. Each is logged once.
     other_schemas: Mutex<Vec<String>>,
     unknown_domains: UnknownDomains,
     revocations: Revocations,
     refusals: Refusals,
     metrics: Arc<Metrics>,
-    /// Of the logs and keys of all tenants.
+    /// Bytes of the logs and keys of all tenants.
     log_bytes: Arc<AtomicUsize>,
 }
 
-/// What goes at once when the logs are over their bound, as a part of that: the largest log loses so little more than the
-/// second largest, and the logs are looked through no more often than once in about a thousand publications.
+/// The size of one eviction step, as a part of the bound of all logs. Small steps keep the logs at a similar size. The
+/// hub looks for the largest log once in about a thousand publications.
 const LOGS_EVICTED_PART: usize = 1024;
 
-/// Fingerprints that are remembered: tabs of a few older versions. Beyond them differences are no longer logged.
+/// How many differing fingerprints are remembered: tabs of a few older versions. Beyond them, differences are not
+/// logged.
 const MAX_OTHER_SCHEMAS: usize = 16;
 
-/// What a publisher may say beside the event.
+/// Options of a publish.
 #[derive(Debug, Clone, Default)]
 pub struct PublishOptions {
-    /// The idempotency key: the same again, as long as it is [remembered](crate::KeyLimits), is no second publication
-    /// and answers the first one, if its topics are the same. A new one (UUID version 7) when there is none.
+    /// The idempotency key. A second publish with the same key and the same topics publishes nothing and returns the
+    /// first answer, as long as the key is [remembered](crate::KeyLimits). Without a key, the hub makes a new one (UUID
+    /// version 7).
     pub key: Option<Uuid>,
-    /// An opaque mark of who caused this, at most [`MAX_ORIGIN_BYTES`].
+    /// An opaque tag that names the cause, at most [`MAX_ORIGIN_BYTES`]. Every subscriber sees it.
     pub origin: Option<String>,
 }
 
-/// Why something was not published. [`PublishError::code`] says whether it may be retried.
+/// Why an event was not published. [`PublishError::code`] says whether a retry can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -131,14 +133,14 @@ pub enum PublishError {
     Event(EventError),
     /// The origin is too long.
     Origin,
-    /// The key is that of a publication to other topics. Nothing was published.
+    /// Another publication has this key, with other topics. Nothing was published.
     Key,
-    /// The payload can't be written as JSON.
+    /// The payload cannot be written as JSON.
     Encode(String),
 }
 
 impl PublishError {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     pub fn code(&self) -> Code {
         match self {
             Self::Event(error) => error.code(),
@@ -184,7 +186,7 @@ impl Hub {
         Self(Arc::new(inner))
     }
 
-    /// The domains whose topics and events are checked.
+    /// Returns the domains whose topics and events are checked.
     pub fn domains(&self) -> &Domains {
         &self.0.settings.domains
     }
@@ -194,23 +196,23 @@ impl Hub {
         self.0.host.now()
     }
 
-    /// The tenant that [`Hub::publish`] and [`Hub::subscribe`] mean.
+    /// Returns the home tenant.
     pub fn home(&self) -> &TenantId {
         &self.0.settings.home
     }
 
-    /// Publishes to the topics that the event names itself, in the home tenant.
+    /// Publishes an event in the home tenant, to the topics that the event computes itself.
     ///
     /// # Errors
-    /// When the payload can't be written, there are too many topics, or the key is that of a publication to other topics.
+    /// The payload cannot be written, there are too many topics, or the key belongs to a publication with other topics.
     pub fn publish<E: Event>(&self, event: &E) -> Result<Published, PublishError> {
         self.publish_with(event, PublishOptions::default())
     }
 
-    /// As [`Hub::publish`], with a key or an origin.
+    /// Does the same as [`Hub::publish`], with a key or an origin.
     ///
     /// # Errors
-    /// As [`Hub::publish`].
+    /// The same as of [`Hub::publish`].
     pub fn publish_with<E: Event>(
         &self,
         event: &E,
@@ -219,8 +221,8 @@ impl Hub {
         self.append(self.home(), raw(event)?, event.fan_out(), options, self.now())
     }
 
-    /// Publishes to topics that the publisher names, for domains whose events don't say them all themselves. They are
-    /// topics of the event's own domain: others do not compile.
+    /// Publishes an event to topics that the publisher names. Some domains need this, because their events do not
+    /// compute all topics. The topics belong to the event's own domain: others do not compile.
     ///
     /// ```compile_fail,E0308
     /// # use tidings_hub::{Hub, PublishOptions};
@@ -231,7 +233,7 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// As [`Hub::publish`], and when the domain's fan-out is always computed.
+    /// The same as of [`Hub::publish`]. Also an error if the domain always computes its topics.
     pub fn publish_to<E: Event>(
         &self,
         event: &E,
@@ -242,11 +244,11 @@ impl Hub {
         self.publish_raw(self.home(), raw(event)?, Some(&named), options, self.now())
     }
 
-    /// Publishes an event as it came over the wire: checked by its domain, with the undeclared keys of its payload, and
-    /// to the topics that its publisher named, if any.
+    /// Publishes an event as it came over the wire. Its domain checks it, and undeclared keys of its payload stay. It
+    /// goes to the named topics, if there are any, and else to those that its domain computes.
     ///
     /// # Errors
-    /// What is wrong with the event or its topics.
+    /// The fault of the event or of its topics.
     pub fn publish_raw(
         &self,
         tenant: &TenantId,
@@ -259,7 +261,7 @@ impl Hub {
         self.append(tenant, event, topics, options, now)
     }
 
-    /// Appends an event whose topics were [computed and checked](Domains::fan_out).
+    /// Appends an event whose topics are [computed and checked](Domains::fan_out).
     pub(crate) fn append(
         &self,
         tenant: &TenantId,
@@ -282,16 +284,15 @@ impl Hub {
         let published =
             self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
         self.bound_logs();
-        // Its subscribers would hear nothing of an event that is answered as published. The answer names no topic, because
-        // whoever sees an event sees its key, and must not learn from it whom else the event reached.
+        // The key was known, with other topics. The answer must not name the topics of the first publication: every
+        // subscriber sees its key, and must not learn from it which other topics it reached.
         if asked.is_some_and(|asked| !is_same_set(&asked, &published.topics)) {
             return Err(PublishError::Key);
         }
         Ok(published)
     }
 
-    /// Evicts what all logs have too much, and a little more so that it is not done each time: a small step from whichever is
-    /// the largest then, so that none loses more than it has more than others.
+    /// Evicts from the largest log first, in small steps, so that the logs converge to a similar size.
     fn bound_logs(&self) {
         let max = self.0.settings.logs_max_bytes;
         let excess = || self.0.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
@@ -305,7 +306,7 @@ impl Hub {
         }
     }
 
-    /// Announcements that failed since the hub began.
+    /// Returns how many announcements failed since the hub began.
     pub fn failed_announcements(&self) -> u64 {
         self.metrics().failed_announcements.get()
     }
@@ -315,29 +316,29 @@ impl Hub {
         self.subscribe_to(self.home(), &[topic.name()])
     }
 
-    /// Subscribes to several topics of a tenant, from now on; what reaches several of them is delivered once.
+    /// Subscribes to several topics of a tenant, from now on. An event that reaches several of them is delivered once.
     pub fn subscribe_to(&self, tenant: &TenantId, topics: &[TopicName]) -> Subscription {
         let mut follower = self.tenant(tenant).follow();
         follower.subscribe(topics, None);
         Subscription { follower, ready: VecDeque::new() }
     }
 
-    /// Lets go of what is too old in every tenant's log, and of tenants that have long held nothing: their next history
-    /// has another epoch, so that old positions are known as such. A shell calls this now and then.
+    /// Evicts what is too old in every tenant's log, and removes tenants that have been empty for long. If such a
+    /// tenant comes back, its log has a new epoch, so no old position fits it. Call this about once a second.
     pub fn handle_timeout(&self, now: Moment) {
         self.revocations().handle_timeout(now);
         let mut tenants = self.lock_tenants();
-        // Handles are given out under this lock, so a tenant that nobody holds can't be taken up meanwhile.
+        // Handles are made under this lock, so nobody can take a handle of a tenant that is being removed.
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));
     }
 
-    /// Takes back what a subject or a session was given: its sessions and streams end within a moment, and what tokens it
-    /// had open nothing any more (but for one that was not in use and whose issuer's clock is ahead: it counts as issued
-    /// later). It is remembered for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE) or until the token's end, by
-    /// this hub only.
+    /// Revokes a subject or a session: its sessions and event streams end within a moment, and its tokens are refused.
+    /// One case remains: a token that was not in use, from an issuer whose clock is ahead, counts as issued later. The
+    /// revocation lasts for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE), or until the token expires.
+    /// Only this hub knows it.
     ///
     /// # Errors
-    /// When too many are remembered already.
+    /// Too many revocations are remembered already.
     pub fn revoke(&self, tenant: &TenantId, revoke: &Revoke) -> Result<(), RevokeError> {
         self.revocations().add(tenant, revoke, self.now())
     }
@@ -357,7 +358,7 @@ impl Hub {
         &self.0.metrics
     }
 
-    /// What all tenants hold together.
+    /// Returns what all tenants hold together.
     pub fn holdings(&self, now: Moment) -> Holdings {
         let tenants = self.lock_tenants();
         let mut holdings = Holdings { tenants: tenants.len(), ..Holdings::default() };
@@ -373,24 +374,24 @@ impl Hub {
         holdings
     }
 
-    /// Tenants that have a log just now.
+    /// Returns how many tenants have a log.
     pub fn tenant_count(&self) -> usize {
         self.lock_tenants().len()
     }
 
-    /// The domains that are made use of and that this server was not compiled with.
+    /// Returns the domains that are in use, and that this server does not know.
     pub fn unknown_domains(&self) -> &UnknownDomains {
         &self.0.unknown_domains
     }
 
-    /// What a tenant holds just now.
+    /// Returns what a tenant holds at the moment.
     pub fn counters(&self, tenant: &TenantId) -> Counters {
         self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
     }
 
-    /// The fingerprint that answers a client's: the same, if each of the client's domains is one of this server's in the
-    /// same form. Otherwise it is this server's own, and the difference is logged, once for each. It is no fault: what one
-    /// side does not know travels as it is.
+    /// Returns the fingerprint for the answer to a client's fingerprint. If this server knows each of the client's
+    /// domains in the same form, it is the client's. Otherwise it is this server's own, and the difference is logged,
+    /// once for each fingerprint. A difference is no fault: events of unknown domains travel unchecked.
     pub fn answer_schema(&self, schema: Option<&str>, client: Option<&str>) -> String {
         let own = self.domains().fingerprint().to_string();
         let Some(schema) = schema.filter(|schema| *schema != own) else { return own };
@@ -427,7 +428,7 @@ impl Hub {
     }
 }
 
-/// Whether both have the same topics; each has a topic once.
+/// Returns whether two lists have the same topics. Neither names a topic twice.
 fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
     let sorted = |topics: &[TopicName]| {
         let mut topics: Vec<TopicName> = topics.to_vec();
@@ -441,8 +442,8 @@ fn raw<E: Event>(event: &E) -> Result<RawEvent, PublishError> {
     RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))
 }
 
-/// An in-process subscription: a stream that never ends. It rides the log as a session does, so a slow one costs
-/// others nothing and gets a [`Delivery::Sync`] when the log has moved on without it.
+/// A subscription in this process: a stream that never ends. It reads from the log as a session does. A slow one costs
+/// others nothing, and gets a [`Delivery::Sync`] when the log has evicted entries that it needed.
 #[derive(Debug)]
 pub struct Subscription {
     follower: Follower,

@@ -1,4 +1,4 @@
-//! What operators see, in the text format of OpenMetrics, which Prometheus reads. No label carries what a client wrote.
+//! Metrics for operators, in the text format of OpenMetrics, which Prometheus reads. No label has a text of a client.
 
 use std::{fmt, time::Duration};
 
@@ -9,10 +9,10 @@ use prometheus_client::{
 };
 use tidings_shared::Code;
 
-/// Bounds of the histogram's buckets, in seconds: from a fan-out to a few to a node that is overloaded.
+/// Bounds of the histogram's buckets, in seconds: from a fan-out to a few sockets up to an overloaded node.
 const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// Counts of what has happened, and gauges of what there is. Cheap to count in, from any thread.
+/// Counters of what has happened, and gauges of what there is. Counting is cheap, from any thread.
 pub struct Metrics {
     registry: Registry,
     /// Publications that were appended to a log.
@@ -21,18 +21,18 @@ pub struct Metrics {
     pub deliveries: Counter,
     syncs: Family<[(&'static str, &'static str); 1], Counter>,
     refusals: Family<[(&'static str, &'static str); 1], Counter>,
-    /// Sessions whose socket takes no more just now.
+    /// Sessions whose socket takes no more at the moment.
     pub slow_sessions: Gauge,
     /// Sessions that ended because their handler panicked.
     pub panics: Counter,
     /// Announcements that could not be published.
     pub failed_announcements: Counter,
-    /// From a publication to a socket.
+    /// The time from a publication to a socket.
     latency: Histogram,
     sums: Sums,
 }
 
-/// Set when somebody asks.
+/// Gauges that are set when an operator asks.
 #[derive(Debug, Default)]
 struct Sums {
     sessions: Gauge,
@@ -44,31 +44,31 @@ struct Sums {
     log_age: Gauge,
 }
 
-/// What a hub and its gateway hold just now.
+/// What a hub and its gateway hold at the moment.
 #[derive(Debug, Default)]
 pub struct Holdings {
-    /// Sessions and streams of events.
+    /// Sessions and event streams.
     pub sessions: usize,
     /// Tenants that have a log.
     pub tenants: usize,
-    /// Topics of sessions, streams and in-process subscribers, each counted for each of them.
+    /// Subscriptions of sessions, event streams and in-process subscribers. Each topic counts once for each of them.
     pub subscriptions: usize,
     /// Topics that somebody subscribes to.
     pub topics: usize,
     /// Publications in all logs.
     pub log_publications: usize,
-    /// With those of the keys.
+    /// Bytes of all logs and of all remembered keys.
     pub log_bytes: usize,
     /// The age of the oldest publication in any log.
     pub log_age: Duration,
 }
 
-/// Why something may have been missed.
+/// The cause of a sync.
 #[derive(Debug, Clone, Copy)]
 pub enum SyncCause {
-    /// The log moved on without a slow reader.
+    /// The log evicted entries that a slow reader needed.
     Lag,
-    /// A position that the log does not cover.
+    /// The log cannot resume after the position that the client named.
     Resume,
     /// The application asked for it, or an announcement failed.
     Application,
@@ -172,7 +172,7 @@ impl Metrics {
         self.latency.observe(latency.as_secs_f64());
     }
 
-    /// The text of the page.
+    /// Returns the text of the page.
     pub fn page(&self, holdings: &Holdings) -> String {
         let set = |gauge: &Gauge, value: usize| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -185,7 +185,7 @@ impl Metrics {
         set(&self.sums.log_bytes, holdings.log_bytes);
         set(&self.sums.log_age, usize::try_from(holdings.log_age.as_secs()).unwrap_or(usize::MAX));
         let mut page = String::new();
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = encode(&mut page, &self.registry);
         page
     }

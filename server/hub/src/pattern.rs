@@ -1,11 +1,11 @@
-//! Which topics a right is about.
+//! Patterns of topics, for rights.
 
 use std::{fmt, str::FromStr};
 
 use tidings_shared::{TopicError, TopicName};
 
-/// A topic, or all topics below some segments: `staff:*` stands for every topic that begins with `staff:`, and `*` for
-/// every topic. The star stands for one or more whole segments, at the end and nowhere else.
+/// A topic, or all topics below some segments. `staff:*` matches every topic that begins with `staff:`, and `*` matches
+/// every topic. The star stands for one or more whole segments, and only at the end.
 ///
 /// ```
 /// use tidings_hub::TopicPattern;
@@ -25,7 +25,7 @@ enum Pattern {
     Exactly(TopicName),
 }
 
-/// A text that is no pattern.
+/// A text that is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicPatternError {
     text: String,
@@ -46,7 +46,7 @@ impl std::error::Error for TopicPatternError {
 }
 
 impl TopicPattern {
-    /// Whether it stands for this topic.
+    /// Returns whether the pattern matches a topic.
     pub fn matches(&self, topic: &TopicName) -> bool {
         match &self.0 {
             Pattern::All => true,

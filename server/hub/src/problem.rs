@@ -1,4 +1,4 @@
-//! What was refused and why, before it becomes an `error` frame or an HTTP problem.
+//! A refusal, before it becomes an `error` frame or an HTTP problem.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A publish that a client asks for, in a frame or in a request's body.
+//! A client's publish, over WebSocket or HTTP.
 
 use tidings_shared::{Code, EventError, TopicName, frame::Publish};
 
@@ -16,7 +16,7 @@ impl From<PublishError> for Problem {
     }
 }
 
-/// Publishes what somebody asked for, if they may: all of its topics or nothing.
+/// Publishes an event for a client that has the right to publish to all of its topics. Otherwise publishes nothing.
 pub fn publish_as(
     hub: &Hub,
     access: &dyn Authorize,

@@ -1,6 +1,6 @@
-//! Logs which pages, hosts and tokens were refused, why, and the remedy: the operator can mend it, and the refused page sees
-//! little of the reason. What a peer wrote is cut and escaped, and tokens are left out. A crowd of peers can fill neither the
-//! log nor the memory.
+//! Logs refused pages, hosts and tokens, with the reason and the remedy. The operator needs them, because the refused
+//! page learns little. Texts of a peer are cut and escaped, and tokens are never logged. However many peers are
+//! refused, log and memory stay bounded.
 
 use std::{
     fmt,
@@ -12,10 +12,10 @@ use tidings_shared::limits::{REFUSALS_LOGGED, REFUSALS_PERIOD};
 
 use crate::access::AccessError;
 
-/// Bytes of what a peer wrote, or an application says of its token, in one line.
+/// Bytes of a peer's text, or of an application's words about a token, in one line.
 pub const MAX_QUOTED: usize = 255;
 
-/// The latest lines of each kind. A flood of one kind does not hide the others.
+/// The lines of the current period, by kind. Many refusals of one kind do not hide the others.
 #[derive(Debug, Default)]
 pub struct Refusals {
     pages: Mutex<Said>,
@@ -49,7 +49,7 @@ impl Line {
 }
 
 impl Said {
-    /// Whether to say this now, and then how many others were not said since the last time.
+    /// Decides whether to log this line now. If so, returns how many lines were left out since the last one.
     fn admit(&mut self, line: &Line, now: Duration) -> Option<u64> {
         if now.saturating_sub(self.since) >= REFUSALS_PERIOD {
             self.since = now;
@@ -65,7 +65,7 @@ impl Said {
 }
 
 impl Refusals {
-    /// A page was refused, for its origin.
+    /// Logs that a page was refused because of its origin.
     pub fn page(&self, line: &Line, now: Duration) {
         if let Some(left_out) = admit(&self.pages, line, now) {
             let Line { reason, remedy } = line;
@@ -73,7 +73,7 @@ impl Refusals {
         }
     }
 
-    /// A request was refused, for its host.
+    /// Logs that a request was refused because of its host.
     pub fn request(&self, line: &Line, now: Duration) {
         if let Some(left_out) = admit(&self.requests, line, now) {
             let Line { reason, remedy } = line;
@@ -81,7 +81,7 @@ impl Refusals {
         }
     }
 
-    /// A token was refused. Its error does not quote it.
+    /// Logs that a token was refused. The error does not quote the token.
     pub fn token(&self, error: &AccessError, now: Duration) {
         let line = Line::new(printable(cut(&error.message)), "");
         if let Some(left_out) = admit(&self.tokens, &line, now) {
@@ -95,13 +95,13 @@ fn admit(said: &Mutex<Said>, line: &Line, now: Duration) -> Option<u64> {
     said.lock().unwrap_or_else(PoisonError::into_inner).admit(line, now)
 }
 
-/// The begin of a text.
+/// Returns the beginning of a text, of at most [`MAX_QUOTED`] bytes.
 fn cut(text: &str) -> &str {
     let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
     &text[..ends.take_while(|end| *end <= MAX_QUOTED).last().unwrap_or_default()]
 }
 
-/// A text whose characters all show: a reader's terminal takes orders from the others, also out of JSON.
+/// Escapes the characters that are not visible. A terminal that shows the log would obey some of them.
 fn printable(text: &str) -> String {
     let escape = |c: char| match c {
         '"' | '\'' | '\\' => c.to_string(),

@@ -1,4 +1,5 @@
-//! What was taken back before its time: subjects, sessions and tokens. The list is this process's own; a restart loses it.
+//! Revocations: subjects, sessions and tokens that lose their rights before the tokens expire. The list is in memory: a
+//! restart loses it.
 
 mod watch;
 
@@ -26,18 +27,18 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// What is to be taken back, in a tenant.
+/// What to revoke in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoke {
-    /// Every session of this subject, and its tokens that were issued until now; one without a time of issue counts as
-    /// issued before.
+    /// Every session of this subject, and every token of it that was issued until now. A token without a time of issue
+    /// counts as issued before.
     Subject(String),
-    /// This session, and the token that it has.
+    /// This session, and the token that it came with.
     Session(Uuid),
 }
 
 impl Revoke {
-    /// Reads what was asked for, `{"sub":…}` or `{"session":…}`; gives it back as it was understood, too.
+    /// Parses a request's body, `{"sub":…}` or `{"session":…}`. Returns also the JSON of what it understood.
     pub fn parse(body: &str) -> Result<(Self, Value), Problem> {
         let fault = |reason: &str| Problem::new(Code::InvalidFrame, reason);
         let body: Value = serde_json::from_str(body).map_err(|error| fault(&error.to_string()))?;
@@ -54,11 +55,11 @@ impl Revoke {
     }
 }
 
-/// There is no room for another revocation, and nothing was revoked. It can be tried again later.
+/// The list is full. Nothing was revoked. A retry may help later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokeError {
-    /// The tenant has its share of the list.
+    /// The list of this tenant is full.
     Tenant,
     /// The list of all tenants is full.
     Node,
@@ -81,15 +82,15 @@ impl fmt::Display for RevokeError {
 
 impl std::error::Error for RevokeError {}
 
-/// Somebody whose token holds and was not taken back.
+/// A client whose token is valid and not revoked.
 #[derive(Debug)]
 pub struct Admitted {
     /// Who it is, and what it may do.
     pub identity: Identity,
-    /// Tells this token from others, within this process.
+    /// A hash that identifies the token within this process.
     pub token: Option<u64>,
-    /// The number of the last revocation that this was judged by: every later one is meant for it, whatever a token says of
-    /// its time.
+    /// The number of the newest revocation at that time. Every later revocation applies to this client, whatever time
+    /// its token names.
     pub judged_by: u64,
 }
 
@@ -97,37 +98,37 @@ pub struct Admitted {
 #[derive(Debug, Default)]
 pub struct Revocations {
     lists: Mutex<Lists>,
-    /// Of tokens, which are not kept themselves. Nobody outside can make two tokens meet.
+    /// Hashes tokens, which are not kept themselves. It is keyed at random, so nobody can construct a collision.
     hasher: RandomState,
     changes: Arc<Changes>,
 }
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// Revocations so far, which numbers them.
+    /// The number of revocations so far. It is the number of the newest one.
     added: u64,
     tenants: HashMap<TenantId, List>,
 }
 
-/// What was taken back in a tenant.
+/// The revocations of one tenant.
 #[derive(Debug, Default)]
 struct List {
     subjects: HashMap<String, Entry>,
     sessions: HashMap<Uuid, Entry>,
-    /// At most one for each of the sessions, and not longer.
+    /// The tokens of revoked sessions: at most one for each entry of `sessions`, and no longer.
     tokens: HashMap<u64, Entry>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     number: u64,
-    /// Tokens that were issued until then are taken back.
+    /// Tokens that were issued until then are revoked.
     at_unix_ms: u64,
     until: Duration,
 }
 
 impl Revocations {
-    /// Tells when something was added.
+    /// Returns a watch that tells of new revocations.
     pub fn watch(&self) -> Watch {
         self.changes.watch()
     }
@@ -135,7 +136,7 @@ impl Revocations {
     /// Adds a revocation.
     ///
     /// # Errors
-    /// When too many are remembered already.
+    /// The list is full.
     pub fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
         let mut lists = self.lock();
         let Lists { added, tenants } = &mut *lists;
@@ -155,7 +156,7 @@ impl Revocations {
         Ok(())
     }
 
-    /// Who has this token, if it holds and was not taken back.
+    /// Returns who has this token, if the token is valid and not revoked.
     pub fn admit(
         &self,
         access: &dyn Authorize,
@@ -175,14 +176,14 @@ impl Revocations {
         Ok(Admitted { identity, token, judged_by: lists.added })
     }
 
-    /// Whether a stream, or the session of this name, was taken back after it was let in.
+    /// Returns whether a session, or an event stream, was revoked after it was admitted.
     pub fn ends(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) -> bool {
         let lists = self.lock();
         let Some(list) = lists.tenants.get(&admitted.identity.tenant) else { return false };
         session.is_some_and(|session| list.sessions.contains_key(&session)) || list.ends(admitted, now)
     }
 
-    /// Sees to it that what has ended so does not come back with its token.
+    /// Revokes also the token of a session or stream that a revocation has ended.
     pub fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
         let Admitted { identity, token, judged_by } = admitted;
         let mut lists = self.lock();
@@ -191,7 +192,7 @@ impl Revocations {
         if let Some(entry) =
             list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *judged_by)
         {
-            // The clock that dated the token may be ahead of ours.
+            // The issuer's clock may be ahead of ours.
             entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
         }
         let named = session.and_then(|session| list.sessions.get(&session)).copied();
@@ -199,17 +200,17 @@ impl Revocations {
             let left = identity.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms)));
             let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
             list.tokens.insert(token, Entry { until, ..named });
-            // Others may have it too.
+            // Other sessions may have the same token.
             self.changes.tell();
         }
     }
 
-    /// Lets go of what is too old.
+    /// Removes revocations that are too old.
     pub fn handle_timeout(&self, now: Moment) {
         forget_aged(&mut self.lock().tenants, now);
     }
 
-    /// How many are remembered.
+    /// Returns how many are remembered.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.lock().tenants.values().map(List::len).sum()
@@ -220,7 +221,7 @@ impl Revocations {
     }
 }
 
-/// Whether one more may be remembered for this tenant.
+/// Checks whether a tenant may have one more revocation.
 fn check_room(tenants: &HashMap<TenantId, List>, tenant: &TenantId) -> Result<(), RevokeError> {
     if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
         Err(RevokeError::Tenant)
@@ -239,7 +240,7 @@ fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {
 }
 
 impl List {
-    /// Without the tokens, which come with their sessions.
+    /// Returns the number of entries, without the tokens, which belong to sessions.
     fn len(&self) -> usize {
         self.subjects.len() + self.sessions.len()
     }
@@ -251,13 +252,13 @@ impl List {
         }
     }
 
-    /// Whether this token opens nothing.
+    /// Returns whether a token is revoked.
     fn keeps_out(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
         let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
         self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
     }
 
-    /// Whether what was let in is to end.
+    /// Returns whether a client that was admitted must leave.
     fn ends(&self, admitted: &Admitted, now: Moment) -> bool {
         let is_later = |entry: &Entry| entry.number > admitted.judged_by;
         self.subject(&admitted.identity, now).is_some_and(is_later) || self.has_token(admitted.token, now)

@@ -1,15 +1,15 @@
-//! Memory that a crowd has left behind. Tables grow by themselves and never shrink.
+//! Shrinks tables that were large for a while. The standard library's tables grow by themselves, and never shrink.
 
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
 };
 
-/// Entries below which a table is left as it is: it costs a few kilobytes.
+/// Tables of up to this many entries are left as they are: they take a few kilobytes.
 const SMALL: usize = 64;
 
-/// Gives back what a table has had no use for since most of its entries went. It stays twice as large as it has to be, so
-/// that what is moved is paid for by what was removed.
+/// Shrinks a table after most of its entries were removed. It keeps twice the size that it needs, so the removals pay
+/// for the moves.
 pub(crate) trait Shrink {
     fn shrink(&mut self);
 }

@@ -1,5 +1,5 @@
-//! Domains that a server was not compiled with. Their events travel unchecked, which may be meant; or it is a typo, and
-//! whoever subscribes waits for ever.
+//! Domains that this server does not know. Their events travel unchecked. That may be meant, or the name has a typo and
+//! its subscriber waits in vain.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,16 +9,15 @@ use tidings_shared::{
     limits::MAX_UNKNOWN_DOMAINS,
 };
 
-/// Names that are remembered. Beyond them, others are no longer logged.
+/// How many names are remembered. Beyond them, others are not logged.
 const MAX_NOTED: usize = 64;
 
-/// The unknown names that are similar to a known one. Each is noted once.
+/// The unknown names that are similar to a known one. Each is logged once.
 #[derive(Debug, Default)]
 pub struct UnknownDomains(Mutex<Vec<String>>);
 
 impl UnknownDomains {
-    /// Notes that somebody makes use of a domain. If it is unknown and a known one is similar, this is logged once. Other
-    /// names are not logged.
+    /// Notes that a client uses a domain. If the server does not know it and knows a similar one, this is logged once.
     pub fn note(&self, known: &Domains, domain: &str) {
         if known.knows(domain) {
             return;
@@ -32,7 +31,7 @@ impl UnknownDomains {
         tracing::warn!(?domain, "no such domain here: was {nearest:?} meant? Its events travel unchecked");
     }
 
-    /// The unknown domains of topics that are in force, each with the one that may have been meant.
+    /// Returns the unknown domains of topics that are in force, each with the most similar known one.
     pub fn among(&self, known: &Domains, outcomes: &[TopicOutcome]) -> Vec<UnknownDomain> {
         let mut unknown: Vec<UnknownDomain> = Vec::new();
         for outcome in outcomes.iter().filter(|outcome| outcome.outcome != Outcome::Refused) {
@@ -48,7 +47,8 @@ impl UnknownDomains {
     }
 }
 
-/// Says of likely typos to whoever looks at a stream of events by eye: comment lines in a block, which programs pass over.
+/// Tells of likely typos in comment lines of an event stream. People who look at the stream see them, and programs
+/// ignore them.
 pub fn comment(unknown: &[UnknownDomain]) -> String {
     let line = |UnknownDomain { domain, nearest }: &UnknownDomain| {
         Some(format!(": this server has no domain {domain:?}: was {:?} meant?\n", nearest.as_ref()?))

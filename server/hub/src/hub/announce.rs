@@ -1,4 +1,4 @@
-//! Announcements: publishing for code that must not fail, and the sync that takes the place of an event that was refused.
+//! Announcements: publishing for code that must not fail. A refused event becomes a sync.
 
 use tidings_shared::{Event, Topic, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 use uuid::Uuid;
@@ -7,14 +7,14 @@ use super::{Hub, PublishError, PublishOptions};
 use crate::{moment::Moment, tenant_id::TenantId};
 
 impl Hub {
-    /// Publishes on a best-effort basis, for code that must go on whatever happens to the event: never fails, never
-    /// waits. An event may be refused, for example because it reaches more topics than a publication may. Then the subscribers
-    /// of its topics get a [sync](Hub::sync), so that none is stale. The failure is logged and counted.
+    /// Publishes an event on a best-effort basis: never fails, and never waits. If the event is refused, for example
+    /// because it reaches too many topics, the subscribers of its topics get a [sync](Hub::sync), so that none of them
+    /// is stale. The hub logs and counts the failure.
     pub fn announce<E: Event>(&self, event: &E) {
         self.announce_with(event, PublishOptions::default());
     }
 
-    /// As [`Hub::announce`], with a key or an origin.
+    /// Does the same as [`Hub::announce`], with a key or an origin.
     pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
         if let Err(error) = self.publish_with(event, options) {
             self.sync_instead(event, &error);
@@ -25,7 +25,7 @@ impl Hub {
         let topics = event.fan_out();
         self.metrics().failed_announcements.inc();
         self.sync_raw(self.home(), &topics, None, self.now());
-        // The sentence may quote the payload.
+        // The error's sentence may quote the payload, so it is not logged.
         let (code, topics) = (error.code().as_str(), topics.len());
         tracing::warn!(
             domain = E::Topic::DOMAIN,
@@ -36,15 +36,16 @@ impl Hub {
         );
     }
 
-    /// Has the subscribers of these topics of the home tenant load again. This is for a change that no event describes, or
-    /// that touches more topics than an event may reach. A subscriber that is away gets the sync when it comes back.
+    /// Tells the subscribers of these topics of the home tenant to load again. Use it for a change that no event
+    /// describes, or that touches more topics than an event may reach. A subscriber that is away gets the sync when it
+    /// comes back.
     pub fn sync<T: Topic>(&self, topics: &[T]) {
         let names: Vec<TopicName> = topics.iter().map(Topic::name).collect();
         self.sync_raw(self.home(), &names, None, self.now());
     }
 
-    /// The same for topics of any tenant, however many. Each 1,024 of them take a place in the log, as a publication does. The
-    /// `key` tells the first place from others, and must be new. Without one, a new one is drawn.
+    /// Does the same for topics of any tenant. Each 1,024 topics are one entry of the log. The `key` must be new: it
+    /// goes into the tag of the first entry's position. Without one, the hub makes a new key.
     pub fn sync_raw(&self, tenant: &TenantId, topics: &[TopicName], mut key: Option<Uuid>, now: Moment) {
         let topics = TopicName::each_once(topics.iter().cloned());
         for part in topics.chunks(MAX_TOPICS_PER_PUBLICATION) {
