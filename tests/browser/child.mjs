@@ -1,11 +1,11 @@
-// A server that a test started: it says where it listens, and ends with the test.
+// A server process of a test. It prints its address, and ends with the test.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 export class Child {
-  /** Starts a program and waits until it listens; `name` is what a failure calls it. */
+  /** Starts a program and waits until it listens. A failure calls it `name`. */
   static async start(name, binary, args) {
     const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
     const listening = new Promise((resolve, reject) => {
@@ -25,7 +25,7 @@ export class Child {
     this.ended = once(child, "exit");
   }
 
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until the process has ended. */
   async end(signal) {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill(signal);

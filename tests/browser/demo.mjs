@@ -1,4 +1,4 @@
-// The real demo binary, on a port and data of its own.
+// The real demo, with its own port and data.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { Child } from "./child.mjs";
 
 const DIST = fileURLToPath(new URL("../../www/dist", import.meta.url));
 
-/** One run of the binary. */
+/** One process of the demo. */
 class Run {
   static async start(data, port) {
     const binary = process.env.TIDINGS_DEMO_BIN;
@@ -38,7 +38,7 @@ class Run {
   }
 }
 
-/** A demo with new data, which keeps its address and data through crashes. */
+/** A demo with new data. It keeps its address and data when it crashes. */
 export class Demo {
   static async start() {
     const folder = await mkdtemp(join(tmpdir(), "tidings-demo-"));
@@ -51,12 +51,12 @@ export class Demo {
     this.url = run.url;
   }
 
-  /** Asks the API, as another program would. */
+  /** Calls the API, as another program would. */
   call(method, path, body) {
     return this.run.call(method, path, body);
   }
 
-  /** As a power cut would: nothing is flushed, closed or said. */
+  /** Ends the process as a power cut would, without a flush or a close. */
   kill() {
     return this.run.end("SIGKILL");
   }
@@ -65,7 +65,7 @@ export class Demo {
     this.run = await Run.start(join(this.folder, "demo.sqlite"), new URL(this.url).port);
   }
 
-  /** Changes the data while nobody serves this address: through another process, at another one. */
+  /** Changes the data while nothing serves this address: through another process, at another address. */
   async changeWhileAway(change) {
     const run = await Run.start(join(this.folder, "demo.sqlite"), 0);
     await change(run);

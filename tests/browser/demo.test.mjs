@@ -25,13 +25,13 @@ afterEach(async () => {
   assert.deepEqual(faults, [], "the page reported faults");
 });
 
-/** Two windows of two users, who share nothing but the server. */
+/** Two windows of two users. They share only the server. */
 async function twoWindows(hashA, hashB = hashA) {
   windows = await Promise.all([Window.open(browser, demo.url, hashA), Window.open(browser, demo.url, hashB)]);
   return windows;
 }
 
-/** The record of this name (or title) in one of the API's lists. */
+/** The record with this name or title in a list of the API. */
 async function find(path, name) {
   const list = await demo.call("GET", path);
   const found = list.find((record) => (record.name ?? record.title) === name);
@@ -39,7 +39,7 @@ async function find(path, name) {
   return found;
 }
 
-/** That nobody touched the window: it still shows the document that it opened with. */
+/** Asserts that the window was not reloaded. */
 function untouched(window) {
   assert.equal(window.documents, 1, "the window was loaded again");
 }
@@ -149,7 +149,7 @@ test("an interaction edited in one window changes for every contact that took pa
   await b.shows("interactions", "and forty lamps");
   await b.screenshot("contact");
 
-  // No longer a party, he hears that too.
+  // A contact who no longer takes part gets this event too.
   await demo.call("PATCH", `interactions/${created.uuid}`, { parties: [] });
   await b.hides("interactions", "Lunch in Florence");
   untouched(b);
@@ -165,7 +165,7 @@ test("after a power cut of the server both windows show what changed while they 
   await demo.restart();
   await Promise.all([a.live(), b.live()]);
   await Promise.all([a.shows("value-role", "Head of supply"), b.shows("people", "Head of supply")]);
-  await Promise.all([a, b].map((window) => window.shows("view-heard", "Something may have been missed")));
+  await Promise.all([a, b].map((window) => window.shows("view-heard", "Events may have been missed")));
   await a.screenshot("recovered");
 
   await demo.call("PATCH", `people/${person.uuid}`, { role: "Head of everything" });
@@ -174,14 +174,14 @@ test("after a power cut of the server both windows show what changed while they 
   untouched(b);
 });
 
-test("a window that was frozen shows what changed meanwhile, and loads nothing where nothing did", async () => {
+test("a window that was frozen shows the changes since, and loads nothing if there are none", async () => {
   const person = await find("people", "Rafael Duarte");
   const [a] = await twoWindows(`#/people/${person.uuid}`, "#/people");
   await a.shows("value-role", "Buyer");
   const loads = a.loads();
   await a.freeze();
   await a.thaw();
-  await a.shows("view-heard", "nothing was missed");
+  await a.shows("view-heard", "Nothing was missed");
   assert.equal(loads.count, 0);
 
   await a.freeze();
@@ -192,7 +192,7 @@ test("a window that was frozen shows what changed meanwhile, and loads nothing w
   untouched(a);
 });
 
-test("a page that one comes back to from the browser's history is live again", async () => {
+test("a page from the browser's back/forward cache is live again", async () => {
   const person = await find("people", "Rafael Duarte");
   const [a] = await twoWindows(`#/people/${person.uuid}`, "#/people");
   await a.shows("value-role", "Buyer");
@@ -203,11 +203,11 @@ test("a page that one comes back to from the browser's history is live again", a
   await demo.call("PATCH", `people/${person.uuid}`, { role: "Head of supply" });
   await a.page.goBack({ waitUntil: [] }).catch(() => {});
   await a.shows("value-role", "Head of supply");
-  await a.shows("view-heard", "nothing was missed");
+  await a.shows("view-heard", "Nothing was missed");
   assert.equal(await a.page.evaluate(() => globalThis.isTheSame), true, "it came out of the cache");
 });
 
-test("a box that is ticked in one window is ticked in the other, and the first loads nothing for it", async () => {
+test("a box ticked in one window is ticked in the other, and the first window loads nothing", async () => {
   const project = await find("projects", "Lamp 3");
   const [a, b] = await twoWindows(`#/projects/${project.uuid}`);
   const box = '::-p-aria(Build a prototype is done[role="checkbox"])';
@@ -215,18 +215,18 @@ test("a box that is ticked in one window is ticked in the other, and the first l
   const loads = a.loads();
   await a.page.locator(box).click();
   await b.page.waitForSelector(`${box}:checked`);
-  await a.shows("view-heard", "Your own change");
+  await a.shows("view-heard", "Your change");
   assert.equal(loads.count, 0);
   await a.screenshot("own");
 
-  // What is stored differs from what the first window showed by itself.
+  // The stored data now differs from what the first window shows by itself.
   const { assignments } = await demo.call("GET", `projects/${project.uuid}`);
   const { uuid } = assignments.find(({ title }) => title === "Build a prototype");
   await demo.call("PATCH", `assignments/${uuid}`, { is_done: false });
   await a.page.waitForSelector(`${box}:not(:checked)`);
 });
 
-test("a box that is ticked and unticked while the first request is slow shows what is stored", async () => {
+test("a box that is ticked and unticked while the first request is slow shows the stored value", async () => {
   const { uuid } = await find("projects", "Lamp 3");
   const [a] = await twoWindows(`#/projects/${uuid}`, "#/people");
   const box = '::-p-aria(Build a prototype is done[role="checkbox"])';
@@ -241,7 +241,7 @@ test("a box that is ticked and unticked while the first request is slow shows wh
   await a.page.waitForSelector(`${box}:checked`);
   await a.page.locator(box).click();
   await a.page.waitForSelector(`${box}:not(:checked)`);
-  await a.shows("view-heard", "Your own change");
+  await a.shows("view-heard", "Your change");
   const answered = a.page.waitForResponse((response) => response.request() === slow);
   slow.continue();
   await answered;
@@ -251,7 +251,7 @@ test("a box that is ticked and unticked while the first request is slow shows wh
   await a.page.waitForSelector(`${box}:checked`);
 });
 
-test("a box that could not be ticked shows what is stored", async () => {
+test("a box that could not be ticked shows the stored value", async () => {
   const project = await find("projects", "Lamp 3");
   const [a] = await twoWindows(`#/projects/${project.uuid}`);
   const box = '::-p-aria(Build a prototype is done[role="checkbox"])';
@@ -294,7 +294,7 @@ test("text that looks like HTML is shown as it was typed", async () => {
   for (const window of [a, b]) assert.equal(await window.page.$("main img"), null);
 });
 
-test("the feed shows each event once, with all its topics, whose it was, and where it is in the log", async () => {
+test("the feed shows each event once, with its topics, its origin and its position", async () => {
   const person = await find("people", "Amara Okafor");
   const [a, b] = await twoWindows(`#/people/${person.uuid}`);
   await a.click("edit");
@@ -322,7 +322,7 @@ test("the feed shows each event once, with all its topics, whose it was, and whe
   await b.shows("announcer", "In another window: staff, person updated");
 });
 
-test("what is being typed outlives a change from elsewhere, which is offered", async () => {
+test("a form keeps its input when another window changes the record, and offers the change", async () => {
   const person = await find("people", "Tomasz Wójcik");
   const [a] = await twoWindows(`#/people/${person.uuid}`);
   await a.click("edit");
@@ -337,7 +337,7 @@ test("what is being typed outlives a change from elsewhere, which is offered", a
   assert.equal(await value("role"), "From elsewhere");
 });
 
-test("a record deleted in one window is gone in the other, which says so", async () => {
+test("a record deleted in one window disappears in the other, which says so", async () => {
   const task = await find("tasks", "Release");
   const [a, b] = await twoWindows(`#/tasks/${task.uuid}`);
   await b.shows("title", "Release");
@@ -347,7 +347,7 @@ test("a record deleted in one window is gone in the other, which says so", async
   await a.hides("tasks", "Release");
 });
 
-test("a form sent while the server is away keeps its input and succeeds when it is back", async () => {
+test("a form that is sent while the server is away keeps its input, and succeeds when the server is back", async () => {
   const [a, b] = await twoWindows("#/people");
   await a.click("add-person-open");
   await a.fill("add-person", "name", "Persistent Pia");
@@ -362,10 +362,10 @@ test("a form sent while the server is away keeps its input and succeeds when it 
   await b.shows("people", "Persistent Pia");
 });
 
-test("a refused value is named at its field, which gets the focus", async () => {
+test("a refused value is explained, and its field gets the focus", async () => {
   const [a] = await twoWindows("#/people");
   await a.click("add-person-open");
-  // As if the page's own bound were not there: the API has the last word.
+  // Without the page's own bound, the API refuses the value.
   await a.page.$eval('[data-testid="field-name"]', (input) => input.removeAttribute("maxlength"));
   await a.fill("add-person", "name", "x".repeat(121));
   await a.submit("add-person");
@@ -374,7 +374,7 @@ test("a refused value is named at its field, which gets the focus", async () => 
   assert.deepEqual(focused, ["name", "true"]);
 });
 
-test("the page can be driven by the keyboard alone", async () => {
+test("the page works with the keyboard alone", async () => {
   const [a, b] = await twoWindows("#/departments");
   const { keyboard } = a.page;
   const opener = await a.page.waitForSelector('[data-testid="add-department-open"]', { visible: true });
@@ -388,14 +388,14 @@ test("the page can be driven by the keyboard alone", async () => {
   assert.notEqual(outline, "none", "one sees where the focus is");
 });
 
-test("how long an event takes from the POST to the tab", async (t) => {
+test("measures the time of an event from the POST to the tab", async (t) => {
   const person = await find("people", "Mei Tanaka");
   const [a] = await twoWindows(`#/people/${person.uuid}`);
   await a.shows("value-role", "Electronics engineer");
   const runs = 30;
   const shown = [];
   for (let run = 0; run < runs; run++) {
-    // Both ends are this page's clock: a fetch of its own, then the very next change of what it shows.
+    // One clock measures both ends: this page sends the request, and waits for its own next change.
     shown.push(
       await a.page.evaluate(
         async (uuid, role) => {

@@ -1,4 +1,4 @@
-// What a page is told when the package or the server can't be had: in a real browser, whose words for it differ.
+// The errors of a page that can't load the package or reach the server, in a real browser with its own messages.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -25,7 +25,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** A site with the package, whose policy is this and whose answers some of these are: a path's, one after the other. */
+/** Serves the package. `policy` is the Content-Security-Policy; `answers` has a list of answers for a path. */
 async function site(t, { policy, answers = {}, files = {} } = {}) {
   const server = createServer(async ({ url }, response) => {
     const other = answers[url]?.length > 1 ? answers[url].shift() : answers[url]?.[0];
@@ -47,7 +47,7 @@ async function site(t, { policy, answers = {}, files = {} } = {}) {
   return `http://localhost:${server.address().port}`;
 }
 
-/** A page of a site, and what its console said of Tidings. */
+/** Opens a page of a site, and collects the console's messages of Tidings. */
 async function open(t, origin) {
   const context = await browser.createBrowserContext();
   t.after(() => context.close());
@@ -58,7 +58,7 @@ async function open(t, origin) {
   return { page, said };
 }
 
-/** What the client of an entry says when somebody subscribes: its first error, and its status then. */
+/** Subscribes with the client of an entry. Returns its first error and its status. */
 const firstError = (page, entry, url = "ws://127.0.0.1:1/v1/ws") =>
   page.evaluate(
     async (path, url) => {
@@ -75,7 +75,7 @@ const firstError = (page, entry, url = "ws://127.0.0.1:1/v1/ws") =>
     url,
   );
 
-test("a policy that forbids WebAssembly is named, and nothing else is", { timeout }, async (t) => {
+test("the error of a policy that forbids WebAssembly names the policy", { timeout }, async (t) => {
   for (const entry of ["index", "url"]) {
     const { page } = await open(t, await site(t, { policy: "script-src 'self'" }));
     const { code, message, hint, retryable, status } = await firstError(page, entry);
@@ -85,7 +85,9 @@ test("a policy that forbids WebAssembly is named, and nothing else is", { timeou
   }
 });
 
-test("a page or nothing in the place of core.wasm is no matter of the policy", { timeout }, async (t) => {
+test("the error of a missing core.wasm, or of a page instead of it, does not name the policy", {
+  timeout,
+}, async (t) => {
   for (const [answer, what] of [
     [{ status: 404, body: "" }, /the answer is 404/],
     [{ type: "text/html", body: PAGE }, /the file is text\/html and not WebAssembly/],
@@ -98,7 +100,7 @@ test("a page or nothing in the place of core.wasm is no matter of the policy", {
   }
 });
 
-test("a module with the core that could not be loaded is told as such", { timeout }, async (t) => {
+test("the error of a module that could not be loaded says so", { timeout }, async (t) => {
   const { page } = await open(
     t,
     await site(t, { answers: { "/tidings/core-inline.js": [{ status: 503 }] } }),
@@ -112,7 +114,7 @@ test("a module with the core that could not be loaded is told as such", { timeou
   assert.match(hint, /has to be loaded again/);
 });
 
-test("a core that may come is asked for again until it is there", { timeout }, async (t) => {
+test("the client tries again after a temporary error until it has the core", { timeout }, async (t) => {
   for (const [entry, file] of [
     ["url", "core.wasm"],
     ["url", "core-glue.js"],
@@ -138,7 +140,7 @@ test("a core that may come is asked for again until it is there", { timeout }, a
   }
 });
 
-test("in a service worker the missing import() is named", { timeout }, async (t) => {
+test("in a service worker the error names the missing import()", { timeout }, async (t) => {
   const worker = `
     import { createClient } from "/tidings/index.js";
     self.addEventListener("message", ({ ports: [port] }) => {
@@ -165,7 +167,7 @@ test("in a service worker the missing import() is named", { timeout }, async (t)
   assert.equal(retryable, false);
 });
 
-test("a policy that forbids the connection costs no wait, and is among what to check", {
+test("a policy that forbids the connection is an error at once, and the hint names it", {
   timeout,
 }, async (t) => {
   const { page } = await open(t, await site(t, { policy: "connect-src 'none'" }));
@@ -173,10 +175,10 @@ test("a policy that forbids the connection costs no wait, and is among what to c
   const { code, hint } = await firstError(page, "index");
   assert.equal(code, "connect_failed");
   assert.match(hint, /Does the page's Content-Security-Policy allow it \(connect-src\)\?/);
-  assert.ok(performance.now() - begun < 9_000, "the time in which a server may be silent was waited out");
+  assert.ok(performance.now() - begun < 9_000, "the client waited for the handshake timeout");
 });
 
-test("a server that can't be reached is said once, with what to check", { timeout }, async (t) => {
+test("a server that can't be reached is one error, with a hint", { timeout }, async (t) => {
   const program = process.env.TIDINGS_BIN;
   assert.ok(program, "TIDINGS_BIN is not set: run `cargo xtask test browser`, which builds the server");
   const key = fileURLToPath(new URL("../keys/secret", import.meta.url));
@@ -207,7 +209,7 @@ test("a server that can't be reached is said once, with what to check", { timeou
       client.subscribe("staff:people", () => {});
       while (!client.lastError) await new Promise((resolve) => client.on("status", resolve));
       const { code, message, retryable } = client.lastError;
-      // Two more attempts, which nobody is told of.
+      // Two more attempts fail without a message.
       for (let ends = 0; ends < 4; ends++) await new Promise((resolve) => client.on("status", resolve));
       const { status } = client;
       client.close();

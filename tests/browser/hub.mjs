@@ -1,4 +1,4 @@
-// The real server, and what stands between it and its clients or holds it up.
+// The real server, a relay in front of it, and a session that delays its drain.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -31,7 +31,7 @@ export class Hub {
   }
 }
 
-/** A session that answers nothing, not even a Close, until it is destroyed. */
+/** Opens a session that answers nothing, not even a Close, until it is destroyed. */
 export async function stuck(url) {
   const { hostname, port } = new URL(url);
   const socket = connect(port, hostname);
@@ -40,9 +40,9 @@ export async function stuck(url) {
   head.push("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "");
   socket.write(head.join("\r\n"));
   const hello = Buffer.from('{"op":"hello"}');
-  // Masked by zeros.
+  // Masked with zeros.
   socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | hello.length, 0, 0, 0, 0]), hello]));
-  // It may be reset in the end.
+  // The server may reset it.
   socket.on("error", () => {});
   await new Promise((resolve) => {
     let said = "";
@@ -55,7 +55,7 @@ export async function stuck(url) {
   return socket;
 }
 
-/** Passes connections on to a server until they are cut. */
+/** Forwards connections to a server until the test cuts them. */
 export class Relay {
   static async start(url) {
     const { hostname, port } = new URL(url);

@@ -1,4 +1,4 @@
-// Makes www/demo.png, the picture in the README: one window edits a person, the other one shows it.
+// Takes www/demo.png, the picture in the README: one window edits a person, the other one shows the change.
 //
 // `cargo xtask test browser` builds the demo. Then: TIDINGS_DEMO_BIN=../../target/release/tidings-demo npm run picture
 
@@ -8,7 +8,7 @@ import { launch, Window } from "./window.mjs";
 
 const PICTURE = fileURLToPath(new URL("../../www/demo.png", import.meta.url));
 
-/** Edits before the picture is taken, so that the latency shown is a median and not that of a cold start. */
+/** How many edits come before the picture, so that it shows a median latency and not that of a cold start. */
 const WARM_UPS = 20;
 
 const STYLE = `

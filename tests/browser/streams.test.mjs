@@ -1,4 +1,4 @@
-// The EventSource of a browser and those of two packages, on the server's stream of events.
+// The EventSource of a browser, and those of two packages, with the server's stream of events.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -20,14 +20,14 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Listens and notes what comes; in a page too, so it names nothing outside. */
+/** Collects the blocks of a stream. It also runs in a page, so it uses nothing from outside. */
 function listen(source, ops) {
   const seen = [];
   for (const op of ops) source.addEventListener(op, (event) => seen.push(JSON.parse(event.data)));
   return seen;
 }
 
-/** Sources of a package. */
+/** EventSources of a package. */
 class Package {
   constructor(name, Source, url, count) {
     this.name = name;
@@ -44,13 +44,13 @@ class Package {
   }
 }
 
-/** Sources of a page in Chromium. */
+/** EventSources of a page in Chromium. */
 class Page {
   name = "Chromium";
 
   static async open(url, count) {
     const page = await browser.newPage();
-    // Any page of the server's own origin.
+    // Any page of the server's own origin will do.
     await page.goto(`${url}/health`);
     await page.evaluate(
       (code, ops, topic, length) => {
@@ -87,7 +87,7 @@ async function open(url, count) {
   ];
 }
 
-/** Until this holds of what every source has seen; one that is closed for good never will. */
+/** Waits until every source fulfils the condition. A source that is closed for good never does. */
 async function every(kinds, what, holds) {
   const end = Date.now() + PATIENCE_MS;
   for (const kind of kinds) {
@@ -109,7 +109,7 @@ async function every(kinds, what, holds) {
 const count = (seen, op) => seen.filter((frame) => frame.op === op).length;
 const numbers = (seen) => seen.filter(({ op }) => op === "event").map(({ event }) => event.payload.number);
 
-test("every EventSource comes back from a drain that somebody holds up, and gets a sync", async () => {
+test("every EventSource comes back from a delayed drain and gets a sync", async () => {
   let hub = await Hub.start(0, ["--drain-spread", "0s"]);
   const peer = await stuck(hub.url);
   const kinds = await open(hub.url, 4);

@@ -1,4 +1,4 @@
-// A browser, its windows, and what a person does in them: nothing here waits for time to pass, only for the page.
+// A browser, its windows, and the actions of a person. Everything waits for the page, and nothing for a time.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,10 +7,10 @@ import puppeteer from "puppeteer-core";
 
 const SCREENSHOTS = fileURLToPath(new URL("screenshots", import.meta.url));
 
-/** For a condition to come true; a page that needs longer is broken. */
+/** How long to wait for a condition. A page that needs longer is broken. */
 const PATIENCE_MS = 15_000;
 
-/** As root in a container, and without the many things that a browser looks for on the network. */
+/** For root in a container, and without the requests that a browser makes by itself. */
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -31,7 +31,7 @@ export const launch = () =>
 
 const testid = (name) => `[data-testid="${name}"]`;
 
-/** A window with cookies and storage of its own, showing a view of the demo. */
+/** A window with its own cookies and storage. It shows a view of the demo. */
 export class Window {
   static async open(browser, url, hash) {
     const context = await browser.createBrowserContext();
@@ -41,18 +41,18 @@ export class Window {
     const window = new Window(context, page, url);
     page.on("pageerror", (error) => window.faults.push(String(error)));
     page.on("console", (message) => {
-      // That a server was away or a record gone is reported too, and meant to happen.
+      // The tests take the server away and delete records, so these messages are expected.
       const meant = /^Failed to load resource|^WebSocket connection to/.test(message.text());
       if (message.type() === "error" && !meant) window.faults.push(message.text());
     });
-    // Counts the documents that this window has loaded: a test that says "untouched" looks at it.
+    // Counts the documents that this window has loaded, for tests that forbid a reload.
     page.on("domcontentloaded", () => window.documents++);
     await page.goto(`${url}/${hash}`);
     await window.live();
     return window;
   }
 
-  /** What went wrong in the page: uncaught errors, refused scripts. */
+  /** Uncaught errors and refused scripts of the page. */
   faults = [];
   documents = 0;
 
@@ -62,17 +62,17 @@ export class Window {
     this.url = url;
   }
 
-  /** Until the connection's state is the one that events arrive in. */
+  /** Waits until the connection is open. */
   live() {
     return this.page.waitForSelector(`${testid("status")}[data-status="open"]`);
   }
 
-  /** Until the connection is known to be lost. */
+  /** Waits until the page knows that the connection is lost. */
   lost() {
     return this.page.waitForSelector(`${testid("status")}:not([data-status="open"])`);
   }
 
-  /** Goes to another view, as a click on a link would. */
+  /** Goes to another view, as a click on a link does. */
   async visit(hash) {
     await this.page.evaluate((to) => {
       location.hash = to;
@@ -91,7 +91,7 @@ export class Window {
     await this.page.type(selector, value);
   }
 
-  /** Chooses what a select offers under this label, once it does. */
+  /** Chooses the option with this label, once the select has it. */
   async choose(form, field, label) {
     const selector = `${testid(form)} ${testid(`field-${field}`)}`;
     const handle = await this.page.waitForFunction(
@@ -108,12 +108,12 @@ export class Window {
     return this.click(`${form}-submit`);
   }
 
-  /** Until an element shows this text. */
+  /** Waits until an element shows this text. */
   async shows(name, text) {
     const seen = (css, wanted) =>
       [...document.querySelectorAll(css)].some((e) => e.textContent.includes(wanted));
     try {
-      // Not by frames, which a window that was thawed behind another one does not draw.
+      // Not by animation frames: a window that was thawed behind another one has none.
       await this.page.waitForFunction(seen, { polling: "mutation" }, testid(name), text);
     } catch (error) {
       const found = await this.page.$$eval(testid(name), (all) => all.map((e) => e.textContent));
@@ -123,14 +123,14 @@ export class Window {
     }
   }
 
-  /** Until an element no longer shows this text. */
+  /** Waits until no element shows this text. */
   async hides(name, text) {
     const gone = (css, unwanted) =>
       ![...document.querySelectorAll(css)].some((e) => e.textContent.includes(unwanted));
     await this.page.waitForFunction(gone, {}, testid(name), text);
   }
 
-  /** Counts what the window loads of the API from now on. */
+  /** Counts the requests to the API from now on. */
   loads() {
     const loads = { count: 0 };
     this.page.on("request", (request) => {
@@ -139,7 +139,7 @@ export class Window {
     return loads;
   }
 
-  /** As a browser does with a tab that nobody has looked at for long. */
+  /** Freezes the page, as a browser does with a tab in the background. */
   async freeze() {
     await this.#lifecycle("frozen");
   }

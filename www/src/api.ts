@@ -1,10 +1,10 @@
 import type * as model from "./model.ts";
 import { client } from "./tidings.ts";
 
-/** A request is given up after this long, and the fault is one that may be retried. */
+/** After this many milliseconds a request fails with an error that may be retried. */
 const TIMEOUT_MS = 10_000;
 
-/** What the API, or the way to it, answered instead of data. */
+/** An error of the API, or of the connection to it. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -23,7 +23,7 @@ export class Problem extends Error {
 
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  // The API hands the mark of a write on, so that this window knows its own events.
+  // The API hands the mark of a write on to its events, so that this window knows its own events.
   const headers: Record<string, string> = method === "GET" ? {} : { ...client.headers };
   if (body) headers["Content-Type"] = "application/json";
   let response: Response;
@@ -41,7 +41,7 @@ async function call<T>(method: string, path: string, body?: object, signal?: Abo
     throw new Problem(
       0,
       "unreachable",
-      "The server cannot be reached. Your input is kept; try again in a moment.",
+      "The server cannot be reached. Your input is still here. Try again in a moment.",
     );
   }
   if (!response.ok) throw problemOf(response.status, text);

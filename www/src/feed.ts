@@ -3,7 +3,7 @@ import { median, time, words } from "./format.ts";
 import { byId, fill, h } from "./h.ts";
 import { client, listen } from "./tidings.ts";
 
-/** Everything but the contacts' own topics, which are watched by whoever shows a contact. */
+/** All topics except those of single contacts. The view of a contact watches its topic. */
 const TOPICS = [
   topic.staff.departments,
   topic.staff.teams,
@@ -15,13 +15,13 @@ const TOPICS = [
   topic.store.schema("contacts"),
 ];
 
-/** Entries that the panel keeps; older ones make room. */
+/** How many entries the panel keeps. Beyond it the oldest one is removed. */
 const MAX_ENTRIES = 80;
 
-/** Events that the latency reading is the median of. */
+/** The latency shown is the median of this many events. */
 const LATENCY_OF = 20;
 
-/** Fills the panel that shows each event as it arrives, and the latency reading. */
+/** Fills the panel that shows each event as it arrives, and the latency. */
 export function startFeed(): void {
   const list = h("ol", { class: "events", "data-testid": "feed" });
   const empty = h("p", { class: "empty" }, "Nothing yet. Change something, here or in another window.");
@@ -38,14 +38,14 @@ export function startFeed(): void {
     list,
   );
 
-  /** By what they tell of, the newest last. */
+  /** By event or sync, the newest last. */
   const entries = new Map<string, Entry>();
   const forget = (): void => {
     entries.clear();
     fill(list);
     empty.hidden = false;
   };
-  /** Several subscriptions of this window may hear of one thing: it is one entry, which names all their topics. */
+  /** Several subscriptions of this window may get the same event. It is one entry, which names all their topics. */
   const enter = (
     what: string,
     topics: readonly string[],
@@ -85,7 +85,7 @@ export function startFeed(): void {
   });
 }
 
-/** Something that arrived, and on which topics. */
+/** An event or a sync, and its topics. */
 class Entry {
   readonly element: HTMLElement;
   readonly #names = new Set<string>();
@@ -108,7 +108,7 @@ function showLatency(latencies: number[]): void {
   const ms = median(latencies);
   const reading = byId("latency");
   reading.textContent = `latency ${ms} ms`;
-  reading.title = `Publish to this window: median of the last ${latencies.length}, by this machine's clock`;
+  reading.title = `From publish to this window: the median of the last ${latencies.length} events`;
 }
 
 function eventEntry(event: UntypedEvent, meta: EventMeta, latency: number, topics: HTMLElement): HTMLElement {
@@ -146,7 +146,7 @@ function syncEntry({ position }: Sync, topics: HTMLElement): HTMLElement {
     "li",
     { class: "event sync", "data-event": "sync" },
     h("p", { class: "line" }, h("span", { class: "chip sync" }, "sync"), h("strong", {}, "load again")),
-    h("p", { class: "line faint" }, h("time", {}, time(Date.now())), "something may have been missed"),
+    h("p", { class: "line faint" }, h("time", {}, time(Date.now())), "events may have been missed"),
     topics,
     h("code", { class: "position" }, position),
   );
@@ -154,7 +154,7 @@ function syncEntry({ position }: Sync, topics: HTMLElement): HTMLElement {
 
 let unspoken: UntypedEvent[] = [];
 
-/** Tells users of screen readers what changed elsewhere: at most one sentence a second, however much happens. */
+/** Tells users of screen readers about changes in other windows: at most one sentence a second. */
 function announce(event: UntypedEvent): void {
   unspoken.push(event);
   if (unspoken.length > 1) return;

@@ -17,7 +17,7 @@ export const count = (n: number, one: string, many = `${one}s`) => `${n} ${n ===
 /** `on_hold` as `on hold`. */
 export const words = (name: string) => name.replaceAll("_", " ");
 
-/** What an `<input type="datetime-local">` takes, in the reader's own time zone. */
+/** The value of an `<input type="datetime-local">`, in the time zone of the browser. */
 export function toLocalInput(ms: number): string {
   const local = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, 16);

@@ -1,11 +1,11 @@
-/** What an element may hold. Strings become text nodes: nothing here ever parses HTML. */
+/** The content of an element. Strings become text nodes: nothing here parses HTML. */
 export type Child = Node | string | number | null | undefined | false;
 
 type Value = string | number | boolean | undefined | ((event: Event) => void);
 
 /**
- * Makes an element. `onclick` and the like take listeners, `true` and `false` set and leave out an attribute, and
- * every other value is an attribute's text.
+ * Creates an element. A function is the listener of `onclick` and the like. `true` sets an attribute and `false` leaves it
+ * out. Every other value is the text of an attribute.
  */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -22,23 +22,23 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Replaces what an element holds. */
+/** Replaces the content of an element. */
 export function fill(element: Element, ...children: Child[]): void {
   const nodes = children.filter((child) => child !== null && child !== undefined && child !== false);
   element.replaceChildren(...nodes.map((child) => (child instanceof Node ? child : String(child))));
 }
 
-/** The element of the page with this id, which `index.html` has. */
+/** Returns the element of `index.html` with this id. */
 export function byId(id: string): HTMLElement {
   const element = document.getElementById(id);
   if (!element) throw new Error(`index.html has no element #${id}`);
   return element;
 }
 
-/** Lights an element up for a moment, because what it shows has just changed. */
+/** Lights an element up for a moment, because its content has changed. */
 export function flash(element: Element): void {
   element.classList.remove("flash");
-  // Reading a measure makes the browser notice that the class was gone, so the animation starts again.
+  // Reading a size makes the browser notice that the class was gone, so the animation starts again.
   element.getBoundingClientRect();
   element.classList.add("flash");
 }

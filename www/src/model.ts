@@ -1,4 +1,4 @@
-/** The records of the API, as `www/api` answers with them. */
+/** The records of the API (`www/api`). */
 
 export interface Department {
   uuid: string;

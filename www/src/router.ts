@@ -1,10 +1,10 @@
 import { byId, fill, h } from "./h.ts";
 import { markCurrent } from "./shell.ts";
 
-/** A view fills `main` and stops all it started when `signal` aborts: the user went elsewhere. */
+/** A view fills `main`. It stops when `signal` is aborted, because the user went to another view. */
 export interface Scene {
   main: HTMLElement;
-  /** The record that the address names, in views of one record. */
+  /** The record in the address, in views of one record. */
   uuid: string;
   signal: AbortSignal;
 }
@@ -15,7 +15,7 @@ export interface Route {
   show: (scene: Scene) => void;
 }
 
-/** Shows the view that the address names, `#/people` or `#/people/<uuid>`, and goes on doing so as it changes. */
+/** Shows the view that the address names, such as `#/people` or `#/people/<uuid>`, also when the address changes. */
 export function startRouter(routes: Record<string, Route>, home: string): void {
   let leave = new AbortController();
 
@@ -39,7 +39,7 @@ export function startRouter(routes: Record<string, Route>, home: string): void {
   window.addEventListener("hashchange", () => {
     go();
     scrollTo({ top: 0 });
-    // The keyboard goes on where the new content begins.
+    // The keyboard goes on at the beginning of the new content.
     byId("main").focus({ preventScroll: true });
   });
   go();

@@ -9,7 +9,7 @@ const SECTIONS = [
   { title: "CRM", links: ["contacts"] },
 ];
 
-/** What the connection's states are called on the page. */
+/** The words for the client's status. */
 const STATUS_WORDS: Record<string, string> = {
   idle: "not connected",
   connecting: "connecting …",
@@ -18,7 +18,7 @@ const STATUS_WORDS: Record<string, string> = {
   closed: "closed",
 };
 
-/** Fills what stands around the views: sections, connection status, theme, second window. */
+/** Fills the frame around the views: sections, connection status, theme, second window. */
 export function startShell(): void {
   for (const { title, links } of SECTIONS) {
     const id = `nav-${title.toLowerCase()}`;
@@ -33,17 +33,17 @@ export function startShell(): void {
   }
   showStatus(client.status);
   client.on("status", showStatus);
-  // What no single subscription stands for, such as a browser that forbids WebAssembly.
+  // Errors of the whole client, such as a browser that forbids WebAssembly.
   client.on("error", ({ message, hint }) => toast(hint ? `${message} ${hint}` : message, "fault"));
   startTheme();
-  // The hash is the router's: a plain jump to #main would be a route that does not exist.
+  // The router owns the hash: a plain jump to #main would be a route that does not exist.
   byId("skip").addEventListener("click", (event) => {
     event.preventDefault();
     byId("main").focus();
   });
 }
 
-/** Marks the section of the view that is shown, and points the second window's link at the same view. */
+/** Marks the section of the current view, and sets the link of the second window to this view. */
 export function markCurrent(section: string): void {
   for (const link of byId("nav").querySelectorAll("a")) {
     if (link.dataset.nav !== section) {
@@ -77,7 +77,7 @@ function startTheme(): void {
     try {
       localStorage.setItem("theme", root.dataset.theme);
     } catch {
-      // Storage may be forbidden; the choice holds until the window is closed.
+      // If storage is forbidden, the choice lasts until the window is closed.
     }
     show();
   });

@@ -15,12 +15,12 @@ type Listener = (event: UntypedEvent, meta: EventMeta) => void;
 
 let listener: Listener | undefined;
 
-/** Names who is told of every event that a view of this window hears. */
+/** Sets the listener of every event that a view of this window gets. */
 export function listen(to: Listener): void {
   listener = to;
 }
 
-/** Watches, and tells the listener. */
+/** Watches, and hands each event to the listener. */
 export function watch<T extends KnownTopic, D>(topics: readonly T[], options: WatchOptions<T, D>): Watch {
   const concerns = (event: EventOf<T>, meta: EventMeta) => {
     listener?.(event as UntypedEvent, meta);

@@ -24,7 +24,7 @@ const subscription = client.subscribe(topic.helpdesk.ticket(ticket), (event, met
       show(`${event.event} in ${event.payload.queue}${typed}`);
       break;
     default:
-      // Of a server that is newer than this page.
+      // An event of a server that is newer than this page.
       show(`${(event as { event: string }).event}${typed}`);
   }
 });

@@ -1,5 +1,5 @@
-// The pages by other bundlers, or with the core at an address: dist/<bundler>/<page>.js. The guide's own is built by Vite, as it
-// says.
+// Builds the pages with other bundlers, and with the core at an address: dist/<bundler>/<page>.js. Vite builds the guide's own
+// page, as the guide says.
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -15,7 +15,7 @@ const entries = { app: `${here}app.ts`, "by-address": `${here}by-address.ts` };
 await rm(`${here}dist`, { recursive: true, force: true });
 
 await esbuild.build({
-  // It does not know `new URL(…, import.meta.url)`, by which glue that is imported finds its WebAssembly.
+  // esbuild does not understand `new URL(…, import.meta.url)`, by which imported glue finds its WebAssembly.
   entryPoints: [entries["by-address"]],
   bundle: true,
   format: "esm",

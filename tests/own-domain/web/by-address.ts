@@ -1,4 +1,4 @@
-// The browser fetches the core from where the files are served as wasm-bindgen made them.
+// The browser fetches the core from the address of the files that wasm-bindgen made.
 import { createClient } from "tidings/own";
 import { topic } from "./helpdesk";
 

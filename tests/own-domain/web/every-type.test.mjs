@@ -1,5 +1,5 @@
-// Every type that a payload can have, by the npm package in a browser and in Node.js, to TypeScript and to JSON Schema: what
-// tests/vectors/types.json says.
+// Checks every type of a payload field against tests/vectors/types.json: with the npm package in a browser and in Node.js, with
+// TypeScript, and with JSON Schema.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -12,24 +12,17 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import * as esbuild from "esbuild";
-import puppeteer from "puppeteer-core";
 import { createClient } from "tidings/own";
 import { WebSocket } from "ws";
+import { launch } from "./browser.mjs";
 import { cases } from "./every-type/cases.mjs";
 import { judge } from "./every-type/judge.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const json = async (path) => JSON.parse(await readFile(here(path), "utf8"));
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-dev-shm-usage",
-];
 
 assert.ok(cases.length > 2_000);
-// Node.js has one since version 22.
+// Node.js has a WebSocket since version 22.
 globalThis.WebSocket ??= WebSocket;
 
 function none(faults) {
@@ -46,7 +39,7 @@ async function serve(t) {
   return line.replace("listening on ", "");
 }
 
-test("each value of each type leaves Node.js and arrives there, or is a typed error", async (t) => {
+test("Node.js sends and receives each value of each type, or reports a typed error", async (t) => {
   const wasm = await readFile(here("pkg/types_client_bg.wasm"));
   const core = {
     glue: () => import("./pkg/types_client.js"),
@@ -55,7 +48,7 @@ test("each value of each type leaves Node.js and arrives there, or is a typed er
   none(await judge({ createClient, server: await serve(t), core, cases }));
 });
 
-test("each value of each type leaves a browser and arrives there, or is a typed error", async (t) => {
+test("a browser sends and receives each value of each type, or reports a typed error", async (t) => {
   const script = await esbuild.build({
     entryPoints: [here("every-type/page.mjs")],
     bundle: true,
@@ -70,18 +63,14 @@ test("each value of each type leaves a browser and arrives there, or is a typed 
     "/types.wasm": ["application/wasm", await readFile(here("pkg/types_client_bg.wasm"))],
   };
   const pages = createServer(({ url }, response) => {
-    // Glue that is asked for again comes with a query.
+    // The client loads a second copy of the glue with a query.
     const [type, body] = files[url.split("?")[0]] ?? [];
     response.writeHead(type ? 200 : 404, { "content-type": type ?? "text/plain" }).end(body);
   });
   t.after(() => pages.close());
   await once(pages.listen(0, "127.0.0.1"), "listening");
   const at = `http://127.0.0.1:${pages.address().port}`;
-  const browser = await puppeteer.launch({
-    executablePath: process.env.CHROME ?? "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-  });
+  const browser = await launch();
   t.after(() => browser.close());
   const page = await browser.newPage();
   await page.goto(at);
@@ -118,7 +107,7 @@ declare const client: Client;
   assert.equal(said.slice(0, 2_000), "");
 });
 
-/** Checks events by the generated schema. Formats are passed over, as many validators do. */
+/** Checks events with the generated schema. Like many validators, it ignores formats. */
 function validator(schema) {
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, validateFormats: false });
   ajv.addSchema(schema, "events");
@@ -136,7 +125,7 @@ test("the generated JSON Schema takes each accepted value and no other", async (
   none(faults.map(({ name, kind }) => `${name}: is ${kind}`));
 });
 
-test("the JSON Schema of the shipped domains takes what they accept", async () => {
+test("the JSON Schema of the shipped domains takes the events that they accept", async () => {
   const schema = await json("../../../shared/schema/events.schema.json");
   const isValid = validator(schema);
   const { good, refused } = await json("../../vectors/events.json");

@@ -1,4 +1,4 @@
-// One's own domain, end to end: its server, its core in a real browser, typed decoding.
+// A domain of the user, end to end: its server, its core in a real browser, typed decoding.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -10,19 +10,12 @@ import { extname, join, normalize } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import puppeteer from "puppeteer-core";
+import { launch } from "./browser.mjs";
 
 const WEB = fileURLToPath(new URL(".", import.meta.url));
-// What Vite made of the page of the guide, which `cargo xtask test own-domain` names.
+// The guide's page as Vite built it. `cargo xtask test own-domain` sets this.
 const GUIDE = process.env.GUIDE_DIST;
 const TICKET = "0198c0de-0000-7000-8000-000000000001";
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-dev-shm-usage",
-];
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
 let server;
@@ -30,7 +23,7 @@ let url;
 let pages;
 let browser;
 
-/** The file of a path: the guide's page at the root, beside the folders of this one. */
+/** The file of a path, in the guide's page or in this folder. */
 async function file(path, script) {
   if (path === "/" && script)
     return `<!doctype html><ul id="log"></ul><script type="module" src="/dist/${script}.js"></script>`;
@@ -52,7 +45,7 @@ before(async () => {
     const body = await file(path, searchParams.get("script"));
     response.writeHead(body ? 200 : 404, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
   });
-  // As a proxy passes the WebSocket on.
+  // Forwards the WebSocket, as a proxy does.
   pages.on("upgrade", (request, socket) => {
     const to = connect(Number(new URL(url).port), "127.0.0.1");
     const lines = request.rawHeaders.map((part, index) => (index % 2 ? `${part}\r\n` : `${part}: `));
@@ -61,11 +54,7 @@ before(async () => {
     for (const end of [socket, to]) end.on("error", () => socket.destroy());
   });
   await once(pages.listen(0, "127.0.0.1"), "listening");
-  browser = await puppeteer.launch({
-    executablePath: process.env.CHROME ?? "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-  });
+  browser = await launch();
 });
 
 after(async () => {
@@ -81,7 +70,7 @@ async function publish(event, payload) {
   return [response.status, await response.json()];
 }
 
-/** The guide's page, or that of another script, and what went wrong in it. */
+/** Opens the guide's page, or one of another script, and collects its errors. */
 async function open(script) {
   const page = await browser.newPage();
   const faults = [];
@@ -95,7 +84,7 @@ async function open(script) {
   return { page, faults, told, shows };
 }
 
-test("a ticket's events arrive typed in the browser, and what is no such event is refused", async () => {
+test("a ticket's events arrive typed in the browser, and another event is refused", async () => {
   assert.ok(GUIDE, "GUIDE_DIST names no page: `cargo xtask test own-domain` does");
   const { page, faults, told, shows } = await open();
   await shows("ready");
@@ -113,14 +102,14 @@ test("a ticket's events arrive typed in the browser, and what is no such event i
   const log = await page.$eval("#log", (list) => list.innerText);
   assert.ok(!log.includes("untyped"), log);
 
-  // The core checks before anything leaves the browser, too.
+  // The core also checks an event before it is sent.
   const code = await page.evaluate(async (uuid) => {
     const event = { domain: "helpdesk", event: "replied", payload: { uuid, author: 7, internal: true } };
     return globalThis.client.publish(event).catch((error) => error.code);
   }, TICKET);
   assert.equal(code, "invalid_event");
 
-  // The server has more domains than this core, which matters to nobody.
+  // The server has more domains than this core, and the console shows no message about it.
   assert.deepEqual(
     told.filter((text) => text.includes("tidings")),
     [],

@@ -1,4 +1,4 @@
-// What the compiler knows of one's own domain, and does not allow. Never run.
+// Types that the compiler must find in the user's own domain, and mistakes that it must refuse. Never run.
 import { createClient } from "tidings";
 import { type HelpdeskTicketEvent, topic } from "./helpdesk";
 

@@ -1,4 +1,4 @@
-//! What a write changed, as the events to announce once it is committed.
+//! The events of a write. They are announced after its commit.
 
 use tidings_server::{Hub, PublishOptions};
 use tidings_shared::domains::{catalogue, crm, projects, staff, store};
@@ -36,7 +36,7 @@ macro_rules! from_events {
 }
 from_events!(Staff staff, Projects projects, Catalogue catalogue, Crm crm, Store store);
 
-/// The events of one transaction, in the order in which things happened.
+/// The events of one transaction, in the order of its changes.
 #[derive(Debug, Default)]
 pub(crate) struct Changes(Vec<Change>);
 
@@ -45,7 +45,7 @@ impl Changes {
         self.0.push(event.into());
     }
 
-    /// Announces everything. Call it after the commit, and only then: whoever hears of it loads at once.
+    /// Announces the events. Call it after the commit: a page that gets an event loads at once.
     pub(crate) fn announce(self, hub: &Hub, origin: Option<&str>) {
         for change in self.0 {
             let options = PublishOptions { origin: origin.map(str::to_owned), ..PublishOptions::default() };

@@ -1,4 +1,4 @@
-//! One thread that owns the SQLite connection, so that no async thread ever waits for the disk.
+//! One thread owns the SQLite connection, so that no async thread waits for the disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::{change::Changes, fault::Fault};
 
-/// Requests that may wait for the database: at well under a millisecond each, a wait that nobody notices.
+/// How many requests may wait for the database. Each takes well under a millisecond, so the wait is short. Beyond it a
+/// request gets 503.
 const MAX_WAITING: usize = 256;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -26,14 +27,14 @@ impl Database {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// The system can't start a thread.
     pub(crate) fn start(connection: Connection, hub: Hub) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(MAX_WAITING);
         std::thread::Builder::new().name("database".to_owned()).spawn(move || run(connection, &waiting))?;
         Ok(Self { jobs, hub })
     }
 
-    /// Reads. One transaction, so that an answer made of several queries is of one moment.
+    /// Reads in one transaction, so that the queries of an answer see the same state.
     pub(crate) async fn read<F>(&self, query: F) -> Result<Value, Fault>
     where
         F: FnOnce(&Connection) -> Result<Value, Fault> + Send + 'static,
@@ -45,8 +46,8 @@ impl Database {
         .await
     }
 
-    /// Writes, commits, and announces what changed, in this order. It runs to its end even when the caller has
-    /// gone, so a committed write is always announced.
+    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone, so a
+    /// committed write is always announced.
     pub(crate) async fn write<F>(&self, origin: Option<String>, write: F) -> Result<Value, Fault>
     where
         F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<Value, Fault> + Send + 'static,
@@ -69,7 +70,7 @@ impl Database {
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // The caller may have gone; then nobody wants the answer.
+            // The caller may have gone.
             let _ = answer.send(work(connection));
         });
         self.jobs.try_send(job).map_err(|error| match error {
@@ -82,10 +83,10 @@ impl Database {
 
 fn run(mut connection: Connection, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        // Unwinding drops the job's transaction, which rolls it back: the connection is as good as before.
+        // Unwinding drops the job's transaction and so rolls it back. The connection can be used further.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
             tracing::error!(
-                "a request to the database panicked; its caller was told, the next one is served"
+                "a request to the database panicked; its caller got an error, and the next request is served"
             );
         }
     }
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_in_one_request_is_told_to_its_caller_and_costs_nobody_else() {
+    async fn a_panic_in_one_request_is_an_error_for_its_caller_only() {
         let database = database();
         let fault = database.write(None, |_, _| panic!("on purpose")).await.unwrap_err();
         assert_eq!(fault.status, 500);

@@ -1,17 +1,17 @@
-//! What the API refuses, and how it says so: `application/problem+json` that names the fault and the remedy.
+//! The errors of the API: `application/problem+json` that names the fault and the remedy.
 
 use serde_json::{Value, json};
 
-/// Why a request was not carried out. Nothing was written, nothing announced.
+/// The reason why a request failed. Nothing was written and nothing was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// The status of the HTTP answer.
     pub(crate) status: u16,
-    /// The same for programs.
+    /// The name of the fault, for programs.
     pub(crate) code: &'static str,
-    /// What is wrong and what to do, for people.
+    /// The fault and the remedy, for people.
     pub(crate) detail: String,
-    /// The member of the body that is at fault.
+    /// The member of the body that has the fault.
     pub(crate) field: Option<&'static str>,
 }
 
@@ -20,17 +20,17 @@ impl Fault {
         Self { status, code, detail: detail.into(), field: None }
     }
 
-    /// A member of the body that is not what it should be.
+    /// A member of the body has a wrong value.
     pub(crate) fn field(name: &'static str, detail: impl Into<String>) -> Self {
         Self { field: Some(name), ..Self::new(422, "invalid_field", detail) }
     }
 
-    /// A record that does not exist, or no longer.
+    /// The record does not exist, or no longer exists.
     pub(crate) fn missing(what: &str) -> Self {
         Self::new(
             404,
             "not_found",
-            format!("this {what} does not exist; perhaps it was deleted in another window"),
+            format!("this {what} does not exist; somebody may have deleted it in another window"),
         )
     }
 
@@ -39,18 +39,18 @@ impl Fault {
     }
 
     pub(crate) fn overloaded() -> Self {
-        Self::new(503, "overloaded", "the database has too many requests waiting; try again in a second")
+        Self::new(503, "overloaded", "too many requests wait for the database; try again in a second")
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(500, "internal", "the server failed, and its log says why; nothing was written")
+        Self::new(500, "internal", "the server failed and wrote nothing; its log says why")
     }
 
     /// The body of the HTTP answer.
     pub(crate) fn to_json(&self) -> Value {
         let title = match self.status {
             404 => "Not found",
-            409 => "In conflict with what is stored",
+            409 => "In conflict with the stored data",
             405 => "Not possible here",
             500.. => "The server's fault",
             _ => "Not accepted",
@@ -64,13 +64,13 @@ impl Fault {
     }
 }
 
-/// What SQLite says that was not foreseen is the server's own fault: the request was checked before. Only that
-/// something is there already is left to the table's own constraint.
+/// The request was checked before, so an error of SQLite is the server's fault. The exception is a row that exists
+/// already, which only the table's constraint finds.
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|error| error.extended_code);
         if code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
-            return Self::new(409, "already_there", "this is there already: nothing had to be added");
+            return Self::new(409, "already_there", "this exists already, so nothing was added");
         }
         tracing::error!(%error, "the database failed");
         Self::internal()

@@ -1,4 +1,4 @@
-//! The application's routes in one table, and what stands between the network and the store.
+//! The application's routes in one table, and the checks of a request before it reaches the store.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,18 +19,17 @@ use crate::{
     table::Body,
 };
 
-/// Bytes of a request's body: the longest text of a form, several times over.
+/// The most bytes of a request's body: several times the longest text of a form. A longer body gets 413.
 const MAX_BODY_BYTES: usize = 32 * 1024;
 
-/// For the whole body of a request.
+/// How long the whole body of a request may take. A slower one gets 408.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the page may load things from and connect to: this very server. `wasm-unsafe-eval` allows WebAssembly and
-/// nothing else.
+/// The page may load from and connect to this server only. `wasm-unsafe-eval` allows WebAssembly and nothing else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What a route does; the functions are the store's.
+/// The store's function behind a route.
 #[derive(Clone, Copy)]
 enum Call {
     List(fn(&Connection) -> Result<Value, Fault>),
@@ -41,7 +40,7 @@ enum Call {
 }
 use Call::{Create, Delete, List, Read, Update};
 
-/// Method, path below `/api/` (`*` is a uuid), and what it does.
+/// Method, path below `/api/` (`*` is a uuid), and function.
 const ROUTES: &[(Method, &[&str], Call)] = &[
     (Method::GET, &["departments"], List(staff::departments)),
     (Method::POST, &["departments"], Create(staff::create_department)),
@@ -100,7 +99,7 @@ const ROUTES: &[(Method, &[&str], Call)] = &[
     (Method::DELETE, &["interactions", "*"], Delete(crm::delete_interaction)),
 ];
 
-/// Everything that the demo serves: the library's routes, its own API, and its page.
+/// All routes of the demo: the library's, its own API, and its page.
 pub(crate) fn routes(
     gateway: &Gateway,
     database: Database,
@@ -126,7 +125,7 @@ fn api(database: Database) -> impl Filter<Extract = (impl Reply,), Error = Rejec
         })
 }
 
-/// The built page. What Vite named after its content may be kept for ever; the rest is asked for each time.
+/// The built page. Browsers keep the files that Vite named after their content, and ask for the others each time.
 fn page(dist: PathBuf) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
     let mut always = HeaderMap::new();
     always.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
@@ -176,7 +175,7 @@ async fn answer<B: Buf>(
     Ok(json(status, "application/json", &value))
 }
 
-/// The route, and the uuid in its path (nil in one that has none).
+/// The route, and the uuid in its path. A path without one gives the nil uuid.
 fn find(method: &Method, path: &str) -> Result<(Call, Uuid), Fault> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let fits = |pattern: &[&str]| {
@@ -186,21 +185,20 @@ fn find(method: &Method, path: &str) -> Result<(Call, Uuid), Fault> {
     let Some((_, pattern, call)) = here.iter().find(|(m, _, _)| m == method) else {
         let methods: Vec<_> = here.iter().map(|(method, _, _)| method.as_str()).collect();
         return Err(match methods[..] {
-            [] => Fault::new(404, "not_found", "there is no such route below /api/"),
+            [] => Fault::new(404, "not_found", "the API has no such route"),
             _ => Fault::new(405, "method_not_allowed", format!("this path takes {}", methods.join(", "))),
         });
     };
     let mut uuid = Uuid::nil();
     for (_, segment) in pattern.iter().zip(&segments).filter(|(p, _)| **p == "*") {
-        uuid = Uuid::parse_str(segment).map_err(|_| {
-            Fault::new(400, "invalid_path", "this path names a record by its uuid, and this is none")
-        })?;
+        uuid = Uuid::parse_str(segment)
+            .map_err(|_| Fault::new(400, "invalid_path", "this path must name a record by its uuid"))?;
     }
     Ok((*call, uuid))
 }
 
-/// There is no login, so a page from elsewhere must not reach the API through the browser of whoever runs the demo:
-/// neither as itself (`Origin`) nor under a name that it made point here (`Host`).
+/// There is no login, so a foreign page must not reach the API through the user's browser. The check of `Origin` refuses
+/// its requests. The check of `Host` refuses DNS rebinding: a foreign host name that resolves to this machine.
 fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Fault> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or(""));
@@ -211,7 +209,7 @@ fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Fault> {
     Err(Fault::new(
         403,
         "forbidden",
-        "the demo answers only pages of this machine: open it at http://127.0.0.1",
+        "the demo serves pages of this machine only: open it at http://127.0.0.1",
     ))
 }
 
@@ -230,7 +228,7 @@ async fn read_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> 
         let mut body = std::pin::pin!(body);
         while let Some(part) = body.next().await {
             let mut part =
-                part.map_err(|_| Fault::new(400, "invalid_body", "the body broke off; send it again"))?;
+                part.map_err(|_| Fault::new(400, "invalid_body", "the body is incomplete; send it again"))?;
             if bytes.len() + part.remaining() > MAX_BODY_BYTES {
                 return Err(Fault::new(
                     413,
@@ -248,7 +246,7 @@ async fn read_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> 
         Ok(bytes)
     };
     let late =
-        || Fault::new(408, "timeout", format!("the body did not come within {} s", BODY_TIMEOUT.as_secs()));
+        || Fault::new(408, "timeout", format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()));
     tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()))
 }
 

@@ -1,7 +1,7 @@
 //! The demo application: a small back office whose windows converge. An ordinary program that embeds the library:
 //! it serves its page and its API on SQLite, and announces each committed write through a [`tidings_server::Hub`].
 
-// They panic where nothing can be written.
+// They panic if the output can't be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -23,15 +23,15 @@ mod table;
 #[derive(Debug, Parser)]
 #[command(name = "tidings-demo", version)]
 struct Options {
-    /// Where to listen; loopback only, because there is no login. Port 0 picks a free one.
+    /// The address to listen on. It must be a loopback address, because there is no login. Port 0 picks a free port.
     #[arg(long, default_value = "127.0.0.1:7710")]
     listen: SocketAddr,
 
-    /// The SQLite file; made, and filled with examples, when it is not there.
+    /// The SQLite file. If it does not exist, it is created with example data.
     #[arg(long, default_value = "www/data/demo.sqlite")]
     data: PathBuf,
 
-    /// The built page.
+    /// The folder with the built page.
     #[arg(long, default_value = "www/dist")]
     dist: PathBuf,
 }
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        // To report a line that can't be written it would panic.
+        // It would panic when it reports a line that can't be written.
         .log_internal_errors(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // Whoever reads this may have gone.
+            // The reader of the output may have gone.
             let _ = writeln!(std::io::stderr(), "tidings-demo: {message}");
             ExitCode::from(2)
         }
@@ -60,18 +60,19 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), String> {
     if !options.listen.ip().is_loopback() {
         return Err(format!(
-            "--listen {} can be reached from other machines, and the demo has no login: \
+            "other machines can reach --listen {}, and the demo has no login: \
              use 127.0.0.1 or [::1]",
             options.listen
         ));
     }
     if !options.dist.join("index.html").is_file() {
         return Err(format!(
-            "there is no built page in {}: run `cargo xtask demo`, which builds it, or name its folder with --dist",
+            "{} has no built page: run `cargo xtask demo`, which builds it, or name its folder with --dist",
             options.dist.display()
         ));
     }
-    let home: TenantId = "dev".parse().map_err(|error| format!("the tenant has no valid name: {error}"))?;
+    let home: TenantId =
+        "dev".parse().map_err(|error| format!("the name of the tenant is not valid: {error}"))?;
     let hub = Hub::new(HubSettings::new(home), SystemHost::start());
     let connection = schema::open(&options.data)?;
     let database = database::Database::start(connection, hub.clone())
@@ -85,7 +86,7 @@ async fn run(options: Options) -> Result<(), String> {
         format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
     })?;
     let address = listener.local_addr().map_err(|error| format!("the listener has no address: {error}"))?;
-    // Whoever reads this may have gone, which is no reason to stop.
+    // The reader of the output may have gone, which is no reason to stop.
     let _ = writeln!(
         std::io::stdout(),
         "listening on http://{address}\nOpen it in two windows and edit something in one of them."

@@ -1,4 +1,4 @@
-//! The database file: opened, brought up to date, and filled when it is new.
+//! Opens the database file, migrates it, and fills a new one.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::seed;
 
-/// One step per version of the file; `user_version` counts those that were taken. Only ever append.
+/// The migrations. `user_version` of the file counts the ones that it has. Only append.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE departments (
         uuid BLOB PRIMARY KEY,
@@ -123,10 +123,10 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX interaction_parties_by_contact ON interaction_parties (contact_uuid);
 "];
 
-/// Opens the file, making it and its folder when they are not there, and seeds a database that has no tables yet.
+/// Opens the file. Creates the file and its folder if they do not exist, and fills a new database.
 ///
 /// # Errors
-/// A sentence that names the file and what to do.
+/// A message that names the file and the remedy.
 pub(crate) fn open(path: &Path) -> Result<Connection, String> {
     let fault = |error: &dyn std::fmt::Display| {
         format!("cannot open the database {}: {error}; name another file with --data", path.display())
@@ -138,7 +138,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, String> {
     prepare(connection).map_err(|error| fault(&error))
 }
 
-/// A database that lives as long as its connection.
+/// Opens a database in memory.
 #[cfg(test)]
 pub(crate) fn in_memory() -> Connection {
     let connection = Connection::open_in_memory().expect("memory is there");
@@ -153,8 +153,9 @@ fn prepare(mut connection: Connection) -> Result<Connection, Box<dyn std::error:
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = u32::try_from(MIGRATIONS.len())?;
     if version > known {
-        let reason =
-            format!("it has version {version} and this program knows {known}: it is from a newer program");
+        let reason = format!(
+            "it has version {version}, but this program knows versions up to {known}: a newer program wrote it"
+        );
         return Err(reason.into());
     }
     for migration in MIGRATIONS.iter().skip(version as usize) {

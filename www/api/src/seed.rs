@@ -1,4 +1,4 @@
-//! The data that a new database starts with: a small company that makes bicycles' electronics.
+//! The data of a new database: a small company that makes electronics for bicycles.
 
 use rusqlite::{Connection, Result, ToSql, params};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 /// Fills the empty tables.
 ///
 /// # Errors
-/// The database's.
+/// An error of the database.
 pub(crate) fn fill(db: &Connection) -> Result<()> {
     let people = staff(db)?;
     projects(db, &people)?;
@@ -14,7 +14,7 @@ pub(crate) fn fill(db: &Connection) -> Result<()> {
     crm(db)
 }
 
-/// Inserts a row with a new identity, which it returns; `columns` is the table's name and its columns.
+/// Inserts a row with a new uuid and returns the uuid.
 fn insert(db: &Connection, table: &str, columns: &str, values: &[&dyn ToSql]) -> Result<Uuid> {
     let uuid = Uuid::now_v7();
     let marks = ", ?".repeat(values.len());

@@ -1,5 +1,5 @@
-//! What one can do with the data, a file per domain. Reads answer with exactly the slice that a view shows; writes
-//! take a transaction and note the events to announce after its commit.
+//! Reads and writes of the data, a file per domain. A read returns the data of one view. A write takes a transaction and
+//! notes the events to announce after its commit.
 
 mod assignments;
 pub(crate) mod catalogue;

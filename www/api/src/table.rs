@@ -1,4 +1,4 @@
-//! Tables as data: which fields a record has, what may stand in them, and the four things one does with a row.
+//! Tables as data: the fields of a record, their values, and the four operations on a row.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, types::Value as Cell};
@@ -7,20 +7,20 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 
-/// Rows that a table may have. It bounds every list, so that none needs pages: this is a demo.
+/// The most rows of a table. It bounds every list, so that this demo needs no paging. Beyond it an insert gets 409.
 pub(crate) const MAX_ROWS: i64 = 2_000;
 
-/// Characters of a name or title: one line on a screen.
+/// The most characters of a name or title: one line on a screen.
 pub(crate) const MAX_NAME_CHARS: usize = 120;
 
-/// Characters of a longer text: a screen full.
+/// The most characters of a longer text: a full screen.
 pub(crate) const MAX_PROSE_CHARS: usize = 2_000;
 
-/// A table of the schema and how its records are written.
+/// A table of the schema.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) name: &'static str,
-    /// One of its records, for people.
+    /// The word for one of its records.
     pub(crate) noun: &'static str,
     pub(crate) fields: &'static [Field],
 }
@@ -32,7 +32,7 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
 }
 
-/// What may stand in a field.
+/// The values of a field.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     /// One line that is not empty; required in a new record.
@@ -53,14 +53,14 @@ pub(crate) enum Kind {
     Link(&'static Table),
 }
 
-/// The object that came in a request's body.
+/// The object in a request's body.
 pub(crate) type Body = Map<String, Value>;
 
 impl Table {
     /// Inserts a record and returns its identity.
     ///
     /// # Errors
-    /// The field at fault, or that the table is full.
+    /// A field has a wrong value, or the table is full.
     pub(crate) fn insert(&self, tx: &Transaction<'_>, body: &Body) -> Result<Uuid, Fault> {
         let rows: i64 = tx.query_row(&format!("SELECT count(*) FROM {}", self.name), [], |row| row.get(0))?;
         if rows >= MAX_ROWS {
@@ -86,10 +86,10 @@ impl Table {
         Ok(uuid)
     }
 
-    /// Sets the fields that the body names and leaves the others as they are.
+    /// Sets the fields that the body names. The others stay as they are.
     ///
     /// # Errors
-    /// The field at fault, or that there is no such record.
+    /// A field has a wrong value, or there is no such record.
     pub(crate) fn update(&self, tx: &Transaction<'_>, uuid: Uuid, body: &Body) -> Result<(), Fault> {
         let given = self.cells(tx, body)?;
         self.expect(tx, uuid)?;
@@ -103,10 +103,10 @@ impl Table {
         Ok(())
     }
 
-    /// Deletes a record; the schema's foreign keys say what goes with it.
+    /// Deletes a record. The schema's foreign keys say which others are deleted with it.
     ///
     /// # Errors
-    /// That there is no such record.
+    /// There is no such record.
     pub(crate) fn delete(&self, tx: &Transaction<'_>, uuid: Uuid) -> Result<(), Fault> {
         match tx.execute(&format!("DELETE FROM {} WHERE uuid = ?", self.name), params![uuid])? {
             0 => Err(Fault::missing(self.noun)),
@@ -117,7 +117,7 @@ impl Table {
     /// Checks that a record exists.
     ///
     /// # Errors
-    /// That it does not.
+    /// There is no such record.
     pub(crate) fn expect(&self, db: &Connection, uuid: Uuid) -> Result<(), Fault> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE uuid = ?)", self.name);
         match db.query_row(&sql, [uuid], |row| row.get(0))? {
@@ -126,7 +126,7 @@ impl Table {
         }
     }
 
-    /// The body's members as cells, each checked.
+    /// Checks the body's members and returns them as cells.
     fn cells(&self, db: &Connection, body: &Body) -> Result<Vec<(&'static str, Cell)>, Fault> {
         let mut cells = Vec::new();
         for (name, value) in body {
@@ -147,7 +147,7 @@ impl Table {
                     Fault::field(
                         field.name,
                         format!(
-                            "the {} of `{}` does not exist; perhaps it was deleted: choose another",
+                            "the {} of `{}` does not exist; somebody may have deleted it: choose another",
                             table.noun, field.name
                         ),
                     )
@@ -164,7 +164,7 @@ impl Kind {
         matches!(self, Self::Name | Self::Choice(_) | Self::Parent(_))
     }
 
-    /// What may stand here, as advice.
+    /// Tells which values are accepted.
     fn rule(self) -> String {
         match self {
             Self::Name => format!("give one line of 1 to {MAX_NAME_CHARS} characters"),
@@ -205,7 +205,7 @@ impl Kind {
 /// Every row of a query as an object, its columns' names as keys.
 ///
 /// # Errors
-/// The database's.
+/// An error of the database.
 pub(crate) fn rows(db: &Connection, sql: &str, params: impl Params) -> Result<Value, Fault> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params, object)?.collect::<Result<Vec<_>, _>>()?;
@@ -215,13 +215,13 @@ pub(crate) fn rows(db: &Connection, sql: &str, params: impl Params) -> Result<Va
 /// The one row of a query as an object.
 ///
 /// # Errors
-/// That there is none, in which case `noun` says of what.
+/// There is no row: then the error says that there is no `noun`.
 pub(crate) fn row(db: &Connection, noun: &str, sql: &str, params: impl Params) -> Result<Value, Fault> {
     let row = db.prepare_cached(sql)?.query_row(params, object).optional()?;
     row.ok_or_else(|| Fault::missing(noun))
 }
 
-/// Blobs are UUIDs and integers named `is_…` are flags: so says the schema.
+/// In this schema, blobs are UUIDs, and integers named `is_…` are flags.
 fn object(row: &Row<'_>) -> rusqlite::Result<Value> {
     let columns = row.as_ref();
     let mut object = Map::new();

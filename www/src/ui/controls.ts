@@ -1,7 +1,7 @@
 import { toLocalInput } from "../format.ts";
 import { fill, h } from "../h.ts";
 
-/** The same bounds as the API's. */
+/** The most characters of a name and of a text, as in the API. */
 const MAX_NAME = 120;
 const MAX_PROSE = 2000;
 
@@ -11,9 +11,9 @@ export interface Field {
   label: string;
   kind: "line" | "email" | "tel" | "prose" | "count" | "money" | "moment" | "select" | "many" | "flag";
   required?: boolean;
-  /** What a select offers for "none"; without it one must be chosen. */
+  /** The label of "none" in a select. Without it the user must choose. */
   none?: string;
-  /** What a new record starts with. */
+  /** The value of a new record. */
   initial?: unknown;
 }
 
@@ -22,14 +22,14 @@ export interface Option {
   label: string;
 }
 
-/** A field on the page. Values are those of the API's JSON. */
+/** A field on the page. Its values are those of the API's JSON. */
 export interface Control {
   element: HTMLElement;
-  /** What is marked and focused when the value is refused. */
+  /** The element that is marked and gets the focus when the API refuses the value. */
   input: HTMLElement;
   read(): unknown;
   write(value: unknown): void;
-  /** What a select or a list of boxes offers; what is chosen stays chosen. */
+  /** Sets the options of a select or a list of boxes. The choice stays. */
   offer(options: Option[]): void;
 }
 
@@ -103,7 +103,7 @@ function selectControl(field: Field, id: string, input: HTMLSelectElement): Cont
   let chosen: string | null = null;
   let offered = "";
   const offer = (options: Option[]): void => {
-    // An open list would close if it were filled again with the same.
+    // An open list would close if it were filled again.
     if (offered === JSON.stringify(options)) return;
     offered = JSON.stringify(options);
     const none = h("option", { value: "" }, field.none ?? "Choose …");
@@ -124,7 +124,7 @@ function selectControl(field: Field, id: string, input: HTMLSelectElement): Cont
   });
 }
 
-/** Several of a list, as boxes to tick. */
+/** A choice of several options, as boxes to tick. */
 function manyControl(field: Field): Control {
   let chosen = new Set<string>();
   const boxes = h("div", { class: "boxes" });
@@ -142,7 +142,7 @@ function manyControl(field: Field): Control {
       box.addEventListener("change", () => (box.checked ? chosen.add(value) : chosen.delete(value)));
       return h("label", {}, box, h("span", {}, label));
     });
-    fill(boxes, ...(drawn.length ? drawn : [h("span", { class: "faint" }, "nobody else yet")]));
+    fill(boxes, ...(drawn.length ? drawn : [h("span", { class: "faint" }, "There is nobody else yet.")]));
     if (focused) boxes.querySelector<HTMLInputElement>(`input[value="${CSS.escape(focused)}"]`)?.focus();
   };
   draw();

@@ -3,7 +3,7 @@ import { byId, h } from "../h.ts";
 
 const TOAST_MS = 6_000;
 
-/** Asks before something that cannot be taken back. */
+/** Asks before an action that cannot be undone. */
 export function confirmed(question: string, action: string): Promise<boolean> {
   const { promise, resolve } = withResolvers<boolean>();
   const dialog = h(
@@ -30,14 +30,14 @@ export function confirmed(question: string, action: string): Promise<boolean> {
   return promise;
 }
 
-/** Says something for a moment, in a corner and to screen readers. */
+/** Shows a text for a moment in a corner, and tells it to screen readers. */
 export function toast(text: string, kind: "done" | "fault" = "done"): void {
   const element = h("p", { class: `toast ${kind}` }, text);
   byId("toasts").append(element);
   setTimeout(() => element.remove(), TOAST_MS);
 }
 
-/** Runs what a button does; a fault becomes a toast, and the button rests meanwhile. */
+/** Runs the action of a button. The button is disabled meanwhile, and an error becomes a toast. */
 export async function attempt(
   button: HTMLButtonElement | HTMLSelectElement | HTMLInputElement,
   run: () => Promise<unknown>,

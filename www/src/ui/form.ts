@@ -8,12 +8,12 @@ interface FormOptions {
   testid: string;
   fields: Field[];
   submit: string;
-  /** Gets the fields that the user changed, or all of a new record. */
+  /** Called with the fields that the user changed, or with all fields of a new record. */
   save: (values: Values) => Promise<void>;
   cancel?: () => void;
 }
 
-/** A form whose input outlives newer data: that is merged or offered, never forced. */
+/** A form that keeps its input when newer data arrives. It merges or offers the newer data. */
 export class Form {
   readonly element: HTMLFormElement;
   readonly #controls = new Map<string, Control>();
@@ -21,7 +21,7 @@ export class Form {
   readonly #notice = h("div", { class: "notice", role: "status", hidden: true, "data-testid": "newer" });
   readonly #fault = h("p", { class: "fault", role: "alert", hidden: true, "data-testid": "fault" });
   readonly #save: FormOptions["save"];
-  /** What the record held when the form was filled, as far as the user accepted newer data. */
+  /** The values of the record that the form was filled with, or that were merged since. */
   #base: Values = {};
 
   constructor({ testid, fields, submit, save, cancel }: FormOptions) {
@@ -48,7 +48,7 @@ export class Form {
     });
   }
 
-  /** Puts a record's values into the form, whatever stands there. */
+  /** Fills the form with the values of a record. */
   fill(record: object): void {
     this.#base = this.#pick(record);
     for (const [name, made] of this.#controls) made.write(this.#base[name]);
@@ -57,8 +57,8 @@ export class Form {
   }
 
   /**
-   * Tells the form of newer data. Fields that the user left alone take it; for the others it is offered, and until
-   * the user decides, what they typed stays.
+   * Merges newer data. A field that the user did not change takes it. For the others the form offers it, and keeps the
+   * input until the user decides.
    */
   merge(record: object): void {
     const newer = this.#pick(record);
@@ -80,7 +80,7 @@ export class Form {
     this.#controls.get(name)?.offer(options);
   }
 
-  /** Back to a new record's fields. */
+  /** Resets the form for a new record. */
   reset(fields: Field[]): void {
     for (const { name, initial } of fields) this.#controls.get(name)?.write(initial);
     this.#fault.hidden = true;

@@ -6,23 +6,23 @@ import { Form } from "./form.ts";
 import { facts } from "./table.ts";
 
 interface RecordOptions<T> {
-  /** One of its kind, for people. */
+  /** The word for such a record. */
   noun: string;
   /** The API's path of the kind, such as `people`. */
   path: string;
-  /** Where one goes when it is deleted. */
+  /** The address of the view after a delete. */
   home: string;
   title: (record: T) => string;
   fields: Field[];
   shown: { name: string; label: string; of: (record: T) => Child }[];
-  /** What the form holds, where it isn't the record itself. */
+  /** The values of the form, if they are not the record itself. */
   editable?: (record: T) => object;
-  /** Said before deleting. */
+  /** Shown before a delete. */
   warning?: string;
   actions?: HTMLElement;
 }
 
-/** A record's card: what it holds, and the form that changes it. */
+/** The card of a record: its values, and the form that changes them. */
 export function recordCard<T extends { uuid: string }>(options: RecordOptions<T>) {
   const { noun, path, home, title, fields, shown, editable = (record: T) => record } = options;
   let current: T | undefined;
@@ -63,7 +63,7 @@ export function recordCard<T extends { uuid: string }>(options: RecordOptions<T>
   const drop = async (): Promise<void> => {
     if (!current) return;
     const { uuid } = current;
-    const question = `Delete the ${noun} “${title(current)}”? ${options.warning ?? "This cannot be taken back."}`;
+    const question = `Delete the ${noun} “${title(current)}”? ${options.warning ?? "You cannot undo this."}`;
     if (!(await confirmed(question, "Delete"))) return;
     try {
       await remove(`${path}/${uuid}`);
@@ -97,6 +97,6 @@ export function recordCard<T extends { uuid: string }>(options: RecordOptions<T>
   };
 }
 
-/** Records as what a select offers. */
+/** The options of a select, one for each record. */
 export const asOptions = (records: { uuid: string; name: string }[]): Option[] =>
   records.map(({ uuid, name }) => ({ value: uuid, label: name }));

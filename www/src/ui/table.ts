@@ -10,10 +10,10 @@ export interface Column<T> {
 interface TableOptions<T> {
   testid: string;
   caption: string;
-  /** What stands there instead of no rows. */
+  /** The text of an empty table. */
   empty: string;
   columns: Column<T>[];
-  /** What of a row counts as news when it changes; all of it, when left out. */
+  /** The part of a row that lights up when it changes. The default is the whole row. */
   news?: (row: T) => unknown;
 }
 
@@ -28,7 +28,7 @@ export interface Table<T> {
   update: (rows: T[]) => void;
 }
 
-/** A table that keeps the rows that did not change, lights up those that did, and leaves the focus where it was. */
+/** A table that redraws and lights up only the rows that changed, and keeps the focus. */
 export function table<T extends { uuid: string }>(options: TableOptions<T>): Table<T> {
   const { testid, caption, empty, columns, news = (row: T) => row } = options;
   const body = h("tbody");
@@ -62,7 +62,7 @@ export function table<T extends { uuid: string }>(options: TableOptions<T>): Tab
     h(
       "tr",
       { "data-uuid": record.uuid },
-      // The heads are named again in each cell for narrow screens, where rows become cards.
+      // On narrow screens rows become cards, so each cell has the head of its column.
       ...columns.map(({ head, kind, cell }) => h("td", { class: kind, "data-head": head }, cell(record))),
     );
 
@@ -113,7 +113,7 @@ function restoreFocus(body: HTMLElement, { uuid, at }: FocusPath): void {
   row?.querySelectorAll<HTMLElement>(FOCUSABLE)[at]?.focus();
 }
 
-/** A list of names and values that lights up what changed. */
+/** A list of names and values. A value that changed lights up. */
 export function facts<T>(shown: { name: string; label: string; of: (record: T) => Child }[]) {
   const values = shown.map(({ name }) => h("dd", { "data-testid": `value-${name}` }));
   const element = h(

@@ -11,25 +11,25 @@ interface ViewOptions<T, P extends KnownTopic> {
   topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
   concerns?: (event: EventOf<P>) => boolean;
-  /** Which of this window's own events change nothing, because the view shows them already. */
+  /** Returns whether the view shows a change of this window already, so that it need not load. */
   skipOwn?: (event: EventOf<P>) => boolean;
-  /** What the view consists of; hidden until the first data is there. */
+  /** The elements of the view. They are hidden until the first data arrives. */
   content: Child[];
   update: (data: T) => void;
-  /** Where a view of one record leads back to, and what its records are called. */
+  /** The list that a view of one record leads back to, and the word for its records. */
   back?: { href: string; label: string; noun: string };
   /** The heading of a view that has none of its own. */
   title?: string;
 }
 
-/** What the view says of itself when it has heard something. */
+/** The note below a view, for each notice of its watch. */
 const NOTICES = {
-  resumed: "Back after a break in the connection: nothing was missed.",
-  sync: "Something may have been missed, so this was loaded again.",
-  own: "Your own change was here already, so nothing was loaded.",
+  resumed: "The connection is back. Nothing was missed, so nothing was loaded.",
+  sync: "Events may have been missed, so everything was loaded again.",
+  own: "Your change is shown already, so nothing was loaded.",
 };
 
-/** Fills the scene, and keeps what it shows equal to what is stored. */
+/** Fills the scene, and keeps it equal to the stored data. */
 export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: ViewOptions<T, P>): Watch {
   const { topics, load, concerns, skipOwn, update, back, title } = options;
   const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
@@ -57,12 +57,12 @@ export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: 
         h("p", {}, `This ${back.noun} does not exist any more. `, h("a", { href: back.href }, back.label)),
       );
     } else {
-      const kept = content.hidden ? "" : " What you see is older.";
+      const kept = content.hidden ? "" : " The data on this page may be out of date.";
       fill(notice, h("p", {}, `${problem.message}${kept}`));
     }
   };
 
-  /** A topic was refused: the view may grow stale, which is said as long as it is so. */
+  /** A topic was refused, so the view may be out of date. The notice stays. */
   let isDeaf = false;
   return watch<P, T>(topics, {
     load,
@@ -85,13 +85,13 @@ export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: 
 }
 
 interface AddOptions {
-  /** What the box is called. */
+  /** The title of the box. */
   title: string;
   testid: string;
   fields: Field[];
   submit?: string;
   add: (values: Values) => Promise<unknown>;
-  /** Open from the start; else behind its title. */
+  /** Whether the box is open at first. */
   open?: boolean;
 }
 

@@ -25,8 +25,8 @@ const ITEM_FIELDS: Field[] = [
 ];
 
 /**
- * Whether an event concerns what a catalogue holds. `parent` names the catalogue of the record that changed; where
- * there is none, as with manufacturers, it may concern any.
+ * Returns whether an event concerns a catalogue. `parent` is the catalogue of the record that changed. An event without it,
+ * such as one of a manufacturer, may concern any catalogue.
  */
 const inCatalogue = (event: CatalogueEvent, uuid: string | undefined) =>
   !uuid || !event.payload.parent || event.payload.parent === uuid;
@@ -35,7 +35,7 @@ export function catalogues(scene: Scene): void {
   const list = table<CatalogueRow>({
     testid: "catalogues",
     caption: "Catalogues",
-    empty: "No catalogues yet: add the first.",
+    empty: "There are no catalogues yet. Add the first one.",
     columns: [
       { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/catalogues/${uuid}` }, name) },
       { head: "Description", cell: ({ description }) => description },
@@ -66,12 +66,12 @@ export function catalogue(scene: Scene): void {
     title: ({ name }) => name,
     fields: FIELDS,
     shown: [{ name: "description", label: "Description", of: ({ description }) => description }],
-    warning: "Its categories and items go with it.",
+    warning: "Its categories and items are deleted too.",
   });
   const items = table<Item>({
     testid: "items",
     caption: "Items of this catalogue",
-    empty: "This catalogue holds nothing yet.",
+    empty: "This catalogue has no items yet.",
     columns: [
       { head: "Item", cell: (item) => h("a", { href: `#/items/${item.uuid}` }, item.name) },
       { head: "Number", cell: ({ sku }) => sku },
@@ -84,7 +84,7 @@ export function catalogue(scene: Scene): void {
     "categories",
     "Category",
     "No categories.",
-    "Its items stay, in no category.",
+    "Its items stay, without a category.",
   );
   const addItem = addBox({
     title: "New item",
@@ -170,7 +170,7 @@ export function manufacturers(scene: Scene): void {
   const list = deletableTable<Manufacturer>(
     "manufacturers",
     "Manufacturer",
-    "No manufacturers yet: add the first.",
+    "There are no manufacturers yet. Add the first one.",
     "Its items stay, without a manufacturer.",
   );
   const box = addBox({
@@ -188,7 +188,7 @@ export function manufacturers(scene: Scene): void {
   });
 }
 
-/** Records that have a name, a number of items, and a button that deletes them. */
+/** A table of records with a name, a number of items, and a button that deletes. */
 function deletableTable<T extends { uuid: string; name: string; items: number }>(
   path: "categories" | "manufacturers",
   head: string,

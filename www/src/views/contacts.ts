@@ -31,7 +31,7 @@ export function contacts(scene: Scene): void {
   const list = table<Contact>({
     testid: "contacts",
     caption: "Contacts",
-    empty: "No contacts yet: add the first.",
+    empty: "There are no contacts yet. Add the first one.",
     columns: [
       { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/contacts/${uuid}` }, name) },
       { head: "Company", cell: ({ company }) => company },
@@ -67,7 +67,7 @@ export function contact(scene: Scene): void {
       { name: "email", label: "E-mail", of: ({ email }) => email },
       { name: "phone", label: "Telephone", of: ({ phone }) => phone },
     ],
-    warning: "The interactions about this contact go with it.",
+    warning: "The interactions about this contact are deleted too.",
   });
   const editor = interactionEditor();
   const list = table<Interaction>({
@@ -116,7 +116,7 @@ export function contact(scene: Scene): void {
   box.offer("kind", KINDS);
   view(scene, {
     back: { href: "#/contacts", label: "Contacts", noun: "contact" },
-    // An event on a contact's topic does not say who else took part: that is for the API to show or not.
+    // An event on a contact's topic does not say who else took part. Only the API tells that.
     topics: [topic.crm.interactions(uuid), topic.store.schema("contacts")],
     load: (signal) =>
       Promise.all([

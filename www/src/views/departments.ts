@@ -18,7 +18,7 @@ export function departments(scene: Scene): void {
   const list = table<DepartmentRow>({
     testid: "departments",
     caption: "Departments",
-    empty: "No departments yet: add the first.",
+    empty: "There are no departments yet. Add the first one.",
     columns: [
       { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/departments/${uuid}` }, name) },
       { head: "Description", cell: ({ description }) => description },
@@ -33,7 +33,7 @@ export function departments(scene: Scene): void {
   });
   view(scene, {
     title: "Departments",
-    // The teams are counted, so their coming and going matters too.
+    // The list shows the number of teams.
     topics: [topic.staff.departments, topic.staff.teams],
     load: (signal) => load<DepartmentRow[]>("departments", signal),
     content: [box.element, list.element],
@@ -50,7 +50,7 @@ export function department(scene: Scene): void {
     title: ({ name }) => name,
     fields: FIELDS,
     shown: [{ name: "description", label: "Description", of: ({ description }) => description }],
-    warning: "Its teams stay, and belong to no department.",
+    warning: "Its teams stay, without a department.",
   });
   const teams = table<DepartmentDetail["teams"][number]>({
     testid: "department-teams",
@@ -70,7 +70,7 @@ export function department(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/departments", label: "Departments", noun: "department" },
-    // Memberships are counted here, and appear on the topics of teams.
+    // The view shows the number of members. Events of memberships are on the topics of teams.
     topics: [topic.staff.department(uuid), topic.staff.teams],
     load: (signal) => load<DepartmentDetail>(`departments/${uuid}`, signal),
     content: [card.element, section("Teams", teams.element, box.element)],

@@ -19,7 +19,7 @@ export function people(scene: Scene): void {
   const list = table<PersonRow>({
     testid: "people",
     caption: "People",
-    empty: "Nobody yet: add the first person.",
+    empty: "There are no people yet. Add the first one.",
     columns: [
       { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/people/${uuid}` }, name) },
       { head: "Role", cell: ({ role }) => role },
@@ -34,7 +34,7 @@ export function people(scene: Scene): void {
   });
   view(scene, {
     title: "People",
-    // The teams' names stand in the list.
+    // The list shows the names of the teams.
     topics: [topic.staff.people, topic.staff.teams],
     load: (signal) => load<PersonRow[]>("people", signal),
     content: [box.element, list.element],
@@ -54,7 +54,7 @@ export function person(scene: Scene): void {
       { name: "role", label: "Role", of: ({ role }) => role },
       { name: "email", label: "E-mail", of: ({ email }) => email },
     ],
-    warning: "They leave their teams; what they lead or were to do stays, with nobody's name on it.",
+    warning: "They leave their teams. Their projects and assignments stay, without a person.",
   });
   const teams = table<PersonDetail["teams"][number]>({
     testid: "person-teams",

@@ -26,7 +26,7 @@ const FIELDS: Field[] = [
 
 const TEMPLATE: Field = { name: "template_uuid", label: "Start from", kind: "select", none: "Nothing" };
 
-/** What may be done with a project as it is; the API has the same rules. */
+/** The actions that a project allows. The API has the same rules. */
 function possible({ status, is_archived }: Project): ProjectAction[] {
   if (is_archived) return ["unarchive"];
   switch (status) {
@@ -64,7 +64,7 @@ const withOptions = (signal: AbortSignal) =>
   Promise.all([load<ProjectRow[]>("projects", signal), load<PersonRow[]>("people", signal)]);
 
 export function projects(scene: Scene): void {
-  const list = projectTable("projects", "Projects", "No projects yet: add the first.");
+  const list = projectTable("projects", "Projects", "There are no projects yet. Add the first one.");
   const archive = projectTable("archived-projects", "Archived projects", "Nothing is archived.");
   const box = addBox({
     title: "New project",
@@ -88,7 +88,7 @@ export function projects(scene: Scene): void {
 }
 
 export function templates(scene: Scene): void {
-  const list = projectTable("templates", "Templates", "No templates yet: add the first.");
+  const list = projectTable("templates", "Templates", "There are no templates yet. Add the first one.");
   const box = addBox({
     title: "New template",
     testid: "add-template",
@@ -97,7 +97,7 @@ export function templates(scene: Scene): void {
   });
   view(scene, {
     title: "Templates",
-    // Assignments are counted here and appear on the topic of all.
+    // The list shows the number of assignments. Their events are on the topic of all.
     topics: [topic.projects.templates, topic.projects.all, topic.staff.people],
     load: withOptions,
     content: [box.element, list.element],
@@ -126,7 +126,7 @@ export function project(scene: Scene): void {
         of: ({ lead_uuid, lead_name }) => lead_uuid && h("a", { href: `#/people/${lead_uuid}` }, lead_name),
       },
     ],
-    warning: "Its assignments go with it.",
+    warning: "Its assignments are deleted too.",
     actions,
   });
   const steps = assignmentTable(uuid, () => shown.reload());
@@ -142,7 +142,7 @@ export function project(scene: Scene): void {
   const shown = view(scene, {
     back: { href: "#/projects", label: "Projects", noun: "project" },
     topics: [topic.projects.project(uuid), topic.projects.tasks, topic.staff.people],
-    // Who ticks a box or chooses a person sees that at once.
+    // The window that ticks a box or chooses a person shows it at once.
     skipOwn: ({ event }) => event === "assignment_updated",
     load: (signal) =>
       Promise.all([
@@ -175,7 +175,7 @@ interface Step extends Assignment {
   last: boolean;
 }
 
-/** A project's assignments, to tick, give to somebody, move and remove. */
+/** A project's assignments. The user ticks, assigns, moves and removes them. */
 function assignmentTable(project: string, reload: () => void) {
   let steps: Step[] = [];
   const move = (uuid: string, by: number) => {
@@ -188,7 +188,7 @@ function assignmentTable(project: string, reload: () => void) {
     steps = now;
     list.update(now);
   };
-  /** Shows a change, then stores it; where that may have failed, what is stored is shown. */
+  /** Shows a change, then stores it. If that may have failed, it loads the stored data. */
   const set = (uuid: string, change: Partial<Assignment>) => {
     show(steps.map((step) => (step.uuid === uuid ? { ...step, ...change } : step)));
     return update(`assignments/${uuid}`, change).catch((error) => {
@@ -226,7 +226,7 @@ function assignmentTable(project: string, reload: () => void) {
     testid: "assignments",
     caption: "Assignments in their order",
     empty: "Nothing to do yet.",
-    // Who else could do it is offered in each row, and no news about the row.
+    // A change of the offered people is no change of the row.
     news: ({ title, person_name, is_done, at }) => [title, person_name, is_done, at],
     columns: [
       { head: "Done", cell: done },

@@ -18,7 +18,7 @@ export function tasks(scene: Scene): void {
   const list = table<TaskRow>({
     testid: "tasks",
     caption: "Tasks",
-    empty: "The library is empty: add the first task.",
+    empty: "The library is empty. Add the first task.",
     columns: [
       { head: "Title", cell: ({ uuid, title }) => h("a", { href: `#/tasks/${uuid}` }, title) },
       { head: "Notes", cell: ({ notes }) => notes },
@@ -33,7 +33,7 @@ export function tasks(scene: Scene): void {
   });
   view(scene, {
     title: "Task library",
-    // Which projects use a task shows on the topic of all.
+    // The list shows the projects of a task. Their events are on this topic.
     topics: [topic.projects.all],
     load: (signal) => load<TaskRow[]>("tasks", signal),
     content: [box.element, list.element],

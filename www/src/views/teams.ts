@@ -26,7 +26,7 @@ export function teams(scene: Scene): void {
   const list = table<TeamRow>({
     testid: "teams",
     caption: "Teams",
-    empty: "No teams yet: add the first.",
+    empty: "There are no teams yet. Add the first one.",
     columns: [
       { head: "Name", cell: ({ uuid, name }) => h("a", { href: `#/teams/${uuid}` }, name) },
       { head: "Department", cell: departmentLink },
@@ -64,7 +64,7 @@ export function team(scene: Scene): void {
       { name: "purpose", label: "Purpose", of: ({ purpose }) => purpose },
       { name: "department", label: "Department", of: departmentLink },
     ],
-    warning: "Its members stay, in their other teams.",
+    warning: "Its members stay in their other teams.",
   });
   const members = table<TeamDetail["members"][number]>({
     testid: "members",
@@ -88,7 +88,7 @@ export function team(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/teams", label: "Teams", noun: "team" },
-    // The names of the department and of people stand here, and those are to choose from.
+    // The view shows the names of the department and of people, and offers all of them.
     topics: [topic.staff.team(uuid), topic.staff.departments, topic.staff.people],
     load: (signal) =>
       Promise.all([

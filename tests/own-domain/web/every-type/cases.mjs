@@ -1,4 +1,4 @@
-// The cases of tests/vectors/types.json: each value at each place. tests/every-type/src/cases.rs reads them likewise.
+// The cases of tests/vectors/types.json: each value in each place. tests/every-type/src/cases.rs reads them in the same way.
 import { readFileSync } from "node:fs";
 
 const table = JSON.parse(readFileSync(new URL("../../../vectors/types.json", import.meta.url), "utf8"));
@@ -26,5 +26,5 @@ function whole({ name, event, payload, accepted, path = "", typed = true }) {
   return { name, event, payload, kind: accepted ? "accepted" : "mistyped", path, typed };
 }
 
-/** All of them, with `kind` as the table has it. */
+/** All cases, with the `kind` of the table. */
 export const cases = [...placed(), ...table.payloads.map(whole)];

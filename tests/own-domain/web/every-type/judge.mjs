@@ -1,12 +1,12 @@
-// What a client makes of each case, in a browser and in Node.js alike.
+// Checks what a client does with each case, in a browser and in Node.js.
 
 const TOPIC = "every_type:all";
 const PATIENCE_MS = 60_000;
 
-/** How an error begins that is of an event which arrived. */
+/** The first words of the error of an event that arrived. */
 const ARRIVED = "An event arrived that is not what its domain declares: ";
 
-/** Whether a refusal names the payload, the field, what was expected and what was found. */
+/** Whether an error names the payload, the field, the expected and the given value. */
 function explains({ event, path }, what, { code, message }) {
   const begins = message.startsWith(
     `${what === "arrives" ? ARRIVED : ""}payload of ${event}: ${path && `\`${path}\``}`,
@@ -14,7 +14,7 @@ function explains({ event, path }, what, { code, message }) {
   return code === "invalid_event" && begins && /is missing: expected .|expected .+, found ./s.test(message);
 }
 
-/** Returns a line for each case that is not as it must be. */
+/** Returns a line for each case that fails. */
 export async function judge({ createClient, server, core, cases }) {
   const faults = [];
   const check = (theCase, what, error) => {
@@ -26,7 +26,7 @@ export async function judge({ createClient, server, core, cases }) {
   return faults;
 }
 
-/** Publishes each by a client that never gets a connection: only what its core refuses is refused. */
+/** Publishes each case with a client that never connects, so that only its core can refuse it. */
 async function leave({ createClient, core, cases, check }) {
   const client = createClient({ url: "ws://127.0.0.1:1/", core });
   client.on("error", () => {});
@@ -34,7 +34,7 @@ async function leave({ createClient, core, cases, check }) {
     client
       .publish({ domain: "every_type", event, payload }, { topics: [TOPIC], signal })
       .catch((error) => error);
-  // The first is judged once the core is loaded.
+  // The first publish waits until the core is loaded.
   await publish("u8", {});
   for (const theCase of cases) {
     const abort = new AbortController();
@@ -47,7 +47,7 @@ async function leave({ createClient, core, cases, check }) {
   client.close();
 }
 
-/** Posts each to a server that does not know the domain, and so lets everything pass. */
+/** Posts each case to a server that does not know the domain, and so lets everything pass. */
 async function arrive({ createClient, server, core, cases, check }) {
   const client = createClient({ url: `${server}/v1/ws`, core });
   const told = [];
@@ -56,7 +56,7 @@ async function arrive({ createClient, server, core, cases, check }) {
   });
   await subscription.ready;
   for (let at = 0; at < cases.length; at += 64) {
-    // As text, because the letters matter.
+    // As text, because the exact text of a number matters.
     const items = cases
       .slice(at, at + 64)
       .map(

@@ -1,4 +1,4 @@
-//! Which assignments an event is about: projects and staff both ask.
+//! The assignments that an event is about. Projects and staff both need them.
 
 use rusqlite::Connection;
 use tidings_shared::domains::projects;

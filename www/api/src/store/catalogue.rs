@@ -79,7 +79,7 @@ pub(crate) fn manufacturers(db: &Connection) -> Result<Value, Fault> {
     )
 }
 
-/// One item, with the names of what it belongs to.
+/// An item, with the names of its catalogue, category and manufacturer.
 pub(crate) fn item(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
     row(db, "item", &item_query("i.uuid = ?"), [uuid])
 }
@@ -115,7 +115,7 @@ pub(crate) fn update_catalogue(
     catalogue(tx, uuid)
 }
 
-/// Its categories and items go with it.
+/// Deletes a catalogue with its categories and items.
 pub(crate) fn delete_catalogue(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     CATALOGUES.delete(tx, uuid)?;
     changes.push(changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
@@ -132,7 +132,7 @@ pub(crate) fn create_category(
     row(tx, "category", "SELECT * FROM categories WHERE uuid = ?", [uuid])
 }
 
-/// Its items stay, in no category.
+/// Deletes a category. Its items stay, without a category.
 pub(crate) fn delete_category(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     let parent = parent_of(tx, &CATEGORIES, uuid)?;
     CATEGORIES.delete(tx, uuid)?;
@@ -150,7 +150,7 @@ pub(crate) fn create_manufacturer(
     row(tx, "manufacturer", "SELECT * FROM manufacturers WHERE uuid = ?", [uuid])
 }
 
-/// Its items stay, without a manufacturer.
+/// Deletes a manufacturer. Its items stay, without a manufacturer.
 pub(crate) fn delete_manufacturer(
     tx: &Transaction<'_>,
     uuid: Uuid,
@@ -168,7 +168,8 @@ pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, changes: &mut Chang
     item(tx, uuid)
 }
 
-/// An item that moves leaves its category behind, unless the body names one of the new catalogue; both catalogues hear of it.
+/// Updates an item. An item that moves to another catalogue loses its category, unless the body names one of the new
+/// catalogue. Both catalogues get the event.
 pub(crate) fn update_item(
     tx: &Transaction<'_>,
     uuid: Uuid,

@@ -88,7 +88,7 @@ const ACTIONS: &[Action] = &[
     },
 ];
 
-/// All projects and templates, with their lead's name and how far they are.
+/// All projects and templates, each with the name of its lead and its progress.
 pub(crate) fn projects(db: &Connection) -> Result<Value, Fault> {
     rows(
         db,
@@ -133,7 +133,10 @@ pub(crate) fn create_project(
         let template = template.as_str().and_then(|text| Uuid::parse_str(text).ok());
         let template = template.filter(|uuid| as_event(tx, *uuid).is_ok_and(|p| p.is_template == Some(true)));
         let template = template.ok_or_else(|| {
-            Fault::field("template_uuid", "there is no such template: give the uuid of one, or leave it out")
+            Fault::field(
+                "template_uuid",
+                "there is no such template: give the uuid of a template, or leave it out",
+            )
         })?;
         copy_assignments(tx, template, uuid)?;
     }
@@ -163,7 +166,7 @@ pub(crate) fn update_project(
     let before = as_event(tx, uuid)?;
     PROJECTS.update(tx, uuid, body)?;
     let mut event = as_event(tx, uuid)?;
-    // One that just ceased to be a template leaves the list of templates, which must hear of it too.
+    // A project that is no template any more leaves the list of templates, so that list must get the event too.
     if before.is_template == Some(true) {
         event.is_template = Some(true);
     }
@@ -205,7 +208,7 @@ pub(crate) fn act_on_project(
     project(tx, uuid)
 }
 
-/// Puts a project's assignments into the order in which the body names all of them.
+/// Sorts a project's assignments. The body names all of them in their new order.
 pub(crate) fn order_assignments(
     tx: &Transaction<'_>,
     uuid: Uuid,
@@ -228,7 +231,7 @@ pub(crate) fn order_assignments(
     named.sort();
     if stored != named {
         return Err(Fault::conflict(
-            "these are not this project's assignments, each once; somebody added or removed one: load again",
+            "the list must name each assignment of this project once; somebody may have added or removed one: load again",
         ));
     }
     for (place, assignment) in (0_i64..).zip(order) {
@@ -311,7 +314,7 @@ pub(crate) fn create_task(tx: &Transaction<'_>, body: &Body, changes: &mut Chang
     task(tx, uuid)
 }
 
-/// Its title stands in the projects that use it, so these hear of it as well.
+/// Projects that use the task show its title, so they get the event as well.
 pub(crate) fn update_task(
     tx: &Transaction<'_>,
     uuid: Uuid,

@@ -90,7 +90,7 @@ pub(crate) fn update_department(
     department(tx, uuid)
 }
 
-/// Its teams stay and belong to no department.
+/// Deletes a department. Its teams stay, without a department.
 pub(crate) fn delete_department(
     tx: &Transaction<'_>,
     uuid: Uuid,
@@ -229,7 +229,7 @@ pub(crate) fn update_person(
     person(tx, uuid)
 }
 
-/// They leave their teams; what they led or were to do stays, with nobody's name on it.
+/// Deletes a person with their memberships. Their projects and assignments stay, without a person.
 pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     let memberships = memberships(tx, "person_uuid", uuid)?;
     let assignments = assignment_events(tx, "person_uuid", uuid)?;
