@@ -68,7 +68,7 @@ pub fn position(text: &str) {
     }
 }
 
-/// A host whose time stands still, and whose one epoch is known to the seeds.
+/// A host with a fixed time. Its epoch is always the one that the seeds name.
 #[derive(Debug)]
 struct StillHost;
 

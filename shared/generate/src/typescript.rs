@@ -47,29 +47,6 @@ pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
     text
 }
 
-/// Joins `staff` and `Person` to `StaffPerson`.
-fn type_name(domain: &DomainSchema, name: &str) -> String {
-    pascal_case(domain.name) + name
-}
-
-/// Writes `person_updated` as `PersonUpdated`.
-fn pascal_case(name: &str) -> String {
-    let mut pascal = String::new();
-    for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {
-        let mut characters = word.chars();
-        pascal.extend(characters.next().map(|first| first.to_ascii_uppercase()));
-        pascal.extend(characters);
-    }
-    pascal
-}
-
-fn docs(text: &mut String, indent: &str, docs: &str) {
-    if !docs.is_empty() {
-        // A doc comment with `*/` in it must not end the comment in TypeScript.
-        let _ = writeln!(text, "{indent}/** {} */", docs.replace("*/", "*\u{200b}/"));
-    }
-}
-
 fn payloads(text: &mut String, domain: &DomainSchema) {
     for payload in payloads_of(domain) {
         docs(text, "", payload.docs);
@@ -273,4 +250,27 @@ fn camel_case(name: &str) -> String {
     let pascal = pascal_case(name);
     let mut characters = pascal.chars();
     characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
+}
+
+/// Joins `staff` and `Person` to `StaffPerson`.
+fn type_name(domain: &DomainSchema, name: &str) -> String {
+    pascal_case(domain.name) + name
+}
+
+/// Writes `person_updated` as `PersonUpdated`.
+fn pascal_case(name: &str) -> String {
+    let mut pascal = String::new();
+    for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut characters = word.chars();
+        pascal.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        pascal.extend(characters);
+    }
+    pascal
+}
+
+fn docs(text: &mut String, indent: &str, docs: &str) {
+    if !docs.is_empty() {
+        // A doc comment with `*/` in it must not end the comment in TypeScript.
+        let _ = writeln!(text, "{indent}/** {} */", docs.replace("*/", "*\u{200b}/"));
+    }
 }
