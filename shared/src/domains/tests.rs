@@ -1,4 +1,5 @@
 use super::SHIPPED;
+use crate::{Domains, schema::fingerprint};
 
 #[test]
 fn each_shipped_topic_and_event_has_a_description() {
@@ -15,4 +16,9 @@ fn each_shipped_topic_and_event_has_a_description() {
             }
         }
     }
+}
+
+#[test]
+fn a_server_with_the_shipped_domains_has_exactly_those() {
+    assert_eq!(Domains::shipped().fingerprint(), fingerprint(&SHIPPED));
 }
