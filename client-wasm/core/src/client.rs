@@ -13,6 +13,7 @@ use std::fmt;
 
 use tidings_shared::{
     Code,
+    code::close,
     frame::{ClientFrame, Outcome, ServerFrame},
     limits::MAX_MESSAGE_BYTES,
 };
@@ -384,7 +385,7 @@ impl<P: Clone> Client<P> {
         if let Some(connection) = self.connection.socket() {
             self.out.push(Output::Disconnect { connection });
         }
-        self.connection_lost(NO_CLOSE_CODE, now);
+        self.connection_lost(close::ABNORMAL, now);
     }
 
     /// Handles the end of a connection: waits for the next one, or closes the client if the code forbids a reconnect.
@@ -394,17 +395,17 @@ impl<P: Clone> Client<P> {
             self.backoff.spread();
         }
         let is_final = match code {
-            INVALID_FRAME | REVOKED => true,
+            close::INVALID_FRAME | close::FORBIDDEN => true,
             // A fresh token may help once.
-            UNAUTHORIZED => self.unauthorized || !self.options.asks_for_tokens,
+            close::UNAUTHORIZED => self.unauthorized || !self.options.asks_for_tokens,
             _ => false,
         };
         let error = self.server_error.clone().or_else(|| Error::of_close(code)).unwrap_or_else(Error::closed);
         if is_final {
             return self.end(&error);
         }
-        self.unauthorized |= code == UNAUTHORIZED;
-        if code == TOO_LARGE {
+        self.unauthorized |= code == close::UNAUTHORIZED;
+        if code == close::TOO_LARGE {
             self.publishes.too_large(&error, &mut self.out);
             self.out.push(Output::Error(error));
         }
@@ -433,11 +434,3 @@ impl<P: Clone> Client<P> {
         }
     }
 }
-
-/// The close code that browsers report if there was no Close frame.
-const NO_CLOSE_CODE: u16 = 1006;
-/// Close codes that forbid a reconnect, or require that something changes first.
-const INVALID_FRAME: u16 = 4400;
-const UNAUTHORIZED: u16 = 4401;
-const REVOKED: u16 = 4403;
-const TOO_LARGE: u16 = 1009;

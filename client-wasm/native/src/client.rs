@@ -8,7 +8,10 @@ use tidings_client_core::{
     self as core, ConnectionId, Error, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
     error::CONNECT_FAILED,
 };
-use tidings_shared::frame::{SUBPROTOCOL, ServerFrame};
+use tidings_shared::{
+    code::close,
+    frame::{SUBPROTOCOL, ServerFrame},
+};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until, timeout, timeout_at},
@@ -73,9 +76,6 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the goodbye of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The close code of a connection that ended without a Close.
-const NO_CLOSE_CODE: u16 = 1006;
 
 impl Client {
     /// Makes a client, which connects when something is asked of it.
@@ -226,7 +226,7 @@ impl Client {
         let sent = match (is_ready, message) {
             (Ok(Ok(())), Some(message)) => socket.start_send_unpin(message),
             (Ok(Err(error)), _) => Err(error),
-            _ => return self.lost(connection, NO_CLOSE_CODE),
+            _ => return self.lost(connection, close::ABNORMAL),
         };
         if let Err(error) = sent {
             // The next read tells that the connection is lost.
@@ -265,7 +265,7 @@ impl Client {
                     tracing::warn!("can't connect to {}: {reason}", self.settings.url);
                 }
                 self.last_failure = Some(reason);
-                self.core.handle_closed(connection, NO_CLOSE_CODE, self.now());
+                self.core.handle_closed(connection, close::ABNORMAL, self.now());
             }
         }
     }
@@ -280,10 +280,10 @@ impl Client {
                 self.core.handle_frame(connection, ServerFrame::parse(&text), self.now());
             }
             Some(Ok(Message::Close(frame))) => {
-                self.lost(connection, frame.map_or(NO_CLOSE_CODE, |frame| frame.code.into()));
+                self.lost(connection, frame.map_or(close::ABNORMAL, |frame| frame.code.into()));
             }
             Some(Ok(_)) => {}
-            Some(Err(_)) | None => self.lost(connection, NO_CLOSE_CODE),
+            Some(Err(_)) | None => self.lost(connection, close::ABNORMAL),
         }
     }
 

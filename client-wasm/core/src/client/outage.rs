@@ -1,5 +1,7 @@
 //! Attempts to connect that fail, and when the client reports them to its user.
 
+use tidings_shared::code::close;
+
 use super::{Client, Now};
 use crate::{
     ConnectionId, Error, Output,
@@ -58,7 +60,7 @@ impl<P: Clone> Client<P> {
             if !std::mem::replace(&mut self.outage.is_reported, true) {
                 self.out.push(Output::Error(Error::connect_failed(reason.to_owned())));
             }
-            self.connection_lost(super::NO_CLOSE_CODE, now);
+            self.connection_lost(close::ABNORMAL, now);
         }
     }
 
