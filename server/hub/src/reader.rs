@@ -1,5 +1,8 @@
 //! A reader follows the log of a tenant in order, over its topics. Sessions and in-process subscribers are readers. Their
 //! undelivered publications wait in the log, and nowhere else.
+//!
+//! When the position has left the ring, only the topics that lost something move to the head of the log, with a `sync`. The
+//! others go on in order.
 
 use std::{
     cmp::Reverse,

@@ -1,4 +1,6 @@
 //! Shrinks tables that were large for a while. The standard library's tables grow by themselves, and never shrink.
+//!
+//! A server lives longer than its busiest minute, so it gives the memory of that minute back.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,5 +1,11 @@
 //! WebSocket messages, RFC 6455: what a client's bytes say, and how a server's are framed. Pure, and without a buffer
 //! while nothing is half read: a frame that came in one piece is unmasked where it lies.
+//!
+//! The decoder is our own; tungstenite parses the headers. Other codecs keep a buffer for each connection, and reserve as many
+//! bytes as a header claims. This one unmasks a frame in the buffer of the socket, which the shard's connections share, and
+//! keeps bytes only of a frame that came in part. After each message the session says what may come next: a larger message once
+//! it has accepted the hello, and nothing but a Close once it has ended. So the decoder refuses a claim over the limit at its
+//! header, and keeps nothing that a peer sends after its fault.
 
 use std::io::Cursor;
 

@@ -1,4 +1,8 @@
 //! The accept loop: HTTP/1.1 connections with deadlines and a cap.
+//!
+//! When the server is full, it still answers `/health`, so that a prober sees a server that is full and not one that is gone.
+//! The loop waits for nobody, except when no permit is free for anybody, and then for 10 ms at most. So too many connections
+//! from one address delay no other address.
 
 use std::{
     cell::Cell,

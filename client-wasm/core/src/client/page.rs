@@ -1,4 +1,8 @@
 //! The life of the page, or of the machine, on which the client runs.
+//!
+//! A page that goes to sleep closes its connection. Otherwise it would be a slow reader, which the server cuts in the end. The
+//! position makes the return cheap. A page that wakes sends a ping and gives the server 5 s, because its own timers may have
+//! stopped meanwhile.
 
 use tidings_shared::frame::ClientFrame;
 

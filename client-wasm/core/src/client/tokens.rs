@@ -1,4 +1,8 @@
 //! Tokens: one for each connection, and a fresh one before the old one ends.
+//!
+//! The server refuses a token of another person for an open session, because the session's topics, and the data that was
+//! loaded, were for the first person. The client takes such a token to a new session without a position, so that everything is
+//! loaded again.
 
 use tidings_shared::{Code, frame::ClientFrame};
 

@@ -1,4 +1,8 @@
 //! Views: watched subscriptions, and the loads of their data.
+//!
+//! A load begins after the core has given out all its outputs. So 200 rows that hear of one event cause one load. A
+//! subscription that joins a view later causes another load: the data so far may leave out something that the others were not
+//! interested in.
 
 use super::{Subscription, Subscriptions, find};
 use crate::{

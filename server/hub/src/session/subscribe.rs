@@ -3,6 +3,8 @@
 //! A subscribe that says `more` pauses the session: it reads nothing from the log until the frame without `more` has come,
 //! or its time is over. So its position stays where it was set, all these frames start there, and none of their topics
 //! misses what the others get. It ends early where the session has all the topics that it may have.
+//!
+//! A larger frame would be simpler. But an old server refuses such a frame as a whole, and a message must have a bound.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -10,6 +10,11 @@
 //!
 //! If the socket of B takes only a part of its bytes, B keeps the rest of the frame that was begun, and falls behind: its
 //! session reads on from the log by itself, after that frame, and the shard writes to it again when it has caught up.
+//!
+//! Up to 128 topics of a publication are a word of bits, which tells the topics of one session; the fan-out copies this word
+//! for each delivery. A shard does not fan out a publication to more topics: the sessions that subscribe to any of them read on
+//! from the log, which looks up their topics among those of the publication. So a publication to a few topics costs no more
+//! because of those to many, and no shard ever holds a thousand frames of one large payload.
 
 use std::time::Duration;
 
