@@ -68,7 +68,7 @@ limits! {
     /// Bytes of a token's subject.
     pub const MAX_SUBJECT_BYTES: usize = 255;
 
-    /// How far the clock of a token's issuer may be ahead of the server's clock. A token whose `nbf` or `iat` is later yet is
+    /// How far the clock of a token's issuer may be ahead of the server's clock. A token with a later `nbf` or `iat` is
     /// `token_not_yet_valid`.
     ///
     /// Such a token would outlive every revocation until then.
@@ -285,12 +285,12 @@ pub const DRAIN_PAUSE: Duration = Duration::from_millis(20);
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
 pub const READ_BATCH: usize = 256;
 
-/// Bytes of payloads and of matched topics' names after which such a turn ends. A session whose peer reads nothing keeps
-/// so many bytes alive when the log has moved on. Ordinary events are far below it.
+/// Bytes of payloads and of matched topics' names after which such a turn ends. If the peer reads nothing, the session keeps
+/// so many bytes in memory after the log has moved on. Ordinary events are far below it.
 pub const READ_BATCH_BYTES: usize = 64 * 1024;
 
 /// Bytes that the server gathers for one write to one socket, besides the last frame. That frame has some 256 KB if it names
-/// 1,024 long topics. A session whose peer reads nothing keeps so many bytes alive until the write timeout.
+/// 1,024 long topics. If the peer reads nothing, the session keeps so many bytes in memory until the write timeout.
 pub const WRITE_BYTES: usize = 16 * 1024;
 
 /// Bytes that the server reads from a socket in one turn.

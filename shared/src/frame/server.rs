@@ -30,7 +30,7 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// When the token ends, in milliseconds since 1970. Absent if there is no token.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
-        /// Milliseconds until the token ends, for clients whose clock is wrong.
+        /// Milliseconds until the token ends, for clients with a wrong clock.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
         /// The client's [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains, otherwise
