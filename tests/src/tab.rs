@@ -13,6 +13,7 @@ use tidings_client_core::{
 };
 use tidings_shared::{
     RawEvent,
+    code::close,
     frame::{SUBPROTOCOL, ServerFrame},
 };
 use tokio_tungstenite::tungstenite::{
@@ -26,9 +27,6 @@ use crate::{DEADLINE, client::is_timeout};
 
 /// A payload as the core carries it here.
 pub type Payload = Box<RawValue>;
-
-/// The close code of a connection that ended without a Close.
-const NO_CLOSE_CODE: u16 = 1006;
 
 /// The random numbers that the core gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +178,7 @@ impl Tab {
     /// Breaks the connection. The server notices it only when it reads or writes.
     pub fn cut(&mut self) {
         if let Some((connection, _)) = self.socket.take() {
-            self.lost(connection, NO_CLOSE_CODE);
+            self.lost(connection, close::ABNORMAL);
         }
     }
 
@@ -205,7 +203,7 @@ impl Tab {
                     self.socket = Some((connection, socket));
                     self.core.handle_open(connection, self.now());
                 }
-                None => self.lost(connection, NO_CLOSE_CODE),
+                None => self.lost(connection, close::ABNORMAL),
             },
             Output::Send { connection, frame } => {
                 let text = serde_json::to_string(&frame).expect("a frame is JSON");
@@ -244,13 +242,13 @@ impl Tab {
             }
             Ok(Message::Close(frame)) => {
                 self.socket = None;
-                self.lost(connection, frame.map_or(NO_CLOSE_CODE, |frame| frame.code.into()));
+                self.lost(connection, frame.map_or(close::ABNORMAL, |frame| frame.code.into()));
             }
             Ok(_) => {}
             Err(tungstenite::Error::Io(error)) if is_timeout(&error) => {}
             Err(_) => {
                 self.socket = None;
-                self.lost(connection, NO_CLOSE_CODE);
+                self.lost(connection, close::ABNORMAL);
             }
         }
     }
