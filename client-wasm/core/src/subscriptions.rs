@@ -51,13 +51,13 @@ pub(crate) struct Subscriptions {
     changed: bool,
     /// The position of a resume that still has frames to send.
     resume_from: Option<String>,
-    /// Some topic may still be resumed. When the position advances without it, it cannot be.
+    /// Some topic may still be resumed. It no longer can when the position advances without it.
     may_resume: bool,
     /// There may be room for topics that wait for room.
     may_have_room: bool,
     /// When the client subscribes again to topics for which the server had no room.
     retry_ms: Option<u64>,
-    /// Such retries without success.
+    /// How many retries have failed.
     retries: u32,
 }
 
@@ -287,8 +287,8 @@ impl Subscriptions {
         }
     }
 
-    /// A subscription has missed events on all its topics. A topic that is in force is asked for again, because its answer
-    /// brings the sync.
+    /// Notes that a subscription has missed events on all its topics. The client subscribes again to topics in force, because
+    /// the answer brings the sync.
     pub(crate) fn missed(&mut self, id: SubscriptionId) {
         for topic in &mut self.topics {
             for holder in topic.holders.iter_mut().filter(|holder| holder.id == id) {

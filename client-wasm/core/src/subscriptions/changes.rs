@@ -39,8 +39,18 @@ impl Subscriptions {
         max_bytes: u64,
         out: &mut Outputs<P>,
     ) -> Option<Change> {
-        let mut frame = Frame { topics: Vec::new(), bytes: FRAME_OVERHEAD_BYTES, max_bytes };
-        let max_topics = self.max_topics_per_frame;
+        let frame = || Frame {
+            topics: Vec::new(),
+            max_topics: self.max_topics_per_frame,
+            bytes: FRAME_OVERHEAD_BYTES,
+            max_bytes,
+        };
+        let (unsubscribe, subscribe) = (frame(), frame());
+        self.next_unsubscribe(unsubscribe).or_else(|| self.next_subscribe(subscribe, r#ref, position, out))
+    }
+
+    /// Removes topics without holders. Returns the frame for those that the session has, if there are any.
+    fn next_unsubscribe(&mut self, mut frame: Frame) -> Option<Change> {
         let mut has_more = false;
         self.topics.retain(|topic| {
             if !topic.holders.is_empty() {
@@ -49,40 +59,49 @@ impl Subscriptions {
             if matches!(topic.state, State::Wanted | State::NoRoom) {
                 return false;
             }
-            let is_full = frame.is_full(max_topics, topic.name.as_str());
-            has_more |= is_full;
-            if !is_full {
-                frame.add(topic.name.as_str());
-            }
-            is_full
+            let fits = frame.add(topic.name.as_str());
+            has_more |= !fits;
+            !fits
         });
-        if !frame.topics.is_empty() {
-            self.look_for_room();
-            self.changed |= has_more;
-            return Some(Change::Unsubscribe { topics: frame.topics });
+        if frame.topics.is_empty() {
+            return None;
         }
+        self.look_for_room();
+        self.changed |= has_more;
+        Some(Change::Unsubscribe { topics: frame.topics })
+    }
+
+    /// Returns the next frame of wanted topics, or the frame without topics that ends a resume.
+    fn next_subscribe<P>(
+        &mut self,
+        mut frame: Frame,
+        r#ref: u64,
+        position: Option<&String>,
+        out: &mut Outputs<P>,
+    ) -> Option<Change> {
         self.share_room(out);
         self.last_ref = r#ref;
         let resumes = self.resume_from.is_some() || self.any_resumes();
+        let mut has_more = false;
         for topic in self.topics.iter_mut().filter(|topic| topic.state == State::Wanted) {
-            if frame.is_full(max_topics, topic.name.as_str()) {
+            if !frame.add(topic.name.as_str()) {
                 has_more = true;
                 break;
             }
             topic.state = State::Asked(r#ref);
-            frame.add(topic.name.as_str());
         }
         self.changed = has_more;
         let since = self.resume_from.take().or_else(|| position.filter(|_| resumes).cloned());
+        let Frame { topics, .. } = frame;
+        if topics.is_empty() {
+            // The rest of a resume was unsubscribed: a frame without topics tells the session to read on.
+            return since.map(|_| Change::Subscribe { topics, since: None, more: false });
+        }
         let more = has_more && since.is_some();
-        let is_last = resumes && frame.topics.is_empty() && since.is_some();
         if more {
             self.resume_from.clone_from(&since);
         }
-        if frame.topics.is_empty() && !is_last {
-            return None;
-        }
-        Some(Change::Subscribe { topics: frame.topics, since: since.filter(|_| !is_last), more })
+        Some(Change::Subscribe { topics, since, more })
     }
 
     /// Returns whether a wanted topic was in force before and may be resumed.
@@ -140,24 +159,22 @@ impl Subscriptions {
 /// A frame that is being filled.
 struct Frame {
     topics: Vec<String>,
+    max_topics: usize,
     bytes: u64,
     max_bytes: u64,
 }
 
 impl Frame {
-    /// Returns whether the frame cannot take this topic. It always takes the first one.
-    fn is_full(&self, max_topics: usize, topic: &str) -> bool {
-        let is_too_long = self.bytes + bytes_of(topic) > self.max_bytes;
-        self.topics.len() >= max_topics || is_too_long && !self.topics.is_empty()
-    }
-
-    fn add(&mut self, topic: &str) {
-        self.bytes += bytes_of(topic);
+    /// Adds a topic, unless the frame is full. Returns whether it did. The first topic always fits.
+    fn add(&mut self, topic: &str) -> bool {
+        // With its quotes and comma.
+        let bytes = self.bytes + topic.len() as u64 + 3;
+        let is_full = self.topics.len() >= self.max_topics || bytes > self.max_bytes;
+        if is_full && !self.topics.is_empty() {
+            return false;
+        }
+        self.bytes = bytes;
         self.topics.push(topic.to_owned());
+        true
     }
-}
-
-/// The length of a topic in a frame, with its quotes and comma.
-fn bytes_of(topic: &str) -> u64 {
-    topic.len() as u64 + 3
 }
