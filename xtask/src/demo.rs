@@ -17,6 +17,9 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     thread::scope(|scope| {
         let server = scope.spawn(|| build_server(project));
         build_page(project)?;
+        if !server.is_finished() {
+            println!("demo   the page is ready; the server is still being built");
+        }
         server.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
     server(project, "run").arg("--").args(arguments).exec()

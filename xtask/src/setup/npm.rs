@@ -23,6 +23,8 @@ pub(crate) fn find(folder: &Path) -> Result<Option<String>> {
 pub(crate) fn install(folder: &Path) -> Result<()> {
     Cmd::new("npm")
         .args(["ci", "--no-audit", "--no-fund"])
+        // By default npm repeats failed requests for minutes.
+        .args(["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"])
         .dir(folder)
         .remedy("Is the npm registry reachable, and does package-lock.json fit package.json?")
         .quiet()?;
