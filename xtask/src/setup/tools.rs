@@ -1,13 +1,14 @@
 //! Tools that cargo builds from crates.io.
 //!
-//! Each of them works for a second at most, so all are built without optimisation: that halves the time to build them.
+//! Each tool works for a second at most, so all are built without optimisation. That halves the time to build them.
 
 use std::env::consts::EXE_SUFFIX;
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::cmd::{Cmd, cargo_bin, which};
+use crate::cmd::{Cmd, which};
 use crate::project::Project;
 use crate::stamp::{self, Inputs};
 use crate::version::version_in;
@@ -26,7 +27,7 @@ pub(super) const WASM_BINDGEN_CLI: Tool = Tool {
     programs: &["wasm-bindgen", "wasm-bindgen-test-runner"],
     version: |project| project.locked_version("wasm-bindgen"),
     // Not `--locked`: its lock file once named versions that had been yanked.
-    // No default features: they are TLS, which the test runner does not need to reach the driver on this machine.
+    // The default features are TLS. The test runner needs none, because it talks to a driver on this machine.
     options: &["--no-default-features", "--bin", "wasm-bindgen", "--bin", "wasm-bindgen-test-runner"],
 };
 
@@ -62,18 +63,20 @@ impl Tool {
             .args(self.options)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             // The tools have many dependencies in common. The workspace's own folder would be locked by other builds.
-            .env("CARGO_TARGET_DIR", project.scratch("tools")?)
+            .env("CARGO_TARGET_DIR", build_folder(project))
             .remedy("It comes from crates.io: is that reachable?")
-            .quiet()?;
-        let folder = cargo_bin().unwrap_or_default();
-        ensure!(
-            self.find(project)?.is_some(),
-            "{} {version} was installed in {}, but its programs there do not say that version",
-            self.package,
-            folder.display()
-        );
-        Ok(())
+            .quiet()
     }
+}
+
+/// Deletes the folder in which [`Tool::install`] builds: about 1 GB.
+pub(super) fn remove_build_folder(project: &Project) {
+    // It may not exist. If it cannot be deleted, it only costs space.
+    let _ = fs::remove_dir_all(build_folder(project));
+}
+
+fn build_folder(project: &Project) -> PathBuf {
+    project.target.join("xtask/tools")
 }
 
 /// The source of [`own_bindgen`].
