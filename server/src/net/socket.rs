@@ -1,4 +1,7 @@
 //! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
+//!
+//! A slow consumer: if the peer takes no byte for the write timeout, its session ends with `slow_consumer`. Before that, a peer
+//! that reads slowly costs only its own position in the log (`tidings_hub`'s module `reader`).
 
 use std::{
     cell::{Cell, RefCell},

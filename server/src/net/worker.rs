@@ -1,5 +1,7 @@
 //! The threads of a gateway's shards: each runs one shard and all of its sockets, and shares nothing with the others but
 //! the logs.
+//!
+//! A drain: each worker sends its sessions away in batches, so that their goaways do not block the thread.
 
 use std::{
     hash::BuildHasher,
