@@ -1,4 +1,4 @@
-//! A publication: an event with its place, its identity and its fan-out, as stored and delivered.
+//! A publication: an event with its topics, its key and its position, as the log keeps it and as sessions get it.
 
 use std::{
     fmt,
@@ -17,16 +17,16 @@ use crate::{
     websocket::{Kind, MAX_HEADER_BYTES, header},
 };
 
-/// What a publisher hands to the log.
+/// A publication before it has a position.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The identity: the same key again is the same publication.
+    /// The idempotency key: the same key again is the same publication.
     pub key: Uuid,
-    /// Whether the publisher knows the key, and so may try again with it.
+    /// The publisher knows the key, so it may try again with it.
     pub may_come_again: bool,
-    /// An opaque mark of who caused this.
+    /// An opaque tag of whoever caused the event.
     pub origin: Option<String>,
-    /// The fan-out, each topic once, at most [`MAX_TOPICS_PER_PUBLICATION`].
+    /// The topics, each once, at most [`MAX_TOPICS_PER_PUBLICATION`].
     pub topics: Vec<TopicName>,
     /// The event.
     pub event: RawEvent,
@@ -35,73 +35,72 @@ pub struct Draft {
 /// The answer to a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Its place in the log.
+    /// The position in the log.
     pub position: Position,
-    /// Its identity.
+    /// The idempotency key.
     pub key: Uuid,
-    /// The whole fan-out.
+    /// All topics that the event reaches.
     pub topics: Vec<TopicName>,
 }
 
 /// A publication in the log. The same position means the same bytes, for every session.
 #[derive(Debug)]
 pub struct Publication {
-    /// Its place in the log.
+    /// The position in the log.
     pub position: Position,
-    /// Its identity.
+    /// The idempotency key.
     pub key: Uuid,
     /// When it was published, in milliseconds since 1970.
     pub at: u64,
-    /// The mark that its publisher gave it.
+    /// The tag that its publisher gave it.
     pub origin: Option<String>,
-    /// The whole fan-out.
+    /// All topics that the event reaches.
     pub topics: Vec<TopicName>,
     /// The event.
     pub event: RawEvent,
     pub(crate) appended: Duration,
     pub(crate) may_come_again: bool,
-    /// It stands for something that was not published: its readers load again.
+    /// It stands for an event that was not published. Its readers get a sync.
     pub(crate) is_sync: bool,
-    /// The places of the topics in the order of their names, where they are many.
+    /// If there are many topics: their indices, sorted by the topics' names.
     by_name: Box<[u16]>,
-    /// Everything of the frame before the names of the topics.
+    /// The beginning of the frame, up to the names of the topics.
     head: Vec<u8>,
-    /// The frames that were asked for, by matched topics.
+    /// Encoded frames, by matched topics.
     frames: Mutex<Vec<(Matched, EncodedFrame)>>,
 }
 
-/// Which of a publication's topics a session subscribes to.
+/// The topics of a publication that a session subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched(Set);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Set {
     Few(Few),
-    /// Places in the fan-out, in its order.
+    /// Indices of topics, ascending.
     Many(Arc<[u16]>),
 }
 
-/// Which of few topics: one bit for each, in the order of the fan-out. What a fan-out does for each delivery, it does with
-/// these.
+/// A set of topics of a publication, as bits in the order of its topics. The fan-out copies one of these for each
+/// delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Few(u128);
 
-/// Topics of a publication that are few enough for a bit each. One that reaches more is read from the log by each session
-/// that it concerns.
+/// How many topics of a publication fit into the bits. A session reads a publication of more topics from the log.
 const MAX_FEW: usize = u128::BITS as usize;
 
 const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u16::MAX as usize);
 
-/// A frame as it is sent. Cloning is cheap and gives the same bytes.
+/// An encoded frame. Cloning is cheap and gives the same bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedFrame {
     message: Bytes,
-    /// Where the text begins.
+    /// The offset of the text in the message.
     start: usize,
 }
 
 impl EncodedFrame {
-    /// Encodes what `write` appends.
+    /// Encodes the text that `write` appends.
     pub(crate) fn new(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + capacity);
         bytes.extend_from_slice(&[0; MAX_HEADER_BYTES]);
@@ -112,12 +111,12 @@ impl EncodedFrame {
         Self { message, start: MAX_HEADER_BYTES - unused }
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn text(&self) -> &[u8] {
         &self.message[self.start..]
     }
 
-    /// The whole WebSocket message: a header and the text.
+    /// Returns the WebSocket message: a header and the text.
     pub fn message(&self) -> &[u8] {
         &self.message
     }
@@ -129,24 +128,26 @@ impl fmt::Debug for EncodedFrame {
     }
 }
 
-/// Frames that a publication keeps encoded; other sets of matched topics are encoded for each session. Two, because a
-/// list and a record are what most publications reach.
+/// How many frames a publication caches. Frames of other sets of matched topics are encoded for each session. Most
+/// publications reach a list and a record, which makes two sets.
 const MAX_KEPT_FRAMES: usize = 2;
 
-/// What the head of a frame has mostly: one without an origin.
+/// The usual size of the beginning of a frame, without an origin.
 const HEAD_BYTES: usize = 160;
 
-/// Bytes that an entry of the log costs beside its texts: the structure, its places in the ring and among the keys.
+/// Bytes that an entry of the log costs beside its texts: the structure, and its entries in the ring buffer and among
+/// the keys.
 const ENTRY_OVERHEAD: usize = 768;
 
-/// Bytes for each topic of an entry: the reference to its name, and a place in the log's index. The log counts the name.
+/// Bytes of each topic of an entry: the reference to its name, and an offset in the log's index. The log counts the
+/// name.
 const TOPIC_OVERHEAD: usize = 32;
 
-/// From so many topics of a reader on, going through both lists is less than looking for each.
+/// From this many topics of a reader on, merging two sorted lists costs less than a search for each topic.
 const MERGED_TOPICS: usize = 64;
 
 impl Few {
-    /// Adds the topic at this place of the fan-out.
+    /// Adds the topic at this index.
     pub(crate) fn with(self, index: usize) -> Self {
         Self(self.0 | 1 << index)
     }
@@ -159,38 +160,38 @@ impl From<Few> for Matched {
 }
 
 impl Matched {
-    /// Those that a reader wants, which has `topics`, in the order of their names.
+    /// Returns the topics that a reader wants. `topics` are the reader's, sorted by name.
     pub(crate) fn of<'a>(
         publication: &'a Publication,
         topics: impl ExactSizeIterator<Item = &'a TopicName>,
         wants: impl Fn(&TopicName) -> bool,
     ) -> Self {
         if publication.reaches_many() {
-            let mut places: Vec<u16> = publication.places_of(topics, wants).collect();
-            places.sort_unstable();
-            return Self(Set::Many(places.into()));
+            let mut indices: Vec<u16> = publication.indices_of(topics, wants).collect();
+            indices.sort_unstable();
+            return Self(Set::Many(indices.into()));
         }
-        let places = publication.topics.iter().enumerate().filter(|(_, topic)| wants(topic));
-        places.fold(Few::default(), |set, (place, _)| set.with(place)).into()
+        let indices = publication.topics.iter().enumerate().filter(|(_, topic)| wants(topic));
+        indices.fold(Few::default(), |set, (index, _)| set.with(index)).into()
     }
 
-    /// Whether nothing matched.
+    /// Returns whether no topic matches.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Set::Few(Few(bits)) => *bits == 0,
-            Set::Many(places) => places.is_empty(),
+            Set::Many(indices) => indices.is_empty(),
         }
     }
 
-    /// The matched topics of that publication.
+    /// Returns the matched topics of that publication.
     pub fn topics<'a>(&'a self, publication: &'a Publication) -> impl Iterator<Item = &'a TopicName> {
-        let (bits, few, places) = match &self.0 {
+        let (bits, few, indices) = match &self.0 {
             Set::Few(Few(bits)) => (*bits, &publication.topics[..], &[][..]),
-            Set::Many(places) => (0, &[][..], &places[..]),
+            Set::Many(indices) => (0, &[][..], &indices[..]),
         };
         let few = few.iter().enumerate();
-        let few = few.filter(move |(place, _)| bits & (1 << place) != 0).map(|(_, topic)| topic);
-        few.chain(places.iter().filter_map(|&place| publication.topics.get(usize::from(place))))
+        let few = few.filter(move |(index, _)| bits & (1 << index) != 0).map(|(_, topic)| topic);
+        few.chain(indices.iter().filter_map(|&index| publication.topics.get(usize::from(index))))
     }
 }
 
@@ -223,7 +224,7 @@ impl Publication {
         }
     }
 
-    /// A place in the log whose readers load again.
+    /// Returns an entry whose readers get a sync.
     pub(crate) fn sync(key: Uuid, topics: Vec<TopicName>, position: Position, now: Moment) -> Self {
         let (by_name, payload) = (by_name(&topics), Box::<RawValue>::default());
         Self {
@@ -242,26 +243,26 @@ impl Publication {
         }
     }
 
-    /// Whether each session reads it from the log: no bits tell which of its topics that has.
+    /// Returns whether it has too many topics for bits. Then each session reads it from the log.
     pub(crate) fn reaches_many(&self) -> bool {
         self.topics.len() > MAX_FEW
     }
 
-    /// Whether it reaches a topic that a reader wants, which has `topics`, in the order of their names.
+    /// Returns whether it reaches a topic that a reader wants. `topics` are the reader's, sorted by name.
     pub(crate) fn reaches<'a>(
         &'a self,
         topics: impl ExactSizeIterator<Item = &'a TopicName>,
         wants: impl Fn(&TopicName) -> bool,
     ) -> bool {
         if self.reaches_many() {
-            self.places_of(topics, wants).next().is_some()
+            self.indices_of(topics, wants).next().is_some()
         } else {
             self.topics.iter().any(wants)
         }
     }
 
-    /// Of many topics, the places of those that are among `topics`, which come in the order of their names, and wanted.
-    fn places_of<'a>(
+    /// Returns the indices of the topics that are among `topics`, and wanted. Both lists are sorted by name.
+    fn indices_of<'a>(
         &'a self,
         topics: impl ExactSizeIterator<Item = &'a TopicName>,
         wants: impl Fn(&TopicName) -> bool,
@@ -269,23 +270,24 @@ impl Publication {
         let merges = topics.len() >= MERGED_TOPICS;
         let mut rest = &self.by_name[..];
         topics.filter(move |topic| wants(topic)).filter_map(move |topic| {
-            let is_before = |place: &u16| self.topics[usize::from(*place)] < *topic;
+            let is_before = |index: &u16| self.topics[usize::from(*index)] < *topic;
             let passed = if merges {
-                rest.iter().position(|place| !is_before(place)).unwrap_or(rest.len())
+                rest.iter().position(|index| !is_before(index)).unwrap_or(rest.len())
             } else {
                 rest.partition_point(is_before)
             };
             rest = &rest[passed..];
-            rest.first().copied().filter(|place| self.topics[usize::from(*place)] == *topic)
+            rest.first().copied().filter(|index| self.topics[usize::from(*index)] == *topic)
         })
     }
 
-    /// The answer to its publisher.
+    /// Returns the answer to its publisher.
     pub(crate) fn published(&self) -> Published {
         Published { position: self.position, key: self.key, topics: self.topics.clone() }
     }
 
-    /// The `event` frame for a session that matched these topics: encoded once, then shared, unless they may be many.
+    /// Returns the `event` frame for a session with these matched topics. It is encoded once and cached, unless there
+    /// are many topics.
     pub fn frame(&self, matched: &Matched) -> EncodedFrame {
         if self.reaches_many() {
             return self.encode(matched);
@@ -309,7 +311,7 @@ impl Publication {
         EncodedFrame::new(self.frame_bytes(names), |frame| {
             frame.extend_from_slice(&self.head);
             for (index, topic) in matched.topics(self).enumerate() {
-                // A topic's grammar has nothing that JSON would escape.
+                // The grammar of topics has no character that JSON escapes.
                 let comma = if index == 0 { "" } else { "," };
                 let _ = write!(frame, "{comma}\"{topic}\"");
             }
@@ -322,14 +324,14 @@ impl Publication {
         })
     }
 
-    /// The bytes of a frame of this publication with topics of so many bytes, at most.
+    /// Returns the bytes of a frame whose topics take `topics` bytes, at most.
     fn frame_bytes(&self, topics: usize) -> usize {
         let names = self.event.domain.len() + self.event.event.len() + 64;
         self.head.len() + topics + names + self.event.payload.get().len()
     }
 
-    /// What this entry costs a log at most, in bytes: the event, the frames that are kept, and a place for each topic. What
-    /// the log knows of a topic, its name among it, is not an entry's alone.
+    /// Returns the bytes that this entry costs a log, at most: the event, the cached frames, and an index entry for
+    /// each topic. The log counts the topics' own index and names once.
     pub(crate) fn cost(&self) -> usize {
         let topics = TOPIC_OVERHEAD * self.topics.len();
         let frames = if self.reaches_many() || self.is_sync {
@@ -342,17 +344,17 @@ impl Publication {
     }
 }
 
-/// The places of topics in the order of their names, where they are many.
+/// Returns the indices of many topics, sorted by the topics' names.
 fn by_name(topics: &[TopicName]) -> Box<[u16]> {
     if topics.len() <= MAX_FEW {
         return Box::default();
     }
-    let mut places: Vec<u16> = (0..topics.len() as u16).collect();
-    places.sort_unstable_by_key(|&place| &topics[usize::from(place)]);
-    places.into()
+    let mut indices: Vec<u16> = (0..topics.len() as u16).collect();
+    indices.sort_unstable_by_key(|&index| &topics[usize::from(index)]);
+    indices.into()
 }
 
 fn put_json(bytes: &mut Vec<u8>, text: &str) {
-    // A string is always JSON, and a vector takes everything.
+    // A string is always valid JSON, and writing to a vector cannot fail.
     let _ = serde_json::to_writer(bytes, text);
 }

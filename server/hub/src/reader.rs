@@ -99,8 +99,8 @@ impl Reader {
     pub fn subscribe(&mut self, log: &mut Log, topics: &[TopicName], since: Option<&str>) -> Start {
         self.pass(log);
         let is_own = |since: &Position| self.is_paused && *since == self.position;
-        let place = |since: &str| log.resumable(since).or_else(|| since.parse().ok().filter(is_own));
-        let (start, after) = match since.map(place) {
+        let start = |since: &str| log.resumable(since).or_else(|| since.parse().ok().filter(is_own));
+        let (start, after) = match since.map(start) {
             None => (Start::Live, self.position.offset),
             Some(Some(since)) if since.offset >= self.position.offset => (Start::Resumed, since.offset),
             Some(Some(since)) if !self.has_started => {
@@ -198,16 +198,16 @@ impl Reader {
             Some((rest.next()?, rest))
         });
         let (first, mut rests): (Vec<u64>, Vec<_>) = start.unzip();
-        let places = first.into_iter().enumerate();
-        let mut next: BinaryHeap<_> = places.map(|(place, offset)| Reverse((offset, place))).collect();
+        let heads = first.into_iter().enumerate();
+        let mut next: BinaryHeap<_> = heads.map(|(topic, offset)| Reverse((offset, topic))).collect();
         let mut offsets = Vec::new();
         while offsets.len() < max
-            && let Some(Reverse((offset, place))) = next.pop()
+            && let Some(Reverse((offset, topic))) = next.pop()
         {
             if offsets.last() != Some(&offset) {
                 offsets.push(offset);
             }
-            next.extend(rests[place].next().map(|offset| Reverse((offset, place))));
+            next.extend(rests[topic].next().map(|offset| Reverse((offset, topic))));
         }
         offsets
     }

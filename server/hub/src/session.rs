@@ -1,10 +1,13 @@
-//! The server side of one connection: the protocol as a state machine. Pure: it is driven with texts and moments, and
-//! polled for what to send.
+//! The server side of one connection: the protocol as a state machine without I/O.
 //!
-//! The law of calling: hand in what one read of the socket gave, call [`Session::poll_output`] until it gives `None`, or at
-//! least until the session [hears](Session::hears) again, and only then hand in more; so what waits here is bounded by the
-//! answers to one read and two batches of the log. Poll again when there is something new in the log, or when
-//! [`Session::poll_timeout`] has come.
+//! # How to drive it
+//!
+//! 1. Hand in what one read of the socket gave, with the `handle_…` methods.
+//! 2. Call [`Session::poll_output`] until it returns `None`, or at least until the session [hears](Session::hears)
+//!    again.
+//! 3. Hand in more only then. So the outbox is bounded by the answers to one read and two batches of the log.
+//!
+//! Poll also when the log has something new, and when [`Session::poll_timeout`] has come.
 
 mod budget;
 mod deadlines;
@@ -43,20 +46,20 @@ use crate::{
     websocket::{Awaited, Fault},
 };
 
-/// What the shell is to do.
+/// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this text.
+    /// Send this frame.
     Frame(EncodedFrame),
-    /// Send a WebSocket ping, which tools that know nothing of frames answer by themselves.
+    /// Send a WebSocket ping. Tools that do not know our frames answer it by themselves.
     Ping,
     /// Answer a WebSocket ping.
     Pong(Bytes),
     /// Close the connection. It is the last output.
     Close {
-        /// The close code; none where a Close without one is answered.
+        /// The close code. `None` answers a Close without one.
         code: Option<u16>,
-        /// One of the codes' names, or a few words.
+        /// The name of the code, or a few words.
         reason: &'static str,
     },
 }
@@ -70,16 +73,16 @@ pub struct Session {
     settings: SessionSettings,
     outbox: VecDeque<Output>,
     state: State,
-    /// What it followed until it ended; its shard has still to take account of that.
+    /// The follower of a session that has ended, until its shard takes it.
     left: Option<Follower>,
     started: Duration,
-    /// When the client was last told a position, by an event, a sync or a ping.
+    /// When the client last learned a position, by an event, a sync or a ping.
     last_told: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
-    /// When the token ends, with its grace.
+    /// When the session must end because of its token, with its grace.
     expires: Option<Moment>,
-    /// A subscribe has said that more follows: until then at the most, nothing is read from the log.
+    /// A subscribe has more frames to come. Until then at most, the session reads nothing from the log.
     paused_until: Option<Duration>,
     budget: Budget,
     was_welcomed: bool,
@@ -93,7 +96,7 @@ enum State {
 }
 
 impl Session {
-    /// A session whose connection began `now`. `id` is of no other.
+    /// Returns a session whose connection began `now`. No other session may have this `id`.
     pub fn new(
         id: Uuid,
         hub: Hub,
@@ -121,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Takes a text message.
+    /// Handles a text message.
     pub fn handle_text(&mut self, text: &str, now: Moment) {
         self.handle_alive(now);
         if self.is_closed() {
@@ -146,14 +149,14 @@ impl Session {
         }
     }
 
-    /// Takes a binary message, which no frame is.
+    /// Handles a binary message. No frame is one.
     pub fn handle_binary(&mut self, now: Moment) {
         self.handle_alive(now);
         self.refuse(None, Problem::new(Code::InvalidFrame, "frames are text messages"));
         self.close(close::UNSUPPORTED, Code::InvalidFrame.as_str());
     }
 
-    /// Takes a WebSocket ping, which counts as a frame and is answered.
+    /// Handles a WebSocket ping. It counts as a frame, and is answered.
     pub fn handle_ping(&mut self, payload: &[u8], now: Moment) {
         self.handle_control(now);
         if !self.is_closed() {
@@ -161,7 +164,7 @@ impl Session {
         }
     }
 
-    /// Takes a WebSocket pong, or a part of a message, which count as frames.
+    /// Handles a WebSocket pong or a fragment. They count as frames.
     pub fn handle_control(&mut self, now: Moment) {
         self.handle_alive(now);
         if !self.is_closed() {
@@ -169,14 +172,14 @@ impl Session {
         }
     }
 
-    /// Takes a WebSocket Close, which is answered with its own code.
+    /// Handles a WebSocket Close. The answer has the same code.
     pub fn handle_close(&mut self, code: Option<u16>) {
         if !self.is_closed() {
             self.end_with(Output::Close { code, reason: "" });
         }
     }
 
-    /// Takes what is no WebSocket message, or too large a one, which was not read.
+    /// Handles bytes that are not a WebSocket message, or the header of a message that is too large.
     pub fn handle_fault(&mut self, fault: Fault) {
         if fault == Fault::TooLarge {
             let max = self.max_message_bytes();
@@ -194,7 +197,7 @@ impl Session {
         }
     }
 
-    /// Bytes of a message, as things are: strangers get less.
+    /// Returns the bytes that a message may have. Before the hello it is fewer.
     pub fn max_message_bytes(&self) -> usize {
         if matches!(self.state, State::AwaitsHello) {
             self.settings.max_message_bytes_before_hello
@@ -203,7 +206,7 @@ impl Session {
         }
     }
 
-    /// What may come next from the client.
+    /// Returns what the client may send next.
     pub fn awaited(&self) -> Awaited {
         if self.is_closed() { Awaited::Close } else { Awaited::Messages(self.max_message_bytes()) }
     }
@@ -217,7 +220,7 @@ impl Session {
     pub fn handle_drain(&mut self, retry_after: Duration) {
         if !self.is_closed() {
             if self.outbox.is_empty() {
-                // What was published before the drain comes before its goaway, as far as one batch goes.
+                // A batch of publications from before the drain goes ahead of the goaway.
                 self.read_log();
             }
             let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
@@ -226,25 +229,25 @@ impl Session {
         }
     }
 
-    /// Ends a session whose socket accepts nothing.
+    /// Ends a session whose socket takes no bytes.
     pub fn handle_stalled(&mut self) {
         self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
     }
 
-    /// What to do next; `None` when there is nothing until the log has more or the timeout comes.
+    /// Returns the next output. `None` means: nothing, until the log has more or the timeout comes.
     pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
         if self.outbox.is_empty() && self.read_log() {
             self.last_told = now.since_start;
         }
         let output = self.outbox.pop_front();
         if output.is_none() {
-            // A session at rest keeps no room for what it once had to say.
+            // An idle session keeps no memory for its outbox.
             self.outbox = VecDeque::new();
         }
         output
     }
 
-    /// Takes a batch from the log; says whether there was any.
+    /// Reads a batch from the log. Returns whether there was one.
     fn read_log(&mut self) -> bool {
         let State::Open { follower, .. } = &mut self.state else { return false };
         let deliveries = follower.poll_read(limits::READ_BATCH, Waker::noop());
@@ -253,7 +256,7 @@ impl Session {
         !deliveries.is_empty()
     }
 
-    /// Whether more may be handed in: no answers have piled up.
+    /// Returns whether more may be handed in: few answers wait.
     pub fn hears(&self) -> bool {
         self.outbox.len() <= limits::READ_BATCH
     }
@@ -262,24 +265,24 @@ impl Session {
         self.hub.metrics()
     }
 
-    /// Everything of its topics up to this place was delivered by its shard.
+    /// The shard has delivered everything of the session's topics up to this position.
     pub(crate) fn advance(&mut self, position: Position) {
         if let State::Open { follower, .. } = &mut self.state {
             follower.advance(position);
         }
     }
 
-    /// Its shard told the client a position.
+    /// The shard has told the client a position.
     pub(crate) fn handle_told(&mut self, at: Moment) {
         self.last_told = self.last_told.max(at.since_start);
     }
 
-    /// Whether it reads nothing from the log, because a subscribe has said that more follows.
+    /// Returns whether the session reads nothing from the log, because a subscribe has more frames to come.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused_until.is_some()
     }
 
-    /// What it follows while it is open.
+    /// Returns the session's follower while it is open.
     pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
         match &mut self.state {
             State::Open { follower, .. } => Some(follower),
@@ -287,22 +290,22 @@ impl Session {
         }
     }
 
-    /// What it followed until it ended, once.
+    /// Takes the follower of a session that has ended, once.
     pub(crate) fn take_left(&mut self) -> Option<Follower> {
         self.left.take()
     }
 
-    /// Whether this session has ended; what is left to poll is its last words.
+    /// Returns whether this session has ended. Its last output may still have to be polled.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    /// Whether its hello was ever accepted.
+    /// Returns whether the client's hello was accepted.
     pub fn was_welcomed(&self) -> bool {
         self.was_welcomed
     }
 
-    /// Counts a frame; a session that sends too many ends.
+    /// Counts a frame. A session that sends too many ends.
     fn spend(&mut self, now: Moment) -> bool {
         let per_second = self.settings.frames_per_second;
         let has_budget = self.budget.take(per_second, now.since_start);
@@ -398,13 +401,13 @@ impl Session {
         self.outbox.push_back(Output::Frame(encode(frame)));
     }
 
-    /// Says no and goes on.
+    /// Answers with an error, and goes on.
     fn refuse(&mut self, r#ref: Option<u64>, problem: Problem) {
         self.hub.metrics().refused(problem.code);
         self.send(&ServerFrame::error(r#ref, problem.code, problem.message));
     }
 
-    /// Says no and closes with the code's own close code.
+    /// Answers with an error, and closes with the close code of its code.
     fn end(&mut self, r#ref: Option<u64>, code: Code, message: String) {
         if !self.is_closed() {
             self.refuse(r#ref, Problem::new(code, message));

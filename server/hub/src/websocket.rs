@@ -1,5 +1,5 @@
-//! WebSocket messages, RFC 6455: what a client's bytes say, and how a server's are framed. Pure, and without a buffer
-//! while nothing is half read: a frame that came in one piece is unmasked where it lies.
+//! WebSocket messages (RFC 6455): the decoder of a client's bytes, and the encoder of a server's frames. A frame that
+//! comes in one piece is unmasked in place. The decoder buffers only frames that come in part.
 //!
 //! The decoder is our own; tungstenite parses the headers. Other codecs keep a buffer for each connection, and reserve as many
 //! bytes as a header claims. This one unmasks a frame in the buffer of the socket, which the shard's connections share, and
@@ -15,46 +15,45 @@ use tungstenite::protocol::frame::{
     coding::{CloseCode, Control, Data, OpCode},
 };
 
-/// Bytes of the payload of a ping, a pong or a Close (section 5.5).
+/// Bytes of the payload of a ping, a pong or a Close, at most (section 5.5).
 const MAX_CONTROL_BYTES: u64 = 125;
 
-/// The most bytes before a payload that a server sends: it masks nothing.
+/// Bytes before a payload that a server sends, at most: it sends no mask.
 pub(crate) const MAX_HEADER_BYTES: usize = 10;
 
-/// The most bytes before a payload that a client sends, with its mask.
+/// Bytes before a payload that a client sends, at most, with its mask.
 const MAX_CLIENT_HEADER_BYTES: usize = 14;
 
-/// What a client said.
+/// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A text message.
     Text(&'a str),
-    /// A binary one.
+    /// A binary message.
     Binary(&'a [u8]),
-    /// A part of a message, with more to come.
+    /// A fragment of a message. More follow.
     Fragment,
-    /// It wants this back.
+    /// A ping. The answer is a pong with this payload.
     Ping(&'a [u8]),
-    /// It answers a ping, or says unasked that it is there.
+    /// A pong: the answer to a ping, or unasked.
     Pong,
-    /// It says no more. The code is none where it named none.
+    /// A Close, with its code if it has one.
     Close(Option<u16>),
 }
 
-/// What a client may not send; nothing after it can be read.
+/// What is wrong with a client's bytes. Nothing after it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A message over the limit.
+    /// A message is over the limit.
     TooLarge,
-    /// A text that is not UTF-8.
+    /// A text is not UTF-8.
     InvalidText,
-    /// What is no WebSocket frame, or not in its place.
+    /// The bytes are not a WebSocket frame, or the frame is not allowed here.
     Protocol,
 }
 
 impl Fault {
-    /// The close code (section 7.4.1).
-    /// Returns the close code that tells a client of this.
+    /// Returns the close code for the answer (section 7.4.1).
     pub fn close(self) -> u16 {
         match self {
             Self::TooLarge => close::TOO_LARGE,
@@ -64,26 +63,26 @@ impl Fault {
     }
 }
 
-/// What may come next.
+/// What the client may send next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaited {
-    /// Messages of at most so many bytes.
+    /// Messages of at most this many bytes.
     Messages(usize),
-    /// A Close. Control frames are told of; whatever else comes is passed over, and nothing of it is kept.
+    /// Only a Close. Control frames are reported, and the decoder drops everything else.
     Close,
 }
 
-/// Reads a client's messages.
+/// Decodes a client's messages.
 #[derive(Debug)]
 pub struct Decoder {
     awaited: Awaited,
-    /// The begin of a frame, as it came. It grows with what has come, not with what was announced.
+    /// The beginning of a frame. Its size follows what has come, and not what the header claims.
     partial: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Fragments>,
-    /// Bytes of a payload that are still to come and are passed over.
+    /// Bytes of a payload that are still to come, and are dropped.
     skip: u64,
-    /// Nothing more is read.
+    /// After a Close or a fault, nothing is read.
     is_closed: bool,
 }
 
@@ -91,23 +90,24 @@ pub struct Decoder {
 struct Fragments {
     is_text: bool,
     bytes: Vec<u8>,
-    /// How much of a text is known to be UTF-8.
+    /// How much of the text is checked to be UTF-8.
     valid: usize,
 }
 
 impl Decoder {
-    /// For messages of at most so many bytes, until [`Decoder::expect`] or an answer to what was told says otherwise.
+    /// Returns a decoder for messages of at most `max` bytes. [`Decoder::expect`], and the answers of `tell`, change
+    /// that.
     pub fn new(max_message_bytes: usize) -> Self {
         let awaited = Awaited::Messages(max_message_bytes);
         Self { awaited, partial: Vec::new(), message: None, skip: 0, is_closed: false }
     }
 
-    /// Whether the client has said Close, or what no WebSocket says.
+    /// Returns whether a Close or a fault has ended the decoding.
     pub fn is_closed(&self) -> bool {
         self.is_closed
     }
 
-    /// Says what may come from now on. Where only a Close is awaited, what is held of a message is let go.
+    /// Sets what may come from now on. If that is only a Close, the buffered part of a message is dropped.
     pub fn expect(&mut self, awaited: Awaited) {
         self.awaited = awaited;
         if awaited == Awaited::Close {
@@ -121,23 +121,23 @@ impl Decoder {
         }
     }
 
-    /// Bytes of memory that are held for a message that came in part.
+    /// Returns the bytes of memory that a message that came in part takes.
     pub fn held_bytes(&self) -> usize {
         self.partial.capacity() + self.message.as_ref().map_or(0, |message| message.bytes.capacity())
     }
 
-    /// Takes bytes and tells what they say, in order; `tell` answers with what may come after it. A claim over the limit is
-    /// refused at its header. What comes after a Close or a fault is discarded.
+    /// Decodes bytes, and tells of each message in order. `tell` returns what may come next. A message over the limit
+    /// is refused at its header. Bytes after a Close or a fault are dropped.
     ///
     /// # Errors
-    /// What is wrong with them, once.
+    /// The fault, once.
     pub fn read(
         &mut self,
         input: &mut [u8],
         mut tell: impl FnMut(Incoming<'_>) -> Awaited,
     ) -> Result<(), Fault> {
         let heard = self.hear(input, &mut tell);
-        // Section 7.1.7: who fails a connection waits for no Close; a bad one may have been just that.
+        // Section 7.1.7: a side that fails a connection does not wait for a Close.
         self.is_closed |= heard.is_err();
         if self.is_closed {
             (self.partial, self.message) = (Vec::new(), None);
@@ -171,7 +171,7 @@ impl Decoder {
                     start += take;
                     break (take == missing).then_some(frame);
                 }
-                // A header is short: one by one.
+                // A header is short, so byte by byte is fast enough.
                 let Some(&byte) = input.get(start) else { break None };
                 extend(&mut partial, &[byte], MAX_CLIENT_HEADER_BYTES);
                 start += 1;
@@ -201,14 +201,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// How many of so many bytes are of a payload that is passed over.
+    /// Returns how many of these bytes belong to a payload that is dropped.
     fn pass_over(&mut self, bytes: usize) -> usize {
         let skipped = self.skip.min(bytes as u64);
         self.skip -= skipped;
         skipped as usize
     }
 
-    /// The frame that begins here, if its header is all there; its faults are found before its payload comes.
+    /// Returns the frame that begins here, if its header is complete. Its faults are found before its payload comes.
     fn parse(&self, bytes: &[u8]) -> Result<Option<Frame>, Fault> {
         let mut cursor = Cursor::new(bytes);
         let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(|_| Fault::Protocol)? else {
@@ -292,7 +292,7 @@ impl Decoder {
     }
 }
 
-/// Appends, and reserves no more than the whole will have.
+/// Appends bytes, and never reserves more than the whole frame needs.
 fn extend(bytes: &mut Vec<u8>, more: &[u8], whole: usize) {
     let needed = bytes.len() + more.len();
     if needed > bytes.capacity() {
@@ -302,21 +302,21 @@ fn extend(bytes: &mut Vec<u8>, more: &[u8], whole: usize) {
     bytes.extend_from_slice(more);
 }
 
-/// Where a frame lies.
+/// Where the parts of a frame are in the buffer.
 #[derive(Debug)]
 struct Frame {
     opcode: OpCode,
     is_final: bool,
     mask: [u8; 4],
-    /// Whether its payload is of interest.
+    /// Whether its payload is delivered.
     is_kept: bool,
-    /// Of its payload.
+    /// Bytes of its payload.
     start: usize,
     end: usize,
 }
 
 impl Fragments {
-    /// Adds a fragment. A text that goes wrong is refused here, not at its end.
+    /// Adds a fragment. Invalid UTF-8 is refused here, and not at the end of the message.
     fn extend(&mut self, payload: &[u8], awaited: Awaited) -> Result<(), Fault> {
         let whole = if let Awaited::Messages(max) = awaited { max } else { 0 };
         extend(&mut self.bytes, payload, whole);
@@ -341,7 +341,7 @@ fn text(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::InvalidText)
 }
 
-/// Section 5.5.1: nothing, or a code and a text.
+/// Checks the payload of a Close (section 5.5.1): empty, or a code and a text.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
     match payload {
         [] => Ok(None),
@@ -368,7 +368,7 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// What a server sends.
+/// The kind of a server's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A text message.
@@ -383,7 +383,7 @@ pub enum Kind {
     Pong = 10,
 }
 
-/// The header of an unfragmented message of so many bytes: it is at the end of what is returned.
+/// Returns the header of an unfragmented message of this many bytes. It is at the end of the array.
 pub(crate) fn header(kind: Kind, length: usize) -> ([u8; MAX_HEADER_BYTES], usize) {
     let mut bytes = [0; MAX_HEADER_BYTES];
     let first = 0x80 | kind as u8;
@@ -410,7 +410,7 @@ pub fn put(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Appends a Close; without a code it has no payload.
+/// Appends a Close. Without a code it has no payload.
 pub fn put_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
     let payload = code.map(|code| [&code.to_be_bytes(), reason.as_bytes()].concat());
     put(out, Kind::Close, &payload.unwrap_or_default());

@@ -1,8 +1,8 @@
-//! How many frames a session may send.
+//! The rate limit of a session's frames.
 
 use std::time::Duration;
 
-/// A token bucket over frames: `frames_per_second`, bursts of twice as many.
+/// A token bucket: `frames_per_second`, with bursts of twice as many.
 #[derive(Debug)]
 pub(super) struct Budget {
     frames: f64,
@@ -10,12 +10,12 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// A full bucket.
+    /// Returns a full bucket.
     pub(super) fn new(per_second: u32, now: Duration) -> Self {
         Self { frames: f64::from(per_second) * 2.0, refilled: now }
     }
 
-    /// Takes a frame, if there is one.
+    /// Takes a token, if there is one.
     pub(super) fn take(&mut self, per_second: u32, now: Duration) -> bool {
         let per_second = f64::from(per_second);
         let since = now.saturating_sub(self.refilled).as_secs_f64();

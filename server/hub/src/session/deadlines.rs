@@ -1,4 +1,4 @@
-//! What a session does when its time comes.
+//! The timeouts of a session.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Output, Session, State};
 use crate::Moment;
 
 impl Session {
-    /// Acts on what [`Session::poll_timeout`] announced.
+    /// Does what is due. [`Session::poll_timeout`] says when.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
@@ -19,8 +19,8 @@ impl Session {
                 self.close(close::AWAY, "no answer to a ping");
             }
             None if now >= ping_due => {
-                // What this position stands for is in the outbox already, ahead of the ping. While more topics are to
-                // start there, it says nothing of those.
+                // Every event up to this position is in the outbox, ahead of the ping. While a subscribe has more
+                // frames to come, the ping names no position, because their topics will start there.
                 let position = self.paused_until.is_none().then(|| follower.passed().to_string());
                 self.send(&ServerFrame::Ping { position });
                 self.last_told = now;
@@ -31,8 +31,8 @@ impl Session {
         }
     }
 
-    /// Ends a session whose time is over, because its token has ended or no hello came, and a pause: a part of
-    /// [`Session::handle_timeout`], for sessions that have so much to say that it does not come to that.
+    /// Ends a session whose token has expired or whose hello did not come, and ends a pause. This is a part of
+    /// [`Session::handle_timeout`], for sessions that are busy sending.
     pub fn handle_expiry(&mut self, now: Moment) {
         self.end_late_pause(now.since_start);
         let is_token_over = self.expires.is_some_and(|expires| expires.has_come(now));
@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// When [`Session::handle_timeout`] has something to do, as time since the clock's start.
+    /// Returns when [`Session::handle_timeout`] has something to do, as time since the clock's start.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let alive = matches!(self.state, State::Open { .. }).then(|| {
             self.pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout)
@@ -56,7 +56,7 @@ impl Session {
         self.poll_expiry().into_iter().chain(alive).chain(self.paused_until).min()
     }
 
-    /// When [`Session::handle_expiry`] has something to do.
+    /// Returns when [`Session::handle_expiry`] has something to do.
     pub fn poll_expiry(&self) -> Option<Duration> {
         match self.state {
             State::AwaitsHello => Some(self.started + self.settings.hello_timeout),
@@ -65,8 +65,8 @@ impl Session {
         }
     }
 
-    /// A ping keeps a silent server visible to the client and a silent client to the server, and keeps the client's
-    /// position from ageing out of the log where nothing of its topics happens.
+    /// Sends a ping. It shows the client that the server is there, and makes the client show that it is. It also
+    /// refreshes the client's position: a position on quiet topics would otherwise leave the log.
     fn ping_due(&self) -> Duration {
         self.last_told.min(self.last_heard) + self.settings.heartbeat
     }

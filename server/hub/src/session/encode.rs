@@ -1,4 +1,4 @@
-//! Frames as they are sent.
+//! Encodes frames.
 
 use tidings_shared::{TopicName, frame::ServerFrame};
 
@@ -8,7 +8,7 @@ use crate::{
     reader::Delivery,
 };
 
-/// The frame that carries a delivery.
+/// Returns the frame for a delivery.
 pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
     match delivery {
         Delivery::Event { publication, matched } => publication.frame(matched),
@@ -21,15 +21,15 @@ pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
 
 pub(crate) fn encode(frame: &ServerFrame) -> EncodedFrame {
     EncodedFrame::new(FRAME_BYTES, |text| {
-        // Strings, numbers and lists of them: serde_json has nothing to refuse.
+        // The frame has strings, numbers and lists of them only, so serde_json cannot fail.
         let _ = serde_json::to_writer(text, frame);
     })
 }
 
-/// Bytes that most answers have room in.
+/// Bytes that most answers fit into.
 const FRAME_BYTES: usize = 256;
 
-/// Counts what was read from a log to be sent.
+/// Counts deliveries that were read from a log.
 pub(crate) fn count(delivery: &Delivery, metrics: &Metrics) {
     match delivery {
         Delivery::Event { .. } => {

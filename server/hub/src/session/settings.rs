@@ -1,4 +1,4 @@
-//! What a session allows.
+//! The bounds of a session.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use crate::problem::Problem;
 /// The bounds of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionSettings {
-    /// From the connection to a hello; on one that was used before, from the request. Half of it is always left at the
-    /// request.
+    /// From the connection to the hello. On a connection that had other requests: from the request. At the request, at
+    /// least half of it is left.
     pub hello_timeout: Duration,
-    /// After so long without a sign from the client, or without telling it a position, the server sends a ping.
+    /// The server sends a ping after so long without a message from the client, or without telling it a position.
     pub heartbeat: Duration,
-    /// After a ping, the time in which anything at all must arrive.
+    /// After a ping, the client must send something within this time.
     pub ping_timeout: Duration,
-    /// Bytes of one frame from a client.
+    /// Bytes of one message from a client.
     pub max_message_bytes: usize,
-    /// Bytes of a frame before the hello.
+    /// Bytes of a message before the hello.
     pub max_message_bytes_before_hello: usize,
     /// Topics of one session.
     pub max_topics: usize,
-    /// Topics of one frame, which clients are told. It is the protocol's number but in tests of clients.
+    /// Topics of one frame. The client learns the number. Only tests of clients use another one than the protocol's.
     pub max_topics_per_frame: usize,
     /// Frames per second from a client, with bursts of twice as many.
     pub frames_per_second: u32,
-    /// From a token's expiry to the end of its session.
+    /// From the token's expiry to the end of its session.
     pub expiry_grace: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Default for SessionSettings {
 }
 
 impl SessionSettings {
-    /// Whether a frame may name so many topics.
+    /// Checks whether a frame may name so many topics.
     pub(super) fn check_frame(&self, topics: &[String]) -> Result<(), Problem> {
         let (max, count) = (self.max_topics_per_frame, topics.len());
         if count <= max {

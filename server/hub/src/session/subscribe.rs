@@ -1,8 +1,8 @@
-//! What becomes of the topics of a subscribe, and of one that comes in several frames.
+//! Subscribes, in one frame or in several.
 //!
-//! A subscribe that says `more` pauses the session: it reads nothing from the log until the frame without `more` has come,
-//! or its time is over. So its position stays where it was set, all these frames start there, and none of their topics
-//! misses what the others get. It ends early where the session has all the topics that it may have.
+//! A subscribe with `more` pauses the session: the session reads nothing from the log until the frame without `more`
+//! comes, or the time for that is over. So the session's position does not move, and the topics of all these frames
+//! start at the same position. The pause also ends when the session has as many topics as it may have.
 //!
 //! A larger frame would be simpler. But an old server refuses such a frame as a whole, and a message must have a bound.
 
@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// Goes on without the last frame of a subscribe that takes too long.
+    /// Ends the pause if the last frame of a subscribe takes too long.
     pub(super) fn end_late_pause(&mut self, now: Duration) {
         if self.paused_until.is_some_and(|until| until <= now) {
             self.end_pause();
@@ -63,7 +63,7 @@ impl Session {
     }
 }
 
-/// Adds topics to a session: one outcome for each, those that are let in start together.
+/// Adds topics to a session. Returns one outcome for each. The accepted topics start at the same position.
 pub(crate) fn subscribe(
     hub: &Hub,
     access: &dyn Authorize,
@@ -78,7 +78,7 @@ pub(crate) fn subscribe(
         TopicOutcome { topic, outcome: Outcome::Refused, code: Some(code.to_string()) }
     };
     let reader = follower.reader();
-    // Each once, in the order that was asked, and how many of them the session does not have.
+    // The topics, each once, in the client's order, and how many of them are new to the session.
     let (mut accepted, mut known, mut new) = (Vec::new(), HashSet::new(), 0);
     let mut judge = |text: &String| {
         let topic = TopicName::parse(text).map_err(|_| refused(text.clone(), Code::InvalidTopic))?;
@@ -115,7 +115,7 @@ pub(crate) fn subscribe(
     };
     for outcome in outcomes.iter_mut().filter(|outcome| outcome.outcome != Outcome::Refused) {
         if no_room.contains(outcome.topic.as_str()) {
-            // It passes when somebody leaves.
+            // A retry can help: there is room when other followers leave.
             *outcome = refused(std::mem::take(&mut outcome.topic), Code::Overloaded);
         } else {
             outcome.outcome = start;

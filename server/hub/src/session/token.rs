@@ -1,4 +1,4 @@
-//! What a session does about its token: a fresh one, its end, and that it was taken back.
+//! A session's token: its refresh, its expiry and its revocation.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Session, State};
 use crate::{Moment, problem::Problem, revocation::Admitted};
 
 impl Session {
-    /// Whether it was revoked.
+    /// Returns whether the session was revoked.
     pub(crate) fn is_revoked(&self, now: Moment) -> bool {
         let State::Open { admitted, .. } = &self.state else { return false };
         self.hub.revocations().ends(Some(self.id), admitted, now)
@@ -18,14 +18,14 @@ impl Session {
     pub fn handle_revocation(&mut self, now: Moment) {
         if let (State::Open { admitted, .. }, true) = (&self.state, self.is_revoked(now)) {
             self.hub.revocations().keep_out(Some(self.id), admitted, now);
-            // What was read and not sent is no longer for it.
+            // Deliveries that were read and not sent must not reach the client any more.
             self.outbox.clear();
             self.end(None, Code::Forbidden, "this session was revoked".to_owned());
         }
     }
 
     pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
-        // One that was taken back can't slip away under another token before its shard has looked.
+        // A revoked client must not escape with a new token before its shard has looked.
         self.handle_revocation(now);
         let State::Open { admitted, .. } = &mut self.state else { return };
         let known = &admitted.identity;
@@ -47,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Takes the rights of a fresh token, and takes away the topics that it no longer allows.
+    /// Takes the rights of a new token, and removes the topics that it does not allow.
     fn token_accepted(&mut self, r#ref: u64, now: Moment) {
         let State::Open { admitted, follower } = &mut self.state else { return };
         let identity = &admitted.identity;
@@ -68,12 +68,12 @@ impl Session {
     }
 }
 
-/// How long a token that ends at `expires_at` still lives.
+/// Returns how long a token that expires at `expires_at` is still valid.
 pub(super) fn left_ms(expires_at: Option<u64>, now: Moment) -> Option<u64> {
     Some(expires_at?.saturating_sub(now.unix_ms))
 }
 
-/// When a token that ends at `expires_at` no longer carries a session.
+/// Returns when the session of a token that expires at `expires_at` must end.
 pub(crate) fn expiry(expires_at: Option<u64>, grace: Duration, now: Moment) -> Option<Moment> {
     let left = Duration::from_millis(left_ms(expires_at, now)?);
     Some(now.after(left.saturating_add(grace)))
