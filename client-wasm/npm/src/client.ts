@@ -42,10 +42,9 @@ export type {
 export type * from "./types.js";
 
 /**
- * A connection to a Tidings server. `createClient` makes one.
+ * A client of a Tidings server. `createClient` creates it.
  *
- * It loads its core and connects when something is asked of it for the first time. It reconnects by itself, until it is
- * closed.
+ * At its first use it loads its core and connects. It reconnects by itself until it is closed.
  */
 export class Client {
   declare [Symbol.dispose]: () => void;
@@ -60,23 +59,16 @@ export class Client {
     expect("object", "createClient({ url, token })", { options });
     const { domains, token } = options;
     checkDomains(domains);
-    const state = this.#state;
-    const core = new RunningCore(load, options, state, {
-      host: (url) => hostOf(parts, url),
+    const core = new RunningCore(load, options, this.#state, {
+      host: (url) => hostOf({ subscriptions, publishes, tokens, domains, closed: () => this.#closed() }, url),
       failed: (error) => this.#fail(error),
     });
-    const parts = {
-      state,
-      origin: this.#origin,
-      subscriptions: new Subscriptions(core, state, this.#origin),
-      publishes: new Publishes(core, this.#origin),
-      tokens: new Tokens(core, token),
-      domains,
-      closed: () => this.#closed(),
-    };
+    const subscriptions = new Subscriptions(core, this.#state, this.#origin);
+    const publishes = new Publishes(core, this.#origin);
+    const tokens = new Tokens(core, token);
     this.#core = core;
-    this.#subscriptions = parts.subscriptions;
-    this.#publishes = parts.publishes;
+    this.#subscriptions = subscriptions;
+    this.#publishes = publishes;
   }
 
   /** Where the client stands. `status` listeners hear of each change. */
@@ -260,19 +252,21 @@ export class Client {
   close(): void {
     if (this.#state.status === "closed") return;
     this.#state.isClosedByUser = true;
-    this.#closed();
-    this.#subscriptions.closed();
-    this.#publishes.closed(this.#state.closedError(), true);
+    this.#end();
     this.#core.use((core) => core.close());
   }
 
-  /** Closes with an error. */
   #fail(error: TidingsError): void {
     if (this.#state.status === "closed") return;
+    this.#end(error);
+    this.#state.connectionError(error);
+  }
+
+  /** Ends everything, because of this error or because the user closed the client. */
+  #end(error?: TidingsError): void {
     this.#closed();
     this.#subscriptions.closed(error);
-    this.#publishes.closed(error, false);
-    this.#state.connectionError(error);
+    this.#publishes.closed(error ?? this.#state.closedError(), !error);
   }
 
   #closed(): void {

@@ -56,7 +56,7 @@ export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 /** What helps against an error, whatever caused it. */
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
-  core_failed: "This is a bug in the package, or in a core of your own. Please report it with its `cause`.",
+  core_failed: "This is a bug in the package, or in your own core. Please report it with its `cause`.",
   forbidden:
     "Do the token's claims `subscribe` and `publish` allow the topics? If you give a publish a `key`, is it a new one?",
   invalid_frame: "Is that a Tidings server, and does no proxy change messages?",
@@ -64,7 +64,7 @@ const HINTS: Record<string, string | undefined> = {
   offline_full: "Publish again when others were answered.",
   overloaded:
     "The client asks again by itself. For a topic, the limit is the server's --max-topics-per-tenant.",
-  sync_required: "Load the data again. With `onSync`, you are told without an error.",
+  sync_required: "Load the data again. With `onSync` this is no error.",
   token_not_yet_valid: "Compare the clocks of the server and of the issuer of its tokens.",
   invalid_url: "Begin it with ws:, wss:, http: or https:, as in wss://example.com/v1/ws.",
   token_expired:

@@ -1,33 +1,31 @@
 import { connectFailed } from "./connect-failed.js";
 import type { Host } from "./core.js";
-import type { Origin } from "./origin.js";
 import { hold } from "./process.js";
 import type { Publishes } from "./publishing.js";
-import type { ClientState } from "./state.js";
 import type { Subscriptions } from "./subscription.js";
 import type { Tokens } from "./token.js";
 import { unknownDomain } from "./unknown-domain.js";
 import type { WatchHandle } from "./watch.js";
 
-/** The parts of a client that hear from the core. */
-export interface Hearers {
-  state: ClientState;
+/** The parts of a client that the core calls. */
+export interface HostParts {
   subscriptions: Subscriptions;
   publishes: Publishes;
   tokens: Tokens;
-  origin: Origin;
+  /** The domains that the user named. */
   domains: readonly string[] | undefined;
   /** The core has closed. */
   closed(): void;
 }
 
-/** Makes the functions that the core calls: each hands on to the part of the client that the call is for. */
-export function hostOf(client: Hearers, url: string): Omit<Host, "guard"> {
-  const { state, subscriptions, publishes, tokens, origin, domains } = client;
+/** Makes the functions that the core calls. Each calls the part of the client that it is for. */
+export function hostOf(parts: HostParts, url: string): Omit<Host, "guard"> {
+  const { subscriptions, publishes, tokens, domains } = parts;
+  const { state, origin } = subscriptions;
   return {
     ignore() {},
     token: (connection) => void tokens.ask(connection),
-    status: (status) => (status === "closed" ? client.closed() : state.setStatus(status)),
+    status: (status) => (status === "closed" ? parts.closed() : state.setStatus(status)),
     ready: (id) => subscriptions.of(id)?.isReady(),
     resumed: (id) => subscriptions.of(id)?.resumed(),
     load: (id, load) => void (subscriptions.of(id) as WatchHandle | undefined)?.view.run(load),

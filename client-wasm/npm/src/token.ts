@@ -1,4 +1,4 @@
-import { textOf } from "./arguments.js";
+import { textOf, typeName } from "./arguments.js";
 import { type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
 import type { RunningCore } from "./running-core.js";
 import type { ClientOptions } from "./types.js";
@@ -24,10 +24,8 @@ export class Tokens {
         this.#isGiven = token != null;
         return this.#core.use((core) => core.token(connection, token ?? undefined));
       }
-      failure =
-        token === ""
-          ? "`token` is an empty string: return a JWT, or undefined for no token."
-          : `\`token\` must be a string (a JWT), but is of the type ${typeof token}.`;
+      const is = token === "" ? "empty" : typeName(token);
+      failure = `\`token\` must be a string (a JWT) or undefined, but is ${is}.`;
     } catch (error) {
       failure = `The token callback failed: ${textOf(error)}`;
     }

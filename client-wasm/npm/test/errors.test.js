@@ -199,9 +199,9 @@ test("a token that is no string is an error that says so, and the callback is ca
   client.on("error", ({ code, message }) => heard.push([code, message]));
   await client.subscribe("staff:people", () => {}).ready;
   assert.deepEqual(heard, [
-    ["token_failed", "`token` must be a string (a JWT), but is of the type object."],
-    ["token_failed", "`token` must be a string (a JWT), but is of the type number."],
-    ["token_failed", "`token` is an empty string: return a JWT, or undefined for no token."],
+    ["token_failed", "`token` must be a string (a JWT) or undefined, but is an object."],
+    ["token_failed", "`token` must be a string (a JWT) or undefined, but is a number."],
+    ["token_failed", "`token` must be a string (a JWT) or undefined, but is empty."],
   ]);
   assert.equal(socket().sent[0].token, "good");
 });
