@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     task::Waker,
+    time::Duration,
 };
 
 use tidings_hub::ShardCounters;
@@ -105,8 +106,22 @@ impl World {
         if matches!(frame, ServerFrame::Event { .. }) && served.check.has_waited_in_vain(self.now) {
             self.stats.count("paused for too long");
         }
+        let is_in_time = self.comes_in_time(served, &frame);
         let said = served.check.said(&frame, text, &mut self.reference, self.now);
-        if self.config.watches_sessions { said } else { Ok(()) }
+        if self.config.watches_sessions { is_in_time.and(said) } else { Ok(()) }
+    }
+
+    /// Checks that nothing is delivered after the token has expired. A session may notice that late while its socket
+    /// takes nothing.
+    fn comes_in_time(&self, served: &Served, frame: &ServerFrame) -> Check {
+        let is_delivery = matches!(frame, ServerFrame::Event { .. } | ServerFrame::Sync { .. });
+        let Some(expires_at) = served.check.expires_at().filter(|_| is_delivery) else { return Ok(()) };
+        let grace = self.node.settings.expiry_grace + Duration::from_millis(2 * self.config.wake_ms + 1);
+        let latest = expires_at + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let now = self.moment().unix_ms;
+        let is_in_time = now <= latest || served.blocked_since.is_some();
+        holds!(is_in_time, Rights, "a delivery at {now}, although the token expired at {expires_at}");
+        Ok(())
     }
 
     /// Checks after every step that no session sleeps while there is something for it. A live session has had

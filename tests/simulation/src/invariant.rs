@@ -23,7 +23,7 @@ pub(crate) enum Invariant {
     Acknowledged,
     /// The log does not append a key again while it knows that key.
     OneKeyOnePublication,
-    /// A session gets only topics that it asked for and has the right to.
+    /// A session gets only topics that it asked for and has the right to, and nothing after its token has expired.
     Rights,
     /// A message that is no frame changes nothing for other sessions.
     FaultsStayAlone,

@@ -20,6 +20,8 @@ pub(crate) struct SessionCheck {
     /// Its token, after the welcome.
     token: Option<Token>,
     history: Option<usize>,
+    /// The time at which its token expires, in milliseconds since 1970.
+    expires_at: Option<u64>,
     /// The topics in force.
     topics: BTreeMap<TopicName, Owed>,
     /// Whether any topic was ever in force.
@@ -62,6 +64,7 @@ impl SessionCheck {
         Self {
             token: None,
             history: None,
+            expires_at: None,
             topics: BTreeMap::new(),
             has_started: false,
             last_event: 0,
@@ -100,6 +103,11 @@ impl SessionCheck {
     /// Whether it waits for the next frame of a subscribe.
     pub(crate) fn is_paused(&self, now: u64) -> bool {
         self.pause.is_some_and(|pause| now < pause.until)
+    }
+
+    /// Returns the time at which its token expires, in milliseconds since 1970.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        self.expires_at
     }
 
     /// Returns the tenant and the topics that its shard must know of.
@@ -161,7 +169,8 @@ impl SessionCheck {
 
     fn judge(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
         match frame {
-            ServerFrame::Welcome { position, .. } => {
+            ServerFrame::Welcome { position, expires_at, .. } => {
+                self.expires_at = *expires_at;
                 let Some(ClientFrame::Hello { token, .. }) = self.asked_for() else {
                     holds!(false, Rights, "a welcome without a hello");
                     return Ok(());
@@ -181,7 +190,8 @@ impl SessionCheck {
                     holds!(is_right && r#ref.is_some() == code.is_none(), Rights, "{topic} was taken away");
                 }
             }
-            ServerFrame::TokenAccepted { .. } => {
+            ServerFrame::TokenAccepted { expires_at, .. } => {
+                self.expires_at = *expires_at;
                 if let Some(ClientFrame::Token { token, .. }) = self.asked_for() {
                     self.token = Token::parse(Some(token));
                 }

@@ -25,12 +25,18 @@ const BUGS: &str = "tests/planted";
 const SHARED: &str = "shared/src";
 /// The tests, one for each bug, which `planted.rs` of the simulation includes.
 const TESTS: &str = "tests/simulation/src/planted/bugs.rs";
+/// Names the only bug to test.
+const ONE: &str = "TIDINGS_BUG";
 /// Files at the root that cargo and rustup read.
 const ROOT_FILES: [&str; 3] = ["Cargo.lock", "clippy.toml", "rust-toolchain.toml"];
 
 /// Makes the copy, and runs the tests of the planted bugs in it.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let bugs = bugs::read_all(&project.root.join(BUGS))?;
+    let one = std::env::var(ONE).ok();
+    if let Some(one) = &one {
+        ensure!(bugs.iter().any(|bug| bug.name == *one), "{ONE} names `{one}`, and {BUGS} has no such bug");
+    }
     let folder = project.scratch("planted")?;
     write_copy(&folder, &copy(project, &bugs)?)?;
     println!("{} bugs are planted in {}", bugs.len(), folder.display());
@@ -38,9 +44,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         .args(["test", "--package", PACKAGE, "--features", "planted-bugs", "--target-dir"])
         // Not the project's: there cargo would take the crates of one tree for those of the other.
         .arg(folder.join("target"))
-        .arg("planted")
+        .arg(one.map_or("planted".to_owned(), |one| format!("planted::{one}")))
         .dir(&folder)
-        .remedy(format!("{BUGS}/README.md says what a bug needs and how to run one of them."))
+        .remedy(format!("{BUGS}/README.md describes the bugs. `{ONE}=NAME` runs only one of them."))
         .run()
 }
 
