@@ -44,6 +44,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Small functions are `#[inline]` where that makes the browser's client smaller. Without it, the compiler does not inline them
+// into other crates.
+
 mod backoff;
 mod client;
 mod connection;

@@ -51,9 +51,10 @@ impl Settings {
 
 /// A client that reconnects by itself and resumes.
 ///
-/// It works only while [`Self::next`] is polled, and reads from its WebSocket only as fast as `next` is called. So it needs
-/// no queue: the server keeps the position of a slow client, and sends it a [`Output::Sync`] when its log has moved past
-/// that position.
+/// It works only while a program polls [`Self::next`], and reads from its WebSocket only as fast as the program calls it. So it
+/// has no queue of events. The server keeps the position of a slow program, and sends an [`Output::Sync`] when its log has moved
+/// past that position. If a program stops calling `next`, the server closes the connection after a while. The next call
+/// reconnects and resumes.
 pub struct Client {
     core: core::Client<Payload>,
     settings: Settings,
@@ -74,15 +75,15 @@ type Connecting = Pin<Box<dyn Future<Output = Connected> + Send>>;
 /// How long a WebSocket may refuse a frame because the server does not read. After that the connection counts as lost.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the goodbye of a connection may take.
+/// How long the close of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Makes a client, which connects when something is asked of it.
+    /// Makes a client. It connects at the first subscription or publish.
     pub fn new(settings: Settings) -> Self {
         let options = Options {
             client: settings.program.clone(),
-            // It decodes nothing by itself, so it has no domains that could differ from the server's.
+            // The client decodes no event, so its domains cannot differ from the server's.
             schema: None,
             domains: Some(Vec::new()),
             asks_for_tokens: settings.token.is_some(),
@@ -102,18 +103,29 @@ impl Client {
     /// Subscribes to topics.
     ///
     /// # Errors
-    /// When one is no topic, when there are too many, or when the client is closed.
+    /// When one is not a topic, when there are too many, or when the client is closed.
     pub fn subscribe(&mut self, topics: &[impl AsRef<str>]) -> Result<SubscriptionId, Error> {
         self.core.handle_subscribe(topics, self.now())
     }
 
-    /// Ends a subscription. One that has ended already is passed over.
+    /// Ends a subscription. Does nothing if it has ended already.
     pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
         self.core.handle_unsubscribe(subscription);
     }
 
-    /// Publishes an event. [`Self::next`] returns the answer. The client sends it with each new connection, with the same
-    /// key, until the server answers.
+    /// Publishes an event. [`Self::next`] returns the answer. Until then the client sends the event again with each new
+    /// connection, with the same key.
+    ///
+    /// ```no_run
+    /// # use tidings_client::{Client, Publish};
+    /// use tidings_shared::{RawEvent, domains::catalogue};
+    ///
+    /// # fn example(client: &mut Client, event: catalogue::Event) -> Result<(), Box<dyn std::error::Error>> {
+    /// let event = RawEvent::from_event(&event)?;
+    /// client.publish(Publish { event, topics: None, key: uuid::Uuid::new_v4(), origin: None })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the origin is too long, when too many publishes wait for their answer, or when the client is closed.
@@ -121,7 +133,7 @@ impl Client {
         self.core.handle_publish(publish, self.now())
     }
 
-    /// Waits for what the program should know; `None` when the client is closed for good.
+    /// Waits for the next output for the program. Returns `None` when the client is closed for good.
     ///
     /// It never returns [`Output::Token`], [`Output::Connect`], [`Output::Send`] or [`Output::Disconnect`], which the client
     /// carries out itself, nor [`Output::Load`], because it has no watched subscriptions.
@@ -151,14 +163,14 @@ impl Client {
         self.core.status()
     }
 
-    /// Says goodbye to the server, if there is a connection.
+    /// Closes the connection to the server, if there is one. Waits a second at most.
     pub async fn close(mut self) {
         if let Some((_, socket)) = self.socket.take() {
-            say_goodbye(socket).await;
+            close_socket(socket).await;
         }
     }
 
-    /// Whether the client ever had a connection. If not, no frame has left it.
+    /// Returns whether the client ever had a connection. If not, it has sent no frame.
     pub fn has_connected(&self) -> bool {
         self.has_connected
     }
@@ -202,7 +214,7 @@ impl Client {
             Output::Disconnect { .. } => {
                 self.connecting = None;
                 if let Some((_, socket)) = self.socket.take() {
-                    tokio::spawn(say_goodbye(socket));
+                    tokio::spawn(close_socket(socket));
                 }
             }
             Output::Error(error) if error.code == CONNECT_FAILED => {
@@ -319,7 +331,7 @@ fn request(url: &ServerUrl) -> Result<Request, tungstenite::Error> {
     Ok(request)
 }
 
-/// Why an attempt to connect failed. If the server refused it, this has the server's own explanation.
+/// Explains why an attempt to connect failed. If the server refused it, the explanation is the server's.
 fn reason(error: &tungstenite::Error) -> String {
     let tungstenite::Error::Http(answer) = error else { return error.to_string() };
     let body = answer.body().as_deref().and_then(|body| serde_json::from_slice::<Value>(body).ok());
@@ -334,7 +346,7 @@ async fn connected(connecting: &mut Option<(ConnectionId, Connecting)>) -> (Conn
     }
 }
 
-/// The next message of the WebSocket. Frames that were not written yet are written meanwhile.
+/// Waits for the next message of the WebSocket, and writes the frames that are not written yet.
 async fn received(
     socket: &mut Option<(ConnectionId, Socket)>,
 ) -> (ConnectionId, Option<Result<Message, tungstenite::Error>>) {
@@ -347,6 +359,6 @@ async fn received(
     (*connection, message.await)
 }
 
-async fn say_goodbye(mut socket: Socket) {
+async fn close_socket(mut socket: Socket) {
     let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
 }
