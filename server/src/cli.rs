@@ -1,5 +1,5 @@
-//! The command line of `tidings`, for a binary of one's own too. Exit codes: 0 when done, 1 when something failed, 2 for
-//! bad usage or configuration.
+//! The command line of `tidings`. A binary with domains of its own uses it too. Exit codes: 0 for success, 1 for a
+//! failure, 2 for bad usage or configuration.
 
 mod config;
 mod keys;
@@ -28,24 +28,24 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 when done, also after a drain; 1 when something failed; 2 for bad usage or \
-    configuration, with the setting named on standard error.";
+const EXIT_CODES: &str = "Exit codes: 0 for success, also after a drain; 1 for a failure; 2 for bad usage or \
+    configuration: standard error names the setting.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the hub and its WebSocket and HTTP endpoints
     Serve(Box<serve::Serve>),
-    /// Say whether `serve` would start with these settings, without listening
+    /// Check the settings of `serve` without starting a server
     CheckConfig(Box<serve::Serve>),
     /// Publish one event and print the answer
     Publish(publish::Publish),
-    /// Print what is published on some topics
+    /// Subscribe to topics and print their events
     Tail(tail::Tail),
     /// Make a token and print it
     Token(token::Token),
-    /// Print what makes a shell complete commands and flags
+    /// Print a script with which a shell completes commands and flags
     Completions {
-        /// For which shell
+        /// Shell that will run the script
         shell: clap_complete::Shell,
     },
 }
@@ -55,11 +55,12 @@ enum Command {
 enum Failure {
     /// Bad usage or configuration: exit code 2.
     Usage(String),
-    /// It could not be done: exit code 1.
+    /// The command failed: exit code 1.
     Failed(String),
 }
 
-/// Runs what the arguments ask for, with these domains. It is the whole of a server with domains of its own:
+/// Runs the command that the process's arguments name. `serve` knows these domains. A server with domains of its own
+/// needs no other code:
 ///
 /// ```no_run
 /// use tidings_shared::Domains;
@@ -90,27 +91,27 @@ pub fn run(domains: Domains) -> ExitCode {
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
             Command::Completions { shell } => {
-                // Not to standard output itself, whose end it would panic over.
+                // It would panic if standard output were closed, so it writes to memory.
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut commands(), "tidings", &mut script);
                 output::print_all(&script)
             }
         }
     });
-    // A name look-up that hangs must not keep a command that is done.
+    // A DNS look-up that hangs must not keep a finished command alive.
     runtime.shutdown_background();
     log.finish();
     done.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }
 
-/// The commands; their help names variables, and not what they hold.
+/// Returns the commands. Their help names environment variables without their values, which may be secrets.
 fn commands() -> clap::Command {
     Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
 }
 
-/// The client of a command is closed for good although the command is not done.
+/// The failure of a command whose client gave up before the command had finished.
 fn closed() -> Failure {
-    Failure::Failed("the connection ended for good".to_owned())
+    Failure::Failed("the connection ended, and the client does not try again".to_owned())
 }
 
 fn report(failure: &Failure) -> ExitCode {

@@ -1,4 +1,4 @@
-//! The gateway: how browsers and tools reach a hub.
+//! The gateway: it puts together a hub, its access rules, its settings and the threads of its connections.
 
 use std::{
     net::IpAddr,
@@ -26,42 +26,45 @@ pub struct GatewaySettings {
     pub session: SessionSettings,
     /// The web pages that are let in.
     pub origins: OriginRule,
-    /// From a TCP connection, or from the first byte of a further request, to the last byte of a request's header.
+    /// The time for a request head: from the TCP connection, or from the first byte of a further request, to the head's
+    /// last byte.
     pub header_timeout: Duration,
-    /// From an answer to the end of a connection on which no further request begins. It should be longer than a proxy in front
-    /// keeps idle connections. Where more than three quarters of the connections are taken, it is the header timeout.
+    /// The time after an answer in which a further request must begin, or the server closes the connection. It should
+    /// be longer than a proxy in front keeps idle connections. If more than three quarters of the permits are taken,
+    /// the header timeout applies instead.
     pub keep_alive_timeout: Duration,
-    /// Bytes of a request's header; the HTTP library wants at least [`limits::LEAST_HEADER_BYTES`] and is given so many.
+    /// Bytes of a request head. The HTTP library needs at least [`limits::LEAST_HEADER_BYTES`], so a smaller number
+    /// counts as that.
     pub max_header_bytes: usize,
-    /// For the whole body of a request.
+    /// The time for the whole body of a request.
     pub body_timeout: Duration,
     /// Bytes of a request's body.
     pub max_body_bytes: usize,
-    /// A socket that accepts no byte for so long is closed.
+    /// A socket that accepts no byte for this long is closed.
     pub write_timeout: Duration,
-    /// Whether anybody may read `/metrics`; else only this machine.
+    /// Whether every address may read `/metrics`. If not, only this machine may.
     pub open_metrics: bool,
-    /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It asks for no token.
+    /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
-    /// Threads that deliver to WebSockets; as many as there are processors where there is none.
+    /// Threads that deliver to connections. `None` means one for each processor.
     pub shards: Option<NonZero<usize>>,
-    /// Connections at a time, HTTP and WebSocket together; fewer where the process may not open so many files. Beyond it
-    /// `/health`, `/ready` and `/metrics` are answered, and everything else is refused.
+    /// Connections at a time, HTTP and WebSocket together. It is fewer if the process may not open enough files. Beyond
+    /// it, the server answers `/health`, `/ready` and `/metrics`, and refuses everything else.
     pub max_connections: usize,
-    /// Connections at a time from one address (of IPv6: one /64). Whoever is on this machine, and trusted proxies, may have
-    /// any number; of what a trusted proxy forwards, the sockets and streams of one client count.
+    /// Connections at a time from one address (for IPv6, one /64). This machine and trusted proxies may have any
+    /// number. Behind a trusted proxy, the limit counts the WebSockets and event streams of each client.
     pub max_connections_per_address: usize,
-    /// The proxies whose `X-Forwarded-For` is believed: its last entry is the client, an address, perhaps with a port. All
-    /// clients whose entry is none count as one.
+    /// Proxies that the server believes: the last entry of their `X-Forwarded-For` is the client's address, perhaps
+    /// with a port. All clients without an address in this entry count as one client.
     pub trusted_proxies: Arc<[IpAddr]>,
-    /// From the begin of a drain to its end, at the latest.
+    /// The longest time of a drain.
     pub drain_timeout: Duration,
-    /// The time over which a drain spreads the return of its clients.
+    /// The time over which a drain spreads the reconnects of its clients.
     pub drain_spread: Duration,
 }
 
 impl GatewaySettings {
-    /// The default bounds, for pages of these origins.
+    /// Returns the default settings, for pages of these origins.
     pub fn new(origins: OriginRule) -> Self {
         Self {
             session: SessionSettings::default(),
@@ -83,17 +86,18 @@ impl GatewaySettings {
         }
     }
 
+    /// Returns the number of shards.
     pub(crate) fn shard_count(&self) -> usize {
         self.shards.map_or_else(std::thread::available_parallelism, Ok).map_or(1, NonZero::get)
     }
 
-    /// The default bounds, for pages that this machine serves.
+    /// Returns the default settings, for pages that this machine serves.
     pub fn development() -> Self {
         Self::new(OriginRule::Loopback)
     }
 }
 
-/// Lets WebSocket and HTTP clients reach a hub. Cloning is cheap and gives the same gateway.
+/// Lets WebSocket and HTTP clients reach a hub. A clone is cheap, and is the same gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway(Arc<Inner>);
 
@@ -104,16 +108,16 @@ struct Inner {
     settings: GatewaySettings,
     /// Becomes true once, when a drain begins.
     draining: watch::Sender<bool>,
-    /// Every session and stream of events holds a receiver, so that the end of all can be awaited.
+    /// Every session and event stream holds a receiver. A drain waits until no receiver is left.
     present: watch::Sender<()>,
     workers: OnceLock<Option<Workers>>,
     addresses: Addresses,
 }
 
 impl Gateway {
-    /// A gateway to a hub.
+    /// Returns a gateway to a hub.
     pub fn new(hub: Hub, access: impl Authorize, mut settings: GatewaySettings) -> Self {
-        // As a socket of both families names its peers.
+        // A socket of both address families writes an IPv4 peer as IPv6. So proxies and peers are compared in one form.
         settings.trusted_proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let (draining, _) = watch::channel(false);
         let (present, _) = watch::channel(());
@@ -123,7 +127,7 @@ impl Gateway {
         Self(Arc::new(Inner { hub, access, settings, draining, present, workers, addresses }))
     }
 
-    /// The hub behind it.
+    /// Returns the hub behind the gateway.
     pub fn hub(&self) -> &Hub {
         &self.0.hub
     }
@@ -140,7 +144,7 @@ impl Gateway {
         &self.0.addresses
     }
 
-    /// The page of metrics.
+    /// Returns the text of `/metrics`.
     pub(crate) fn metrics_page(&self) -> String {
         let holdings = self.hub().holdings(self.hub().now());
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
@@ -151,12 +155,12 @@ impl Gateway {
         self.0.draining.subscribe()
     }
 
-    /// A session or a stream of events counts as there until it drops this.
+    /// Returns a guard. The session or event stream that holds it counts as present until it drops the guard.
     pub(crate) fn presence(&self) -> watch::Receiver<()> {
         self.0.present.subscribe()
     }
 
-    /// The shards' threads, which the first that asks starts; none where the system lets none start.
+    /// Returns the shards' threads. The first call starts them. It is `None` if the system could not start one.
     pub(crate) fn workers(&self) -> Option<&Workers> {
         let start = || {
             let Inner { settings, hub, draining, .. } = &*self.0;
@@ -179,13 +183,13 @@ impl Gateway {
         *self.0.draining.borrow()
     }
 
-    /// Sessions and streams of events that are there now.
+    /// Returns how many sessions and event streams are present.
     pub fn sessions(&self) -> usize {
         self.0.present.receiver_count()
     }
 
-    /// Sends every session away and waits until all are gone, at most for the drain's deadline. No session is let in
-    /// any more. Says whether all went in time.
+    /// Drains the gateway: it lets no session in any more, sends every session away, and waits until all are gone, at
+    /// most for [`GatewaySettings::drain_timeout`]. Returns whether all went in time.
     pub async fn drain(&self) -> bool {
         self.0.draining.send_replace(true);
         tokio::time::timeout(self.0.settings.drain_timeout, self.0.present.closed()).await.is_ok()

@@ -30,7 +30,7 @@ impl Host for SystemHost {
     }
 }
 
-/// The clock of a shell: it agrees with its hub's, and can tell the [`Instant`] of a deadline.
+/// A clock that agrees with the hub's, and can convert a deadline to an [`Instant`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,

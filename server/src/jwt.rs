@@ -1,9 +1,9 @@
-//! Tokens: JSON Web Tokens, checked against keys that the server was given. Nothing of a token but the names of its
-//! algorithm and key is looked at before its signature holds; time is an argument, and nothing is fetched from anywhere.
+//! Tokens: JSON Web Tokens (JWT), checked against keys that the server was given.
 //!
-//! jsonwebtoken checks the signature and fixes the algorithm. This module checks the times and the types of the claims itself,
-//! because here the time is an argument, and a claim of a wrong type is a refusal. A token's `jku`, `jwk` or `x5u` is ignored.
-//! The cryptography is aws-lc, which the TLS of the command line uses, too. The pure Rust backend would bring twice as many
+//! The crate jsonwebtoken checks the signature, and that the algorithm is the key's. Before the signature is checked,
+//! only `alg`, `kid` and `crit` of the header are read. Nothing is ever fetched: a header's `jku`, `jwk` and `x5u` are
+//! ignored. The claims are checked here: the time is an argument, and a claim of a wrong type is a refusal. The
+//! cryptography is aws-lc, which the command line's TLS uses too. The pure Rust backend would bring twice as many
 //! crates, and an RSA with an open advisory.
 
 mod keys;
@@ -22,11 +22,15 @@ use tidings_shared::{
 pub(crate) use self::keys::sign_jwt;
 pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
 
-/// Lets those in who have a token (JWT), with the rights that it names.
+/// Lets in clients that have a token (JWT), with the rights that the token names.
 ///
-/// Its claims: `sub`, `exp`, `tenant` (unless there is [only one](JwtAccess::with_single_tenant)), `subscribe` and
-/// `publish` (lists of [patterns](TopicPattern); none is no right), `admin` (the right to revoke), `iat`, `nbf`, and `aud`
-/// and `iss` where they are asked for.
+/// The claims of a token:
+///
+/// - `sub` and `exp`, and `tenant` unless there is [only one](JwtAccess::with_single_tenant);
+/// - `subscribe` and `publish`: lists of [patterns](TopicPattern). Without a list, the token gives no such right;
+/// - `admin`: `true` is the right to revoke;
+/// - `iat` and `nbf`, if the token has them;
+/// - `aud` and `iss`, if the server [asks](JwtAccess::with_audience) [for them](JwtAccess::with_issuer).
 ///
 /// ```
 /// use tidings_server::{JwtAccess, JwtAlgorithm, JwtKeys};
@@ -35,7 +39,8 @@ pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Its clones share the keys, so that whoever keeps one can [replace](JwtAccess::replace_keys) them while a gateway serves.
+/// Clones share the keys. So an application keeps a clone and [replaces](JwtAccess::replace_keys) the keys while a
+/// gateway serves.
 #[derive(Debug, Clone)]
 pub struct JwtAccess {
     keys: Arc<RwLock<Arc<JwtKeys>>>,
@@ -49,66 +54,67 @@ const CLOCK_AHEAD_MS: u64 = MAX_TOKEN_CLOCK_AHEAD.as_millis() as u64;
 type Claims = Map<String, Value>;
 
 impl JwtAccess {
-    /// Lets those in whose token was signed with one of these keys.
+    /// Accepts tokens that were signed with one of these keys.
     pub fn new(keys: JwtKeys) -> Self {
         let keys = Arc::new(RwLock::new(Arc::new(keys)));
         Self { keys, audience: None, issuer: None, single_tenant: None }
     }
 
-    /// Takes these keys instead, for tokens that come from now on, in all clones. What was let in stays until its token ends.
+    /// Replaces the keys in all clones, for tokens that come from now on. Open sessions stay until their tokens expire.
     pub fn replace_keys(&self, keys: JwtKeys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
-    /// And whose token names this audience, among others perhaps.
+    /// Accepts only tokens that name this audience. They may name others too.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// And whose token names this issuer.
+    /// Accepts only tokens that name this issuer.
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// Takes tokens without a tenant as this one's. Those that name another one are refused.
+    /// Accepts tokens that name no tenant, for this tenant. A token that names another tenant is refused.
     #[must_use]
     pub fn with_single_tenant(mut self, tenant: TenantId) -> Self {
         self.single_tenant = Some(tenant);
         self
     }
 
-    /// The claims of a token whose signature holds.
+    /// Checks a token's signature, and returns its claims.
     fn verify(&self, token: &str) -> Result<Claims, AccessError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused(format!("a token has at most {MAX_TOKEN_BYTES} bytes")));
         }
         let Ok(header) = decode_header(token) else {
-            return Err(refused("this is no token (JWT) of an algorithm that is known"));
+            return Err(refused("this is not a token (JWT) with an algorithm that this server knows"));
         };
         if header.crit.is_some() {
-            return Err(refused("the token's header has `crit`, and no extension is known"));
+            return Err(refused("the token's header has `crit`, and this server knows no extension"));
         }
         let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
         let Some(key) = keys.find(header.kid.as_deref()) else {
-            return Err(refused("the token's `kid` names none of the server's keys"));
+            return Err(refused("the server has no key with the token's `kid`"));
         };
         let claims = decode(token, &key.decoding, &key.validation).map_err(|error| match error.kind() {
             ErrorKind::InvalidAlgorithm => {
                 refused(format!("tokens of this key are signed with {}", key.algorithm))
             }
-            ErrorKind::Json(_) => refused("the token's claims are no JSON object"),
-            ErrorKind::Base64(_) => refused("a part of the token is no base64url: it was cut or changed"),
-            _ => refused(
-                "the token's signature does not match the server's key: it was signed with another one",
-            ),
+            ErrorKind::Json(_) => refused("the token's claims are not a JSON object"),
+            ErrorKind::Base64(_) => refused("a part of the token is not base64url: it was cut or changed"),
+            _ => {
+                refused("the token's signature does not match the server's key: another key signed the token")
+            }
         })?;
         Ok(claims.claims)
     }
 
+    /// Checks the claims, and returns the identity that they describe.
     fn identity(&self, claims: &Claims, now_unix_ms: u64) -> Result<Identity, AccessError> {
         let subject = text(claims, "sub")?.ok_or_else(|| missing("sub"))?;
         if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
@@ -129,18 +135,18 @@ impl JwtAccess {
                 _ => false,
             };
             if !is_named {
-                return Err(refused("the token's `aud` is not this server's"));
+                return Err(refused("the token's `aud` does not name this server's audience"));
             }
         }
         if let Some(issuer) = &self.issuer
             && text(claims, "iss")? != Some(issuer)
         {
-            return Err(refused("the token's `iss` is not one whose tokens are taken"));
+            return Err(refused("the token's `iss` is not the issuer that this server accepts"));
         }
         let issued_at = time(claims, "iat")?;
         let not_before = time(claims, "nbf")?;
         let expires_at = time(claims, "exp")?.ok_or_else(|| missing("exp"))?;
-        // Last: these codes say that all else holds, so that the client comes back.
+        // The times are checked last. Their codes tell a client that a later or fresher token would be accepted.
         for (claim, begins_at) in [("iat", issued_at), ("nbf", not_before)] {
             check_begun(claim, begins_at.unwrap_or_default(), expires_at, now_unix_ms)?;
         }
@@ -148,7 +154,7 @@ impl JwtAccess {
             let message = "the token has expired; come back with a fresh one".to_owned();
             return Err(AccessError { code: Code::TokenExpired, message });
         }
-        // Browsers hold no larger integer.
+        // A browser holds no larger integer.
         let expires_at = Some(expires_at.min(MAX_REF));
         Ok(Identity { expires_at, issued_at, rights, ..Identity::new(subject, tenant) })
     }
@@ -169,24 +175,25 @@ impl JwtAccess {
 impl Authorize for JwtAccess {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
         let token =
-            token.ok_or_else(|| refused("no token was given, and nobody is let in here without one"))?;
+            token.ok_or_else(|| refused("no token was given, and this server lets nobody in without one"))?;
         let identity = self.identity(&self.verify(token)?, now_unix_ms)?;
-        // Of ECDSA's signatures there are always two, which anybody can make of one another.
+        // ECDSA signatures are malleable: anybody can make a second valid signature from a first one. A revoked token
+        // must not come back with it. So a token is identified by the bytes before its signature.
         Ok(Identity { signed_bytes: token.rfind('.'), ..identity })
     }
 }
 
-/// Checks that a token's time has come, by a clock that may be a little ahead of ours.
+/// Checks that a token is valid already. The issuer's clock may be a little ahead of this server's.
 fn check_begun(claim: &str, begins_at: u64, expires_at: u64, now_unix_ms: u64) -> Result<(), AccessError> {
     let ahead_ms = begins_at.saturating_sub(now_unix_ms);
     if ahead_ms <= CLOCK_AHEAD_MS {
         return Ok(());
     }
     if begins_at >= expires_at {
-        return Err(refused(format!("the token never holds: its `{claim}` is not before its `exp`")));
+        return Err(refused(format!("the token is never valid: its `{claim}` is not before its `exp`")));
     }
     let message = format!(
-        "the token does not hold yet: its `{claim}` is {} s ahead of this server's clock, and {} s are allowed; try again \
+        "the token is not valid yet: its `{claim}` is {} s ahead of this server's clock, and {} s are allowed; try again \
          later, and compare the clocks",
         ahead_ms.div_ceil(1000),
         CLOCK_AHEAD_MS / 1000
@@ -206,21 +213,21 @@ fn text<'a>(claims: &'a Claims, name: &str) -> Result<Option<&'a str>, AccessErr
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(refused(format!("the token's `{name}` is no text"))),
+        Some(_) => Err(refused(format!("the token's `{name}` is not a string"))),
     }
 }
 
-/// A NumericDate, in milliseconds since 1970: whole seconds or parts of them.
+/// Reads a NumericDate (seconds, perhaps with a fraction), and returns milliseconds since 1970.
 fn time(claims: &Claims, name: &str) -> Result<Option<u64>, AccessError> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(seconds)) => match (seconds.as_u64(), seconds.as_f64()) {
             (Some(seconds), _) => Ok(Some(seconds.saturating_mul(1000))),
-            // What is before 1970 is long ago; what is too large is far away.
+            // The cast saturates: a time before 1970 becomes 0, a time too far away the largest number.
             (None, Some(seconds)) => Ok(Some((seconds * 1000.0) as u64)),
-            (None, None) => Err(refused(format!("the token's `{name}` is no time"))),
+            (None, None) => Err(refused(format!("the token's `{name}` is not a time"))),
         },
-        Some(_) => Err(refused(format!("the token's `{name}` is no number of seconds"))),
+        Some(_) => Err(refused(format!("the token's `{name}` is not a number of seconds"))),
     }
 }
 
@@ -233,7 +240,7 @@ fn patterns(claims: &Claims, name: &str) -> Result<Vec<TopicPattern>, AccessErro
     };
     let parse = |item: &Value| match item {
         Value::String(text) => text.parse().map_err(|error| fault(format!("{error}"))),
-        _ => Err(fault("not a list of texts".to_owned())),
+        _ => Err(fault("not a list of strings".to_owned())),
     };
     list.iter().map(parse).collect()
 }

@@ -1,16 +1,19 @@
-//! The Tidings hub, to embed in an application or to run as the `tidings` binary.
+//! The Tidings hub: embed it in an application, or run it as the `tidings` binary.
 //!
 //! - [`Hub`] is where publications come in and go out. [`SystemHost`] gives it the time and random numbers.
-//! - [`Gateway`] lets browsers in. Its routes are a warp filter that stands beside an application's own.
+//! - [`Gateway`] lets browsers in. Its routes are a warp filter, which an application joins to its own routes.
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
 //!
-//! The hub is the crate `tidings-hub`, which does no I/O. Here are the layers around it, from the inside out:
+//! The hub is the crate `tidings-hub`, which does no I/O. This crate has the layers around it, from the inside
+//! outwards:
 //!
+//! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
+//! - `jwt` checks tokens.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
-//! - `jwt` reads tokens, and `cli` is the command line.
+//! - `cli` is the command line.
 //!
 //! ```no_run
 //! use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
@@ -26,7 +29,7 @@
 //! # }
 //! ```
 
-// They panic where nothing can be written.
+// These macros panic when nobody reads the output any more.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "cli")]

@@ -1,4 +1,4 @@
-//! The `tidings` binary: the hub as a server of its own, and tools to talk to one.
+//! The `tidings` binary: the hub as a stand-alone server, and commands that talk to a server.
 
 use tidings_shared::Domains;
 

@@ -1,5 +1,5 @@
-//! Which web pages may talk to this server, and by which host. A browser names the page's origin and the server's host; tools
-//! name no origin.
+//! Which web pages may talk to this server (`Origin`), and by which host name (`Host`). A browser sends both. Other
+//! programs send no origin.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,38 +9,43 @@ use hyper::{
     http::uri::Authority,
 };
 
-/// The origins that are let in. A request without one is let in. One with several is refused, and so is the origin `null`.
+/// The origins that are let in. A request without an origin is let in. A request with several origins or the origin
+/// `null` is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OriginRule {
-    /// Exactly these, as `scheme://host` or `scheme://host:port`; the schemes of apps that show pages are as good as `https`.
+    /// Exactly these origins, as `scheme://host` or `scheme://host:port`. The scheme may be an app shell's, such as
+    /// `tauri`.
     Exact(Vec<String>),
-    /// Any page that this machine served itself, for development: a page from elsewhere must not reach a developer's
-    /// server through the developer's browser. Requests must name this machine as their host, too, for a page elsewhere
-    /// whose own name was made to mean this machine is of no other origin, and its browser sends none.
+    /// Pages that this machine served itself, for development. A foreign page must not reach a developer's server
+    /// through the developer's browser.
+    ///
+    /// A request must also name this machine as its host, because of DNS rebinding: a foreign page can make its own
+    /// host name resolve to 127.0.0.1. Its requests then have the same origin as the server, and the browser sends no
+    /// `Origin`.
     Loopback,
 }
 
 /// What is wrong with the host of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostFault {
-    /// There is none, or several, or it is none (RFC 9112, section 3.2).
+    /// The request has no host, or several, or a malformed one (RFC 9112, section 3.2).
     IllFormed,
-    /// It is not this machine's.
+    /// The host is not this machine.
     Elsewhere,
 }
 
-/// Schemes of app shells (Tauri, Capacitor, Ionic). Only an app that is installed on this machine has such an origin.
+/// Schemes of app shells (Tauri, Capacitor, Ionic). Only an app on this machine has such an origin.
 const APP_SCHEMES: [&str; 3] = ["tauri", "capacitor", "ionic"];
 
 impl OriginRule {
-    /// Whether a request with these headers is let in.
+    /// Returns whether a request with these headers is let in.
     pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (origin, None) = (origins.next(), origins.next()) else { return false };
         match origin.map(HeaderValue::to_str) {
             None => true,
             Some(Err(_)) => false,
-            // Every page without an origin of its own has it: files, sandboxed frames.
+            // Every page without an origin of its own has this one: files, sandboxed frames.
             Some(Ok("null")) => false,
             Some(Ok(origin)) => match self {
                 Self::Exact(allowed) => allowed.iter().any(|allowed| allowed == origin),
@@ -49,7 +54,7 @@ impl OriginRule {
         }
     }
 
-    /// Whether a request is for a host that is one, and that may be asked. A probe of HTTP/1.0 may name none.
+    /// Checks the host of a request. A request of HTTP/1.0, as some probes send it, may have no host.
     pub(crate) fn check_host(
         &self,
         version: Version,
@@ -64,7 +69,7 @@ impl OriginRule {
                 Some(host) => is_host(host.as_bytes()),
             }
             && uri.authority().is_none_or(|authority| is_host(authority.as_str().as_bytes()));
-        // A server for development answers a missing or bad host as it does a strange one.
+        // With `Loopback`, a missing or malformed host gets the same answer as a foreign one.
         let is_here = |host: &str| is_loopback(&format!("http://{}", host.to_ascii_lowercase()));
         let named = host.and_then(|host| host.to_str().ok()).into_iter();
         let mut named = named.chain(uri.authority().map(Authority::as_str));
@@ -76,14 +81,14 @@ impl OriginRule {
     }
 }
 
-/// Whether this is `host` or `host:port`, and no more: RFC 9110, section 7.2.
+/// Returns whether this is exactly `host` or `host:port`: RFC 9110, section 7.2.
 pub(crate) fn is_host(text: &[u8]) -> bool {
     let Ok(authority) = Authority::try_from(text) else { return false };
     let Some(port) = authority.as_str().strip_prefix(authority.host()) else { return false };
     !authority.host().is_empty() && (matches!(port, "" | ":") || authority.port_u16().is_some())
 }
 
-/// Scheme and host of an origin as a browser writes it: these, perhaps a port, and nothing else.
+/// Returns the scheme and host of an origin. It is `None` if the text is not `scheme://host` or `scheme://host:port`.
 fn parts_of(origin: &str) -> Option<(String, String)> {
     let uri: Uri = origin.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
@@ -93,35 +98,35 @@ fn parts_of(origin: &str) -> Option<(String, String)> {
     is_exact.then(|| (scheme.to_owned(), authority.host().to_owned()))
 }
 
-/// Schemes that no page's origin has: their pages have the origin `null`, or they are a WebSocket's.
+/// Schemes that no origin has: pages with these schemes have the origin `null`, and `ws` and `wss` are no page's.
 const NO_ORIGIN: [&str; 8] = ["about", "blob", "data", "file", "filesystem", "javascript", "ws", "wss"];
 
-/// Whether a browser, or an app that shows pages, may write an origin in this very way; what none ever writes would let
+/// Checks that a browser or an app shell would write an origin exactly like this. An origin in another form would let
 /// nobody in.
 ///
 /// # Errors
-/// Says what to write instead.
+/// If it would not. The message says what to write instead.
 pub(crate) fn check_as_browsers_write(origin: &str) -> Result<(), &'static str> {
     if origin == "null" {
         return Err(
-            "`null` is the origin of every page without one of its own, and never let in: serve the page over http",
+            "`null` is the origin of every page without an own origin, and is never let in: serve the page over http",
         );
     }
     if origin.contains('*') {
-        return Err("there are no patterns of origins: name each");
+        return Err("origins have no patterns: name each origin");
     }
     let fault =
         "write it as a browser does: scheme://host[:port], in lower case, without a path or the default port";
     let (scheme, host) = parts_of(origin).ok_or(fault)?;
     if NO_ORIGIN.contains(&scheme.as_str()) {
         return Err(
-            "no page has an origin of this scheme: name the page's own, such as https://app.example.com",
+            "no page has an origin with this scheme: name the page's own origin, such as https://app.example.com",
         );
     }
     let is_of_web = matches!(scheme.as_str(), "http" | "https");
     let is_of_hosts = |byte: u8| {
         matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'[' | b':' | b']')
-            // Where the host is a name of the app's own (of a Safari extension: a UUID), it stands as it is.
+            // With another scheme, the host may be a name of the app, in its own case: a UUID for a Safari extension.
             || !is_of_web && byte.is_ascii_uppercase()
     };
     let is_lower = !scheme.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -145,8 +150,8 @@ fn is_loopback(origin: &str) -> bool {
     }
 }
 
-/// Whether this is `localhost` or a name below it, perhaps with the dot of the root. Such names mean this machine, and no
-/// name server is asked for them (RFC 6761, section 6.3).
+/// Returns whether this is `localhost` or a name below it, perhaps with the root's dot. Such names always mean this
+/// machine: resolvers ask no name server for them (RFC 6761, section 6.3).
 fn is_local_name(host: &str) -> bool {
     let mut labels = host.strip_suffix('.').unwrap_or(host).rsplit('.');
     labels.next() == Some("localhost") && labels.all(|label| !label.is_empty())
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_of_this_machine_are_let_in_for_development() {
+    fn the_loopback_rule_lets_in_pages_of_this_machine_only() {
         for origin in [
             "http://localhost:5173",
             "https://localhost",
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_rule_knows_no_suffix_prefix_port_or_scheme_of_its_own() {
+    fn an_exact_rule_compares_the_whole_origin() {
         let rule = OriginRule::Exact(vec!["https://app.example.com".to_owned()]);
         assert!(allows(&rule, &["https://app.example.com"]));
         assert!(allows(&rule, &[]), "tools name no origin");
@@ -236,13 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn null_is_never_let_in_whatever_a_rule_says() {
+    fn no_rule_lets_the_origin_null_in() {
         let rule = OriginRule::Exact(vec!["null".to_owned(), "file://".to_owned()]);
         assert!(!allows(&rule, &["null"]) && !allows(&rule, &["null", "null"]));
     }
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
         for host in ["a", "a.example.com", "a:1", "a:", "127.0.0.1:65535", "[::1]", "[::1]:80", "a_b"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_taken_as_browsers_and_shells_write_it_and_in_no_other_way() {
+    fn an_allowed_origin_must_be_written_as_browsers_and_app_shells_write_it() {
         for origin in [
             "https://app.example.com",
             "http://localhost:5173",

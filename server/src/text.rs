@@ -1,11 +1,11 @@
-//! Text as editors and shells leave it in files: with a mark of its encoding at the begin, and blank lines around.
+//! Text files as editors and shells write them: with a byte order mark at the begin, and blank lines around the text.
 
-/// A text without the mark of UTF-8 (a byte order mark).
+/// Removes the byte order mark.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Without the mark, blank lines before it and after it, and the end of its last line.
+/// Removes the byte order mark, blank lines before and after the text, and the line end of its last line.
 #[cfg(feature = "jwt")]
 pub(crate) fn without_blank_lines(text: &str) -> &str {
     let mut text = without_mark(text);
@@ -23,17 +23,17 @@ pub(crate) fn without_blank_lines(text: &str) -> &str {
     if has_ended { text.strip_suffix('\r').unwrap_or(text) } else { text }
 }
 
-/// Whether this is text as some shells and editors of Windows write it.
+/// Returns whether this seems to be UTF-16, as some shells and editors of Windows write text.
 pub(crate) fn is_utf_16(bytes: &[u8]) -> bool {
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) && zeros >= bytes.len() / 3
 }
 
-/// What bytes that are not UTF-8 seem to be, as a sentence with the remedy.
+/// Says what is wrong with bytes that are not UTF-8, and the remedy.
 pub(crate) fn fault_of(bytes: &[u8]) -> &'static str {
     match bytes {
         bytes if is_utf_16(bytes) => UTF_16,
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed, and taken only as it is",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed, and must not be",
         _ => "it is not UTF-8",
     }
 }
@@ -46,7 +46,7 @@ mod tests {
 
     #[cfg(feature = "jwt")]
     #[test]
-    fn blank_lines_are_around_a_text_and_not_in_it_or_in_its_lines() {
+    fn only_blank_lines_around_a_text_are_removed() {
         for (text, expected) in [
             ("a b", "a b"),
             ("a\n", "a"),
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf_8_is_told_by_its_first_bytes() {
+    fn the_first_bytes_say_what_a_text_is_that_is_not_utf_8() {
         assert!(fault_of(b"\x1f\x8b\x08").contains("compressed"));
         assert!(fault_of(b"\xff\xfe{\0}\0").contains("UTF-16"));
         assert!(fault_of(b"\xff\xfe{}{}{}{}{}{}").contains("not UTF-8"));

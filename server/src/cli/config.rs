@@ -1,5 +1,5 @@
-//! The configuration file: the flags of `serve` (and `check-config`) under their own names. What it says becomes their
-//! default, so flags and environment win over it.
+//! The configuration file of `serve` and `check-config`. Its keys are the names of their flags. Its values become the
+//! flags' defaults, so the command line and the environment win over the file.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -9,12 +9,12 @@ use toml::{Table, Value};
 use super::Failure;
 use crate::text::{fault_of, without_mark};
 
-/// The commands that have a configuration.
+/// The commands that read a configuration file.
 const CONFIGURED: [&str; 2] = ["serve", "check-config"];
 
-/// Puts the values of `--config`, if there is one, behind the flags of `serve` or `check-config`.
+/// Makes the values of the `--config` file the defaults of the command's flags. Without `--config`, nothing changes.
 pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
-    // Only to find the file; whatever is wrong with the arguments is said by the real parse.
+    // This parse only finds the file. The second parse reports wrong arguments.
     let found = command.clone().ignore_errors(true).try_get_matches_from(arguments).ok();
     let found = found.as_ref().and_then(|matches| {
         let (name, arguments) = matches.subcommand().filter(|(name, _)| CONFIGURED.contains(name))?;
@@ -31,10 +31,10 @@ pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>)
         let serve = command.find_subcommand(name);
         let known = serve.and_then(|serve| serve.get_arguments().find(|arg| arg.get_long() == Some(&key)));
         let Some(arg) = known.filter(|_| key != "config") else {
-            return Err(fault(format!("`{key}` is no setting; `tidings serve --help` lists them")));
+            return Err(fault(format!("unknown setting `{key}`; `tidings serve --help` lists all settings")));
         };
         if value.is_array() && !matches!(arg.get_action(), ArgAction::Append) {
-            return Err(fault(format!("`{key}` is one value, not a list")));
+            return Err(fault(format!("`{key}` takes one value, not a list")));
         }
         defaults.push((
             key.replace('-', "_"),
@@ -48,13 +48,13 @@ pub(super) fn apply(command: Command, arguments: impl Iterator<Item = OsString>)
     }))
 }
 
-/// A setting's value as one would write it behind a flag.
+/// Returns a setting's value as a user writes it after the flag.
 fn texts(value: &Value) -> Result<Vec<String>, &'static str> {
     Ok(match value {
         Value::String(text) => vec![text.clone()],
         Value::Integer(number) => vec![number.to_string()],
         Value::Boolean(is_on) => vec![is_on.to_string()],
         Value::Array(values) => values.iter().map(texts).collect::<Result<Vec<_>, _>>()?.concat(),
-        _ => return Err("is a text, a whole number, true, false, or a list of texts"),
+        _ => return Err("must be a string, an integer, true, false, or a list of strings"),
     })
 }

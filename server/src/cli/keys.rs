@@ -1,4 +1,4 @@
-//! The file of keys, which is read again when it changes and at SIGHUP, so that keys are changed without a restart.
+//! The file of keys. The server reads it again when it changes, and at SIGHUP, so keys change without a restart.
 
 use std::{
     fs,
@@ -15,11 +15,11 @@ use tokio::{
 
 use crate::{JwtAccess, JwtAlgorithm, JwtKeys, text::fault_of};
 
-/// Between two looks at the file. A change counts once two looks have found the same, so that a file is not read while it is
-/// written.
+/// The time between two looks at the file. A new content counts when two looks in a row have found it: a look may come
+/// while another program writes the file.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What the file holds.
+/// The format of the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holds {
     One(JwtAlgorithm),
@@ -36,23 +36,24 @@ impl Holds {
     }
 }
 
-/// A file of keys, and which of its contents is in force.
+/// A file of keys, and a memory of its contents.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     flag: &'static str,
     path: PathBuf,
     holds: Holds,
-    /// Of contents, which are not kept.
+    /// Contents are kept as hashes only.
     hasher: RandomState,
-    /// The content that was looked at last, and the one before that was taken or refused.
+    /// The content that the last look found.
     seen: u64,
+    /// The content that was taken or refused last.
     judged: u64,
 }
 
-/// What came of a look.
+/// The result of a look at the file.
 #[derive(Debug)]
 enum Look {
-    /// Nothing that is new, or nothing that is sure.
+    /// The content is not new, or only one look has found it.
     Same,
     New(JwtKeys),
     Bad(String),
@@ -62,7 +63,7 @@ impl KeyFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// A sentence that names the flag and the file.
+    /// If the file can't be read or holds no usable keys. The message names the flag and the file.
     pub(super) fn open(flag: &'static str, path: PathBuf, holds: Holds) -> Result<(Self, JwtKeys), String> {
         let mut file = Self { flag, path, holds, hasher: RandomState::new(), seen: 0, judged: 0 };
         match file.judge(fs::read(&file.path).map_err(|error| error.to_string()), true) {
@@ -76,19 +77,20 @@ impl KeyFile {
         format!("{} {}: {reason}", self.flag, self.path.display())
     }
 
-    /// Looks again.
+    /// Looks at the file again. `is_asked` means that a SIGHUP asked for it.
     fn look(&mut self, is_asked: bool) -> Look {
-        // What is no file, a pipe for example, can't be read twice.
+        // A pipe, for example, can't be read twice.
         let read = match fs::metadata(&self.path) {
             Ok(what) if !what.is_file() && !is_asked => return Look::Same,
             Ok(what) if !what.is_file() => {
-                return Look::Bad(self.fault("it is no file that can be read again"));
+                return Look::Bad(self.fault("it is not a regular file, so it can't be read again"));
             }
             _ => fs::read(&self.path).map_err(|error| error.to_string()),
         };
         self.judge(read, is_asked)
     }
 
+    /// Takes or refuses what a look has read.
     fn judge(&mut self, read: Result<Vec<u8>, String>, is_asked: bool) -> Look {
         let content = self.hasher.hash_one(&read);
         let was_seen = std::mem::replace(&mut self.seen, content) == content;
@@ -100,7 +102,8 @@ impl KeyFile {
         keys.map_or_else(|reason| Look::Bad(self.fault(&reason)), Look::New)
     }
 
-    /// Watches the file for ever, and gives `access` the keys of each new content. A bad content changes nothing.
+    /// Watches the file for ever, and gives `access` the keys of each new content. After a bad content, the previous
+    /// keys stay in force.
     pub(super) async fn watch(mut self, access: JwtAccess, mut hangup: Signal) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -109,7 +112,7 @@ impl KeyFile {
                 asked = hangup.recv() => asked.is_some(),
                 _ = looks.tick() => false,
             };
-            // A file system may be slow.
+            // A slow file system must not block the runtime's threads.
             let looked = spawn_blocking(move || {
                 let look = self.look(is_asked);
                 (self, look)
@@ -124,17 +127,17 @@ impl KeyFile {
                     tracing::info!(file = %self.path.display(), keys = count, "the keys were read again and are in force");
                 }
                 Look::Bad(reason) => {
-                    tracing::warn!(reason, "the keys that were in force stay so")
+                    tracing::warn!(reason, "the new keys can't be used; the previous keys stay in force")
                 }
             }
         }
     }
 }
 
-/// Without a file that could be read again, SIGHUP ends nothing either.
+/// Takes SIGHUP on a server without a key file. Unhandled, the signal would end the process.
 pub(super) async fn pass_over(mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        tracing::info!("SIGHUP: there are no keys to read again, and settings are read at the start only");
+        tracing::info!("SIGHUP: there is no key file to read again, and settings are read at the start only");
     }
 }
 
@@ -155,16 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_read_twice_and_says_so_if_it_is_asked_for() {
+    fn a_pipe_is_not_read_twice_and_a_sighup_says_so() {
         let mut pipe = KeyFile { path: PathBuf::from("/dev/null"), ..file() };
         for _ in 0..4 {
             assert!(matches!(pipe.look(false), Look::Same));
         }
-        assert!(matches!(pipe.look(true), Look::Bad(reason) if reason.contains("/dev/null: it is no file")));
+        assert!(
+            matches!(pipe.look(true), Look::Bad(reason) if reason.contains("/dev/null: it is not a regular file"))
+        );
     }
 
     #[test]
-    fn a_content_counts_once_it_was_found_twice_or_at_once_if_it_is_asked_for_and_is_said_once() {
+    fn a_new_content_counts_after_two_looks_or_at_once_after_a_sighup_and_is_reported_once() {
         let mut file = file();
         let mut judge = |bytes: Option<&[u8]>, is_asked| {
             let read = bytes.map(<[u8]>::to_vec).ok_or_else(|| "gone".to_owned());
@@ -186,7 +191,7 @@ mod tests {
         assert_eq!([judge(None, false), judge(None, false)], ["same", "--jwt-key-file a: gone"]);
         assert_eq!(judge(None, false), "same", "it was said");
         assert_eq!([judge(Some(other), false), judge(Some(other), false)], ["same", "new"], "it is back");
-        assert!(judge(Some(b"short"), true).starts_with("--jwt-key-file a: a secret of HS256"));
+        assert!(judge(Some(b"short"), true).starts_with("--jwt-key-file a: a secret for HS256"));
         assert_eq!(judge(Some(one), true), "new");
     }
 }

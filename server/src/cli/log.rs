@@ -1,6 +1,6 @@
-//! The log. A thread of its own writes it to standard error: no other thread waits for the log's reader, and a line that
-//! can't be written ends nothing. The crate tracing-appender does the same, but with a full queue it prints to standard output
-//! at the end, and panics if that is closed.
+//! The log. A thread of its own writes it to standard error. No other thread waits for a slow reader of the log, and a
+//! line that can't be written ends nothing. The crate tracing-appender does the same, but at the end of a process with
+//! a full queue it prints to standard output, and panics if that is closed.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::http::LOG_FILTER;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum LogFormat {
     /// A line of text for people
@@ -25,10 +25,10 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// At the end of the process, the time for lines that wait.
+/// At the end of the process, waiting lines have this time to be written. Then they are lost.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Lines on their way to standard error.
+/// A bounded queue of lines for standard error. A full queue drops new lines and counts them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Shared>);
 
@@ -40,18 +40,18 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// The first one stays until it is written.
+    /// At most [`LOG_LINES`]. The first line stays until it is written.
     waiting: VecDeque<Vec<u8>>,
-    /// Since it was last said.
+    /// Lines that were lost since the log last reported a loss.
     lost: usize,
 }
 
 impl Log {
-    /// Logs as much as `RUST_LOG` says.
+    /// Starts the log's thread, and makes this the log of the process. `RUST_LOG` is the filter.
     pub(super) fn start(format: LogFormat) -> Self {
         let log = Self::default();
         let writer = log.clone();
-        // Without the thread there is no log, and everything else.
+        // If the thread can't be started, the process runs without a log.
         let _ =
             thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_on(&mut io::stderr()));
         let says = std::env::var("RUST_LOG").ok().filter(|says| !says.is_empty());
@@ -67,7 +67,7 @@ impl Log {
         log
     }
 
-    /// Waits for what is to be written, but not for long.
+    /// Waits until all lines are written, at most for [`LAST_LINES`].
     pub(super) fn finish(&self) {
         let is_waiting = |lines: &mut Lines| !lines.waiting.is_empty();
         let _ = self.0.changed.wait_timeout_while(self.lock(), LAST_LINES, is_waiting);
@@ -83,13 +83,13 @@ impl Log {
             let mut lines = self.lock();
             lines.waiting.pop_front();
             lines.lost += usize::from(!is_written);
-            // Once the queue is empty: such a line in between would take the place of another.
+            // The report waits for an empty queue: in a full queue it would push out another line.
             let lost =
                 if lines.waiting.is_empty() && is_written { std::mem::take(&mut lines.lost) } else { 0 };
             drop(lines);
             self.0.changed.notify_all();
             if lost > 0 {
-                tracing::warn!(lost, "lines of the log were lost: standard error did not take them in time");
+                tracing::warn!(lost, "log lines were lost: standard error did not accept them in time");
             }
         }
     }
@@ -99,7 +99,7 @@ impl Log {
     }
 }
 
-/// A line comes in one piece.
+/// The subscriber calls `write` once for each line.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut lines = self.lock();
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_lines_wait_and_what_comes_then_is_lost_and_counted() {
+    fn a_full_queue_drops_new_lines_and_counts_them() {
         let mut log = Log::default();
         for number in 0..LOG_LINES + 3 {
             let line = format!("{number}\n");

@@ -1,5 +1,5 @@
-//! What a command says: its result on standard output, everything else on standard error. The standard macros panic
-//! where nothing can be written, so this folder does without them.
+//! The output of a command: its result goes to standard output, everything else to standard error. `println!` and
+//! `eprintln!` panic if the output is closed, so this folder does not use them.
 
 use std::{
     fmt::Display,
@@ -8,7 +8,7 @@ use std::{
 
 use super::Failure;
 
-/// Prints a result, as a line.
+/// Prints a result of one line.
 pub(super) fn print(line: impl Display) -> Result<(), Failure> {
     writeln!(io::stdout(), "{line}").or_else(unwritten)
 }
@@ -19,7 +19,7 @@ pub(super) fn print_all(text: &[u8]) -> Result<(), Failure> {
     stdout.write_all(text).and_then(|()| stdout.flush()).or_else(unwritten)
 }
 
-/// What follows from a result that could not be written: nobody who reads on is no fault, a full disk is.
+/// Judges a failed write of a result. A reader that has gone is no failure; a full disk is one.
 pub(super) fn unwritten(error: io::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
@@ -27,7 +27,7 @@ pub(super) fn unwritten(error: io::Error) -> Result<(), Failure> {
     }
 }
 
-/// Says something to the user, who may have gone.
+/// Writes a line to standard error. A failure is ignored: there is no other way to tell the user.
 pub(super) fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

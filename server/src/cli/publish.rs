@@ -16,16 +16,16 @@ use super::{Failure, output::print, server::Server, time::duration};
 pub(super) struct Publish {
     #[command(flatten)]
     server: Server,
-    /// Topic to publish to, for events that don't say it themselves; may be given several times
+    /// Topic to publish to, for events that don't name their topics; may be given several times
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Idempotency key, a UUID: the same key again answers the first publication
+    /// Idempotency key, a UUID: with the same key again, the answer is the first publication
     #[arg(long)]
     key: Option<Uuid>,
-    /// Mark of who caused this, which travels with the publication
+    /// Origin tag: names who caused the event, and travels with the publication
     #[arg(long)]
     origin: Option<String>,
-    /// Time for the answer
+    /// Time to wait for the answer
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     timeout: Duration,
     /// Event, as {"domain":…,"event":…,"payload":{…}}
@@ -50,7 +50,7 @@ impl Publish {
         client.publish(request).map_err(|error| Failure::Failed(error.to_string()))?;
         let Ok(answer) = tokio::time::timeout(timeout, answer(&mut client)).await else {
             let message = if client.has_connected() {
-                format!("no answer within {timeout:?}; it may have been published")
+                format!("no answer within {timeout:?}; the event may have been published")
             } else {
                 format!("nothing was published within {timeout:?}; {}", client.no_connection())
             };

@@ -27,10 +27,10 @@ use super::{
     tokens::Tokens,
 };
 
-/// The tenant of a server that runs for development.
+/// The tenant of a server with `--dev`.
 const DEV_TENANT: &str = "dev";
 
-/// The hub's own tenant where tokens name theirs; nothing is published there.
+/// The hub's own tenant when tokens name their tenants. Nobody publishes there.
 const HOME_TENANT: &str = "home";
 
 #[derive(Debug, Args)]
@@ -38,38 +38,38 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "TIDINGS_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR:PORT")]
     listen: SocketAddr,
-    /// For development: no token is needed, everybody has all rights in the tenant `dev`; loopback only
+    /// Run for development: nobody needs a token, everybody has all rights in the tenant `dev`; loopback only
     #[arg(long, env = "TIDINGS_DEV", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     dev: bool,
-    /// File with settings, as TOML whose keys are the names of these flags; flags and environment win
+    /// TOML file with settings; its keys are the names of these flags; flags and environment win over it
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Page that is let in, as `https://host[:port]`, or an app's as `tauri://localhost`; may be given several times. With --dev:
-    /// loopback pages
+    /// Origin of pages that may connect, as `https://host[:port]`, or of an app, as `tauri://localhost`; may be given
+    /// several times. With --dev: pages of this machine
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Time for a hello after the connection
+    /// Time from the connection to the client's hello
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
-    /// Time for a request's header after the connection
+    /// Time from the connection to the end of the request head
     #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     header_timeout: Duration,
-    /// Time for which a connection without a request is kept; longer than a proxy in front keeps it
+    /// Time for which an idle HTTP connection stays open; should be longer than in a proxy in front
     #[arg(long, env = "TIDINGS_KEEP_ALIVE_TIMEOUT", help_heading = "Deadlines", default_value = "75s", value_parser = duration, value_name = "TIME")]
     keep_alive_timeout: Duration,
     /// Silence after which the server sends a ping
     #[arg(long, env = "TIDINGS_HEARTBEAT", help_heading = "Deadlines", default_value = "25s", value_parser = duration, value_name = "TIME")]
     heartbeat: Duration,
-    /// Time in which a socket must accept something, or it is closed as a slow consumer
+    /// Time in which a socket must accept a byte; else it is closed as a slow consumer
     #[arg(long, env = "TIDINGS_WRITE_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     write_timeout: Duration,
-    /// Time for an answer to a ping, whatever it is
+    /// Time in which a client must answer a ping; any input counts as an answer
     #[arg(long, env = "TIDINGS_PING_TIMEOUT", help_heading = "Deadlines", default_value = "10s", value_parser = duration, value_name = "TIME")]
     ping_timeout: Duration,
-    /// Time for the whole body of a request
+    /// Time in which the whole body of a request must arrive
     #[arg(long, env = "TIDINGS_BODY_TIMEOUT", help_heading = "Deadlines", default_value = "10s", value_parser = duration, value_name = "TIME")]
     body_timeout: Duration,
-    /// Time over which a drain spreads the return of its clients
+    /// Time over which a drain spreads the reconnects of its clients
     #[arg(long, env = "TIDINGS_DRAIN_SPREAD", help_heading = "Deadlines", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
     drain_spread: Duration,
     /// Time for a drain after SIGTERM or SIGINT
@@ -78,10 +78,10 @@ pub(super) struct Serve {
     /// Bytes of one message from a client
     #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
-    /// Bytes of a message before the hello, and so of the hello; a token in it has at most 4096
+    /// Bytes of a message before the session is open, so of the hello; its token has at most 4096
     #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
     max_hello_bytes: usize,
-    /// Bytes of a request's header, at least 8192; the topics of an event stream are in it
+    /// Bytes of a request head, at least 8192; it holds the topics of an event stream
     #[arg(long, env = "TIDINGS_MAX_HEADER_BYTES", help_heading = "Limits", default_value_t = limits::MAX_HEADER_BYTES, value_parser = header_bytes, value_name = "N")]
     max_header_bytes: usize,
     /// Bytes of a request's body
@@ -90,7 +90,7 @@ pub(super) struct Serve {
     /// Topics that one session or event stream may subscribe to, in frames of 128
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
-    /// Connections at a time; fewer where the limit of open files is not 32 above it
+    /// Connections at a time; fewer if the limit of open files is not at least 32 higher
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
     max_connections: usize,
     /// Frames that a session may send per second; a burst may be twice that
@@ -102,40 +102,40 @@ pub(super) struct Serve {
     /// Publications in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", help_heading = "Log of publications", default_value_t = limits::LOG_MAX_ENTRIES, value_parser = at_least_one, value_name = "N")]
     log_max_entries: usize,
-    /// Bytes of all tenants' logs and remembered keys; what is over goes from the largest, a little at a time
+    /// Bytes of all tenants' logs and remembered keys; beyond it, the largest log loses its oldest entries
     #[arg(long, env = "TIDINGS_LOGS_MAX_BYTES", help_heading = "Log of publications", default_value_t = limits::LOGS_MAX_BYTES, value_parser = at_least_one, value_name = "N")]
     logs_max_bytes: usize,
-    /// Sessions and streams of one tenant
+    /// Sessions and event streams of one tenant
     #[arg(long, env = "TIDINGS_MAX_SESSIONS_PER_TENANT", help_heading = "Limits", default_value_t = limits::MAX_SESSIONS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
     max_sessions_per_tenant: usize,
-    /// Topics of one tenant that are subscribed to
+    /// Topics of one tenant that have a subscriber
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_TENANT", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_TENANT, value_parser = at_least_one, value_name = "N")]
     max_topics_per_tenant: usize,
     /// Age of the oldest publication in a tenant's log
     #[arg(long, env = "TIDINGS_LOG_MAX_AGE", help_heading = "Log of publications", default_value = "10m", value_parser = duration, value_name = "TIME")]
     log_max_age: Duration,
-    /// Time for which the key of a publication that has left the log is remembered
+    /// Time for which the server remembers the key of a publication that has left the log
     #[arg(long, env = "TIDINGS_KEY_MAX_AGE", help_heading = "Log of publications", default_value = "10m", value_parser = duration, value_name = "TIME")]
     key_max_age: Duration,
-    /// Let anybody read /metrics, not only this machine
+    /// Let every address read /metrics, not only this machine
     #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     open_metrics: bool,
-    /// WebSocket echo at /v1/echo, for conformance suites
+    /// Serve a WebSocket echo at /v1/echo, for conformance suites
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     echo: bool,
     /// Threads that deliver to WebSockets; by default one for each processor
     #[arg(long, env = "TIDINGS_SHARDS", value_parser = shards, value_name = "N")]
     shards: Option<NonZero<usize>>,
-    /// Connections at a time from one address, but for this machine's and those of trusted proxies
+    /// Connections at a time from one address; this machine and trusted proxies have no such limit
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS_PER_ADDRESS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS_PER_ADDRESS, value_parser = at_least_one, value_name = "N")]
     max_connections_per_address: usize,
-    /// Proxy whose `X-Forwarded-For` is believed; may be given several times
+    /// Address of a proxy whose `X-Forwarded-For` the server believes; may be given several times
     #[arg(long, env = "TIDINGS_TRUSTED_PROXY", value_delimiter = ',', value_name = "ADDR")]
     trusted_proxy: Vec<IpAddr>,
-    /// Time for which a session goes on after its token has ended, for a fresh one that is on its way
+    /// Time for which a session goes on after its token has expired, so that a fresh one can arrive
     #[arg(long, env = "TIDINGS_EXPIRY_GRACE", help_heading = "Deadlines", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
     expiry_grace: Duration,
-    /// How the log is written to standard error; RUST_LOG says how much of it (info)
+    /// Format of the log on standard error; RUST_LOG filters it (default: info)
     #[arg(long, env = "TIDINGS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, hide_possible_values = true, value_name = "text|json")]
     log_format: LogFormat,
     #[command(flatten)]
@@ -174,19 +174,19 @@ impl Serve {
         self.serve(domains).await
     }
 
-    /// Finds what is wrong with the settings before they are used.
+    /// Runs `tidings check-config`.
     pub(super) fn check_config(&self) -> Result<(), Failure> {
         self.check()?;
         if !self.dev {
             self.tokens.access()?;
         }
-        print("the configuration is good")
+        print("the configuration is valid")
     }
 
-    /// What the flags can't say each on their own.
+    /// Checks the rules that concern several flags.
     fn check(&self) -> Result<(), Failure> {
         if let (true, Some(flag)) = (self.dev, self.tokens.given()) {
-            return Err(Failure::Usage(format!("{flag}: --dev needs no token; leave one of them out")));
+            return Err(Failure::Usage(format!("{flag}: --dev needs no token; leave one of the two out")));
         }
         if !self.dev {
             return Ok(());
@@ -197,7 +197,7 @@ impl Serve {
             return Err(Failure::Usage(reason));
         }
         if !self.allow_origin.is_empty() {
-            let reason = "--allow-origin: with --dev the pages of this machine are let in, and no others";
+            let reason = "--allow-origin: --dev lets in the pages of this machine, and no others";
             return Err(Failure::Usage(reason.to_owned()));
         }
         Ok(())
@@ -256,7 +256,7 @@ impl Serve {
             Some(access) => Gateway::new(hub, access, settings),
             None => Gateway::new(hub, DevAccess::new(home), settings),
         };
-        // Every connection is a file. The lower of the two limits is for programs that can't have many.
+        // Every connection is an open file. The system sets a low soft limit for old programs that use `select`.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "the limit of open files could not be raised");
         }
@@ -271,17 +271,17 @@ impl Serve {
             None => tokio::spawn(keys::pass_over(hangup)),
         };
         if self.dev {
-            tracing::info!("for development: no token is needed; everybody on this machine has all rights");
+            tracing::info!("--dev: nobody needs a token; everybody on this machine has all rights");
         }
         tracing::info!(%address, "listening");
-        // A closed standard output is no reason to stop.
+        // The server runs on if standard output is closed.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
         gateway.serve(listener, gateway.routes(), stop).await;
         Ok(())
     }
 }
 
-/// Done at the first SIGTERM or SIGINT.
+/// Returns a future that completes at the first SIGTERM or SIGINT.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

@@ -1,4 +1,4 @@
-//! The server that a command talks to, and the client that it talks with.
+//! The server that a command talks to, and the client for it.
 
 use std::convert::Infallible;
 
@@ -7,24 +7,24 @@ use tidings_client::{Client, ServerUrl, Settings};
 
 use crate::text::without_mark;
 
-/// The server's address, and the caller's token.
+/// The flags that name the server and the caller's token.
 #[derive(Debug, Args)]
 pub(super) struct Server {
     /// Base URL of the server
     #[arg(long, env = "TIDINGS_URL", default_value = "http://127.0.0.1:7700", value_name = "URL")]
     url: ServerUrl,
-    /// Token to say hello with; a server that runs with --dev needs none
+    /// Token of the caller; a server that runs with --dev needs none
     #[arg(long, env = "TIDINGS_TOKEN", value_parser = token, value_name = "JWT")]
     token: Option<String>,
 }
 
-/// A token as a file or a shell's variable holds it.
+/// Reads a token as a file or an environment variable holds it: perhaps with a byte order mark and blank space around.
 fn token(text: &str) -> Result<String, Infallible> {
     Ok(without_mark(text).trim().to_owned())
 }
 
 impl Server {
-    /// A client of this server.
+    /// Returns a client of this server.
     pub(super) fn client(self) -> Client {
         let mut settings = Settings::new(self.url);
         settings.token = self.token;

@@ -12,8 +12,8 @@ use super::{
     server::Server,
 };
 
-/// Prints what is published, one JSON object a line, until it is interrupted. An `event` or `sync` looks as on the
-/// wire; a `sync` means that something may have been missed.
+/// Prints the events of topics as JSON, one object on each line, until it is interrupted. An `event` and a `sync` look
+/// as on the wire. A `sync` means that events may have been missed.
 #[derive(Debug, Args)]
 pub(super) struct Tail {
     #[command(flatten)]
@@ -33,7 +33,7 @@ impl Tail {
     }
 }
 
-/// Prints what a client hears, until nobody reads on or a topic is lost for good.
+/// Prints a client's events, until nobody reads standard output or a topic is refused for good.
 async fn print_all(client: &mut Client) -> Result<(), Failure> {
     let (mut is_open, mut last_error) = (false, None);
     while let Some(output) = client.next().await {
@@ -66,14 +66,14 @@ async fn print_all(client: &mut Client) -> Result<(), Failure> {
     Err(super::closed())
 }
 
-/// Says what the user should know beside the events.
+/// Writes to standard error what the user should know beside the events.
 fn warn(output: Output<Payload>, is_open: &mut bool, last_error: &mut Option<Error>) {
     match output {
         Output::Failed { error, .. } => say(error),
         Output::Status(Status::Open) => (*is_open, *last_error) = (true, None),
         Output::Status(Status::Waiting) if std::mem::take(is_open) => say("disconnected; trying again"),
         Output::Error(error) => {
-            // Attempts to connect usually fail for the same reason.
+            // Attempts to connect usually fail for the same reason: one line is enough.
             if last_error.as_ref() != Some(&error) {
                 say(&error);
             }
@@ -84,11 +84,11 @@ fn warn(output: Output<Payload>, is_open: &mut bool, last_error: &mut Option<Err
     }
 }
 
-/// Nothing may ever come of a domain that nobody knows.
+/// Warns about a domain that the server does not know. If its name is a typo, no event ever arrives.
 fn unknown(domain: &str, nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!("the server has no domain {domain:?}: was {nearest:?} meant?"),
-        None => format!("the server has no domain {domain:?}: what is published in it travels unchecked"),
+        None => format!("the server has no domain {domain:?}: events of this domain travel unchecked"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// None is longer than a day: deadlines are added to clocks.
+/// The longest duration of a deadline. A deadline is added to a clock, and must not overflow it.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest life of a token.
@@ -11,24 +11,24 @@ const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 /// Reads a duration such as `250ms`, `5s` or `10m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_none(text)? {
-        Duration::ZERO => Err("no time at all".to_owned()),
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
         duration => Ok(duration),
     }
 }
 
-/// The same, of which `0s` is one.
+/// Reads a duration that may be `0s`.
 pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
     match parse(text)? {
-        duration if duration > MAX => Err("longer than a day".to_owned()),
+        duration if duration > MAX => Err("must not be longer than a day".to_owned()),
         duration => Ok(duration),
     }
 }
 
-/// The same, of a token's life.
+/// Reads the life of a token, which may be longer than a deadline.
 pub(super) fn long_duration(text: &str) -> Result<Duration, String> {
     match parse(text)? {
-        duration if duration > MAX_LIFE => Err("longer than ten years".to_owned()),
-        Duration::ZERO => Err("no time at all".to_owned()),
+        duration if duration > MAX_LIFE => Err("must not be longer than ten years".to_owned()),
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
         duration => Ok(duration),
     }
 }

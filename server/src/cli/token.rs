@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Failure, output::print, time::long_duration, tokens::read};
 use crate::{JwtAlgorithm, TenantId, TopicPattern, jwt::sign_jwt};
 
-/// Makes a token for `tidings serve` and prints it: for tests, operators, and backends that publish.
+/// Makes a token for `tidings serve` and prints it. Tests, operators, and backends that publish need one.
 #[derive(Debug, Args)]
 pub(super) struct Token {
     /// Signature algorithm: HS256, RS256, ES256 or EdDSA
@@ -20,31 +20,31 @@ pub(super) struct Token {
     /// Key to sign with: a private key in PEM (PKCS #8), or for HS256 a file with the secret's bytes
     #[arg(long, env = "TIDINGS_JWT_KEY_FILE", value_name = "FILE")]
     jwt_key_file: PathBuf,
-    /// Name of the key, for a server with --jwks-file
+    /// Name of the key (the token's `kid`), for a server with --jwks-file
     #[arg(long, value_name = "KID")]
     kid: Option<String>,
-    /// Audience to name
+    /// Audience of the token (`aud`)
     #[arg(long, env = "TIDINGS_JWT_AUDIENCE", value_name = "A")]
     jwt_audience: Option<String>,
-    /// Issuer to name
+    /// Issuer of the token (`iss`)
     #[arg(long, env = "TIDINGS_JWT_ISSUER", value_name = "I")]
     jwt_issuer: Option<String>,
-    /// Whose token it is
+    /// Subject of the token (`sub`): the user or program that it is for
     #[arg(long, default_value = "operator", value_name = "NAME")]
     subject: String,
-    /// The tenant; a server with --single-tenant needs none
+    /// Tenant of the token; a server with --single-tenant needs none
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
-    /// Topics that may be subscribed to: a topic, or `staff:*`, or `*`; may be given several times
+    /// Topics that the token lets subscribe to: a topic, or `staff:*`, or `*`; may be given several times
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<TopicPattern>,
-    /// Topics that may be published to
+    /// Topics that the token lets publish to; may be given several times
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<TopicPattern>,
-    /// Whether it may revoke subjects and sessions of its tenant
+    /// Let the token revoke subjects and sessions of its tenant
     #[arg(long)]
     admin: bool,
-    /// Time from now to its end
+    /// Time until the token expires
     #[arg(long, default_value = "1h", value_parser = long_duration, value_name = "TIME")]
     expires_in: Duration,
 }
@@ -58,7 +58,7 @@ impl Token {
         let mut claims = Map::from_iter([
             ("sub".to_owned(), json!(self.subject)),
             ("iat".to_owned(), json!(now.as_secs())),
-            // Rounded up: not shorter than it was asked for.
+            // Rounded up, so that the token does not live shorter than the user asked.
             ("exp".to_owned(), json!((now + self.expires_in).as_millis().div_ceil(1000) as u64)),
             ("subscribe".to_owned(), json!(patterns(&self.subscribe))),
             ("publish".to_owned(), json!(patterns(&self.publish))),

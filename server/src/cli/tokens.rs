@@ -1,4 +1,4 @@
-//! The settings of the tokens that `tidings serve` takes.
+//! The settings of `tidings serve` for tokens.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ pub(super) struct Tokens {
     /// Signature algorithm of the tokens: HS256 (the default), RS256, ES256 or EdDSA
     #[arg(long, env = "TIDINGS_JWT_ALGORITHM", value_name = "ALG")]
     jwt_algorithm: Option<JwtAlgorithm>,
-    /// Key that tokens are checked with: a public key in PEM, or for HS256 a file with the secret's bytes
+    /// Key that checks tokens: a public key in PEM, or for HS256 a file with the secret's bytes
     #[arg(long, env = "TIDINGS_JWT_KEY_FILE", value_name = "FILE")]
     jwt_key_file: Option<PathBuf>,
-    /// Keys that tokens are checked with by their `kid`, each for its own algorithm, instead of --jwt-key-file
+    /// Keys that check tokens, as a JWKS, instead of --jwt-key-file; a token's `kid` names its key
     #[arg(long, env = "TIDINGS_JWKS_FILE", value_name = "FILE")]
     jwks_file: Option<PathBuf>,
     /// Audience that tokens must name
@@ -31,13 +31,13 @@ pub(super) struct Tokens {
     /// Issuer that tokens must name
     #[arg(long, env = "TIDINGS_JWT_ISSUER", value_parser = NonEmptyStringValueParser::new(), value_name = "I")]
     jwt_issuer: Option<String>,
-    /// The one tenant of this server, for tokens that name none
+    /// The only tenant of this server, for tokens that name no tenant
     #[arg(long, env = "TIDINGS_SINGLE_TENANT", value_name = "NAME")]
     pub(super) single_tenant: Option<TenantId>,
 }
 
 impl Tokens {
-    /// One of these settings that was made.
+    /// Returns the flag of one of these settings, if any was given.
     pub(super) fn given(&self) -> Option<&'static str> {
         let settings = [
             ("--jwt-algorithm", self.jwt_algorithm.is_some()),
@@ -50,7 +50,7 @@ impl Tokens {
         settings.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
 
-    /// Reads the keys, and says where they can be read again.
+    /// Reads the keys. The returned [`KeyFile`] can read them again.
     pub(super) fn access(&self) -> Result<(JwtAccess, KeyFile), Failure> {
         let opened = match (&self.jwt_key_file, &self.jwks_file) {
             (Some(file), None) => {
@@ -58,10 +58,10 @@ impl Tokens {
                 KeyFile::open("--jwt-key-file", file.clone(), Holds::One(algorithm))
             }
             (None, Some(_)) if self.jwt_algorithm.is_some() => {
-                Err("--jwt-algorithm: the keys of --jwks-file say theirs; leave it out".to_owned())
+                Err("--jwt-algorithm: each key of --jwks-file names its own; leave this flag out".to_owned())
             }
             (None, Some(file)) => KeyFile::open("--jwks-file", file.clone(), Holds::Set),
-            (Some(_), Some(_)) => Err("--jwks-file: give it or --jwt-key-file, not both".to_owned()),
+            (Some(_), Some(_)) => Err("--jwks-file: give this flag or --jwt-key-file, not both".to_owned()),
             (None, None) => {
                 Err("a server without keys would let everybody in: give --jwt-key-file or --jwks-file, \
                 or for development --dev (loopback only)"
@@ -83,7 +83,10 @@ impl Tokens {
     }
 }
 
-/// Reads a file of keys; what is wrong names the flag.
+/// Reads and parses a file of keys.
+///
+/// # Errors
+/// If the file can't be read or parsed. The message names the flag and the file.
 pub(super) fn read<T>(
     flag: &str,
     file: &Path,

@@ -1,9 +1,9 @@
-//! Temporary refusals of event streams. An `EventSource` that gets any answer but a stream closes for good (HTML, section
-//! 9.2.3). So a drain or a crowded moment would silence it for ever. Such a refusal is therefore written as a stream of one
-//! block, and the client comes back after it.
+//! Temporary refusals of event streams. An `EventSource` that gets any answer but a stream closes for good (HTML,
+//! section 9.2.3). So a drain or a crowded moment would silence it for ever. Such a refusal is therefore written as a
+//! stream of one block, and the client comes back after it.
 //!
-//! An `EventSource` would also come back if the server closed the connection without an answer. But a proxy makes a 502 of
-//! that.
+//! An `EventSource` would also come back if the server closed the connection without an answer. But a proxy makes a 502
+//! of that.
 
 use std::time::Duration;
 

@@ -42,8 +42,8 @@ pub(super) fn is_last_event_id(name: &str) -> bool {
     letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
 }
 
-/// The last event that a query names, as it stands there, if it has nothing but the characters of a position: then it may
-/// be said back in a block of a stream.
+/// The last event that a query names, as it stands there, if it has nothing but the characters of a position: then it
+/// may be said back in a block of a stream.
 pub(super) fn last_event_id(query: &str) -> Option<&str> {
     let mut members = query.split('&').filter_map(|member| member.split_once('='));
     let (_, id) = members.rfind(|(name, _)| is_last_event_id(name))?;

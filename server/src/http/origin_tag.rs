@@ -6,9 +6,10 @@ use hyper::HeaderMap;
 use tidings_shared::{frame::ORIGIN_HEADER, limits::MAX_ORIGIN_BYTES};
 use warp::Filter;
 
-/// Extracts the origin tag of a request to the application's own API, for [`PublishOptions`](crate::PublishOptions). The tab
-/// that sent the request finds its own change among the events by this tag. It is `None` if the header `Tidings-Origin` is
-/// missing or malformed: no request fails because of it. Nothing authenticates the tag, and every subscriber sees it.
+/// Extracts the origin tag of a request to the application's own API, for [`PublishOptions`](crate::PublishOptions).
+/// The tab that sent the request finds its own change among the events by this tag. It is `None` if the header
+/// `Tidings-Origin` is missing or malformed: no request fails because of it. Nothing authenticates the tag, and every
+/// subscriber sees it.
 ///
 /// ```
 /// use tidings_server::{Hub, PublishOptions, origin_tag};

@@ -17,9 +17,9 @@ use warp::{
 use super::{refusals::line_of_origin, refuse};
 use crate::gateway::Gateway;
 
-/// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for. A library that
-/// traces requests adds some to each, and a page whose requests were refused for that would go without events. It costs
-/// nothing: a header that is not known is passed over, and none but the token gives a right.
+/// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for.
+/// A library that traces requests adds some to each, and a page whose requests were refused for that would go without
+/// events. It costs nothing: a header that is not known is passed over, and none but the token gives a right.
 #[derive(Clone, Copy)]
 pub(super) struct Preflight {
     method: &'static str,

@@ -61,8 +61,8 @@ impl Route {
 
 impl Gateway {
     /// Returns the gateway's routes as a filter: `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`,
-    /// `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`. Join it to an application's own filter with `or`, and serve
-    /// both with [`Gateway::serve`]. It answers every method on these paths, and rejects every other path.
+    /// `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`. Join it to an application's own filter with `or`, and
+    /// serve both with [`Gateway::serve`]. It answers every method on these paths, and rejects every other path.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let route = move |method: Method, path: Peek| {
@@ -114,8 +114,8 @@ where
     }
 }
 
-/// Answers with the metrics: to clients on this machine, and to all clients if the setting says so. For others there is no
-/// such path.
+/// Answers with the metrics: to clients on this machine, and to all clients if the setting says so. For others there is
+/// no such path.
 fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
     let is_here = place.is_some_and(|place| place.peer().is_loopback());
     if !is_here && !gateway.settings().open_metrics {

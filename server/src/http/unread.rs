@@ -1,5 +1,5 @@
-//! Whether a request's body has been read when its answer is ready. If not, the connection ends with the answer, and the
-//! answer must say so: else a proxy sends its next request there, and it is lost.
+//! Whether a request's body has been read when its answer is ready. If not, the connection ends with the answer, and
+//! the answer must say so: else a proxy sends its next request there, and it is lost.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,4 @@
-//! The keys that tokens are checked with.
+//! The keys that check tokens, and how files hold them.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -11,11 +11,11 @@ use jsonwebtoken::{EncodingKey, Header};
 
 use crate::text::{UTF_16, is_utf_16, without_blank_lines, without_mark};
 
-/// How tokens are signed.
+/// A signature algorithm for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwtAlgorithm {
-    /// HMAC with SHA-256, with a secret that signer and server share.
+    /// HMAC with SHA-256. The signer and the server share a secret.
     Hs256,
     /// RSA (PKCS #1 1.5) with SHA-256.
     Rs256,
@@ -54,7 +54,7 @@ impl FromStr for JwtAlgorithm {
 
     fn from_str(text: &str) -> Result<Self, JwtKeyError> {
         let known = Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == text);
-        known.ok_or_else(|| fault("one of HS256, RS256, ES256 and EdDSA"))
+        known.ok_or_else(|| fault("must be HS256, RS256, ES256 or EdDSA"))
     }
 }
 
@@ -74,14 +74,15 @@ fn fault(reason: impl Into<String>) -> JwtKeyError {
     JwtKeyError(reason.into())
 }
 
-/// The keys that tokens are checked with, each for one algorithm.
+/// The keys that check tokens. Each key is for one algorithm.
 #[derive(Debug, Clone)]
 pub struct JwtKeys(Keys);
 
 #[derive(Debug, Clone)]
 enum Keys {
-    /// Whatever key a token names.
+    /// One key checks every token. The token's `kid` is ignored.
     One(Box<Key>),
+    /// A token's `kid` names its key.
     Named(HashMap<String, Key>),
 }
 
@@ -93,20 +94,18 @@ pub(super) struct Key {
 }
 
 impl JwtKeys {
-    /// One key, as a file holds it: a public key in PEM, or for [`JwtAlgorithm::Hs256`] the secret's bytes, of which a
-    /// newline at the end is none, nor where it is text are blank lines around it and a byte order mark.
+    /// Reads one key from the bytes of a file: a public key in PEM, or for [`JwtAlgorithm::Hs256`] the secret's bytes.
+    /// A line end after the secret is not a part of it. In a text file, blank lines around the key and a byte order
+    /// mark are removed too.
     ///
-    /// # Errors
-    /// When it is no key of this algorithm, or too short a one: a secret has at least 32 bytes, an RSA key 2048 bits. What
-    /// is made to be shown, a public key or a JWKS, is no secret.
+    /// # Errors If the file holds no key of this algorithm, or the key is too short: a secret has at least 32 bytes, an
+    /// RSA key 2048 bits. A public key or a JWKS is refused as a secret.
     pub fn one(algorithm: JwtAlgorithm, file: &[u8]) -> Result<Self, JwtKeyError> {
         let file = lines(file)?;
         let says = |words: &str| String::from_utf8_lossy(file).contains(words);
         if algorithm != JwtAlgorithm::Hs256 && says("PRIVATE KEY-----") {
             let remedy = "openssl pkey -in PRIVATE -pubout -out PUBLIC";
-            return Err(fault(format!(
-                "it is a private key, and tokens are checked with the public one: {remedy}"
-            )));
+            return Err(fault(format!("it is a private key, and the public key checks tokens: {remedy}")));
         }
         let decoding = match algorithm {
             JwtAlgorithm::Hs256 => Ok(DecodingKey::from_secret(secret(file)?)),
@@ -114,19 +113,19 @@ impl JwtKeys {
             JwtAlgorithm::Es256 => DecodingKey::from_ec_pem(file),
             JwtAlgorithm::EdDsa => DecodingKey::from_ed_pem(file),
         };
-        let decoding = decoding
-            .map_err(|_| fault(format!("it is no public key of {algorithm} in PEM (BEGIN PUBLIC KEY)")))?;
+        let decoding = decoding.map_err(|_| {
+            fault(format!("it is not a public key for {algorithm} in PEM (BEGIN PUBLIC KEY)"))
+        })?;
         Ok(Self(Keys::One(Box::new(Key::new(algorithm, decoding)?))))
     }
 
-    /// The keys of a JWKS (RFC 7517), by their `kid`. Keys that are not for signatures of a [`JwtAlgorithm`] are passed
-    /// over.
+    /// Reads the keys of a JWKS (RFC 7517). Keys that are not for signatures of a [`JwtAlgorithm`] are ignored.
     ///
-    /// # Errors
-    /// When it is none, or has no key that can be used, or one that is too short or without a `kid` of its own.
+    /// # Errors If the text is not a JWKS, or if it has no usable key. Also if a usable key is too short, has no `kid`,
+    /// or shares its `kid` with another key.
     pub fn set(jwks: &str) -> Result<Self, JwtKeyError> {
-        let set: JwkSet =
-            serde_json::from_str(without_mark(jwks)).map_err(|error| fault(format!("no JWKS: {error}")))?;
+        let set: JwkSet = serde_json::from_str(without_mark(jwks))
+            .map_err(|error| fault(format!("not a JWKS: {error}")))?;
         let mut keys = HashMap::new();
         for jwk in &set.keys {
             let Some(algorithm) = algorithm_of(jwk) else { continue };
@@ -140,12 +139,12 @@ impl JwtKeys {
             }
         }
         if keys.is_empty() {
-            return Err(fault("no key in it is for signatures of HS256, RS256, ES256 or EdDSA"));
+            return Err(fault("it has no key for signatures with HS256, RS256, ES256 or EdDSA"));
         }
         Ok(Self(Keys::Named(keys)))
     }
 
-    /// How many they are.
+    /// Returns the number of keys.
     #[cfg(feature = "cli")]
     pub(crate) fn count(&self) -> usize {
         match &self.0 {
@@ -154,6 +153,7 @@ impl JwtKeys {
         }
     }
 
+    /// Returns the key for a token with this `kid`.
     pub(super) fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match &self.0 {
             Keys::One(key) => Some(key),
@@ -162,10 +162,10 @@ impl JwtKeys {
     }
 }
 
-/// Signs claims with a private key in PEM, or for [`JwtAlgorithm::Hs256`] with the secret that a file holds.
+/// Signs claims with the key in a file: a private key in PEM, or for [`JwtAlgorithm::Hs256`] the secret's bytes.
 ///
 /// # Errors
-/// When the key is none of this algorithm.
+/// If the file holds no key of this algorithm.
 #[cfg(feature = "cli")]
 pub(crate) fn sign_jwt(
     algorithm: JwtAlgorithm,
@@ -180,20 +180,20 @@ pub(crate) fn sign_jwt(
         JwtAlgorithm::Es256 => EncodingKey::from_ec_pem(file),
         JwtAlgorithm::EdDsa => EncodingKey::from_ed_pem(file),
     };
-    let no_key = |_| fault(format!("it is no private key of {algorithm} in PEM (BEGIN PRIVATE KEY)"));
+    let no_key = |_| fault(format!("it is not a private key for {algorithm} in PEM (BEGIN PRIVATE KEY)"));
     let header = Header { kid, ..Header::new(algorithm.known()) };
     choose_cryptography();
     jsonwebtoken::encode(&header, claims, &key.map_err(no_key)?).map_err(no_key)
 }
 
-/// It is one setting of the process: where an application has made its own choice, that one holds.
+/// Selects the cryptography of the whole process. If the application has selected one already, that one stays.
 fn choose_cryptography() {
     let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// Whether a file holds what is made to be shown: a public key as PEM, DER or the base64 of it, a JWKS, or a key of SSH.
-/// Whoever has that could sign, were it taken as a secret.
-fn is_shown(file: &[u8]) -> bool {
+/// Returns whether a file holds a key that may be public: PEM, DER, the base64 of DER, a JWKS, or a key of SSH. If it
+/// were taken as a secret, everybody who knows the public key could sign tokens.
+fn is_public(file: &[u8]) -> bool {
     let has = |words: &[u8]| file.windows(words.len()).any(|part| part == words);
     let starts = |words: &&str| file.trim_ascii_start().starts_with(words.as_bytes());
     let is_der = match file {
@@ -201,13 +201,13 @@ fn is_shown(file: &[u8]) -> bool {
         [0x30, 0x81, length, rest @ ..] | [0x30, length, rest @ ..] => rest.len() == usize::from(*length),
         _ => false,
     };
-    has(b"-----BEGIN") || has(b"\"kty\"") || is_der || SHOWN.iter().any(starts)
+    has(b"-----BEGIN") || has(b"\"kty\"") || is_der || PUBLIC_PREFIXES.iter().any(starts)
 }
 
-/// How keys of SSH, and the base64 of public keys (RSA, P-256, Ed25519) begin.
-const SHOWN: [&str; 5] = ["ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
+/// The first characters of SSH keys, and of public keys in base64 (RSA, P-256, Ed25519).
+const PUBLIC_PREFIXES: [&str; 5] = ["ssh-", "ecdsa-", "MII", "MFkwEw", "MCowBQ"];
 
-/// What a file of text holds, without what editors put around it; other bytes as they are.
+/// Removes what editors put around the text of a file. Bytes that are not UTF-8 stay as they are.
 fn lines(file: &[u8]) -> Result<&[u8], JwtKeyError> {
     if is_utf_16(file) {
         return Err(fault(UTF_16));
@@ -215,39 +215,42 @@ fn lines(file: &[u8]) -> Result<&[u8], JwtKeyError> {
     Ok(str::from_utf8(file).map_or(file, |text| without_blank_lines(text).as_bytes()))
 }
 
-/// The bytes of a secret that is kept in a file.
+/// Returns the bytes of the secret in a file.
 fn secret(file: &[u8]) -> Result<&[u8], JwtKeyError> {
-    if is_shown(file) {
+    if is_public(file) {
         return Err(fault(
-            "it holds PEM, DER, a JWKS or a key of SSH, which is no secret of HS256: name the key's own algorithm, or give a \
-             JWKS as such",
+            "it holds PEM, DER, a JWKS or a key of SSH, which is no secret for HS256: name the algorithm of that key, or give \
+             a JWKS as such",
         ));
     }
     let secret = file.strip_suffix(b"\n").map_or(file, |line| line.strip_suffix(b"\r").unwrap_or(line));
     check_secret(secret.len()).map(|()| secret)
 }
 
-/// A shorter one can be guessed by whoever has a token.
+/// Refuses a short secret: everybody who has a token could find it by trial.
 fn check_secret(bytes: usize) -> Result<(), JwtKeyError> {
     if bytes >= SECRET_BYTES {
         return Ok(());
     }
     let remedy = "head -c 32 /dev/urandom | base64";
-    Err(fault(format!("a secret of HS256 has at least {SECRET_BYTES} bytes, and this one {bytes}: {remedy}")))
+    Err(fault(format!(
+        "a secret for HS256 has at least {SECRET_BYTES} bytes, and this one has {bytes}: {remedy}"
+    )))
 }
 
-/// Bytes of a secret, at least: RFC 7518, section 3.2.
+/// The least number of bytes of a secret: RFC 7518, section 3.2.
 const SECRET_BYTES: usize = 32;
 
-/// Bytes of an RSA key's modulus, at least: RFC 7518, section 3.3.
+/// The least number of bytes of an RSA key's modulus: RFC 7518, section 3.3.
 const MODULUS_BYTES: usize = 2048 / 8;
 
-/// Bytes of a number in base64, without the zeros before it.
+/// Returns the bytes of a number in base64url, without leading zeros.
 fn significant_bytes(number: &str) -> usize {
     let zeros = number.len() - number.trim_start_matches('A').len();
     number.len() * 3 / 4 - zeros * 3 / 4
 }
 
+/// Returns the algorithm that a key is for, if it is for signatures with a known one.
 fn algorithm_of(jwk: &Jwk) -> Option<JwtAlgorithm> {
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
         return None;
@@ -284,7 +287,7 @@ impl Key {
             _ => {}
         }
         let mut validation = Validation::new(algorithm.known());
-        // Claims are checked at the time that is given, and by type.
+        // `JwtAccess` checks the claims.
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
         Ok(Self { algorithm, decoding, validation })

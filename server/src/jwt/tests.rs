@@ -30,7 +30,7 @@ fn good() -> Value {
     json!({ "sub": "anna", "tenant": "acme", "exp": NOW_SECONDS + 60, "subscribe": ["staff:*"], "publish": [] })
 }
 
-/// Good claims, with one that is another; `null` takes it away.
+/// Good claims, with this value for one of them. `null` removes the claim.
 fn with(name: &str, value: Value) -> Value {
     let mut claims = good();
     let object = claims.as_object_mut().unwrap();
@@ -71,7 +71,7 @@ fn base64(text: &str) -> String {
     digits
 }
 
-/// What is between the lines of PEM.
+/// Returns the base64 between the first and the last line of PEM.
 fn body(pem: &[u8]) -> Vec<u8> {
     pem.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"-")).collect::<Vec<_>>().concat()
 }
@@ -97,7 +97,7 @@ fn code(access: &JwtAccess, token: &str) -> Code {
 }
 
 #[test]
-fn a_token_is_taken_by_the_key_that_it_was_signed_for_and_by_no_other() {
+fn only_the_key_of_a_token_accepts_it() {
     let keys = [
         (JwtAlgorithm::Hs256, SECRET, SECRET),
         (JwtAlgorithm::Rs256, RSA.0, RSA.1),
@@ -121,7 +121,7 @@ fn a_token_is_taken_by_the_key_that_it_was_signed_for_and_by_no_other() {
 }
 
 #[test]
-fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_name() {
+fn an_identity_has_exactly_the_rights_that_the_claims_name() {
     let claims = json!({ "sub": "anna", "tenant": "acme", "exp": NOW_SECONDS + 60, "more": { "is": ["passed over"] },
         "subscribe": ["staff:*", "catalogue"], "publish": ["staff:people"] });
     let access = hs256();
@@ -155,7 +155,7 @@ fn an_identity_is_what_the_claims_say_and_nothing_is_allowed_that_they_do_not_na
 }
 
 #[test]
-fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
+fn a_token_with_a_wrong_claim_is_refused_with_one_code() {
     let access = hs256();
     assert!(access.authenticate(Some(&hs(&good())), NOW).is_ok());
     for (name, value) in [
@@ -200,7 +200,7 @@ fn a_token_whose_claims_do_not_hold_is_refused_with_one_code() {
 }
 
 #[test]
-fn expired_is_said_only_where_all_else_holds_and_to_the_millisecond() {
+fn an_expired_token_is_named_so_only_if_all_else_is_right_and_to_the_millisecond() {
     let access = hs256();
     for exp in [json!(NOW_SECONDS), json!(NOW_SECONDS - 1), json!(0), json!(-1), json!(-1e300), json!(0.5)] {
         assert_eq!(code(&access, &hs(&with("exp", exp.clone()))), Code::TokenExpired, "{exp}");
@@ -220,7 +220,7 @@ fn expired_is_said_only_where_all_else_holds_and_to_the_millisecond() {
 }
 
 #[test]
-fn a_token_of_a_clock_that_is_a_minute_ahead_holds_and_one_from_later_is_told_to_come_back() {
+fn an_issuers_clock_may_be_a_minute_ahead_and_beyond_that_the_client_is_told_to_come_back() {
     let access = hs256();
     let token = |claim: &str, seconds: f64| {
         let mut claims = with("exp", json!(NOW_SECONDS + 600));
@@ -240,7 +240,7 @@ fn a_token_of_a_clock_that_is_a_minute_ahead_holds_and_one_from_later_is_told_to
             assert!(error.message.contains(claim) && error.message.contains(early_by), "{error:?}");
         }
         assert!(access.authenticate(Some(&early), NOW + 1000).is_ok(), "{claim}: its time has come");
-        // What can never hold is not worth another attempt.
+        // A token that can never be valid is not worth another attempt.
         let never = token(claim, NOW_SECONDS as f64 + 600.0);
         assert_eq!(code(&access, &never), Code::Unauthorized, "{claim}: it ends before it begins");
         let signed_by_another = sign(
@@ -256,7 +256,7 @@ fn a_token_of_a_clock_that_is_a_minute_ahead_holds_and_one_from_later_is_told_to
 }
 
 #[test]
-fn audience_and_issuer_are_asked_for_where_they_are_configured() {
+fn a_configured_audience_and_issuer_must_be_in_the_token() {
     let access = hs256().with_audience("tidings").with_issuer("https://id.example.com");
     let claims = |aud: Value, iss: Value| {
         let mut claims = with("aud", aud);
@@ -282,7 +282,7 @@ fn audience_and_issuer_are_asked_for_where_they_are_configured() {
 }
 
 #[test]
-fn a_token_that_was_taken_back_does_not_come_back_with_another_signature() {
+fn a_revoked_token_does_not_come_back_with_another_signature() {
     let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Es256, EC.1).unwrap());
     let es = |claims: &Value| {
         sign(&Header::new(JwtAlgorithm::Es256.known()), claims, &private(JwtAlgorithm::Es256, EC.0))
@@ -302,7 +302,7 @@ fn a_token_that_was_taken_back_does_not_come_back_with_another_signature() {
 }
 
 #[test]
-fn a_server_of_one_tenant_takes_tokens_without_a_tenant_and_none_of_another() {
+fn a_server_of_one_tenant_accepts_tokens_without_a_tenant_and_refuses_those_of_another() {
     let access = hs256().with_single_tenant("acme".parse().unwrap());
     for tenant in [Value::Null, json!("acme")] {
         let identity = access.authenticate(Some(&hs(&with("tenant", tenant))), NOW).unwrap();
@@ -314,7 +314,7 @@ fn a_server_of_one_tenant_takes_tokens_without_a_tenant_and_none_of_another() {
 }
 
 #[test]
-fn what_is_no_token_of_the_key_is_refused_with_one_code() {
+fn a_malformed_or_foreign_token_is_refused_with_one_code() {
     let good = hs(&good());
     let parts: Vec<&str> = good.split('.').collect();
     let claims = parts[1];

@@ -141,7 +141,7 @@ fn tail_warns_of_a_domain_that_the_server_does_not_know_and_goes_on() {
     });
     let said = tail.log();
     let typo = "the server has no domain \"staf\": was \"staff\" meant?";
-    let meant = "the server has no domain \"clock\": what is published in it travels unchecked";
+    let meant = "the server has no domain \"clock\": events of this domain travel unchecked";
     assert_eq!((said.matches(typo).count(), said.matches(meant).count()), (1, 1), "{said}");
 }
 

@@ -208,7 +208,7 @@ fn a_token_that_is_refused_is_told_of_with_the_reason_and_without_the_token() {
     for (bad, reason) in [
         (format!("{head}.{other_signature}"), "signature does not match the server's key"),
         (token(&["--tenant", "acme", "--jwt-audience", "other"]), "`aud`"),
-        ("x.y.z".to_owned(), "no token (JWT)"),
+        ("x.y.z".to_owned(), "not a token (JWT)"),
     ] {
         assert!(refuse(&server, bearer(&bad)));
         warns(&mut server, &["a token was refused", "unauthorized", reason]);
@@ -225,7 +225,7 @@ fn a_token_that_is_refused_is_told_of_with_the_reason_and_without_the_token() {
     let mut late = Client::with_token(&server, &other);
     let mut hello = Server::keyed(&[]);
     Client::connect(&hello).ask(&json!({ "op": "hello", "token": "a.b.c" }));
-    warns(&mut hello, &["a token was refused", "no token (JWT)"]);
+    warns(&mut hello, &["a token was refused", "not a token (JWT)"]);
     late.ask(&json!({ "op": "token", "ref": 1, "token": &other[..40] }));
     let log = server.process().log();
     for token in [&good, &old, &other] {

@@ -173,7 +173,7 @@ fn bad_usage_is_exit_code_2_and_names_the_setting() {
         (&["--jwt-algorithm", "RS256"], "--jwt-key-file"),
         (&["--jwt-key-file", "/nowhere"], "--jwt-key-file /nowhere"),
         (&["--jwt-key-file", &key_file("")], "--jwt-key-file"),
-        (&["--jwt-key-file", "/dev/null"], "/dev/null: a secret of HS256 has at least 32 bytes"),
+        (&["--jwt-key-file", "/dev/null"], "/dev/null: a secret for HS256 has at least 32 bytes"),
         (&["--jwt-key-file", &key_file("rsa.pub.pem")], "PEM"),
         (&["--jwt-algorithm", "RS256", "--jwt-key-file", &key_file("rsa.key.pem")], "private"),
         (&["--jwt-algorithm", "ES256", "--jwt-key-file", &key_file("rsa.pub.pem")], "ES256"),
@@ -358,7 +358,7 @@ fn the_example_of_a_configuration_is_good_but_for_its_key() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--jwt-key-file") && said.contains("/run/credentials"), "{said}");
     let good = finish(tidings().args(["check-config", "--config", &example, "--jwt-key-file", &key]));
-    assert_eq!((good.code, good.stdout.trim()), (Some(0), "the configuration is good"), "{}", good.stderr);
+    assert_eq!((good.code, good.stdout.trim()), (Some(0), "the configuration is valid"), "{}", good.stderr);
 }
 
 #[test]

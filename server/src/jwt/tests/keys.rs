@@ -1,4 +1,4 @@
-//! Which keys there are, and what is a key.
+//! Tests of keys and their files.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn keys_that_cannot_be_used_say_why() {
     for (algorithm, file, says) in [
         (JwtAlgorithm::Hs256, &b""[..], "at least 32 bytes"),
         (JwtAlgorithm::Hs256, b"\n", "at least 32 bytes"),
-        (JwtAlgorithm::Hs256, b"0123456789abcdef0123456789abcde\n", "this one 31"),
+        (JwtAlgorithm::Hs256, b"0123456789abcdef0123456789abcde\n", "this one has 31"),
         (JwtAlgorithm::Hs256, EC.1, "PEM"),
         (JwtAlgorithm::Rs256, RSA.0, "private"),
         (JwtAlgorithm::Es256, EC.0, "private"),
@@ -82,10 +82,10 @@ fn keys_that_cannot_be_used_say_why() {
         (json!({ "keys": [{ "kty": "oct", "alg": "HS512", "kid": "a", "k": "AAAA" }] }), "no key"),
         (json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": "AAAA" }] }), "kid"),
         (json!({ "keys": [secret("a", &long), secret("a", &long)] }), "two"),
-        (json!({ "keys": [secret("a", "")] }), "this one 0"),
+        (json!({ "keys": [secret("a", "")] }), "this one has 0"),
         (
             json!({ "keys": [secret("b", &long), secret("a", &short)] }),
-            "\"a\": a secret of HS256 has at least 32",
+            "\"a\": a secret for HS256 has at least 32",
         ),
         (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB" }] }), "2048"),
         (json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": padded, "e": "AQAB" }] }), "2048"),
@@ -98,7 +98,7 @@ fn keys_that_cannot_be_used_say_why() {
 }
 
 #[test]
-fn what_editors_put_around_a_secret_is_none_of_it_and_all_else_is() {
+fn blank_lines_that_editors_put_around_a_secret_are_no_part_of_it() {
     let with = |before: &[u8], after: &[u8]| {
         JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, &[before, SECRET, after].concat()).unwrap())
     };
@@ -119,7 +119,7 @@ fn what_editors_put_around_a_secret_is_none_of_it_and_all_else_is() {
 }
 
 #[test]
-fn keys_in_pem_and_in_a_set_may_have_a_mark_of_their_encoding_and_blank_lines_around() {
+fn keys_in_pem_and_in_a_set_may_have_a_byte_order_mark_and_blank_lines_around() {
     for (before, after) in
         [(&b"\xef\xbb\xbf"[..], &b""[..]), (b"\n\r\n", b"\n \n"), (b"\xef\xbb\xbf\n", b"\r\n\r\n")]
     {
