@@ -271,7 +271,7 @@ impl Serve {
             None => tokio::spawn(keys::pass_over(hangup)),
         };
         if self.dev {
-            tracing::info!("--dev: nobody needs a token; everybody on this machine has all rights");
+            tracing::info!("--dev: no token is needed; everybody on this machine has all rights");
         }
         tracing::info!(%address, "listening");
         // The server runs on if standard output is closed.

@@ -109,7 +109,7 @@ fn a_file_that_became_bad_leaves_the_old_keys_and_says_why_once() {
     file.replace(&set(&["ec"]));
     eventually("it is good again", || publish(&server, &ec) == 200);
     let log = server.process().log();
-    assert_eq!(log.matches("no key in it").count(), 1, "{log}");
+    assert_eq!(log.matches("it has no key for signatures").count(), 1, "{log}");
     assert!(log.contains("--jwks-file") && log.contains(file.path()), "{log}");
 }
 
@@ -162,7 +162,7 @@ fn a_key_that_came_through_a_pipe_is_not_read_again_and_stays_in_force() {
     let good = token(&["--tenant", "acme", "--publish", "*"]);
     assert_eq!(publish(&server, &good), 200);
     server.process().signal("HUP");
-    logs(&mut server, "it is no file that can be read again");
+    logs(&mut server, "it is not a regular file, so it can");
     assert_eq!(publish(&server, &good), 200);
 }
 
