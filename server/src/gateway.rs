@@ -46,7 +46,7 @@ pub struct GatewaySettings {
     pub open_metrics: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
-    /// Threads that deliver to connections. `None` means one for each processor.
+    /// Threads that deliver to WebSockets; as many as there are processors where there is none.
     pub shards: Option<NonZero<usize>>,
     /// Connections at a time, HTTP and WebSocket together. It is fewer if the process may not open enough files. Beyond
     /// it, the server answers `/health`, `/ready` and `/metrics`, and refuses everything else.
@@ -155,7 +155,7 @@ impl Gateway {
         self.0.draining.subscribe()
     }
 
-    /// Returns a guard. The session or event stream that holds it counts as present until it drops the guard.
+    /// A session or a stream of events counts as there until it drops this.
     pub(crate) fn presence(&self) -> watch::Receiver<()> {
         self.0.present.subscribe()
     }
