@@ -1,4 +1,7 @@
 //! `#[derive(Payload)]`.
+//!
+//! serde is derived for a shadow struct with the same fields. So an `Option` is absent or `null` on the wire exactly as the schema
+//! says.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
