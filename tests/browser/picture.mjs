@@ -26,7 +26,7 @@ const person = (await demo.call("GET", "people")).find(({ name }) => name === "A
 
 const edits = await Window.open(browser, demo.url, `#/people/${person.uuid}`);
 const shows = await Window.open(browser, demo.url, "#/people");
-await edits.page.setViewport({ width: 520, height: 270 });
+await edits.page.setViewport({ width: 520, height: 276 });
 await shows.page.setViewport({ width: 1120, height: 600 });
 
 await demo.call("PATCH", `people/${person.uuid}`, { email: "amara.okafor@example.com" });
