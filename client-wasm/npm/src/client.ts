@@ -77,8 +77,8 @@ export class Client {
   }
 
   /**
-   * The last error of the connection: why there is none. `error` listeners heard it too. It is `undefined` before
-   * anything failed, and while the connection is open.
+   * The last error of the connection. The `error` listeners heard it too. It is `undefined` before the first error, and
+   * while the connection is open.
    */
   get lastError(): TidingsError | undefined {
     return this.#state.lastError;
@@ -139,7 +139,7 @@ export class Client {
    * Subscribes to a topic, or to several. `handler` is called with each event once, in the order of the server's log,
    * even if the event is on several of the topics. Each handler gets an event of its own, which it may change.
    *
-   * Await `ready` before you load what you show: everything that is published from then on arrives.
+   * Await `ready` before you load your data: every event that is published from then on arrives.
    *
    * Throws a `TypeError` for an argument of a wrong type, and a `TidingsError` (`invalid_topic`) for a topic that cannot
    * be meant. Later errors go to `onError`.
@@ -213,8 +213,8 @@ export class Client {
    * Publishes an event and resolves with the server's answer. While there is no connection it waits, until `signal` is
    * aborted. After a reconnect it is sent again with the same key, so that it is published once.
    *
-   * Rejects with a `TidingsError`: `invalid_event` or `invalid_topic` for an event or topics that cannot be published,
-   * `offline_full` if 256 publishes wait already, `closed`, or the code with which the server refused it.
+   * Rejects with a `TidingsError`. Its code is `invalid_event` or `invalid_topic` if the event or its topics cannot be
+   * published, `offline_full` if 256 publishes wait already, `closed`, or a code of the server.
    *
    * ```ts
    * await client.publish({ domain: "staff", event: "person_updated", payload: { uuid: id } });

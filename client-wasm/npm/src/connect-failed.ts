@@ -1,6 +1,6 @@
 import { type Failure, TidingsError } from "./errors.js";
 
-/** Returns the error of a client that cannot connect: the URL, the reason that the core knows, and what to check. */
+/** Returns the error of a client that cannot connect. It has the URL, the core's reason, and the checks that may help. */
 export function connectFailed(failure: Failure, to: string): TidingsError {
   const url = new URL(to);
   // Node.js has none. In some shells its scheme is not http: or https:.

@@ -1,4 +1,4 @@
-// The boundary to the WebAssembly core: what `client-wasm/src/js.rs` exports, and what it calls.
+// The boundary to the WebAssembly core: the exports of `client-wasm/src/js.rs`, and the functions that it calls.
 
 import type { EventMeta, Published, Status, Sync } from "./types.js";
 

@@ -53,7 +53,7 @@ export type ClientCode =
 /** The code of an error. A newer server may send codes that this version does not know. */
 export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 
-/** What helps against an error, whatever caused it. */
+/** The general hint of each code. */
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
   core_failed: "This is a bug in the package, or in your own core. Please report it with its `cause`.",
@@ -123,7 +123,7 @@ export class TidingsError extends Error {
   }
 }
 
-// On the prototype, so that an error's stack begins with it. On the class too, whose own name is minified.
+// On the prototype, so that an error's stack begins with the name. On the class too, because its own name is minified.
 for (const named of [TidingsError.prototype, TidingsError])
   Object.defineProperty(named, "name", { value: "TidingsError", configurable: true });
 

@@ -7,13 +7,13 @@ export interface UntypedEvent<D extends string = string> {
   payload: unknown;
 }
 
-/** The topics whose events have types. */
+/** The topics with typed events. */
 export type KnownTopic = keyof Topics;
 
 /** A topic. The compiler takes any string, and an editor completes the topics of `Topics`. */
 export type Topic = KnownTopic | (string & {});
 
-/** The domains whose topics are known. */
+/** The domains with typed events. */
 type KnownDomain = KnownEvent["domain"];
 
 /** The topics of the domain that a topic begins with. */

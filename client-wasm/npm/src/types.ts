@@ -1,4 +1,4 @@
-// For `Symbol.dispose`, whatever `lib` a project has.
+// `Symbol.dispose` needs it in a project with an older `lib`.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { TidingsError } from "./errors.js";
 import type { EventOf } from "./topics.js";
@@ -83,8 +83,11 @@ export type Handler<T extends string> = (event: EventOf<T>, meta: EventMeta) => 
 /** Options of `subscribe`. */
 export interface SubscribeOptions {
   /**
-   * Called when a topic was refused or taken away (the other topics go on), when an event does not match its type (the
-   * subscription goes on), and when an error closed the client. Without it, the client's `error` listeners hear of it.
+   * Called with an error of the subscription. Without it, the client's `error` listeners hear the error.
+   *
+   * - A topic was refused or taken away: the other topics go on.
+   * - An event does not match its type: the subscription goes on.
+   * - An error closed the client.
    *
    * `too_many_topics` and `overloaded` say that there is no room for a topic. The client asks for the topic again: at
    * once when you unsubscribe from another topic, else with growing pauses. `onSync` is called when it is in force.
@@ -128,8 +131,11 @@ export interface WatchOptions<T extends string, D> {
   /** Called with the data of each load. */
   onData: (data: D) => void;
   /**
-   * Called when a load failed (`load_failed`, with its `cause`), when a topic was refused or taken away (the other topics
-   * go on), and when an error closed the client. Without it, the client's `error` listeners hear of it.
+   * Called with an error of the watch. Without it, the client's `error` listeners hear the error.
+   *
+   * - A load failed (`load_failed`, with its `cause`): if `retryable`, the client tries again.
+   * - A topic was refused or taken away: the other topics go on.
+   * - An error closed the client.
    *
    * `too_many_topics` and `overloaded` say that there is no room for a topic. The client asks for the topic again, and
    * loads the data when it is in force.

@@ -43,9 +43,9 @@ export class View {
   }
 
   /**
-   * Whether the page certainly still shows what an own write changed. A load that ran since the write began may have
-   * read the store before the write, and its data may have been shown after it. If another write has begun since, the
-   * store may have taken the two in the other order than the page shows them.
+   * Returns whether the page still shows an own write. It may not if a load ran since the write began: the load may have
+   * read older data, and shown it on top. It may not if another write began since: the store may have taken the two
+   * writes in the other order.
    */
   shows(write: number): boolean {
     return !this.#running && write > this.#lastCovered && write === this.#owner.origin.writes;

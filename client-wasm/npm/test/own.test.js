@@ -1,4 +1,4 @@
-// A core of the user, whose glue a function imports.
+// A core of the user. A function imports its glue.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -1,5 +1,6 @@
-//! The demo application: a small back office whose windows converge. An ordinary program that embeds the library:
-//! it serves its page and its API on SQLite, and announces each committed write through a [`tidings_server::Hub`].
+//! The demo application: a small back office. All its windows show the stored data. It is an ordinary program that embeds
+//! the library. It serves its page and its API on SQLite, and announces each committed write through a
+//! [`tidings_server::Hub`].
 
 // They panic if the output can't be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -19,7 +20,7 @@ mod seed;
 mod store;
 mod table;
 
-/// A small back office whose windows converge.
+/// A small back office. All its windows show the stored data.
 #[derive(Debug, Parser)]
 #[command(name = "tidings-demo", version)]
 struct Options {

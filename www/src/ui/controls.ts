@@ -22,7 +22,7 @@ export interface Option {
   label: string;
 }
 
-/** A field on the page. Its values are those of the API's JSON. */
+/** A field on the page. Its value has the form of the API's JSON. */
 export interface Control {
   element: HTMLElement;
   /** The element that is marked and gets the focus when the API refuses the value. */

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 
-/// The assignments whose `column` is `uuid`, as events name them.
+/// The assignments with this `uuid` in `column`, in the form of the events.
 pub(super) fn assignment_events(
     db: &Connection,
     column: &'static str,

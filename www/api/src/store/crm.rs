@@ -12,8 +12,8 @@ use crate::{
     table::{Body, Field, Kind, Table, row, rows},
 };
 
-/// Parties of one interaction beside its subject. The old and the new ones of an update together stay below the
-/// topics that one publication may reach.
+/// The most parties of an interaction, apart from its subject. The old and new parties of an update together stay below
+/// the number of topics that a publication may reach. More are refused.
 pub(crate) const MAX_PARTIES: usize = 40;
 
 const CONTACTS: Table = Table {
@@ -139,7 +139,7 @@ pub(crate) fn create_interaction(
     interaction(tx, uuid)
 }
 
-/// Reaches those who were involved before and those who are now.
+/// Updates an interaction. The event reaches the contacts who took part before, and the contacts who take part now.
 pub(crate) fn update_interaction(
     tx: &Transaction<'_>,
     uuid: Uuid,
@@ -209,7 +209,7 @@ fn set_parties(tx: &Transaction<'_>, uuid: Uuid, parties: &[Uuid]) -> Result<(),
     Ok(())
 }
 
-/// The interactions that fulfil a condition, as events see them.
+/// The interactions that fulfil a condition, in the form of the events.
 fn involved(db: &Connection, condition: &'static str, uuid: Uuid) -> Result<Vec<crm::Interaction>, Fault> {
     let sql = format!("SELECT uuid, subject_uuid FROM interactions WHERE {condition} ORDER BY uuid");
     let mut statement = db.prepare_cached(&sql)?;

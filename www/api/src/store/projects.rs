@@ -40,8 +40,8 @@ const ASSIGNMENTS: Table = Table {
     ],
 };
 
-/// What can be done with a project, from which statuses, what it leads to, and the event that tells of it.
-/// Archiving is beside the status: no statuses are named.
+/// An action on a project: the statuses that allow it, its SQL, and its event.
+/// Archiving does not depend on the status, so its list is empty.
 struct Action {
     name: &'static str,
     from: &'static [&'static str],

@@ -282,7 +282,7 @@ fn department_of(db: &Connection, team: Uuid) -> Result<Option<Uuid>, Fault> {
     department.ok_or_else(|| Fault::missing("team"))
 }
 
-/// The memberships whose `column` is `uuid`, as events name them.
+/// The memberships with this `uuid` in `column`, in the form of the events.
 fn memberships(db: &Connection, column: &'static str, uuid: Uuid) -> Result<Vec<staff::Membership>, Fault> {
     let sql =
         format!("SELECT uuid, team_uuid, person_uuid FROM memberships WHERE {column} = ? ORDER BY uuid");

@@ -1,4 +1,4 @@
-//! Each write is driven as the routes drive it, through the database thread, while a subscriber of the hub listens.
+//! Each write goes through the database thread, as from the routes, while a subscriber of the hub listens.
 
 use std::{pin::pin, task::Poll};
 
@@ -51,7 +51,7 @@ impl World {
         self.database.read(move |db| read(db, uuid)).await.unwrap()
     }
 
-    /// Hears what reaches these topics from now on.
+    /// Subscribes to these topics.
     fn hear(&self, topics: &[String]) -> Subscription {
         let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
         self.hub.subscribe_to(self.hub.home(), &topics)
@@ -66,8 +66,8 @@ fn uuid_of(record: &Value) -> Uuid {
     record["uuid"].as_str().unwrap().parse().unwrap()
 }
 
-/// What has arrived: the event's name and all its topics. Announcements are in the hub before a write is answered,
-/// so nothing has to be waited for.
+/// The events that have arrived, each with its name and topics. The hub has the announcements before a write is answered, so
+/// nothing has to wait.
 fn heard(subscription: &mut Subscription) -> Vec<(String, Vec<String>)> {
     let mut heard = Vec::new();
     while let Some(Some(delivery)) = subscription.next().now_or_never() {
@@ -248,7 +248,7 @@ async fn a_write_whose_commit_fails_announces_nothing() {
     let world = World::new();
     let mut all = world.hear(&topics(["staff:people"]));
     let failed = world.database.write(None, |tx, changes| {
-        // Checked at the commit and not before, so all of the write itself succeeds.
+        // The constraint is checked at the commit, so the write itself succeeds.
         tx.pragma_update(None, "defer_foreign_keys", true)?;
         tx.execute("INSERT INTO memberships VALUES (randomblob(16), randomblob(16), randomblob(16))", [])?;
         staff::create_person(tx, &object(json!({ "name": "Never" })), changes)
@@ -268,7 +268,7 @@ async fn a_write_whose_caller_has_gone_is_announced_all_the_same() {
         let mut write = pin!(write);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(matches!(write.as_mut().poll(&mut context), Poll::Pending | Poll::Ready(Ok(_))));
-        // Dropped here, as warp drops the answer to a browser that hung up.
+        // Dropped here, as warp drops the answer to a browser that has gone.
     }
     let Some(Delivery::Event { publication, .. }) = people.next().await else { panic!("no event") };
     assert_eq!(publication.event.event, "person_created");
