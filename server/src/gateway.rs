@@ -46,7 +46,7 @@ pub struct GatewaySettings {
     pub open_metrics: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
-    /// Threads that deliver to WebSockets; as many as there are processors where there is none.
+    /// Threads that deliver to WebSockets and event streams. `None` means one for each processor.
     pub shards: Option<NonZero<usize>>,
     /// Connections at a time, HTTP and WebSocket together. It is fewer if the process may not open enough files. Beyond
     /// it, the server answers `/health`, `/ready` and `/metrics`, and refuses everything else.
@@ -148,11 +148,6 @@ impl Gateway {
     pub(crate) fn metrics_page(&self) -> String {
         let holdings = self.hub().holdings(self.hub().now());
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
-    }
-
-    /// Lets streams of events know of a drain.
-    pub(crate) fn watch_drain(&self) -> watch::Receiver<bool> {
-        self.0.draining.subscribe()
     }
 
     /// A session or a stream of events counts as there until it drops this.

@@ -9,11 +9,11 @@ use std::{
 
 use hyper::{
     HeaderMap, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{CONNECTION, HeaderValue},
     service::service_fn,
 };
 use hyper_util::service::TowerToHyperService;
-use tidings_hub::{AccessError, event_stream::EventStream, problem::Problem, revocation::Admitted};
+use tidings_hub::{AccessError, problem::Problem, revocation::Admitted};
 use tidings_shared::{Code, limits};
 use tokio::{
     net::TcpListener,
@@ -28,7 +28,7 @@ use crate::{
 
 mod answers;
 mod comeback;
-mod event_body;
+mod events;
 mod front;
 mod listen;
 mod origin_tag;
@@ -41,7 +41,6 @@ mod unread;
 mod upgrade;
 
 use self::answers::{draining, not_found, problem, problem_body, refusal};
-use self::listen::Asked;
 pub use self::origin_tag::origin_tag;
 
 /// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
@@ -143,44 +142,6 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Prob
         Problem::new(error.code, error.message)
     })
 }
-
-fn events(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    place: Option<Place>,
-    query: Vec<(String, String)>,
-) -> Result<Response, Problem> {
-    let admitted = authenticate(gateway, headers)?;
-    let address =
-        place.as_ref().map(|place| upgrade::forwarded(gateway, headers, place)).transpose()?.flatten();
-    let Asked { topics, last_event_id } = Asked::parse(query)?;
-    // What is no text is no position, and of two nobody knows which holds.
-    let mut ids = headers.get_all(LAST_EVENT_ID).iter();
-    let since = match (ids.next(), ids.next()) {
-        (id, None) => id.map(|id| id.to_str().unwrap_or_default()),
-        _ => Some(""),
-    };
-    let since = since.or(last_event_id.as_deref());
-    let (hub, settings) = (gateway.hub(), gateway.settings().session);
-    let now = hub.now();
-    let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
-    let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
-    let mut response =
-        warp::reply::stream(event_body::body(stream, gateway.clone(), place, address)).into_response();
-    let answer = response.headers_mut();
-    answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
-    answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
-    // The connection ends with the stream. A proxy must not keep it for another request.
-    answer.insert(CONNECTION, HeaderValue::from_static("close"));
-    // Proxies that gather answers would hold events back.
-    answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    if let Some(unknown) = unknown {
-        answer.insert(HeaderName::from_static("tidings-unknown-domains"), unknown);
-    }
-    Ok(page::for_pages(response))
-}
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The token of an `Authorization: Bearer …`, if there is one. Of two, a proxy may have looked at the other.
 fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Problem> {

@@ -1,12 +1,13 @@
-//! Server-sent events: what a session is told, for those who only listen. Each block is a frame: `event` is its
-//! operation, `data` the frame, `id` its position, so that `Last-Event-ID` resumes. Pure: it is driven with moments and
-//! polled for blocks.
+//! Server-sent events: the frames of a session, for clients that only listen. Each block carries a frame: `event` is its
+//! operation, `data` is the frame, and `id` is its position, so that `Last-Event-ID` resumes. Pure: a shard drives it with
+//! moments and polls it for blocks.
 //!
 //! The law of calling is a session's: after every `handle_*`, poll until there is nothing.
 
-use std::{collections::VecDeque, task::Waker, time::Duration};
+mod block;
 
-use bytes::Bytes;
+use std::{collections::VecDeque, io::Write as _, task::Waker, time::Duration};
+
 use serde_json::json;
 use tidings_shared::{
     Code, TopicName,
@@ -14,8 +15,10 @@ use tidings_shared::{
     limits,
 };
 
+pub use self::block::{Block, Framing};
 use crate::{
     Authorize, Hub, Moment,
+    metrics::Metrics,
     problem::Problem,
     reader::Delivery,
     revocation::Admitted,
@@ -24,14 +27,18 @@ use crate::{
     unknown_domains::comment,
 };
 
-/// A listener's stream. What it has not taken yet waits in the log.
+/// The server side of one stream. Events that the client has not taken yet wait in the log.
 #[derive(Debug)]
 pub struct EventStream {
-    follower: Follower,
-    /// What the stream says of itself; it goes before what was read.
-    blocks: VecDeque<Bytes>,
-    /// What was read from the log.
+    /// The topics, until the stream ends.
+    follower: Option<Follower>,
+    /// The topics of a stream that has ended, until its shard takes account of that.
+    left: Option<Follower>,
+    /// Blocks about the stream itself. They go before `ready`.
+    blocks: VecDeque<Block>,
+    /// Read from the log, and still to be encoded.
     ready: VecDeque<Delivery>,
+    framing: Framing,
     heartbeat: Duration,
     /// When the listener was last told a position.
     last_told: Duration,
@@ -41,7 +48,6 @@ pub struct EventStream {
     unknown: Vec<UnknownDomain>,
     /// When the token ends, with its grace.
     expires: Option<Moment>,
-    has_ended: bool,
     /// The client's pause before it comes back, unless a last block names another.
     retry: Duration,
 }
@@ -63,7 +69,7 @@ impl EventStream {
             return Err(Problem::new(Code::InvalidTopic, message));
         }
         let identity = &admitted.identity;
-        let Some(mut follower) = hub.tenant(&identity.tenant).try_follow() else {
+        let Some(mut follower) = hub.tenant(&identity.tenant).try_follow_in_shard() else {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
         };
         let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since);
@@ -87,24 +93,23 @@ impl EventStream {
         let first = if outcomes.iter().any(|topic| topic.outcome == Outcome::Sync) {
             let topics = follower.reader().topics().map(TopicName::to_string).collect();
             let frame = ServerFrame::Sync { position: position.clone(), topics };
-            block("sync", Some(&position), encode(&frame).text())
+            Block::of("sync", Some(&position), encode(&frame).text())
         } else {
             let frame = json!({ "op": "subscribed", "position": position, "topics": outcomes });
-            block("subscribed", Some(&position), frame.to_string().as_bytes())
+            Block::of("subscribed", Some(&position), frame.to_string().as_bytes())
         };
-        // A block ends with an empty line.
-        let first = [&first[..first.len() - 1], comment(&unknown).as_bytes(), b"\n"].concat().into();
         Ok(Self {
-            follower,
-            blocks: VecDeque::from([first]),
+            follower: Some(follower),
+            left: None,
+            blocks: VecDeque::from([with_comment(&comment(&unknown), first)]),
             ready: VecDeque::new(),
+            framing: Framing::Chunked,
             heartbeat: settings.heartbeat,
             last_told: now.since_start,
             hub: hub.clone(),
             unknown,
             expires: expiry(identity.expires_at, settings.expiry_grace, now),
             admitted,
-            has_ended: false,
             retry: limits::STREAM_RETRY,
         })
     }
@@ -119,49 +124,61 @@ impl EventStream {
         self
     }
 
+    /// Sets the framing of the body. It is [`Framing::Chunked`] otherwise.
+    #[must_use]
+    pub fn framed(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// The framing of the body.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// The names of the domains of its topics that this server does not know, separated by commas.
     pub fn unknown_domains(&self) -> Option<String> {
         let names: Vec<&str> = self.unknown.iter().map(|unknown| unknown.domain.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// What to send next; `None` when there is nothing until the waker is woken or the timeout comes.
-    pub fn poll_output(&mut self, now: Moment, waker: &Waker) -> Option<Bytes> {
+    /// Returns the next block to send; `None` when there is none until the log has more or the timeout comes.
+    pub fn poll_output(&mut self, now: Moment) -> Option<Block> {
         if let Some(block) = self.blocks.pop_front() {
             return Some(block);
         }
-        if self.has_ended {
-            return None;
-        }
+        // A stream at rest keeps no room for the blocks that it once had.
+        self.blocks = VecDeque::new();
+        let follower = self.follower.as_mut()?;
         if self.ready.is_empty() {
-            self.ready.extend(self.follower.poll_read(limits::READ_BATCH, waker));
+            self.ready = follower.poll_read(limits::READ_BATCH, Waker::noop()).into();
         }
         let delivery = self.ready.pop_front()?;
         self.last_told = now.since_start;
-        count(&delivery, self.follower.tenant().metrics());
+        count(&delivery, self.hub.metrics());
         let (event, position) = match &delivery {
             Delivery::Event { publication, .. } => ("event", publication.position),
             Delivery::Sync { position, .. } => ("sync", *position),
         };
-        Some(block(event, Some(&position.to_string()), frame_of(&delivery).text()))
+        Some(Block::of(event, Some(&position.to_string()), frame_of(&delivery).text()))
     }
 
     /// When [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let ping_due = self.last_told + self.heartbeat;
-        (!self.has_ended).then(|| self.expires.map_or(ping_due, |expires| expires.since_start.min(ping_due)))
+        (!self.is_closed()).then(|| self.poll_expiry().map_or(ping_due, |expiry| expiry.min(ping_due)))
     }
 
     /// When [`EventStream::handle_expiry`] has something to do.
     pub fn poll_expiry(&self) -> Option<Duration> {
-        self.expires.filter(|_| !self.has_ended).map(|expires| expires.since_start)
+        self.expires.filter(|_| !self.is_closed()).map(|expires| expires.since_start)
     }
 
     /// Ends the stream if its time is over: a part of [`EventStream::handle_timeout`].
     pub fn handle_expiry(&mut self, now: Moment) {
         if self.expires.is_some_and(|expires| expires.has_come(now)) {
             let frame = ServerFrame::error(None, Code::TokenExpired, Code::TokenExpired.meaning());
-            self.end(block("error", None, encode(&frame).text()));
+            self.end(Block::of("error", None, encode(&frame).text()));
         }
     }
 
@@ -169,20 +186,26 @@ impl EventStream {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
-        if !self.has_ended && now >= self.last_told + self.heartbeat && self.ready.is_empty() {
-            let position = self.follower.passed().to_string();
+        let Some(follower) = &mut self.follower else { return };
+        if now >= self.last_told + self.heartbeat && self.ready.is_empty() {
+            let position = follower.passed().to_string();
             let frame = ServerFrame::Ping { position: Some(position.clone()) };
-            self.blocks.push_back(block("ping", Some(&position), encode(&frame).text()));
+            self.blocks.push_back(Block::of("ping", Some(&position), encode(&frame).text()));
             self.last_told = now;
         }
     }
 
+    /// Whether the listener was revoked.
+    pub(crate) fn is_revoked(&self, now: Moment) -> bool {
+        !self.is_closed() && self.hub.revocations().ends(None, &self.admitted, now)
+    }
+
     /// Ends the stream if its listener was revoked.
     pub fn handle_revocation(&mut self, now: Moment) {
-        if self.hub.revocations().ends(None, &self.admitted, now) {
+        if self.is_revoked(now) {
             self.hub.revocations().keep_out(None, &self.admitted, now);
             let frame = ServerFrame::error(None, Code::Forbidden, "this stream was revoked");
-            self.end(block("error", None, encode(&frame).text()));
+            self.end(Block::of("error", None, encode(&frame).text()));
         }
     }
 
@@ -191,59 +214,77 @@ impl EventStream {
         self.end(goaway(self.retry + spread, None));
     }
 
-    /// Says a last word. What was read and not sent is for the next stream, which resumes.
-    fn end(&mut self, last: Bytes) {
-        if !self.has_ended {
+    /// Says a last word. Events that were read and not sent are for the next stream, which resumes.
+    fn end(&mut self, last: Block) {
+        if let Some(follower) = self.follower.take() {
+            self.left = Some(follower);
+            self.ready = VecDeque::new();
             self.blocks.push_back(last);
-            self.has_ended = true;
         }
     }
 
-    /// Whether this stream has ended; what is left to poll is its last words.
-    pub fn has_ended(&self) -> bool {
-        self.has_ended
+    /// Whether this stream has ended. It may still have last blocks to send.
+    pub fn is_closed(&self) -> bool {
+        self.follower.is_none()
+    }
+
+    /// The topics, while the stream is open.
+    pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
+        self.follower.as_mut()
+    }
+
+    /// Returns the topics of a stream that has ended, once.
+    pub(crate) fn take_left(&mut self) -> Option<Follower> {
+        self.left.take()
+    }
+
+    /// Its shard told the client a position.
+    pub(crate) fn handle_told(&mut self, at: Moment) {
+        self.last_told = self.last_told.max(at.since_start);
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.hub.metrics()
     }
 }
 
 /// The last block of a stream whose client comes back after `retry`. Within a stream it needs no id: the client keeps the
 /// last one.
-fn goaway(retry: Duration, id: Option<&str>) -> Bytes {
+fn goaway(retry: Duration, id: Option<&str>) -> Block {
     let frame = ServerFrame::Goaway { retry_after_ms: millis(retry) };
-    with_retry(retry, &block("goaway", id, encode(&frame).text()))
+    with_retry(retry, &Block::of("goaway", id, encode(&frame).text()))
 }
 
-/// The one block of a stream that can't be served at the moment. `id` is the client's last event id.
-pub fn refusal(problem: &Problem, retry: Duration, id: Option<&str>) -> Bytes {
+/// Returns the one block of a stream that can't be served at the moment. `id` is the client's last event id.
+pub fn refusal(problem: &Problem, retry: Duration, id: Option<&str>) -> Block {
     if problem.code == Code::GoingAway {
         return goaway(retry, id);
     }
     let frame = ServerFrame::error(None, problem.code, &problem.message);
-    with_retry(retry, &block("error", id, encode(&frame).text()))
+    with_retry(retry, &Block::of("error", id, encode(&frame).text()))
 }
 
-fn with_retry(retry: Duration, block: &[u8]) -> Bytes {
-    [format!("retry: {}\n", millis(retry)).as_bytes(), block].concat().into()
+fn with_retry(retry: Duration, block: &Block) -> Block {
+    Block::new(block.text().len() + 32, |text| {
+        // A vector takes everything.
+        let _ = writeln!(text, "retry: {}", millis(retry));
+        text.extend_from_slice(block.text());
+    })
+}
+
+/// Adds comment lines at the end of a block.
+fn with_comment(comment: &str, block: Block) -> Block {
+    if comment.is_empty() {
+        return block;
+    }
+    let text = block.text();
+    // A block ends with an empty line.
+    let parts = [&text[..text.len() - 1], comment.as_bytes(), b"\n"];
+    Block::new(text.len() + comment.len(), |text| parts.iter().for_each(|part| text.extend_from_slice(part)))
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn block(event: &str, id: Option<&str>, frame: &[u8]) -> Bytes {
-    let mut block = Vec::with_capacity(frame.len() + 96);
-    if let Some(id) = id {
-        block.extend_from_slice(format!("id: {id}\n").as_bytes());
-    }
-    block.extend_from_slice(format!("event: {event}\ndata: ").as_bytes());
-    for &byte in frame {
-        // A payload is carried as it was sent, and JSON may have line ends between its tokens.
-        match byte {
-            b'\n' | b'\r' => block.extend_from_slice(b"\ndata: "),
-            byte => block.push(byte),
-        }
-    }
-    block.extend_from_slice(b"\n\n");
-    block.into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! - A [`Hub`] holds the tenants. Programs publish and subscribe here.
 //! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) is the same for
 //!   server-sent events.
-//! - A [`Shard`] delivers to the sessions of one thread.
+//! - A [`Shard`] delivers to the sessions and event streams of one thread.
 //!
 //! [`access`] decides who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.
 

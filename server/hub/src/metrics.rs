@@ -121,7 +121,7 @@ impl Default for Metrics {
         registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register(
             "slow_sessions",
-            "Sessions whose socket takes no more just now",
+            "Sessions and event streams whose socket is full at the moment",
             slow_sessions.clone(),
         );
         let says = "From a publication to the socket, one sample for each turn of a fan-out";

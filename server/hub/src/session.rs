@@ -20,7 +20,7 @@ use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use tidings_shared::{
-    Code, Position, TopicName,
+    Code, TopicName,
     code::close,
     frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
     limits,
@@ -263,13 +263,6 @@ impl Session {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         self.hub.metrics()
-    }
-
-    /// The shard has delivered everything of the session's topics up to this position.
-    pub(crate) fn advance(&mut self, position: Position) {
-        if let State::Open { follower, .. } = &mut self.state {
-            follower.advance(position);
-        }
     }
 
     /// The shard has told the client a position.

@@ -1,6 +1,9 @@
 //! A shard owns the connections of one thread and delivers to them. It does no I/O: a socket is a [`Sink`], and time is an
 //! argument.
 //!
+//! A connection is a WebSocket with its session, or an event stream ([`Protocol`]). Both get the same publications, in
+//! encodings of their own. Below, "session" means either.
+//!
 //! The shard follows the logs of its tenants in order. A connection is *live* while its session has nothing to write and
 //! nothing to read from the log. The shard writes each publication straight to the sockets of the live connections.
 //!
@@ -22,6 +25,7 @@ mod dirty;
 mod fan_out;
 mod followed;
 mod index;
+mod protocol;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,14 +37,15 @@ use std::{
 use slab::Slab;
 use tidings_shared::limits::FAN_OUT_WRITES;
 
-pub use self::index::ConnectionKey;
 use self::{
-    batch::Batch,
+    batch::Gathered,
     connection::{Connection, Mark},
     dirty::Dirty,
     followed::Followed,
-    index::{FrameIndex, ListIndex, TenantKey},
+    index::TenantKey,
+    protocol::{Encoding, Output},
 };
+pub use self::{index::ConnectionKey, protocol::Protocol};
 use crate::{
     metrics::Metrics,
     moment::Moment,
@@ -104,43 +109,20 @@ pub struct ShardCounters {
 }
 
 /// Memory that each fan-out uses again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Scratch {
-    /// The bytes of several frames, for one write.
-    gathered: Vec<u8>,
-    /// The list of the current batch that `gathered` and `frames` hold.
-    gathered_list: ListIndex,
-    frames: Vec<FrameIndex>,
+    /// The bytes of one write, by encoding.
+    gathered: [Gathered; Encoding::COUNT],
     /// The connections that one publication reaches, and the topics that each of them matches.
     hits: Vec<(ConnectionKey, Few)>,
     /// Events that were written, and not counted yet.
     delivered: u64,
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            gathered: Vec::new(),
-            gathered_list: ListIndex::NONE,
-            frames: Vec::new(),
-            hits: Vec::new(),
-            delivered: 0,
-        }
-    }
-}
-
 impl Scratch {
-    /// Copies the frames of a list into one buffer, unless they are there. A single frame is not copied.
-    fn gather(&mut self, batch: &Batch, list: ListIndex) {
-        if self.gathered_list == list {
-            return;
-        }
-        self.gathered_list = list;
-        batch.frames_of(list, &mut self.frames);
-        self.gathered.clear();
-        if self.frames.len() > 1 {
-            self.frames.iter().for_each(|&frame| self.gathered.extend_from_slice(batch.frame(frame).0));
-        }
+    /// Forgets the lists of an earlier batch.
+    fn forget_lists(&mut self) {
+        self.gathered.iter_mut().for_each(Gathered::forget_list);
     }
 }
 
@@ -173,19 +155,21 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Adds a connection. It is not live until it is pumped.
-    pub fn insert(&mut self, session: Box<Session>, sink: S) -> ConnectionKey {
-        let slot = self.connections.insert(Connection::new(session, sink));
+    pub fn insert(&mut self, protocol: impl Into<Protocol>, sink: S) -> ConnectionKey {
+        let slot = self.connections.insert(Connection::new(protocol.into(), sink));
         self.marks.resize(self.marks.len().max(slot + 1), Mark::NEW);
         self.marks[slot] = Mark::NEW;
-        ConnectionKey::new(slot)
+        let key = ConnectionKey::new(slot);
+        self.apply_changes(key);
+        key
     }
 
     /// Removes a connection, and returns its sink.
     pub fn remove(&mut self, key: ConnectionKey) -> S {
         self.marks[key.slot()] = Mark::NEW;
         self.connections[key.slot()].set_slow(false);
-        let Connection { mut session, sink, tenant, .. } = self.connections.remove(key.slot());
-        if let (Some(follower), Some(tenant)) = (session.follower(), tenant) {
+        let Connection { mut protocol, sink, tenant, .. } = self.connections.remove(key.slot());
+        if let (Some(follower), Some(tenant)) = (protocol.follower(), tenant) {
             self.leave(key, follower, tenant);
         }
         if self.connections.is_empty() {
@@ -197,7 +181,7 @@ impl<S: Sink> Shard<S> {
 
     /// Returns the metrics of the hub that a connection belongs to.
     pub fn metrics(&self, key: ConnectionKey) -> &Metrics {
-        self.connections[key.slot()].session.metrics()
+        self.connections[key.slot()].protocol.metrics()
     }
 
     /// Returns a connection's sink.
@@ -215,9 +199,9 @@ impl<S: Sink> Shard<S> {
         self.connections.contains(key.slot())
     }
 
-    /// Returns a connection's session.
-    pub fn session(&self, key: ConnectionKey) -> &Session {
-        &self.connections[key.slot()].session
+    /// Returns the session or the event stream of a connection.
+    pub fn protocol(&self, key: ConnectionKey) -> &Protocol {
+        &self.connections[key.slot()].protocol
     }
 
     /// Returns whether the shard writes to a connection.
@@ -243,19 +227,36 @@ impl<S: Sink> Shard<S> {
         self.connections[key.slot()].wake();
     }
 
-    /// Hands something to a session. Pump the connection afterwards.
-    pub fn handle(&mut self, key: ConnectionKey, now: Moment, act: impl FnOnce(&mut Session)) {
+    /// Hands something to a session or an event stream. Pump the connection afterwards.
+    pub fn handle(&mut self, key: ConnectionKey, now: Moment, act: impl FnOnce(&mut Protocol)) {
         self.settle(key, now);
         self.marks[key.slot()].fall_behind();
-        act(&mut self.connections[key.slot()].session);
+        act(&mut self.connections[key.slot()].protocol);
         self.apply_changes(key);
     }
 
-    /// Ends the sessions that were revoked, and touches no others.
+    /// Hands something from the client to a session. Pump the connection afterwards. An event stream hears nothing.
+    pub fn handle_session(&mut self, key: ConnectionKey, now: Moment, act: impl FnOnce(&mut Session)) {
+        self.handle(key, now, |protocol| {
+            if let Protocol::WebSocket(session) = protocol {
+                act(session);
+            }
+        });
+    }
+
+    /// Ends a connection whose socket takes nothing. Pump it afterwards. A session says why, and an event stream is cut.
+    pub fn handle_stalled(&mut self, key: ConnectionKey, now: Moment) {
+        match self.protocol(key) {
+            Protocol::WebSocket(_) => self.handle_session(key, now, Session::handle_stalled),
+            Protocol::EventStream(_) => self.connections[key.slot()].has_failed = true,
+        }
+    }
+
+    /// Ends the connections whose clients were revoked, and touches no others.
     pub fn handle_revocation(&mut self, now: Moment) {
-        let is_revoked = |key: &ConnectionKey| self.session(*key).is_revoked(now);
+        let is_revoked = |key: &ConnectionKey| self.protocol(*key).is_revoked(now);
         for key in self.keys().into_iter().filter(is_revoked).collect::<Vec<_>>() {
-            self.handle(key, now, |session| session.handle_revocation(now));
+            self.handle(key, now, |protocol| protocol.handle_revocation(now));
             self.wake(key);
         }
     }
@@ -291,22 +292,22 @@ impl<S: Sink> Shard<S> {
             // A connection that never catches up must be read all the same.
             return Ok(Pumped::More);
         }
-        scratch.gathered.clear();
-        scratch.gathered_list = ListIndex::NONE;
-        let is_all = connection.gather(now, &mut scratch.gathered);
-        if !connection.write(&scratch.gathered)? {
-            return Ok(Pumped::Blocked { has_taken: connection.rest.len() < scratch.gathered.len() });
+        let bytes = scratch.gathered[connection.encoding().index()].buffer();
+        let output = connection.protocol.put_output(now, bytes);
+        connection.is_closing = output == Output::End;
+        if !connection.write(bytes)? {
+            return Ok(Pumped::Blocked { has_taken: connection.rest.len() < bytes.len() });
         }
         if connection.is_closing {
             return Ok(Pumped::Closed);
         }
-        if !is_all {
+        if output == Output::Part {
             return Ok(Pumped::More);
         }
-        if connection.session.is_paused() {
+        if connection.protocol.is_paused() {
             mark.pause();
         } else {
-            let follower = connection.session.follower();
+            let follower = connection.protocol.follower();
             mark.go_live(follower.map_or(0, |follower| follower.reader().position().offset));
         }
         Ok(Pumped::Idle)
@@ -347,12 +348,12 @@ impl<S: Sink> Shard<S> {
     /// Applies the changes of a session's topics, and of its tenant.
     fn apply_changes(&mut self, key: ConnectionKey) {
         let connection = &mut self.connections[key.slot()];
-        if let (Some(mut left), Some(tenant)) = (connection.session.take_left(), connection.tenant) {
+        if let (Some(mut left), Some(tenant)) = (connection.protocol.take_left(), connection.tenant) {
             connection.tenant = None;
             self.leave(key, &mut left, tenant);
         }
         let connection = &mut self.connections[key.slot()];
-        let Some(follower) = connection.session.follower() else { return };
+        let Some(follower) = connection.protocol.follower() else { return };
         let tenant = if let Some(tenant) = connection.tenant {
             tenant
         } else {
@@ -362,7 +363,7 @@ impl<S: Sink> Shard<S> {
             self.connections[key.slot()].tenant = Some(tenant);
             tenant
         };
-        if let Some(follower) = self.connections[key.slot()].session.follower() {
+        if let Some(follower) = self.connections[key.slot()].protocol.follower() {
             self.tenants[tenant.slot()].apply_changes(follower, key);
         }
     }

@@ -79,7 +79,7 @@ pub struct Counters {
     pub followed_topics: usize,
     /// Topics that the log has an index of.
     pub known_topics: usize,
-    /// In-process subscribers and event streams that wait to be woken.
+    /// In-process subscribers that wait to be woken.
     pub waiting: usize,
     /// Publications in the log.
     pub log_entries: usize,
@@ -168,20 +168,13 @@ impl Tenant {
         self.add_follower(self.lock(), State::waker)
     }
 
-    /// Returns a follower for an event stream, or `None` if the tenant has as many followers as it may have.
-    pub(crate) fn try_follow(&self) -> Option<Follower> {
-        self.add_within_quota(State::waker)
-    }
-
-    /// Returns a follower for a session in a shard, within the quota. It is not woken: the shard follows the whole log, and
-    /// asks for [changes of the follower's topics](Follower::poll_interest).
+    /// Returns a follower for a session or an event stream in a shard, or `None` if the tenant has as many followers as it
+    /// may have. It is not woken: the shard follows the whole log, and asks for
+    /// [changes of the follower's topics](Follower::poll_interest).
     pub(crate) fn try_follow_in_shard(&self) -> Option<Follower> {
-        self.add_within_quota(|_| Notice::Shard(VecDeque::new()))
-    }
-
-    fn add_within_quota(&self, notice: impl FnOnce(&mut State) -> Notice) -> Option<Follower> {
         let state = self.lock();
-        (state.followers < self.quotas.max_sessions).then(|| self.add_follower(state, notice))
+        let has_room = state.followers < self.quotas.max_sessions;
+        has_room.then(|| self.add_follower(state, |_| Notice::Shard(VecDeque::new())))
     }
 
     fn add_follower(

@@ -123,7 +123,7 @@ pub(super) struct Serve {
     /// Serve a WebSocket echo at /v1/echo, for conformance suites
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     echo: bool,
-    /// Threads that deliver to WebSockets; by default one for each processor
+    /// Threads that deliver to WebSockets and event streams; by default one for each processor
     #[arg(long, env = "TIDINGS_SHARDS", value_parser = shards, value_name = "N")]
     shards: Option<NonZero<usize>>,
     /// Connections at a time from one address; this machine and trusted proxies have no such limit

@@ -16,8 +16,10 @@ use tidings_hub::{event_stream::refusal, problem::Problem};
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::event_body::stream_retry;
-use super::{LAST_EVENT_ID, listen::last_event_id};
+use super::{
+    events::{LAST_EVENT_ID, stream_retry},
+    listen::last_event_id,
+};
 use crate::{gateway::Gateway, net::worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -93,7 +95,7 @@ pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Respo
         limits::STREAM_RETRY_OVERLOADED + random_part(limits::STREAM_RETRY_OVERLOADED)
     };
     // By the standard, a block without an id makes the client forget its last one.
-    let block = refusal(&problem, retry, listener.last_event_id.as_deref()).to_vec();
+    let block = refusal(&problem, retry, listener.last_event_id.as_deref()).text().to_vec();
     *answer.body_mut() = block.into_response().into_body();
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();

@@ -100,7 +100,8 @@ where
         Route::WebSocket => upgrade::answer(gateway, &headers, upgrade, place, upgrade::session),
         Route::Echo => upgrade::answer(gateway, &headers, upgrade, place, |_, _| Serves::Echo),
         Route::Events => {
-            events(&gateway, &headers, place, query).unwrap_or_else(|problem| refuse(&gateway, &problem))
+            let answer = events::answer(&gateway, &headers, place, query);
+            answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
         }
         Route::Post(act) => post::answer(&gateway, &headers, body, act)
             .await

@@ -25,7 +25,7 @@ use crate::{
     net::{
         accept::{self, Place},
         addresses::AddressPlace,
-        worker::{Arrival, Serves},
+        worker::{Arrival, Permits, Serves},
     },
 };
 
@@ -45,28 +45,17 @@ pub(super) fn answer(
         let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
         return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
     };
-    let Some(place) = place else {
-        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
-        return refuse(&gateway, &Problem::new(Code::Internal, message));
-    };
-    if gateway.workers().is_none() {
-        return refuse(
-            &gateway,
-            &Problem::new(Code::Overloaded, "no thread for connections could be started"),
-        );
-    }
-    let address = match forwarded(&gateway, headers, &place) {
-        Ok(address) => address,
+    let permits = match permits(&gateway, headers, place) {
+        Ok(permits) => permits,
         Err(problem) => return refuse(&gateway, &problem),
     };
     let accept = derive_accept_key(key.as_bytes());
-    let presence = gateway.presence();
     tokio::spawn(async move {
         match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
             Ok((stream, head)) => {
-                let serves = serves(&gateway, &place);
+                let serves = serves(&gateway, &permits.0);
                 if let Some(workers) = gateway.workers() {
-                    workers.send(Arrival { stream, head, serves, place: (place, address, presence) }).await;
+                    workers.send(Arrival { stream, head, serves, permits }).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "an upgrade failed"),
@@ -86,13 +75,26 @@ pub(super) fn answer(
     response
 }
 
-/// The place of a client behind a trusted proxy, which says whose connection it is: the last entry is the one that the
-/// proxy wrote, whatever came before it from the client. Those whose entry is no address are one client together.
-pub(super) fn forwarded(
+/// Takes the permits of a connection that goes to a shard, if there is a shard.
+pub(super) fn permits(
     gateway: &Gateway,
     headers: &HeaderMap,
-    place: &Place,
-) -> Result<Option<AddressPlace>, Problem> {
+    place: Option<Place>,
+) -> Result<Permits, Problem> {
+    let Some(place) = place else {
+        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
+        return Err(Problem::new(Code::Internal, message));
+    };
+    if gateway.workers().is_none() {
+        return Err(Problem::new(Code::Overloaded, "no thread for connections could be started"));
+    }
+    let address = forwarded(gateway, headers, &place)?;
+    Ok((place, address, gateway.presence()))
+}
+
+/// The place of a client behind a trusted proxy, which says whose connection it is: the last entry is the one that the
+/// proxy wrote, whatever came before it from the client. Those whose entry is no address are one client together.
+fn forwarded(gateway: &Gateway, headers: &HeaderMap, place: &Place) -> Result<Option<AddressPlace>, Problem> {
     if !gateway.settings().trusted_proxies.contains(&place.peer()) {
         return Ok(None);
     }
@@ -121,7 +123,8 @@ pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
     // Half of its time is left even to a connection that was opened ahead, as browsers and proxies do.
     let age = place.age().min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
-    Serves::Session(Box::new(Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now)))
+    let session = Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now);
+    Serves::Client(Box::new(session).into())
 }
 
 /// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.

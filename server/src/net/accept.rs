@@ -8,13 +8,15 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
+    io,
     net::IpAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -24,10 +26,11 @@ use hyper::{
     service::Service, upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
-use tidings_shared::limits::{CLOSE_TIMEOUT, LEAST_HEADER_BYTES};
+use tidings_hub::event_stream::Framing;
+use tidings_shared::limits::LEAST_HEADER_BYTES;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::AbortHandle,
     time::{Instant, sleep_until, timeout},
 };
@@ -35,6 +38,7 @@ use tokio::{
 use super::{
     addresses::{self, AddressPlace, Addresses},
     descriptors,
+    hand_over::{HandOver, Handed, framing},
     large_heads::LargeHeads,
     request_head::{HeadTimer, Phase},
     write_deadline::WriteDeadline,
@@ -79,7 +83,6 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct PlaceOf {
     peer: IpAddr,
-    is_over: Notify,
     is_beyond_cap: bool,
     places: Places,
     _permit: Option<OwnedSemaphorePermit>,
@@ -101,11 +104,6 @@ impl Place {
     /// For how long whoever asks may have been there.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
-    }
-
-    /// Lets the connection end when what is under way has been answered, and soon in any case.
-    pub(crate) fn end(&self) {
-        self.of.is_over.notify_one();
     }
 
     /// Whether it is one too many: it is told so, unless it asks how the server is.
@@ -217,7 +215,7 @@ where
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
         let serve = |_permit, address, is_beyond_cap| {
             let places = places.clone();
-            let of = PlaceOf { peer, is_over: Notify::new(), is_beyond_cap, places, _permit, address };
+            let of = PlaceOf { peer, is_beyond_cap, places, _permit, address };
             let place = Place { of: Arc::new(of), begun: Instant::now() };
             serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
         };
@@ -275,15 +273,25 @@ async fn serve_one<S, B>(
     };
     let is_used = Cell::new(false);
     let is_stopping = Arc::new(AtomicBool::new(false));
+    let hands_over = Arc::<OnceLock<(HandOver, Framing)>>::default();
     let service = hyper::service::service_fn({
         let (phase, is_stopping) = (Arc::clone(&phase), Arc::clone(&is_stopping));
+        let hands_over = Arc::clone(&hands_over);
         move |mut request: Request<Incoming>| {
             phase.answers();
+            let framing = framing(request.version());
             let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
             request.extensions_mut().insert(Place { begun, ..place.clone() });
             let (answer, is_stopping) = (service.call(request), Arc::clone(&is_stopping));
+            let (phase, hands_over) = (Arc::clone(&phase), Arc::clone(&hands_over));
             async move {
                 let mut answer = answer.await?;
+                if let Some(hand_over) = answer.extensions_mut().remove() {
+                    // An application that compresses answers does not see this body.
+                    answer.headers_mut().remove(header::CONTENT_ENCODING);
+                    let _ = hands_over.set((hand_over, framing));
+                    phase.leaves();
+                }
                 if is_stopping.load(Relaxed) && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -291,7 +299,7 @@ async fn serve_one<S, B>(
             }
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(timer)
         .header_read_timeout(limits.header_timeout)
         .keep_alive(is_kept)
@@ -305,11 +313,14 @@ async fn serve_one<S, B>(
             service,
         )
         .with_upgrades();
-    let mut connection = pin!(connection);
     let mut lingers_until = None;
     let result = loop {
+        let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+            Poll::Pending if phase.has_left() => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
         tokio::select! {
-            result = connection.as_mut() => break Some(result),
+            result = served => break result,
             _ = stopping.changed(), if !is_stopping.load(Relaxed) => {
                 is_stopping.store(true, Relaxed);
                 lingers_until = Some(Instant::now() + limits.linger);
@@ -318,19 +329,20 @@ async fn serve_one<S, B>(
                 lingers_until = None;
                 // What has begun to come is answered, and ends with its answer.
                 if !phase.has_begun() {
-                    connection.as_mut().graceful_shutdown();
+                    Pin::new(&mut connection).graceful_shutdown();
                 }
-            }
-            () = of.is_over.notified() => {
-                connection.as_mut().graceful_shutdown();
-                break timeout(CLOSE_TIMEOUT, connection).await.ok();
             }
         }
     };
     match result {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
-        None => tracing::debug!("a connection was cut: its peer takes nothing"),
+        None => {
+            let stream = connection.into_parts().map(|parts| tcp_stream(parts.io));
+            if let (Some(Ok(stream)), Some((hand_over, framing))) = (stream, hands_over.get()) {
+                hand_over.send(Handed { stream, framing: *framing });
+            }
+        }
     }
 }
 
@@ -344,12 +356,17 @@ pub(crate) async fn until(moment: Option<Instant>) {
 
 /// The connection below an upgraded one, and what was read from it beyond the handshake.
 pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
-    let parts = upgraded
-        .downcast::<TokioIo<LargeHeads<WriteDeadline<TcpStream>>>>()
-        .map_err(|_| "the connection is not one of this server's")?;
-    let stream =
-        parts.io.into_inner().into_inner().into_inner().into_std().map_err(|error| error.to_string())?;
+    let parts =
+        upgraded.downcast::<HttpStream>().map_err(|_| "the connection is not one of this server's")?;
+    let stream = tcp_stream(parts.io).map_err(|error| error.to_string())?;
     Ok((stream, parts.read_buf.into()))
+}
+
+/// A TCP stream as hyper has it.
+type HttpStream = TokioIo<LargeHeads<WriteDeadline<TcpStream>>>;
+
+fn tcp_stream(stream: HttpStream) -> io::Result<std::net::TcpStream> {
+    stream.into_inner().into_inner().into_inner().into_std()
 }
 
 #[cfg(test)]

@@ -28,6 +28,10 @@ const ANSWERS: u8 = 1;
 const IDLE: u8 = 2;
 /// A part of a further head has come.
 const BEGUN: u8 = 3;
+/// The head of an answer is to be written, and a shard writes its body.
+const LEAVES: u8 = 4;
+/// That head is written.
+const LEFT: u8 = 5;
 
 impl Default for Phase {
     fn default() -> Self {
@@ -50,9 +54,24 @@ impl Phase {
         let _ = self.0.compare_exchange(ANSWERS, IDLE, Relaxed, Relaxed);
     }
 
+    /// The connection is for a shard as soon as everything that was written before is flushed.
+    pub(crate) fn leaves(&self) {
+        self.0.store(LEAVES, Relaxed);
+    }
+
+    /// Nothing waits to be written.
+    pub(crate) fn flushed(&self) {
+        let _ = self.0.compare_exchange(LEAVES, LEFT, Relaxed, Relaxed);
+    }
+
+    /// Whether the connection is for a shard now.
+    pub(crate) fn has_left(&self) -> bool {
+        self.0.load(Relaxed) == LEFT
+    }
+
     /// Whether a request is under way.
     pub(crate) fn is_answering(&self) -> bool {
-        self.0.load(Relaxed) == ANSWERS
+        matches!(self.0.load(Relaxed), ANSWERS | LEAVES)
     }
 
     fn is_idle(&self) -> bool {

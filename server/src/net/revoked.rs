@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Tells of revocations at most once in [`REVOCATION_INTERVAL`]. A client that revokes without pause must not keep every
 /// session busy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Revoked {
     watch: Watch,
     not_before: Instant,
@@ -26,11 +26,6 @@ impl Revoked {
         }
         poll_fn(|cx| self.watch.poll_changed(cx)).await;
         self.not_before = Instant::now() + REVOCATION_INTERVAL;
-    }
-
-    /// Returns at the next call, as if something had been revoked.
-    pub(crate) fn mark_changed(&mut self) {
-        self.watch.mark_changed();
     }
 }
 

@@ -1,7 +1,7 @@
-//! One WebSocket: moves bytes between an upgraded connection and its session in a shard, and nothing else.
+//! One connection of a shard: moves bytes between its socket and its session or event stream, and nothing else.
 //!
-//! A slow consumer: if the peer takes no byte for the write timeout, its session ends with `slow_consumer`. Before that, a peer
-//! that reads slowly costs only its own position in the log (`tidings_hub`'s module `reader`).
+//! A slow consumer: if the peer takes no byte for the write timeout, its session ends with `slow_consumer`, and an event stream
+//! is cut. Before that, a peer that reads slowly costs only its own position in the log (`tidings_hub`'s module `reader`).
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,10 +15,10 @@ use std::{
 use socket2::SockRef;
 use tidings_hub::{
     Session,
-    shard::{ConnectionKey, Pumped, Shard, Sink},
+    shard::{ConnectionKey, Protocol, Pumped, Shard, Sink},
     websocket::{Awaited, Decoder, Incoming},
 };
-use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, READ_BYTES};
+use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, LINGER_SILENCE, READ_BYTES};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -66,19 +66,21 @@ impl Sink for Socket {
     }
 }
 
-/// Runs a session until its connection ends. `head` is what the client sent behind its handshake.
-pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, session: Box<Session>) {
-    let mut decoder = Decoder::new(session.max_message_bytes());
-    let key = local.shard.borrow_mut().insert(session, Socket(stream));
+/// Runs a session or a stream until its connection ends. `head` is what the client of a WebSocket sent behind its handshake.
+pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, protocol: Protocol) {
+    let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
+    let key = local.shard.borrow_mut().insert(protocol, Socket(stream));
     let connection = Connection { local, key: Some(key) };
     connection.hear(key, &mut decoder, &mut head);
     drop(head);
     let has_said_close = connection.drive(key, &mut decoder).await;
-    let was_welcomed = local.shard.borrow().session(key).was_welcomed();
-    if let (Some(stream), true) = (connection.leave(), has_said_close) {
-        let time = if was_welcomed { CLOSE_TIMEOUT } else { CLOSE_TIMEOUT_BEFORE_HELLO };
-        let _ = timeout(time, linger(stream, &mut decoder)).await;
-    }
+    let was_welcomed = local.shard.borrow().protocol(key).session().map(Session::was_welcomed);
+    let (Some(stream), true) = (connection.leave(), has_said_close) else { return };
+    let _ = match (&mut decoder, was_welcomed) {
+        (Some(decoder), Some(true)) => timeout(CLOSE_TIMEOUT, linger(stream, decoder)).await,
+        (Some(decoder), _) => timeout(CLOSE_TIMEOUT_BEFORE_HELLO, linger(stream, decoder)).await,
+        (None, _) => timeout(LINGER_SILENCE, end(stream)).await,
+    };
 }
 
 /// A connection in a shard; it leaves when this goes, whyever.
@@ -115,7 +117,7 @@ enum Next {
 
 impl Connection<'_> {
     /// Says whether our Close was written; otherwise the stream broke, or the peer took no bytes.
-    async fn drive(&self, key: ConnectionKey, decoder: &mut Decoder) -> bool {
+    async fn drive(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
         let mut stalled_since = None;
@@ -125,15 +127,17 @@ impl Connection<'_> {
             let now = local.clock.now();
             let pumped = {
                 let mut shard = local.shard.borrow_mut();
-                if shard.session(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
+                if shard.protocol(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
                     // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
-                    let handle = if is_behind { Session::handle_expiry } else { Session::handle_timeout };
-                    shard.handle(key, now, |session| handle(session, now));
+                    let handle = if is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
+                    shard.handle(key, now, |protocol| handle(protocol, now));
                 }
-                if ended.is_none() && shard.session(key).is_closed() {
+                if ended.is_none() && shard.protocol(key).is_closed() {
                     ended = Some(now.since_start);
                     // Nothing is kept of what it still sends.
-                    decoder.expect(Awaited::Close);
+                    if let Some(decoder) = decoder {
+                        decoder.expect(Awaited::Close);
+                    }
                 }
                 shard.pump(key, now)
             };
@@ -159,7 +163,7 @@ impl Connection<'_> {
             if matches!(pumped, Ok(Pumped::More)) {
                 tokio::task::yield_now().await;
                 // One that catches up with the log is heard all the same.
-                let hears = local.shard.borrow().session(key).hears();
+                let hears = local.shard.borrow().protocol(key).hears();
                 if hears && !self.read(key, decoder) {
                     return false;
                 }
@@ -169,9 +173,9 @@ impl Connection<'_> {
             let deadline = match ended {
                 Some(ended) => Some(ended + CLOSE_TIMEOUT),
                 None if is_blocked => {
-                    stalls.into_iter().chain(local.shard.borrow().session(key).poll_expiry()).min()
+                    stalls.into_iter().chain(local.shard.borrow().protocol(key).poll_expiry()).min()
                 }
-                None => local.shard.borrow().session(key).poll_timeout(),
+                None => local.shard.borrow().protocol(key).poll_timeout(),
             };
             let has_ended = ended.is_some();
             let next =
@@ -183,7 +187,7 @@ impl Connection<'_> {
                     let now = local.clock.now();
                     if stalls.is_some_and(|at| at <= now.since_start) {
                         // A peer that reads again just now learns why.
-                        local.shard.borrow_mut().handle(key, now, Session::handle_stalled);
+                        local.shard.borrow_mut().handle_stalled(key, now);
                     }
                 }
                 Next::Pump => {}
@@ -202,7 +206,7 @@ impl Connection<'_> {
     ) -> Poll<Next> {
         let mut shard = self.local.shard.borrow_mut();
         let is_due =
-            if is_blocked { shard.session(key).is_closed() && !has_ended } else { !shard.is_idle(key) };
+            if is_blocked { shard.protocol(key).is_closed() && !has_ended } else { !shard.is_idle(key) };
         if is_due {
             return Poll::Ready(Next::Pump);
         }
@@ -231,7 +235,7 @@ impl Connection<'_> {
     }
 
     /// Reads once, if there is something; says whether the peer is still there.
-    fn read(&self, key: ConnectionKey, decoder: &mut Decoder) -> bool {
+    fn read(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let mut buffer = self.local.buffer.borrow_mut();
         let read = self.local.shard.borrow().sink(key).0.try_read(&mut buffer);
         match read {
@@ -244,12 +248,11 @@ impl Connection<'_> {
         }
     }
 
-    fn hear(&self, key: ConnectionKey, decoder: &mut Decoder, bytes: &mut [u8]) {
-        if bytes.is_empty() {
-            return;
-        }
+    /// The client of an event stream has nothing to say.
+    fn hear(&self, key: ConnectionKey, decoder: &mut Option<Decoder>, bytes: &mut [u8]) {
+        let Some(decoder) = decoder.as_mut().filter(|_| !bytes.is_empty()) else { return };
         let now = self.local.clock.now();
-        self.local.shard.borrow_mut().handle(key, now, |session| {
+        self.local.shard.borrow_mut().handle_session(key, now, |session| {
             decoder.expect(session.awaited());
             let heard = decoder.read(bytes, |incoming| {
                 match incoming {
@@ -270,7 +273,7 @@ impl Connection<'_> {
 
 /// Ends a connection so that the peer gets our Close: a socket that is closed with bytes unread is reset, and the Close
 /// may be lost with it.
-pub(crate) async fn linger(mut stream: TcpStream, decoder: &mut Decoder) {
+pub(crate) async fn linger(stream: TcpStream, decoder: &mut Decoder) {
     let mut buffer = vec![0; 1024];
     decoder.expect(Awaited::Close);
     while !decoder.is_closed() {
@@ -279,7 +282,13 @@ pub(crate) async fn linger(mut stream: TcpStream, decoder: &mut Decoder) {
             _ => break,
         }
     }
+    end(stream).await;
+}
+
+/// Says that nothing follows, and waits for the same from the peer.
+async fn end(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
+    let mut buffer = vec![0; 1024];
     while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 

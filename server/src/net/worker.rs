@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tidings_hub::{Hub, Session};
+use tidings_hub::{Hub, shard::Protocol};
 use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE};
 use tokio::{
     net::TcpStream,
@@ -23,21 +23,25 @@ use tokio::{
 use super::{accept::Place, addresses::AddressPlace, echo, revoked::Revoked, socket};
 use crate::host::Clock;
 
-/// A connection that was upgraded.
+/// A connection that HTTP has handed over.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) stream: std::net::TcpStream,
-    /// What the client sent behind its handshake.
+    /// What the client of a WebSocket sent behind its handshake.
     pub(crate) head: Vec<u8>,
     pub(crate) serves: Serves,
     /// Held as long as the connection is there.
-    pub(crate) place: (Place, Option<AddressPlace>, watch::Receiver<()>),
+    pub(crate) permits: Permits,
 }
+
+/// What counts a connection: under the caps, for its address, and among the sessions and streams.
+pub(crate) type Permits = (Place, Option<AddressPlace>, watch::Receiver<()>);
 
 /// What a connection is for.
 #[derive(Debug)]
 pub(crate) enum Serves {
-    Session(Box<Session>),
+    /// A session, or a stream of events.
+    Client(Protocol),
     Echo,
 }
 
@@ -127,19 +131,20 @@ fn run(
                     return;
                 }
             };
-            let Some(Arrival { stream, head, serves, place }) = arrival else { return };
+            let Some(Arrival { stream, head, serves, permits }) = arrival else { return };
             let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
                 // Held until the task ends. A binding of its own would be a second place for it in every connection's task.
-                let _ = &place;
+                let _ = &permits;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
                 match serves {
-                    Serves::Session(mut session) => {
-                        // The drain may have begun since it was taken over, and found it nowhere.
+                    Serves::Client(mut protocol) => {
+                        // A drain or a revocation may have come on its way here, and found it nowhere.
                         if local.is_draining.get() {
-                            session.handle_drain(random_part(spread));
+                            protocol.handle_drain(random_part(spread));
                         }
-                        socket::run(&local, stream, head, session).await;
+                        protocol.handle_revocation(local.clock.now());
+                        socket::run(&local, stream, head, protocol).await;
                     }
                     Serves::Echo => tokio::select! {
                         () = echo::run(stream, head, max, local.write_timeout) => {}
@@ -175,7 +180,7 @@ async fn send_away(local: Rc<socket::Local>, spread: Duration, drain_timeout: Du
             // One that came since at the place of another is sent away already.
             for &key in batch {
                 if shard.contains(key) {
-                    shard.handle(key, now, |session| session.handle_drain(random_part(spread)));
+                    shard.handle(key, now, |protocol| protocol.handle_drain(random_part(spread)));
                     shard.wake(key);
                 }
             }

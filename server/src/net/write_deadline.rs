@@ -1,5 +1,5 @@
-//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP; it also notes when a byte comes. WebSockets have
-//! left it behind.
+//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP; it also notes when a byte comes, and when all
+//! bytes are written. Connections of shards have left it behind.
 
 use std::{
     future::Future,
@@ -122,7 +122,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.phase.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -157,7 +157,7 @@ fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
         let key = shard.insert(Box::new(session), Nowhere);
         let subscribe = format!(r#"{{"op":"subscribe","ref":1,"topics":["{LIST}"]}}"#);
         for frame in [r#"{"op":"hello"}"#, &subscribe] {
-            shard.handle(key, now, |session| session.handle_text(frame, now));
+            shard.handle_session(key, now, |session| session.handle_text(frame, now));
             assert_eq!(shard.pump(key, now).expect("takes everything"), Pumped::Idle);
         }
     }

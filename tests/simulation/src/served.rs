@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use serde_json::value::RawValue;
-use tidings_hub::{ConnectionKey, Counters, Pumped, Session};
+use tidings_hub::{ConnectionKey, Counters, Pumped, Session, shard::Protocol};
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, Publish},
@@ -113,7 +113,7 @@ impl World {
     pub(crate) fn act(&mut self, link: u64, act: impl FnOnce(&mut Session)) {
         let now = self.moment();
         let Some(served) = self.links.get(&link).and_then(|link| link.served.as_ref()) else { return };
-        self.node.workers[served.shard].shard.handle(served.key, now, act);
+        self.node.workers[served.shard].shard.handle_session(served.key, now, act);
     }
 
     /// Lets a session write for as long as its socket has room, and then read the messages that have arrived.
@@ -129,9 +129,10 @@ impl World {
                 return Ok(());
             };
             let shard = &mut self.node.workers[served.shard].shard;
-            if shard.session(served.key).poll_timeout().is_some_and(|at| at <= now.since_start) {
-                let handle = if served.is_behind { Session::handle_expiry } else { Session::handle_timeout };
-                shard.handle(served.key, now, |session| handle(session, now));
+            if shard.protocol(served.key).poll_timeout().is_some_and(|at| at <= now.since_start) {
+                let handle =
+                    if served.is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
+                shard.handle(served.key, now, |protocol| handle(protocol, now));
             }
             let pumped = shard.pump(served.key, now);
             served.is_behind = !matches!(pumped, Ok(Pumped::Idle));
@@ -181,7 +182,7 @@ impl World {
     fn rests(&mut self, link: u64) -> Option<Duration> {
         let served = self.links.get_mut(&link)?.served.as_mut()?;
         served.blocked_since = None;
-        self.node.workers[served.shard].shard.session(served.key).poll_timeout()
+        self.node.workers[served.shard].shard.protocol(served.key).poll_timeout()
     }
 
     pub(crate) fn pump_later(&mut self, link: u64, is_heard_first: bool) {
@@ -257,7 +258,7 @@ impl World {
         let Served { check, tenant, .. } = served;
         let (mut accepted, mut known, mut histories) = (Vec::new(), 0, Vec::new());
         let reference = &mut self.reference;
-        self.node.workers[served.shard].shard.handle(served.key, now, |session| {
+        self.node.workers[served.shard].shard.handle_session(served.key, now, |session| {
             for message in messages {
                 let text = match message {
                     Message::Text(text) => text,

@@ -49,11 +49,11 @@ fn publish(hub: &Hub, topics: &[&str], payload: &str) -> String {
 }
 
 /// A block's event, id and data.
-type Block = (String, Option<String>, Value);
+type Parsed = (String, Option<String>, Value);
 
-fn poll(stream: &mut EventStream, now: Moment) -> Vec<Block> {
-    let parse = |block: Bytes| {
-        let text = String::from_utf8(block.to_vec()).unwrap();
+fn poll(stream: &mut EventStream, now: Moment) -> Vec<Parsed> {
+    let parse = |block: Block| {
+        let text = String::from_utf8(block.text().to_vec()).unwrap();
         let text = text.strip_suffix("\n\n").unwrap();
         assert!(!text.contains("\n\n") && !text.contains('\r'), "one block: {text:?}");
         let fields = |name: &str| {
@@ -63,10 +63,10 @@ fn poll(stream: &mut EventStream, now: Moment) -> Vec<Block> {
         let data = serde_json::from_str(&fields("data").join("\n")).unwrap();
         (fields("event").remove(0), fields("id").pop(), data)
     };
-    std::iter::from_fn(|| stream.poll_output(now, Waker::noop())).map(parse).collect()
+    std::iter::from_fn(|| stream.poll_output(now)).map(parse).collect()
 }
 
-fn names(blocks: &[Block]) -> Vec<&str> {
+fn names(blocks: &[Parsed]) -> Vec<&str> {
     blocks.iter().map(|(event, _, _)| event.as_str()).collect()
 }
 
@@ -179,7 +179,7 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
     let first = publish(&hub, &["t:1"], "{}");
     let second = publish(&hub, &["t:1"], "{}");
     // Both are read, one is handed out.
-    assert!(stream.poll_output(at(0), Waker::noop()).unwrap().starts_with(format!("id: {first}").as_bytes()));
+    assert!(stream.poll_output(at(0)).unwrap().text().starts_with(format!("id: {first}").as_bytes()));
     stream.handle_timeout(at(25));
     let blocks = poll(&mut stream, at(25));
     assert_eq!((names(&blocks), &blocks[0].1), (vec!["event"], &Some(second.clone())));
@@ -204,18 +204,18 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     publish(&hub, &["t:1"], "{}");
     let blocks = poll(&mut stream, at(25));
     assert_eq!((names(&blocks), &blocks[0].2["code"]), (vec!["error"], &json!("token_expired")));
-    assert!(stream.has_ended() && stream.poll_timeout().is_none());
+    assert!(stream.is_closed() && stream.poll_timeout().is_none());
 
     let mut stream = open(&hub, &["t:1"], None).unwrap();
     stream = stream.coming_back_after(Duration::from_millis(2500));
     stream.handle_drain(Duration::from_millis(1500));
     stream.handle_drain(Duration::from_millis(1500));
-    let subscribed = stream.poll_output(at(0), Waker::noop()).unwrap();
-    assert!(subscribed.starts_with(b"retry: 2500\nid: "), "{subscribed:?}");
-    let last = stream.poll_output(at(0), Waker::noop()).unwrap();
+    let subscribed = stream.poll_output(at(0)).unwrap();
+    assert!(subscribed.text().starts_with(b"retry: 2500\nid: "), "{subscribed:?}");
+    let last = stream.poll_output(at(0)).unwrap();
     let goaway = "retry: 4000\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":4000}\n\n";
-    assert_eq!(last, goaway);
-    assert_eq!((stream.poll_output(at(0), Waker::noop()), stream.has_ended()), (None, true));
+    assert_eq!(last.text(), goaway.as_bytes());
+    assert_eq!((stream.poll_output(at(0)), stream.is_closed()), (None, true));
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn a_stream_on_a_machine_that_slept_ends_if_its_token_did_meanwhile() {
     let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
     // The even clock has stood still.
     stream.handle_timeout(Moment { unix_ms: at(25).unix_ms - 1, ..at(1) });
-    assert!(!stream.has_ended());
+    assert!(!stream.is_closed());
     stream.handle_timeout(Moment { unix_ms: at(25).unix_ms, ..at(1) });
-    assert!(stream.has_ended());
+    assert!(stream.is_closed());
 }
 
 #[test]
@@ -242,11 +242,11 @@ fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
     assert_eq!(names(&poll(&mut stream, at(0))), ["event"], "somebody else was revoked");
     hub.revoke(hub.home(), &Revoke::Subject("a".to_owned())).unwrap();
     (0..3).for_each(|_| drop(publish(&hub, &["t:1"], "2")));
-    assert!(stream.poll_output(at(0), Waker::noop()).is_some(), "one was read before, with more behind it");
+    assert!(stream.poll_output(at(0)).is_some(), "one was read before, with more behind it");
     stream.handle_revocation(at(0));
     let blocks = poll(&mut stream, at(0));
     assert_eq!((names(&blocks), &blocks[0].2["code"]), (vec!["error"], &json!("forbidden")));
-    assert!(stream.has_ended());
+    assert!(stream.is_closed());
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn a_refusal_within_a_stream_says_when_to_come_back_and_keeps_the_last_id() {
     let draining = refusal(&Problem::new(Code::GoingAway, "x"), seconds, id);
     let goaway =
         "retry: 3000\nid: 1.2.3\nevent: goaway\ndata: {\"op\":\"goaway\",\"retry_after_ms\":3000}\n\n";
-    assert_eq!(draining, goaway);
+    assert_eq!(draining.text(), goaway.as_bytes());
     let full = refusal(&Problem::new(Code::Overloaded, "full"), seconds, None);
     let error = "retry: 3000\nevent: error\ndata: {\"op\":\"error\",\"code\":\"overloaded\",\"message\":\"full\"}\n\n";
-    assert_eq!(full, error);
+    assert_eq!(full.text(), error.as_bytes());
 }

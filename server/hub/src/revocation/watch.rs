@@ -61,19 +61,6 @@ impl Watch {
         }
         Poll::Pending
     }
-
-    /// Is ready at the next poll, as if there had been a change.
-    pub fn mark_changed(&mut self) {
-        self.seen = self.seen.wrapping_sub(1);
-    }
-}
-
-impl Clone for Watch {
-    fn clone(&self) -> Self {
-        let mut other = self.changes.watch();
-        other.seen = self.seen;
-        other
-    }
 }
 
 impl Drop for Watch {

@@ -15,13 +15,14 @@
 
 use std::time::Duration;
 
-use tidings_shared::Position;
+use tidings_shared::{Position, limits::WRITE_BYTES};
 
 use super::{
     connection::Mark,
     index::{ConnectionKey, FrameIndex, ListIndex},
+    protocol::{Encoding, Frame},
 };
-use crate::publication::{EncodedFrame, Few, Publication};
+use crate::publication::{Few, Publication};
 
 /// Publications on their way to sockets.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub(super) struct Batch {
     /// When the first publication was appended.
     pub(super) since: Duration,
     /// In the log's order: one frame for each publication and each set of matched topics.
-    frames: Vec<(EncodedFrame, Position)>,
+    frames: Vec<Frame>,
     lists: Vec<List>,
     /// The list that was extended last, and its extension: most connections go the same way.
     extended: Option<(ListIndex, ListIndex)>,
@@ -52,7 +53,7 @@ struct List {
 impl Batch {
     /// Adds a frame.
     pub(super) fn add(&mut self, publication: &Publication, matched: Few) -> FrameIndex {
-        self.frames.push((publication.frame(&matched.into()), publication.position));
+        self.frames.push(Frame::new(publication.frame(&matched.into()), publication.position));
         FrameIndex::new(self.frames.len() - 1)
     }
 
@@ -94,7 +95,7 @@ impl Batch {
     }
 
     /// Writes the frames of a list to `frames`, in the log's order.
-    pub(super) fn frames_of(&self, mut list: ListIndex, frames: &mut Vec<FrameIndex>) {
+    fn frames_of(&self, mut list: ListIndex, frames: &mut Vec<FrameIndex>) {
         frames.clear();
         while let Some(&List { frame, before }) = self.lists.get(list.slot()) {
             frames.push(frame);
@@ -103,10 +104,9 @@ impl Batch {
         frames.reverse();
     }
 
-    /// Returns a frame's WebSocket message, and its position.
-    pub(super) fn frame(&self, frame: FrameIndex) -> (&[u8], Position) {
-        let (encoded, position) = &self.frames[frame.slot()];
-        (encoded.message(), *position)
+    /// Returns a frame.
+    pub(super) fn frame(&self, frame: FrameIndex) -> &Frame {
+        &self.frames[frame.slot()]
     }
 
     /// Empties it, and keeps its memory.
@@ -116,5 +116,71 @@ impl Batch {
         self.extended = None;
         self.due.clear();
         (self.deliveries, self.served) = (0, 0);
+    }
+}
+
+/// The bytes of one list of frames, for one write. Connections with the same list and encoding share them.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// The list of the current batch that `frames` and `bytes` hold.
+    list: ListIndex,
+    frames: Vec<FrameIndex>,
+    bytes: Vec<u8>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { list: ListIndex::NONE, frames: Vec::new(), bytes: Vec::new() }
+    }
+}
+
+impl Gathered {
+    /// Returns the frames of a list, and their bytes. They are copied into one buffer, unless they are there already. A
+    /// single frame is not copied.
+    pub(super) fn gather<'a>(
+        &'a mut self,
+        batch: &'a Batch,
+        list: ListIndex,
+        encoding: Encoding,
+    ) -> (&'a [FrameIndex], &'a [u8]) {
+        let Self { list: known, frames, bytes } = self;
+        let bytes_of = |frame| batch.frame(frame).bytes(encoding);
+        if *known != list {
+            *known = list;
+            batch.frames_of(list, frames);
+            bytes.clear();
+            if frames.len() > 1 {
+                frames.iter().for_each(|&frame| bytes.extend_from_slice(bytes_of(frame)));
+            }
+        }
+        let bytes = match frames[..] {
+            [only] => bytes_of(only),
+            _ => bytes,
+        };
+        (frames, bytes)
+    }
+
+    /// Returns the buffer, empty, for other bytes.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        self.forget_list();
+        self.bytes.clear();
+        &mut self.bytes
+    }
+
+    /// Another batch may have another list with the same index.
+    pub(super) fn forget_list(&mut self) {
+        self.list = ListIndex::NONE;
+    }
+
+    /// Frees a large buffer: an idle shard keeps little memory.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.capacity() > WRITE_BYTES {
+            *self = Self::default();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 }

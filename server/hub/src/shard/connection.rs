@@ -1,24 +1,19 @@
-//! One connection of a shard: its session, its socket, and the bytes that the socket has not taken.
+//! One connection of a shard: its session or event stream, its socket, and the bytes that the socket has not taken.
 
 use std::{io, task::Waker};
-
-use tidings_shared::limits::WRITE_BYTES;
 
 use super::{
     Sink,
     index::{HitIndex, ListIndex, TenantKey},
+    protocol::{Encoding, Protocol},
 };
-use crate::{
-    moment::Moment,
-    session::{Output, Session},
-    websocket::{Kind, put, put_close},
-};
+use crate::moment::Moment;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
-    // Boxed, so that a fan-out touches few bytes of each connection.
-    pub(super) session: Box<Session>,
+    pub(super) protocol: Protocol,
+    encoding: Encoding,
     pub(super) sink: S,
     /// The time of a fan-out's last write, until the session is told.
     pub(super) written: Option<Moment>,
@@ -36,9 +31,10 @@ pub(super) struct Connection<S> {
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(session: Box<Session>, sink: S) -> Self {
+    pub(super) fn new(protocol: Protocol, sink: S) -> Self {
         Self {
-            session,
+            encoding: protocol.encoding(),
+            protocol,
             sink,
             written: None,
             tenant: None,
@@ -50,10 +46,15 @@ impl<S> Connection<S> {
         }
     }
 
+    /// The encoding of the protocol. A fan-out reads it here, and not in the memory of the session.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// Notes whether the socket takes bytes, for the metrics.
     pub(super) fn set_slow(&mut self, is_slow: bool) {
         if std::mem::replace(&mut self.is_slow, is_slow) != is_slow {
-            self.session.metrics().slow_sessions.inc_by(if is_slow { 1 } else { -1 });
+            self.protocol.metrics().slow_sessions.inc_by(if is_slow { 1 } else { -1 });
         }
     }
 
@@ -61,24 +62,6 @@ impl<S> Connection<S> {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-
-    /// Appends the session's output to `bytes`, up to a bound. Returns whether that is all of it.
-    pub(super) fn gather(&mut self, now: Moment, bytes: &mut Vec<u8>) -> bool {
-        while bytes.len() < WRITE_BYTES {
-            match self.session.poll_output(now) {
-                Some(Output::Frame(frame)) => bytes.extend_from_slice(frame.message()),
-                Some(Output::Ping) => put(bytes, Kind::Ping, &[]),
-                Some(Output::Pong(payload)) => put(bytes, Kind::Pong, &payload),
-                Some(Output::Close { code, reason }) => {
-                    put_close(bytes, code, reason);
-                    self.is_closing = true;
-                    return true;
-                }
-                None => return true,
-            }
-        }
-        false
     }
 }
 

@@ -18,11 +18,11 @@
 
 use std::time::Duration;
 
-use tidings_shared::limits::{FAN_OUT_BYTES, FAN_OUT_DELIVERIES, WRITE_BYTES};
+use tidings_shared::limits::{FAN_OUT_BYTES, FAN_OUT_DELIVERIES};
 
 use super::{
     ConnectionKey, Scratch, Shard, Sink,
-    batch::Batch,
+    batch::{Batch, Gathered},
     connection::taken,
     index::{ListIndex, TenantKey},
 };
@@ -36,7 +36,7 @@ impl<S: Sink> Shard<S> {
         if followed.batch.is_served() && !self.take_batch(tenant) {
             return false;
         }
-        self.scratch.gathered_list = ListIndex::NONE;
+        self.scratch.forget_lists();
         for _ in 0..self.writes_per_turn {
             let Some(followed) = self.tenants.get_mut(tenant.slot()) else { return false };
             let Some(connection) = followed.batch.next_due() else { break };
@@ -59,9 +59,7 @@ impl<S: Sink> Shard<S> {
             After::Nothing => {
                 // An idle shard keeps little memory.
                 followed.batch = Batch::default();
-                if scratch.gathered.capacity() > WRITE_BYTES {
-                    (scratch.gathered, scratch.gathered_list) = (Vec::new(), ListIndex::NONE);
-                }
+                scratch.gathered.iter_mut().for_each(Gathered::shrink);
                 return false;
             }
             After::Lost(head) => {
@@ -71,7 +69,7 @@ impl<S: Sink> Shard<S> {
                 {
                     if marks[key].is_live() {
                         marks[key].fall_behind();
-                        connection.session.advance(before);
+                        connection.protocol.advance(before);
                         connection.wake();
                     }
                 }
@@ -108,14 +106,14 @@ impl<S: Sink> Shard<S> {
         if !self.marks[key.slot()].is_live() {
             return;
         }
-        self.scratch.gathered_list = ListIndex::NONE;
+        self.scratch.forget_lists();
         self.flush(key, now);
         let connection = &mut self.connections[key.slot()];
         if let Some(written) = connection.written.take() {
-            connection.session.handle_told(written);
+            connection.protocol.handle_told(written);
         }
         if let (true, Some(tenant)) = (self.marks[key.slot()].is_live(), connection.tenant) {
-            connection.session.advance(self.tenants[tenant.slot()].passed);
+            connection.protocol.advance(self.tenants[tenant.slot()].passed);
         }
     }
 
@@ -131,12 +129,9 @@ impl<S: Sink> Shard<S> {
         let connection = &mut connections[key.slot()];
         let Some(tenant) = connection.tenant else { return };
         let batch = &tenants[tenant.slot()].batch;
-        scratch.gather(batch, list);
-        let Scratch { gathered, frames, delivered, .. } = scratch;
-        let bytes = match frames[..] {
-            [only] => batch.frame(only).0,
-            _ => &gathered[..],
-        };
+        let Scratch { gathered, delivered, .. } = scratch;
+        let encoding = connection.encoding();
+        let (frames, bytes) = gathered[encoding.index()].gather(batch, list, encoding);
         let Ok(taken) = taken(connection.sink.try_write(bytes)) else {
             mark.fall_behind();
             connection.has_failed = true;
@@ -147,23 +142,23 @@ impl<S: Sink> Shard<S> {
             connection.written = Some(now);
             return;
         }
-        connection.session.handle_told(now);
+        connection.protocol.handle_told(now);
         connection.set_slow(true);
         // The session goes on by itself, after the frame that was begun.
         let mut position = batch.after;
         let mut end = 0;
-        for &frame in &*frames {
+        for &frame in frames {
             if end >= taken {
                 break;
             }
-            let (message, at) = batch.frame(frame);
-            end += message.len();
-            position = Some(at);
+            let frame = batch.frame(frame);
+            end += frame.bytes(encoding).len();
+            position = Some(frame.position);
             *delivered += 1;
         }
         connection.rest = bytes[taken..end.max(taken)].to_vec();
         if let Some(position) = position {
-            connection.session.advance(position);
+            connection.protocol.advance(position);
         }
         mark.fall_behind();
         connection.wake();

@@ -90,7 +90,7 @@ impl Followed {
             if mark.wants(publication.position.offset) {
                 mark.fall_behind();
                 let connection = &mut connections[key.slot()];
-                connection.session.advance(self.passed);
+                connection.protocol.advance(self.passed);
                 connection.wake();
             }
         }

@@ -10,6 +10,7 @@ use crate::{
     test_support::{TestHost, at},
 };
 
+mod event_streams;
 mod many_topics;
 
 /// A socket that takes so many bytes.
@@ -107,7 +108,7 @@ impl World {
     }
 
     fn say(&mut self, key: ConnectionKey, frame: &Value) -> Pumped {
-        self.shard.handle(key, at(0), |session| session.handle_text(&frame.to_string(), at(0)));
+        self.shard.handle_session(key, at(0), |session| session.handle_text(&frame.to_string(), at(0)));
         self.pump(key)
     }
 
@@ -147,6 +148,10 @@ impl World {
     }
 }
 
+fn gathered_bytes(scratch: &Scratch) -> usize {
+    scratch.gathered.iter().map(Gathered::capacity).sum()
+}
+
 #[test]
 fn what_queues_up_goes_to_each_socket_in_one_write_and_in_order() {
     let mut world = World::new();
@@ -168,7 +173,7 @@ fn topics_that_are_left_in_the_same_read_as_the_end_are_left() {
     let (_, other) = world.connect(&["t:1"]);
     let (key, _) = world.connect(&["t:2", "t:3"]);
     let unsubscribe = json!({ "op": "unsubscribe", "ref": 2, "topics": ["t:2"] }).to_string();
-    world.shard.handle(key, at(0), |session| {
+    world.shard.handle_session(key, at(0), |session| {
         session.handle_text(&unsubscribe, at(0));
         session.handle_close(None);
     });
@@ -189,7 +194,7 @@ fn a_session_that_has_ended_holds_no_tenant_though_its_socket_is_full() {
     let mut world = World::new();
     let (key, pipe) = world.connect(&["t:1"]);
     pipe.make_room(1);
-    world.shard.handle(key, at(0), |session| session.handle_close(Some(1000)));
+    world.shard.handle_session(key, at(0), |session| session.handle_close(Some(1000)));
     assert_eq!(world.pump(key), Pumped::Blocked { has_taken: true });
     let expected = ShardCounters { connections: 1, unwritten_bytes: 3, ..ShardCounters::default() };
     assert_eq!(world.shard.counters(), expected);
@@ -438,7 +443,7 @@ fn tenants_and_topics_leave_no_trace() {
     assert_eq!(world.shard.counters(), ShardCounters::default());
     world.fan_out();
     let Shard { connections, marks, scratch, .. } = &world.shard;
-    assert_eq!(connections.capacity() + marks.capacity() + scratch.gathered.capacity(), 0);
+    assert_eq!(connections.capacity() + marks.capacity() + gathered_bytes(scratch), 0);
     // Nobody listens any more, until somebody comes back.
     assert!(world.shard.poll_fan_out(at(0), &Arc::clone(&waits).into()).is_pending());
     world.publish(&["t:1"]);
@@ -460,15 +465,15 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
     let mut world = World::new();
     let (key, pipe) = world.connect(&["t:1"]);
     let ping = json!({ "op": "ping", "ref": 1 }).to_string();
-    world.shard.handle(key, at(20), |session| session.handle_text(&ping, at(20)));
+    world.shard.handle_session(key, at(20), |session| session.handle_text(&ping, at(20)));
     assert_eq!(world.shard.pump(key, at(20)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(25).since_start));
+    assert_eq!(world.shard.protocol(key).poll_timeout(), Some(at(25).since_start));
     world.publish(&["t:1"]);
     while world.shard.poll_fan_out(at(22), Waker::noop()).is_ready() {}
     // The session is told when it is asked.
     world.shard.handle(key, at(25), |session| session.handle_timeout(at(25)));
     assert_eq!(world.shard.pump(key, at(25)).unwrap(), Pumped::Idle);
-    assert_eq!(world.shard.session(key).poll_timeout(), Some(at(45).since_start));
+    assert_eq!(world.shard.protocol(key).poll_timeout(), Some(at(45).since_start));
     assert_eq!(pipe.frames().iter().map(|frame| &frame["op"]).collect::<Vec<_>>(), ["pong", "event"]);
 }
 
@@ -486,7 +491,7 @@ fn large_publications_are_gathered_few_at_a_time_and_their_room_is_given_back() 
     world.fan_out();
     assert_eq!(pipe.writes() - before, 2);
     assert!(pipe.0.borrow().taken.len() > 12 * 200_000);
-    assert!(world.shard.scratch.gathered.capacity() <= WRITE_BYTES);
+    assert!(gathered_bytes(&world.shard.scratch) <= WRITE_BYTES);
 }
 
 #[test]

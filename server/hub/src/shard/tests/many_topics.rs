@@ -64,7 +64,7 @@ fn a_session_that_was_paused_goes_on_when_its_time_is_over() {
     pipe.frames();
     world.publish(&["t:1"]);
     world.fan_out();
-    let until = world.shard.session(key).poll_timeout().unwrap();
+    let until = world.shard.protocol(key).poll_timeout().unwrap();
     let until = Moment { since_start: until, ..at(0) };
     world.shard.handle(key, until, |session| session.handle_timeout(until));
     assert_eq!(world.shard.pump(key, until).unwrap(), Pumped::Idle);

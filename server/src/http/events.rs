@@ -1,0 +1,78 @@
+//! `GET /v1/events`: the way from a request to a stream of server-sent events in a shard.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream::pending;
+use hyper::{
+    HeaderMap,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use tidings_hub::{event_stream::EventStream, problem::Problem};
+use tidings_shared::limits;
+use warp::{Reply, reply::Response};
+
+use super::{authenticate, comeback, listen::Asked, page, upgrade};
+use crate::{
+    gateway::Gateway,
+    net::{
+        accept::Place,
+        hand_over::{HandOver, Handed},
+        worker::{Arrival, Serves, random_part},
+    },
+};
+
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Answers with a stream; its connection goes to a shard when the head of the answer is written.
+pub(super) fn answer(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    place: Option<Place>,
+    query: Vec<(String, String)>,
+) -> Result<Response, Problem> {
+    let admitted = authenticate(gateway, headers)?;
+    let permits = upgrade::permits(gateway, headers, place)?;
+    let Asked { topics, last_event_id } = Asked::parse(query)?;
+    // What is no text is no position, and of two nobody knows which holds.
+    let mut ids = headers.get_all(LAST_EVENT_ID).iter();
+    let since = match (ids.next(), ids.next()) {
+        (id, None) => id.map(|id| id.to_str().unwrap_or_default()),
+        _ => Some(""),
+    };
+    let since = since.or(last_event_id.as_deref());
+    let (hub, settings) = (gateway.hub(), gateway.settings().session);
+    let now = hub.now();
+    let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
+    let stream = stream.coming_back_after(stream_retry());
+    let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
+    // hyper asks this body for nothing: the connection has left by then.
+    let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
+    let answer = response.headers_mut();
+    answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
+    answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
+    // The connection ends with the stream. A proxy must not keep it for another request.
+    answer.insert(CONNECTION, HeaderValue::from_static("close"));
+    // Proxies that gather answers would hold events back.
+    answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    if let Some(unknown) = unknown {
+        answer.insert(HeaderName::from_static("tidings-unknown-domains"), unknown);
+    }
+    let (hand_over, mut handed) = HandOver::new();
+    response.extensions_mut().insert(hand_over);
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        if let (Some(Handed { stream: tcp, framing }), Some(workers)) =
+            (handed.recv().await, gateway.workers())
+        {
+            let serves = Serves::Client(Box::new(stream.framed(framing)).into());
+            workers.send(Arrival { stream: tcp, head: Vec::new(), serves, permits }).await;
+        }
+    });
+    Ok(page::for_pages(response))
+}
+
+/// Returns the pause of one stream, drawn at random.
+pub(super) fn stream_retry() -> Duration {
+    limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
+}
