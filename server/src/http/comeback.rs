@@ -10,22 +10,29 @@ use std::time::Duration;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::Incoming,
-    header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        WWW_AUTHENTICATE,
+    },
 };
 use tidings_hub::{event_stream::refusal, problem::Problem};
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::{
-    events::{LAST_EVENT_ID, stream_retry},
-    listen::last_event_id,
-};
+use super::listen::last_event_id;
 use crate::{gateway::Gateway, net::worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Compressing middleware would hold events back until it has gathered a block of them. A cache would keep them.
 pub(super) const UNTOUCHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
+
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Returns the pause of one stream, drawn at random.
+pub(super) fn retry() -> Duration {
+    limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
+}
 
 /// A client that asks for a stream of events: of this server, or of the application that embeds it.
 pub(super) struct Listener {
@@ -90,7 +97,7 @@ pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Respo
     let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
     let Some(listener) = listener else { return answer };
     let retry = if problem.code == Code::GoingAway {
-        stream_retry() + random_part(listener.drain_spread)
+        self::retry() + random_part(listener.drain_spread)
     } else {
         limits::STREAM_RETRY_OVERLOADED + random_part(limits::STREAM_RETRY_OVERLOADED)
     };

@@ -1,6 +1,6 @@
 //! `GET /v1/events`: the way from a request to a stream of server-sent events in a shard.
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::stream::pending;
@@ -9,20 +9,22 @@ use hyper::{
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use tidings_hub::{event_stream::EventStream, problem::Problem};
-use tidings_shared::limits;
 use warp::{Reply, reply::Response};
 
-use super::{authenticate, comeback, listen::Asked, page, upgrade};
+use super::{
+    authenticate,
+    comeback::{self, LAST_EVENT_ID},
+    listen::Asked,
+    page, upgrade,
+};
 use crate::{
     gateway::Gateway,
     net::{
         accept::Place,
         hand_over::{HandOver, Handed},
-        worker::{Arrival, Serves, random_part},
+        worker::{Arrival, Serves},
     },
 };
-
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Answers with a stream; its connection goes to a shard when the head of the answer is written.
 pub(super) fn answer(
@@ -44,7 +46,7 @@ pub(super) fn answer(
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let now = hub.now();
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
-    let stream = stream.coming_back_after(stream_retry());
+    let stream = stream.coming_back_after(comeback::retry());
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
     // hyper asks this body for nothing: the connection has left by then.
     let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
@@ -70,9 +72,4 @@ pub(super) fn answer(
         }
     });
     Ok(page::for_pages(response))
-}
-
-/// Returns the pause of one stream, drawn at random.
-pub(super) fn stream_retry() -> Duration {
-    limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
 }

@@ -22,7 +22,7 @@ pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_
             return;
         }
         if is_over {
-            let _ = timeout(CLOSE_TIMEOUT, linger(stream, &mut decoder)).await;
+            let _ = timeout(CLOSE_TIMEOUT, linger(stream, Some(&mut decoder))).await;
             return;
         }
         match read(&stream, &mut buffer).await {

@@ -75,12 +75,14 @@ pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, pro
     drop(head);
     let has_said_close = connection.drive(key, &mut decoder).await;
     let was_welcomed = local.shard.borrow().protocol(key).session().map(Session::was_welcomed);
-    let (Some(stream), true) = (connection.leave(), has_said_close) else { return };
-    let _ = match (&mut decoder, was_welcomed) {
-        (Some(decoder), Some(true)) => timeout(CLOSE_TIMEOUT, linger(stream, decoder)).await,
-        (Some(decoder), _) => timeout(CLOSE_TIMEOUT_BEFORE_HELLO, linger(stream, decoder)).await,
-        (None, _) => timeout(LINGER_SILENCE, end(stream)).await,
-    };
+    if let (Some(stream), true) = (connection.leave(), has_said_close) {
+        let time = match was_welcomed {
+            Some(true) => CLOSE_TIMEOUT,
+            Some(false) => CLOSE_TIMEOUT_BEFORE_HELLO,
+            None => LINGER_SILENCE,
+        };
+        let _ = timeout(time, linger(stream, decoder.as_mut())).await;
+    }
 }
 
 /// A connection in a shard; it leaves when this goes, whyever.
@@ -271,24 +273,20 @@ impl Connection<'_> {
     }
 }
 
-/// Ends a connection so that the peer gets our Close: a socket that is closed with bytes unread is reset, and the Close
-/// may be lost with it.
-pub(crate) async fn linger(stream: TcpStream, decoder: &mut Decoder) {
+/// Ends a connection so that the peer gets our last bytes: a socket that is closed with bytes unread is reset, and they may
+/// be lost with it. If there is a decoder, the peer's Close comes first.
+pub(crate) async fn linger(mut stream: TcpStream, decoder: Option<&mut Decoder>) {
     let mut buffer = vec![0; 1024];
-    decoder.expect(Awaited::Close);
-    while !decoder.is_closed() {
-        match read(&stream, &mut buffer).await {
-            Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| Awaited::Close).is_ok() => {}
-            _ => break,
+    if let Some(decoder) = decoder {
+        decoder.expect(Awaited::Close);
+        while !decoder.is_closed() {
+            match read(&stream, &mut buffer).await {
+                Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| Awaited::Close).is_ok() => {}
+                _ => break,
+            }
         }
     }
-    end(stream).await;
-}
-
-/// Says that nothing follows, and waits for the same from the peer.
-async fn end(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
-    let mut buffer = vec![0; 1024];
     while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 

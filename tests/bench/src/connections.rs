@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     peer::Speech,
     process::Server,
-    wire::{Opened, offset_in, open},
+    wire::{Opened, listen, offset_in, open},
 };
 
 /// Threads that connect, so that round trips overlap.
@@ -70,6 +70,9 @@ pub(crate) fn subscribe(
 
 fn subscriber(server: &Server, speech: Speech, index: usize, ask: &Ask) -> Result<Subscriber> {
     let stream = connect(server.address, index, ask.buffer)?;
+    if speech == Speech::EventStreams {
+        return subscribed(listen(stream, &ask.topics)?);
+    }
     let topics = format!(r#""{}""#, ask.topics.join(r#"",""#));
     let since = ask.since.as_ref().map(|since| format!(r#","since":"{since}""#)).unwrap_or_default();
     let subscribe = format!(r#"{{"op":"subscribe","ref":1,"topics":[{topics}]{since}}}"#);
@@ -80,7 +83,10 @@ fn subscriber(server: &Server, speech: Speech, index: usize, ask: &Ask) -> Resul
         let nothing = String::new();
         return Ok(Subscriber { stream, rest, position: nothing.clone(), offset: 0, outcome: nothing });
     }
-    let Opened { stream, answer, rest } = open(stream, "/v1/ws", &texts, Some(r#""op":"subscribed""#))?;
+    subscribed(open(stream, "/v1/ws", &texts, Some(r#""op":"subscribed""#))?)
+}
+
+fn subscribed(Opened { stream, answer, rest }: Opened) -> Result<Subscriber> {
     let position = text_member(&answer, "position")?;
     let offset = offset_in(position.as_bytes()).context("the position has an offset")?;
     Ok(Subscriber { stream, rest, offset, outcome: text_member(&answer, "outcome")?, position })
@@ -90,7 +96,7 @@ fn subscriber(server: &Server, speech: Speech, index: usize, ask: &Ask) -> Resul
 pub(crate) fn publisher(server: &Server, speech: Speech) -> Result<TcpStream> {
     let stream = connect(server.address, 0, None)?;
     let opened = match speech {
-        Speech::Tidings => open(stream, "/v1/ws", &[HELLO], Some(r#""op":"welcome""#)),
+        Speech::Tidings | Speech::EventStreams => open(stream, "/v1/ws", &[HELLO], Some(r#""op":"welcome""#)),
         Speech::Relay => open(stream, "/publish", &[], None),
     };
     Ok(opened?.stream)

@@ -75,7 +75,9 @@ impl Feed {
             _ => format!(r#","topics":["{}"]"#, topic(self.number(offset))),
         };
         masked_text(&match speech {
-            Speech::Tidings => format!(r#"{{"op":"publish","ref":1,"event":{event}{named}}}"#),
+            Speech::Tidings | Speech::EventStreams => {
+                format!(r#"{{"op":"publish","ref":1,"event":{event}{named}}}"#)
+            }
             Speech::Relay => format!(
                 r#"{{"op":"event","position":"1f0c9a7be2d4.{offset}.9b1c77e0","key":"0198c0de-0000-7000-8000-00000000abcd","at":1790000000000,"topics":["staff:people"],"event":{event}}}"#
             ),

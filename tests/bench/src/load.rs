@@ -14,7 +14,7 @@ use crate::{
     peer::Speech,
     process::Server,
     table::percentile,
-    wire::{offset_of, take_frame},
+    wire::{offset_of, take_chunk, take_frame},
 };
 
 /// How fast events are published.
@@ -208,7 +208,8 @@ impl<'a> Load<'a> {
     }
 
     fn read(&mut self, index: usize, is_timed: bool, now: Instant, buffer: &mut [u8]) -> Result<()> {
-        let Self { readers, under_way, outcome, complete, .. } = self;
+        let Self { speech, readers, under_way, outcome, complete, .. } = self;
+        let take = if *speech == Speech::EventStreams { take_chunk } else { take_frame };
         let reader = &mut readers[index];
         loop {
             let read = match reader.stream.read(buffer) {
@@ -224,7 +225,7 @@ impl<'a> Load<'a> {
                 rest.extend_from_slice(&buffer[..read]);
                 &rest
             };
-            while let Some((payload, length)) = take_frame(bytes) {
+            while let Some((payload, length)) = take(bytes) {
                 bytes = &bytes[length..];
                 let Some(offset) = offset_of(payload) else { continue };
                 if offset <= reader.offset {

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::{
-    measure::{Faults, connect, fan_out, flat, publish, resume, slow, topics},
+    measure::{Faults, connect, fan_out, flat, publish, resume, slow, streams, topics},
     options::{HELP, Options},
 };
 
@@ -30,6 +30,7 @@ fn main() -> Result<()> {
     for name in &options.names {
         match name.as_str() {
             "connect" => connect::run(&options)?,
+            "streams" => streams::run(&options, &mut faults)?,
             "topics" => topics::run(&options, &mut faults)?,
             "publish" => publish::run(&options)?,
             "resume" => resume::run(&options, &mut faults)?,

@@ -17,6 +17,7 @@ pub(crate) mod flat;
 pub(crate) mod publish;
 pub(crate) mod resume;
 pub(crate) mod slow;
+pub(crate) mod streams;
 pub(crate) mod topics;
 
 /// Before what counts.

@@ -16,6 +16,7 @@ side by side with other servers
   rate      the same, 100 events per second, and how late they come
   connect   10,000 connects with subscribe, and the memory of connections that only listen
 of the server alone
+  streams   1,000 event streams beside 1,000 WebSockets, 100 events per second
   topics    2,000 connections with 5 of 2,000 topics each
   publish   publications that nobody subscribes to
   resume    5,000 connections come back after a restart, and after a cut
@@ -32,7 +33,8 @@ delivery costs the browser's client, in Node
 ";
 
 /// The names, in the order of the tables.
-const NAMES: [&str; 9] = ["busy", "single", "rate", "connect", "topics", "publish", "resume", "slow", "flat"];
+const NAMES: [&str; 10] =
+    ["busy", "single", "rate", "connect", "streams", "topics", "publish", "resume", "slow", "flat"];
 
 #[derive(Debug)]
 pub(crate) struct Options {

@@ -11,6 +11,8 @@ use crate::process::Server;
 pub(crate) enum Speech {
     /// The protocol, from the hello on.
     Tidings,
+    /// The same, but subscribers are event streams.
+    EventStreams,
     /// A publication's text, already a frame, that goes to all others as it is.
     Relay,
 }
@@ -66,6 +68,12 @@ impl Peer {
         Self { label, speech: Speech::Tidings, program, arguments: Vec::new() }
     }
 
+    /// The same server, whose subscribers are event streams.
+    pub(crate) fn with_event_streams(&self) -> Self {
+        let label = format!("{}, event streams", self.label);
+        Self { label, speech: Speech::EventStreams, ..self.clone() }
+    }
+
     /// Starts it on a free port.
     pub(crate) fn start(&self) -> Result<Server> {
         self.start_on("127.0.0.1:0")
@@ -74,7 +82,7 @@ impl Peer {
     /// Starts it; only this project's server can be told where to listen.
     pub(crate) fn start_on(&self, address: &str) -> Result<Server> {
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        if self.speech == Speech::Tidings {
+        if self.speech != Speech::Relay {
             arguments.extend(["serve", "--dev", "--listen", address, "--frames-per-second", "1000000"]);
         }
         Server::start(&self.program, &arguments).with_context(|| format!("starting {}", self.label))

@@ -1,4 +1,4 @@
-//! The client's side of a WebSocket, as little of it as a load needs.
+//! The client's side of a WebSocket and of an event stream, as little of them as a load needs.
 
 use std::{
     io::{Read, Write},
@@ -16,7 +16,7 @@ const EVENT_PREFIX: &[u8] = br#"{"op":"event","position":""#;
 
 const SYNC_PREFIX: &[u8] = br#"{"op":"sync","position":""#;
 
-/// A connection that was upgraded.
+/// A connection that was upgraded, or has the first block of an event stream.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) stream: TcpStream,
@@ -41,15 +41,7 @@ pub(crate) fn open(
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     stream.write_all(head.as_bytes())?;
-    let mut rest = Vec::new();
-    let end = loop {
-        if let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        read_more(&mut stream, &mut rest)?;
-    };
-    ensure!(rest.starts_with(b"HTTP/1.1 101"), "no upgrade: {}", String::from_utf8_lossy(&rest));
-    rest.drain(..end);
+    let mut rest = read_head(&mut stream, b"HTTP/1.1 101")?;
     if !texts.is_empty() {
         let frames: Vec<u8> = texts.iter().flat_map(|text| masked_text(text)).collect();
         stream.write_all(&frames)?;
@@ -64,6 +56,38 @@ pub(crate) fn open(
         }
     }
     Ok(Opened { stream, answer, rest })
+}
+
+/// Asks for an event stream, and reads its first block.
+pub(crate) fn listen(mut stream: TcpStream, topics: &[String]) -> Result<Opened> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    let address = stream.peer_addr()?;
+    let path = format!("/v1/events?topic={}", topics.join("&topic="));
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    let mut rest = read_head(&mut stream, b"HTTP/1.1 200")?;
+    loop {
+        if let Some((frame, length)) = take_chunk(&rest) {
+            let answer = String::from_utf8_lossy(frame).into_owned();
+            rest.drain(..length);
+            return Ok(Opened { stream, answer, rest });
+        }
+        read_more(&mut stream, &mut rest)?;
+    }
+}
+
+/// Reads the head of an answer, and returns what came behind it.
+fn read_head(stream: &mut TcpStream, expected: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end + 4;
+        }
+        read_more(stream, &mut bytes)?;
+    };
+    ensure!(bytes.starts_with(expected), "not as expected: {}", String::from_utf8_lossy(&bytes));
+    bytes.drain(..end);
+    Ok(bytes)
 }
 
 fn read_more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<()> {
@@ -98,6 +122,21 @@ pub(crate) fn take_frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
     };
     Some((bytes.get(start..start + length)?, start + length))
 }
+
+/// Takes one chunk off the front, which holds a block of an event stream: the frame in the block, and the bytes of the
+/// chunk.
+pub(crate) fn take_chunk(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let end = bytes.iter().position(|&byte| byte == b'\r')?;
+    let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).ok()?, 16).ok()?;
+    let (start, length) = (end + 2, end + 2 + size + 2);
+    let block = bytes.get(..length)?.get(start..start + size)?;
+    let data = block.windows(DATA.len()).position(|part| part == DATA)?;
+    let frame = &block[data + DATA.len()..];
+    Some((frame.strip_suffix(b"\n\n")?, length))
+}
+
+/// Comes before the frame of a block. The load's frames have no line ends.
+const DATA: &[u8] = b"\ndata: ";
 
 /// The offset in an event frame's position, `epoch.offset.tag`.
 pub(crate) fn offset_of(payload: &[u8]) -> Option<u64> {
