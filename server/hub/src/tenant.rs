@@ -115,6 +115,7 @@ impl Tenant {
     pub(crate) fn publish(&self, draft: Draft, now: Moment) -> Published {
         let (published, wakers) = {
             let mut state = self.lock();
+            state.unused_since = None;
             let before = state.log.head().offset;
             let published = state.log.append(draft, now);
             if published.position.offset > before {
@@ -132,6 +133,7 @@ impl Tenant {
     pub(crate) fn sync(&self, key: Uuid, topics: Vec<TopicName>, now: Moment) {
         let wakers = {
             let mut state = self.lock();
+            state.unused_since = None;
             let wakers = state.take_waiting(&topics);
             state.log.append_sync(key, topics, now);
             self.count_bytes(&mut state);

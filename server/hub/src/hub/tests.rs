@@ -290,6 +290,22 @@ fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_
     assert_eq!((tenants_at(2401), tenants_at(2402)), (1, 0));
 }
 
+#[test]
+fn a_publication_that_the_log_evicts_at_once_keeps_its_tenant_too() {
+    let log = LogLimits { max_bytes: 1, ..LogLimits::default() };
+    let hub = Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default());
+    let publish = |second: u64| {
+        let event = RawEvent::from_event(&person(1)).unwrap();
+        hub.publish_raw(hub.home(), event, None, PublishOptions::default(), at(second)).unwrap().position
+    };
+    let first = publish(0);
+    hub.handle_timeout(at(1));
+    let second = publish(600);
+    hub.handle_timeout(at(601));
+    let third = publish(602);
+    assert_eq!((second.epoch, third.epoch), (first.epoch, first.epoch), "its log was used a moment ago");
+}
+
 /// Publishes `count` events in a tenant, each with the key of its number.
 fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
     for n in 0..count {
