@@ -42,7 +42,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     println!("{} bugs are planted in {}", bugs.len(), folder.display());
     Cmd::new("cargo")
         .args(["test", "--package", PACKAGE, "--features", "planted-bugs", "--target-dir"])
-        // Not the project's: there cargo would take the crates of one tree for those of the other.
+        // Not the project's folder: cargo takes crates with the same path in two workspaces for the same crate.
         .arg(folder.join("target"))
         .arg(one.map_or("planted".to_owned(), |one| format!("planted::{one}")))
         .dir(&folder)

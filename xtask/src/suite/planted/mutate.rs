@@ -73,11 +73,11 @@ fn locate(text: &str, bug: &Bug, edit: &Edit) -> Result<Range<usize>> {
         [[(start, _), .., (last, one)]] => Ok(*start..last + one.len_utf8()),
         [[(start, one)]] => Ok(*start..start + one.len_utf8()),
         [] => bail!(
-            "the bug `{name}` cannot be planted: {file} does not hold\n{code}  \
+            "the bug `{name}` cannot be planted: {file} does not hold this code:\n{code}  \
              Was that code changed? Write the new code into tests/planted/{told_in}, so that the bug is the same as before."
         ),
         _ => bail!(
-            "the bug `{name}` cannot be planted: {file} holds {} times\n{code}  \
+            "the bug `{name}` cannot be planted: {file} holds this code {} times:\n{code}  \
              Write more of it into tests/planted/{told_in}, so that it occurs once. Code right before it has a space for a `-`.",
             places.len()
         ),
@@ -177,9 +177,9 @@ mod tests {
     fn code_that_is_not_there_once_is_an_error_that_says_what_to_do() {
         let bugs = [bug("A", "gone", "x"), bug("B", "twice", "x")];
         let error = refused("twice(); twice();", &bugs);
-        assert!(error.contains("`A` cannot be planted: log.rs does not hold\ngone"), "{error}");
+        assert!(error.contains("`A` cannot be planted: log.rs does not hold this code:\ngone"), "{error}");
         assert!(error.contains("Write the new code into tests/planted/hub.md"), "{error}");
-        assert!(error.contains("`B` cannot be planted: log.rs holds 2 times\ntwice"), "{error}");
+        assert!(error.contains("`B` cannot be planted: log.rs holds this code 2 times:\ntwice"), "{error}");
     }
 
     #[test]
