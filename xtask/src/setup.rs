@@ -243,3 +243,41 @@ impl Need {
 fn announce(text: &str) {
     println!("setup  {text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISSING: Need = Need {
+        name: "missing",
+        lane: Lane::Npm,
+        usually: 1,
+        how: "installing it",
+        find: |_| Ok(None),
+        install: |_| bail!("no network"),
+    };
+
+    fn error_of(needs: &[Need]) -> String {
+        let project = Project { root: "/nowhere".into(), target: "/nowhere".into() };
+        ensure(&project, needs).err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_need_that_is_there_is_not_installed() {
+        let there = Need { find: |_| Ok(Some("1.0".to_owned())), ..MISSING };
+        assert_eq!(error_of(&[there]), "");
+    }
+
+    #[test]
+    fn an_error_names_the_need_and_the_reason() {
+        assert_eq!(error_of(&[MISSING]), "the set-up stopped at `missing`: no network");
+        let useless = Need { install: |_| Ok(()), ..MISSING };
+        assert!(error_of(&[useless]).contains("still not found"));
+    }
+
+    #[test]
+    fn nothing_is_installed_if_one_of_the_needs_cannot_be() {
+        let impossible = Need { name: "node", find: |_| bail!("too old"), ..MISSING };
+        assert_eq!(error_of(&[MISSING, impossible]), "the set-up stopped at `node`: too old");
+    }
+}
