@@ -221,3 +221,80 @@ fn a_stream_that_is_revoked_says_so_and_one_whose_socket_takes_nothing_is_cut() 
     let blocks = pipe.blocks(Framing::Chunked);
     assert!(blocks[0].contains("\"code\":\"forbidden\"") && blocks[1].is_empty(), "{blocks:?}");
 }
+
+/// Small numbers at random, the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+/// One of several clients of a shard, and the last event that it has, or that its last sync stands for.
+struct Client {
+    key: ConnectionKey,
+    pipe: Pipe,
+    framing: Option<Framing>,
+    last: u64,
+}
+
+impl Client {
+    fn check(&mut self) {
+        let data = |block: String| serde_json::from_str(block.split_once("\ndata: ").unwrap().1).unwrap();
+        let frames: Vec<Value> = match self.framing {
+            Some(framing) => self.pipe.blocks(framing).into_iter().map(data).collect(),
+            None => self.pipe.frames(),
+        };
+        for frame in frames {
+            let mut position = frame["position"].as_str().unwrap().split('.');
+            let offset = position.nth(1).unwrap().parse().unwrap();
+            assert!(
+                frame["op"] == "sync" && offset > self.last || number(&frame) == self.last + 1,
+                "{frame}"
+            );
+            self.last = offset;
+        }
+    }
+}
+
+#[test]
+fn whatever_their_sockets_take_sessions_and_streams_miss_nothing_without_a_sync() {
+    for seed in 0..30 {
+        let (mut world, mut random) = (World::new(), Random(seed));
+        world.shard = Shard::new().with_writes_per_turn(3);
+        let kinds = [None, None, Some(Framing::Chunked), Some(Framing::Chunked), Some(Framing::UntilClose)];
+        let mut clients = kinds.map(|framing| {
+            let (key, pipe) = match framing {
+                Some(framing) => world.listen(&["t:1"], framing),
+                None => world.connect(&["t:1"]),
+            };
+            Client { key, pipe, framing, last: 0 }
+        });
+        for _ in 0..200 {
+            let Client { key, pipe, .. } = &clients[random.below(clients.len())];
+            match random.below(20) {
+                0 => (0..120).for_each(|_| world.publish(&["t:1"])),
+                1..5 => (0..=random.below(3)).for_each(|_| world.publish(&["t:1"])),
+                5..9 => pipe.make_room(random.below(2_000)),
+                9..14 => drop(world.pump(*key)),
+                _ => {
+                    (0..=random.below(8)).all(|_| world.turn());
+                }
+            }
+            clients.iter_mut().for_each(Client::check);
+        }
+        for client in &mut clients {
+            client.pipe.make_room(usize::MAX);
+            while world.pump(client.key) != Pumped::Idle {}
+        }
+        world.fan_out();
+        for client in &mut clients {
+            // A shard that was left behind by the log leaves it to each to find out what is lost.
+            while world.pump(client.key) != Pumped::Idle {}
+            client.check();
+            assert_eq!(client.last, world.published, "seed {seed}, {:?}", client.framing);
+        }
+    }
+}
