@@ -248,8 +248,8 @@ impl EventStream {
     }
 }
 
-/// The last block of a stream whose client comes back after `retry`. Within a stream it needs no id: the client keeps the
-/// last one.
+/// Returns the last block of a stream. The client comes back after `retry`. Within a stream the block needs no id: the
+/// client keeps the last one.
 fn goaway(retry: Duration, id: Option<&str>) -> Block {
     let frame = ServerFrame::Goaway { retry_after_ms: millis(retry) };
     with_retry(retry, &Block::of("goaway", id, encode(&frame).text()))

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Answers with a stream; its connection goes to a shard when the head of the answer is written.
+/// Answers with a stream. When the head of the answer is written, the connection goes to a shard.
 pub(super) fn answer(
     gateway: &Gateway,
     headers: &HeaderMap,
@@ -36,7 +36,7 @@ pub(super) fn answer(
     let admitted = authenticate(gateway, headers)?;
     let permits = upgrade::permits(gateway, headers, place)?;
     let Asked { topics, last_event_id } = Asked::parse(query)?;
-    // What is no text is no position, and of two nobody knows which holds.
+    // A header that is not text is not a position. Of two headers, nobody knows which one is right.
     let mut ids = headers.get_all(LAST_EVENT_ID).iter();
     let since = match (ids.next(), ids.next()) {
         (id, None) => id.map(|id| id.to_str().unwrap_or_default()),
@@ -48,7 +48,7 @@ pub(super) fn answer(
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let stream = stream.coming_back_after(comeback::retry());
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
-    // hyper asks this body for nothing: the connection has left by then.
+    // hyper writes no body: the connection leaves when the head is written.
     let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);

@@ -287,7 +287,7 @@ async fn serve_one<S, B>(
             async move {
                 let mut answer = answer.await?;
                 if let Some(hand_over) = answer.extensions_mut().remove() {
-                    // An application that compresses answers does not see this body.
+                    // The shard writes the body as it is, even if the application compresses its answers.
                     answer.headers_mut().remove(header::CONTENT_ENCODING);
                     let _ = hands_over.set((hand_over, framing));
                     phase.leaves();

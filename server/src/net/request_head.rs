@@ -54,17 +54,17 @@ impl Phase {
         let _ = self.0.compare_exchange(ANSWERS, IDLE, Relaxed, Relaxed);
     }
 
-    /// The connection is for a shard as soon as everything that was written before is flushed.
+    /// A shard takes the connection when the head of this answer is flushed, and everything before it.
     pub(crate) fn leaves(&self) {
         self.0.store(LEAVES, Relaxed);
     }
 
-    /// Nothing waits to be written.
+    /// Everything that was written is flushed.
     pub(crate) fn flushed(&self) {
         let _ = self.0.compare_exchange(LEAVES, LEFT, Relaxed, Relaxed);
     }
 
-    /// Whether the connection is for a shard now.
+    /// Whether a shard takes the connection now.
     pub(crate) fn has_left(&self) -> bool {
         self.0.load(Relaxed) == LEFT
     }

@@ -34,7 +34,7 @@ pub(crate) struct Arrival {
     pub(crate) permits: Permits,
 }
 
-/// What counts a connection: under the caps, for its address, and among the sessions and streams.
+/// The permits of a connection: under the caps, for its address, and among the sessions and event streams.
 pub(crate) type Permits = (Place, Option<AddressPlace>, watch::Receiver<()>);
 
 /// What a connection is for.

@@ -1,7 +1,7 @@
 //! Server-sent events over real sockets: what a listener with nothing but HTTP gets.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     thread,
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use tidings_server::{AccessError, Authorize, Counters, DevAccess, HubSettings, Identity, Revoke};
 use tidings_shared::{RawEvent, TopicName};
-use tidings_tests::{Client, DEADLINE, EventStream, Request, Server, eventually, sample};
+use tidings_tests::{Client, DEADLINE, EventStream, Request, Response, Server, eventually, sample};
 
 use crate::embedded::Embedded;
 
@@ -58,6 +58,27 @@ fn a_listener_gets_what_a_session_gets_and_each_event_once() {
         assert_eq!(event.id.as_deref(), published["position"].as_str());
         assert_eq!(event.data, session.expect("event"));
         assert_eq!(event.data["topics"], json!(["staff:people", person]));
+    }
+}
+
+#[test]
+fn a_stream_comes_after_earlier_answers_and_without_chunks_for_http_1_0() {
+    let server = Server::start();
+    for (version, coding) in [("1.1", Some("chunked")), ("1.0", None)] {
+        let mut client = TcpStream::connect(server.address()).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        let get = |path, version| format!("GET {path} HTTP/{version}\r\nHost: localhost\r\n\r\n");
+        let requests = get("/health", "1.1") + &get("/v1/events?topic=clock", version);
+        client.write_all(requests.as_bytes()).unwrap();
+        let mut reader = BufReader::new(client);
+        assert_eq!(Response::read(&mut reader).body, "ok\n");
+        let head = Response::read(&mut reader);
+        assert_eq!((head.status, head.header("transfer-encoding")), (200, coding));
+        let mut lines = reader.lines().map_while(Result::ok);
+        let first = lines.next().unwrap();
+        assert_eq!(usize::from_str_radix(&first, 16).is_ok(), coding.is_some(), "a chunk's size: {first}");
+        server.publish_to("clock", &sample::ticked(1));
+        assert!(lines.any(|line| line == "event: event"));
     }
 }
 

@@ -37,7 +37,7 @@ impl From<Box<EventStream>> for Protocol {
     }
 }
 
-/// Calls the same method, whatever the protocol.
+/// Calls a method that sessions and event streams both have.
 macro_rules! each {
     ($protocol:expr, $side:ident => $act:expr) => {
         match $protocol {
