@@ -1,4 +1,7 @@
-//! The routes, as a warp filter. Only this module knows warp.
+//! Requests and their answers. Only this folder knows warp.
+//!
+//! A request passes `front` (host, origin, body), then the gate (is the server draining or full?), then `routes`, then
+//! the application's own routes. Its answer passes `front` again.
 
 use std::{
     convert::Infallible,
@@ -8,7 +11,7 @@ use std::{
 };
 
 use hyper::{
-    HeaderMap, StatusCode,
+    HeaderMap,
     header::{CONNECTION, HeaderValue},
     service::service_fn,
 };
@@ -40,17 +43,17 @@ mod routes;
 mod unread;
 mod upgrade;
 
-use self::answers::{draining, not_found, problem, problem_body, refusal};
+use self::answers::{draining, method_not_allowed, not_found, refusal};
 pub use self::origin_tag::origin_tag;
 
-/// What warp traces quotes requests as they came, and at their full length: how much of it a log may have.
+/// The log's filter for warp. Below this level, warp logs whole requests as they came.
 #[cfg(feature = "cli")]
 pub(crate) const LOG_FILTER: &str = "warp=warn";
 
 impl Gateway {
-    /// Accepts connections and serves them with `routes` until `shutdown` is done, then drains: sessions are sent
-    /// away and the call returns when all are gone, at the latest after the drain's deadline. Meanwhile `/health`,
-    /// `/ready` and `/metrics` are answered, and everything else is refused.
+    /// Accepts connections and serves them with `routes`. When `shutdown` completes, it [drains](Gateway::drain) the
+    /// gateway and returns when all connections are gone, or when the drain's deadline has passed. During the drain it
+    /// answers `/health`, `/ready` and `/metrics`, and refuses everything else.
     pub async fn serve<F>(&self, listener: TcpListener, routes: F, shutdown: impl Future<Output = ()>)
     where
         F: Filter<Error = Rejection> + Clone + Send + Sync + 'static,
@@ -87,7 +90,8 @@ impl Gateway {
         }
     }
 
-    /// While the server drains, and beyond the cap, everything but what operators ask is refused.
+    /// Refuses every request while the server drains, and every request of an overflow connection. Operators' paths are
+    /// answered all the same.
     fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         warp::path::peek()
@@ -98,7 +102,7 @@ impl Gateway {
                 } else if gateway.is_draining() {
                     Some(draining())
                 } else {
-                    place.filter(Place::is_beyond_cap).map(|_| Problem::new(Code::Overloaded, NO_PLACE))
+                    place.filter(Place::is_beyond_cap).map(|_| Problem::new(Code::Overloaded, NO_PERMIT))
                 };
                 let refused = problem.map(|problem| refuse(&gateway, &problem));
                 ready(refused.ok_or_else(warp::reject::not_found))
@@ -109,7 +113,7 @@ impl Gateway {
             })
     }
 
-    /// Lets old publications go also where nothing is published.
+    /// Evicts old publications every second, because a log without new publications would keep them.
     async fn evict_aged(&self) {
         let mut every_second = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -125,9 +129,9 @@ fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
     comeback::note(problem, refusal(problem))
 }
 
-const NO_PLACE: &str = "all connections are taken, try later";
+const NO_PERMIT: &str = "the server has no permit for another connection; try again later";
 
-/// Who asks, if anybody is let in just now.
+/// Checks the origin and the token of a request, and returns who sent it.
 fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
     page::check_origin(gateway, headers)?;
     if gateway.is_draining() {
@@ -143,7 +147,8 @@ fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Prob
     })
 }
 
-/// The token of an `Authorization: Bearer …`, if there is one. Of two, a proxy may have looked at the other.
+/// Returns the token of an `Authorization: Bearer …` header. Two such headers are refused: a proxy may have checked the
+/// other one.
 fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next(), values.next()) else {
@@ -154,23 +159,16 @@ fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Prob
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
-    let message = "the header is `Authorization: Bearer <token>`";
+    let message = "the header must be `Authorization: Bearer <token>`";
     Ok(token.map(Some).ok_or_else(|| AccessError { code: Code::Unauthorized, message: message.to_owned() }))
 }
 
-/// What no route wanted.
+/// Answers a request that every route rejected, those of the application too.
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
     Ok(match (rejection.is_not_found(), is_wrong_method) {
         (true, _) => not_found(),
-        (_, true) => {
-            let (status, title) =
-                (StatusCode::METHOD_NOT_ALLOWED, "The path is right and the method is not.");
-            problem(status, problem_body(status, "method_not_allowed", title, "another method is needed"))
-        }
-        _ => {
-            let message = "the request is not one that this server understands";
-            refusal(&Problem::new(Code::InvalidFrame, message))
-        }
+        (_, true) => method_not_allowed("the path takes another method"),
+        _ => refusal(&Problem::new(Code::InvalidFrame, "this server does not understand the request")),
     })
 }

@@ -1,4 +1,4 @@
-//! The answers of the routes: problems (RFC 9457), and small texts.
+//! The answers of the routes: problem details (RFC 9457), and small texts.
 
 use hyper::{
     StatusCode,
@@ -14,7 +14,7 @@ use warp::{Reply, reply::Response};
 
 use super::page;
 
-/// The answer for a refusal (RFC 9457), with the protocol's code as the member `code`.
+/// Returns the answer for a refusal: problem details, with the protocol's code as the member `code`.
 pub(super) fn refusal(refused: &Problem) -> Response {
     let mut answer = problem(status_of(refused), body_of(refused));
     // RFC 9110, sections 15.5.2 and 15.6.4.
@@ -31,7 +31,7 @@ fn status_of(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The body of a refusal.
+/// Returns the body of a refusal.
 pub(super) fn body_of(problem: &Problem) -> Value {
     problem_body(status_of(problem), problem.code.as_str(), problem.code.meaning(), &problem.message)
 }
@@ -52,21 +52,21 @@ pub(super) fn answer_json(status: StatusCode, content_type: &'static str, body: 
     page::for_pages(response)
 }
 
-/// One that came too slowly: of the statuses that only HTTP has.
+/// Returns the answer for a body that came too slowly. Only HTTP has this status, so it has no code of the protocol.
 pub(super) fn late() -> Response {
     let status = StatusCode::REQUEST_TIMEOUT;
-    let title = "The body did not come in time.";
-    let mut answer =
-        problem(status, problem_body(status, "request_timeout", title, "send the request again, at once"));
+    let title = "The body did not arrive in time.";
+    let detail = "send the request again, and its body without pauses";
+    let mut answer = problem(status, problem_body(status, "request_timeout", title, detail));
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
-/// One that is compressed: of the statuses that only HTTP has.
+/// Returns the answer for a compressed body. Only HTTP has this status, so it has no code of the protocol.
 pub(super) fn encoded() -> Response {
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let title = "The body is coded in a way that this server does not take.";
-    let detail = "send the body as it is, without Content-Encoding";
+    let title = "The server does not take a body with this content coding.";
+    let detail = "send the body uncompressed, without Content-Encoding";
     let mut answer = problem(status, problem_body(status, "unsupported_media_type", title, detail));
     // RFC 9110, sections 15.5.16 and 12.5.3.
     answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -77,15 +77,17 @@ pub(super) fn text(status: StatusCode, body: &'static str) -> Response {
     warp::reply::with_status(body, status).into_response()
 }
 
+/// Returns the answer for a path that takes these methods, and no others.
 pub(super) fn wrong_method(allow: &'static str) -> Response {
-    let title = "The path is right and the method is not.";
-    let detail = format!("this path takes {allow}");
-    let mut answer = problem(
-        StatusCode::METHOD_NOT_ALLOWED,
-        problem_body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, &detail),
-    );
+    let mut answer = method_not_allowed(&format!("the path takes {allow}"));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
+}
+
+pub(super) fn method_not_allowed(detail: &str) -> Response {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let title = "The path is right, but the method is wrong.";
+    problem(status, problem_body(status, "method_not_allowed", title, detail))
 }
 
 pub(super) fn not_found() -> Response {

@@ -1,6 +1,6 @@
-//! Temporary refusals of event streams. An `EventSource` that gets any answer but a stream closes for good (HTML,
-//! section 9.2.3). So a drain or a crowded moment would silence it for ever. Such a refusal is therefore written as a
-//! stream of one block, and the client comes back after it.
+//! Temporary refusals of event streams. If an `EventSource` gets an answer that is not a stream, it closes for good
+//! (HTML, section 9.2.3). So a drain or an overload would silence it for ever. Therefore such a refusal is a stream of
+//! one block, and the client comes back after it.
 //!
 //! An `EventSource` would also come back if the server closed the connection without an answer. But a proxy makes a 502
 //! of that.
@@ -34,14 +34,15 @@ pub(super) fn retry() -> Duration {
     limits::STREAM_RETRY + random_part(limits::STREAM_RETRY)
 }
 
-/// A client that asks for a stream of events: of this server, or of the application that embeds it.
+/// A client that asks for an event stream, from this server or from the application that embeds it.
 pub(super) struct Listener {
     drain_spread: Duration,
     last_event_id: Option<String>,
 }
 
 impl Listener {
-    /// The client accepts a stream by name, or has had one before. A tool that accepts anything gets the plain refusal.
+    /// Returns the client if it accepts a stream by name, or has had a stream before. A tool that accepts anything gets
+    /// the plain refusal.
     pub(super) fn of(gateway: &Gateway, request: &Request<Incoming>) -> Option<Self> {
         let headers = request.headers();
         let named = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
@@ -57,10 +58,10 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
     types.any(|one| one.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// Bytes of the field `Last-Event-ID` with the longest position: a stream that comes back adds it to its header.
+/// The bytes of a `Last-Event-ID` header with the longest position. A client adds this header when it reconnects.
 const LAST_EVENT_ID_BYTES: usize = 64;
 
-/// Refuses a stream whose header would be too large when it comes back.
+/// Refuses a stream if its request head would be too large when the client reconnects.
 pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
     let max = gateway.settings().max_header_bytes.max(limits::LEAST_HEADER_BYTES);
     let is_back = request.headers().contains_key(LAST_EVENT_ID)
@@ -69,13 +70,13 @@ pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Resu
         return Ok(());
     }
     let message = format!(
-        "a request's header has at most {max} bytes (--max-header-bytes), and this one leaves no room for the Last-Event-ID \
-         that the stream adds when it comes back: name fewer topics"
+        "a request head has at most {max} bytes (--max-header-bytes), and this one leaves no room for the Last-Event-ID \
+         that the client adds when it reconnects: name fewer topics"
     );
     Err(Problem::new(Code::TooManyTopics, message))
 }
 
-/// Bytes of a request's first line and header, as they are mostly written.
+/// Returns the bytes of a request head, if the client wrote it in the usual way.
 fn head_bytes(request: &Request<Incoming>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let first = request.method().as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
@@ -85,14 +86,14 @@ fn head_bytes(request: &Request<Incoming>) -> usize {
 
 /// Attaches a temporary refusal to its answer.
 pub(super) fn note(problem: &Problem, mut answer: Response) -> Response {
-    // The same request would bring the same expired token: the page has to open another stream.
+    // The client would repeat the request with the same expired token. The page has to open another stream.
     if problem.code.may_retry() && problem.code != Code::TokenExpired {
         answer.extensions_mut().insert(problem.clone());
     }
     answer
 }
 
-/// Replaces a temporary refusal by a stream, if the client listens.
+/// Replaces a temporary refusal by a stream of one block, if the client asked for a stream.
 pub(super) fn instead(listener: Option<Listener>, mut answer: Response) -> Response {
     let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
     let Some(listener) = listener else { return answer };

@@ -1,4 +1,5 @@
-//! What is before the routes and after them, those of an application that embeds the hub among them.
+//! Checks each request before the routes, and completes each answer after them. The routes of an application that
+//! embeds the hub are among them.
 
 use std::convert::Infallible;
 
@@ -10,13 +11,13 @@ use warp::reply::Response;
 use super::{
     comeback::{self, Listener},
     page,
-    refusals::line_of_host,
+    refusals::{LOOPBACK_HOST, line_of_host},
     refuse,
     unread::{IsRead, RequestBody},
 };
 use crate::{gateway::Gateway, origin::HostFault};
 
-/// Has a request answered by the routes, if they may see it.
+/// Lets the routes answer a request, or refuses it.
 pub(super) fn answer<S>(
     gateway: &Gateway,
     routes: &S,
@@ -40,9 +41,9 @@ where
     }
 }
 
-/// Refuses what no route may see.
+/// Refuses requests that no route may see.
 fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
-    // Of a target without a path (`CONNECT a:1`, `GET a:1`) a route can't ask for one.
+    // A target may have no path (`CONNECT a:1`, `GET a:1`). Routes are not written for that.
     if request.uri().path_and_query().is_none() {
         return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
     }
@@ -54,12 +55,9 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
         let (code, message) = match fault {
             HostFault::IllFormed => (
                 Code::InvalidFrame,
-                "a request has one Host, which is a name or an address, and perhaps a port",
+                "a request must have exactly one Host: a name or an address, with or without a port",
             ),
-            HostFault::Elsewhere => (
-                Code::Forbidden,
-                "a server for development is asked as localhost, or by an address of loopback",
-            ),
+            HostFault::Elsewhere => (Code::Forbidden, LOOPBACK_HOST),
         };
         Problem::new(code, message)
     })?;

@@ -1,10 +1,10 @@
-//! What a request for events asks for in its query.
+//! The query of a request for an event stream: its topics, and the position to resume from.
 
 use tidings_shared::Code;
 
 use tidings_hub::problem::Problem;
 
-/// As much of a name as is enough to find it in a query.
+/// A refusal quotes this many characters of an unknown name: enough to find it in the query.
 const MAX_QUOTED_CHARS: usize = 64;
 
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads a query. An unknown member is refused, because the client would believe that it had an effect.
+    /// Reads a query. An unknown member is refused: the client would believe that the server had understood it.
     pub(super) fn parse(query: Vec<(String, String)>) -> Result<Self, Problem> {
         let (mut asked, mut unknown) = (Self::default(), None);
         for (name, value) in query {
@@ -42,8 +42,8 @@ pub(super) fn is_last_event_id(name: &str) -> bool {
     letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
 }
 
-/// The last event that a query names, as it stands there, if it has nothing but the characters of a position: then it
-/// may be said back in a block of a stream.
+/// Returns the last event id of a query, if it has only the characters of a position. So it is safe to write it into a
+/// block of a stream.
 pub(super) fn last_event_id(query: &str) -> Option<&str> {
     let mut members = query.split('&').filter_map(|member| member.split_once('='));
     let (_, id) = members.rfind(|(name, _)| is_last_event_id(name))?;
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_query_names_is_said_back_only_if_it_may_be_a_position() {
+    fn an_id_of_a_query_counts_only_with_the_characters_of_a_position() {
         for (query, expected) in [
             ("topic=a&lastEventId=1a.2.3f", Some("1a.2.3f")),
             ("lastEventId=1.2.3&topic=a&last-event-id=4.5.6", Some("4.5.6")),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_nobody_knows_is_named_beside_the_known_ones() {
+    fn the_refusal_of_an_unknown_member_names_it_and_the_known_ones() {
         let long = "x".repeat(1000);
         for (query, code) in [
             (&[("topic", "a"), ("since", "1")][..], Code::InvalidFrame),

@@ -1,4 +1,4 @@
-//! The tag by which a page finds its own changes among the events.
+//! The origin tag: a page recognizes its own changes among the events by it.
 
 use std::convert::Infallible;
 
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_a_few_visible_ascii_characters_and_anything_else_is_none() {
+    fn a_tag_is_a_few_visible_ascii_characters_and_anything_else_is_ignored() {
         let longest = "x".repeat(MAX_ORIGIN_BYTES);
         for good in ["tab-7", "!", "~", longest.as_str()] {
             assert_eq!(tag(&[good]).as_deref(), Some(good));

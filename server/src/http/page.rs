@@ -1,4 +1,4 @@
-//! What browsers ask on behalf of pages of another origin (CORS): which of them may send, and read the answer.
+//! CORS: which pages of other origins may send requests, and read the answers.
 
 use hyper::{
     HeaderMap, StatusCode,
@@ -17,9 +17,11 @@ use warp::{
 use super::{refusals::line_of_origin, refuse};
 use crate::gateway::Gateway;
 
-/// What pages may send to a path beyond what they always may: these headers, and every other header that they ask for.
-/// A library that traces requests adds some to each, and a page whose requests were refused for that would go without
-/// events. It costs nothing: a header that is not known is passed over, and none but the token gives a right.
+/// The method and headers that pages may send to a path.
+///
+/// A preflight allows every other header that it asks for, too. A tracing library adds headers to each request, and
+/// without this its page would get no events. This is safe: the server ignores unknown headers, and only the token
+/// gives rights.
 #[derive(Clone, Copy)]
 pub(super) struct Preflight {
     method: &'static str,
@@ -30,14 +32,15 @@ pub(super) const EVENTS: Preflight = Preflight { method: "GET", headers: ["autho
 pub(super) const PUBLISH: Preflight =
     Preflight { method: "POST", headers: ["authorization", "content-type"] };
 
-/// Seconds for which a browser need not ask again: the rules of a process don't change.
+/// The seconds for which a browser remembers the answer to a preflight. The rules of a process do not change.
 const MAX_AGE: &str = "600";
 
-/// Headers that one preflight may name: several times as many as tracing libraries add, and few enough to compare.
+/// The most headers that the answer to a preflight allows: several times as many as tracing libraries add. Further ones
+/// are left out. Each name is compared with the others, so the number must be small.
 const MAX_ASKED_HEADERS: usize = 64;
 
 impl Preflight {
-    /// Answers a browser that asks whether a page may send.
+    /// Answers a preflight: a browser asks whether a page may send a request.
     pub(super) fn answer(self, gateway: &Gateway, headers: &HeaderMap) -> Response {
         if let Err(problem) = check_origin(gateway, headers) {
             return refuse(gateway, &problem);
@@ -54,7 +57,7 @@ impl Preflight {
         let mut names: Vec<HeaderName> = self.headers.map(HeaderName::from_static).into();
         let lines = asks.get_all(ACCESS_CONTROL_REQUEST_HEADERS).into_iter();
         for name in lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
-            // What is no name is not a header that a browser could send.
+            // A malformed name is left out: a browser could not send it.
             if let Ok(name) = HeaderName::from_bytes(name.trim_ascii())
                 && !names.contains(&name)
                 && names.len() < MAX_ASKED_HEADERS
@@ -67,22 +70,22 @@ impl Preflight {
     }
 }
 
-/// Marks an answer that pages may read. Those of an application are its own.
+/// Marks an answer that pages may read. The gateway does not mark the answers of an application: it decides itself.
 #[derive(Debug, Clone, Copy)]
 struct ForPages;
 
-/// Says of an answer that the page that asked may read it.
+/// Marks an answer as readable by the page that sent the request.
 pub(super) fn for_pages(mut answer: Response) -> Response {
     answer.extensions_mut().insert(ForPages);
     answer
 }
 
-/// The origin of the page that asks, if it is one that is let in.
+/// Returns the origin of the page that sent the request, if the page is let in.
 pub(super) fn reader(gateway: &Gateway, headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(ORIGIN).filter(|_| gateway.settings().origins.allows(headers)).cloned()
 }
 
-/// Lets the page that asked read the answer, if it is [for pages](for_pages).
+/// Lets the page read the answer, if the answer is [for pages](for_pages).
 pub(super) fn may_read(reader: Option<HeaderValue>, mut answer: Response) -> Response {
     if answer.extensions_mut().remove::<ForPages>().is_some() {
         let headers = answer.headers_mut();

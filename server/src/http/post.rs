@@ -1,4 +1,4 @@
-//! What is posted: by whom, within the bounds of a body, and what is answered.
+//! `POST` requests: checks who sends, reads the body within its bounds, and answers.
 
 use std::time::Duration;
 
@@ -23,10 +23,11 @@ use crate::{
     text::{fault_of, without_mark},
 };
 
-/// For so long after a look at a token nobody looks again: most bodies come with their request.
-const JUDGED_FOR: Duration = Duration::from_millis(100);
+/// A check of a token holds for this long. If the body takes longer, the token is checked again. Most bodies arrive
+/// with their request.
+const CHECK_HOLDS_FOR: Duration = Duration::from_millis(100);
 
-/// What is done with a body for somebody who is let in.
+/// A function that does what a body asks for.
 pub(super) type Act = fn(&Gateway, &Identity, &str) -> Result<Value, Problem>;
 
 /// Answers a `POST`.
@@ -42,7 +43,7 @@ where
 {
     let mut identity = authenticate(gateway, headers)?.identity;
     let (clock, settings) = (Clock::of(gateway.hub()), gateway.settings());
-    let judged = clock.now().since_start;
+    let checked_at = clock.now().since_start;
     let max = settings.max_body_bytes;
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > max as u64) {
@@ -63,14 +64,15 @@ where
         .map_err(|_| invalid(&format!("the body can't be read: {}", fault_of(&body))))?;
     // RFC 8259, section 8.1.
     let body = without_mark(body);
-    // It may have been taken back, or have ended, while the body was on its way.
-    if clock.now().since_start > judged + JUDGED_FOR {
+    // The token may have expired, or somebody may have revoked it, while the body arrived.
+    if clock.now().since_start > checked_at + CHECK_HOLDS_FOR {
         identity = authenticate(gateway, headers)?.identity;
     }
     let answer = act(gateway, &identity, body)?;
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
 }
 
+/// Reads a body to its end, and keeps at most `max` bytes.
 async fn gather<S, B, E>(body: S, max: usize) -> Result<Vec<u8>, Problem>
 where
     S: Stream<Item = Result<B, E>>,
@@ -99,10 +101,10 @@ fn invalid(reason: &str) -> Problem {
     Problem::new(Code::InvalidFrame, reason)
 }
 
-/// `POST /v1/admin/revoke`: takes back what a subject or a session was given.
+/// `POST /v1/admin/revoke`: takes a subject's or a session's rights back.
 pub(super) fn revoke(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
     if !gateway.access().may_revoke(identity) {
-        return Err(Problem::new(Code::Forbidden, "revoking takes a token with the claim `admin`"));
+        return Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`"));
     }
     let (revoke, answer) = Revoke::parse(body)?;
     gateway.hub().revoke(&identity.tenant, &revoke).map_err(|error| Problem::new(Code::Overloaded, error))?;

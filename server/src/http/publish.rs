@@ -1,4 +1,4 @@
-//! Publishing by HTTP: one event, or some in one request.
+//! Publishing by HTTP: one event, or a batch in one request.
 
 use serde_json::{Value, json, value::RawValue};
 use tidings_hub::{Identity, problem::Problem, publish::publish_as};
@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 /// `POST /v1/publish/batch`: each item is published or refused on its own, in order.
 pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
     let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| {
-        Problem::new(Code::InvalidFrame, format!("the body is no list of publishes: {error}"))
+        Problem::new(Code::InvalidFrame, format!("the body is not a list of publishes: {error}"))
     })?;
     if items.len() > MAX_BATCH {
         let message = format!("a batch has at most {MAX_BATCH} publishes, this one has {}", items.len());

@@ -1,4 +1,4 @@
-//! Why a page or a request was refused, in words for the operator's log, with the remedy.
+//! The lines of the operator's log about refused pages and requests: each has the reason and the remedy.
 
 use hyper::{
     HeaderMap, Uri,
@@ -7,6 +7,10 @@ use hyper::{
 use tidings_hub::refusals::{Line, MAX_QUOTED};
 
 use crate::origin::{HostFault, OriginRule, check_as_browsers_write, is_host};
+
+/// The rule for hosts with [`OriginRule::Loopback`].
+pub(super) const LOOPBACK_HOST: &str =
+    "a server with --dev answers requests to localhost or a loopback address, and no others";
 
 /// Says why a page of this origin was refused.
 pub(crate) fn line_of_origin(rule: &OriginRule, headers: &HeaderMap) -> Line {
@@ -26,19 +30,19 @@ pub(crate) fn line_of_origin(rule: &OriginRule, headers: &HeaderMap) -> Line {
                 OriginRule::Loopback => Line::new(
                     reason,
                     format_args!(
-                        "for development pages of this machine (http://localhost) are let in, and no others; for others run \
-                         with keys instead of --dev, and with --allow-origin {origin}"
+                        "--dev is for development, and lets in pages of this machine (http://localhost) only; for others, \
+                         run with keys instead of --dev, and with --allow-origin {origin}"
                     ),
                 ),
             }
         }
-        _ => Line::new("the Origin header is none that a browser writes", "look for what sets it"),
+        _ => Line::new("no browser writes an Origin header like this", "look for the program that writes it"),
     }
 }
 
 /// Says why a request to this host was refused.
 pub(crate) fn line_of_host(fault: HostFault, uri: &Uri, headers: &HeaderMap) -> Line {
-    let no_host = "it has no Host, or several, or one that is none";
+    let no_host = "it has no Host, or several, or a malformed one";
     if fault == HostFault::IllFormed {
         return Line::new(no_host, "look for the client or the proxy that writes it");
     }
@@ -49,8 +53,7 @@ pub(crate) fn line_of_host(fault: HostFault, uri: &Uri, headers: &HeaderMap) -> 
         (named, _) => named,
     };
     let host = host.filter(|host| is_host(host) && host.len() <= MAX_QUOTED);
-    let remedy = "a server for development is asked as localhost, or by an address of loopback; behind another name, run \
-                  with keys instead of --dev";
+    let remedy = format_args!("{LOOPBACK_HOST}; for another host, run with keys instead of --dev");
     match host.and_then(|host| str::from_utf8(host).ok()) {
         Some(host) => Line::new(format_args!("the host {host} is not this machine"), remedy),
         None => Line::new(no_host, remedy),
@@ -70,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_spells_the_origin_and_nothing_that_is_none_is_quoted() {
+    fn the_remedy_spells_the_origin_and_a_malformed_one_is_not_quoted() {
         let exact = OriginRule::Exact(vec![]);
         for origin in ["https://app.example.com", "http://localhost:5173", "tauri://localhost"] {
             let line = said_of(&exact, &[origin.as_bytes()]);
@@ -90,7 +93,7 @@ mod tests {
         ] {
             let line = said_of(&exact, &[odd]);
             assert!(
-                !format!("{line:?}").contains("secret") && line.reason.contains("none that a browser"),
+                !format!("{line:?}").contains("secret") && line.reason.contains("no browser writes"),
                 "{line:?}"
             );
         }

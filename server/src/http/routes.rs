@@ -19,7 +19,7 @@ use crate::{
     net::{accept::Place, worker::Serves},
 };
 
-/// What a request on one of the gateway's paths asks for.
+/// The route of a request on one of the gateway's paths.
 enum Route {
     WebSocket,
     Echo,
@@ -115,8 +115,8 @@ where
     }
 }
 
-/// Answers with the metrics: to clients on this machine, and to all clients if the setting says so. For others there is
-/// no such path.
+/// Answers with the metrics, to clients on this machine, and to all clients if the setting says so. Other clients get
+/// the answer for an unknown path.
 fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
     let is_here = place.is_some_and(|place| place.peer().is_loopback());
     if !is_here && !gateway.settings().open_metrics {

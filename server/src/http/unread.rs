@@ -1,5 +1,5 @@
-//! Whether a request's body has been read when its answer is ready. If not, the connection ends with the answer, and
-//! the answer must say so: else a proxy sends its next request there, and it is lost.
+//! Watches whether a request's body was read to its end. If it was not, hyper closes the connection after the answer.
+//! The answer must say so. Otherwise a proxy sends its next request on this connection, and the request is lost.
 
 use std::{
     pin::Pin,
@@ -17,7 +17,7 @@ use hyper::{
 };
 use warp::reply::Response;
 
-/// A request's body, whose end is noted.
+/// A request's body. Its end is noted in `is_read`.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     incoming: Incoming,
@@ -36,7 +36,7 @@ impl IsRead {
         (is_read, watched)
     }
 
-    /// Says with an answer that its connection ends, if it does.
+    /// Adds `Connection: close` to the answer if the connection ends after it.
     pub(super) fn tell(&self, mut answer: Response) -> Response {
         if !self.0.load(Relaxed) && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
