@@ -96,7 +96,8 @@ fn a_file_that_became_bad_leaves_the_old_keys_and_says_why_once() {
     let rsa = signed("RS256", "rsa");
     let file = TempFile::new(&set(&["rsa"]));
     let mut server = serve(&["--jwks-file", file.path()]);
-    for (bad, said) in [(&b"{\"keys\":[]}"[..], "no key in it"), (b"{\"keys\":", "no JWKS"), (b"", "no JWKS")]
+    for (bad, said) in
+        [(&b"{\"keys\":[]}"[..], "it has no key"), (b"{\"keys\":", "not a JWKS"), (b"", "not a JWKS")]
     {
         file.replace(bad);
         logs(&mut server, said);
