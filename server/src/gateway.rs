@@ -150,7 +150,7 @@ impl Gateway {
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
     }
 
-    /// A session or a stream of events counts as there until it drops this.
+    /// Returns a guard. The session or event stream that holds it counts as present until it drops the guard.
     pub(crate) fn presence(&self) -> watch::Receiver<()> {
         self.0.present.subscribe()
     }

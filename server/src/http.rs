@@ -26,7 +26,7 @@ use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, re
 
 use crate::{
     gateway::Gateway,
-    net::accept::{self, Place},
+    net::accept::{self, Permit},
 };
 
 mod answers;
@@ -72,7 +72,7 @@ impl Gateway {
             trusted_proxies: Arc::clone(&settings.trusted_proxies),
             header_timeout: settings.header_timeout,
             keep_alive_timeout: settings.keep_alive_timeout,
-            linger: limits::DRAIN_LINGER.min(settings.drain_timeout / 2),
+            keep_idle: limits::DRAIN_LINGER.min(settings.drain_timeout / 2),
             max_header_bytes: settings.max_header_bytes,
             write_timeout: settings.write_timeout,
         };
@@ -80,11 +80,11 @@ impl Gateway {
             let deadline = Instant::now() + settings.drain_timeout;
             (self.drain().await, deadline)
         };
-        let ((is_drained, deadline), places) = tokio::select! {
+        let ((is_drained, deadline), pool) = tokio::select! {
             done = accept::run(listener, service, limits, shutdown, drain) => done,
             () = self.evict_aged() => return,
         };
-        let left = timeout_at(deadline, places.all_free()).await;
+        let left = timeout_at(deadline, pool.all_free()).await;
         if !is_drained || left.is_err() {
             tracing::warn!("not every connection ended before the drain's deadline");
         }
@@ -95,14 +95,14 @@ impl Gateway {
     fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         warp::path::peek()
-            .and(warp::ext::optional::<Place>())
-            .and_then(move |path: Peek, place: Option<Place>| {
+            .and(warp::ext::optional::<Permit>())
+            .and_then(move |path: Peek, permit: Option<Permit>| {
                 let problem = if matches!(path.as_str(), "health" | "ready" | "metrics") {
                     None
                 } else if gateway.is_draining() {
                     Some(draining())
                 } else {
-                    place.filter(Place::is_beyond_cap).map(|_| Problem::new(Code::Overloaded, NO_PERMIT))
+                    permit.filter(Permit::is_overflow).map(|_| Problem::new(Code::Overloaded, NO_PERMIT))
                 };
                 let refused = problem.map(|problem| refuse(&gateway, &problem));
                 ready(refused.ok_or_else(warp::reject::not_found))

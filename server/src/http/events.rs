@@ -1,4 +1,4 @@
-//! `GET /v1/events`: the way from a request to a stream of server-sent events in a shard.
+//! `GET /v1/events`: from a request to an event stream (server-sent events) in a shard.
 
 use std::convert::Infallible;
 
@@ -20,21 +20,21 @@ use super::{
 use crate::{
     gateway::Gateway,
     net::{
-        accept::Place,
+        accept::Permit,
         hand_over::{HandOver, Handed},
-        worker::{Arrival, Serves},
+        worker::{Arrival, Purpose},
     },
 };
 
-/// Answers with a stream. When the head of the answer is written, the connection goes to a shard.
+/// Answers with an event stream. When hyper has written the head of the answer, the connection goes to a shard.
 pub(super) fn answer(
     gateway: &Gateway,
     headers: &HeaderMap,
-    place: Option<Place>,
+    permit: Option<Permit>,
     query: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
     let admitted = authenticate(gateway, headers)?;
-    let permits = upgrade::permits(gateway, headers, place)?;
+    let permits = upgrade::permits(gateway, headers, permit)?;
     let Asked { topics, last_event_id } = Asked::parse(query)?;
     // A header that is not text is not a position. Of two headers, nobody knows which one is right.
     let mut ids = headers.get_all(LAST_EVENT_ID).iter();
@@ -48,14 +48,14 @@ pub(super) fn answer(
     let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
     let stream = stream.coming_back_after(comeback::retry());
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
-    // hyper writes no body: the connection leaves when the head is written.
+    // hyper never polls this body: by then, the connection has left HTTP.
     let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
     answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
     // The connection ends with the stream. A proxy must not keep it for another request.
     answer.insert(CONNECTION, HeaderValue::from_static("close"));
-    // Proxies that gather answers would hold events back.
+    // A proxy that buffers answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     if let Some(unknown) = unknown {
         answer.insert(HeaderName::from_static("tidings-unknown-domains"), unknown);
@@ -67,8 +67,8 @@ pub(super) fn answer(
         if let (Some(Handed { stream: tcp, framing }), Some(workers)) =
             (handed.recv().await, gateway.workers())
         {
-            let serves = Serves::Client(Box::new(stream.framed(framing)).into());
-            workers.send(Arrival { stream: tcp, head: Vec::new(), serves, permits }).await;
+            let purpose = Purpose::Client(Box::new(stream.framed(framing)).into());
+            workers.send(Arrival { stream: tcp, early: Vec::new(), purpose, permits }).await;
         }
     });
     Ok(page::for_pages(response))

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
-    net::{accept::Place, worker::Serves},
+    net::{accept::Permit, worker::Purpose},
 };
 
 /// The route of a request on one of the gateway's paths.
@@ -76,7 +76,7 @@ impl Gateway {
             .untuple_one()
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<OnUpgrade>())
-            .and(warp::ext::optional::<Place>())
+            .and(warp::ext::optional::<Permit>())
             .and(warp::query::<Vec<(String, String)>>())
             .and(warp::body::stream())
             .then(answer)
@@ -88,7 +88,7 @@ async fn answer<S, B, E>(
     route: Route,
     headers: HeaderMap,
     upgrade: Option<OnUpgrade>,
-    place: Option<Place>,
+    permit: Option<Permit>,
     query: Vec<(String, String)>,
     body: S,
 ) -> Response
@@ -97,10 +97,10 @@ where
     B: Buf,
 {
     match route {
-        Route::WebSocket => upgrade::answer(gateway, &headers, upgrade, place, upgrade::session),
-        Route::Echo => upgrade::answer(gateway, &headers, upgrade, place, |_, _| Serves::Echo),
+        Route::WebSocket => upgrade::answer(gateway, &headers, upgrade, permit, upgrade::session),
+        Route::Echo => upgrade::answer(gateway, &headers, upgrade, permit, |_, _| Purpose::Echo),
         Route::Events => {
-            let answer = events::answer(&gateway, &headers, place, query);
+            let answer = events::answer(&gateway, &headers, permit, query);
             answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
         }
         Route::Post(act) => post::answer(&gateway, &headers, body, act)
@@ -110,15 +110,15 @@ where
         Route::Health => text(StatusCode::OK, "ok\n"),
         Route::Ready if gateway.is_draining() => refusal(&draining()),
         Route::Ready => text(StatusCode::OK, "ready\n"),
-        Route::Metrics => metrics(&gateway, place.as_ref()),
+        Route::Metrics => metrics(&gateway, permit.as_ref()),
         Route::WrongMethod(allow) => wrong_method(allow),
     }
 }
 
 /// Answers with the metrics, to clients on this machine, and to all clients if the setting says so. Other clients get
 /// the answer for an unknown path.
-fn metrics(gateway: &Gateway, place: Option<&Place>) -> Response {
-    let is_here = place.is_some_and(|place| place.peer().is_loopback());
+fn metrics(gateway: &Gateway, permit: Option<&Permit>) -> Response {
+    let is_here = permit.is_some_and(|permit| permit.peer().is_loopback());
     if !is_here && !gateway.settings().open_metrics {
         return not_found();
     }

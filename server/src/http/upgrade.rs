@@ -1,4 +1,4 @@
-//! The way from a request to a WebSocket in a shard.
+//! `GET /v1/ws` and `/v1/echo`: from a request to a WebSocket in a shard.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -23,39 +23,39 @@ use super::{
 use crate::{
     gateway::Gateway,
     net::{
-        accept::{self, Place},
-        addresses::AddressPlace,
-        worker::{Arrival, Permits, Serves},
+        accept::{self, Permit},
+        addresses::AddressPermit,
+        worker::{Arrival, Permits, Purpose},
     },
 };
 
-/// Answers a WebSocket handshake; the connection goes to a shard.
+/// Answers a WebSocket handshake. The connection then goes to a shard.
 pub(super) fn answer(
     gateway: Gateway,
     headers: &HeaderMap,
     upgrade: Option<OnUpgrade>,
-    place: Option<Place>,
-    serves: fn(&Gateway, &Place) -> Serves,
+    permit: Option<Permit>,
+    purpose: fn(&Gateway, &Permit) -> Purpose,
 ) -> Response {
     let subprotocol = match check_handshake(&gateway, headers) {
         Ok(subprotocol) => subprotocol,
         Err(answer) => return *answer,
     };
     let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
-        let message = "a WebSocket handshake has a Sec-WebSocket-Key and comes over HTTP/1.1";
+        let message = "a WebSocket handshake needs a Sec-WebSocket-Key and HTTP/1.1";
         return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
     };
-    let permits = match permits(&gateway, headers, place) {
+    let permits = match permits(&gateway, headers, permit) {
         Ok(permits) => permits,
         Err(problem) => return refuse(&gateway, &problem),
     };
     let accept = derive_accept_key(key.as_bytes());
     tokio::spawn(async move {
         match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
-            Ok((stream, head)) => {
-                let serves = serves(&gateway, &permits.0);
+            Ok((stream, early)) => {
+                let purpose = purpose(&gateway, &permits.0);
                 if let Some(workers) = gateway.workers() {
-                    workers.send(Arrival { stream, head, serves, permits }).await;
+                    workers.send(Arrival { stream, early, purpose, permits }).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "an upgrade failed"),
@@ -79,55 +79,62 @@ pub(super) fn answer(
 pub(super) fn permits(
     gateway: &Gateway,
     headers: &HeaderMap,
-    place: Option<Place>,
+    permit: Option<Permit>,
 ) -> Result<Permits, Problem> {
-    let Some(place) = place else {
-        let message = "a gateway's routes are served by its own `serve`, whose connections they take over";
+    let Some(permit) = permit else {
+        let message =
+            "a gateway's routes work only under its own `serve`, because they take over its connections";
         return Err(Problem::new(Code::Internal, message));
     };
     if gateway.workers().is_none() {
-        return Err(Problem::new(Code::Overloaded, "no thread for connections could be started"));
+        return Err(Problem::new(Code::Overloaded, "the server could not start a thread for connections"));
     }
-    let address = forwarded(gateway, headers, &place)?;
-    Ok((place, address, gateway.presence()))
+    let address = forwarded(gateway, headers, &permit)?;
+    Ok((permit, address, gateway.presence()))
 }
 
-/// The place of a client behind a trusted proxy, which says whose connection it is: the last entry is the one that the
-/// proxy wrote, whatever came before it from the client. Those whose entry is no address are one client together.
-fn forwarded(gateway: &Gateway, headers: &HeaderMap, place: &Place) -> Result<Option<AddressPlace>, Problem> {
-    if !gateway.settings().trusted_proxies.contains(&place.peer()) {
+/// Takes an address permit for a client behind a trusted proxy. The proxy wrote the last entry of `X-Forwarded-For`;
+/// the client may have written the entries before it. All clients without an address in the last entry count as one
+/// client.
+fn forwarded(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    permit: &Permit,
+) -> Result<Option<AddressPermit>, Problem> {
+    if !gateway.settings().trusted_proxies.contains(&permit.peer()) {
         return Ok(None);
     }
     let Some(line) = headers.get_all(FORWARDED_FOR).iter().next_back() else { return Ok(None) };
     let last = line.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
     let address = str::from_utf8(last).ok().and_then(|text| address_of(text.trim()));
-    let place = gateway.addresses().take(address.unwrap_or(place.peer()));
-    place.map(Some).ok_or_else(|| {
-        Problem::new(Code::Overloaded, "this address has as many connections as one may have; close some")
+    let permit = gateway.addresses().take(address.unwrap_or(permit.peer()));
+    permit.map(Some).ok_or_else(|| {
+        Problem::new(Code::Overloaded, "this address has no permit left for another connection: close one")
     })
 }
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// An address, perhaps with a port, as proxies write it.
+/// Reads an address as proxies write it, perhaps with a port.
 fn address_of(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(|ip: Ipv6Addr| ip.into());
     let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
     text.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
-/// For a session of the protocol.
-pub(super) fn session(gateway: &Gateway, place: &Place) -> Serves {
+/// Returns a new session for a WebSocket.
+pub(super) fn session(gateway: &Gateway, permit: &Permit) -> Purpose {
     let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
     let now = hub.now();
-    // Half of its time is left even to a connection that was opened ahead, as browsers and proxies do.
-    let age = place.age().min(gateway.settings().session.hello_timeout / 2);
+    // The time for the hello began with the connection. But browsers and proxies open connections ahead, so at least
+    // half of the time is left.
+    let age = permit.age().min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
     let session = Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now);
-    Serves::Client(Box::new(session).into())
+    Purpose::Client(Box::new(session).into())
 }
 
-/// Says whether the subprotocol is to be confirmed, or what to answer instead of upgrading.
+/// Checks a handshake. Returns whether the answer confirms the subprotocol, or a refusal.
 fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<Response>> {
     let has_token =
         |name: HeaderName, token: &str| list(headers, name).any(|t| t.eq_ignore_ascii_case(token));
@@ -135,29 +142,29 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
     if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
         return Err(Box::new(upgrade_required("this is a WebSocket endpoint: ask for an upgrade")));
     }
-    // RFC 6455, sections 11.3.1 and 11.3.5. What is between may have looked at the other one.
+    // RFC 6455, sections 11.3.1 and 11.3.5. A proxy may have checked the other one of two.
     for name in [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION] {
         if headers.get_all(&name).iter().nth(1).is_some() {
             return Err(refuse(Code::InvalidFrame, &format!("{name} is given twice: send one")));
         }
     }
-    // What follows the handshake would be taken for frames.
+    // The server would take a body for WebSocket frames.
     let is_empty = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
     if !is_empty || headers.contains_key(TRANSFER_ENCODING) {
         return Err(refuse(Code::InvalidFrame, "a WebSocket handshake has no body"));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let mut answer = upgrade_required("the WebSocket version is 13");
+        let mut answer = upgrade_required("the WebSocket version must be 13");
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(Box::new(answer));
     }
     if !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_nonce) {
-        return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key is the base64 of 16 bytes"));
+        return Err(refuse(Code::InvalidFrame, "Sec-WebSocket-Key must be the base64 of 16 bytes"));
     }
     page::check_origin(gateway, headers).map_err(|problem| Box::new(super::refuse(gateway, &problem)))?;
     let offers = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
     if offers && !list(headers, SEC_WEBSOCKET_PROTOCOL).any(|offer| offer == SUBPROTOCOL) {
-        let message = format!("the subprotocol is {SUBPROTOCOL}; offering none means the same");
+        let message = format!("the subprotocol must be {SUBPROTOCOL}; a handshake may also offer none");
         return Err(refuse(Code::InvalidFrame, &message));
     }
     if gateway.is_draining() {
@@ -176,13 +183,13 @@ fn upgrade_required(detail: &str) -> Response {
     answer
 }
 
-/// The tokens of a header that is a comma-separated list, over all its lines.
+/// Returns the tokens of a comma-separated header, over all its lines.
 fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// RFC 6455, section 4.2.1: a base64 text that stands for 16 bytes.
+/// Returns whether this is base64 of 16 bytes: RFC 6455, section 4.2.1.
 fn is_nonce(key: &HeaderValue) -> bool {
     let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     matches!(key.as_bytes(), [text @ .., b'=', b'='] if text.len() == 22 && text.iter().all(is_base64))

@@ -1,8 +1,25 @@
-//! The accept loop: HTTP/1.1 connections with deadlines and a cap.
+//! The accept loop: HTTP/1.1 connections with deadlines and permits.
 //!
-//! When the server is full, it still answers `/health`, so that a prober sees a server that is full and not one that is gone.
-//! The loop waits for nobody, except when no permit is free for anybody, and then for 10 ms at most. So too many connections
-//! from one address delay no other address.
+//! ```text
+//!               ┌ a permit is free ─▶ serve_one ─┬─▶ answers, until the client or a deadline ends it
+//!  accept ──────┤                                └─▶ a WebSocket or an event stream goes to a shard,
+//!               │                                    and takes its permit along
+//!               └ no permit ─▶ overflow ─▶ serve_one, for one request and one second at most
+//! ```
+//!
+//! Every connection needs a permit of the server, and one of its address. A connection without one is an **overflow
+//! connection**. It still gets an answer: `/health`, `/ready` and `/metrics` as usual, and a refusal for everything
+//! else. So a prober sees a server that is full, and not one that is gone.
+//!
+//! Example: a server with 100 permits has 100 connections, and a prober asks for `/health`.
+//!
+//! 1. No permit is free, so the connection becomes one of at most [`MAX_OVERFLOW`] overflow connections.
+//! 2. If there are as many already, the loop waits until the oldest has had [`OVERFLOW_PATIENCE`], and ends it.
+//! 3. The prober gets its answer, and the connection ends.
+//!
+//! This is the only wait of the loop, and it happens only if no permit is free for anybody. Overflow connections of one
+//! address, whose own permits are taken, have a list of their own, and the loop never waits for them. So they delay no
+//! other address.
 
 use std::{
     cell::Cell,
@@ -36,7 +53,7 @@ use tokio::{
 };
 
 use super::{
-    addresses::{self, AddressPlace, Addresses},
+    addresses::{self, AddressPermit, Addresses},
     descriptors,
     hand_over::{HandOver, Handed, framing},
     large_heads::LargeHeads,
@@ -44,17 +61,19 @@ use super::{
     write_deadline::WriteDeadline,
 };
 
-/// How long to wait when the system has no descriptor left for another connection.
+/// The pause after a failed accept: usually the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Time for a connection beyond the cap, from its begin to its end.
-const CROWDED_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest time of an overflow connection.
+const OVERFLOW_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connections beyond each cap at a time: they are few descriptors and soon over.
-const MAX_CROWDED: usize = 4;
+/// Overflow connections at a time, of the server and of addresses each. They must take few descriptors. Beyond it, the
+/// oldest one ends.
+const MAX_OVERFLOW: usize = 4;
 
-/// What each of them has of that where all its places are taken and more come: time for a request that is on its way.
-const CROWDED_PATIENCE: Duration = Duration::from_millis(10);
+/// An overflow connection has at least this long before another one pushes it out. A request that is on its way arrives
+/// in this time.
+const OVERFLOW_PATIENCE: Duration = Duration::from_millis(10);
 
 /// The bounds of connections, see [`GatewaySettings`](crate::GatewaySettings).
 #[derive(Debug, Clone)]
@@ -65,90 +84,93 @@ pub(crate) struct Limits {
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub(crate) header_timeout: Duration,
     pub(crate) keep_alive_timeout: Duration,
-    /// How long idle connections are kept from the begin of a drain on.
-    pub(crate) linger: Duration,
+    /// From the begin of a drain, idle connections stay open for this long.
+    pub(crate) keep_idle: Duration,
     pub(crate) max_header_bytes: usize,
     pub(crate) write_timeout: Duration,
 }
 
-/// A place under the caps; travels with a request, so that an upgraded socket keeps it.
+/// The permit of a connection. It is in the extensions of each request, so that a connection that leaves HTTP keeps it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    of: Arc<PlaceOf>,
-    /// When the client had its first chance to say what it asks: with the connection, or on one that was used before, with
-    /// the request.
+pub(crate) struct Permit {
+    shared: Arc<Shared>,
+    /// When the client could begin to speak: when the connection came, or for a later request on it, when the request
+    /// came.
     begun: Instant,
 }
 
 #[derive(Debug)]
-struct PlaceOf {
+struct Shared {
     peer: IpAddr,
-    is_beyond_cap: bool,
-    places: Places,
+    is_overflow: bool,
+    pool: PermitPool,
     _permit: Option<OwnedSemaphorePermit>,
-    address: Option<AddressPlace>,
+    address: Option<AddressPermit>,
 }
 
-impl PlaceOf {
-    fn is_crowded(&self) -> bool {
-        self.address.as_ref().is_some_and(AddressPlace::is_crowded) || self.places.is_crowded()
+impl Shared {
+    /// Returns whether few permits are left, for the address or for all.
+    fn is_scarce(&self) -> bool {
+        self.address.as_ref().is_some_and(AddressPermit::is_scarce) || self.pool.is_scarce()
     }
 }
 
-impl Place {
-    /// Whoever the connection is from: a client or a proxy.
+impl Permit {
+    /// Returns the address that the connection is from: a client's or a proxy's.
     pub(crate) fn peer(&self) -> IpAddr {
-        self.of.peer
+        self.shared.peer
     }
 
-    /// For how long whoever asks may have been there.
+    /// Returns how long the client may have been there.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Whether it is one too many: it is told so, unless it asks how the server is.
-    pub(crate) fn is_beyond_cap(&self) -> bool {
-        self.of.is_beyond_cap
+    /// Returns whether this is an overflow connection: no permit was free for it.
+    pub(crate) fn is_overflow(&self) -> bool {
+        self.shared.is_overflow
     }
 }
 
-/// All places; once every one of them is free, every connection is gone.
+/// All permits of the server. When all of them are free, every connection is gone.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct PermitPool {
     semaphore: Arc<Semaphore>,
     count: u32,
 }
 
-impl Places {
+impl PermitPool {
     /// Waits until every connection is gone, upgraded ones too.
     pub(crate) async fn all_free(&self) {
         let _ = self.semaphore.acquire_many(self.count).await;
     }
 
-    fn is_crowded(&self) -> bool {
+    /// Returns whether few permits are left.
+    fn is_scarce(&self) -> bool {
         let all = self.count as usize;
-        addresses::is_crowded(all.saturating_sub(self.semaphore.available_permits()), all)
+        addresses::is_scarce(all.saturating_sub(self.semaphore.available_permits()), all)
     }
 }
 
-/// The connections beyond a cap.
+/// A bounded list of overflow connections.
 #[derive(Debug, Default)]
-struct Crowd {
+struct Overflow {
     oldest_first: VecDeque<(Instant, AbortHandle)>,
 }
 
-impl Crowd {
-    /// Makes room for one more, if need be by the end of the oldest, so that silent ones keep nobody from an answer.
+impl Overflow {
+    /// Makes room for one more connection. If the list is full, it ends the oldest one, so that silent connections keep
+    /// nobody from an answer.
     ///
     /// # Errors
-    /// When the oldest will have had its time.
+    /// If the oldest one is too young to end. The error is the time at which it will be old enough.
     fn make_room(&mut self, now: Instant) -> Result<(), Instant> {
         self.oldest_first.retain(|(_, one)| !one.is_finished());
-        if self.oldest_first.len() < MAX_CROWDED {
+        if self.oldest_first.len() < MAX_OVERFLOW {
             return Ok(());
         }
         match self.oldest_first.front() {
-            Some((since, _)) if *since + CROWDED_PATIENCE > now => return Err(*since + CROWDED_PATIENCE),
+            Some((since, _)) if *since + OVERFLOW_PATIENCE > now => return Err(*since + OVERFLOW_PATIENCE),
             Some((_, oldest)) => oldest.abort(),
             None => {}
         }
@@ -161,16 +183,17 @@ impl Crowd {
     }
 }
 
-/// Accepts connections and serves each, until `shutdown` and then `drain` are done. From the one on, every answer ends its
-/// connection, and those that wait for a request end after a moment; what is under way at the other is still answered: what
-/// is returned tells when all is.
+/// Accepts connections and serves each of them, until `shutdown` and then `drain` complete.
+///
+/// After `shutdown`, every answer ends its connection, and idle connections end after `keep_idle`. After `drain`, no
+/// further connection is accepted, but the open ones go on. The returned pool tells when all of them are gone.
 pub(crate) async fn run<S, B, D>(
     listener: TcpListener,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
     drain: impl Future<Output = D>,
-) -> (D, Places)
+) -> (D, PermitPool)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -180,9 +203,9 @@ where
 {
     let max = descriptors::max_connections(limits.max_connections, limits.shards);
     let count = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-    let places = Places { semaphore: Arc::new(Semaphore::new(count as usize)), count };
-    // Those of an address that has too many take no places of those who ask how a full server is.
-    let (mut crowd, mut of_addresses) = (Crowd::default(), Crowd::default());
+    let pool = PermitPool { semaphore: Arc::new(Semaphore::new(count as usize)), count };
+    // Two lists: an address with too many connections must not push out the probers of a full server.
+    let (mut of_server, mut of_addresses) = (Overflow::default(), Overflow::default());
     let (stop, _) = watch::channel(());
     let (mut shutdown, mut drain) = (pin!(shutdown), pin!(drain));
     let (mut is_draining, mut is_failing) = (false, false);
@@ -203,52 +226,54 @@ where
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "a connection could not be accepted; it is tried again");
+                    tracing::warn!(%error, "a connection could not be accepted; the server tries again");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        // A proxy is many clients; whoever is on this machine may be one.
+        // A proxy, also on this machine, stands for many clients. So its address has no limit.
         let peer = peer.ip().to_canonical();
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
-        let serve = |_permit, address, is_beyond_cap| {
-            let places = places.clone();
-            let of = PlaceOf { peer, is_beyond_cap, places, _permit, address };
-            let place = Place { of: Arc::new(of), begun: Instant::now() };
-            serve_one(stream, service.clone(), place, limits.clone(), stop.subscribe())
+        let serve = |_permit, address, is_overflow| {
+            let pool = pool.clone();
+            let shared = Arc::new(Shared { peer, is_overflow, pool, _permit, address });
+            let permit = Permit { shared, begun: Instant::now() };
+            serve_one(stream, service.clone(), permit, limits.clone(), stop.subscribe())
         };
         let mut now = Instant::now();
-        let crowd = match (address, Arc::clone(&places.semaphore).try_acquire_owned()) {
+        let overflow = match (address, Arc::clone(&pool.semaphore).try_acquire_owned()) {
             (Some(address), Ok(permit)) => {
                 tokio::spawn(serve(Some(permit), address, false));
                 continue;
             }
             (Some(_), Err(_)) => {
-                // Nobody loses by the wait: there is no place for anybody.
-                if let Err(at) = crowd.make_room(now) {
+                // The wait delays nobody: no permit is free for anybody.
+                if let Err(at) = of_server.make_room(now) {
                     sleep_until(at).await;
                     now = Instant::now();
                 }
-                &mut crowd
+                &mut of_server
             }
             (None, _) => &mut of_addresses,
         };
-        // What an address has too much is closed without an answer while as much of it is served.
-        if crowd.make_room(now).is_ok() {
-            let served = timeout(CROWDED_TIMEOUT, serve(None, None, true));
-            crowd.add(now, tokio::spawn(served.map(drop)).abort_handle());
+        // Without room, the connection is closed without an answer: its address has enough overflow connections
+        // already.
+        if overflow.make_room(now).is_ok() {
+            let served = timeout(OVERFLOW_TIMEOUT, serve(None, None, true));
+            overflow.add(now, tokio::spawn(served.map(drop)).abort_handle());
         }
     };
     drop(stop);
-    (drained, places)
+    (drained, pool)
 }
 
+/// Serves the requests of one connection, until it ends or leaves for a shard.
 async fn serve_one<S, B>(
     stream: TcpStream,
     service: S,
-    place: Place,
+    permit: Permit,
     limits: Limits,
     mut stopping: watch::Receiver<()>,
 ) where
@@ -259,17 +284,14 @@ async fn serve_one<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
-    let of = Arc::clone(&place.of);
-    let is_kept = !place.is_beyond_cap();
+    let shared = Arc::clone(&permit.shared);
+    let is_kept = !permit.is_overflow();
     let phase = Arc::<Phase>::default();
     let timer = HeadTimer {
         phase: Arc::clone(&phase),
         header_timeout: limits.header_timeout,
         keep_alive_timeout: limits.keep_alive_timeout,
-        is_crowded: {
-            let of = Arc::clone(&of);
-            Arc::new(move || of.is_crowded())
-        },
+        is_scarce: Arc::new(move || shared.is_scarce()),
     };
     let is_used = Cell::new(false);
     let is_stopping = Arc::new(AtomicBool::new(false));
@@ -280,8 +302,8 @@ async fn serve_one<S, B>(
         move |mut request: Request<Incoming>| {
             phase.answers();
             let framing = framing(request.version());
-            let begun = if is_used.replace(true) { Instant::now() } else { place.begun };
-            request.extensions_mut().insert(Place { begun, ..place.clone() });
+            let begun = if is_used.replace(true) { Instant::now() } else { permit.begun };
+            request.extensions_mut().insert(Permit { begun, ..permit.clone() });
             let (answer, is_stopping) = (service.call(request), Arc::clone(&is_stopping));
             let (phase, hands_over) = (Arc::clone(&phase), Arc::clone(&hands_over));
             async move {
@@ -313,7 +335,7 @@ async fn serve_one<S, B>(
             service,
         )
         .with_upgrades();
-    let mut lingers_until = None;
+    let mut idle_until = None;
     let result = loop {
         let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
             Poll::Pending if phase.has_left() => Poll::Ready(None),
@@ -323,11 +345,11 @@ async fn serve_one<S, B>(
             result = served => break result,
             _ = stopping.changed(), if !is_stopping.load(Relaxed) => {
                 is_stopping.store(true, Relaxed);
-                lingers_until = Some(Instant::now() + limits.linger);
+                idle_until = Some(Instant::now() + limits.keep_idle);
             }
-            () = until(lingers_until) => {
-                lingers_until = None;
-                // What has begun to come is answered, and ends with its answer.
+            () = until(idle_until) => {
+                idle_until = None;
+                // A request that has begun to arrive is still answered, and the connection ends with the answer.
                 if !phase.has_begun() {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -346,15 +368,16 @@ async fn serve_one<S, B>(
     }
 }
 
-/// For ever where there is no such moment.
-pub(crate) async fn until(moment: Option<Instant>) {
+/// Waits until a moment, or for ever without one.
+async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }
 
-/// The connection below an upgraded one, and what was read from it beyond the handshake.
+/// Takes an upgraded connection away from hyper. Returns its socket, and the bytes that hyper has read after the
+/// handshake.
 pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
     let parts =
         upgraded.downcast::<HttpStream>().map_err(|_| "the connection is not one of this server's")?;
@@ -362,7 +385,7 @@ pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<
     Ok((stream, parts.read_buf.into()))
 }
 
-/// A TCP stream as hyper has it.
+/// A TCP stream in the layers that hyper reads and writes through.
 type HttpStream = TokioIo<LargeHeads<WriteDeadline<TcpStream>>>;
 
 fn tcp_stream(stream: HttpStream) -> io::Result<std::net::TcpStream> {
@@ -374,18 +397,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn beyond_the_cap_the_oldest_makes_room_once_it_has_had_its_time() {
-        let mut crowd = Crowd::default();
+    async fn the_oldest_overflow_connection_makes_room_after_its_time() {
+        let mut overflow = Overflow::default();
         let start = Instant::now();
-        let all: Vec<_> = (0..MAX_CROWDED).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
+        let all: Vec<_> = (0..MAX_OVERFLOW).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
         for one in &all {
-            assert_eq!(crowd.make_room(start), Ok(()));
-            crowd.add(start, one.abort_handle());
+            assert_eq!(overflow.make_room(start), Ok(()));
+            overflow.add(start, one.abort_handle());
         }
-        let due = start + CROWDED_PATIENCE;
-        assert_eq!(crowd.make_room(start), Err(due), "it is said when, and nothing waits");
-        assert_eq!(crowd.make_room(due), Ok(()));
-        let ended = timeout(CROWDED_TIMEOUT, futures_util::future::select_all(all)).await.expect("one ends");
+        let due = start + OVERFLOW_PATIENCE;
+        assert_eq!(overflow.make_room(start), Err(due), "the caller learns when, and nothing waits here");
+        assert_eq!(overflow.make_room(due), Ok(()));
+        let ended = timeout(OVERFLOW_TIMEOUT, futures_util::future::select_all(all)).await.expect("one ends");
         assert!(ended.0.is_err_and(|error| error.is_cancelled()) && ended.1 == 0, "the oldest, and no other");
     }
 }

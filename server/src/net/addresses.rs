@@ -1,4 +1,4 @@
-//! How many connections there are from each client's address.
+//! The permits of addresses: one address may have only so many connections.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The connections of each address, at most so many of one. There are as many entries as addresses with a connection.
+/// Counts the connections of each address, and gives at most `max` permits to one. Only addresses with a connection
+/// have an entry.
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses(Arc<Inner>);
 
@@ -16,9 +17,9 @@ struct Inner {
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A connection of an address, until this goes.
+/// A permit of an address for one connection. Dropping it returns the permit.
 #[derive(Debug)]
-pub(crate) struct AddressPlace {
+pub(crate) struct AddressPermit {
     addresses: Addresses,
     address: IpAddr,
 }
@@ -28,33 +29,33 @@ impl Addresses {
         Self(Arc::new(Inner { max, counts: Mutex::default() }))
     }
 
-    /// A place for one more, unless the address has as many as it may.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<AddressPlace> {
+    /// Takes a permit of this address, if one is free.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = counted_as(address);
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.get(&address).copied().unwrap_or_default() >= self.0.max {
             return None;
         }
         *counts.entry(address).or_default() += 1;
-        Some(AddressPlace { addresses: self.clone(), address })
+        Some(AddressPermit { addresses: self.clone(), address })
     }
 }
 
-impl AddressPlace {
-    /// Whether its address has few places left.
-    pub(crate) fn is_crowded(&self) -> bool {
+impl AddressPermit {
+    /// Returns whether few permits of the address are left.
+    pub(crate) fn is_scarce(&self) -> bool {
         let counts = self.addresses.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = counts.get(&self.address).copied().unwrap_or_default();
-        is_crowded(taken, self.addresses.0.max)
+        is_scarce(taken, self.addresses.0.max)
     }
 }
 
-/// Whether more than three quarters of the places are taken.
-pub(crate) fn is_crowded(taken: usize, of: usize) -> bool {
+/// Returns whether more than three quarters of the permits are taken.
+pub(crate) fn is_scarce(taken: usize, of: usize) -> bool {
     of.saturating_sub(taken) < of.div_ceil(4)
 }
 
-impl Drop for AddressPlace {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut counts = self.addresses.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.address) {
@@ -66,7 +67,8 @@ impl Drop for AddressPlace {
     }
 }
 
-/// A client has a whole /64 of IPv6.
+/// Returns the address under which a connection is counted. A client usually has a whole /64 of IPv6, which counts as
+/// one.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_so_many_places_and_gets_them_back() {
+    fn an_address_has_so_many_permits_and_gets_them_back() {
         let addresses = Addresses::new(2);
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
         let first = addresses.take(one).unwrap();

@@ -1,24 +1,24 @@
-//! How many connections the system has room for: each takes a file descriptor.
+//! How many connections the system allows: each one takes a file descriptor.
 
 use rlimit::Resource;
 
-/// Descriptors that are kept from connections, for what the process opens itself and for those beyond the cap, which are
-/// answered all the same.
+/// The least number of descriptors that connections with a permit do not get. They are for files of the process and for
+/// overflow connections.
 const SPARE: usize = 32;
 
-/// What of these a process has that runs no shard: its standard streams, its listener, the runtime's own, the connections
-/// beyond the caps.
+/// The descriptors that a process without shards needs: standard streams, the listener, the runtime's own, and overflow
+/// connections.
 const OWN: usize = 20;
 
-/// The runtime's of each shard.
+/// The descriptors that the runtime of each shard needs.
 const OF_SHARD: usize = 4;
 
-/// As many connections as are wanted, or fewer where the process may not have so many descriptors.
+/// Returns the number of connections: as many as wanted, or fewer if the process may not open so many descriptors.
 pub(crate) fn max_connections(wanted: usize, shards: usize) -> usize {
     let limit = Resource::NOFILE.get_soft().ok().and_then(|limit| usize::try_from(limit).ok());
     let room = room(limit.unwrap_or(usize::MAX), shards);
     if wanted > room {
-        tracing::info!(wanted, room, "fewer connections: the limit of file descriptors is too low for more");
+        tracing::info!(wanted, room, "fewer connections: the limit of file descriptors allows no more");
     }
     wanted.min(room)
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_process_needs_itself_is_kept_from_connections() {
+    fn connections_leave_descriptors_for_the_process_itself() {
         assert_eq!(room(256, 1), 224);
         assert_eq!(room(256, 3), 224);
         assert_eq!(room(256, 16), 172, "each shard has some");

@@ -1,4 +1,4 @@
-//! A WebSocket echo on the sockets of sessions, for conformance suites.
+//! A WebSocket echo for conformance suites. It has the codec of sessions.
 
 use std::io;
 
@@ -7,22 +7,23 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::socket::{linger, read};
+use super::socket::{lingering_close, read};
 use tidings_hub::websocket::{Awaited, Decoder, Incoming, Kind, put, put_close};
 use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
 
-/// Sends back every message until the connection ends, or a write takes longer than `write_timeout`.
-pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_timeout: Duration) {
+/// Sends back every message, until the connection ends or a write takes longer than `write_timeout`. `early` is what
+/// the client sent behind its handshake.
+pub(crate) async fn run(stream: TcpStream, mut early: Vec<u8>, max: usize, write_timeout: Duration) {
     let mut decoder = Decoder::new(max);
     let mut buffer = vec![0; READ_BYTES];
-    let mut bytes = &mut head[..];
+    let mut bytes = &mut early[..];
     loop {
         let (out, is_over) = answer(&mut decoder, bytes, max);
         if !matches!(timeout(write_timeout, write(&stream, &out)).await, Ok(Ok(()))) {
             return;
         }
         if is_over {
-            let _ = timeout(CLOSE_TIMEOUT, linger(stream, Some(&mut decoder))).await;
+            let _ = timeout(CLOSE_TIMEOUT, lingering_close(stream, Some(&mut decoder))).await;
             return;
         }
         match read(&stream, &mut buffer).await {
@@ -32,7 +33,7 @@ pub(crate) async fn run(stream: TcpStream, mut head: Vec<u8>, max: usize, write_
     }
 }
 
-/// What to send back, and whether it ends with a Close.
+/// Returns the bytes to send back, and whether they end with a Close.
 fn answer(decoder: &mut Decoder, bytes: &mut [u8], max: usize) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     let heard = decoder.read(bytes, |incoming| {

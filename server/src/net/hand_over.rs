@@ -1,4 +1,5 @@
-//! How a connection leaves HTTP in the middle of an answer: hyper writes the head, and a shard writes the body.
+//! How a connection leaves HTTP in the middle of an answer: hyper writes the head of the answer, and a shard writes the
+//! body.
 
 use std::net::TcpStream;
 
@@ -6,7 +7,7 @@ use hyper::Version;
 use tidings_hub::event_stream::Framing;
 use tokio::sync::mpsc;
 
-/// In the extensions of an answer: when its head is written, the connection goes to the receiver.
+/// An extension of an answer. When hyper has written the head of this answer, the connection goes to the receiver.
 #[derive(Debug, Clone)]
 pub(crate) struct HandOver(mpsc::Sender<Handed>);
 
@@ -18,7 +19,7 @@ pub(crate) struct Handed {
 }
 
 impl HandOver {
-    /// Returns a sender, and the receiver that gets one connection, or none if the client goes away before.
+    /// Returns a sender and a receiver. The receiver gets one connection, or none if the client goes away before.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Handed>) {
         let (sender, receiver) = mpsc::channel(1);
         (Self(sender), receiver)

@@ -1,5 +1,6 @@
-//! What hyper refuses by itself, because the head of a request is too large, gets a body that says what to do. hyper
-//! answers with a bare status and has no hook for it, so this sits below it and completes what it writes.
+//! Gives a body to hyper's own refusals of request heads that are too large. hyper answers them with a bare status, and
+//! has no hook for it. So this layer is below hyper, recognizes the refusal in the bytes that hyper writes, and
+//! completes it.
 
 use std::{
     io,
@@ -14,16 +15,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::request_head::Phase;
 
-/// What the type that holds a request's target takes; no setting changes it.
+/// The most bytes of a request's target. The type for targets has this limit, and no setting changes it.
 const MAX_TARGET_BYTES: usize = u16::MAX as usize - 1;
 
-/// Completes hyper's own refusals of a head.
+/// A stream that completes hyper's own refusals of request heads.
 #[derive(Debug)]
 pub(crate) struct LargeHeads<S> {
     stream: S,
     phase: Arc<Phase>,
     max_header_bytes: usize,
-    /// What is written of a refusal, and how much of it was taken.
+    /// The bytes of a refusal, and how many of them the socket has taken.
     refusal: Option<(Vec<u8>, usize)>,
 }
 
@@ -36,14 +37,14 @@ impl<S> LargeHeads<S> {
         self.stream
     }
 
-    /// The whole refusal, if hyper begins one.
+    /// Returns the whole refusal, if hyper begins to write one.
     fn complete(&self, written: &[u8]) -> Option<Vec<u8>> {
-        // An answer of a route is its own.
+        // During a request, hyper writes the answer of a route. That stays as it is.
         if self.phase.is_answering() {
             return None;
         }
         let (status, max, what) = match written.get(..13)? {
-            b"HTTP/1.1 431 " => (431, self.max_header_bytes, "a request's first line and header have"),
+            b"HTTP/1.1 431 " => (431, self.max_header_bytes, "a request head has"),
             b"HTTP/1.1 414 " => (414, MAX_TARGET_BYTES, "a request's target has"),
             _ => return None,
         };
@@ -63,7 +64,7 @@ impl<S> LargeHeads<S> {
 }
 
 impl<S: AsyncWrite + Unpin> LargeHeads<S> {
-    /// Writes a refusal; in the end, what it stands for counts as written.
+    /// Writes the refusal. When all of it is written, the bytes of hyper that it replaces count as written.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((bytes, taken)) = &mut self.refusal
             && *taken < bytes.len()

@@ -1,6 +1,7 @@
-//! How long a connection may wait for the head of a request. The first head has the header timeout. Every further head has
-//! it from its first byte on. Between two requests the connection may be idle for longer: a proxy keeps it for the next
-//! request, and must be the one that closes it.
+//! The deadline for request heads. The first head must arrive within the header timeout. A further head must arrive
+//! within the header timeout from its first byte on. Between two requests the connection may be idle for longer: a
+//! proxy keeps it for the next request. The proxy should close it, because a request may be on its way when the server
+//! closes.
 
 use std::{
     future::Future,
@@ -16,21 +17,26 @@ use std::{
 use hyper::rt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a connection does just now, as its stream, its timer and its service note it.
+/// The current phase of a connection. Its stream, its timer and its service note the changes.
+///
+/// ```text
+/// FIRST ─▶ ANSWERS ─▶ IDLE ─▶ BEGUN ─▶ ANSWERS …
+///             └─▶ LEAVES ─▶ LEFT
+/// ```
 #[derive(Debug)]
 pub(crate) struct Phase(AtomicU8);
 
-/// Waits for its first head.
+/// The connection waits for its first request head.
 const FIRST: u8 = 0;
-/// A request is under way.
+/// A request head is complete, and its answer is not.
 const ANSWERS: u8 = 1;
-/// Waits for the first byte of the next head.
+/// The connection waits for the first byte of the next request head.
 const IDLE: u8 = 2;
-/// A part of a further head has come.
+/// A part of a further request head has arrived.
 const BEGUN: u8 = 3;
-/// The head of an answer is to be written, and a shard writes its body.
+/// hyper is to write the head of an answer. Then a shard writes the body.
 const LEAVES: u8 = 4;
-/// That head is written.
+/// hyper has written this head.
 const LEFT: u8 = 5;
 
 impl Default for Phase {
@@ -40,12 +46,12 @@ impl Default for Phase {
 }
 
 impl Phase {
-    /// A byte came.
+    /// Notes that a byte has arrived.
     pub(crate) fn heard(&self) {
         let _ = self.0.compare_exchange(IDLE, BEGUN, Relaxed, Relaxed);
     }
 
-    /// A head is complete.
+    /// Notes that a request head is complete.
     pub(crate) fn answers(&self) {
         self.0.store(ANSWERS, Relaxed);
     }
@@ -54,22 +60,22 @@ impl Phase {
         let _ = self.0.compare_exchange(ANSWERS, IDLE, Relaxed, Relaxed);
     }
 
-    /// A shard takes the connection when the head of this answer is flushed, and everything before it.
+    /// Notes that the connection goes to a shard when hyper has flushed everything.
     pub(crate) fn leaves(&self) {
         self.0.store(LEAVES, Relaxed);
     }
 
-    /// Everything that was written is flushed.
+    /// Notes that hyper has flushed everything.
     pub(crate) fn flushed(&self) {
         let _ = self.0.compare_exchange(LEAVES, LEFT, Relaxed, Relaxed);
     }
 
-    /// Whether a shard takes the connection now.
+    /// Returns whether the connection goes to a shard now.
     pub(crate) fn has_left(&self) -> bool {
         self.0.load(Relaxed) == LEFT
     }
 
-    /// Whether a request is under way.
+    /// Returns whether a request is being answered.
     pub(crate) fn is_answering(&self) -> bool {
         matches!(self.0.load(Relaxed), ANSWERS | LEAVES)
     }
@@ -78,22 +84,22 @@ impl Phase {
         self.0.load(Relaxed) == IDLE
     }
 
-    /// Whether a part of a further request has come, which is still to be answered.
+    /// Returns whether a part of a further request head has arrived. This request is still answered.
     pub(crate) fn has_begun(&self) -> bool {
         self.0.load(Relaxed) == BEGUN
     }
 }
 
-/// Whether places for connections are scarce, so that idle ones make room.
-pub(crate) type IsCrowded = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Returns whether permits are scarce. Then idle connections end early and make room.
+pub(crate) type IsScarce = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// The timer of one connection. hyper asks it when it begins to wait for a head, and for nothing else.
+/// The timer of one connection. hyper uses it only when it begins to wait for a request head.
 #[derive(Clone)]
 pub(crate) struct HeadTimer {
     pub(crate) phase: Arc<Phase>,
     pub(crate) header_timeout: Duration,
     pub(crate) keep_alive_timeout: Duration,
-    pub(crate) is_crowded: IsCrowded,
+    pub(crate) is_scarce: IsScarce,
 }
 
 impl rt::Timer for HeadTimer {
@@ -113,10 +119,10 @@ impl rt::Timer for HeadTimer {
     }
 }
 
-/// Done when a head has not come in time.
+/// Completes if a request head has not arrived in time.
 struct HeadDeadline {
     sleep: Pin<Box<Sleep>>,
-    /// Until when the connection may be idle, until the first byte of the head has come.
+    /// The end of the idle time. It is `None` after the first byte of the head.
     idle_until: Option<Instant>,
     timer: HeadTimer,
 }
@@ -135,10 +141,10 @@ impl Future for HeadDeadline {
         loop {
             ready!(sleep.as_mut().poll(cx));
             let now = Instant::now();
-            let Some(until) = idle_until.filter(|until| now < *until && !(timer.is_crowded)()) else {
+            let Some(until) = idle_until.filter(|until| now < *until && !(timer.is_scarce)()) else {
                 return Poll::Ready(());
             };
-            // It looks again later whether places have become scarce.
+            // It wakes up again later to see whether permits have become scarce.
             sleep.as_mut().reset(until.min(now + timer.header_timeout));
         }
     }
@@ -156,23 +162,23 @@ mod tests {
     const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 
     fn timer() -> (HeadTimer, Arc<AtomicBool>) {
-        let crowded = Arc::new(AtomicBool::new(false));
-        let is_crowded = {
-            let crowded = Arc::clone(&crowded);
-            Arc::new(move || crowded.load(Relaxed))
+        let scarce = Arc::new(AtomicBool::new(false));
+        let is_scarce = {
+            let scarce = Arc::clone(&scarce);
+            Arc::new(move || scarce.load(Relaxed))
         };
         let phase = Arc::default();
         let (header_timeout, keep_alive_timeout) = (HEADER_TIMEOUT, KEEP_ALIVE_TIMEOUT);
-        (HeadTimer { phase, header_timeout, keep_alive_timeout, is_crowded }, crowded)
+        (HeadTimer { phase, header_timeout, keep_alive_timeout, is_scarce }, scarce)
     }
 
-    /// As hyper does when it begins to wait for a head.
+    /// Does what hyper does when it begins to wait for a request head.
     fn wait(timer: &HeadTimer) -> Pin<Box<dyn rt::Sleep>> {
         timer.sleep_until(timer.now() + HEADER_TIMEOUT)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_first_head_has_the_header_timeout_and_what_comes_of_it_changes_nothing() {
+    async fn a_first_head_has_the_header_timeout_and_its_first_byte_does_not_extend_it() {
         let (timer, _) = timer();
         let start = Instant::now();
         let deadline = wait(&timer);
@@ -209,14 +215,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_makes_room_where_places_are_scarce() {
-        let (timer, crowded) = timer();
+    async fn an_idle_connection_makes_room_when_permits_are_scarce() {
+        let (timer, scarce) = timer();
         timer.phase.answers();
         let start = Instant::now();
         let mut deadline = wait(&timer);
         let idle = Duration::from_secs(12);
         assert!(tokio::time::timeout(idle, &mut deadline).await.is_err(), "it is kept");
-        crowded.store(true, Relaxed);
+        scarce.store(true, Relaxed);
         deadline.await;
         assert_eq!(start.elapsed(), Duration::from_secs(15));
     }

@@ -6,8 +6,8 @@ use tidings_hub::revocation::Watch;
 use tidings_shared::limits::REVOCATION_INTERVAL;
 use tokio::time::{Instant, sleep_until};
 
-/// Tells of revocations at most once in [`REVOCATION_INTERVAL`]. A client that revokes without pause must not keep every
-/// session busy.
+/// Tells of revocations at most once in [`REVOCATION_INTERVAL`]. A client that revokes without pause must not keep
+/// every session busy.
 #[derive(Debug)]
 pub(crate) struct Revoked {
     watch: Watch,
@@ -19,7 +19,7 @@ impl Revoked {
         Self { watch, not_before: Instant::now() }
     }
 
-    /// Returns when something was revoked since the last time. Dropping the future loses nothing.
+    /// Waits until somebody has revoked something since the last call. Dropping the future loses nothing.
     pub(crate) async fn changed(&mut self) {
         if Instant::now() < self.not_before {
             sleep_until(self.not_before).await;

@@ -1,7 +1,25 @@
 //! One connection of a shard: moves bytes between its socket and its session or event stream, and nothing else.
 //!
-//! A slow consumer: if the peer takes no byte for the write timeout, its session ends with `slow_consumer`, and an event stream
-//! is cut. Before that, a peer that reads slowly costs only its own position in the log (`tidings_hub`'s module `reader`).
+//! ```text
+//!          ┌────────────── the task of one connection (drive) ──────────────┐
+//!  peer ──▶│ read ─▶ decode ─▶ session ─▶ pump ─▶ write                     │──▶ peer
+//!          └──────────────────────▲─────────────────────────────────────────┘     ▲
+//!  log ─▶ shard ── fan-out ───────┴── or straight to the socket of a live session ┘
+//! ```
+//!
+//! The task loops: it handles due timeouts, pumps everything that the session has to send, and then waits. It waits for
+//! input if everything is sent, and for room in the socket if the peer takes nothing. It reads no input meanwhile: a
+//! peer that does not read is not heard either. Deliveries of the fan-out write to the socket without waking this task.
+//!
+//! Example: a peer stops reading, with a write timeout of 30 s.
+//!
+//! 1. The socket takes a part of a frame. The rest stays with the connection, and its session is no longer live.
+//! 2. `pump` returns `Blocked`. The task waits for room in the socket, at most for 30 s since the socket last took a
+//! byte.
+//! 3. If the peer reads again, the session reads on from its position in the log. When it has caught up, it is live
+//! again.
+//! 4. If not, the session ends with `slow_consumer`, and an event stream is cut. Until then, the peer has cost only its
+//!    position and the rest of one frame (`tidings_hub`'s module `reader`).
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,15 +45,15 @@ use tokio::{
 
 use crate::host::Clock;
 
-/// The shard of a thread, and what its sockets share.
+/// The state of a shard's thread, which all of its connections share.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) shard: RefCell<Shard<Socket>>,
-    /// What a socket reads lies here until it is understood, which takes no turn of anybody else.
+    /// The input buffer. A connection reads into it and decodes it in one turn, so one buffer is enough for all.
     pub(crate) buffer: RefCell<Box<[u8]>>,
     pub(crate) clock: Clock,
     pub(crate) write_timeout: Duration,
-    /// Whether sessions are sent away.
+    /// Whether a drain has begun.
     pub(crate) is_draining: Cell<bool>,
 }
 
@@ -59,20 +77,21 @@ pub(crate) struct Socket(TcpStream);
 impl Sink for Socket {
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match SockRef::from(&self.0).send(bytes) {
-            // The runtime has to know, or it never says that there is room again.
+            // The runtime must see this error itself. Otherwise it never reports that the socket has room again.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.try_write(bytes),
             sent => sent,
         }
     }
 }
 
-/// Runs a session or a stream until its connection ends. `head` is what the client of a WebSocket sent behind its handshake.
-pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, protocol: Protocol) {
+/// Runs a session or an event stream until its connection ends. `early` is what the client of a WebSocket sent behind
+/// its handshake.
+pub(crate) async fn run(local: &Local, stream: TcpStream, mut early: Vec<u8>, protocol: Protocol) {
     let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
     let key = local.shard.borrow_mut().insert(protocol, Socket(stream));
     let connection = Connection { local, key: Some(key) };
-    connection.hear(key, &mut decoder, &mut head);
-    drop(head);
+    connection.hear(key, &mut decoder, &mut early);
+    drop(early);
     let has_said_close = connection.drive(key, &mut decoder).await;
     let was_welcomed = local.shard.borrow().protocol(key).session().map(Session::was_welcomed);
     if let (Some(stream), true) = (connection.leave(), has_said_close) {
@@ -81,17 +100,18 @@ pub(crate) async fn run(local: &Local, stream: TcpStream, mut head: Vec<u8>, pro
             Some(false) => CLOSE_TIMEOUT_BEFORE_HELLO,
             None => LINGER_SILENCE,
         };
-        let _ = timeout(time, linger(stream, decoder.as_mut())).await;
+        let _ = timeout(time, lingering_close(stream, decoder.as_mut())).await;
     }
 }
 
-/// A connection in a shard; it leaves when this goes, whyever.
+/// A connection in a shard. Dropping this guard removes it from the shard.
 struct Connection<'a> {
     local: &'a Local,
     key: Option<ConnectionKey>,
 }
 
 impl Connection<'_> {
+    /// Removes the connection from the shard, and returns its socket.
     fn leave(mut self) -> Option<TcpStream> {
         self.key.take().map(|key| self.local.shard.borrow_mut().remove(key).0)
     }
@@ -109,16 +129,17 @@ impl Drop for Connection<'_> {
     }
 }
 
-/// What a connection has waited for.
+/// The reason why a waiting connection goes on.
 enum Next {
     Readable,
-    /// It takes bytes again, or was made to look again.
+    /// The socket takes bytes again, or the shard has woken the connection.
     Pump,
     Timeout,
 }
 
 impl Connection<'_> {
-    /// Says whether our Close was written; otherwise the stream broke, or the peer took no bytes.
+    /// Runs the connection until it ends. Returns whether the last bytes were written, for a session its Close. If not,
+    /// the stream broke, or the peer took no bytes.
     async fn drive(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
@@ -130,13 +151,13 @@ impl Connection<'_> {
             let pumped = {
                 let mut shard = local.shard.borrow_mut();
                 if shard.protocol(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
-                    // Other timeouts wait until a session has caught up: it takes bytes, so it is there.
+                    // While a connection is behind, only its expiry counts. It takes bytes, so its peer is alive.
                     let handle = if is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
                     shard.handle(key, now, |protocol| handle(protocol, now));
                 }
                 if ended.is_none() && shard.protocol(key).is_closed() {
                     ended = Some(now.since_start);
-                    // Nothing is kept of what it still sends.
+                    // The decoder keeps nothing of what the peer still sends.
                     if let Some(decoder) = decoder {
                         decoder.expect(Awaited::Close);
                     }
@@ -148,7 +169,7 @@ impl Connection<'_> {
                 Err(_) => return false,
                 Ok(Pumped::Closed) => return true,
                 Ok(Pumped::Blocked { has_taken }) => {
-                    // However slowly it takes the last words, it does not hold its place for ever.
+                    // A peer may take the last bytes slowly, but must not hold its permit for ever.
                     if ended.is_some_and(|ended| now.since_start >= ended + CLOSE_TIMEOUT) {
                         return false;
                     }
@@ -164,7 +185,7 @@ impl Connection<'_> {
             };
             if matches!(pumped, Ok(Pumped::More)) {
                 tokio::task::yield_now().await;
-                // One that catches up with the log is heard all the same.
+                // The session reads input while it catches up with the log, too.
                 let hears = local.shard.borrow().protocol(key).hears();
                 if hears && !self.read(key, decoder) {
                     return false;
@@ -188,7 +209,7 @@ impl Connection<'_> {
                 Next::Timeout => {
                     let now = local.clock.now();
                     if stalls.is_some_and(|at| at <= now.since_start) {
-                        // A peer that reads again just now learns why.
+                        // If the peer reads again now, it learns the reason.
                         local.shard.borrow_mut().handle_stalled(key, now);
                     }
                 }
@@ -223,7 +244,7 @@ impl Connection<'_> {
         drop(shard);
         let Some(deadline) = deadline else { return Poll::Pending };
         let deadline = self.local.clock.instant(deadline).into();
-        // What moves later is only looked at when the earlier moment has come.
+        // A deadline that moves later does not reset the timer. The timer fires at the earlier time and is reset then.
         if sleep.deadline() > deadline || sleep.is_elapsed() {
             sleep.as_mut().reset(deadline);
         }
@@ -236,7 +257,7 @@ impl Connection<'_> {
         Poll::Pending
     }
 
-    /// Reads once, if there is something; says whether the peer is still there.
+    /// Reads once, if there is input. Returns whether the connection is still open.
     fn read(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let mut buffer = self.local.buffer.borrow_mut();
         let read = self.local.shard.borrow().sink(key).0.try_read(&mut buffer);
@@ -250,7 +271,7 @@ impl Connection<'_> {
         }
     }
 
-    /// The client of an event stream has nothing to say.
+    /// Decodes input, and hands it to the session. Input from the client of an event stream is ignored.
     fn hear(&self, key: ConnectionKey, decoder: &mut Option<Decoder>, bytes: &mut [u8]) {
         let Some(decoder) = decoder.as_mut().filter(|_| !bytes.is_empty()) else { return };
         let now = self.local.clock.now();
@@ -273,9 +294,9 @@ impl Connection<'_> {
     }
 }
 
-/// Ends a connection so that the peer gets our last bytes: a socket that is closed with bytes unread is reset, and they may
-/// be lost with it. If there is a decoder, the peer's Close comes first.
-pub(crate) async fn linger(mut stream: TcpStream, decoder: Option<&mut Decoder>) {
+/// Ends a connection with a lingering close, so that the peer gets the last bytes. A socket that is closed with unread
+/// input is reset, and the last bytes may be lost. With a decoder, it waits for the peer's Close first.
+pub(crate) async fn lingering_close(mut stream: TcpStream, decoder: Option<&mut Decoder>) {
     let mut buffer = vec![0; 1024];
     if let Some(decoder) = decoder {
         decoder.expect(Awaited::Close);
@@ -290,7 +311,8 @@ pub(crate) async fn linger(mut stream: TcpStream, decoder: Option<&mut Decoder>)
     while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 
-/// Reads once, when there is something. A peer that never stops has no thread for itself: others have a turn before.
+/// Waits for input, and reads once. Other tasks have a turn before, so a peer that sends without end does not keep the
+/// thread.
 pub(crate) async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     tokio::task::yield_now().await;
     loop {

@@ -1,7 +1,8 @@
-//! The threads of a gateway's shards: each runs one shard and all of its sockets, and shares nothing with the others but
-//! the logs.
+//! The threads of a gateway's shards. Each thread runs one shard and all of its sockets. The threads share only the
+//! logs.
 //!
-//! A drain: each worker sends its sessions away in batches, so that their goaways do not block the thread.
+//! At a drain, each thread sends its sessions and event streams away in batches, so that this does not block the
+//! thread.
 
 use std::{
     hash::BuildHasher,
@@ -20,44 +21,45 @@ use tokio::{
     task::{LocalSet, yield_now},
 };
 
-use super::{accept::Place, addresses::AddressPlace, echo, revoked::Revoked, socket};
+use super::{accept::Permit, addresses::AddressPermit, echo, revoked::Revoked, socket};
 use crate::host::Clock;
 
 /// A connection that HTTP has handed over.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) stream: std::net::TcpStream,
-    /// What the client of a WebSocket sent behind its handshake.
-    pub(crate) head: Vec<u8>,
-    pub(crate) serves: Serves,
-    /// Held as long as the connection is there.
+    /// The bytes that the client of a WebSocket sent behind its handshake.
+    pub(crate) early: Vec<u8>,
+    pub(crate) purpose: Purpose,
+    /// Held until the connection ends.
     pub(crate) permits: Permits,
 }
 
-/// The permits of a connection: under the caps, for its address, and among the sessions and event streams.
-pub(crate) type Permits = (Place, Option<AddressPlace>, watch::Receiver<()>);
+/// The guards of a connection: its permit, the permit of the client's address behind a proxy, and its presence.
+pub(crate) type Permits = (Permit, Option<AddressPermit>, watch::Receiver<()>);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug)]
-pub(crate) enum Serves {
-    /// A session, or a stream of events.
+pub(crate) enum Purpose {
+    /// A session, or an event stream.
     Client(Protocol),
+    /// A WebSocket echo, for conformance suites.
     Echo,
 }
 
 /// Settings of the shards' threads.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// How many threads.
+    /// The number of threads.
     pub(crate) count: usize,
-    /// Bytes of one message from a client.
+    /// The most bytes of one message from a client.
     pub(crate) max_message_bytes: usize,
     pub(crate) write_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) drain_spread: Duration,
 }
 
-/// The shards' threads. They end when this goes, and their connections with them.
+/// The shards' threads. Dropping this ends them and their connections.
 #[derive(Debug)]
 pub(crate) struct Workers {
     arrivals: Vec<mpsc::Sender<Arrival>>,
@@ -65,7 +67,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts them.
+    /// Starts the threads.
     pub(crate) fn start(
         settings: &Settings,
         hub: &Hub,
@@ -87,7 +89,8 @@ impl Workers {
         Ok(Self { arrivals, next: AtomicUsize::new(0) })
     }
 
-    /// Hands a connection to one of the shards, in turn.
+    /// Hands a connection to the shards in turn. It waits while the shard's queue is full, and skips shards that have
+    /// failed.
     pub(crate) async fn send(&self, mut arrival: Arrival) {
         for _ in 0..self.arrivals.len() {
             let next = self.next.fetch_add(1, Ordering::Relaxed) % self.arrivals.len();
@@ -96,7 +99,7 @@ impl Workers {
                 Err(mpsc::error::SendError(refused)) => arrival = refused,
             }
         }
-        tracing::error!("no shard is left that takes a connection");
+        tracing::error!("no shard takes connections any more");
     }
 }
 
@@ -126,28 +129,28 @@ fn run(
                     continue;
                 }
                 ended = &mut fan_out => {
-                    // Its connections end with it: nobody stays who would wait in vain.
+                    // The connections of the shard end too. Otherwise they would wait for deliveries for ever.
                     tracing::error!(?ended, "a shard has failed");
                     return;
                 }
             };
-            let Some(Arrival { stream, head, serves, permits }) = arrival else { return };
+            let Some(Arrival { stream, early, purpose, permits }) = arrival else { return };
             let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
-                // Held until the task ends. A binding of its own would be a second place for it in every connection's task.
+                // The task holds the permits until it ends. A binding instead would take their bytes in the task twice.
                 let _ = &permits;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
-                match serves {
-                    Serves::Client(mut protocol) => {
-                        // A drain or a revocation may have come on its way here, and found it nowhere.
+                match purpose {
+                    Purpose::Client(mut protocol) => {
+                        // A drain or a revocation may have come while the connection was between HTTP and the shard.
                         if local.is_draining.get() {
                             protocol.handle_drain(random_part(spread));
                         }
                         protocol.handle_revocation(local.clock.now());
-                        socket::run(&local, stream, head, protocol).await;
+                        socket::run(&local, stream, early, protocol).await;
                     }
-                    Serves::Echo => tokio::select! {
-                        () = echo::run(stream, head, max, local.write_timeout) => {}
+                    Purpose::Echo => tokio::select! {
+                        () = echo::run(stream, early, max, local.write_timeout) => {}
                         Ok(_) = draining.wait_for(|draining| *draining) => {}
                     },
                 }
@@ -157,11 +160,11 @@ fn run(
     Ok(())
 }
 
-/// Delivers what is published, as long as the shard is there.
+/// Delivers publications to the connections of a shard, as long as the shard lives.
 async fn fan_out(local: Rc<socket::Local>) {
     loop {
         std::future::poll_fn(|cx| poll_fan_out(&local, cx.waker())).await;
-        // The sockets have their turn.
+        // Now the tasks of the connections have their turn.
         yield_now().await;
     }
 }
@@ -170,14 +173,14 @@ fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
 }
 
-/// Sends away all who are there, in batches, so that those who wait for their turn are served meanwhile and neither this
-/// machine nor what is in front of it has to end all connections in one moment.
+/// Sends all connections of a shard away, in batches. Between two batches, the remaining connections are served. And
+/// neither this machine nor a proxy has to end all connections at the same moment.
 async fn send_away(local: Rc<socket::Local>, spread: Duration, drain_timeout: Duration) {
     let keys = local.shard.borrow().keys();
     for (batch, pause) in batches(&keys, drain_timeout) {
         {
             let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
-            // One that came since at the place of another is sent away already.
+            // A later connection may have the key of one that has ended. It was sent away on arrival already.
             for &key in batch {
                 if shard.contains(key) {
                     shard.handle(key, now, |protocol| protocol.handle_drain(random_part(spread)));
@@ -189,14 +192,14 @@ async fn send_away(local: Rc<socket::Local>, spread: Duration, drain_timeout: Du
     }
 }
 
-/// What goes at a time, and the pause after it: all have gone before half of the time is over.
+/// Returns the batches, each with the pause after it. All pauses together take at most half of the drain's time.
 fn batches<T>(all: &[T], drain_timeout: Duration) -> impl Iterator<Item = (&[T], Duration)> {
     let batches = all.chunks(DRAIN_BATCH);
     let most = drain_timeout / 2 / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX);
     batches.map(move |batch| (batch, most.min(DRAIN_PAUSE)))
 }
 
-/// A different part of the whole for each session.
+/// Returns a random part of a duration, another one at each call.
 pub(crate) fn random_part(whole: Duration) -> Duration {
     let random = std::hash::RandomState::new().hash_one(0_u8);
     whole.mul_f64(random as f64 / u64::MAX as f64)
@@ -207,12 +210,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_is_sent_away_in_batches_that_leave_time_before_the_deadline() {
-        let crowd: Vec<u32> = (0..3 * DRAIN_BATCH as u32 + 1).collect();
+    fn many_connections_are_sent_away_in_batches_that_leave_time_before_the_deadline() {
+        let keys: Vec<u32> = (0..3 * DRAIN_BATCH as u32 + 1).collect();
         for (drain_timeout, expected) in
             [(Duration::from_secs(30), DRAIN_PAUSE), (Duration::from_millis(8), Duration::from_millis(1))]
         {
-            let batches: Vec<_> = batches(&crowd, drain_timeout).collect();
+            let batches: Vec<_> = batches(&keys, drain_timeout).collect();
             assert_eq!(batches.iter().map(|(batch, _)| batch.len()).collect::<Vec<_>>(), [256, 256, 256, 1]);
             assert!(batches.iter().all(|(_, pause)| *pause == expected), "{batches:?}");
         }

@@ -1,5 +1,5 @@
-//! A TCP stream with a deadline for a peer that takes no bytes, below HTTP; it also notes when a byte comes, and when all
-//! bytes are written. Connections of shards have left it behind.
+//! The TCP stream below HTTP. It has a deadline for a peer that takes no bytes, and closes with a lingering close. It
+//! also notes when a byte arrives, and when all bytes are written. The connections of shards no longer have this layer.
 
 use std::{
     future::Future,
@@ -18,36 +18,36 @@ use tokio::{
 
 use super::request_head::Phase;
 
-/// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has taken no byte for so long. Every byte that it takes
-/// starts the deadline anew, so that a slow peer is no stalled one.
+/// Fails a write with [`io::ErrorKind::TimedOut`] if the peer takes no byte for `limit`. Every byte that the peer takes
+/// restarts the deadline: a slow peer is not a stalled one.
 #[derive(Debug)]
 pub(crate) struct WriteDeadline<S> {
     stream: S,
     limit: Duration,
     phase: Arc<Phase>,
-    /// Runs while the peer takes nothing.
+    /// The deadline. It runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Since our side was closed.
-    lingers: Option<Lingering>,
+    /// Set when the server has closed its side.
+    lingering: Option<LingeringClose>,
 }
 
-/// Our side is closed, and the peer may still send: what comes is thrown away. If the socket were closed at once, the rest of a
-/// refused body would reset the connection, and a proxy would turn the refusal into a 502.
+/// A lingering close: the server has closed its side, and discards what the peer still sends. If the socket were closed
+/// at once, the rest of a refused body would reset the connection, and a proxy would turn the refusal into a 502.
 #[derive(Debug)]
-struct Lingering {
+struct LingeringClose {
     bytes_left: usize,
     ends: Instant,
-    /// Runs while the peer says nothing.
+    /// The deadline of a silent peer.
     silent: Pin<Box<Sleep>>,
 }
 
-impl Lingering {
+impl LingeringClose {
     fn begin() -> Self {
         let ends = Instant::now() + CLOSE_TIMEOUT;
         Self { bytes_left: LINGER_BYTES, ends, silent: Box::pin(sleep(LINGER_SILENCE)) }
     }
 
-    /// Done when the peer has closed, was silent for too long, or has sent too much.
+    /// Completes when the peer has closed, has been silent for too long, or has sent too much.
     fn poll(&mut self, cx: &mut Context<'_>, stream: Pin<&mut impl AsyncRead>) -> Poll<()> {
         let mut stream = stream;
         let mut bytes = [0; 4096];
@@ -68,14 +68,14 @@ impl Lingering {
 
 impl<S> WriteDeadline<S> {
     pub(crate) fn new(stream: S, limit: Duration, phase: Arc<Phase>) -> Self {
-        Self { stream, limit, phase, stalled: None, lingers: None }
+        Self { stream, limit, phase, stalled: None, lingering: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
         self.stream
     }
 
-    /// Passes on what a write came to, unless it has waited for too long.
+    /// Returns the result of a write, or an error if the write has waited for too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -130,11 +130,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.lingers.is_none() {
+        if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let lingers = this.lingers.get_or_insert_with(Lingering::begin);
-        lingers.poll(cx, Pin::new(&mut this.stream)).map(Ok)
+        let lingering = this.lingering.get_or_insert_with(LingeringClose::begin);
+        lingering.poll(cx, Pin::new(&mut this.stream)).map(Ok)
     }
 }
 
@@ -160,7 +160,8 @@ mod tests {
         let fault = stream.write_all(&[0; 16]).await.unwrap_err();
         assert_eq!(fault.kind(), io::ErrorKind::TimedOut);
     }
-    /// Closes our side, and says for how long it then waited for the peer.
+
+    /// Closes the stream, and returns how long this took.
     async fn closed(stream: DuplexStream) -> Duration {
         let mut stream = WriteDeadline::new(stream, Duration::from_secs(10), Arc::default());
         let start = Instant::now();
