@@ -1,23 +1,19 @@
 //! One connection of a shard: moves bytes between its socket and its session or event stream, and nothing else.
 //!
 //! ```text
-//!          ┌────────────── the task of one connection (drive) ──────────────┐
-//!  peer ──▶│ read ─▶ decode ─▶ session ─▶ pump ─▶ write                     │──▶ peer
-//!          └──────────────────────▲─────────────────────────────────────────┘     ▲
-//!  log ─▶ shard ── fan-out ───────┴── or straight to the socket of a live session ┘
+//! the task of this connection:  peer ─▶ read ─▶ decode ─▶ session ─▶ pump ─▶ write ─▶ peer
+//! the fan-out of its shard:     log ─▶ encode once ─▶ write to each live session ─▶ peers
 //! ```
 //!
-//! The task loops: it handles due timeouts, pumps everything that the session has to send, and then waits. It waits for
-//! input if everything is sent, and for room in the socket if the peer takes nothing. It reads no input meanwhile: a
-//! peer that does not read is not heard either. Deliveries of the fan-out write to the socket without waking this task.
+//! The task ([`Connection::drive`]) loops. It handles due timeouts, pumps what the session has to send, and waits: for
+//! input if everything is sent, or for room in the socket if the peer takes nothing. While it waits for room, it reads no
+//! input. The fan-out does not wake this task.
 //!
 //! Example: a peer stops reading, with a write timeout of 30 s.
 //!
-//! 1. The socket takes a part of a frame. The rest stays with the connection, and its session is no longer live.
-//! 2. `pump` returns `Blocked`. The task waits for room in the socket, at most for 30 s since the socket last took a
-//! byte.
-//! 3. If the peer reads again, the session reads on from its position in the log. When it has caught up, it is live
-//! again.
+//! 1. The socket takes a part of a frame. The connection keeps the rest, and its session is no longer live.
+//! 2. `pump` returns `Blocked`. The task waits for room, at most for 30 s since the socket last took a byte.
+//! 3. If the peer reads again, the session reads on from its position in the log, and is live when it has caught up.
 //! 4. If not, the session ends with `slow_consumer`, and an event stream is cut. Until then, the peer has cost only its
 //!    position and the rest of one frame (`tidings_hub`'s module `reader`).
 
