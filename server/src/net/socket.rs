@@ -125,6 +125,17 @@ impl Drop for Connection<'_> {
     }
 }
 
+/// How far the output of a connection has come.
+#[derive(Debug, Clone, Copy)]
+enum Progress {
+    /// Everything is sent.
+    Sent,
+    /// The connection is behind in the log, and its socket takes bytes.
+    Behind,
+    /// The socket is full. `since` is when it last took a byte, or when it became full.
+    Blocked { since: Duration },
+}
+
 /// The reason why a waiting connection goes on.
 enum Next {
     Readable,
@@ -139,16 +150,19 @@ impl Connection<'_> {
     async fn drive(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
-        let mut stalled_since = None;
+        let mut progress = Progress::Sent;
+        // When the session or the stream has ended. Its last bytes may still wait.
         let mut ended = None;
-        let mut is_behind = false;
         loop {
             let now = local.clock.now();
             let pumped = {
                 let mut shard = local.shard.borrow_mut();
                 if shard.protocol(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
                     // While a connection is behind, only its expiry counts. It takes bytes, so its peer is alive.
-                    let handle = if is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
+                    let handle = match progress {
+                        Progress::Sent => Protocol::handle_timeout,
+                        Progress::Behind | Progress::Blocked { .. } => Protocol::handle_expiry,
+                    };
                     shard.handle(key, now, |protocol| handle(protocol, now));
                 }
                 if ended.is_none() && shard.protocol(key).is_closed() {
@@ -160,26 +174,23 @@ impl Connection<'_> {
                 }
                 shard.pump(key, now)
             };
-            is_behind = !matches!(pumped, Ok(Pumped::Idle));
-            let is_blocked = match pumped {
-                Err(_) => return false,
-                Ok(Pumped::Closed) => return true,
-                Ok(Pumped::Blocked { has_taken }) => {
-                    // A peer may take the last bytes slowly, but must not hold its permit for ever.
-                    if ended.is_some_and(|ended| now.since_start >= ended + CLOSE_TIMEOUT) {
-                        return false;
-                    }
-                    if has_taken || stalled_since.is_none() {
-                        stalled_since = Some(now.since_start);
-                    }
-                    true
+            progress = match (pumped, progress) {
+                (Err(_), _) => return false,
+                (Ok(Pumped::Closed), _) => return true,
+                (Ok(Pumped::Idle), _) => Progress::Sent,
+                (Ok(Pumped::More), _) => Progress::Behind,
+                // A peer may take the last bytes slowly, but must not hold its permit for ever.
+                (Ok(Pumped::Blocked { .. }), _)
+                    if ended.is_some_and(|ended| now.since_start >= ended + CLOSE_TIMEOUT) =>
+                {
+                    return false;
                 }
-                Ok(Pumped::Idle | Pumped::More) => {
-                    stalled_since = None;
-                    false
+                (Ok(Pumped::Blocked { has_taken: false }), Progress::Blocked { since }) => {
+                    Progress::Blocked { since }
                 }
+                (Ok(Pumped::Blocked { .. }), _) => Progress::Blocked { since: now.since_start },
             };
-            if matches!(pumped, Ok(Pumped::More)) {
+            if let Progress::Behind = progress {
                 tokio::task::yield_now().await;
                 // The session reads input while it catches up with the log, too.
                 let hears = local.shard.borrow().protocol(key).hears();
@@ -188,15 +199,16 @@ impl Connection<'_> {
                 }
                 continue;
             }
-            let stalls = stalled_since.map(|since| since + local.write_timeout);
-            let deadline = match ended {
-                Some(ended) => Some(ended + CLOSE_TIMEOUT),
-                None if is_blocked => {
-                    stalls.into_iter().chain(local.shard.borrow().protocol(key).poll_expiry()).min()
+            let deadline = match (ended, progress) {
+                (Some(ended), _) => Some(ended + CLOSE_TIMEOUT),
+                (None, Progress::Blocked { since }) => {
+                    let (stalls, expires) =
+                        (since + local.write_timeout, local.shard.borrow().protocol(key).poll_expiry());
+                    Some(expires.map_or(stalls, |expires| expires.min(stalls)))
                 }
-                None => local.shard.borrow().protocol(key).poll_timeout(),
+                (None, _) => local.shard.borrow().protocol(key).poll_timeout(),
             };
-            let has_ended = ended.is_some();
+            let (is_blocked, has_ended) = (matches!(progress, Progress::Blocked { .. }), ended.is_some());
             let next =
                 poll_fn(|cx| self.poll_next(key, cx, is_blocked, has_ended, deadline, sleep.as_mut())).await;
             match next {
@@ -204,7 +216,9 @@ impl Connection<'_> {
                 Next::Readable => return false,
                 Next::Timeout => {
                     let now = local.clock.now();
-                    if stalls.is_some_and(|at| at <= now.since_start) {
+                    if let Progress::Blocked { since } = progress
+                        && since + local.write_timeout <= now.since_start
+                    {
                         // If the peer reads again now, it learns the reason.
                         local.shard.borrow_mut().handle_stalled(key, now);
                     }
