@@ -54,7 +54,7 @@ const CLOCK_AHEAD_MS: u64 = MAX_TOKEN_CLOCK_AHEAD.as_millis() as u64;
 type Claims = Map<String, Value>;
 
 impl JwtAccess {
-    /// Accepts tokens that were signed with one of these keys.
+    /// Returns a rule that accepts tokens signed with one of these keys.
     pub fn new(keys: JwtKeys) -> Self {
         let keys = Arc::new(RwLock::new(Arc::new(keys)));
         Self { keys, audience: None, issuer: None, single_tenant: None }

@@ -33,7 +33,7 @@ pub(crate) fn is_utf_16(bytes: &[u8]) -> bool {
 pub(crate) fn fault_of(bytes: &[u8]) -> &'static str {
     match bytes {
         bytes if is_utf_16(bytes) => UTF_16,
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed, and must not be",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed: give it uncompressed",
         _ => "it is not UTF-8",
     }
 }

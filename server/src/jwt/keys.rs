@@ -250,7 +250,7 @@ fn significant_bytes(number: &str) -> usize {
     number.len() * 3 / 4 - zeros * 3 / 4
 }
 
-/// Returns the algorithm that a key is for, if it is for signatures with a known one.
+/// Returns the algorithm of a key, if the key is for signatures and the server knows the algorithm.
 fn algorithm_of(jwk: &Jwk) -> Option<JwtAlgorithm> {
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
         return None;

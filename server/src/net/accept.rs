@@ -17,9 +17,9 @@
 //! 2. If there are as many already, the loop waits until the oldest has had [`OVERFLOW_PATIENCE`], and ends it.
 //! 3. The prober gets its answer, and the connection ends.
 //!
-//! This is the only wait of the loop, and it happens only if no permit is free for anybody. Overflow connections of one
-//! address, whose own permits are taken, have a list of their own, and the loop never waits for them. So they delay no
-//! other address.
+//! This is the only wait of the loop, and it happens only if no permit is free for anybody. If only the permits of one
+//! address are taken, its overflow connections go to a second list. The loop never waits for that list, so one address
+//! delays no other address.
 
 use std::{
     cell::Cell,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone)]
 pub(crate) struct HandOver(mpsc::Sender<Handed>);
 
-/// A connection after the head of its answer. The client waits for the body.
+/// A connection after the head of an answer. The client waits for the body.
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) stream: TcpStream,

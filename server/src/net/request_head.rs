@@ -172,7 +172,7 @@ mod tests {
         (HeadTimer { phase, header_timeout, keep_alive_timeout, is_scarce }, scarce)
     }
 
-    /// Does what hyper does when it begins to wait for a request head.
+    /// Asks the timer as hyper does, when it begins to wait for a request head.
     fn wait(timer: &HeadTimer) -> Pin<Box<dyn rt::Sleep>> {
         timer.sleep_until(timer.now() + HEADER_TIMEOUT)
     }

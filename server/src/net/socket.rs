@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The task ([`Connection::drive`]) loops. It handles due timeouts, pumps what the session has to send, and waits: for
-//! input if everything is sent, or for room in the socket if the peer takes nothing. While it waits for room, it reads no
-//! input. The fan-out does not wake this task.
+//! input if everything is sent, or for room in the socket if the peer takes nothing. While it waits for room, it reads
+//! no input. The fan-out does not wake this task.
 //!
 //! Example: a peer stops reading, with a write timeout of 30 s.
 //!
