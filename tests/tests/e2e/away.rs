@@ -84,7 +84,7 @@ fn the_noise_of_others_is_no_sync_while_the_log_holds_it_and_then_exactly_one() 
                     output => break output,
                 }
             };
-            // A position that has left the log can't be vouched for, whoever holds the topic meanwhile.
+            // The server can't resume from a position that has left the log, even if others kept the topic.
             if noise > 100 {
                 assert_sync(back, &["clock"]);
             } else {

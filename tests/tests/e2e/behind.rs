@@ -12,7 +12,7 @@ use tidings_tests::{Client, EventStream};
 
 use crate::embedded::Embedded;
 
-/// More than the buffers of both sockets take, less than the log holds: whoever reads fewer is behind.
+/// More than the buffers of both sockets take, and less than the log holds: a client that reads fewer is behind.
 const EVENTS: usize = 20_000;
 
 /// Everybody is let in with a token that ends at once.

@@ -46,7 +46,7 @@ fn is_empty(server: &Server) {
     });
 }
 
-/// A server whose log is soon empty.
+/// Starts a server with a log that is soon empty.
 fn server() -> Server {
     let mut command = tidings();
     command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--heartbeat", "10m"]);
@@ -71,7 +71,7 @@ fn of_50_000_topics_that_were_made_and_left_no_memory_is_kept() {
     drop(all);
     is_empty(&server);
     // The allocator takes ten seconds to be sure that nobody wants it.
-    eventually("memory is back where it was, but for a tenth", || {
+    eventually("memory is back within a tenth of what it was", || {
         std::thread::park_timeout(Duration::from_millis(200));
         server.process().memory_kib() * 10 <= before * 11
     });

@@ -42,9 +42,9 @@ fn a_stream_that_comes_back_during_a_drain_is_told_to_come_back_again_and_a_tool
     };
     assert_eq!(told(&send(ask("/v1/events?topic=clock"))), None);
     let returns = ask("/v1/events?topic=clock").header("Last-Event-ID", &id);
-    assert_eq!(told(&send(returns)).as_ref(), Some(&id), "its place is kept");
+    assert_eq!(told(&send(returns)).as_ref(), Some(&id), "its position is kept");
     let reader = Request::get("/v1/events?topic=clock").header("Accept", "*/*").header("Last-Event-ID", &id);
-    assert_eq!(told(&send(reader)).as_ref(), Some(&id), "whoever names it has had a stream");
+    assert_eq!(told(&send(reader)).as_ref(), Some(&id), "a client that sends an id has had a stream");
     for query in [format!("lastEventId={id}"), format!("lastEventId=1.2.3&last-event-id={id}")] {
         let polyfill = Request::get(&format!("/v1/events?topic=clock&{query}")).header("Accept", "*/*");
         assert_eq!(told(&send(polyfill)).as_ref(), Some(&id), "{query}");

@@ -127,7 +127,7 @@ fn an_announcement_beyond_the_bound_reaches_who_is_there_and_who_comes_back_as_a
     assert_eq!(stream.expect("sync").data["topics"], json!([last]));
     let page = Request::get("/metrics").send(embedded.address).body;
     assert!(page.contains("tidings_syncs_total{cause=\"application\"} 4"), "{page}");
-    // Whoever was away has missed it, and nothing of other topics.
+    // A client that was away has missed this event, and nothing of other topics.
     let mut back = embedded.client(&[]);
     back.subscribe(&[&own], Some(&since), "resumed");
     assert_eq!(back.expect("sync")["topics"], json!([own]));

@@ -1,5 +1,4 @@
-//! A process that may have few files open: connections are kept below that, and whoever asks how the server is gets an
-//! answer all the same.
+//! A process that may open few files: it accepts fewer connections, and still answers a prober of `/health`.
 
 use std::{
     net::TcpStream,
@@ -54,7 +53,7 @@ fn connections_stay_32_below_the_limit_of_files_the_rest_is_refused_and_nobody_i
     drop((sessions, silent));
     let start = Instant::now();
     while Request::get("/v1/events").send(server.address()).status == 503 {
-        assert!(start.elapsed() < Duration::from_secs(3), "no place is free");
+        assert!(start.elapsed() < Duration::from_secs(3), "no permit is free");
     }
     let mut again: Vec<RawSocket> = (0..200).map(|_| RawSocket::hello(server.address())).collect();
     again.iter_mut().enumerate().for_each(|(number, session)| ping(session, number));

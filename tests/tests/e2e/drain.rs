@@ -1,4 +1,4 @@
-//! The end of a server that is told to go, whatever state its connections are in, and the way back.
+//! Drains of a server, with connections in every state, and how clients come back.
 
 use std::{
     io::Write,
@@ -72,7 +72,7 @@ fn a_signal_ends_the_process_well_and_in_time_in_whatever_state_its_connections_
         server.publish_to("big", &json!({ "domain": "big", "event": "big", "payload": text }));
     }
     let catching_up = session(&server, &subscribe("big", since.as_str()));
-    // And those of whom no more comes.
+    // And connections that send nothing more.
     let begun = [
         write(&server, b""),
         write(&server, &head[..9]),

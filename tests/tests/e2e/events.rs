@@ -276,7 +276,7 @@ fn stalled(embedded: &Embedded) -> TcpStream {
     never
 }
 
-/// Whether the server has ended this connection, of which nothing is read.
+/// Returns whether the server has ended this connection. Nothing is read from it.
 fn is_cut(never: &mut TcpStream) -> bool {
     never.write_all(b"x").is_err()
 }
@@ -307,7 +307,7 @@ fn a_listener_that_never_reads_ends_when_it_is_revoked() {
     let hub = &embedded.hub;
     hub.revoke(hub.home(), &Revoke::Subject("developer".to_owned())).unwrap();
     eventually("it is cut", || is_cut(&mut never));
-    eventually("its place is free", || {
+    eventually("its permit is free", || {
         hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
     });
     embedded.stop();
@@ -334,7 +334,7 @@ fn a_listener_that_never_reads_ends_with_its_token() {
     let mut never = stalled(&embedded);
     let hub = &embedded.hub;
     eventually("it is cut", || is_cut(&mut never));
-    eventually("its place is free", || {
+    eventually("its permit is free", || {
         hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
     });
     embedded.stop();

@@ -1,4 +1,4 @@
-//! Those who send as fast as they can: it ends their own session, and nobody else notices.
+//! Clients that send as fast as they can: their own sessions end, and nobody else notices.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -125,7 +125,7 @@ fn what_is_only_announced_takes_no_memory() {
     let mut server = Server::start();
     drop(RawSocket::hello(server.address()));
     let before = server.process().memory_kib();
-    // The largest message that is let in, of which no more than the begin comes.
+    // The begin of the largest allowed message, and nothing more.
     let begin = Frame { claimed: Some(65_536), ..Frame::text("x".repeat(10)) }.bytes();
     let mut liars: Vec<RawSocket> = (0..300).map(|_| RawSocket::hello(server.address())).collect();
     liars.iter_mut().for_each(|liar| liar.write(&begin));

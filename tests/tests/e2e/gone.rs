@@ -1,4 +1,4 @@
-//! Everybody gone: nothing is left of hundreds of clients that were cut off after any byte of what they had to say.
+//! Hundreds of clients are cut off after any byte that they send. When all are gone, the server has nothing left of them.
 
 use std::{
     io::Write,
@@ -109,7 +109,7 @@ fn of_hundreds_that_were_cut_off_after_any_byte_nothing_is_left() {
         });
     }
 
-    // And those that are there when the server drains, of which some are cut off in the middle of that.
+    // And clients that are there when the server drains. Some of them are cut off during the drain.
     let (streams, slow) = everybody(&embedded);
     let mut witness = embedded.client(&["staff:people"]);
     let cutting = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Hundreds who begin a handshake and never finish it, and a good client that comes meanwhile.
+//! Hundreds of clients begin a handshake and never finish it. Meanwhile, a good client gets in.
 
 use std::{
     io::{ErrorKind, Read, Write},

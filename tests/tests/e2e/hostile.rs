@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings_tests::{Client, Frame, Incoming, Opcode, RawSocket, Server, sample};
 use tokio_tungstenite::tungstenite::Message;
 
-/// A session that was there before and whose life goes on.
+/// An older session, which must not notice anything.
 struct Neighbour<'a> {
     server: &'a Server,
     client: Client,

@@ -1,4 +1,4 @@
-//! The HTTP side: what is answered, to whom, and with which status.
+//! HTTP requests: their answers, with status and headers.
 
 use std::{
     io::{BufReader, Read, Write},
@@ -287,7 +287,7 @@ fn an_origin_is_loopback_to_the_letter() {
     }
 }
 
-/// A page whose name was made to mean this machine (DNS rebinding) reaches it without an `Origin`, as its own server.
+/// DNS rebinding: a foreign page makes its own host name resolve to this machine. Then its requests have no `Origin`.
 #[test]
 fn for_development_a_server_is_asked_by_a_name_of_this_machine_and_by_no_other() {
     let server = Server::start();

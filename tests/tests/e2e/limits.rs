@@ -60,7 +60,7 @@ fn beyond_the_cap_connections_are_told_to_come_back_and_nobody_is_evicted() {
         let answer = publish();
         answer.assert_problem(503, "overloaded");
         assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() > 0, "{answer:?}");
-        // Whoever asks how the server is learns it all the same, or it would be restarted.
+        // A prober still gets an answer. Otherwise an orchestrator would restart the server.
         assert_eq!(Request::get("/health").send(server.address()).status, 200);
     }
     for (number, session) in sessions.iter_mut().enumerate() {
@@ -72,14 +72,14 @@ fn beyond_the_cap_connections_are_told_to_come_back_and_nobody_is_evicted() {
     drop(silent);
     eventually("there is room again", || publish().status == 400);
     sessions.pop().unwrap().close();
-    eventually("a session's place is free when it is gone", || {
-        let places: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
-        places.iter().all(|place| {
-            let mut place = place;
-            place.set_read_timeout(Some(DEADLINE)).unwrap();
-            place.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    eventually("a session's permit is free when it is gone", || {
+        let sockets: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+        sockets.iter().all(|socket| {
+            let mut socket = socket;
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
+            socket.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut head = [0; 12];
-            place.read_exact(&mut head).unwrap();
+            socket.read_exact(&mut head).unwrap();
             head.ends_with(b"404")
         })
     });
@@ -357,7 +357,7 @@ fn a_stranger_that_never_reads_has_no_more_time_for_its_hello_than_others() {
     while stranger.try_write(&pings) {
         assert!(start.elapsed() < DEADLINE, "still taken");
     }
-    eventually("its place is free", || embedded.gateway.sessions() == 0);
+    eventually("its permit is free", || embedded.gateway.sessions() == 0);
     embedded.stop();
 }
 
@@ -395,7 +395,7 @@ fn an_http_client_that_never_reads_its_answers_is_cut_off() {
     };
     assert!(
         matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
-        "it holds its place for ever: {end:?}"
+        "it holds its permit for ever: {end:?}"
     );
 }
 

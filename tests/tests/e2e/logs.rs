@@ -1,4 +1,4 @@
-//! What the server writes down, at its most talkative, while clients say what they like.
+//! The server's log at its highest level, while clients send what they like.
 
 use std::{
     io::{BufReader, Write},
@@ -12,7 +12,7 @@ use tidings_tests::{
     Client, Frame, Opcode, RawSocket, Request, Response, Server, eventually, key_file, sample, tidings, token,
 };
 
-/// In tokens, payloads and whatever else is nobody's business.
+/// A word in tokens, payloads and other private data.
 const SECRET: &str = "correct-horse-battery";
 
 /// What a terminal or a reader of logs could be fooled by: colours, a bell, new lines, reversed text.
@@ -219,7 +219,7 @@ fn a_token_that_is_refused_is_told_of_with_the_reason_and_without_the_token() {
     warns(&mut server, &["a token was refused", "Authorization: Bearer"]);
     eventually("the token ends", || refuse(&server, bearer(&old)));
     warns(&mut server, &["a token was refused", "token_expired", "has expired"]);
-    // In a hello, and in the place of another one.
+    // In a hello, and in a token that replaces another one.
     let other =
         token(&["--tenant", "acme", "--jwt-audience", "tidings", "--subscribe", "*", "--jwt-issuer", "x"]);
     let mut late = Client::with_token(&server, &other);

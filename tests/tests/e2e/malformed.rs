@@ -7,7 +7,7 @@ use std::{
 
 use tidings_tests::{DEADLINE, EventStream, Request, Response, Server, sample, token};
 
-/// The handshake's header but for `Host`, as lines.
+/// The headers of a handshake without `Host`, as lines.
 const HANDSHAKE: [&str; 4] = [
     "Connection: Upgrade",
     "Upgrade: websocket",

@@ -70,7 +70,7 @@ fn a_thousand_topics_resume_in_several_frames_and_nothing_is_missed_between_them
     let mut client = Client::hello(&server);
     let answers = subscribe(&mut client, &rows, Some(&since), true);
     assert_eq!(outcomes(&answers), [counted("resumed", ROWS)]);
-    assert!(answers.iter().all(|answer| answer["position"] == json!(since)), "one place for all");
+    assert!(answers.iter().all(|answer| answer["position"] == json!(since)), "one position for all");
     for (number, row) in missed.iter().enumerate() {
         let event = client.expect("event");
         assert_eq!(event["event"]["payload"]["number"], json!(number));
@@ -172,7 +172,7 @@ fn topics_that_do_not_fit_the_header_are_refused_with_the_setting_that_bounds_it
     let refused = ask(&wide, 1_300);
     refused.assert_problem(414, "too_large");
     assert!(refused.json()["detail"].as_str().unwrap().contains("65534 bytes here, whatever the settings"));
-    // Whoever keeps on sending has its answer too, and the end of its connection.
+    // A client that sends without end gets its answer too, and the end of its connection.
     let mut endless = std::net::TcpStream::connect(server.address()).unwrap();
     let fill = vec![b'x'; 1024 * 1024];
     let head = b"GET /v1/events?topic=".as_slice();
@@ -181,7 +181,7 @@ fn topics_that_do_not_fit_the_header_are_refused_with_the_setting_that_bounds_it
     answer.assert_problem(431, "too_large");
 }
 
-/// What a crowd of sessions with rows of a table costs the server.
+/// The costs of many sessions with rows of a table.
 #[derive(Debug)]
 struct Crowd {
     bytes_of_session: usize,

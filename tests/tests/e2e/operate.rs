@@ -98,7 +98,7 @@ fn a_client_behind_a_trusted_proxy_has_so_many_connections_and_others_have_their
     stream.send(server.address()).assert_problem(503, "overloaded");
     let _other = hello("192.0.2.2").unwrap();
     drop(second);
-    eventually("its place is free again", || hello("192.0.2.1").is_ok());
+    eventually("its permit is free again", || hello("192.0.2.1").is_ok());
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn who_joins_in_the_middle_gets_everything_after_the_position_of_its_subscribed(
             .collect();
         publish_from_many(server, &["clock"], 300);
         done.store(true, Ordering::Relaxed);
-        // Whoever still waits for an event gets some.
+        // Clients that still wait for an event get some.
         for number in 0..20 {
             server.post(&json!({ "event": sample::ticked(number), "topics": ["clock"] }));
         }

@@ -12,7 +12,7 @@ fn block(text: &str) -> String {
     blocks.find(|block| block.contains(text)).expect("the README shows it").to_owned()
 }
 
-/// A shell whose `tidings` is the one that is tested.
+/// Returns a shell in which `tidings` is the tested binary.
 fn shell(script: &str) -> Command {
     let program = tidings().get_program().to_owned();
     let folder = Path::new(&program).parent().unwrap().display().to_string();

@@ -1,4 +1,4 @@
-//! Sessions whose tokens live for seconds.
+//! Sessions with tokens that live for seconds.
 
 use std::time::{Duration, Instant};
 

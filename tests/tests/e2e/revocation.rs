@@ -159,7 +159,7 @@ fn a_token_that_was_issued_after_the_revocation_is_taken_again() {
     assert!(!is_let_in(&server, &old));
 }
 
-/// A publish whose body has begun. Its rest is to come.
+/// Sends a publish without the end of its body. Returns the rest.
 fn begin_tick(server: &Server, token: &str) -> (TcpStream, String) {
     let body = json!({ "event": sample::ticked(1), "topics": ["clock"] }).to_string();
     let (first, rest) = body.split_at(5);

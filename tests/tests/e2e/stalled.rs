@@ -1,4 +1,4 @@
-//! Readers that stop reading for a while: what they cost, what their neighbours notice, and what they get afterwards.
+//! Clients that stop reading for a while: what they cost, what other clients notice, and what they get afterwards.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Two tenants of one server never meet: whatever one tries, it gets nothing of the other, and the answers are those
-//! for what does not exist.
+//! Two tenants of one server never meet. One gets nothing of the other. The answers are the same as for things that do not
+//! exist.
 
 use serde_json::{Value, json};
 use tidings_tests::{Client, EventStream, Request, Server, sample, token};

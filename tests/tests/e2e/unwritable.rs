@@ -25,12 +25,12 @@ fn stalled() -> (PipeReader, Stdio) {
     (reader, log)
 }
 
-/// A file whose disk is full.
+/// Returns a file on a full disk.
 fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
 }
 
-/// A server for development that writes its log there.
+/// Starts a server with --dev that writes its log there.
 fn serve(flags: &[&str], level: &str, log: Stdio) -> Server {
     let mut command = tidings();
     command.args(["serve", "--dev", "--listen", "127.0.0.1:0"]).args(flags).env("RUST_LOG", level);

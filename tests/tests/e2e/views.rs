@@ -1,4 +1,4 @@
-//! The promise itself: whatever writes and connections do, in the end the view equals the store.
+//! The promise itself: in the end the view equals the store, after any writes and any trouble with connections.
 
 use std::{
     sync::{Mutex, mpsc},
