@@ -99,6 +99,7 @@ pub(crate) struct Permit {
     begun: Instant,
 }
 
+/// The part of a permit that all requests of its connection share.
 #[derive(Debug)]
 struct Shared {
     peer: IpAddr,
