@@ -6,7 +6,7 @@ use tidings_shared::{Code, TopicName};
 
 use crate::{TenantId, TopicPattern};
 
-/// A client's identity and rights, as its token says.
+/// A client's identity and rights, as its token states them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The subject: the token's owner.
@@ -18,8 +18,8 @@ pub struct Identity {
     /// When the token was issued, in milliseconds since 1970. A token that was issued after its subject was
     /// [revoked](crate::Revoke) is accepted again.
     pub issued_at: Option<u64>,
-    /// How many bytes of the token, from its start, identify it. `None` means all. Signature malleability: some
-    /// signatures can be written in more than one valid way, and all of these are the same token.
+    /// The bytes at the start of the token that identify it. `None` means all bytes. Some signatures are malleable:
+    /// they have more than one valid form, and the token is the same in all forms.
     pub signed_bytes: Option<usize>,
     /// The rights that the token gives.
     pub rights: Rights,
@@ -40,7 +40,7 @@ impl Identity {
     }
 }
 
-/// The rights of a token. Without entries, there are none.
+/// The rights of a token. A list without entries gives no right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
     /// The topics that it may subscribe to.
@@ -60,9 +60,10 @@ pub struct AccessError {
     pub message: String,
 }
 
-/// Decides who may do what. The server asks at each hello, subscribe and publish. The answer must come at once.
+/// Decides who may do what. The server asks at each hello, subscribe and publish. Its thread waits for the answer, so
+/// an implementation must not block.
 pub trait Authorize: fmt::Debug + Send + Sync + 'static {
-    /// Reads a token.
+    /// Verifies a token, and returns the identity that it states.
     ///
     /// `now_unix_ms` is the time in milliseconds since 1970.
     ///

@@ -1,8 +1,8 @@
-//! Server-sent events: the frames of a session, for clients that only listen. Each block carries a frame: `event` is its
-//! operation, `data` is the frame, and `id` is its position, so that `Last-Event-ID` resumes. Pure: a shard drives it with
-//! moments and polls it for blocks.
+//! Server-sent events: the frames of a session, for clients that only listen. Each block carries a frame: `event` is
+//! its operation, `data` is the frame, and `id` is its position, so that `Last-Event-ID` resumes. It does no I/O: a
+//! shard drives it with moments and polls it for blocks.
 //!
-//! The law of calling is a session's: after every `handle_*`, poll until there is nothing.
+//! Drive it like a session: after each `handle_…` call, poll until it returns `None`.
 
 mod block;
 
@@ -32,7 +32,7 @@ use crate::{
 pub struct EventStream {
     /// The topics, until the stream ends.
     follower: Option<Follower>,
-    /// The topics of a stream that has ended, until its shard takes account of that.
+    /// The topics of a stream that has ended, until its shard takes them.
     left: Option<Follower>,
     /// Blocks about the stream itself. They go before `ready`.
     blocks: VecDeque<Block>,
@@ -46,15 +46,18 @@ pub struct EventStream {
     admitted: Admitted,
     /// The domains of its topics that this server does not know.
     unknown: Vec<UnknownDomain>,
-    /// When the token ends, with its grace.
+    /// When the stream must end: its token's expiry and the grace after it.
     expires: Option<Moment>,
-    /// The client's pause before it comes back, unless a last block names another.
+    /// The client's reconnect delay, unless the last block names another.
     retry: Duration,
 }
 
 impl EventStream {
-    /// A stream of these topics, after `since` if there is one. A stream of some of them would be silently stale in the
-    /// others, so one topic that is refused refuses all.
+    /// Returns a stream of these topics. It begins after `since`, or now without `since`.
+    ///
+    /// # Errors
+    /// The tenant is full, or a topic is refused. One refused topic refuses the whole stream: a stream of the other
+    /// topics would be silently stale.
     pub fn open(
         hub: &Hub,
         access: &dyn Authorize,
@@ -114,7 +117,7 @@ impl EventStream {
         })
     }
 
-    /// Tells the client its pause before it comes back, in the first block.
+    /// Sets the client's reconnect delay. The first block tells it.
     #[must_use]
     pub fn coming_back_after(mut self, retry: Duration) -> Self {
         self.retry = retry;
@@ -131,23 +134,23 @@ impl EventStream {
         self
     }
 
-    /// The framing of the body.
+    /// Returns the framing of the body.
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// The names of the domains of its topics that this server does not know, separated by commas.
+    /// Returns the domains of its topics that this server does not know, separated by commas.
     pub fn unknown_domains(&self) -> Option<String> {
         let names: Vec<&str> = self.unknown.iter().map(|unknown| unknown.domain.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 
-    /// Returns the next block to send; `None` when there is none until the log has more or the timeout comes.
+    /// Returns the next block. `None` means that there is none until the log has more or the timeout comes.
     pub fn poll_output(&mut self, now: Moment) -> Option<Block> {
         if let Some(block) = self.blocks.pop_front() {
             return Some(block);
         }
-        // A stream at rest keeps no room for the blocks that it once had.
+        // An idle stream keeps no memory for its blocks.
         self.blocks = VecDeque::new();
         let follower = self.follower.as_mut()?;
         if self.ready.is_empty() {
@@ -163,13 +166,13 @@ impl EventStream {
         Some(Block::of(event, Some(&position.to_string()), frame_of(&delivery).text()))
     }
 
-    /// When [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
+    /// Returns when [`EventStream::handle_timeout`] has something to do, as time since the clock's start.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let ping_due = self.last_told + self.heartbeat;
         (!self.is_closed()).then(|| self.poll_expiry().map_or(ping_due, |expiry| expiry.min(ping_due)))
     }
 
-    /// When [`EventStream::handle_expiry`] has something to do.
+    /// Returns when [`EventStream::handle_expiry`] has something to do.
     pub fn poll_expiry(&self) -> Option<Duration> {
         self.expires.filter(|_| !self.is_closed()).map(|expires| expires.since_start)
     }
@@ -182,7 +185,7 @@ impl EventStream {
         }
     }
 
-    /// Acts on what [`EventStream::poll_timeout`] announced.
+    /// Sends a ping or ends the stream, if that is due. [`EventStream::poll_timeout`] says when.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
@@ -195,7 +198,7 @@ impl EventStream {
         }
     }
 
-    /// Whether the listener was revoked.
+    /// Returns whether the listener was revoked.
     pub(crate) fn is_revoked(&self, now: Moment) -> bool {
         !self.is_closed() && self.hub.revocations().ends(None, &self.admitted, now)
     }
@@ -214,7 +217,7 @@ impl EventStream {
         self.end(goaway(self.retry + spread, None));
     }
 
-    /// Says a last word. Events that were read and not sent are for the next stream, which resumes.
+    /// Ends the stream with a last block. The next stream resumes, and gets the events that were read and not sent.
     fn end(&mut self, last: Block) {
         if let Some(follower) = self.follower.take() {
             self.left = Some(follower);
@@ -223,12 +226,12 @@ impl EventStream {
         }
     }
 
-    /// Whether this stream has ended. It may still have last blocks to send.
+    /// Returns whether this stream has ended. It may still have blocks to send.
     pub fn is_closed(&self) -> bool {
         self.follower.is_none()
     }
 
-    /// The topics, while the stream is open.
+    /// Returns the topics, while the stream is open.
     pub(crate) fn follower(&mut self) -> Option<&mut Follower> {
         self.follower.as_mut()
     }
@@ -238,7 +241,7 @@ impl EventStream {
         self.left.take()
     }
 
-    /// Its shard told the client a position.
+    /// Notes that its shard has told the client a position.
     pub(crate) fn handle_told(&mut self, at: Moment) {
         self.last_told = self.last_told.max(at.since_start);
     }
@@ -264,9 +267,10 @@ pub fn refusal(problem: &Problem, retry: Duration, id: Option<&str>) -> Block {
     with_retry(retry, &Block::of("error", id, encode(&frame).text()))
 }
 
+/// Puts a reconnect delay before a block.
 fn with_retry(retry: Duration, block: &Block) -> Block {
     Block::new(block.text().len() + 32, |text| {
-        // A vector takes everything.
+        // Writing to a vector cannot fail.
         let _ = writeln!(text, "retry: {}", millis(retry));
         text.extend_from_slice(block.text());
     })

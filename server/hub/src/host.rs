@@ -1,4 +1,4 @@
-//! What a hub asks its surroundings for.
+//! The host of a hub: it gives the hub the time and random numbers.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::moment::Moment;
 
-/// Gives a hub the time and random numbers. A server gives the operating system's; a test gives its own, and repeats
-/// itself.
+/// Gives a hub the time and random numbers. A server takes them from the operating system. A test makes its own, so
+/// that each run is the same.
 pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// Returns the time. `since_start` never runs backwards.
     fn now(&self) -> Moment;
@@ -15,7 +15,7 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// Returns a new idempotency key. It must never have been returned before.
     fn new_key(&self) -> Uuid;
 
-    /// Returns the epoch of a new log. It must never have been returned before, by any process: a client compares the epoch
-    /// of its position with the epoch of the log.
+    /// Returns the epoch of a new log. It must never have been returned before, by any process: a client compares the
+    /// epoch of its position with the epoch of the log.
     fn new_epoch(&self) -> u64;
 }

@@ -65,11 +65,11 @@ impl HubSettings {
 /// use tidings_shared::domains::staff;
 /// use uuid::Uuid;
 ///
-/// /// A test's surroundings. A server has `tidings_server::SystemHost`.
+/// /// A host whose clock stands still. A server uses `tidings_server::SystemHost`.
 /// #[derive(Debug)]
-/// struct Still;
+/// struct FixedHost;
 ///
-/// impl Host for Still {
+/// impl Host for FixedHost {
 ///     fn now(&self) -> Moment {
 ///         Moment { since_start: std::time::Duration::ZERO, unix_ms: 1_700_000_000_000 }
 ///     }
@@ -81,7 +81,7 @@ impl HubSettings {
 ///     }
 /// }
 ///
-/// let hub = Hub::new(HubSettings::new("acme".parse()?), Still);
+/// let hub = Hub::new(HubSettings::new("acme".parse()?), FixedHost);
 /// let mut people = hub.subscribe(&staff::Topic::People);
 /// hub.announce(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() }));
 /// let Some(Some(Delivery::Event { publication, .. })) = people.next().now_or_never() else { panic!() };
@@ -106,12 +106,12 @@ struct Inner {
     log_bytes: Arc<AtomicUsize>,
 }
 
-/// The size of one eviction step, as a part of the bound of all logs. Small steps keep the logs at a similar size. The
-/// hub looks for the largest log once in about a thousand publications.
+/// One eviction step frees this part of the bound of all logs: 1/1024. Small steps keep the logs at a similar size.
+/// Smaller steps would look for the largest log more often.
 const LOGS_EVICTED_PART: usize = 1024;
 
-/// How many differing fingerprints are remembered: tabs of a few older versions. Beyond them, differences are not
-/// logged.
+/// Other fingerprints that the hub remembers: a few older versions of a page have one each. Beyond this bound, the hub
+/// does not log a difference.
 const MAX_OTHER_SCHEMAS: usize = 16;
 
 /// Options of a publish.
@@ -129,7 +129,7 @@ pub struct PublishOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The event or its topics are not what the domain declares.
+    /// The domain refuses the event or its topics.
     Event(EventError),
     /// The origin is too long.
     Origin,
@@ -212,7 +212,7 @@ impl Hub {
     /// Does the same as [`Hub::publish`], with a key or an origin.
     ///
     /// # Errors
-    /// The same as of [`Hub::publish`].
+    /// The errors of [`Hub::publish`]. Also an error if the origin is too long.
     pub fn publish_with<E: Event>(
         &self,
         event: &E,
@@ -222,7 +222,7 @@ impl Hub {
     }
 
     /// Publishes an event to topics that the publisher names. Some domains need this, because their events do not
-    /// compute all topics. The topics belong to the event's own domain: others do not compile.
+    /// compute all topics. The topics are of the event's own domain: topics of another domain do not compile.
     ///
     /// ```compile_fail,E0308
     /// # use tidings_hub::{Hub, PublishOptions};
@@ -233,7 +233,7 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// The same as of [`Hub::publish`]. Also an error if the domain always computes its topics.
+    /// The errors of [`Hub::publish_with`]. Also an error if the domain computes its topics itself.
     pub fn publish_to<E: Event>(
         &self,
         event: &E,
@@ -245,7 +245,7 @@ impl Hub {
     }
 
     /// Publishes an event as it came over the wire. Its domain checks it, and undeclared keys of its payload stay. It
-    /// goes to the named topics, if there are any, and else to those that its domain computes.
+    /// goes to the `named` topics. With `None`, it goes to the topics that its domain computes.
     ///
     /// # Errors
     /// The fault of the event or of its topics.
@@ -284,8 +284,8 @@ impl Hub {
         let published =
             self.tenant(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
         self.bound_logs();
-        // The key was known, with other topics. The answer must not name the topics of the first publication: every
-        // subscriber sees its key, and must not learn from it which other topics it reached.
+        // The key belongs to an earlier publication with other topics. The answer must not name these topics: every
+        // subscriber sees the key of a publication, and must not learn which other topics the publication reached.
         if asked.is_some_and(|asked| !is_same_set(&asked, &published.topics)) {
             return Err(PublishError::Key);
         }
@@ -323,8 +323,8 @@ impl Hub {
         Subscription { follower, ready: VecDeque::new() }
     }
 
-    /// Evicts what is too old in every tenant's log, and removes tenants that have been empty for long. If such a
-    /// tenant comes back, its log has a new epoch, so no old position fits it. Call this about once a second.
+    /// Evicts entries, keys and revocations that are too old, and removes tenants that have been empty for a long time.
+    /// If such a tenant comes back, its log has a new epoch, so no old position fits it. Call this about once a second.
     pub fn handle_timeout(&self, now: Moment) {
         self.revocations().handle_timeout(now);
         let mut tenants = self.lock_tenants();
@@ -333,9 +333,10 @@ impl Hub {
     }
 
     /// Revokes a subject or a session: its sessions and event streams end within a moment, and its tokens are refused.
-    /// One case remains: a token that was not in use, from an issuer whose clock is ahead, counts as issued later. The
-    /// revocation lasts for [a bounded time](tidings_shared::limits::REVOCATION_MAX_AGE), or until the token expires.
-    /// Only this hub knows it.
+    /// One exception remains: if the issuer's clock is ahead, a token that was not in use can seem to be issued after
+    /// the revocation, and is accepted. The revocation lasts for
+    /// [`REVOCATION_MAX_AGE`](tidings_shared::limits::REVOCATION_MAX_AGE), or until the token expires. Only this hub
+    /// knows it.
     ///
     /// # Errors
     /// Too many revocations are remembered already.
@@ -358,7 +359,7 @@ impl Hub {
         &self.0.metrics
     }
 
-    /// Returns what all tenants hold together.
+    /// Returns the current amounts of all tenants together.
     pub fn holdings(&self, now: Moment) -> Holdings {
         let tenants = self.lock_tenants();
         let mut holdings = Holdings { tenants: tenants.len(), ..Holdings::default() };
@@ -379,19 +380,19 @@ impl Hub {
         self.lock_tenants().len()
     }
 
-    /// Returns the domains that are in use, and that this server does not know.
+    /// Returns the log of domains that clients use and this server does not know.
     pub fn unknown_domains(&self) -> &UnknownDomains {
         &self.0.unknown_domains
     }
 
-    /// Returns what a tenant holds at the moment.
+    /// Returns the current counts of a tenant.
     pub fn counters(&self, tenant: &TenantId) -> Counters {
         self.lock_tenants().get(tenant).map(Tenant::counters).unwrap_or_default()
     }
 
-    /// Returns the fingerprint for the answer to a client's fingerprint. If this server knows each of the client's
-    /// domains in the same form, it is the client's. Otherwise it is this server's own, and the difference is logged,
-    /// once for each fingerprint. A difference is no fault: events of unknown domains travel unchecked.
+    /// Returns the fingerprint that answers a client's fingerprint. It is the client's own if this server knows each of
+    /// the client's domains in the same form. Otherwise it is this server's, and the hub logs the difference, once for
+    /// each fingerprint. A difference is no fault: the server does not check events of unknown domains.
     pub fn answer_schema(&self, schema: Option<&str>, client: Option<&str>) -> String {
         let own = self.domains().fingerprint().to_string();
         let Some(schema) = schema.filter(|schema| *schema != own) else { return own };
@@ -428,7 +429,7 @@ impl Hub {
     }
 }
 
-/// Returns whether two lists have the same topics. Neither names a topic twice.
+/// Returns whether two lists have the same topics. Each list names a topic at most once.
 fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
     let sorted = |topics: &[TopicName]| {
         let mut topics: Vec<TopicName> = topics.to_vec();

@@ -1,15 +1,15 @@
-//! The core of a Tidings server. It does no I/O and reads no clock: a [`Host`] gives the time and the random numbers, and a
-//! shell moves the bytes. `tidings-server` is that shell, and most programs need only its names.
+//! The core of a Tidings server. It does no I/O and reads no clock: a [`Host`] gives the time and the random numbers,
+//! and a shell moves the bytes. `tidings-server` is that shell, and most programs need only its names.
 //!
-//! An event takes this way, from the inside out:
+//! The parts, from the inside out:
 //!
 //! - A [`Publication`] is an event with its topics, its key and its position.
 //! - A [`Log`] keeps the publications of one tenant in a bounded ring buffer, and the keys of older ones.
 //! - A [`Reader`] follows a log in order. Its position is the whole state of a subscriber.
 //! - A [`tenant`] is a log and its readers, and wakes them.
 //! - A [`Hub`] holds the tenants. Programs publish and subscribe here.
-//! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) is the same for
-//!   server-sent events.
+//! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) does the same
+//!   with server-sent events.
 //! - A [`Shard`] delivers to the sessions and event streams of one thread.
 //!
 //! [`access`] decides who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.

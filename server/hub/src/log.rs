@@ -1,7 +1,7 @@
 //! The log of a tenant: a bounded ring buffer of publications, with an index by topic.
 //!
-//! The log is the only queue. Live sessions, slow sessions and sessions that resume all read from it, each at its position.
-//! Time and randomness are arguments.
+//! The log is the only queue. Live sessions, slow sessions and sessions that resume all read from it, each at its
+//! position. Time and randomness are arguments.
 //!
 //! ```text
 //!              evicted                       in the ring buffer
@@ -79,14 +79,14 @@ pub struct Log {
 struct TopicIndex {
     /// The offsets of the topic's entries, in order.
     offsets: Offsets,
-    /// The highest offset of an entry of the topic that may have been evicted.
+    /// No entry of the topic after this offset was evicted.
     evicted: u64,
     /// How many readers subscribe.
     holds: usize,
 }
 
-/// Bytes that a topic costs beside its name and the offsets of its entries: a slot of a hash table that may be half empty,
-/// and the overhead of an allocation.
+/// Bytes that a topic costs beside its name and the offsets of its entries: a slot of a hash table that may be half
+/// empty, and the overhead of an allocation.
 const TOPIC_OVERHEAD: usize = 128;
 
 /// Returns the bytes that a topic costs from its first entry in the log until its last entry is evicted.
@@ -112,7 +112,8 @@ impl Log {
         }
     }
 
-    /// Appends a publication. If one with the same key is known, returns the answer of that one instead.
+    /// Appends a publication. If the log knows its key, appends nothing and returns the answer of the first
+    /// publication.
     pub fn append(&mut self, draft: Draft, now: Moment) -> Published {
         self.evict_aged(now);
         let known = self.keys.get(&draft.key).and_then(|offset| self.entry(*offset)).map(|e| e.published());
@@ -130,8 +131,8 @@ impl Log {
         published
     }
 
-    /// Appends an entry that tells the readers of these topics to load again. It stands for an event that cannot be published.
-    /// The `key` must be new. It goes into the position's tag, and is not the key of a publication.
+    /// Appends an entry that tells the readers of these topics to load again. It stands for an event that cannot be
+    /// published. The `key` must be new. It goes into the position's tag, and is not the key of a publication.
     pub fn append_sync(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
         self.evict_aged(now);
         let position = self.next(key);
@@ -144,10 +145,11 @@ impl Log {
         Position::new(self.epoch, self.head().offset + 1, Position::tag_of(key))
     }
 
-    /// Indexes the next entry under these topics. The topics become the log's own copies, so all entries share one text.
+    /// Indexes the next entry under these topics. Replaces them with the log's own copies, so all entries share one
+    /// text.
     fn note(&mut self, topics: &mut Vec<TopicName>, offset: u64) {
         for topic in &mut *topics {
-            // If the index of the topic was removed, the newest evicted entry may have been the topic's.
+            // The log may have removed the topic's index. Then the newest evicted entry may be one of the topic's.
             let evicted = self.evicted.offset;
             let index = match self.topics.entry(topic.clone()) {
                 Entry::Occupied(known) => {
@@ -183,8 +185,8 @@ impl Log {
         self.evicted_keys.forget_aged(now.since_start);
     }
 
-    /// Frees so many bytes, or all. Entries and keys of evicted entries share the loss: in each step, the one that takes more
-    /// bytes loses its oldest.
+    /// Frees this number of bytes, or all. Each step removes the oldest entry or the oldest key of an evicted entry:
+    /// from the kind that takes more bytes.
     pub fn evict_bytes(&mut self, bytes: usize) {
         let left = self.total_bytes().saturating_sub(bytes);
         while self.total_bytes() > left {
@@ -234,8 +236,8 @@ impl Log {
         self.evicted
     }
 
-    /// Returns the position that a client named, if the log can resume after it: it is a position of this log, and everything
-    /// after it is still here.
+    /// Returns the position that a client named, if the log can resume after it: it is a position of this log, and
+    /// everything after it is still here.
     pub fn resumable(&self, since: &str) -> Option<Position> {
         let since: Position = since.parse().ok()?;
         let known = if since.offset == self.evicted.offset {
@@ -263,8 +265,8 @@ impl Log {
         evicted > offset
     }
 
-    /// Keeps the index of a topic while a reader subscribes to it. Returns the log's own copy of the topic, which shares its
-    /// text with the entries.
+    /// Keeps the index of a topic while a reader subscribes to it. Returns the log's own copy of the topic, which
+    /// shares its text with the entries.
     pub fn hold(&mut self, topic: &TopicName) -> TopicName {
         let index = self.index(topic);
         index.holds += 1;
@@ -288,7 +290,7 @@ impl Log {
     }
 
     fn index(&mut self, topic: &TopicName) -> &mut TopicIndex {
-        // If the index of the topic was removed, the newest evicted entry may have been the topic's.
+        // The log may have removed the topic's index. Then the newest evicted entry may be one of the topic's.
         let evicted = self.evicted.offset;
         self.topics.entry(topic.clone()).or_insert_with(|| TopicIndex { evicted, ..TopicIndex::default() })
     }

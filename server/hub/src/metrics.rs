@@ -1,4 +1,5 @@
-//! Metrics for operators, in the text format of OpenMetrics, which Prometheus reads. No label has a text of a client.
+//! Metrics for operators, in the text format of OpenMetrics, which Prometheus reads. No label contains a client's text,
+//! so the number of time series is bounded.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +13,7 @@ use tidings_shared::Code;
 /// Bounds of the histogram's buckets, in seconds: from a fan-out to a few sockets up to an overloaded node.
 const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
-/// Counters of what has happened, and gauges of what there is. Counting is cheap, from any thread.
+/// Counters since the start, and gauges of the current state. Any thread can count, at a low cost.
 pub struct Metrics {
     registry: Registry,
     /// Publications that were appended to a log.
@@ -44,7 +45,7 @@ struct Sums {
     log_age: Gauge,
 }
 
-/// What a hub and its gateway hold at the moment.
+/// The current amounts of a hub and its gateway.
 #[derive(Debug, Default)]
 pub struct Holdings {
     /// Sessions and event streams.
@@ -107,7 +108,7 @@ impl Default for Metrics {
             deliveries.clone(),
         );
         registry.register("syncs", "Syncs, by cause", syncs.clone());
-        registry.register("refusals", "What was refused, by code", refusals.clone());
+        registry.register("refusals", "Refusals, by code", refusals.clone());
         registry.register(
             "session_panics",
             "Sessions that ended because their handler panicked",
@@ -118,15 +119,19 @@ impl Default for Metrics {
             "Announcements of the application that could not be published",
             failed_announcements.clone(),
         );
-        registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "build",
+            "The version of this server",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         registry.register(
             "slow_sessions",
             "Sessions and event streams whose socket is full at the moment",
             slow_sessions.clone(),
         );
-        let says = "From a publication to the socket, one sample for each turn of a fan-out";
-        registry.register_with_unit("publish_to_socket", says, Unit::Seconds, latency.clone());
-        registry.register("sessions", "Sessions and streams of events", sums.sessions.clone());
+        let help = "From a publication to the socket, one sample for each turn of a fan-out";
+        registry.register_with_unit("publish_to_socket", help, Unit::Seconds, latency.clone());
+        registry.register("sessions", "Sessions and event streams", sums.sessions.clone());
         registry.register("tenants", "Tenants that have a log", sums.tenants.clone());
         registry.register(
             "subscriptions",
@@ -137,7 +142,7 @@ impl Default for Metrics {
         registry.register("log_publications", "Publications in the logs", sums.log_publications.clone());
         registry.register_with_unit(
             "log",
-            "What the logs and remembered keys hold",
+            "Bytes of the logs and of the remembered keys",
             Unit::Bytes,
             sums.log_bytes.clone(),
         );
@@ -172,7 +177,7 @@ impl Metrics {
         self.latency.observe(latency.as_secs_f64());
     }
 
-    /// Returns the text of the page.
+    /// Returns all metrics as text.
     pub fn page(&self, holdings: &Holdings) -> String {
         let set = |gauge: &Gauge, value: usize| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

@@ -19,7 +19,7 @@ impl Moment {
         Self { since_start: self.since_start.saturating_add(time), unix_ms: self.unix_ms.saturating_add(ms) }
     }
 
-    /// Returns whether this moment has come on either clock. `since_start` stands still while the machine sleeps.
+    /// Returns whether this moment has come on either clock. Only `unix_ms` moves on while the machine sleeps.
     pub(crate) fn has_come(self, now: Self) -> bool {
         now.since_start >= self.since_start || now.unix_ms >= self.unix_ms
     }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use tidings_shared::{TopicError, TopicName};
 
 /// A topic, or all topics below some segments. `staff:*` matches every topic that begins with `staff:`, and `*` matches
-/// every topic. The star stands for one or more whole segments, and only at the end.
+/// every topic. The star stands for one or more whole segments. It can only be at the end.
 ///
 /// ```
 /// use tidings_hub::TopicPattern;
@@ -35,7 +35,7 @@ pub struct TopicPatternError {
 impl fmt::Display for TopicPatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, reason } = self;
-        write!(f, "{text:?} is no pattern of topics, which is a topic, or ends in `:*`, or is `*`: {reason}")
+        write!(f, "{text:?} is not a pattern of topics (a topic, a topic and `:*`, or `*`): {reason}")
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused_and_named() {
+    fn a_text_that_is_no_pattern_is_refused_and_quoted() {
         let long = format!("{}:*", "x".repeat(256));
         for text in
             ["", ":*", "**", "*:*", "*:staff", "staff:*:people", "staff:pe*", "staff:**", "staff*", "staff:"]

@@ -14,7 +14,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns a refusal.
+    /// Returns a refusal with this code and message.
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
         Self { code, message: message.to_string() }
     }

@@ -24,7 +24,7 @@ pub struct Draft {
     pub key: Uuid,
     /// The publisher knows the key, so it may try again with it.
     pub may_come_again: bool,
-    /// An opaque tag of whoever caused the event.
+    /// An opaque tag that names the cause of the event.
     pub origin: Option<String>,
     /// The topics, each once, at most [`MAX_TOPICS_PER_PUBLICATION`].
     pub topics: Vec<TopicName>,
@@ -43,7 +43,7 @@ pub struct Published {
     pub topics: Vec<TopicName>,
 }
 
-/// A publication in the log. The same position means the same bytes, for every session.
+/// A publication in the log. The same position means the same publication, for every session.
 #[derive(Debug)]
 pub struct Publication {
     /// The position in the log.
@@ -62,7 +62,7 @@ pub struct Publication {
     pub(crate) may_come_again: bool,
     /// It stands for an event that was not published. Its readers get a sync.
     pub(crate) is_sync: bool,
-    /// If there are many topics: their indices, sorted by the topics' names.
+    /// If there are many topics: their indices, sorted by the topics' names. Otherwise empty.
     by_name: Box<[u16]>,
     /// The beginning of the frame, up to the names of the topics.
     head: Vec<u8>,
@@ -86,7 +86,7 @@ enum Set {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Few(u128);
 
-/// How many topics of a publication fit into the bits. A session reads a publication of more topics from the log.
+/// Topics of a publication that fit into the bits. Each session reads a publication with more topics from the log.
 const MAX_FEW: usize = u128::BITS as usize;
 
 const _: () = assert!(MAX_TOPICS_PER_PUBLICATION <= u16::MAX as usize);
@@ -128,8 +128,8 @@ impl fmt::Debug for EncodedFrame {
     }
 }
 
-/// How many frames a publication caches. Frames of other sets of matched topics are encoded for each session. Most
-/// publications reach a list and a record, which makes two sets.
+/// Frames that a publication caches: most publications reach two topics, a list and a record. Beyond this bound, a
+/// frame is encoded for each session.
 const MAX_KEPT_FRAMES: usize = 2;
 
 /// The usual size of the beginning of a frame, without an origin.
@@ -160,7 +160,7 @@ impl From<Few> for Matched {
 }
 
 impl Matched {
-    /// Returns the topics that a reader wants. `topics` are the reader's, sorted by name.
+    /// Returns the topics that a reader wants. `topics` are all topics of the reader, sorted by name.
     pub(crate) fn of<'a>(
         publication: &'a Publication,
         topics: impl ExactSizeIterator<Item = &'a TopicName>,
@@ -248,7 +248,7 @@ impl Publication {
         self.topics.len() > MAX_FEW
     }
 
-    /// Returns whether it reaches a topic that a reader wants. `topics` are the reader's, sorted by name.
+    /// Returns whether it reaches a topic that a reader wants. `topics` are all topics of the reader, sorted by name.
     pub(crate) fn reaches<'a>(
         &'a self,
         topics: impl ExactSizeIterator<Item = &'a TopicName>,

@@ -1,8 +1,8 @@
-//! A reader follows the log of a tenant in order, over its topics. Sessions and in-process subscribers are readers. Their
-//! undelivered publications wait in the log, and nowhere else.
+//! A reader follows the log of a tenant in order, over its topics. Sessions and in-process subscribers are readers.
+//! Their undelivered publications wait in the log, and nowhere else.
 //!
-//! When the position has left the ring, only the topics that lost something move to the head of the log, with a `sync`. The
-//! others go on in order.
+//! When the log has evicted entries after the position, the reader gets a `sync` for the topics that lost entries.
+//! These topics move to the head of the log. The others go on in order.
 
 use std::{
     cmp::Reverse,
@@ -20,14 +20,15 @@ use crate::{
 /// One item that a reader gets.
 #[derive(Debug, Clone)]
 pub enum Delivery {
-    /// A publication, and which of its topics the reader subscribes to.
+    /// A publication, and the topics by which it reaches the reader.
     Event {
         /// The publication.
         publication: Arc<Publication>,
         /// The matched topics.
         matched: Matched,
     },
-    /// The reader may have missed events of these topics, or an event was [not published](crate::Hub::sync): load again.
+    /// The reader may have missed events of these topics, or an event was [not published](crate::Hub::sync): load
+    /// again.
     Sync {
         /// The reader gets everything after this position.
         position: Position,
@@ -56,9 +57,10 @@ const TOPICS_PER_ENTRY: u64 = 8;
 #[derive(Debug)]
 pub struct Reader {
     position: Position,
-    /// For each topic: the offset after which the reader wants entries. It counts if it is ahead of the position.
+    /// For each topic: the offset after which the reader wants entries. It matters only while it is ahead of the
+    /// position.
     topics: BTreeMap<TopicName, u64>,
-    /// A subscription was in force. Until then a subscribe may set the position back.
+    /// The reader has had a topic. Before its first topic, a subscribe may set the position back.
     has_started: bool,
     /// More topics will start at the same position. Until then the reader reads nothing.
     is_paused: bool,
@@ -85,17 +87,17 @@ impl Reader {
         self.topics.len()
     }
 
-    /// Returns whether this topic is in force.
+    /// Returns whether the reader has this topic.
     pub fn is_subscribed(&self, topic: &TopicName) -> bool {
         self.topics.contains_key(topic)
     }
 
-    /// Adds topics that start at the same position. Topics that are in force already stay as they are.
+    /// Adds topics that start at the same position. Topics that the reader has already stay as they are.
     ///
-    /// `since` is the position that the client has. The reader can start there if the log can
-    /// [resume](Log::resumable) after it, and the reader has read nothing after it. So the first subscribe may set the reader
-    /// back, and a later one cannot. A paused reader can also start at its own position. If the log has evicted entries after
-    /// that, a sync follows.
+    /// `since` is the position that the client has. The topics start there if the log can [resume](Log::resumable)
+    /// after it, and the reader has read nothing after it. The first subscribe may set the reader back to it; a later
+    /// one cannot. A paused reader can also start at its own position. If the log has evicted entries after that
+    /// position, a sync follows.
     pub fn subscribe(&mut self, log: &mut Log, topics: &[TopicName], since: Option<&str>) -> Start {
         self.pass(log);
         let is_own = |since: &Position| self.is_paused && *since == self.position;
@@ -119,7 +121,7 @@ impl Reader {
         start
     }
 
-    /// Returns the log's own copy of a topic that is in force.
+    /// Returns the log's own copy of a topic that the reader has.
     pub(crate) fn name_of(&self, topic: &TopicName) -> Option<&TopicName> {
         self.topics.get_key_value(topic).map(|(name, _)| name)
     }
@@ -134,13 +136,13 @@ impl Reader {
         self.is_paused = false;
     }
 
-    /// Removes a topic. Returns whether it was in force.
+    /// Removes a topic. Returns whether the reader had it.
     pub fn unsubscribe(&mut self, log: &mut Log, topic: &TopicName) -> bool {
-        let was_in_force = self.topics.remove(topic).is_some();
-        if was_in_force {
+        let was_subscribed = self.topics.remove(topic).is_some();
+        if was_subscribed {
             log.release(topic);
         }
-        was_in_force
+        was_subscribed
     }
 
     /// Removes all topics, and returns them.
@@ -152,14 +154,14 @@ impl Reader {
         topics
     }
 
-    /// Moves to the log's head if no entry after the position is of the reader's topics.
+    /// Moves to the log's head if no entry after the position has one of the reader's topics.
     pub fn pass(&mut self, log: &Log) {
         if !self.is_paused && !self.has_pending(log) {
             self.position = log.head();
         }
     }
 
-    /// Moves forward to a position. The caller has delivered everything of the reader's topics up to there.
+    /// Moves forward to a position. The caller has delivered everything of the reader's topics up to it.
     pub(crate) fn advance(&mut self, position: Position) {
         if !self.is_paused && position.offset > self.position.offset {
             self.position = position;
@@ -180,8 +182,9 @@ impl Reader {
         topics.into_iter().flatten().filter(is_lost).map(|(topic, _)| topic)
     }
 
-    /// Returns the offsets of the next entries that the reader wants, in order, at most `max`. The cost depends on the number
-    /// of topics and on `max`, and not on how far the reader is behind, because the caller holds the tenant's lock.
+    /// Returns the offsets of the next entries that the reader wants, in order, at most `max`. The cost depends on the
+    /// number of topics and on `max`. It does not depend on the distance to the head, because the caller holds the
+    /// tenant's lock.
     fn next_offsets(&self, log: &Log, max: usize) -> Vec<u64> {
         let (position, head) = (self.position.offset, log.head().offset);
         // When few entries are left, looking at each entry costs less than looking up each topic.
@@ -216,8 +219,8 @@ impl Reader {
         self.topics.get(topic).is_some_and(|&after| after < offset)
     }
 
-    /// Reads the next deliveries, in the log's order: at most `max` publications, fewer if they are large. A sync comes first
-    /// if topics have lost entries. The answer is empty if the reader has caught up, or is paused.
+    /// Reads the next deliveries, in the log's order: at most `max` publications, fewer if they are large. A sync comes
+    /// first if topics have lost entries. The answer is empty if the reader has caught up, or is paused.
     pub fn read(&mut self, log: &Log, max: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         if self.is_paused {

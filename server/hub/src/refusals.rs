@@ -1,6 +1,6 @@
 //! Logs refused pages, hosts and tokens, with the reason and the remedy. The operator needs them, because the refused
-//! page learns little. Texts of a peer are cut and escaped, and tokens are never logged. However many peers are
-//! refused, log and memory stay bounded.
+//! page learns little. Texts of a peer are cut and escaped, and tokens are never logged. Log lines and memory are
+//! bounded, whatever the number of refusals.
 
 use std::{
     fmt,
@@ -12,20 +12,21 @@ use tidings_shared::limits::{REFUSALS_LOGGED, REFUSALS_PERIOD};
 
 use crate::access::AccessError;
 
-/// Bytes of a peer's text, or of an application's words about a token, in one line.
+/// Bytes of a peer's text, or of an application's message about a token, in one line. A longer text is cut, so a peer
+/// cannot fill the log.
 pub const MAX_QUOTED: usize = 255;
 
 /// The lines of the current period, by kind. Many refusals of one kind do not hide the others.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    pages: Mutex<Said>,
-    requests: Mutex<Said>,
-    tokens: Mutex<Said>,
+    pages: Mutex<Period>,
+    requests: Mutex<Period>,
+    tokens: Mutex<Period>,
 }
 
-/// The lines of one period.
+/// The lines of one period of [`REFUSALS_PERIOD`].
 #[derive(Debug, Default)]
-struct Said {
+struct Period {
     since: Duration,
     /// At most [`REFUSALS_LOGGED`].
     lines: Vec<Line>,
@@ -48,8 +49,9 @@ impl Line {
     }
 }
 
-impl Said {
-    /// Decides whether to log this line now. If so, returns how many lines were left out since the last one.
+impl Period {
+    /// Returns `None` if this line must not be logged now. Otherwise returns how many lines were left out since the
+    /// last line.
     fn admit(&mut self, line: &Line, now: Duration) -> Option<u64> {
         if now.saturating_sub(self.since) >= REFUSALS_PERIOD {
             self.since = now;
@@ -91,8 +93,8 @@ impl Refusals {
     }
 }
 
-fn admit(said: &Mutex<Said>, line: &Line, now: Duration) -> Option<u64> {
-    said.lock().unwrap_or_else(PoisonError::into_inner).admit(line, now)
+fn admit(period: &Mutex<Period>, line: &Line, now: Duration) -> Option<u64> {
+    period.lock().unwrap_or_else(PoisonError::into_inner).admit(line, now)
 }
 
 /// Returns the beginning of a text, of at most [`MAX_QUOTED`] bytes.
@@ -123,22 +125,25 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_has_so_many_lines_of_a_kind_each_once_and_the_next_counts_what_was_left_out() {
-        let mut said = Said::default();
+    fn a_period_has_a_bounded_number_of_different_lines_and_the_next_counts_the_rest() {
+        let mut period = Period::default();
         for number in 0..REFUSALS_LOGGED {
-            assert_eq!(said.admit(&line(number), at(1)), Some(0));
+            assert_eq!(period.admit(&line(number), at(1)), Some(0));
         }
         for number in 0..1_000_000 {
-            assert_eq!(said.admit(&line(number), at(59)), None);
+            assert_eq!(period.admit(&line(number), at(59)), None);
         }
-        assert_eq!((said.lines.len(), said.lines.capacity() < 2 * REFUSALS_LOGGED), (REFUSALS_LOGGED, true));
-        assert_eq!(said.admit(&line(3), at(60)), Some(1_000_000));
-        assert_eq!(said.admit(&line(3), at(61)), None, "the same is not said again");
-        assert_eq!(said.admit(&line(4), at(61)), Some(1));
+        assert_eq!(
+            (period.lines.len(), period.lines.capacity() < 2 * REFUSALS_LOGGED),
+            (REFUSALS_LOGGED, true)
+        );
+        assert_eq!(period.admit(&line(3), at(60)), Some(1_000_000));
+        assert_eq!(period.admit(&line(3), at(61)), None, "the same is not said again");
+        assert_eq!(period.admit(&line(4), at(61)), Some(1));
     }
 
     #[test]
-    fn what_an_application_says_of_a_token_is_cut_at_a_character_and_shows() {
+    fn a_message_about_a_token_is_cut_at_a_character_and_escaped() {
         assert_eq!(cut("short"), "short");
         assert_eq!(cut(&"é".repeat(200)).len(), 254);
         assert_eq!(printable("an \"é\\\u{1b}[31m\r\n\u{202e}"), "an \"é\\\\u{1b}[31m\\r\\n\\u{202e}");

@@ -38,7 +38,8 @@ pub enum Revoke {
 }
 
 impl Revoke {
-    /// Parses a request's body, `{"sub":…}` or `{"session":…}`. Returns also the JSON of what it understood.
+    /// Parses a request's body, `{"sub":…}` or `{"session":…}`. Also returns the request as JSON, without unknown
+    /// fields.
     pub fn parse(body: &str) -> Result<(Self, Value), Problem> {
         let fault = |reason: &str| Problem::new(Code::InvalidFrame, reason);
         let body: Value = serde_json::from_str(body).map_err(|error| fault(&error.to_string()))?;
@@ -67,15 +68,15 @@ pub enum RevokeError {
 
 impl fmt::Display for RevokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whose, max) = match self {
+        let (scope, max) = match self {
             Self::Tenant => ("of this tenant", MAX_REVOCATIONS_PER_TENANT),
             Self::Node => ("of all tenants", MAX_REVOCATIONS),
         };
         let days = REVOCATION_MAX_AGE.as_secs() / (24 * 60 * 60);
         write!(
             f,
-            "{max} revocations {whose} are remembered already, each for {days} days; try again later, or change the key \
-             that tokens are signed with"
+            "{max} revocations {scope} are remembered already, each for {days} days; try again later, or change the \
+             key that tokens are signed with"
         )
     }
 }
@@ -89,12 +90,12 @@ pub struct Admitted {
     pub identity: Identity,
     /// A hash that identifies the token within this process.
     pub token: Option<u64>,
-    /// The number of the newest revocation at that time. Every later revocation applies to this client, whatever time
-    /// its token names.
+    /// The number of the newest revocation when the client was admitted. Every later revocation applies to this client,
+    /// even if its token names a later time of issue.
     pub judged_by: u64,
 }
 
-/// The revocations of all tenants. The list is bounded, and entries end.
+/// The revocations of all tenants. The list is bounded, and its entries expire.
 #[derive(Debug, Default)]
 pub struct Revocations {
     lists: Mutex<Lists>,
@@ -115,15 +116,16 @@ struct Lists {
 struct List {
     subjects: HashMap<String, Entry>,
     sessions: HashMap<Uuid, Entry>,
-    /// The tokens of revoked sessions: at most one for each entry of `sessions`, and no longer.
+    /// The tokens of revoked sessions. Each entry of `sessions` has at most one, which expires no later than the entry.
     tokens: HashMap<u64, Entry>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     number: u64,
-    /// Tokens that were issued until then are revoked.
+    /// Tokens that were issued up to this time are revoked.
     at_unix_ms: u64,
+    /// When the entry expires, as time since the clock's start.
     until: Duration,
 }
 
@@ -192,7 +194,7 @@ impl Revocations {
         if let Some(entry) =
             list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *judged_by)
         {
-            // The issuer's clock may be ahead of ours.
+            // The issuer's clock may be ahead of ours, so the token may name a later time of issue than the revocation.
             entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
         }
         let named = session.and_then(|session| list.sessions.get(&session)).copied();
@@ -210,7 +212,7 @@ impl Revocations {
         forget_aged(&mut self.lock().tenants, now);
     }
 
-    /// Returns how many are remembered.
+    /// Returns the number of entries.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.lock().tenants.values().map(List::len).sum()
@@ -273,10 +275,10 @@ impl List {
     }
 
     fn forget_aged(&mut self, now: Moment) {
-        let is_due = |entry: &mut Entry| now.since_start < entry.until;
-        self.subjects.retain(|_, entry| is_due(entry));
-        self.sessions.retain(|_, entry| is_due(entry));
-        self.tokens.retain(|_, entry| is_due(entry));
+        let is_valid = |entry: &mut Entry| now.since_start < entry.until;
+        self.subjects.retain(|_, entry| is_valid(entry));
+        self.sessions.retain(|_, entry| is_valid(entry));
+        self.tokens.retain(|_, entry| is_valid(entry));
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! # How to drive it
 //!
-//! 1. Hand in what one read of the socket gave, with the `handle_…` methods.
+//! 1. Hand in the input of one read of the socket, with the `handle_…` methods.
 //! 2. Call [`Session::poll_output`] until it returns `None`, or at least until the session [hears](Session::hears)
 //!    again.
-//! 3. Hand in more only then. So the outbox is bounded by the answers to one read and two batches of the log.
+//! 3. Only after that, hand in more. So the outbox has at most the answers to one read and two batches of the log.
 //!
 //! Poll also when the log has something new, and when [`Session::poll_timeout`] has come.
 
@@ -46,7 +46,7 @@ use crate::{
     websocket::{Awaited, Fault},
 };
 
-/// What the shell must do.
+/// One action that the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send this frame.
@@ -57,7 +57,7 @@ pub enum Output {
     Pong(Bytes),
     /// Close the connection. It is the last output.
     Close {
-        /// The close code. `None` answers a Close without one.
+        /// The close code. `None` is the answer to a Close without a code.
         code: Option<u16>,
         /// The name of the code, or a few words.
         reason: &'static str,
@@ -80,9 +80,9 @@ pub struct Session {
     last_told: Duration,
     last_heard: Duration,
     pinged: Option<Duration>,
-    /// When the session must end because of its token, with its grace.
+    /// When the session must end: its token's expiry and the grace after it.
     expires: Option<Moment>,
-    /// A subscribe has more frames to come. Until then at most, the session reads nothing from the log.
+    /// The session is paused: a subscribe has more frames to come. The pause ends at this time at the latest.
     paused_until: Option<Duration>,
     budget: Budget,
     was_welcomed: bool,
@@ -149,7 +149,7 @@ impl Session {
         }
     }
 
-    /// Handles a binary message. No frame is one.
+    /// Handles a binary message: refuses it, and closes. Frames are text.
     pub fn handle_binary(&mut self, now: Moment) {
         self.handle_alive(now);
         self.refuse(None, Problem::new(Code::InvalidFrame, "frames are text messages"));
@@ -187,8 +187,8 @@ impl Session {
                 format!("a message before the hello has at most {max} bytes (`--max-hello-bytes`)")
             } else {
                 format!(
-                    "a message has at most {max} bytes (`--max-message-bytes`); an event that names more topics goes by \
-                     `POST /v1/publish` (`--max-body-bytes`), or by `publish_to` where the hub is embedded"
+                    "a message has at most {max} bytes (`--max-message-bytes`); an event that names more topics goes \
+                     by `POST /v1/publish` (`--max-body-bytes`), or by `publish_to` where the hub is embedded"
                 )
             };
             self.end(None, Code::TooLarge, message);
@@ -234,7 +234,7 @@ impl Session {
         self.end(None, Code::SlowConsumer, "the socket accepted nothing for too long".to_owned());
     }
 
-    /// Returns the next output. `None` means: nothing, until the log has more or the timeout comes.
+    /// Returns the next output. `None` means that there is none until the log has more or the timeout comes.
     pub fn poll_output(&mut self, now: Moment) -> Option<Output> {
         if self.outbox.is_empty() && self.read_log() {
             self.last_told = now.since_start;
@@ -256,7 +256,7 @@ impl Session {
         !deliveries.is_empty()
     }
 
-    /// Returns whether more may be handed in: few answers wait.
+    /// Returns whether the session takes more input. It takes none while more than a batch of outputs waits.
     pub fn hears(&self) -> bool {
         self.outbox.len() <= limits::READ_BATCH
     }
@@ -265,7 +265,7 @@ impl Session {
         self.hub.metrics()
     }
 
-    /// The shard has told the client a position.
+    /// Notes that the shard has told the client a position.
     pub(crate) fn handle_told(&mut self, at: Moment) {
         self.last_told = self.last_told.max(at.since_start);
     }
@@ -298,7 +298,7 @@ impl Session {
         self.was_welcomed
     }
 
-    /// Counts a frame. A session that sends too many ends.
+    /// Counts a frame. Ends a session that sends too many. Returns whether the session goes on.
     fn spend(&mut self, now: Moment) -> bool {
         let per_second = self.settings.frames_per_second;
         let has_budget = self.budget.take(per_second, now.since_start);
@@ -421,6 +421,7 @@ impl Session {
     }
 }
 
+/// The message of the refusal when a tenant has no room for one more session or event stream.
 pub(crate) const NO_ROOM: &str = "this tenant has as many sessions as it may; close some";
 
 fn ref_of(frame: &ClientFrame) -> Option<u64> {

@@ -1,11 +1,11 @@
-//! A shard owns the connections of one thread and delivers to them. It does no I/O: a socket is a [`Sink`], and time is an
-//! argument.
+//! A shard owns the connections of one thread and delivers to them. It does no I/O: a socket is a [`Sink`], and time is
+//! an argument.
 //!
 //! A connection is a WebSocket with its session, or an event stream ([`Protocol`]). Both get the same publications, in
 //! encodings of their own. Below, "session" means either.
 //!
-//! The shard follows the logs of its tenants in order. A connection is *live* while its session has nothing to write and
-//! nothing to read from the log. The shard writes each publication straight to the sockets of the live connections.
+//! The shard follows the logs of its tenants in order. A connection is *live* while its session has nothing to write
+//! and nothing to read from the log. The shard writes each publication straight to the sockets of the live connections.
 //!
 //! ```text
 //!             ┌── pump finds nothing to do ──▶ live ──┐  the shard writes to it
@@ -14,10 +14,10 @@
 //!   output)
 //! ```
 //!
-//! A connection that is behind drives itself: [`Shard::pump`] writes its session's output, which includes reading on from the
-//! log. Everything that is handed to a session ([`Shard::handle`]) puts its connection behind, so the session's own output
-//! and the fan-out can never overtake each other. A session that is paused in the middle of a subscribe is idle, but not
-//! live: the shard writes nothing to it.
+//! A connection that is behind drives itself: [`Shard::pump`] writes its session's output, which includes reading on
+//! from the log. [`Shard::handle`] puts a connection behind before it calls the session. So the session's own output
+//! and the fan-out can never overtake each other. A session that is paused in the middle of a subscribe is idle, but
+//! not live: the shard writes nothing to it.
 
 mod batch;
 mod connection;
@@ -59,7 +59,8 @@ pub trait Sink {
     /// Takes as many bytes as it can, and returns how many.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when it takes none at the moment. Any other error says that the connection is broken.
+    /// [`io::ErrorKind::WouldBlock`] when it takes none at the moment. Any other error says that the connection is
+    /// broken.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
@@ -83,7 +84,7 @@ pub enum Pumped {
 #[derive(Debug)]
 pub struct Shard<S> {
     connections: Slab<Connection<S>>,
-    /// By connection.
+    /// The marks of the connections, by the same index.
     marks: Vec<Mark>,
     tenants: Slab<Followed>,
     /// By the tenant's address.
@@ -95,7 +96,7 @@ pub struct Shard<S> {
     writes_per_turn: usize,
 }
 
-/// What a shard holds at the moment.
+/// The current counts of a shard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardCounters {
     /// Connections.
@@ -147,7 +148,8 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Ends a turn of the fan-out after so many writes, so that other tasks have a turn. Tests use small numbers.
+    /// Sets the number of writes that end a turn of the fan-out, so that other tasks have a turn. Tests use small
+    /// numbers.
     #[must_use]
     pub fn with_writes_per_turn(mut self, writes_per_turn: usize) -> Self {
         self.writes_per_turn = writes_per_turn;
@@ -173,7 +175,7 @@ impl<S: Sink> Shard<S> {
             self.leave(key, follower, tenant);
         }
         if self.connections.is_empty() {
-            // The memory of many connections is not kept for none.
+            // A shard without connections keeps no memory for them.
             (self.connections, self.marks, self.scratch) = Default::default();
         }
         sink
@@ -235,7 +237,8 @@ impl<S: Sink> Shard<S> {
         self.apply_changes(key);
     }
 
-    /// Hands something from the client to a session. Pump the connection afterwards. An event stream hears nothing.
+    /// Hands something from the client to a session. Pump the connection afterwards. Does not call `act` for an event
+    /// stream: its client sends nothing.
     pub fn handle_session(&mut self, key: ConnectionKey, now: Moment, act: impl FnOnce(&mut Session)) {
         self.handle(key, now, |protocol| {
             if let Protocol::WebSocket(session) = protocol {
@@ -244,7 +247,8 @@ impl<S: Sink> Shard<S> {
         });
     }
 
-    /// Ends a connection whose socket takes nothing. Pump it afterwards. A session says why, and an event stream is cut.
+    /// Ends a connection whose socket takes nothing. Pump it afterwards. A session tells its client the reason. An
+    /// event stream is cut.
     pub fn handle_stalled(&mut self, key: ConnectionKey, now: Moment) {
         match self.protocol(key) {
             Protocol::WebSocket(_) => self.handle_session(key, now, Session::handle_stalled),
@@ -261,7 +265,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Writes a connection's output, once.
+    /// Writes a connection's output, with at most one write to its sink.
     ///
     /// # Errors
     /// The sink's error, or an error of an earlier write of a fan-out. Remove the connection.
@@ -289,7 +293,7 @@ impl<S: Sink> Shard<S> {
             return Ok(Pumped::Closed);
         }
         if before > 0 {
-            // A connection that never catches up must be read all the same.
+            // The caller must have a turn to read, even if the connection never catches up.
             return Ok(Pumped::More);
         }
         let bytes = scratch.gathered[connection.encoding().index()].buffer();
@@ -313,7 +317,8 @@ impl<S: Sink> Shard<S> {
         Ok(Pumped::Idle)
     }
 
-    /// Does a bounded part of the fan-out. When there is nothing to deliver, `waker` is woken as soon as there is.
+    /// Does a bounded part of the fan-out. Returns `Pending` when there is nothing to deliver. The next publication
+    /// then wakes `waker`.
     pub fn poll_fan_out(&mut self, now: Moment, waker: &Waker) -> Poll<()> {
         for tenant in self.dirty.take(waker) {
             self.make_ready(tenant);
@@ -327,7 +332,7 @@ impl<S: Sink> Shard<S> {
         Poll::Ready(())
     }
 
-    /// Returns what it holds at the moment.
+    /// Returns the current counts.
     pub fn counters(&self) -> ShardCounters {
         ShardCounters {
             connections: self.connections.len(),

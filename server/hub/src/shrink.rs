@@ -1,6 +1,6 @@
 //! Shrinks tables that were large for a while. The standard library's tables grow by themselves, and never shrink.
 //!
-//! A server lives longer than its busiest minute, so it gives the memory of that minute back.
+//! A server that was busy once must not keep the memory of its busiest minute.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,8 +10,8 @@ use std::{
 /// Tables of up to this many entries are left as they are: they take a few kilobytes.
 const SMALL: usize = 64;
 
-/// Shrinks a table after most of its entries were removed. It keeps twice the size that it needs, so the removals pay
-/// for the moves.
+/// Shrinks a table after most of its entries were removed. It keeps twice the size that it needs. So shrinking is rare,
+/// and costs little for each removal.
 pub(crate) trait Shrink {
     fn shrink(&mut self);
 }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_crowd_has_left_is_given_back_and_what_is_needed_is_kept() {
+    fn a_table_shrinks_after_most_entries_left_and_keeps_the_rest() {
         let mut map: HashMap<usize, usize> = (0..10_000).map(|number| (number, number)).collect();
         let mut list: VecDeque<usize> = (0..10_000).collect();
         for number in 0..9_990 {

@@ -29,9 +29,9 @@ use crate::{
 /// application.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
-    /// Sessions and event streams at a time.
+    /// Sessions and event streams at a time. The tenant refuses more with `overloaded`.
     pub max_sessions: usize,
-    /// Different topics that they subscribe to.
+    /// Different topics that they subscribe to together. The tenant refuses more with `overloaded`.
     pub max_topics: usize,
 }
 
@@ -54,21 +54,21 @@ pub(crate) struct Tenant {
 #[derive(Debug)]
 struct State {
     log: Log,
-    /// The bytes of this log and its keys that `log_bytes` of the tenant includes.
+    /// The bytes of this log and its keys, as they were last added to `log_bytes`.
     counted_bytes: usize,
-    /// The followers that a publication on a topic wakes. A topic without any is not here.
+    /// By topic: the followers that a publication wakes. A topic without such followers has no entry.
     followers_of: HashMap<TopicName, HashSet<u64>>,
     /// Followers that have caught up and wait.
     waiting: HashMap<u64, Waker>,
-    /// The shards that wait for the next entry, of whatever topics.
+    /// The shards that wait for the next entry of any topic.
     waiting_shards: Vec<Waker>,
     followers: usize,
     next_follower: u64,
-    /// When it was first seen without entries, keys and followers.
+    /// When it was first seen without entries, keys and other handles.
     unused_since: Option<Duration>,
 }
 
-/// What a tenant holds at the moment.
+/// The current counts of a tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Sessions, event streams and in-process subscribers.
@@ -107,7 +107,8 @@ impl Tenant {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic ends only the session that panicked. No code panics while it changes the state.
+        // A panic ends only the session that panicked. No code panics while it changes the state, so the state is still
+        // good.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,7 +155,7 @@ impl Tenant {
         self.lock().counted_bytes
     }
 
-    /// Evicts the oldest publications and keys until so many bytes are free.
+    /// Evicts the oldest publications and keys until it has freed this number of bytes.
     pub(crate) fn evict_bytes(&self, bytes: usize) {
         let mut state = self.lock();
         state.log.evict_bytes(bytes);
@@ -170,9 +171,9 @@ impl Tenant {
         self.add_follower(self.lock(), State::waker)
     }
 
-    /// Returns a follower for a session or an event stream in a shard, or `None` if the tenant has as many followers as it
-    /// may have. It is not woken: the shard follows the whole log, and asks for
-    /// [changes of the follower's topics](Follower::poll_interest).
+    /// Returns a follower for a session or an event stream in a shard, or `None` if the tenant has as many followers as
+    /// it may have. It is not woken: the shard follows the whole log, and asks for the changes of the
+    /// follower's topics, see [`Follower::poll_interest`].
     pub(crate) fn try_follow_in_shard(&self) -> Option<Follower> {
         let state = self.lock();
         let has_room = state.followers < self.quotas.max_sessions;
@@ -191,8 +192,8 @@ impl Tenant {
         Follower { tenant: self.clone(), notice, reader }
     }
 
-    /// Returns the publications after an offset, in order, at most a batch. If there are none, `waker` is woken when there
-    /// are.
+    /// Returns the publications after an offset, in order, at most a batch. If there are none, the next entry wakes
+    /// `waker`.
     pub(crate) fn read_after(&self, offset: u64, waker: &Waker) -> After {
         let mut state = self.lock();
         let head = state.log.head();
@@ -225,9 +226,9 @@ impl Tenant {
         Arc::as_ptr(&self.state).addr()
     }
 
-    /// Evicts what is too old. Returns whether the tenant itself can be removed: it has had no entry, no key and no handle
-    /// for as long as its log keeps an entry. A client that comes back sooner can resume. A remembered key keeps the tenant,
-    /// because a new log would publish the same key twice.
+    /// Evicts the entries and keys that are too old. Returns whether the hub can remove the tenant: it had no entry, no
+    /// key and no other handle during the maximum age of an entry. A client that comes back sooner can resume. A
+    /// remembered key keeps the tenant, because a new log would publish the same key twice.
     pub(crate) fn handle_timeout(&self, now: Moment) -> bool {
         let mut state = self.lock();
         state.log.evict_aged(now);
@@ -290,7 +291,7 @@ impl State {
 pub(crate) enum After {
     Nothing,
     Publications(Vec<Arc<Publication>>),
-    /// The log has evicted some of them. This is its head.
+    /// The log has evicted some of the publications. This is its head.
     Lost(Position),
 }
 
@@ -307,7 +308,7 @@ pub(crate) struct Follower {
 enum Notice {
     /// The tenant wakes it. The tenant knows the follower by this number.
     Waker(u64),
-    /// A shard reads the log. These are the changes that the shard has not seen yet.
+    /// A shard reads the log. These are the changes of the follower's topics that the shard has not seen yet.
     Shard(VecDeque<Interest>),
 }
 
@@ -325,8 +326,9 @@ impl Follower {
         add_topics(&mut tenant.lock(), notice, reader, topics, since)
     }
 
-    /// Does the same within the tenant's quota. Each topic is given once. Returns also the topics for which there is no room.
-    /// A topic that a follower subscribes to already needs no room.
+    /// Adds topics like [`Follower::subscribe`], within the tenant's quota. `topics` names each topic once. Also
+    /// returns the topics that the quota refuses. The quota never refuses a topic that some follower of the tenant has
+    /// already.
     pub(crate) fn try_subscribe(
         &mut self,
         topics: Vec<TopicName>,
@@ -355,16 +357,16 @@ impl Follower {
         self.reader.go_on();
     }
 
-    /// Removes a topic. Returns whether it was in force.
+    /// Removes a topic. Returns whether the follower had it.
     pub(crate) fn unsubscribe(&mut self, topic: &TopicName) -> bool {
         let mut state = self.tenant.lock();
-        let was_in_force = self.reader.unsubscribe(&mut state.log, topic);
+        let was_subscribed = self.reader.unsubscribe(&mut state.log, topic);
         match &mut self.notice {
             Notice::Waker(id) => state.unfollow(topic, *id),
-            Notice::Shard(changes) if was_in_force => changes.push_back(Interest::Removed(topic.clone())),
+            Notice::Shard(changes) if was_subscribed => changes.push_back(Interest::Removed(topic.clone())),
             Notice::Shard(_) => {}
         }
-        was_in_force
+        was_subscribed
     }
 
     /// Takes the next change of its topics that the shard has not seen.
@@ -381,7 +383,8 @@ impl Follower {
         }
     }
 
-    /// Reads the next deliveries. If there are none, `waker` is woken when there are.
+    /// Reads the next deliveries. If there are none, the next publication wakes `waker`. A follower in a shard is not
+    /// woken.
     pub(crate) fn poll_read(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
         let mut state = self.tenant.lock();
         let deliveries = self.reader.read(&state.log, max);
@@ -391,13 +394,14 @@ impl Follower {
         deliveries
     }
 
-    /// Returns the position up to which everything of its topics was read: the log's head, if there is nothing to read.
+    /// Returns the position up to which the follower has read everything of its topics. It is the log's head if there
+    /// is nothing to read.
     pub(crate) fn passed(&mut self) -> Position {
         self.reader.pass(&self.tenant.lock().log);
         self.reader.position()
     }
 
-    /// Moves forward to a position. The shard has delivered everything up to there.
+    /// Moves forward to a position. The shard has delivered everything up to it.
     pub(crate) fn advance(&mut self, position: Position) {
         self.reader.advance(position);
     }

@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-/// Characters of a tenant's name.
+/// Bytes of a tenant's name, at most. A longer text is refused: each token and each `welcome` has the name.
 const MAX_TENANT_BYTES: usize = 64;
 
 /// A tenant's name: 1 to 64 characters of `A-Z a-z 0-9 _ . ~ -`. Made only by parsing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(Arc<str>);
 
-/// A text that is no tenant's name.
+/// The text is not a tenant's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TenantIdError;
 
@@ -22,10 +22,10 @@ impl fmt::Display for TenantIdError {
 impl std::error::Error for TenantIdError {}
 
 impl TenantId {
-    /// Reads a tenant's name.
+    /// Parses a tenant's name.
     ///
     /// # Errors
-    /// When it breaks the rule.
+    /// The text breaks the rule of [`TenantId`].
     pub fn parse(text: &str) -> Result<Self, TenantIdError> {
         let is_good = |b: u8| b.is_ascii_alphanumeric() || b"_.~-".contains(&b);
         if text.is_empty() || text.len() > MAX_TENANT_BYTES || !text.bytes().all(is_good) {
@@ -34,7 +34,7 @@ impl TenantId {
         Ok(Self(text.into()))
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What the unit tests of the pure cores share.
+//! Helpers of the unit tests.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -1,5 +1,5 @@
-//! Domains that this server does not know. Their events travel unchecked. That may be meant, or the name has a typo and
-//! its subscriber waits in vain.
+//! Domains that this server does not know. The server does not check their events. The application may want this. Or
+//! the name has a typo, and its subscribers wait in vain.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,8 @@ use tidings_shared::{
     limits::MAX_UNKNOWN_DOMAINS,
 };
 
-/// How many names are remembered. Beyond them, others are not logged.
+/// Names that the server remembers and logs, at most: a client can invent any number of names. Beyond this bound, it
+/// logs no more names.
 const MAX_NOTED: usize = 64;
 
 /// The unknown names that are similar to a known one. Each is logged once.
@@ -17,7 +18,8 @@ const MAX_NOTED: usize = 64;
 pub struct UnknownDomains(Mutex<Vec<String>>);
 
 impl UnknownDomains {
-    /// Notes that a client uses a domain. If the server does not know it and knows a similar one, this is logged once.
+    /// Logs a domain that a client uses, if the server does not know it and knows a similar one. Each name is logged
+    /// once.
     pub fn note(&self, known: &Domains, domain: &str) {
         if known.knows(domain) {
             return;
@@ -31,7 +33,7 @@ impl UnknownDomains {
         tracing::warn!(?domain, "no such domain here: was {nearest:?} meant? Its events travel unchecked");
     }
 
-    /// Returns the unknown domains of topics that are in force, each with the most similar known one.
+    /// Returns the unknown domains of the accepted topics, each with the most similar known one.
     pub fn among(&self, known: &Domains, outcomes: &[TopicOutcome]) -> Vec<UnknownDomain> {
         let mut unknown: Vec<UnknownDomain> = Vec::new();
         for outcome in outcomes.iter().filter(|outcome| outcome.outcome != Outcome::Refused) {
@@ -47,8 +49,8 @@ impl UnknownDomains {
     }
 }
 
-/// Tells of likely typos in comment lines of an event stream. People who look at the stream see them, and programs
-/// ignore them.
+/// Returns comment lines for an event stream that name likely typos. People who look at the stream see them, and
+/// programs ignore them.
 pub fn comment(unknown: &[UnknownDomain]) -> String {
     let line = |UnknownDomain { domain, nearest }: &UnknownDomain| {
         Some(format!(": this server has no domain {domain:?}: was {:?} meant?\n", nearest.as_ref()?))

@@ -1,11 +1,11 @@
 //! WebSocket messages (RFC 6455): the decoder of a client's bytes, and the encoder of a server's frames. A frame that
 //! comes in one piece is unmasked in place. The decoder buffers only frames that come in part.
 //!
-//! The decoder is our own; tungstenite parses the headers. Other codecs keep a buffer for each connection, and reserve as many
-//! bytes as a header claims. This one unmasks a frame in the buffer of the socket, which the shard's connections share, and
-//! keeps bytes only of a frame that came in part. After each message the session says what may come next: a larger message once
-//! it has accepted the hello, and nothing but a Close once it has ended. So the decoder refuses a claim over the limit at its
-//! header, and keeps nothing that a peer sends after its fault.
+//! The decoder is our own; tungstenite parses the headers. Other codecs keep a buffer for each connection, and reserve
+//! as many bytes as a header claims. This one unmasks a frame in the buffer of the socket, which the shard's
+//! connections share, and keeps bytes only of a frame that came in part. After each message the session says what may
+//! come next: a larger message after it has accepted the hello, and only a Close after it has ended. So the decoder
+//! refuses a message over the limit at its header, and keeps nothing that a peer sends after its fault.
 
 use std::io::Cursor;
 
@@ -90,13 +90,13 @@ pub struct Decoder {
 struct Fragments {
     is_text: bool,
     bytes: Vec<u8>,
-    /// How much of the text is checked to be UTF-8.
+    /// Bytes at the start that are known to be UTF-8.
     valid: usize,
 }
 
 impl Decoder {
-    /// Returns a decoder for messages of at most `max` bytes. [`Decoder::expect`], and the answers of `tell`, change
-    /// that.
+    /// Returns a decoder for messages of at most `max_message_bytes`. [`Decoder::expect`] changes the bound, and so do
+    /// the answers of `tell` in [`Decoder::read`].
     pub fn new(max_message_bytes: usize) -> Self {
         let awaited = Awaited::Messages(max_message_bytes);
         Self { awaited, partial: Vec::new(), message: None, skip: 0, is_closed: false }
@@ -121,7 +121,7 @@ impl Decoder {
         }
     }
 
-    /// Returns the bytes of memory that a message that came in part takes.
+    /// Returns the bytes of memory that an incomplete message takes.
     pub fn held_bytes(&self) -> usize {
         self.partial.capacity() + self.message.as_ref().map_or(0, |message| message.bytes.capacity())
     }
@@ -208,7 +208,7 @@ impl Decoder {
         skipped as usize
     }
 
-    /// Returns the frame that begins here, if its header is complete. Its faults are found before its payload comes.
+    /// Returns the frame that begins here, if its header is complete. Refuses a wrong header before the payload comes.
     fn parse(&self, bytes: &[u8]) -> Result<Option<Frame>, Fault> {
         let mut cursor = Cursor::new(bytes);
         let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(|_| Fault::Protocol)? else {
@@ -302,7 +302,7 @@ fn extend(bytes: &mut Vec<u8>, more: &[u8], whole: usize) {
     bytes.extend_from_slice(more);
 }
 
-/// Where the parts of a frame are in the buffer.
+/// The header of a frame, and where its payload is in the buffer.
 #[derive(Debug)]
 struct Frame {
     opcode: OpCode,
@@ -310,8 +310,9 @@ struct Frame {
     mask: [u8; 4],
     /// Whether its payload is delivered.
     is_kept: bool,
-    /// Bytes of its payload.
+    /// The index of the first byte of the payload.
     start: usize,
+    /// The index after the last byte of the payload.
     end: usize,
 }
 
@@ -383,7 +384,8 @@ pub enum Kind {
     Pong = 10,
 }
 
-/// Returns the header of an unfragmented message of this many bytes. It is at the end of the array.
+/// Returns the header of an unfragmented message of this many bytes, at the end of an array. Also returns the index
+/// where it begins.
 pub(crate) fn header(kind: Kind, length: usize) -> ([u8; MAX_HEADER_BYTES], usize) {
     let mut bytes = [0; MAX_HEADER_BYTES];
     let first = 0x80 | kind as u8;

@@ -51,7 +51,7 @@ impl Block {
     /// Encodes a block of this event. `data` is a frame.
     pub(crate) fn of(event: &str, id: Option<&str>, data: &[u8]) -> Self {
         Self::new(data.len() + 96, |text| {
-            // A vector takes everything.
+            // Writing to a vector cannot fail.
             if let Some(id) = id {
                 let _ = writeln!(text, "id: {id}");
             }

@@ -12,7 +12,7 @@ fn hub() -> Hub {
     Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default())
 }
 
-/// Everything but `secret` may be listened to.
+/// Allows every topic except `secret`.
 #[derive(Debug)]
 struct ButSecrets;
 
@@ -48,7 +48,7 @@ fn publish(hub: &Hub, topics: &[&str], payload: &str) -> String {
     published.unwrap().position.to_string()
 }
 
-/// A block's event, id and data.
+/// Returns a block's event, id and data.
 type Parsed = (String, Option<String>, Value);
 
 fn poll(stream: &mut EventStream, now: Moment) -> Vec<Parsed> {
@@ -178,12 +178,12 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
     poll(&mut stream, at(0));
     let first = publish(&hub, &["t:1"], "{}");
     let second = publish(&hub, &["t:1"], "{}");
-    // Both are read, one is handed out.
+    // The stream has read both publications, and has handed out one.
     assert!(stream.poll_output(at(0)).unwrap().text().starts_with(format!("id: {first}").as_bytes()));
     stream.handle_timeout(at(25));
     let blocks = poll(&mut stream, at(25));
     assert_eq!((names(&blocks), &blocks[0].1), (vec!["event"], &Some(second.clone())));
-    // In the log and not read.
+    // This publication is in the log, and not read.
     let third = publish(&hub, &["t:1"], "{}");
     stream.handle_timeout(at(50));
     let blocks = poll(&mut stream, at(50));
@@ -224,7 +224,7 @@ fn a_stream_on_a_machine_that_slept_ends_if_its_token_did_meanwhile() {
     let (settings, expires) = (SessionSettings::default(), admitted(Some(at(20).unix_ms)));
     let topics = ["t:1".to_owned()];
     let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
-    // The even clock has stood still.
+    // The clock that never jumps stood still.
     stream.handle_timeout(Moment { unix_ms: at(25).unix_ms - 1, ..at(1) });
     assert!(!stream.is_closed());
     stream.handle_timeout(Moment { unix_ms: at(25).unix_ms, ..at(1) });

@@ -25,7 +25,7 @@ impl Hub {
         let topics = event.fan_out();
         self.metrics().failed_announcements.inc();
         self.sync_raw(self.home(), &topics, None, self.now());
-        // The error's sentence may quote the payload, so it is not logged.
+        // The error's message may quote the payload, so it is not logged.
         let (code, topics) = (error.code().as_str(), topics.len());
         tracing::warn!(
             domain = E::Topic::DOMAIN,
@@ -44,8 +44,8 @@ impl Hub {
         self.sync_raw(self.home(), &names, None, self.now());
     }
 
-    /// Does the same for topics of any tenant. Each 1,024 topics are one entry of the log. The `key` must be new: it
-    /// goes into the tag of the first entry's position. Without one, the hub makes a new key.
+    /// Does the same as [`Hub::sync`], for topics of any tenant. The log gets one entry for each 1,024 topics. The
+    /// `key` must be new: it goes into the tag of the first entry's position. Without one, the hub makes a new key.
     pub fn sync_raw(&self, tenant: &TenantId, topics: &[TopicName], mut key: Option<Uuid>, now: Moment) {
         let topics = TopicName::each_once(topics.iter().cloned());
         for part in topics.chunks(MAX_TOPICS_PER_PUBLICATION) {

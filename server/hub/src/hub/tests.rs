@@ -14,7 +14,7 @@ fn person(n: u128) -> staff::Event {
     staff::Event::PersonUpdated(staff::Person { uuid: Uuid::from_u128(n) })
 }
 
-/// What a subscription has ready, without a runtime.
+/// Returns the deliveries that a subscription has ready, without a runtime.
 fn ready(subscription: &mut Subscription) -> Vec<Delivery> {
     let mut cx = Context::from_waker(Waker::noop());
     let next = || match Pin::new(&mut *subscription).poll_next(&mut cx) {
@@ -53,7 +53,7 @@ fn a_subscriber_that_does_not_read_gets_a_sync_when_the_log_has_moved_on() {
     assert!(matches!(&ready(&mut people)[..], [Delivery::Sync { topics, .. }] if topics.len() == 1));
 }
 
-/// To so many contacts, from this number on.
+/// Returns an event that reaches these contacts.
 fn interaction(contacts: std::ops::Range<u128>) -> crm::Event {
     crm::Event::InteractionUpdated(crm::Notice::to(Uuid::from_u128(9), contacts.map(Uuid::from_u128)))
 }
@@ -80,7 +80,7 @@ fn a_publication_reaches_as_many_topics_as_it_may_and_beyond_that_its_publisher_
     assert!(each.iter_mut().chain([&mut several]).all(|one| ready(one).is_empty()));
 }
 
-/// The topics of the syncs that a subscription has ready; there is nothing else.
+/// Returns the topics of the syncs that a subscription has ready. Fails if there is something else.
 fn synced(subscription: &mut Subscription) -> Vec<TopicName> {
     let topics = |delivery| match delivery {
         Delivery::Sync { topics, .. } => topics,
@@ -103,7 +103,7 @@ fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others()
     assert_eq!(synced(&mut both), [contact(1), contact(3 * most)]);
     assert!(ready(&mut other).is_empty() && ready(&mut elsewhere).is_empty());
     assert_eq!(hub.counters(hub.home()).log_entries, 4, "it takes no more than its topics do");
-    // Whoever was away has missed nothing else.
+    // A subscriber that was away has missed nothing else.
     let mut back = hub.tenant(hub.home()).follow();
     back.subscribe(&[contact(2 * most), contact(9 * most)], Some(&since));
     let deliveries = back.poll_read(10, Waker::noop());
@@ -112,10 +112,10 @@ fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others()
 }
 
 #[test]
-fn whatever_an_announcement_fails_for_its_subscribers_load_again() {
+fn subscribers_load_again_after_any_failed_announcement() {
     use tidings_shared::derive::serde;
 
-    /// Whose payload can't be written.
+    /// An event whose payload cannot be written.
     #[derive(Debug)]
     struct Unwritable(staff::Event);
 
@@ -306,7 +306,7 @@ fn a_publication_that_the_log_evicts_at_once_keeps_its_tenant_too() {
     assert_eq!((second.epoch, third.epoch), (first.epoch, first.epoch), "its log was used a moment ago");
 }
 
-/// Publishes `count` events in a tenant, each with the key of its number.
+/// Publishes `count` events in a tenant, each with its number as the key.
 fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
     for n in 0..count {
         let options = PublishOptions { key: Some(Uuid::from_u128(n)), ..PublishOptions::default() };
@@ -315,7 +315,7 @@ fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
 }
 
 #[test]
-fn of_logs_that_are_alike_each_gives_way_a_little() {
+fn logs_of_a_similar_size_each_evict_a_little() {
     let settings = HubSettings::new("acme".parse().unwrap());
     let hub = Hub::new(HubSettings { logs_max_bytes: 1_000_000, ..settings }, TestHost::default());
     let tenants: Vec<TenantId> = (0..70).map(|n| format!("tenant-{n}").parse().unwrap()).collect();
@@ -348,7 +348,7 @@ fn remembered_keys_count_as_what_the_logs_hold() {
 }
 
 #[test]
-fn all_logs_together_are_bounded_and_the_largest_gives_way() {
+fn all_logs_together_are_bounded_and_the_largest_is_evicted_first() {
     let settings = HubSettings::new("acme".parse().unwrap());
     let hub = Hub::new(HubSettings { logs_max_bytes: 100_000, ..settings }, TestHost::default());
     let [small, large] = ["small", "large"].map(|tenant| tenant.parse::<TenantId>().unwrap());

@@ -73,7 +73,7 @@ fn contacts(first: usize) -> Vec<String> {
         .collect()
 }
 
-/// To as many topics as there may be, from this number on.
+/// Returns a publication to the highest number of topics, numbered from `first` on.
 fn wide(key: u128, first: usize) -> Draft {
     let contacts = contacts(first);
     draft(key, &contacts.iter().map(String::as_str).collect::<Vec<_>>())
@@ -103,7 +103,7 @@ fn fifty_publications_to_as_many_topics_as_there_may_be_leave_room_for_thousands
 }
 
 #[test]
-fn what_counts_for_a_topic_goes_with_its_last_entry() {
+fn the_cost_of_a_topic_ends_with_its_last_entry() {
     let mut log = log(2);
     log.hold(&topic("a"));
     for key in 0..20 {
@@ -119,7 +119,7 @@ fn what_counts_for_a_topic_goes_with_its_last_entry() {
 }
 
 #[test]
-fn a_place_for_a_sync_is_no_publication_of_its_key() {
+fn the_key_of_a_sync_is_not_the_key_of_a_publication() {
     let mut log = log(10);
     let place = log.append_sync(Uuid::from_u128(1), vec![topic("a")], at(0));
     assert_eq!((place.offset, log.head()), (1, place));
@@ -224,7 +224,7 @@ fn what_a_topic_lost_is_known_while_it_is_held_and_assumed_when_it_was_forgotten
 }
 
 #[test]
-fn offsets_after_a_place_are_those_of_the_topic_alone() {
+fn offsets_after_an_offset_are_of_the_topic_alone() {
     let mut log = log(10);
     for key in 1..=6 {
         log.append(draft(key, &[if key % 2 == 0 { "even" } else { "odd" }]), at(0));
@@ -237,7 +237,7 @@ fn offsets_after_a_place_are_those_of_the_topic_alone() {
 }
 
 #[test]
-fn what_has_to_go_goes_from_entries_and_remembered_keys_alike() {
+fn eviction_takes_from_entries_and_remembered_keys_alike() {
     let mut log = log(10);
     fill(&mut log, 1, 100, "a");
     let before = (log.bytes(), log.evicted_key_bytes());
@@ -252,7 +252,7 @@ fn what_has_to_go_goes_from_entries_and_remembered_keys_alike() {
 }
 
 #[test]
-fn of_50_000_topics_that_were_made_and_left_no_table_stays_large() {
+fn no_table_stays_large_after_50_000_topics_have_come_and_gone() {
     let max_age = Duration::from_secs(1);
     let keys = KeyLimits { max_age, ..KeyLimits::default() };
     let mut log = Log::new(LogLimits { max_age, keys, ..LogLimits::default() }, 7);

@@ -6,7 +6,7 @@ use crate::{
     test_support::{at, draft, log, topic},
 };
 
-/// What a reader gets, as text: offsets with the matched topics, and syncs.
+/// Returns the deliveries of a reader as text: offsets with the matched topics, and syncs.
 fn read(reader: &mut Reader, log: &Log, max: usize) -> Vec<String> {
     let text = |delivery| match delivery {
         Delivery::Event { publication, matched } => {
@@ -40,8 +40,8 @@ fn a_publication_to_several_topics_is_delivered_once_with_those_that_matched() {
 }
 
 #[test]
-fn of_many_topics_a_reader_gets_its_own_in_the_order_of_the_fan_out() {
-    // Numbers as names, so that their order is another one than that of the fan-out.
+fn a_reader_gets_its_own_of_many_topics_in_the_order_of_the_fan_out() {
+    // The topics have numbers as names, so the order of the names differs from the order of the fan-out.
     let all: Vec<String> = (0..1_000).rev().map(|n| format!("t:{n}")).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let others: Vec<String> = (0..200).map(|n| format!("other:{n}")).collect();
@@ -65,7 +65,7 @@ fn of_many_topics_a_reader_gets_its_own_in_the_order_of_the_fan_out() {
         assert_eq!((topics, matched.is_empty()), (expected.clone(), false));
         let frame: serde_json::Value = serde_json::from_slice(publication.frame(matched).text()).unwrap();
         assert_eq!(frame["topics"], serde_json::json!(expected));
-        // The next one reaches half of the topics.
+        // The next publication reaches half of the topics.
         let half: Vec<&str> = expected.iter().copied().filter(|topic| all[..500].contains(topic)).collect();
         let next = read(&mut reader, &log, 1);
         if half.is_empty() {
@@ -79,7 +79,7 @@ fn of_many_topics_a_reader_gets_its_own_in_the_order_of_the_fan_out() {
 }
 
 #[test]
-fn a_turn_ends_where_the_names_of_topics_are_many_and_nothing_is_lost_by_that() {
+fn a_batch_with_many_topic_names_ends_early_and_loses_nothing() {
     let all: Vec<String> = (0..1_024).map(|n| format!("{}:{n}", "t".repeat(200))).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let mut log = Log::new(LogLimits { max_bytes: 64 << 20, ..LogLimits::default() }, 7);
@@ -89,14 +89,14 @@ fn a_turn_ends_where_the_names_of_topics_are_many_and_nothing_is_lost_by_that() 
         log.append(draft(2 * key, &all), at(0));
         log.append_sync(Uuid::from_u128(2 * key + 1), all.iter().copied().map(topic).collect(), at(0));
     }
-    // Each has three times as many bytes as a turn.
+    // Each publication has three times as many bytes as a turn.
     let turns: Vec<usize> = (0..11).map(|_| reader.read(&log, 256).len()).collect();
     assert_eq!(turns, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
     assert_eq!(reader.position(), log.head());
 }
 
 #[test]
-fn a_place_for_a_sync_is_one_for_its_topics_and_for_whoever_comes_back() {
+fn a_sync_reaches_the_readers_of_its_topics_also_if_they_come_back_later() {
     let mut log = log(10);
     let mut reader = Reader::new(&log);
     subscribe(&mut reader, &mut log, &["a", "b"], None);
@@ -181,7 +181,7 @@ fn topics_that_lost_nothing_go_on_when_another_is_synced() {
     for (key, topic) in [(1, "lost"), (2, "noise"), (3, "kept"), (4, "lost"), (5, "kept")] {
         log.append(draft(key, &[topic]), at(0));
     }
-    // 1 and 2 are evicted. Of `lost`, 4 is covered by the sync.
+    // 1 and 2 are evicted. The sync covers 4 of `lost`.
     assert_eq!(read(&mut reader, &log, 10), ["sync@2 lost", "3 kept", "5 kept"]);
     log.append(draft(6, &["lost", "kept"]), at(0));
     assert_eq!(read(&mut reader, &log, 10), ["6 lost,kept"]);
@@ -198,7 +198,7 @@ fn the_first_subscribe_resumes_from_where_the_client_was() {
     assert_eq!(subscribe(&mut reader, &mut log, &["a"], Some(since)), Start::Resumed);
     assert_eq!(reader.position(), since);
     assert_eq!(read(&mut reader, &log, 10), ["2 a"]);
-    // What this reader has passed can't be replayed for a later topic.
+    // The reader has passed these entries, so a later topic cannot get them.
     assert_eq!(subscribe(&mut reader, &mut log, &["b"], Some(since)), Start::Sync);
     assert_eq!(read(&mut reader, &log, 10), [""; 0]);
     let head = log.head();
@@ -219,7 +219,7 @@ fn a_topic_that_resumes_ahead_of_its_reader_is_not_given_what_it_has() {
 }
 
 #[test]
-fn what_cannot_be_resumed_starts_at_the_head_with_a_sync() {
+fn a_topic_that_cannot_resume_starts_at_the_head_with_a_sync() {
     let mut log = log(2);
     let since = log.head();
     for key in 1..=3 {
@@ -284,13 +284,13 @@ fn a_reader_of_many_topics_reads_the_same_near_the_head_and_far_behind() {
     subscribe(&mut near, &mut log, &names[..100], None);
     let (mut got, mut expected) = (Vec::new(), Vec::new());
     for key in 1..=2_000_usize {
-        // Some are of none of its topics, some of two.
+        // Some publications reach none of its topics, some reach two.
         let topics = [names[key * 7 % 200], names[key * 13 % 200]];
         log.append(draft(key as u128, &topics), at(0));
         if topics.iter().any(|topic| names[..100].contains(topic)) {
             expected.push(key.to_string());
         }
-        // One entry behind, and then up to a hundred.
+        // The reader is one entry behind, and then up to a hundred.
         if key % (1 + key % 100) == 0 {
             got.extend(read(&mut near, &log, 256));
         }

@@ -6,8 +6,8 @@ use std::{
 use super::*;
 use crate::test_support::{TestHost, at};
 
-/// Lets everybody in as who they say they are, as `SUBJECT TENANT ISSUED`, with a token issued at that second, or never, or
-/// at 50 s, that ends at 1000 s.
+/// Accepts each token `SUBJECT TENANT ISSUED`. `ISSUED` is a second, or `never`; without it, the token was issued at 50
+/// s. The token expires at 1000 s.
 #[derive(Debug)]
 struct AsTheySay;
 
@@ -69,10 +69,10 @@ fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_
 }
 
 #[test]
-fn what_is_open_ends_whatever_its_token_says_of_its_time_and_does_not_come_back_with_it() {
+fn a_revoked_session_ends_whatever_time_of_issue_its_token_names() {
     let revocations = Revocations::default();
     let admit = |token| revocations.admit(&AsTheySay, Some(token), at(100)).unwrap();
-    // The issuer's clock is ahead of this one.
+    // The issuer's clock is ahead of ours.
     let early = admit("anna acme 130");
     revocations.add(&acme(), &anna(), at(100)).unwrap();
     let late = admit("anna acme 140");
@@ -128,7 +128,7 @@ fn a_developer_without_a_token_can_come_back_after_a_revocation() {
     assert!(admit(at(100)).is_err() && admit(at(101)).is_ok());
 }
 
-/// As many as a tenant may have.
+/// Adds as many revocations as a tenant may have.
 fn fill(revocations: &Revocations, tenant: &TenantId, now: Moment) {
     for number in 0..MAX_REVOCATIONS_PER_TENANT {
         revocations.add(tenant, &Revoke::Subject(number.to_string()), now).unwrap();
@@ -136,7 +136,7 @@ fn fill(revocations: &Revocations, tenant: &TenantId, now: Moment) {
 }
 
 #[test]
-fn what_is_too_old_is_forgotten_and_beyond_the_bound_nothing_is_revoked() {
+fn old_revocations_are_forgotten_and_beyond_the_bound_nothing_is_revoked() {
     let revocations = Revocations::default();
     fill(&revocations, &acme(), at(100));
     assert_eq!(revocations.add(&acme(), &anna(), at(101)), Err(RevokeError::Tenant));

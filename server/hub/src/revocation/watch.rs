@@ -23,7 +23,7 @@ struct Waiting {
 pub struct Watch {
     changes: Arc<Changes>,
     key: usize,
-    /// The count at the last change that this has told.
+    /// The count that this watch has reported.
     seen: u64,
 }
 
@@ -49,7 +49,7 @@ impl Changes {
 }
 
 impl Watch {
-    /// Is ready once after a change, however many there were since the last time.
+    /// Returns `Ready` once after one or more changes. Otherwise the next change wakes the task.
     pub fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<()> {
         let mut waiting = self.changes.lock();
         if self.seen != waiting.count {

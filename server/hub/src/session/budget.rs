@@ -15,7 +15,7 @@ impl Budget {
         Self { frames: f64::from(per_second) * 2.0, refilled: now }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes one frame from the bucket. Returns whether there was one.
     pub(super) fn take(&mut self, per_second: u32, now: Duration) -> bool {
         let per_second = f64::from(per_second);
         let since = now.saturating_sub(self.refilled).as_secs_f64();

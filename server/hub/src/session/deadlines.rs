@@ -8,7 +8,7 @@ use super::{Output, Session, State};
 use crate::Moment;
 
 impl Session {
-    /// Does what is due. [`Session::poll_timeout`] says when.
+    /// Sends a ping or ends the session, if that is due. [`Session::poll_timeout`] says when.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
@@ -20,7 +20,8 @@ impl Session {
             }
             None if now >= ping_due => {
                 // Every event up to this position is in the outbox, ahead of the ping. While a subscribe has more
-                // frames to come, the ping names no position, because their topics will start there.
+                // frames to come, the ping names no position, because the topics of those frames start at the session's
+                // position.
                 let position = self.paused_until.is_none().then(|| follower.passed().to_string());
                 self.send(&ServerFrame::Ping { position });
                 self.last_told = now;
@@ -65,8 +66,9 @@ impl Session {
         }
     }
 
-    /// Sends a ping. It shows the client that the server is there, and makes the client show that it is. It also
-    /// refreshes the client's position: a position on quiet topics would otherwise leave the log.
+    /// Returns when the next ping is due. A ping shows the client that the server is there, and the answer shows that
+    /// the client is there. It also tells the client a newer position: without it, the log would evict past the
+    /// position of a client whose topics are quiet.
     fn ping_due(&self) -> Duration {
         self.last_told.min(self.last_heard) + self.settings.heartbeat
     }

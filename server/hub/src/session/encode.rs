@@ -1,4 +1,4 @@
-//! Encodes frames.
+//! Encodes the frames of a session, and counts its deliveries.
 
 use tidings_shared::{TopicName, frame::ServerFrame};
 
@@ -19,6 +19,7 @@ pub(crate) fn frame_of(delivery: &Delivery) -> EncodedFrame {
     }
 }
 
+/// Encodes a frame of a session.
 pub(crate) fn encode(frame: &ServerFrame) -> EncodedFrame {
     EncodedFrame::new(FRAME_BYTES, |text| {
         // The frame has strings, numbers and lists of them only, so serde_json cannot fail.
@@ -26,10 +27,10 @@ pub(crate) fn encode(frame: &ServerFrame) -> EncodedFrame {
     })
 }
 
-/// Bytes that most answers fit into.
+/// Bytes that are enough for most answers. A larger answer grows its buffer.
 const FRAME_BYTES: usize = 256;
 
-/// Counts deliveries that were read from a log.
+/// Counts a delivery that was read from a log.
 pub(crate) fn count(delivery: &Delivery, metrics: &Metrics) {
     match delivery {
         Delivery::Event { .. } => {

@@ -1,4 +1,4 @@
-//! The bounds of a session.
+//! Settings of a session: its timeouts and its bounds.
 
 use std::time::Duration;
 
@@ -6,27 +6,29 @@ use tidings_shared::{Code, limits};
 
 use crate::problem::Problem;
 
-/// The bounds of a session.
+/// Timeouts and bounds of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionSettings {
-    /// From the connection to the hello. On a connection that had other requests: from the request. At the request, at
-    /// least half of it is left.
+    /// Time from the start of the connection to the hello. Without a hello, the session then ends. On a connection that
+    /// had other requests, the time counts from the upgrade request. At the upgrade request, at least half of the time
+    /// is left.
     pub hello_timeout: Duration,
-    /// The server sends a ping after so long without a message from the client, or without telling it a position.
+    /// The server sends a ping when the client has sent nothing, or was told no position, for this time.
     pub heartbeat: Duration,
-    /// After a ping, the client must send something within this time.
+    /// After a ping, the client must send something within this time. Otherwise the session ends.
     pub ping_timeout: Duration,
-    /// Bytes of one message from a client.
+    /// Bytes of one message from a client. A larger message ends the session.
     pub max_message_bytes: usize,
-    /// Bytes of a message before the hello.
+    /// Bytes of a message before the hello. A larger message ends the session.
     pub max_message_bytes_before_hello: usize,
-    /// Topics of one session.
+    /// Topics of one session. The session refuses more topics, each on its own.
     pub max_topics: usize,
-    /// Topics of one frame. The client learns the number. Only tests of clients use another one than the protocol's.
+    /// Topics of one frame. The session refuses a frame with more. The welcome tells the client this bound. Only tests
+    /// of clients change it.
     pub max_topics_per_frame: usize,
-    /// Frames per second from a client, with bursts of twice as many.
+    /// Frames per second from a client, with bursts of twice as many. More frames end the session.
     pub frames_per_second: u32,
-    /// From the token's expiry to the end of its session.
+    /// Time from the token's expiry to the end of its session.
     pub expiry_grace: Duration,
 }
 
@@ -47,7 +49,7 @@ impl Default for SessionSettings {
 }
 
 impl SessionSettings {
-    /// Checks whether a frame may name so many topics.
+    /// Checks the number of topics in a frame.
     pub(super) fn check_frame(&self, topics: &[String]) -> Result<(), Problem> {
         let (max, count) = (self.max_topics_per_frame, topics.len());
         if count <= max {

@@ -1,7 +1,7 @@
 //! Subscribes, in one frame or in several.
 //!
 //! A subscribe with `more` pauses the session: the session reads nothing from the log until the frame without `more`
-//! comes, or the time for that is over. So the session's position does not move, and the topics of all these frames
+//! comes, or [`SUBSCRIBE_PAUSE`] is over. So the session's position does not move, and the topics of all these frames
 //! start at the same position. The pause also ends when the session has as many topics as it may have.
 //!
 //! A larger frame would be simpler. But an old server refuses such a frame as a whole, and a message must have a bound.

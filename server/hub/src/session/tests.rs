@@ -28,7 +28,7 @@ fn session(hub: &Hub) -> Session {
     Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0))
 }
 
-/// Everything that the session wants to do now, frames as JSON, closes as `{"close":…}`.
+/// Returns all outputs of the session: frames as JSON, and a Close as `{"close":…}`.
 fn poll(session: &mut Session, now: Moment) -> Vec<Value> {
     let text = |output| match output {
         Output::Frame(frame) => serde_json::from_slice(frame.text()).unwrap(),
@@ -44,7 +44,7 @@ fn say(session: &mut Session, frame: Value) -> Vec<Value> {
     poll(session, at(0))
 }
 
-/// A session that has had its welcome.
+/// Returns a session that has sent its welcome.
 fn open(hub: &Hub) -> Session {
     let mut session = session(hub);
     assert_eq!(say(&mut session, json!({ "op": "hello" }))[0]["op"], "welcome");
@@ -114,7 +114,7 @@ fn a_client_that_was_away_gets_what_it_missed_after_its_position() {
 }
 
 #[test]
-fn what_is_no_frame_ends_the_session_and_what_is_refused_does_not() {
+fn an_invalid_frame_ends_the_session_and_a_refused_one_does_not() {
     for (text, code) in [
         ("{", "invalid_frame"),
         ("[]", "invalid_frame"),
@@ -181,7 +181,7 @@ fn a_client_with_some_of_the_servers_domains_is_answered_that_nothing_differs() 
 }
 
 #[test]
-fn everything_but_a_hello_comes_too_early() {
+fn any_other_frame_before_the_hello_ends_the_session() {
     for frame in [json!({ "op": "ping", "ref": 5 }), json!({ "op": "dance", "ref": 5 })] {
         let frames = say(&mut session(&hub()), frame);
         assert_eq!((&frames[0]["code"], &frames[0]["ref"]), (&json!("hello_required"), &json!(5)));
@@ -215,7 +215,7 @@ fn a_silent_client_is_pinged_and_then_given_up() {
     assert_eq!(session.poll_timeout(), None);
 }
 
-/// The position of the ping that comes last, and the operations before it.
+/// Returns the position of the last ping, and the operations before it.
 fn pinged(session: &mut Session, now: Moment) -> (Value, Vec<Value>) {
     session.handle_timeout(now);
     let mut frames = poll(session, now);
@@ -256,7 +256,7 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
     let hub = hub();
     let mut session = open(&hub);
     say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1", "t:2"] }));
-    // In the log and not yet read.
+    // This publication is in the log, and not read.
     let first = tick(&hub, "t:1");
     let second = tick(&hub, "t:2");
     session.handle_timeout(at(25));
@@ -264,7 +264,7 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
     assert_eq!((ops(&frames), &frames[2]["position"]), (vec!["ping", "", "event", "event"], &first));
     assert_ne!(frames[0]["position"], first, "the first event is still to come");
     assert_eq!(frames[3]["position"], second);
-    // Read and not yet sent.
+    // These publications are read, and not sent.
     session.handle_text(r#"{"op":"pong"}"#, at(26));
     let third = tick(&hub, "t:1");
     let fourth = tick(&hub, "t:1");
@@ -272,7 +272,7 @@ fn a_ping_claims_no_more_than_was_handed_out_before_it() {
     assert_eq!(serde_json::from_slice::<Value>(event.text()).unwrap()["position"], third);
     let (position, before) = pinged(&mut session, at(51));
     assert_eq!((&position, ops(&before), &before[0]["position"]), (&fourth, vec!["event"], &fourth));
-    // More was lost than the ring holds.
+    // The log has evicted entries that the session needed.
     session.handle_text(r#"{"op":"pong"}"#, at(52));
     for _ in 0..101 {
         tick(&hub, "t:1");
@@ -361,7 +361,7 @@ fn what_was_published_before_a_drain_comes_before_its_goaway() {
 }
 
 #[test]
-fn a_session_at_rest_keeps_no_room_for_what_it_had_to_say() {
+fn an_idle_session_keeps_no_memory_for_its_outbox() {
     let hub = hub();
     let mut session = open(&hub);
     say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["staff:people"] }));

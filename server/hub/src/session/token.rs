@@ -25,7 +25,7 @@ impl Session {
     }
 
     pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
-        // A revoked client must not escape with a new token before its shard has looked.
+        // A revoked client must not get a new token before its shard handles the revocation.
         self.handle_revocation(now);
         let State::Open { admitted, .. } = &mut self.state else { return };
         let known = &admitted.identity;
@@ -47,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Takes the rights of a new token, and removes the topics that it does not allow.
+    /// Applies the rights of a new token: removes the topics that it does not allow.
     fn token_accepted(&mut self, r#ref: u64, now: Moment) {
         let State::Open { admitted, follower } = &mut self.state else { return };
         let identity = &admitted.identity;

@@ -1,7 +1,8 @@
-//! The frames of a few publications, and which connections get which of them.
+//! The frames of a few publications, and the connections that get each frame.
 //!
-//! A connection's frames are a list. A list is one frame and the list of the frames before it, so connections that get the
-//! same frames share one list. With publications 1, 2 and 3, where 1 and 3 reach the connections A, B and C, and 2 reaches C:
+//! A connection's frames are a list. A list is one frame and the list of the frames before it, so connections that get
+//! the same frames share one list. With publications 1, 2 and 3, where 1 and 3 reach the connections A, B and C, and 2
+//! reaches C:
 //!
 //! ```text
 //! publication   reaches   lists                 A  B  C
@@ -34,12 +35,13 @@ pub(super) struct Batch {
     /// In the log's order: one frame for each publication and each set of matched topics.
     frames: Vec<Frame>,
     lists: Vec<List>,
-    /// The list that was extended last, and its extension: most connections go the same way.
+    /// The list that was extended last, and its extension. Most connections extend the same list, and share the
+    /// extension.
     extended: Option<(ListIndex, ListIndex)>,
     deliveries: usize,
     /// The connections that get a list.
     due: Vec<ConnectionKey>,
-    /// How many of the due connections were served.
+    /// The number of due connections that were served.
     served: usize,
 }
 
@@ -77,12 +79,12 @@ impl Batch {
         };
     }
 
-    /// How many frames it has for all connections together.
+    /// Returns how many frames it has for all connections together.
     pub(super) fn deliveries(&self) -> usize {
         self.deliveries
     }
 
-    /// Whether every due connection was served.
+    /// Returns whether every due connection was served.
     pub(super) fn is_served(&self) -> bool {
         self.served == self.due.len()
     }
@@ -109,7 +111,7 @@ impl Batch {
         &self.frames[frame.slot()]
     }
 
-    /// Empties it, and keeps its memory.
+    /// Removes everything, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.frames.clear();
         self.lists.clear();
@@ -167,7 +169,7 @@ impl Gathered {
         &mut self.bytes
     }
 
-    /// Another batch may have another list with the same index.
+    /// Forgets the list. Another batch may have another list with the same index.
     pub(super) fn forget_list(&mut self) {
         self.list = ListIndex::NONE;
     }

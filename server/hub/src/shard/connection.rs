@@ -15,7 +15,7 @@ pub(super) struct Connection<S> {
     pub(super) protocol: Protocol,
     encoding: Encoding,
     pub(super) sink: S,
-    /// The time of a fan-out's last write, until the session is told.
+    /// The time of a fan-out's last write, until the shard tells the session.
     pub(super) written: Option<Moment>,
     pub(super) tenant: Option<TenantKey>,
     /// Bytes of a write that the socket has not taken.
@@ -46,7 +46,7 @@ impl<S> Connection<S> {
         }
     }
 
-    /// The encoding of the protocol. A fan-out reads it here, and not in the memory of the session.
+    /// Returns the encoding of the protocol. A fan-out reads this copy, and does not touch the memory of the session.
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -94,7 +94,8 @@ pub(super) fn taken(written: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// What a fan-out reads and writes of a connection at each delivery. The marks lie side by side, apart from the connections.
+/// What a fan-out reads and writes of a connection at each delivery. The marks lie side by side, apart from the
+/// connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     /// The session has everything up to this offset. [`BEHIND`] or [`PAUSED`] while the connection is not live.
@@ -112,32 +113,32 @@ impl Mark {
     /// The mark of a connection that was not pumped yet.
     pub(super) const NEW: Self = Self { passed: BEHIND, list: ListIndex::NONE, hit: HitIndex::NONE };
 
-    /// The shard writes to it.
+    /// Returns whether the shard writes to the connection.
     pub(super) fn is_live(self) -> bool {
         self.passed < PAUSED
     }
 
-    /// It is live or paused: its session has nothing to write or to read.
+    /// Returns whether the connection is live or paused: its session has nothing to write or to read.
     pub(super) fn is_idle(self) -> bool {
         self.passed != BEHIND
     }
 
-    /// The shard has to deliver a publication at this offset.
+    /// Returns whether the shard has to deliver a publication at this offset.
     pub(super) fn wants(self, offset: u64) -> bool {
         self.passed < offset
     }
 
-    /// The session has everything up to this offset. The shard writes what follows.
+    /// Makes the connection live. Its session has everything up to this offset, and the shard writes the rest.
     pub(super) fn go_live(&mut self, offset: u64) {
         self.passed = offset;
     }
 
-    /// The session is paused in the middle of a subscribe.
+    /// Marks the session as paused in the middle of a subscribe.
     pub(super) fn pause(&mut self) {
         self.passed = PAUSED;
     }
 
-    /// The session goes on by itself.
+    /// Puts the connection behind: its session reads on from the log.
     pub(super) fn fall_behind(&mut self) {
         self.passed = BEHIND;
     }

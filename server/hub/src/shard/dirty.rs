@@ -10,8 +10,8 @@ use futures_util::task::AtomicWaker;
 
 use super::index::TenantKey;
 
-/// The tenants that have something new since the shard read their logs. A tenant is here at most once: its log takes its
-/// waker at the first publication, and gets it back when the shard has read the log to its end.
+/// The tenants that have something new since the shard read their logs. A tenant is here at most once: its log takes
+/// its waker at the first publication, and gets it back when the shard has read the log to its end.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     tenants: Mutex<Vec<TenantKey>>,
@@ -24,7 +24,7 @@ impl Dirty {
         Arc::new(DirtyWaker { tenant, dirty: Arc::clone(self) }).into()
     }
 
-    /// Takes the dirty tenants. `waker` is woken when there are others.
+    /// Takes the dirty tenants. The next dirty tenant wakes `waker`.
     pub(super) fn take(&self, waker: &Waker) -> Vec<TenantKey> {
         self.shard.register(waker);
         mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner))

@@ -8,13 +8,13 @@
 //!  writes   A: 41+43   B: 41+43 (the same bytes)   C: 42+43
 //! ```
 //!
-//! If the socket of B takes only a part of its bytes, B keeps the rest of the frame that was begun, and falls behind: its
-//! session reads on from the log by itself, after that frame, and the shard writes to it again when it has caught up.
+//! If the socket of B takes only a part of its bytes, B keeps the rest of the frame that was begun, and falls behind.
+//! Its session reads on from the log by itself, after that frame. When it has caught up, the shard writes to it again.
 //!
-//! Up to 128 topics of a publication are a word of bits, which tells the topics of one session; the fan-out copies this word
-//! for each delivery. A shard does not fan out a publication to more topics: the sessions that subscribe to any of them read on
-//! from the log, which looks up their topics among those of the publication. So a publication to a few topics costs no more
-//! because of those to many, and no shard ever holds a thousand frames of one large payload.
+//! For a publication with up to 128 topics, a word of 128 bits says which of them one session has. The fan-out copies
+//! this word for each delivery. A shard does not fan out a publication with more topics: the sessions that it reaches
+//! read on from the log. So such a publication does not make others slower, and no shard ever holds a thousand frames
+//! of one large payload.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ use super::{
 use crate::{moment::Moment, tenant::After};
 
 impl<S: Sink> Shard<S> {
-    /// One turn for a tenant: takes a batch from its log, or writes a part of the batch that is there. Returns whether
-    /// there may be more.
+    /// Does one turn for a tenant: takes a batch from its log, or writes a part of the batch that is there. Returns
+    /// whether there may be more.
     pub(super) fn fan_out(&mut self, tenant: TenantKey, now: Moment) -> bool {
         let Some(followed) = self.tenants.get(tenant.slot()) else { return false };
         if followed.batch.is_served() && !self.take_batch(tenant) {
@@ -51,6 +51,7 @@ impl<S: Sink> Shard<S> {
         true
     }
 
+    /// Takes the next batch from a tenant's log. Returns whether the log had something.
     fn take_batch(&mut self, tenant: TenantKey) -> bool {
         let Self { connections, marks, tenants, scratch, .. } = self;
         let followed = &mut tenants[tenant.slot()];
@@ -64,7 +65,7 @@ impl<S: Sink> Shard<S> {
             }
             After::Lost(head) => {
                 let before = std::mem::replace(&mut followed.passed, head);
-                // Each session finds out by itself what it has missed.
+                // Each session reads the log by itself, and gets a sync for the topics that lost entries.
                 for (key, connection) in connections.iter_mut().filter(|(_, one)| one.tenant == Some(tenant))
                 {
                     if marks[key].is_live() {
@@ -100,8 +101,8 @@ impl<S: Sink> Shard<S> {
         true
     }
 
-    /// Writes what the batch has for a live connection, and tells its session how far it came. Afterwards the session has
-    /// everything up to the shard's position, or the connection is not live.
+    /// Writes a live connection's frames of the batch, and tells its session the new position. Afterwards the session
+    /// has everything up to the shard's position, or the connection is not live.
     pub(super) fn settle(&mut self, key: ConnectionKey, now: Moment) {
         if !self.marks[key.slot()].is_live() {
             return;
@@ -117,7 +118,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    /// Writes what the batch has for a connection.
+    /// Writes a connection's frames of the batch.
     fn flush(&mut self, key: ConnectionKey, now: Moment) {
         let Self { connections, marks, tenants, scratch, .. } = self;
         let mark = &mut marks[key.slot()];

@@ -1,4 +1,4 @@
-//! A tenant whose log a shard follows, and which of the shard's connections subscribe to which topic.
+//! A tenant whose log a shard follows, and the connections of the shard that subscribe to each topic.
 
 use std::{collections::HashMap, task::Waker};
 
@@ -33,7 +33,8 @@ pub(super) struct Followed {
     pub(super) batch: Batch,
 }
 
-/// How many sets of matched topics a publication's frames are looked up in. Beyond them, a frame is encoded again.
+/// Frames of one publication that the shard compares with a connection's matched topics. The search is linear, so it is
+/// short. Beyond this bound, each connection gets a frame of its own.
 const MAX_SETS: usize = 8;
 
 impl Followed {
@@ -65,7 +66,7 @@ impl Followed {
 
     fn remove(&mut self, topic: &TopicName, connection: ConnectionKey) {
         let Some(connections) = self.topics.get_mut(topic) else { return };
-        // From the end: connections that come and go often are there.
+        // Searches from the end: connections that come and go often are there.
         if let Some(at) = connections.iter().rposition(|&known| known == connection) {
             connections.swap_remove(at);
         }

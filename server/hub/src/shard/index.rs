@@ -8,12 +8,12 @@ macro_rules! index {
         $visibility struct $name(u32);
 
         impl $name {
-            /// The index of the slot `at`. A shard never has 2³² of anything.
+            /// Returns the index of the slot `at`. A shard never has 2³² connections, tenants, frames or lists.
             pub(super) fn new(at: usize) -> Self {
                 Self(at as u32)
             }
 
-            /// The slot.
+            /// Returns the slot.
             pub(super) fn slot(self) -> usize {
                 self.0 as usize
             }
@@ -22,7 +22,7 @@ macro_rules! index {
 }
 
 index! {
-    /// A connection of a shard. It may be given again after the connection was removed.
+    /// A connection of a shard. A later connection may get the same key after the connection was removed.
     pub ConnectionKey
 }
 index! {

@@ -15,7 +15,7 @@ use crate::{
     websocket::{Kind, put, put_close},
 };
 
-/// The server side of one connection. Each method is that of the session or the stream.
+/// The server side of one connection. Each method calls the same method of the session or the stream.
 #[derive(Debug)]
 pub enum Protocol {
     // Boxed, so that a fan-out touches little of each connection.
@@ -48,17 +48,17 @@ macro_rules! each {
 }
 
 impl Protocol {
-    /// When [`Protocol::handle_timeout`] has something to do, as time since the clock's start.
+    /// Returns when [`Protocol::handle_timeout`] has something to do, as time since the clock's start.
     pub fn poll_timeout(&self) -> Option<Duration> {
         each!(self, side => side.poll_timeout())
     }
 
-    /// When [`Protocol::handle_expiry`] has something to do.
+    /// Returns when [`Protocol::handle_expiry`] has something to do.
     pub fn poll_expiry(&self) -> Option<Duration> {
         each!(self, side => side.poll_expiry())
     }
 
-    /// Acts on what [`Protocol::poll_timeout`] announced.
+    /// Sends a ping or ends the connection, if that is due. [`Protocol::poll_timeout`] says when.
     pub fn handle_timeout(&mut self, now: Moment) {
         each!(self, side => side.handle_timeout(now));
     }
@@ -78,12 +78,12 @@ impl Protocol {
         each!(self, side => side.handle_revocation(now));
     }
 
-    /// Whether it has ended. It may still have last words to send.
+    /// Returns whether it has ended. It may still have output.
     pub fn is_closed(&self) -> bool {
         each!(self, side => side.is_closed())
     }
 
-    /// The session of a WebSocket.
+    /// Returns the session of a WebSocket.
     pub fn session(&self) -> Option<&Session> {
         match self {
             Self::WebSocket(session) => Some(session),
@@ -91,7 +91,7 @@ impl Protocol {
         }
     }
 
-    /// Whether more may be handed in: no answers have piled up.
+    /// Returns whether it takes more input, see [`Session::hears`].
     pub fn hears(&self) -> bool {
         match self {
             Self::WebSocket(session) => session.hears(),
@@ -119,7 +119,7 @@ impl Protocol {
         each!(self, side => side.take_left())
     }
 
-    /// Everything of its topics up to this position was delivered by the shard.
+    /// Moves forward to a position. The shard has delivered everything of its topics up to it.
     pub(super) fn advance(&mut self, position: Position) {
         if let Some(follower) = self.follower() {
             follower.advance(position);
@@ -130,7 +130,7 @@ impl Protocol {
         each!(self, side => side.handle_told(at));
     }
 
-    /// Appends its output to `bytes`, up to a bound.
+    /// Appends its output to `bytes`, until they are at least [`WRITE_BYTES`].
     pub(super) fn put_output(&mut self, now: Moment, bytes: &mut Vec<u8>) -> Output {
         while bytes.len() < WRITE_BYTES {
             let output = match self {
@@ -144,7 +144,7 @@ impl Protocol {
         Output::Part
     }
 
-    /// How the frames of a fan-out are encoded.
+    /// Returns how a fan-out encodes its frames.
     pub(super) fn encoding(&self) -> Encoding {
         match self {
             Self::WebSocket(_) => Encoding::Message,
@@ -158,9 +158,9 @@ impl Protocol {
 pub(super) enum Output {
     /// A part: there may be more.
     Part,
-    /// All that there is at the moment.
+    /// All of the current output.
     All,
-    /// All, and the end of the connection.
+    /// All of the output, and the end of the connection.
     End,
 }
 
@@ -217,7 +217,7 @@ impl Encoding {
 pub(super) struct Frame {
     frame: EncodedFrame,
     pub(super) position: Position,
-    /// Made for the first event stream that needs it.
+    /// Encoded for the first event stream that needs it.
     block: OnceCell<Block>,
 }
 

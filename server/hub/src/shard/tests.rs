@@ -14,7 +14,7 @@ mod event_streams;
 mod many_topics;
 mod memory;
 
-/// A socket that takes so many bytes.
+/// A socket that takes a given number of bytes.
 #[derive(Debug, Clone)]
 struct Pipe(Rc<RefCell<State>>);
 
@@ -61,7 +61,7 @@ impl Pipe {
         self.0.borrow().writes
     }
 
-    /// The frames that have come in whole, and takes them away.
+    /// Takes the frames that have come in whole.
     fn frames(&self) -> Vec<Value> {
         let mut state = self.0.borrow_mut();
         let mut frames = Vec::new();
@@ -117,7 +117,7 @@ impl World {
         self.shard.pump(key, at(0)).unwrap()
     }
 
-    /// A connection that has had the answers to its hello and its subscribe.
+    /// Returns a connection that has written the answers to its hello and its subscribe.
     fn connect(&mut self, topics: &[&str]) -> (ConnectionKey, Pipe) {
         let access = Arc::new(DevAccess::new(self.hub.home().clone()));
         let id = Uuid::from_u128(self.shard.keys().len() as u128);
@@ -139,7 +139,7 @@ impl World {
         self.hub.publish_raw(self.hub.home(), event, Some(&topics), options, at(0)).unwrap();
     }
 
-    /// One turn; says whether there may be more.
+    /// Does one turn. Returns whether there may be more.
     fn turn(&mut self) -> bool {
         self.shard.poll_fan_out(at(0), Waker::noop()).is_ready()
     }
@@ -177,7 +177,7 @@ fn topics_that_are_left_in_the_same_read_as_the_end_are_left() {
     assert_eq!(world.pump(key), Pumped::Closed);
     assert_eq!(world.shard.counters().topics, 1);
     world.shard.remove(key);
-    // Whoever gets its place gets nothing of its topics.
+    // The connection that gets its key gets no events of its topics.
     let (again, pipe) = world.connect(&["t:4"]);
     assert_eq!(again, key);
     world.publish(&["t:2"]);
@@ -240,7 +240,7 @@ fn a_full_socket_falls_behind_with_the_rest_of_one_frame_and_reads_on_from_the_l
     pipe.make_room(usize::MAX);
     world.fan_out();
     assert_eq!((pipe.numbers(), wakes.count()), (vec![1], 0));
-    // One frame and a bit of the next of five.
+    // The socket takes one frame, and a part of the second of five.
     (0..5).for_each(|_| world.publish(&["t:1"]));
     let frame = quick.0.borrow().taken.len();
     pipe.make_room(frame + 10);
@@ -248,7 +248,7 @@ fn a_full_socket_falls_behind_with_the_rest_of_one_frame_and_reads_on_from_the_l
     assert!(!world.shard.is_live(slow));
     assert_eq!((pipe.numbers(), wakes.count()), (vec![2], 1));
     assert_eq!(world.shard.counters().unwritten_bytes, frame - 10);
-    // It costs nothing more while it takes nothing, and nobody else anything.
+    // While the socket takes nothing, the connection costs no more memory, and costs others nothing.
     assert_eq!(world.pump(slow), Pumped::Blocked { has_taken: false });
     (0..5).for_each(|_| world.publish(&["t:1"]));
     world.fan_out();
@@ -305,7 +305,7 @@ fn one_read_of_a_long_log_is_written_in_bounded_parts() {
 }
 
 #[test]
-fn who_is_live_gets_one_sync_when_the_ring_has_moved_on_without_the_shard() {
+fn live_connections_get_one_sync_when_the_log_has_evicted_entries_before_the_shard() {
     let mut world = World::new();
     let (key, pipe) = world.connect(&["t:1"]);
     let (bystander, other) = world.connect(&["t:2"]);
@@ -330,10 +330,10 @@ fn who_is_live_gets_one_sync_when_the_ring_has_moved_on_without_the_shard() {
 }
 
 #[test]
-fn what_reaches_several_topics_comes_once_and_names_those_of_each() {
+fn an_event_of_several_topics_comes_once_and_names_the_topics_of_each_connection() {
     let mut world = World::new();
     let all = ["t:1", "t:2", "t:3", "t:4"];
-    // Fifteen sets: more than are looked through for one that is encoded already.
+    // Fifteen sets are more than `MAX_SETS`.
     let of = |set: usize| (0..4).filter(|bit| set >> bit & 1 == 1).map(|bit| all[bit]).collect::<Vec<_>>();
     let pipes: Vec<_> = (1..32).map(|set| (set % 16, world.connect(&of(set % 16)).1)).collect();
     world.publish(&all);
@@ -347,13 +347,13 @@ fn what_reaches_several_topics_comes_once_and_names_those_of_each() {
 }
 
 #[test]
-fn who_subscribes_after_a_publication_does_not_get_it_and_who_did_before_does() {
+fn a_connection_gets_a_publication_only_if_it_subscribed_before() {
     let mut world = World::new();
     let (_, before) = world.connect(&["t:1"]);
     world.publish(&["t:1"]);
     let (_, between) = world.connect(&["t:1"]);
     world.publish(&["t:1"]);
-    // The shard has not seen any of it.
+    // The shard has not seen any of these publications.
     let (_, after) = world.connect(&["t:1"]);
     world.fan_out();
     assert_eq!((before.numbers(), between.numbers(), after.numbers()), (vec![1, 2], vec![2], vec![]));
@@ -366,30 +366,30 @@ fn who_subscribes_after_a_publication_does_not_get_it_and_who_did_before_does() 
 #[test]
 fn a_large_fan_out_takes_several_turns_between_which_each_connection_keeps_its_order() {
     let mut world = World::new();
-    let crowd = 3 * FAN_OUT_WRITES;
-    let connections: Vec<_> = (0..crowd).map(|_| world.connect(&["t:1"])).collect();
+    let count = 3 * FAN_OUT_WRITES;
+    let connections: Vec<_> = (0..count).map(|_| world.connect(&["t:1"])).collect();
     world.fan_out();
     let served = || connections.iter().filter(|(_, pipe)| !pipe.0.borrow().taken.is_empty()).count();
     world.publish(&["t:1"]);
     world.publish(&["t:1"]);
     assert!(world.turn());
     assert_eq!(served(), FAN_OUT_WRITES);
-    // The last one says something: first it gets what the batch has for it, and then its answer, and nothing again.
-    let (last, pipe) = &connections[crowd - 1];
+    // The last connection sends a ping. It gets its frames of the batch first, then its answer, and each only once.
+    let (last, pipe) = &connections[count - 1];
     assert_eq!(world.say(*last, &json!({ "op": "ping", "ref": 7 })), Pumped::Idle);
     let frames = pipe.frames();
     assert_eq!((number(&frames[0]), number(&frames[1])), (1, 2));
     assert_eq!((&frames[2]["op"], frames.len()), (&json!("pong"), 3));
-    // Two have left, and another has the place of one.
-    let (leaver, _) = connections[crowd - 2];
-    world.shard.remove(connections[crowd - 3].0);
+    // Two connections have left, and a new one has the key of one.
+    let (leaver, _) = connections[count - 2];
+    world.shard.remove(connections[count - 3].0);
     world.shard.remove(leaver);
     let (again, newcomer) = world.connect(&["t:1"]);
     assert_eq!(again, leaver);
     world.publish(&["t:1"]);
     world.fan_out();
     assert_eq!((pipe.numbers(), newcomer.numbers()), (vec![3], vec![3]));
-    for (_, pipe) in &connections[..crowd - 3] {
+    for (_, pipe) in &connections[..count - 3] {
         assert_eq!(pipe.numbers(), [1, 2, 3]);
     }
 }
@@ -425,7 +425,7 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
     assert_eq!(world.shard.protocol(key).poll_timeout(), Some(at(25).since_start));
     world.publish(&["t:1"]);
     while world.shard.poll_fan_out(at(22), Waker::noop()).is_ready() {}
-    // The session is told when it is asked.
+    // The shard tells the session before it calls it.
     world.shard.handle(key, at(25), |session| session.handle_timeout(at(25)));
     assert_eq!(world.shard.pump(key, at(25)).unwrap(), Pumped::Idle);
     assert_eq!(world.shard.protocol(key).poll_timeout(), Some(at(45).since_start));
@@ -433,7 +433,7 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
 }
 
 #[test]
-fn a_revocation_ends_whom_it_names_and_leaves_the_others_live() {
+fn a_revocation_ends_the_named_connections_and_leaves_the_others_live() {
     let mut world = World::new();
     let [(first, pipe), (second, _)] = [world.connect(&["t:1"]), world.connect(&["t:1"])];
     world.hub.revoke(world.hub.home(), &crate::Revoke::Session(Uuid::from_u128(0))).unwrap();

@@ -3,7 +3,7 @@ use super::*;
 const MASK: [u8; 4] = [0x11, 0x82, 0x03, 0xf4];
 const MAX: usize = 1_000;
 
-/// A client's frame.
+/// Returns a client's frame.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -26,7 +26,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     masked(0x88, &[&code.to_be_bytes(), reason].concat())
 }
 
-/// What a decoder makes of these pieces.
+/// Returns the output of a decoder for these pieces.
 fn read_with(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<Vec<String>, Fault> {
     let mut said = Vec::new();
     let decoder_awaits = decoder.awaited;
@@ -105,7 +105,7 @@ fn a_payload_is_unmasked_whatever_its_length() {
 }
 
 #[test]
-fn what_is_no_frame_or_not_in_its_place_is_refused() {
+fn bytes_that_are_no_frame_and_frames_out_of_order_are_refused() {
     let begun = masked(0x01, b"begun");
     let cases = [
         ("without a mask", b"\x81\x02hi".to_vec()),
@@ -138,7 +138,7 @@ fn count(said: &mut usize) -> Awaited {
 }
 
 #[test]
-fn what_was_right_before_a_fault_is_told_and_nothing_after_it() {
+fn messages_before_a_fault_are_told_and_nothing_after_it() {
     let mut decoder = Decoder::new(MAX);
     let mut said = 0;
     let mut bytes = [masked(0x81, b"right"), masked(0x83, b"wrong")].concat();
@@ -163,7 +163,7 @@ fn a_close_names_a_code_that_may_be_sent_or_none() {
 fn a_text_that_goes_wrong_is_refused_where_it_does() {
     assert_eq!(read(&masked(0x81, b"a\xc3\x28")), Err(Fault::InvalidText));
     assert_eq!(read(&masked(0x81, b"cut \xc3")), Err(Fault::InvalidText));
-    // No end of the message has come yet.
+    // The end of the message has not come yet.
     let surrogate = masked(0x01, b"\xed\xa0");
     assert_eq!(read(&surrogate), Err(Fault::InvalidText));
     let half = masked(0x01, b"\xf0\x9f");
@@ -183,7 +183,7 @@ fn a_message_over_the_limit_is_refused_before_it_comes() {
     let begun = masked(0x02, &most[1..]);
     assert_eq!(read_all(&[begun.clone(), masked(0x80, b"a")]).unwrap()[1], format!("binary {MAX}"));
     assert_eq!(read_all(&[begun.clone(), masked(0x00, b"aa")]), Err(Fault::TooLarge));
-    // A control frame is none of it.
+    // A control frame does not count.
     assert_eq!(read_all(&[begun, masked(0x89, &[0; 125])]).unwrap()[1], "ping 125");
     for huge in [1 << 20, 1 << 40, u64::MAX] {
         let frame = [&[0x82, 0xff], &huge.to_be_bytes()[..], &MASK].concat();
@@ -204,7 +204,7 @@ fn nothing_is_allocated_for_what_is_merely_announced_and_nothing_kept_when_idle(
 }
 
 #[test]
-fn nothing_is_kept_of_what_was_held_at_a_fault_or_comes_after_it() {
+fn a_fault_frees_the_buffer_and_later_bytes_are_not_kept() {
     let (begun, part) = (masked(0x01, &[b'a'; 600]), &masked(0x81, &[b'a'; 900])[..700]);
     let cases = [
         ("over the limit in one frame", masked(0x81, &[b'a'; MAX + 1])),
@@ -254,7 +254,7 @@ fn no_more_is_held_than_a_message_may_have() {
 }
 
 #[test]
-fn what_may_come_next_is_asked_after_each_message_and_holds_for_the_very_next_byte() {
+fn each_message_sets_the_bound_for_the_very_next_byte() {
     let hello = masked(0x81, b"hello");
     let (small, large) = (masked(0x81, &[b'a'; 10]), masked(0x81, &[b'a'; 500]));
     let read = |frames: &[&[u8]], size: usize| {
@@ -272,13 +272,13 @@ fn what_may_come_next_is_asked_after_each_message_and_holds_for_the_very_next_by
         assert_eq!(read(&[&small, &hello, &large], size), (3, Ok(())));
         assert_eq!(read(&[&large], size), (0, Err(Fault::TooLarge)), "a stranger's, in pieces of {size}");
         assert_eq!(read(&[&hello, &large, &large], size), (2, Err(Fault::TooLarge)));
-        // At its header: nothing of the payload has come.
+        // The header is enough: no byte of the payload has come.
         assert_eq!(read(&[&large[..8]], size), (0, Err(Fault::TooLarge)));
     }
 }
 
 #[test]
-fn where_only_a_close_is_awaited_everything_else_is_passed_over() {
+fn when_only_a_close_is_awaited_other_messages_are_skipped() {
     let huge = [&[0x82, 0xff], &(1_u64 << 20).to_be_bytes()[..], &MASK, &vec![7; 1 << 20]].concat();
     let stream = [
         masked(0x81, &[b'a'; 2 * MAX]),
@@ -308,14 +308,14 @@ fn where_only_a_close_is_awaited_everything_else_is_passed_over() {
     let mut decoder = Decoder::new(MAX);
     decoder.expect(Awaited::Close);
     for _ in 0..3 {
-        // Whether it is a frame at all is the parser's to say.
+        // The parser may refuse this header or not.
         let _ = decoder.read(&mut endless.clone(), |_| Awaited::Close);
         assert!(decoder.held_bytes() <= 14);
     }
 }
 
 #[test]
-fn what_is_held_is_let_go_where_only_a_close_is_awaited_from_now_on() {
+fn buffered_bytes_are_freed_when_only_a_close_is_awaited() {
     let frame = masked(0x81, &[b'a'; 900]);
     for held in [3, 8, 9, 500, 907] {
         let mut decoder = Decoder::new(MAX);

@@ -1,8 +1,8 @@
-//! A fresh token in the hands of whoever means ill.
+//! Fresh tokens, and clients that misuse them.
 
 use super::*;
 
-/// Tokens are `SUBJECT LIFE`, in seconds, and name when they were issued: right now.
+/// Tokens are `SUBJECT LIFE`, with the life in seconds. Each is issued now.
 #[derive(Debug)]
 struct Living;
 
@@ -35,7 +35,7 @@ fn refresh(session: &mut Session, token: &str, now: Moment) -> Vec<Value> {
     poll(session, now)
 }
 
-/// The second in which a session is ended, if nothing more is heard of its token.
+/// Returns the second in which a session ends, if its token is not refreshed.
 fn end(session: &Session) -> Option<u64> {
     session.poll_expiry().map(|at| at.as_secs())
 }
@@ -52,7 +52,7 @@ fn how_long_a_token_lives_is_said_whatever_the_peers_clock() {
 }
 
 #[test]
-fn a_session_lives_as_long_as_its_last_token_be_that_longer_or_shorter() {
+fn a_session_lives_as_long_as_its_last_token() {
     let mut session = session(&hub(), "anna 60");
     assert_eq!(end(&session), Some(65));
     for (token, expected) in [("anna 90", Some(100)), ("anna 20", Some(30)), ("anna ever", None)] {
@@ -71,7 +71,7 @@ fn a_session_that_was_revoked_cannot_slip_away_under_a_fresh_token() {
         let mut session = session(&hub, "anna 60");
         say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"] }));
         hub.revocations().add(hub.home(), &revoke, at(5)).unwrap();
-        // Issued after that, and here before its shard has looked.
+        // This token is issued after the revocation. It comes before the shard has handled the revocation.
         let frames = refresh(&mut session, "anna 90", at(6));
         assert_eq!(frames[0]["code"], "forbidden", "{frames:?}");
         assert_eq!(frames[1]["close"], 4403);

@@ -12,7 +12,7 @@ fn subscribe(topics: &[&str], since: &Value, more: bool) -> Value {
     frame
 }
 
-/// A session that says this at a moment, and what it answers then.
+/// Hands a frame to a session, and returns its answers.
 fn say_at(session: &mut Session, frame: &Value, now: Moment) -> Vec<Value> {
     session.handle_text(&frame.to_string(), now);
     poll(session, now)
@@ -22,7 +22,7 @@ fn outcome(frame: &Value) -> &str {
     frame["topics"][0]["outcome"].as_str().unwrap()
 }
 
-/// A position after which both topics have missed an event.
+/// Returns a position, and then the positions of an event of each topic.
 fn missed(hub: &Hub) -> (Value, Value, Value) {
     let since = tick(hub, "t:9");
     (since, tick(hub, "t:1"), tick(hub, "t:2"))
@@ -38,7 +38,7 @@ fn the_frames_of_one_subscribe_are_one_resume() {
         assert_eq!((ops(&frames), outcome(&frames[0])), (vec!["subscribed"], "resumed"));
         assert_eq!(frames[0]["position"], since, "nothing is read in between");
     }
-    // What is published meanwhile comes with the rest.
+    // An event that is published meanwhile comes with the rest.
     let third = tick(&hub, "t:1");
     assert_eq!(poll(&mut session, at(0)), [json!(null); 0]);
     let frames = say(&mut session, subscribe(&["t:2"], &since, false));
@@ -55,7 +55,7 @@ fn a_subscribe_whose_last_frame_never_comes_goes_on_after_five_seconds() {
     say_at(&mut session, &subscribe(&["t:1"], &since, true), at(1));
     let until = at(1).since_start + SUBSCRIBE_PAUSE;
     assert_eq!(session.poll_timeout(), Some(until));
-    // It is counted from the first frame.
+    // The time counts from the first frame.
     say_at(&mut session, &subscribe(&["t:3"], &since, true), at(3));
     assert_eq!(session.poll_timeout(), Some(until));
     session.handle_timeout(at(5));
@@ -63,7 +63,7 @@ fn a_subscribe_whose_last_frame_never_comes_goes_on_after_five_seconds() {
     session.handle_timeout(at(6));
     let frames = poll(&mut session, at(6));
     assert_eq!((frames.len(), &frames[0]["position"]), (1, &first));
-    // The rest comes too late: it is a subscribe like others.
+    // The last frame comes too late: it is an ordinary subscribe.
     let frames = say_at(&mut session, &subscribe(&["t:2"], &since, false), at(7));
     assert_eq!((ops(&frames), outcome(&frames[0])), (vec!["subscribed"], "sync"));
     assert_ne!(frames[0]["position"], since);
@@ -75,7 +75,7 @@ fn a_frame_that_comes_after_the_time_and_before_the_timer_is_an_ordinary_subscri
     let (since, ..) = missed(&hub);
     let mut session = open(&hub);
     say_at(&mut session, &subscribe(&["t:3"], &since, true), at(1));
-    // Nothing of its topics was missed, so it has passed on.
+    // No event of its topics was missed, so the session has moved on.
     let frames = say_at(&mut session, &subscribe(&["t:2"], &since, false), at(60));
     assert_eq!(outcome(&frames[0]), "sync");
 }
@@ -97,7 +97,7 @@ fn a_session_that_has_all_its_topics_waits_for_no_more() {
 }
 
 #[test]
-fn what_happens_in_between_is_answered_and_changes_nothing() {
+fn other_frames_in_between_are_answered_and_change_nothing() {
     let hub = hub();
     let (since, first, second) = missed(&hub);
     let mut session = open(&hub);
@@ -142,7 +142,7 @@ fn a_drain_in_between_reads_nothing_so_that_the_client_resumes_all_of_it() {
 }
 
 #[test]
-fn a_subscribe_in_several_frames_can_set_back_nobody_who_has_moved_on() {
+fn a_subscribe_in_several_frames_cannot_set_back_a_session_that_has_moved_on() {
     let hub = hub();
     let (since, ..) = missed(&hub);
     let mut session = open(&hub);
@@ -154,12 +154,12 @@ fn a_subscribe_in_several_frames_can_set_back_nobody_who_has_moved_on() {
 }
 
 #[test]
-fn each_since_of_one_subscribe_is_judged_against_the_place_of_the_first() {
+fn each_since_of_one_subscribe_is_compared_with_the_position_of_the_first() {
     let hub = hub();
     let (since, first, second) = missed(&hub);
     let mut session = open(&hub);
     say(&mut session, subscribe(&["t:7"], &first, true));
-    // After it: from there on. Before it: too late.
+    // A later position is accepted. An earlier one is too late.
     let later = say(&mut session, subscribe(&["t:2"], &first, true));
     let before = say(&mut session, subscribe(&["t:1"], &since, true));
     assert_eq!((outcome(&later[0]), outcome(&before[0])), ("resumed", "sync"));
@@ -173,7 +173,7 @@ fn a_log_that_moves_on_in_between_costs_a_sync_of_what_was_lost_and_no_more() {
     let since = tick(&hub, "t:9");
     let mut session = open(&hub);
     say(&mut session, subscribe(&["t:1"], &since, true));
-    // More than the log holds, none of it for the first topic.
+    // More publications than the log holds, and none of the first topic.
     (0..101).for_each(|_| drop(tick(&hub, "t:2")));
     let frames = say(&mut session, subscribe(&["t:2"], &since, false));
     assert_eq!(outcome(&frames[0]), "resumed");

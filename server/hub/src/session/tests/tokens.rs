@@ -1,8 +1,8 @@
-//! What tokens allow, their end, and that they are taken back.
+//! The rights, the expiry and the revocation of tokens.
 
 use super::*;
 
-/// Tokens are lists of topics; they end after 100 s.
+/// Tokens are lists of topics, and expire after 100 s.
 #[derive(Debug)]
 struct ByList;
 
@@ -23,7 +23,7 @@ impl Authorize for ByList {
     }
 }
 
-/// As `ByList`, but a token `less` is the same subject with fewer rights.
+/// Does the same as `ByList`. A token `less` is for the same subject, with fewer rights.
 #[derive(Debug)]
 pub(super) struct Shrinking(pub(super) std::sync::atomic::AtomicBool);
 
@@ -74,7 +74,7 @@ fn a_token_of_somebody_else_changes_nothing_and_forbidden_topics_are_refused() {
 }
 
 #[test]
-fn a_key_does_not_tell_whom_the_event_reached_that_it_was_seen_on() {
+fn a_key_does_not_tell_which_other_topics_its_event_reached() {
     let hub = hub();
     let key = Uuid::from_u128(5);
     let event = json!({ "domain": "x", "event": "y", "payload": {} });
@@ -112,7 +112,7 @@ fn a_session_ends_with_its_token_unless_that_is_refreshed() {
 
 #[test]
 fn a_machine_that_slept_ends_the_sessions_whose_tokens_ended_meanwhile() {
-    // The even clock has stood still.
+    // The clock that never jumps stood still.
     let woken = |second| Moment { unix_ms: at(second).unix_ms, ..at(1) };
     let mut session = session_with(ByList);
     session.handle_timeout(Moment { unix_ms: woken(105).unix_ms - 1, ..at(1) });
@@ -160,7 +160,7 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     assert_eq!(open(5, "bert acme").1["op"], "welcome");
 }
 
-/// Tokens that come from a clock which is far ahead.
+/// Tokens of an issuer whose clock is far ahead.
 #[derive(Debug)]
 struct Ahead;
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl World {
-    /// An event stream that has had its first block.
+    /// Returns an event stream that has written its first block.
     fn listen(&mut self, topics: &[&str], framing: Framing) -> (ConnectionKey, Pipe) {
         let access = DevAccess::new(self.hub.home().clone());
         let admitted: Admitted = self.hub.revocations().admit(&access, None, at(0)).unwrap();
@@ -26,7 +26,7 @@ impl World {
 }
 
 impl Pipe {
-    /// The blocks that have come in whole, and takes them away. The last chunk is an empty block.
+    /// Takes the blocks that have come in whole. The last chunk is an empty block.
     fn blocks(&self, framing: Framing) -> Vec<String> {
         let mut state = self.0.borrow_mut();
         let mut blocks = Vec::new();
@@ -49,7 +49,7 @@ impl Pipe {
         blocks
     }
 
-    /// The numbers of the events that have come in whole.
+    /// Takes the numbers of the events that have come in whole.
     fn heard(&self, framing: Framing) -> Vec<u64> {
         let number = |block: String| {
             let data = block.split_once("\nevent: event\ndata: ").unwrap_or_else(|| panic!("{block}")).1;
@@ -101,7 +101,7 @@ fn a_stream_that_is_slow_keeps_the_rest_of_one_block_and_reads_on_from_the_log()
         world.fan_out();
         let block = quick.0.borrow().taken.len();
         (0..5).for_each(|_| world.publish(&["t:1"]));
-        // One block and a bit of the next.
+        // The socket takes one block, and a part of the next.
         pipe.make_room(block + 10);
         world.fan_out();
         assert!(!world.shard.is_live(slow) && wakes.count() == 1);

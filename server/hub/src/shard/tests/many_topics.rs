@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_reaches_many_topics_is_left_to_those_whom_it_reaches_after_all_that_came_before() {
+fn connections_read_an_event_of_many_topics_from_the_log_after_all_earlier_events() {
     let mut world = World::new();
     let (one, of_one) = world.connect(&["t:1"]);
     let (two, of_two) = world.connect(&["t:1", "t:200"]);
@@ -47,7 +47,7 @@ fn a_session_that_is_paused_in_the_middle_of_a_subscribe_rests_and_is_written_no
     world.publish(&["t:1"]);
     world.publish(&["t:2"]);
     world.fan_out();
-    // Whatever it says meanwhile.
+    // The session stays paused when the client sends other frames.
     assert_eq!(world.say(key, &json!({ "op": "ping", "ref": 3 })), Pumped::Idle);
     let ops: Vec<Value> = pipe.frames().iter().map(|frame| frame["op"].clone()).collect();
     assert_eq!(ops, ["subscribed", "pong"]);

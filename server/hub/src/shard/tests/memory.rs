@@ -9,14 +9,14 @@ fn tenants_and_topics_leave_no_trace() {
     assert!(world.shard.poll_fan_out(at(0), &Arc::clone(&waits).into()).is_pending());
     let (first, _) = world.connect(&["t:1", "t:2"]);
     let (second, pipe) = world.connect(&["t:2"]);
-    // Somebody new is there: the shard looks at the log.
+    // A new connection is there, so the shard reads the log.
     assert_eq!(waits.count(), 1);
     let held = ShardCounters { connections: 2, tenants: 1, topics: 2, unwritten_bytes: 0 };
     assert_eq!(world.shard.counters(), held);
     world.say(first, &json!({ "op": "unsubscribe", "ref": 2, "topics": ["t:1"] }));
     assert_eq!(world.shard.counters().topics, 1);
     world.fan_out();
-    // Nobody follows it, but the shard follows the log.
+    // The topic has no subscriber, and the shard follows the log.
     world.publish(&["t:1"]);
     world.publish(&["t:2"]);
     pipe.make_room(10);
@@ -28,7 +28,7 @@ fn tenants_and_topics_leave_no_trace() {
     world.fan_out();
     let Shard { connections, marks, scratch, .. } = &world.shard;
     assert_eq!(connections.capacity() + marks.capacity() + gathered_bytes(scratch), 0);
-    // Nobody listens any more, until somebody comes back.
+    // No connection is left, until a new one comes.
     assert!(world.shard.poll_fan_out(at(0), &Arc::clone(&waits).into()).is_pending());
     world.publish(&["t:1"]);
     assert_eq!(waits.count(), 1);
@@ -39,13 +39,13 @@ fn tenants_and_topics_leave_no_trace() {
     world.shard.remove(again);
     let counters = world.hub.counters(world.hub.home());
     assert_eq!((counters.followers, counters.followed_topics, counters.waiting), (0, 0, 0));
-    // What nobody holds is forgotten when its log has aged out.
+    // A tenant that has no connection is removed when its log is empty.
     (0..3).for_each(|round| world.hub.handle_timeout(at(round * 10_000)));
     assert_eq!(world.hub.tenant_count(), 0);
 }
 
 #[test]
-fn large_publications_are_gathered_few_at_a_time_and_their_room_is_given_back() {
+fn large_publications_are_gathered_few_at_a_time_and_their_memory_is_freed() {
     let mut world = World::new();
     let (_, pipe) = world.connect(&["t:1"]);
     for _ in 0..12 {
