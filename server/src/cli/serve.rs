@@ -72,13 +72,13 @@ pub(super) struct Serve {
     /// Time over which a drain spreads the reconnects of its clients
     #[arg(long, env = "TIDINGS_DRAIN_SPREAD", help_heading = "Deadlines", default_value = "5s", value_parser = duration_or_none, value_name = "TIME")]
     drain_spread: Duration,
-    /// Time for a drain after SIGTERM or SIGINT
+    /// Longest time of a drain, which SIGTERM or SIGINT starts
     #[arg(long, env = "TIDINGS_DRAIN_TIMEOUT", help_heading = "Deadlines", default_value = "30s", value_parser = duration, value_name = "TIME")]
     drain_timeout: Duration,
     /// Bytes of one message from a client
     #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
-    /// Bytes of a message before the session is open, so of the hello; its token has at most 4096
+    /// Bytes of a client's first message, the hello; the token in it has at most 4096
     #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
     max_hello_bytes: usize,
     /// Bytes of a request head, at least 8192; it holds the topics of an event stream

@@ -251,7 +251,7 @@ fn a_listener_that_never_reads_costs_others_nothing_and_is_cut_off() {
     embedded.stop();
 }
 
-/// A listener that reads nothing, of whom there is more than its socket takes.
+/// A client that reads nothing, while more events are published than its socket takes.
 fn stalled(embedded: &Embedded) -> TcpStream {
     let mut never = TcpStream::connect(embedded.address).unwrap();
     never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

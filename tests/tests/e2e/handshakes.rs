@@ -12,7 +12,7 @@ use tidings_tests::{Client, Frame, Request, Server, eventually};
 /// Handshakes that are never finished.
 const HANDSHAKES: usize = 500;
 
-/// From a connection to its end, whatever it says or does not say: the two deadlines, one after the other.
+/// The longest life of a connection that never finishes its handshake: both deadlines, one after the other.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
 /// For a good client, from its connection to its `subscribed`.

@@ -15,8 +15,8 @@ const BATCH: usize = 250;
 /// is first looked at.
 const LOG_BYTES: &str = "24000000";
 
-/// KiB that the server may grow by after its log is full, mostly for the keys that it remembers of what has left the log,
-/// which are bounded too. What passes meanwhile is 12,000 as frames alone.
+/// The KiB by which the server may grow after its log is full. It mostly remembers keys of evicted publications, and
+/// they are bounded too. The frames that pass meanwhile are 12,000 KiB.
 const MARGIN_KIB: usize = 8192;
 
 /// Publishes numbered events, and reads all of them as a neighbour of those who do not.
