@@ -36,7 +36,7 @@ pub struct EventStream {
     left: Option<Follower>,
     /// Blocks about the stream itself. They go before `ready`.
     blocks: VecDeque<Block>,
-    /// Read from the log, and still to be encoded.
+    /// Deliveries that were read from the log, and are not encoded yet.
     ready: VecDeque<Delivery>,
     framing: Framing,
     heartbeat: Duration,
@@ -56,8 +56,8 @@ impl EventStream {
     /// Returns a stream of these topics. It begins after `since`, or now without `since`.
     ///
     /// # Errors
-    /// The tenant is full, or a topic is refused. One refused topic refuses the whole stream: a stream of the other
-    /// topics would be silently stale.
+    /// No topic is named, the tenant is full, or a topic is refused. One refused topic refuses the whole stream: a
+    /// stream of the other topics would be silently stale.
     pub fn open(
         hub: &Hub,
         access: &dyn Authorize,
@@ -212,7 +212,7 @@ impl EventStream {
         }
     }
 
-    /// Tells the client to come back after its pause and its part of the drain's spread, and ends.
+    /// Tells the client to come back after its reconnect delay and `spread` together, and ends.
     pub fn handle_drain(&mut self, spread: Duration) {
         self.end(goaway(self.retry + spread, None));
     }

@@ -6,7 +6,7 @@
 //! - A [`Publication`] is an event with its topics, its key and its position.
 //! - A [`Log`] keeps the publications of one tenant in a bounded ring buffer, and the keys of older ones.
 //! - A [`Reader`] follows a log in order. Its position is the whole state of a subscriber.
-//! - A [`tenant`] is a log and its readers, and wakes them.
+//! - A [`tenant`] has a log and its readers, and wakes the readers.
 //! - A [`Hub`] holds the tenants. Programs publish and subscribe here.
 //! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) does the same
 //!   with server-sent events.

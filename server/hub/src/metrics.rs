@@ -10,7 +10,8 @@ use prometheus_client::{
 };
 use tidings_shared::Code;
 
-/// Bounds of the histogram's buckets, in seconds: from a fan-out to a few sockets up to an overloaded node.
+/// Upper bounds of the histogram's buckets, in seconds. The first is for a fan-out to a few sockets, the last for an
+/// overloaded node.
 const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
 /// Counters since the start, and gauges of the current state. Any thread can count, at a low cost.

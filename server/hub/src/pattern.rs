@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use tidings_shared::{TopicError, TopicName};
 
-/// A topic, or all topics below some segments. `staff:*` matches every topic that begins with `staff:`, and `*` matches
-/// every topic. The star stands for one or more whole segments. It can only be at the end.
+/// A topic, or all topics that begin with some segments. `staff:*` matches every topic that begins with `staff:`, and
+/// `*` matches every topic. The star stands for one or more whole segments. It can only be at the end.
 ///
 /// ```
 /// use tidings_hub::TopicPattern;

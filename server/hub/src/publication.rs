@@ -243,7 +243,7 @@ impl Publication {
         }
     }
 
-    /// Returns whether it has too many topics for bits. Then each session reads it from the log.
+    /// Returns whether it has more topics than fit into the bits. Then each session reads it from the log.
     pub(crate) fn reaches_many(&self) -> bool {
         self.topics.len() > MAX_FEW
     }

@@ -27,11 +27,11 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// What to revoke in a tenant.
+/// A subject or a session of a tenant to revoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoke {
-    /// Every session of this subject, and every token of it that was issued until now. A token without a time of issue
-    /// counts as issued before.
+    /// Every session of this subject, and every token of it that was issued up to now. A token without a time of issue
+    /// is revoked too.
     Subject(String),
     /// This session, and the token that it came with.
     Session(Uuid),
@@ -92,14 +92,14 @@ pub struct Admitted {
     pub token: Option<u64>,
     /// The number of the newest revocation when the client was admitted. Every later revocation applies to this client,
     /// even if its token names a later time of issue.
-    pub judged_by: u64,
+    pub newest_revocation: u64,
 }
 
 /// The revocations of all tenants. The list is bounded, and its entries expire.
 #[derive(Debug, Default)]
 pub struct Revocations {
     lists: Mutex<Lists>,
-    /// Hashes tokens, which are not kept themselves. It is keyed at random, so nobody can construct a collision.
+    /// Hashes tokens: the lists keep hashes and no tokens. It has random keys, so nobody can construct a collision.
     hasher: RandomState,
     changes: Arc<Changes>,
 }
@@ -175,7 +175,7 @@ impl Revocations {
             let message = "the token was revoked; come back with one that was issued later".to_owned();
             return Err(AccessError { code: Code::Unauthorized, message });
         }
-        Ok(Admitted { identity, token, judged_by: lists.added })
+        Ok(Admitted { identity, token, newest_revocation: lists.added })
     }
 
     /// Returns whether a session, or an event stream, was revoked after it was admitted.
@@ -185,14 +185,14 @@ impl Revocations {
         session.is_some_and(|session| list.sessions.contains_key(&session)) || list.ends(admitted, now)
     }
 
-    /// Revokes also the token of a session or stream that a revocation has ended.
+    /// Also revokes the token of a session or stream that a revocation has ended.
     pub fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
-        let Admitted { identity, token, judged_by } = admitted;
+        let Admitted { identity, token, newest_revocation } = admitted;
         let mut lists = self.lock();
         let Lists { tenants, .. } = &mut *lists;
         let Some(list) = tenants.get_mut(&identity.tenant) else { return };
         if let Some(entry) =
-            list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *judged_by)
+            list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *newest_revocation)
         {
             // The issuer's clock may be ahead of ours, so the token may name a later time of issue than the revocation.
             entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
@@ -242,7 +242,7 @@ fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {
 }
 
 impl List {
-    /// Returns the number of entries, without the tokens, which belong to sessions.
+    /// Returns the number of entries. Tokens do not count, because they belong to sessions.
     fn len(&self) -> usize {
         self.subjects.len() + self.sessions.len()
     }
@@ -260,9 +260,9 @@ impl List {
         self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
     }
 
-    /// Returns whether a client that was admitted must leave.
+    /// Returns whether a client was revoked after it was admitted.
     fn ends(&self, admitted: &Admitted, now: Moment) -> bool {
-        let is_later = |entry: &Entry| entry.number > admitted.judged_by;
+        let is_later = |entry: &Entry| entry.number > admitted.newest_revocation;
         self.subject(&admitted.identity, now).is_some_and(is_later) || self.has_token(admitted.token, now)
     }
 

@@ -3,8 +3,7 @@
 //! # How to drive it
 //!
 //! 1. Hand in the input of one read of the socket, with the `handle_…` methods.
-//! 2. Call [`Session::poll_output`] until it returns `None`, or at least until the session [hears](Session::hears)
-//!    again.
+//! 2. Call [`Session::poll_output`] until it returns `None`, or at least until [`Session::hears`] is true.
 //! 3. Only after that, hand in more. So the outbox has at most the answers to one read and two batches of the log.
 //!
 //! Poll also when the log has something new, and when [`Session::poll_timeout`] has come.
@@ -156,7 +155,7 @@ impl Session {
         self.close(close::UNSUPPORTED, Code::InvalidFrame.as_str());
     }
 
-    /// Handles a WebSocket ping. It counts as a frame, and is answered.
+    /// Handles a WebSocket ping: counts it as a frame, and answers it.
     pub fn handle_ping(&mut self, payload: &[u8], now: Moment) {
         self.handle_control(now);
         if !self.is_closed() {
@@ -164,7 +163,7 @@ impl Session {
         }
     }
 
-    /// Handles a WebSocket pong or a fragment. They count as frames.
+    /// Handles a WebSocket pong or a fragment: counts it as a frame.
     pub fn handle_control(&mut self, now: Moment) {
         self.handle_alive(now);
         if !self.is_closed() {

@@ -43,7 +43,7 @@ use self::{
     dirty::Dirty,
     followed::Followed,
     index::TenantKey,
-    protocol::{Encoding, Output},
+    protocol::{Amount, Encoding},
 };
 pub use self::{index::ConnectionKey, protocol::Protocol};
 use crate::{
@@ -87,7 +87,7 @@ pub struct Shard<S> {
     /// The marks of the connections, by the same index.
     marks: Vec<Mark>,
     tenants: Slab<Followed>,
-    /// By the tenant's address.
+    /// The keys of the tenants, by their addresses.
     tenant_keys: HashMap<usize, TenantKey>,
     /// Tenants whose logs may have more, or whose batch is not written yet.
     ready: VecDeque<TenantKey>,
@@ -298,14 +298,14 @@ impl<S: Sink> Shard<S> {
         }
         let bytes = scratch.gathered[connection.encoding().index()].buffer();
         let output = connection.protocol.put_output(now, bytes);
-        connection.is_closing = output == Output::End;
+        connection.is_closing = output == Amount::End;
         if !connection.write(bytes)? {
             return Ok(Pumped::Blocked { has_taken: connection.rest.len() < bytes.len() });
         }
         if connection.is_closing {
             return Ok(Pumped::Closed);
         }
-        if output == Output::Part {
+        if output == Amount::Part {
             return Ok(Pumped::More);
         }
         if connection.protocol.is_paused() {

@@ -7,7 +7,7 @@ use std::{
     hash::Hash,
 };
 
-/// Tables of up to this many entries are left as they are: they take a few kilobytes.
+/// A table with a capacity of up to this many entries keeps its size: it takes a few kilobytes.
 const SMALL: usize = 64;
 
 /// Shrinks a table after most of its entries were removed. It keeps twice the size that it needs. So shrinking is rare,

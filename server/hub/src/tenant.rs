@@ -295,7 +295,7 @@ pub(crate) enum After {
     Lost(Position),
 }
 
-/// A reader of a tenant's log. Dropping it removes it from the tenant.
+/// A reader of a tenant's log. Dropping it removes the reader from the tenant.
 #[derive(Debug)]
 pub(crate) struct Follower {
     tenant: Tenant,

@@ -18,13 +18,13 @@ use tungstenite::protocol::frame::{
 /// Bytes of the payload of a ping, a pong or a Close, at most (section 5.5).
 const MAX_CONTROL_BYTES: u64 = 125;
 
-/// Bytes before a payload that a server sends, at most: it sends no mask.
+/// Bytes of the header of a server's frame, at most. A server sends no mask.
 pub(crate) const MAX_HEADER_BYTES: usize = 10;
 
-/// Bytes before a payload that a client sends, at most, with its mask.
+/// Bytes of the header of a client's frame, at most, with the mask.
 const MAX_CLIENT_HEADER_BYTES: usize = 14;
 
-/// What a client sent.
+/// A message, a fragment or a control frame of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A text message.
@@ -41,7 +41,7 @@ pub enum Incoming<'a> {
     Close(Option<u16>),
 }
 
-/// What is wrong with a client's bytes. Nothing after it can be read.
+/// A fault in a client's bytes. The decoder reads nothing after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A message is over the limit.
@@ -76,7 +76,7 @@ pub enum Awaited {
 #[derive(Debug)]
 pub struct Decoder {
     awaited: Awaited,
-    /// The beginning of a frame. Its size follows what has come, and not what the header claims.
+    /// The beginning of a frame. Its size grows with the bytes that have come. A header cannot make it larger.
     partial: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Fragments>,

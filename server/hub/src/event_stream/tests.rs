@@ -32,7 +32,7 @@ impl Authorize for ButSecrets {
 
 fn admitted(expires_at: Option<u64>) -> Admitted {
     let identity = Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) };
-    Admitted { identity, token: None, judged_by: 0 }
+    Admitted { identity, token: None, newest_revocation: 0 }
 }
 
 fn open(hub: &Hub, topics: &[&str], since: Option<&str>) -> Result<EventStream, Problem> {

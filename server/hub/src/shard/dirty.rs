@@ -1,4 +1,4 @@
-//! Which tenants of a shard have something new.
+//! The tenants of a shard that have something new.
 
 use std::{
     mem,

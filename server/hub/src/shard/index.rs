@@ -1,6 +1,6 @@
-//! The indices of a shard. Each is a type of its own, so that none can be taken for another.
+//! The indices of a shard. Each has its own type, so the compiler refuses to mix them up.
 
-/// Declares an index: a `u32`, because a fan-out touches many of them.
+/// Declares an index. It is a `u32` to save memory: a fan-out touches many of them.
 macro_rules! index {
     ($(#[$doc:meta])* $visibility:vis $name:ident) => {
         $(#[$doc])*

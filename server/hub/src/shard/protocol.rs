@@ -1,5 +1,5 @@
 //! The two protocols that a shard serves: WebSocket sessions and streams of server-sent events. They get the same
-//! publications. Only the bytes around a frame differ, and event streams hear nothing from their clients.
+//! publications. Only the bytes around a frame differ, and the clients of event streams send nothing.
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -131,17 +131,17 @@ impl Protocol {
     }
 
     /// Appends its output to `bytes`, until they are at least [`WRITE_BYTES`].
-    pub(super) fn put_output(&mut self, now: Moment, bytes: &mut Vec<u8>) -> Output {
+    pub(super) fn put_output(&mut self, now: Moment, bytes: &mut Vec<u8>) -> Amount {
         while bytes.len() < WRITE_BYTES {
             let output = match self {
                 Self::WebSocket(session) => put_message(session, now, bytes),
                 Self::EventStream(stream) => put_block(stream, now, bytes),
             };
-            if output != Output::Part {
+            if output != Amount::Part {
                 return output;
             }
         }
-        Output::Part
+        Amount::Part
     }
 
     /// Returns how a fan-out encodes its frames.
@@ -155,7 +155,7 @@ impl Protocol {
 
 /// How much of the output was put into a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Amount {
     /// A part: there may be more.
     Part,
     /// All of the current output.
@@ -164,29 +164,29 @@ pub(super) enum Output {
     End,
 }
 
-fn put_message(session: &mut Session, now: Moment, bytes: &mut Vec<u8>) -> Output {
+fn put_message(session: &mut Session, now: Moment, bytes: &mut Vec<u8>) -> Amount {
     match session.poll_output(now) {
         Some(session::Output::Frame(frame)) => bytes.extend_from_slice(frame.message()),
         Some(session::Output::Ping) => put(bytes, Kind::Ping, &[]),
         Some(session::Output::Pong(payload)) => put(bytes, Kind::Pong, &payload),
         Some(session::Output::Close { code, reason }) => {
             put_close(bytes, code, reason);
-            return Output::End;
+            return Amount::End;
         }
-        None => return Output::All,
+        None => return Amount::All,
     }
-    Output::Part
+    Amount::Part
 }
 
-fn put_block(stream: &mut EventStream, now: Moment, bytes: &mut Vec<u8>) -> Output {
+fn put_block(stream: &mut EventStream, now: Moment, bytes: &mut Vec<u8>) -> Amount {
     if let Some(block) = stream.poll_output(now) {
         bytes.extend_from_slice(block.framed(stream.framing()));
-        Output::Part
+        Amount::Part
     } else if stream.is_closed() {
         bytes.extend_from_slice(stream.framing().end());
-        Output::End
+        Amount::End
     } else {
-        Output::All
+        Amount::All
     }
 }
 
