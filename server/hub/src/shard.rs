@@ -8,10 +8,10 @@
 //! and nothing to read from the log. The shard writes each publication straight to the sockets of the live connections.
 //!
 //! ```text
-//!             ┌── pump finds nothing to do ──▶ live ──┐  the shard writes to it
-//!  behind ────┤                                       ├──▶ behind: the socket took only a part, the log
-//!  (its own   └── … and the session is paused ▶ paused┘    moved on, or something was handed to the session
-//!   output)
+//! behind       ── pump found nothing to write or read ──────────▶ live    the shard writes to it
+//! behind       ── the same, and the session is paused ──────────▶ paused  nobody writes to it
+//! live         ── its socket was full, or entries were evicted ─▶ behind  it drives itself
+//! live, paused ── `handle` was called ──────────────────────────▶ behind
 //! ```
 //!
 //! A connection that is behind drives itself: [`Shard::pump`] writes its session's output, which includes reading on
