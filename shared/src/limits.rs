@@ -119,7 +119,8 @@ limits! {
     /// Strangers keep their permit no longer than their deadlines say.
     pub const CLOSE_TIMEOUT_BEFORE_HELLO: Duration = Duration::from_secs(1);
 
-    /// Bytes of a request's body that the server reads and drops after it has answered early.
+    /// Bytes that the server reads and drops: of a request's body after it has answered early, and of a client's input on
+    /// an event stream. Beyond it the connection is cut.
     ///
     /// A proxy sends the whole body before it reads the answer that refuses it, so this is several bodies.
     pub const LINGER_BYTES: usize = 4 * MAX_BODY_BYTES;

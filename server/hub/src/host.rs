@@ -9,7 +9,8 @@ use crate::moment::Moment;
 /// Gives a hub the time and random numbers. A server takes them from the operating system. A test makes its own, so
 /// that each run is the same.
 pub trait Host: fmt::Debug + Send + Sync + 'static {
-    /// Returns the time. `since_start` never runs backwards.
+    /// Returns the time. `since_start` never runs backwards. Under a gateway it must run as fast as
+    /// [`Instant`](std::time::Instant): the gateway reads it once, and measures its deadlines with an `Instant`.
     fn now(&self) -> Moment;
 
     /// Returns a new idempotency key. It must never have been returned before.

@@ -32,7 +32,9 @@ use tidings_hub::{
     shard::{ConnectionKey, Protocol, Pumped, Shard, Sink},
     websocket::{Awaited, Decoder, Incoming},
 };
-use tidings_shared::limits::{CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, LINGER_SILENCE, READ_BYTES};
+use tidings_shared::limits::{
+    CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, LINGER_BYTES, LINGER_SILENCE, READ_BYTES,
+};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -85,7 +87,7 @@ impl Sink for Socket {
 pub(crate) async fn run(local: &Local, stream: TcpStream, mut early: Vec<u8>, protocol: Protocol) {
     let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
     let key = local.shard.borrow_mut().insert(protocol, Socket(stream));
-    let connection = Connection { local, key: Some(key) };
+    let connection = Connection { local, key: Some(key), ignored: Cell::new(0) };
     connection.hear(key, &mut decoder, &mut early);
     drop(early);
     let has_said_close = connection.drive(key, &mut decoder).await;
@@ -104,6 +106,8 @@ pub(crate) async fn run(local: &Local, stream: TcpStream, mut early: Vec<u8>, pr
 struct Connection<'a> {
     local: &'a Local,
     key: Option<ConnectionKey>,
+    /// Bytes of input from the client of an event stream. Beyond [`LINGER_BYTES`] the connection is cut.
+    ignored: Cell<usize>,
 }
 
 impl Connection<'_> {
@@ -275,10 +279,17 @@ impl Connection<'_> {
             Ok(0) => false,
             Ok(read) => {
                 self.hear(key, decoder, &mut buffer[..read]);
-                true
+                decoder.is_some() || self.ignores(read)
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
+    }
+
+    /// Counts input that is ignored. Returns whether the client may send more: without a bound, it would take turns from
+    /// the other connections of the shard.
+    fn ignores(&self, bytes: usize) -> bool {
+        self.ignored.update(|ignored| ignored + bytes);
+        self.ignored.get() <= LINGER_BYTES
     }
 
     /// Decodes input, and hands it to the session. Input from the client of an event stream is ignored.

@@ -1,7 +1,7 @@
 //! Server-sent events over real sockets: what a listener with nothing but HTTP gets.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
     thread,
     time::{Duration, Instant},
@@ -274,6 +274,27 @@ fn stalled(embedded: &Embedded) -> TcpStream {
         before.is_some() && before == delivered()
     });
     never
+}
+
+#[test]
+fn a_listener_that_sends_without_end_is_cut() {
+    let server = Server::start();
+    let mut floods = TcpStream::connect(server.address()).unwrap();
+    floods.set_write_timeout(Some(DEADLINE)).unwrap();
+    let request = b"GET /v1/events?topic=staff:people HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    floods.write_all(request).unwrap();
+    let chunk = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent < 1 << 30 {
+        match floods.write(&chunk) {
+            Ok(bytes) => sent += bytes,
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                return;
+            }
+            Err(error) => panic!("{error} after {sent} bytes"),
+        }
+    }
+    panic!("the server has read {sent} bytes");
 }
 
 /// Returns whether the server has ended this connection. Nothing is read from it.
