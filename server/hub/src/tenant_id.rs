@@ -53,3 +53,20 @@ impl std::str::FromStr for TenantId {
         Self::parse(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_1_to_64_characters_of_a_segment() {
+        let longest = "x".repeat(MAX_TENANT_BYTES);
+        for good in ["a", "Acme-1_2.3~4", longest.as_str()] {
+            assert_eq!(TenantId::parse(good).unwrap().as_str(), good);
+        }
+        let too_long = "x".repeat(MAX_TENANT_BYTES + 1);
+        for bad in ["", "a:b", "a b", "é", "a*", too_long.as_str()] {
+            assert_eq!(TenantId::parse(bad), Err(TenantIdError), "{bad}");
+        }
+    }
+}

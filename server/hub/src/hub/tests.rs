@@ -367,3 +367,12 @@ fn all_logs_together_are_bounded_and_the_largest_is_evicted_first() {
     hub.handle_timeout(at(3_600));
     assert_eq!(hub.0.log_bytes.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn a_client_that_invents_fingerprints_fills_no_memory() {
+    let hub = hub(10);
+    for number in 0..1_000 {
+        hub.answer_schema(Some(&format!("{number:016x}")), None);
+    }
+    assert_eq!(hub.0.other_schemas.lock().unwrap().len(), MAX_OTHER_SCHEMAS);
+}
