@@ -73,3 +73,42 @@ pub(super) fn answer(
     });
     Ok(page::for_pages(response))
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::CONTENT_ENCODING;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+    use warp::Filter;
+
+    use super::*;
+    use crate::{DevAccess, GatewaySettings, Hub, HubSettings, SystemHost};
+
+    #[tokio::test]
+    async fn an_application_that_compresses_all_answers_changes_no_stream() {
+        let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
+        let access = DevAccess::new(hub.home().clone());
+        let gateway = Gateway::new(hub, access, GatewaySettings::development());
+        let routes = gateway.routes().map(|mut answer: Response| {
+            answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            let body = pending::<Result<Bytes, Infallible>>();
+            *answer.body_mut() = warp::reply::stream(body).into_response().into_body();
+            answer
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tokio::spawn(async move { gateway.serve(listener, routes, std::future::pending()).await });
+        client.write_all(b"GET /v1/events?topic=t:1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\n\n\r\n") {
+            let mut bytes = [0; 1024];
+            let read = client.read(&mut bytes).await.unwrap();
+            assert_ne!(read, 0, "{answer}");
+            answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        assert!(!answer.contains("gzip"), "{answer}");
+        assert!(answer.contains("\nevent: subscribed\n"), "{answer}");
+    }
+}
