@@ -109,7 +109,7 @@ fn commands() -> clap::Command {
     Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
 }
 
-/// The failure of a command if its connection ended too early, and for good.
+/// Returns the failure of a command if its connection ended for good before the command was done.
 fn closed() -> Failure {
     Failure::Failed("the connection ended, and the client does not try again".to_owned())
 }

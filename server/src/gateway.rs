@@ -29,12 +29,11 @@ pub struct GatewaySettings {
     /// The time for a request head: from the TCP connection, or from the first byte of a further request, to the head's
     /// last byte.
     pub header_timeout: Duration,
-    /// The time after an answer in which a further request must begin, or the server closes the connection. It should
-    /// be longer than a proxy in front keeps idle connections. If more than three quarters of the permits are taken,
-    /// the header timeout applies instead.
+    /// The time for which an idle connection stays open after an answer. Make it longer than a proxy in front keeps
+    /// idle connections. If more than three quarters of the permits are taken, the header timeout applies instead.
     pub keep_alive_timeout: Duration,
-    /// Bytes of a request head. The HTTP library needs at least [`limits::LEAST_HEADER_BYTES`], so a smaller number
-    /// counts as that.
+    /// Bytes of a request head. The HTTP library needs at least [`limits::LEAST_HEADER_BYTES`], and a smaller number
+    /// is raised to it.
     pub max_header_bytes: usize,
     /// The time for the whole body of a request.
     pub body_timeout: Duration,
@@ -42,7 +41,7 @@ pub struct GatewaySettings {
     pub max_body_bytes: usize,
     /// A socket that accepts no byte for this long is closed.
     pub write_timeout: Duration,
-    /// Whether every address may read `/metrics`. If not, only this machine may.
+    /// If `true`, every address may read `/metrics`. If `false`, only this machine may.
     pub open_metrics: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
@@ -106,7 +105,7 @@ struct Inner {
     hub: Hub,
     access: Arc<dyn Authorize>,
     settings: GatewaySettings,
-    /// Becomes true once, when a drain begins.
+    /// `true` from the beginning of a drain.
     draining: watch::Sender<bool>,
     /// Every session and event stream holds a receiver. A drain waits until no receiver is left.
     present: watch::Sender<()>,
@@ -150,7 +149,7 @@ impl Gateway {
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
     }
 
-    /// Returns a guard. The session or event stream that holds it counts as present until it drops the guard.
+    /// Returns a guard. A session or an event stream counts as present while it holds the guard.
     pub(crate) fn presence(&self) -> watch::Receiver<()> {
         self.0.present.subscribe()
     }
@@ -183,8 +182,8 @@ impl Gateway {
         self.0.present.receiver_count()
     }
 
-    /// Drains the gateway: it lets no session in any more, sends every session away, and waits until all are gone, at
-    /// most for [`GatewaySettings::drain_timeout`]. Returns whether all went in time.
+    /// Drains the gateway: refuses new sessions, sends all sessions away, and waits until they are gone. It waits
+    /// at most for [`GatewaySettings::drain_timeout`]. Returns whether all were gone in time.
     pub async fn drain(&self) -> bool {
         self.0.draining.send_replace(true);
         tokio::time::timeout(self.0.settings.drain_timeout, self.0.present.closed()).await.is_ok()

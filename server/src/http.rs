@@ -90,8 +90,8 @@ impl Gateway {
         }
     }
 
-    /// Refuses every request while the server drains, and every request of an overflow connection. Operators' paths are
-    /// answered all the same.
+    /// Refuses every request while the server drains, and every request of an overflow connection. `/health`, `/ready`
+    /// and `/metrics` still get their answers.
     fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         warp::path::peek()
@@ -163,7 +163,7 @@ fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Prob
     Ok(token.map(Some).ok_or_else(|| AccessError { code: Code::Unauthorized, message: message.to_owned() }))
 }
 
-/// Answers a request that every route rejected, those of the application too.
+/// Answers a request that every route rejected, also the application's routes.
 async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
     let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
     Ok(match (rejection.is_not_found(), is_wrong_method) {

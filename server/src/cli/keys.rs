@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::{JwtAccess, JwtAlgorithm, JwtKeys, text::fault_of};
 
-/// The time between two looks at the file. A new content counts when two looks in a row have found it: a look may come
-/// while another program writes the file.
+/// The time between two looks at the file. The server uses a new content only after two looks in a row have found it:
+/// during the first look, another program may still be writing the file.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The format of the file.
@@ -36,7 +36,7 @@ impl Holds {
     }
 }
 
-/// A file of keys, and a memory of its contents.
+/// A file of keys, with the hashes of its last contents.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     flag: &'static str,
@@ -44,9 +44,9 @@ pub(super) struct KeyFile {
     holds: Holds,
     /// Contents are kept as hashes only.
     hasher: RandomState,
-    /// The content that the last look found.
+    /// The hash of the content that the last look found.
     seen: u64,
-    /// The content that was taken or refused last.
+    /// The hash of the content that was last accepted or refused.
     judged: u64,
 }
 
@@ -134,7 +134,7 @@ impl KeyFile {
     }
 }
 
-/// Takes SIGHUP on a server without a key file. Unhandled, the signal would end the process.
+/// Handles SIGHUP on a server without a key file. Without a handler, the signal would end the process.
 pub(super) async fn pass_over(mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         tracing::info!("SIGHUP: there is no key file to read again, and settings are read at the start only");

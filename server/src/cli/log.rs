@@ -1,6 +1,6 @@
 //! The log. A thread of its own writes it to standard error. No other thread waits for a slow reader of the log, and a
-//! line that can't be written ends nothing. The crate tracing-appender does the same, but at the end of a process with
-//! a full queue it prints to standard output, and panics if that is closed.
+//! line that can't be written ends nothing. The crate tracing-appender is not used: if a process ends with a full
+//! queue, that crate prints to standard output, and panics if standard output is closed.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// At the end of the process, waiting lines have this time to be written. Then they are lost.
+/// At the end of the process, the log has this time to write the waiting lines. The rest is lost.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A bounded queue of lines for standard error. A full queue drops new lines and counts them.
@@ -83,7 +83,7 @@ impl Log {
             let mut lines = self.lock();
             lines.waiting.pop_front();
             lines.lost += usize::from(!is_written);
-            // The report waits for an empty queue: in a full queue it would push out another line.
+            // The report of lost lines waits for an empty queue: in a full queue it would push out another line.
             let lost =
                 if lines.waiting.is_empty() && is_written { std::mem::take(&mut lines.lost) } else { 0 };
             drop(lines);

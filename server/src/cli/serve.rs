@@ -1,4 +1,4 @@
-//! `tidings serve`.
+//! `tidings serve`: reads the settings, and runs a server until a signal stops it.
 
 use std::{
     io::Write,
@@ -38,14 +38,14 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "TIDINGS_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR:PORT")]
     listen: SocketAddr,
-    /// Run for development: nobody needs a token, everybody has all rights in the tenant `dev`; loopback only
+    /// Run for development, on loopback only: no tokens, and everybody has all rights in the tenant `dev`
     #[arg(long, env = "TIDINGS_DEV", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     dev: bool,
     /// TOML file with settings; its keys are the names of these flags; flags and environment win over it
     #[arg(long, env = "TIDINGS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Origin of pages that may connect, as `https://host[:port]`, or of an app, as `tauri://localhost`; may be given
-    /// several times. With --dev: pages of this machine
+    /// Origin of pages that may connect, such as `https://host[:port]`, or `tauri://localhost` for an app; may be given
+    /// several times. With --dev, pages of this machine may connect
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Time from the connection to the client's hello
@@ -78,7 +78,7 @@ pub(super) struct Serve {
     /// Bytes of one message from a client
     #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
-    /// Bytes of a client's first message, the hello; the token in it has at most 4096
+    /// Bytes of a message before the session is open, such as the hello; the token in it has at most 4096
     #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
     max_hello_bytes: usize,
     /// Bytes of a request head, at least 8192; it holds the topics of an event stream
@@ -90,7 +90,7 @@ pub(super) struct Serve {
     /// Topics that one session or event stream may subscribe to, in frames of 128
     #[arg(long, env = "TIDINGS_MAX_TOPICS_PER_SESSION", help_heading = "Limits", default_value_t = limits::MAX_TOPICS_PER_SESSION, value_parser = at_least_one, value_name = "N")]
     max_topics_per_session: usize,
-    /// Connections at a time; fewer if the limit of open files is not at least 32 higher
+    /// Connections at a time, but at least 32 fewer than the limit of open files
     #[arg(long, env = "TIDINGS_MAX_CONNECTIONS", help_heading = "Limits", default_value_t = limits::MAX_CONNECTIONS, value_parser = at_least_one, value_name = "N")]
     max_connections: usize,
     /// Frames that a session may send per second; a burst may be twice that
@@ -256,7 +256,8 @@ impl Serve {
             Some(access) => Gateway::new(hub, access, settings),
             None => Gateway::new(hub, DevAccess::new(home), settings),
         };
-        // Every connection is an open file. The system sets a low soft limit for old programs that use `select`.
+        // Every connection is an open file. Systems have a low soft limit by default, because old programs use
+        // `select`. So the server raises it.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "the limit of open files could not be raised");
         }

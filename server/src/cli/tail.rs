@@ -1,4 +1,4 @@
-//! `tidings tail`.
+//! `tidings tail`: subscribes to topics, and prints their events as lines of JSON.
 
 use std::io::{self, Write};
 

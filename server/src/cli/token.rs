@@ -1,4 +1,4 @@
-//! `tidings token`.
+//! `tidings token`: signs a token, and prints it.
 
 use std::{
     path::PathBuf,
@@ -35,10 +35,10 @@ pub(super) struct Token {
     /// Tenant of the token; a server with --single-tenant needs none
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
-    /// Topics that the token lets subscribe to: a topic, or `staff:*`, or `*`; may be given several times
+    /// Topics that the holder may subscribe to: a topic, or `staff:*`, or `*`; may be given several times
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<TopicPattern>,
-    /// Topics that the token lets publish to; may be given several times
+    /// Topics that the holder may publish to; may be given several times
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<TopicPattern>,
     /// Let the token revoke subjects and sessions of its tenant
@@ -58,7 +58,7 @@ impl Token {
         let mut claims = Map::from_iter([
             ("sub".to_owned(), json!(self.subject)),
             ("iat".to_owned(), json!(now.as_secs())),
-            // Rounded up, so that the token does not live shorter than the user asked.
+            // Rounded up: the token lives at least as long as the user asked.
             ("exp".to_owned(), json!((now + self.expires_in).as_millis().div_ceil(1000) as u64)),
             ("subscribe".to_owned(), json!(patterns(&self.subscribe))),
             ("publish".to_owned(), json!(patterns(&self.publish))),

@@ -2,8 +2,8 @@
 //! (HTML, section 9.2.3). So a drain or an overload would silence it for ever. Therefore such a refusal is a stream of
 //! one block, and the client comes back after it.
 //!
-//! An `EventSource` would also come back if the server closed the connection without an answer. But a proxy makes a 502
-//! of that.
+//! An `EventSource` would also come back if the server closed the connection without an answer. But then a proxy
+//! would answer 502, and the `EventSource` would close for good.
 
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Returns the client if it accepts a stream by name, or has had a stream before. A tool that accepts anything gets
-    /// the plain refusal.
+    /// Returns the client if it accepts a stream by name, or has had a stream before. A client that only sends
+    /// `Accept: */*` gets the plain refusal.
     pub(super) fn of(gateway: &Gateway, request: &Request<Incoming>) -> Option<Self> {
         let headers = request.headers();
         let named = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());

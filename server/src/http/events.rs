@@ -36,7 +36,7 @@ pub(super) fn answer(
     let admitted = authenticate(gateway, headers)?;
     let permits = upgrade::permits(gateway, headers, permit)?;
     let Asked { topics, last_event_id } = Asked::parse(query)?;
-    // A header that is not text is not a position. Of two headers, nobody knows which one is right.
+    // A header that is not text is not a position. With two headers, the server can't know the right one: it uses none.
     let mut ids = headers.get_all(LAST_EVENT_ID).iter();
     let since = match (ids.next(), ids.next()) {
         (id, None) => id.map(|id| id.to_str().unwrap_or_default()),

@@ -43,7 +43,7 @@ where
 
 /// Refuses requests that no route may see.
 fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
-    // A target may have no path (`CONNECT a:1`, `GET a:1`). Routes are not written for that.
+    // A target may have no path (`CONNECT a:1`, `GET a:1`). Such a request ends here, because routes expect a path.
     if request.uri().path_and_query().is_none() {
         return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
     }

@@ -21,7 +21,7 @@ impl Asked {
             if name == "topic" {
                 asked.topics.push(value);
             } else if is_last_event_id(&name) {
-                // A polyfill appends its own to the page's, so the last one counts.
+                // A polyfill appends its `lastEventId` after the page's own. So the last one counts.
                 asked.last_event_id = Some(value);
             } else {
                 unknown.get_or_insert(name);
@@ -35,7 +35,7 @@ impl Asked {
     }
 }
 
-/// A polyfill that can't send the header sends `lastEventId`. People also write it in another case, or with hyphens or
+/// A polyfill that can't send the header sends `lastEventId`. Other spellings are accepted too: another case, hyphens,
 /// underscores.
 pub(super) fn is_last_event_id(name: &str) -> bool {
     let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));

@@ -32,7 +32,7 @@ pub(super) const EVENTS: Preflight = Preflight { method: "GET", headers: ["autho
 pub(super) const PUBLISH: Preflight =
     Preflight { method: "POST", headers: ["authorization", "content-type"] };
 
-/// The seconds for which a browser remembers the answer to a preflight. The rules of a process do not change.
+/// The seconds for which a browser remembers the answer to a preflight. The rules do not change while a process runs.
 const MAX_AGE: &str = "600";
 
 /// The most headers that the answer to a preflight allows: several times as many as tracing libraries add. Further ones
@@ -70,7 +70,7 @@ impl Preflight {
     }
 }
 
-/// Marks an answer that pages may read. The gateway does not mark the answers of an application: it decides itself.
+/// Marks an answer that pages may read. Only the gateway's own answers get it. An application decides for its answers.
 #[derive(Debug, Clone, Copy)]
 struct ForPages;
 

@@ -23,11 +23,11 @@ use crate::{
     text::{fault_of, without_mark},
 };
 
-/// A check of a token holds for this long. If the body takes longer, the token is checked again. Most bodies arrive
-/// with their request.
+/// The server checks a token before it reads the body. If the body takes longer than this, it checks the token again.
+/// Most bodies arrive with their request and need one check.
 const CHECK_HOLDS_FOR: Duration = Duration::from_millis(100);
 
-/// A function that does what a body asks for.
+/// A function that handles a body.
 pub(super) type Act = fn(&Gateway, &Identity, &str) -> Result<Value, Problem>;
 
 /// Answers a `POST`.

@@ -142,13 +142,13 @@ fn check_handshake(gateway: &Gateway, headers: &HeaderMap) -> Result<bool, Box<R
     if !has_token(CONNECTION, "upgrade") || !has_token(UPGRADE, "websocket") {
         return Err(Box::new(upgrade_required("this is a WebSocket endpoint: ask for an upgrade")));
     }
-    // RFC 6455, sections 11.3.1 and 11.3.5. A proxy may have checked the other one of two.
+    // RFC 6455, sections 11.3.1 and 11.3.5. A proxy may have checked only one of two headers, so two are refused.
     for name in [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION] {
         if headers.get_all(&name).iter().nth(1).is_some() {
             return Err(refuse(Code::InvalidFrame, &format!("{name} is given twice: send one")));
         }
     }
-    // The server would take a body for WebSocket frames.
+    // The server would read a body as WebSocket frames, so a body is refused.
     let is_empty = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
     if !is_empty || headers.contains_key(TRANSFER_ENCODING) {
         return Err(refuse(Code::InvalidFrame, "a WebSocket handshake has no body"));

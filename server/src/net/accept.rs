@@ -1,4 +1,4 @@
-//! The accept loop: HTTP/1.1 connections with deadlines and permits.
+//! The accept loop: HTTP/1.1 connections with deadlines and permits, and what happens when the server is full.
 //!
 //! ```text
 //!               ┌ a permit is free ─▶ serve_one ─┬─▶ answers, until the client or a deadline ends it
@@ -67,8 +67,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The longest time of an overflow connection.
 const OVERFLOW_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Overflow connections at a time, of the server and of addresses each. They must take few descriptors. Beyond it, the
-/// oldest one ends.
+/// Overflow connections at a time, in each of the two lists. Few, because each one takes a file descriptor. One more
+/// ends the oldest.
 const MAX_OVERFLOW: usize = 4;
 
 /// An overflow connection has at least this long before another one pushes it out. A request that is on its way arrives
@@ -94,8 +94,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     shared: Arc<Shared>,
-    /// When the client could begin to speak: when the connection came, or for a later request on it, when the request
-    /// came.
+    /// The time at which the connection came. For a later request on it, the time at which that request came.
     begun: Instant,
 }
 
@@ -160,8 +159,8 @@ struct Overflow {
 }
 
 impl Overflow {
-    /// Makes room for one more connection. If the list is full, it ends the oldest one, so that silent connections keep
-    /// nobody from an answer.
+    /// Makes room for one more connection. If the list is full, it ends the oldest one. So silent connections can't
+    /// block the answers to others.
     ///
     /// # Errors
     /// If the oldest one is too young to end. The error is the time at which it will be old enough.
@@ -233,7 +232,7 @@ where
                 continue;
             }
         };
-        // A proxy, also on this machine, stands for many clients. So its address has no limit.
+        // A proxy has many clients, so its address has no limit. A proxy can also be on this machine.
         let peer = peer.ip().to_canonical();
         let is_client = !peer.is_loopback() && !limits.trusted_proxies.contains(&peer);
         let address = if is_client { limits.addresses.take(peer).map(Some) } else { Some(None) };
@@ -259,8 +258,7 @@ where
             }
             (None, _) => &mut of_addresses,
         };
-        // Without room, the connection is closed without an answer: its address has enough overflow connections
-        // already.
+        // If the list of addresses is full of young connections, this connection is closed without an answer.
         if overflow.make_room(now).is_ok() {
             let served = timeout(OVERFLOW_TIMEOUT, serve(None, None, true));
             overflow.add(now, tokio::spawn(served.map(drop)).abort_handle());

@@ -2,7 +2,7 @@
 
 use rlimit::Resource;
 
-/// The least number of descriptors that connections with a permit do not get. They are for files of the process and for
+/// Connections with a permit leave at least this many descriptors free. They are for files of the process and for
 /// overflow connections.
 const SPARE: usize = 32;
 

@@ -11,8 +11,8 @@ use super::socket::{lingering_close, read};
 use tidings_hub::websocket::{Awaited, Decoder, Incoming, Kind, put, put_close};
 use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
 
-/// Sends back every message, until the connection ends or a write takes longer than `write_timeout`. `early` is what
-/// the client sent behind its handshake.
+/// Sends back every message, until the connection ends or a write takes longer than `write_timeout`. `early` holds
+/// the bytes that the client sent right after its handshake.
 pub(crate) async fn run(stream: TcpStream, mut early: Vec<u8>, max: usize, write_timeout: Duration) {
     let mut decoder = Decoder::new(max);
     let mut buffer = vec![0; READ_BYTES];

@@ -1,5 +1,5 @@
-//! How a connection leaves HTTP in the middle of an answer: hyper writes the head of the answer, and a shard writes the
-//! body.
+//! How an event stream leaves HTTP in the middle of its answer: hyper writes the head of the answer, and a shard writes
+//! the body.
 
 use std::net::TcpStream;
 
@@ -7,7 +7,7 @@ use hyper::Version;
 use tidings_hub::event_stream::Framing;
 use tokio::sync::mpsc;
 
-/// An extension of an answer. When hyper has written the head of this answer, the connection goes to the receiver.
+/// An extension of an answer. After hyper has written the head of this answer, the receiver gets the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct HandOver(mpsc::Sender<Handed>);
 

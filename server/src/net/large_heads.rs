@@ -1,5 +1,5 @@
-//! Gives a body to hyper's own refusals of request heads that are too large. hyper answers them with a bare status, and
-//! has no hook for it. So this layer is below hyper, recognizes the refusal in the bytes that hyper writes, and
+//! Adds a body to hyper's refusal of a request head that is too large. hyper answers with a bare status, and has no
+//! hook for a body. So this layer is below hyper. It recognizes the refusal in the bytes that hyper writes, and
 //! completes it.
 
 use std::{
@@ -64,7 +64,7 @@ impl<S> LargeHeads<S> {
 }
 
 impl<S: AsyncWrite + Unpin> LargeHeads<S> {
-    /// Writes the refusal. When all of it is written, the bytes of hyper that it replaces count as written.
+    /// Writes the refusal. After that, hyper's own bytes of the refusal count as written.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((bytes, taken)) = &mut self.refusal
             && *taken < bytes.len()

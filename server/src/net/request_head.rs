@@ -1,7 +1,7 @@
 //! The deadline for request heads. The first head must arrive within the header timeout. A further head must arrive
 //! within the header timeout from its first byte on. Between two requests the connection may be idle for longer: a
-//! proxy keeps it for the next request. The proxy should close it, because a request may be on its way when the server
-//! closes.
+//! proxy keeps it for the next request. The proxy should close it first: if the server closes it, a request may
+//! already be on its way.
 
 use std::{
     future::Future,
@@ -34,7 +34,7 @@ const ANSWERS: u8 = 1;
 const IDLE: u8 = 2;
 /// A part of a further request head has arrived.
 const BEGUN: u8 = 3;
-/// hyper is to write the head of an answer. Then a shard writes the body.
+/// hyper still has to write the head of an answer. Then a shard writes the body.
 const LEAVES: u8 = 4;
 /// hyper has written this head.
 const LEFT: u8 = 5;
@@ -93,7 +93,7 @@ impl Phase {
 /// Returns whether permits are scarce. Then idle connections end early and make room.
 pub(crate) type IsScarce = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// The timer of one connection. hyper uses it only when it begins to wait for a request head.
+/// The timer of one connection. hyper asks for a timer only when it begins to wait for a request head.
 #[derive(Clone)]
 pub(crate) struct HeadTimer {
     pub(crate) phase: Arc<Phase>,

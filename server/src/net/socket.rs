@@ -5,17 +5,17 @@
 //! the fan-out of its shard:     log ─▶ encode once ─▶ write to each live session ─▶ peers
 //! ```
 //!
-//! The task ([`Connection::drive`]) loops. It handles due timeouts, pumps what the session has to send, and waits: for
-//! input if everything is sent, or for room in the socket if the peer takes nothing. While it waits for room, it reads
-//! no input. The fan-out does not wake this task.
+//! The task ([`Connection::drive`]) loops. It handles due timeouts, pumps the output of the session, and waits. If
+//! everything is sent, it waits for input. If the socket is full, it waits for room and reads no input. The fan-out
+//! does not wake this task.
 //!
 //! Example: a peer stops reading, with a write timeout of 30 s.
 //!
 //! 1. The socket takes a part of a frame. The connection keeps the rest, and its session is no longer live.
 //! 2. `pump` returns `Blocked`. The task waits for room, at most for 30 s since the socket last took a byte.
 //! 3. If the peer reads again, the session reads on from its position in the log, and is live when it has caught up.
-//! 4. If not, the session ends with `slow_consumer`, and an event stream is cut. Until then, the peer has cost only its
-//!    position and the rest of one frame (`tidings_hub`'s module `reader`).
+//! 4. If not, the session ends with `slow_consumer`, and an event stream is cut. Until then, the server keeps for this
+//!    peer only its position and the rest of one frame (`tidings_hub`'s module `reader`).
 
 use std::{
     cell::{Cell, RefCell},
@@ -82,8 +82,8 @@ impl Sink for Socket {
     }
 }
 
-/// Runs a session or an event stream until its connection ends. `early` is what the client of a WebSocket sent behind
-/// its handshake.
+/// Runs a session or an event stream until its connection ends. `early` holds the bytes that the client of a
+/// WebSocket sent right after its handshake.
 pub(crate) async fn run(local: &Local, stream: TcpStream, mut early: Vec<u8>, protocol: Protocol) {
     let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
     let key = local.shard.borrow_mut().insert(protocol, Socket(stream));
@@ -149,20 +149,21 @@ enum Next {
 }
 
 impl Connection<'_> {
-    /// Runs the connection until it ends. Returns whether the last bytes were written, for a session its Close. If not,
-    /// the stream broke, or the peer took no bytes.
+    /// Runs the connection until it ends. Returns `true` if the last bytes were written; for a session, they are its
+    /// Close. Returns `false` if the stream broke, or the peer took no bytes.
     async fn drive(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
         let local = self.local;
         let mut sleep = pin!(sleep_until(Instant::now()));
         let mut progress = Progress::Sent;
-        // When the session or the stream has ended. Its last bytes may still wait.
+        // The time at which the session or the stream ended. Its last bytes may still wait.
         let mut ended = None;
         loop {
             let now = local.clock.now();
             let pumped = {
                 let mut shard = local.shard.borrow_mut();
                 if shard.protocol(key).poll_timeout().is_some_and(|at| at <= now.since_start) {
-                    // While a connection is behind, only its expiry counts. It takes bytes, so its peer is alive.
+                    // While output waits, only the token's expiry is handled. The peer gets no ping: the write timeout
+                    // finds out whether it is alive.
                     let handle = match progress {
                         Progress::Sent => Protocol::handle_timeout,
                         Progress::Behind | Progress::Blocked { .. } => Protocol::handle_expiry,

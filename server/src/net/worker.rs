@@ -137,7 +137,7 @@ fn run(
             let Some(Arrival { stream, early, purpose, permits }) = arrival else { return };
             let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
-                // The task holds the permits until it ends. A binding instead would take their bytes in the task twice.
+                // The task holds the permits until it ends. A `let` binding would store them in the task a second time.
                 let _ = &permits;
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
                 match purpose {
@@ -173,14 +173,14 @@ fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
 }
 
-/// Sends all connections of a shard away, in batches. Between two batches, the remaining connections are served. And
-/// neither this machine nor a proxy has to end all connections at the same moment.
+/// Sends all connections of a shard away, in batches. Between two batches, the other connections are served. The pauses
+/// also spread the closes over time, for this machine and for a proxy.
 async fn send_away(local: Rc<socket::Local>, spread: Duration, drain_timeout: Duration) {
     let keys = local.shard.borrow().keys();
     for (batch, pause) in batches(&keys, drain_timeout) {
         {
             let (mut shard, now) = (local.shard.borrow_mut(), local.clock.now());
-            // A later connection may have the key of one that has ended. It was sent away on arrival already.
+            // A key may now belong to a newer connection. That one was already sent away on arrival.
             for &key in batch {
                 if shard.contains(key) {
                     shard.handle(key, now, |protocol| protocol.handle_drain(random_part(spread)));

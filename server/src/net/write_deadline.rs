@@ -31,8 +31,8 @@ pub(crate) struct WriteDeadline<S> {
     lingering: Option<LingeringClose>,
 }
 
-/// A lingering close: the server has closed its side, and discards what the peer still sends. If the socket were closed
-/// at once, the rest of a refused body would reset the connection, and a proxy would turn the refusal into a 502.
+/// A lingering close: the server has closed its side, and discards the bytes that the peer still sends. Without it, the
+/// rest of a refused body would reset the connection. A proxy would then answer 502 instead of the refusal.
 #[derive(Debug)]
 struct LingeringClose {
     bytes_left: usize,
