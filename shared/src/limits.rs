@@ -105,7 +105,8 @@ limits! {
     /// 3 s.
     pub const STREAM_RETRY: Duration = Duration::from_secs(2);
 
-    /// The same for a stream that the server refused for a while (`overloaded`, for example).
+    /// The shortest pause before an event stream comes back after a temporary refusal (`overloaded`, for example). Each stream
+    /// gets a random one between this and twice this.
     pub const STREAM_RETRY_OVERLOADED: Duration = Duration::from_secs(5);
 
     /// Time from the end of a session to its last byte in the socket, and from the server's Close to the end of the
@@ -251,7 +252,7 @@ limits! {
     #[setting("--log-max-age")]
     pub const LOG_MAX_AGE: Duration = Duration::from_secs(600);
 
-    /// Time from a publication for which the server remembers its key after it has left the log.
+    /// For how long after a publication the server remembers its key, also when the publication has left the log.
     ///
     /// Longer than a client that lost the answer needs to come back.
     #[setting("--key-max-age")]
