@@ -1,3 +1,5 @@
+// Checks of the arguments of the package's calls.
+
 import { TidingsError } from "./errors.js";
 
 /** Throws a `TypeError` that names the call unless each of these arguments is of this type. `null` is no object. */

@@ -1,3 +1,5 @@
+// The subscriptions and publishes of a client, in a form that outlives a failed core.
+
 import { type Core, type CoreFailure, isFailure } from "./core.js";
 import type { RunningCore } from "./running-core.js";
 

@@ -1,3 +1,5 @@
+// The class `Client`: the shell around the core, which all entries of the package share.
+
 import { checkBuffer, checkDomains, checkPause, expect, expectOptions, list } from "./arguments.js";
 import type { Load } from "./core.js";
 import type { TidingsError } from "./errors.js";

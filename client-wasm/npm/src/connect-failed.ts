@@ -1,3 +1,5 @@
+// The error of a client that cannot connect.
+
 import { type Failure, TidingsError } from "./errors.js";
 
 /** Returns the error of a client that cannot connect. It has the URL, the core's reason, and the checks that may help. */

@@ -1,3 +1,5 @@
+// The JSON text of an event to publish.
+
 import { textOf, typeName } from "./arguments.js";
 import { TidingsError } from "./errors.js";
 

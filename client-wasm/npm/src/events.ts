@@ -1,3 +1,5 @@
+// Events as an async iterable.
+
 import { call, TidingsError } from "./errors.js";
 import type { EventItem, EventMeta, EventsOptions, SubscribeOptions, Subscription, Sync } from "./types.js";
 

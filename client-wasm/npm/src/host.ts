@@ -1,3 +1,5 @@
+// The functions that the core calls.
+
 import { connectFailed } from "./connect-failed.js";
 import type { Host } from "./core.js";
 import { hold } from "./process.js";

@@ -1,3 +1,5 @@
+// The entry `tidings`: its core is a part of the module.
+
 import { Client } from "./client.js";
 import type { ClientOptions } from "./types.js";
 

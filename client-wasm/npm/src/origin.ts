@@ -1,3 +1,5 @@
+// The marks by which a client recognizes its own writes.
+
 import type { EventMeta } from "./types.js";
 import { uuid7 } from "./uuid.js";
 

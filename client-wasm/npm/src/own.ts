@@ -1,3 +1,5 @@
+// The entry `tidings/own`: it runs a core that the user built.
+
 import { Client, TidingsError } from "./client.js";
 import type { Glue } from "./core.js";
 import type { ClientOptions } from "./types.js";

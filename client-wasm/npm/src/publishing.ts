@@ -1,3 +1,5 @@
+// The publishes that wait for their answer.
+
 import { expectOptional, expectOptions, named } from "./arguments.js";
 import { type Ask, Asks } from "./asks.js";
 import { TidingsError } from "./errors.js";

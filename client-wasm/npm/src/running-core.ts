@@ -1,3 +1,5 @@
+// Loads the core, runs it, and replaces it when it fails.
+
 import type { Ask, Asks } from "./asks.js";
 import type { Core, Glue, Host, Load, Loaded } from "./core.js";
 import { TidingsError } from "./errors.js";

@@ -1,3 +1,5 @@
+// The URL of the WebSocket.
+
 import { TidingsError } from "./errors.js";
 
 /** Returns the absolute `ws:` or `wss:` form of a URL. */

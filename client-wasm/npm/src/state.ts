@@ -1,3 +1,5 @@
+// The status and the last error of a client, and their listeners.
+
 import { expect, expectOptions } from "./arguments.js";
 import { call, print, TidingsError } from "./errors.js";
 import type { ListenOptions, Status } from "./types.js";

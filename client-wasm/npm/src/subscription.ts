@@ -1,3 +1,5 @@
+// The subscriptions of a client, and the handle of each.
+
 import { type Ask, Asks } from "./asks.js";
 import type { Core } from "./core.js";
 import { call, type Failure, TidingsError } from "./errors.js";

@@ -1,3 +1,5 @@
+// Asks the user's code for tokens and hands them to the core.
+
 import { textOf, typeName } from "./arguments.js";
 import { type Failure, TidingsError, TOKEN_REFUSED } from "./errors.js";
 import type { RunningCore } from "./running-core.js";

@@ -1,3 +1,5 @@
+// The types of topics, and of the events that each topic gets.
+
 import type { ClosedDomain, Topics } from "./domains.js";
 
 /** An event without a known type: its domain is unknown to this package, or its topic is any string. */

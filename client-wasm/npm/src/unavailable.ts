@@ -1,3 +1,5 @@
+// The error of a core that could not be loaded.
+
 import { textOf } from "./arguments.js";
 import { TidingsError } from "./errors.js";
 

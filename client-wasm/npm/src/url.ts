@@ -1,3 +1,5 @@
+// The entry `tidings/url`: it fetches its core as a file of its own.
+
 import { Client } from "./client.js";
 import type { ClientOptions } from "./types.js";
 import { compile } from "./wasm.js";

@@ -1,3 +1,5 @@
+// Fetches and compiles a core.
+
 import { TidingsError } from "./client.js";
 
 const FIND =

@@ -1,3 +1,5 @@
+// Watches: data that is loaded again when an event may have changed it.
+
 import { textOf } from "./arguments.js";
 import type { Core } from "./core.js";
 import { call, type Failure, report, TidingsError } from "./errors.js";
