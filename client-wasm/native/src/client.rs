@@ -36,7 +36,8 @@ pub type Payload = Box<RawValue>;
 pub struct Settings {
     /// The server.
     pub url: ServerUrl,
-    /// The token for each hello. A server in its development mode needs none.
+    /// The token for each hello. A server in its development mode needs none. It is the client's only token: when it has
+    /// expired, the client ends, and a program makes a new client with a new token.
     pub token: Option<String>,
     /// `name/version` of the program, for the server's logs; at most 128 bytes.
     pub program: Option<String>,

@@ -19,7 +19,7 @@ pub(super) struct Publish {
     /// Topic to publish to, for events that don't name their topics; may be given several times
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Idempotency key, a UUID; a second publish with the same key publishes nothing and gets the first answer
+    /// Idempotency key, a UUID; a second publish with the same key and topics publishes nothing and gets the first answer
     #[arg(long)]
     key: Option<Uuid>,
     /// Origin tag: names who caused the event, and travels with the publication
