@@ -1,4 +1,13 @@
 //! A tenant: its log, and the followers of that log. No event ever crosses from one tenant to another.
+//!
+//! Three places know that a follower subscribes to a topic. Each answers another question without a search:
+//!
+//! - The follower's [`Reader`]: is this entry for me?
+//! - The log's index of the topic: does anybody subscribe, so that the index must stay?
+//! - The delivery: to which sockets does the shard write a publication (`shard/followed.rs`), and which in-process
+//!   subscribers does the tenant wake (`followers_of`)?
+//!
+//! A change of a session's topics goes from its follower to the shard through `Notice::Shard`.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
