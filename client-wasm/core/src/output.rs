@@ -1,4 +1,4 @@
-//! The outputs of the client: tasks for its driver, and news for its user.
+//! The outputs of the client: tasks for its driver, and messages for its user.
 
 use std::collections::VecDeque;
 

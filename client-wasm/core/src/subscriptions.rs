@@ -7,9 +7,10 @@
 //! If the session has no room for a topic, the topic waits for room. The client subscribes to it again when there may be
 //! room.
 //!
-//! The client has one position, as the session has. If a server goes on before it has answered a resume in full (an old server,
-//! or one that has waited for 5 s), the client takes over the new position and notes the topics that have no answer yet. It loads
-//! the data of those topics, whatever their answer is. If it kept the old position instead, events would come twice.
+//! The client has one position, as the session has. A server may go on before it has answered all frames of a resume: an old
+//! server does, and a server that has waited for 5 s. Then the client takes over the new position, and notes the topics that have
+//! no answer yet. It loads the data of those topics, even if their answer is `resumed`. If the client kept the old position,
+//! events would come twice.
 
 mod changes;
 mod outcomes;

@@ -1,4 +1,4 @@
-//! A tenant whose log a shard follows, and the connections of the shard that subscribe to each topic.
+//! A tenant, as a shard sees it. The shard follows the tenant's log, and knows which connections subscribe to each topic.
 
 use std::{collections::HashMap, task::Waker};
 
