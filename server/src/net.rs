@@ -9,5 +9,6 @@ mod large_heads;
 mod request_head;
 mod revoked;
 mod socket;
+pub(crate) mod transport;
 pub(crate) mod worker;
 mod write_deadline;

@@ -187,8 +187,8 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Returns a connection's sink.
-    pub fn sink(&self, key: ConnectionKey) -> &S {
-        &self.connections[key.slot()].sink
+    pub fn sink_mut(&mut self, key: ConnectionKey) -> &mut S {
+        &mut self.connections[key.slot()].sink
     }
 
     /// Returns the keys of all connections.

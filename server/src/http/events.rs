@@ -22,6 +22,7 @@ use crate::{
     net::{
         accept::Permit,
         hand_over::{HandOver, Handed},
+        transport::Transport,
         worker::{Arrival, Purpose},
     },
 };
@@ -68,7 +69,8 @@ pub(super) fn answer(
             (handed.recv().await, gateway.workers())
         {
             let purpose = Purpose::Client(Box::new(stream.framed(framing)).into());
-            workers.send(Arrival { stream: tcp, early: Vec::new(), purpose, permits }).await;
+            let transport = Transport::Tcp(tcp);
+            workers.send(Arrival { transport, early: Vec::new(), purpose, permits }).await;
         }
     });
     Ok(page::for_pages(response))

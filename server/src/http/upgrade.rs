@@ -23,8 +23,9 @@ use super::{
 use crate::{
     gateway::Gateway,
     net::{
-        accept::{self, Permit},
+        accept::Permit,
         addresses::AddressPermit,
+        transport::Transport,
         worker::{Arrival, Permits, Purpose},
     },
 };
@@ -51,11 +52,15 @@ pub(super) fn answer(
     };
     let accept = derive_accept_key(key.as_bytes());
     tokio::spawn(async move {
-        match upgrade.await.map_err(|error| error.to_string()).and_then(accept::take_over) {
-            Ok((stream, early)) => {
+        let taken = match upgrade.await {
+            Ok(upgraded) => Transport::take_over(upgraded).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok((transport, early)) => {
                 let purpose = purpose(&gateway, &permits.0);
                 if let Some(workers) = gateway.workers() {
-                    workers.send(Arrival { stream, early, purpose, permits }).await;
+                    workers.send(Arrival { transport, early, purpose, permits }).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "an upgrade failed"),

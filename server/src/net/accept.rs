@@ -375,13 +375,11 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// Takes an upgraded connection away from hyper. Returns its socket, and the bytes that hyper has read after the
-/// handshake.
-pub(crate) fn take_over(upgraded: Upgraded) -> Result<(std::net::TcpStream, Vec<u8>), String> {
-    let parts =
-        upgraded.downcast::<HttpStream>().map_err(|_| "the connection is not one of this server's")?;
-    let stream = tcp_stream(parts.io).map_err(|error| error.to_string())?;
-    Ok((stream, parts.read_buf.into()))
+/// Takes an upgraded connection of this loop away from hyper. Returns its socket, and the bytes that hyper has read after
+/// the handshake. Returns a connection of another server as it is.
+pub(crate) fn take_over(upgraded: Upgraded) -> Result<(io::Result<std::net::TcpStream>, Vec<u8>), Upgraded> {
+    let parts = upgraded.downcast::<HttpStream>()?;
+    Ok((tcp_stream(parts.io), parts.read_buf.into()))
 }
 
 /// A TCP stream in the layers that hyper reads and writes through.

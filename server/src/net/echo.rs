@@ -3,30 +3,33 @@
 use std::io;
 
 use tokio::{
-    net::TcpStream,
+    io::AsyncWriteExt,
     time::{Duration, timeout},
 };
 
-use super::socket::{lingering_close, read};
+use super::{
+    socket::{lingering_close, read},
+    transport::Socket,
+};
 use tidings_hub::websocket::{Awaited, Decoder, Incoming, Kind, put, put_close};
 use tidings_shared::limits::{CLOSE_TIMEOUT, READ_BYTES};
 
 /// Sends back every message, until the connection ends or a write takes longer than `write_timeout`. `early` holds
 /// the bytes that the client sent right after its handshake.
-pub(crate) async fn run(stream: TcpStream, mut early: Vec<u8>, max: usize, write_timeout: Duration) {
+pub(crate) async fn run(mut socket: Socket, mut early: Vec<u8>, max: usize, write_timeout: Duration) {
     let mut decoder = Decoder::new(max);
     let mut buffer = vec![0; READ_BYTES];
     let mut bytes = &mut early[..];
     loop {
         let (out, is_over) = answer(&mut decoder, bytes, max);
-        if !matches!(timeout(write_timeout, write(&stream, &out)).await, Ok(Ok(()))) {
+        if !matches!(timeout(write_timeout, write(&mut socket, &out)).await, Ok(Ok(()))) {
             return;
         }
         if is_over {
-            let _ = timeout(CLOSE_TIMEOUT, lingering_close(stream, Some(&mut decoder))).await;
+            let _ = timeout(CLOSE_TIMEOUT, lingering_close(socket, Some(&mut decoder))).await;
             return;
         }
-        match read(&stream, &mut buffer).await {
+        match read(&mut socket, &mut buffer).await {
             Ok(length) if length > 0 => bytes = &mut buffer[..length],
             _ => return,
         }
@@ -52,14 +55,7 @@ fn answer(decoder: &mut Decoder, bytes: &mut [u8], max: usize) -> (Vec<u8>, bool
     (out, heard.is_err() || decoder.is_closed())
 }
 
-async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+async fn write(socket: &mut Socket, bytes: &[u8]) -> io::Result<()> {
+    socket.write_all(bytes).await?;
+    socket.flush().await
 }

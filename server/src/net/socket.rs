@@ -26,21 +26,20 @@ use std::{
     time::Duration,
 };
 
-use socket2::SockRef;
 use tidings_hub::{
     Session,
-    shard::{ConnectionKey, Protocol, Pumped, Shard, Sink},
+    shard::{ConnectionKey, Protocol, Pumped, Shard},
     websocket::{Awaited, Decoder, Incoming},
 };
 use tidings_shared::limits::{
     CLOSE_TIMEOUT, CLOSE_TIMEOUT_BEFORE_HELLO, LINGER_BYTES, LINGER_SILENCE, READ_BYTES,
 };
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
+use super::transport::Socket;
 use crate::host::Clock;
 
 /// The state of a shard's thread, which all of its connections share.
@@ -68,37 +67,23 @@ impl Local {
     }
 }
 
-/// A TCP stream that a shard writes to.
-#[derive(Debug)]
-pub(crate) struct Socket(TcpStream);
-
-impl Sink for Socket {
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match SockRef::from(&self.0).send(bytes) {
-            // The runtime must see this error itself. Otherwise it never reports that the socket has room again.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.try_write(bytes),
-            sent => sent,
-        }
-    }
-}
-
 /// Runs a session or an event stream until its connection ends. `early` holds the bytes that the client of a
 /// WebSocket sent right after its handshake.
-pub(crate) async fn run(local: &Local, stream: TcpStream, mut early: Vec<u8>, protocol: Protocol) {
+pub(crate) async fn run(local: &Local, socket: Socket, mut early: Vec<u8>, protocol: Protocol) {
     let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
-    let key = local.shard.borrow_mut().insert(protocol, Socket(stream));
+    let key = local.shard.borrow_mut().insert(protocol, socket);
     let connection = Connection { local, key: Some(key), ignored: Cell::new(0) };
     connection.hear(key, &mut decoder, &mut early);
     drop(early);
     let has_said_close = connection.drive(key, &mut decoder).await;
     let was_welcomed = local.shard.borrow().protocol(key).session().map(Session::was_welcomed);
-    if let (Some(stream), true) = (connection.leave(), has_said_close) {
+    if let (Some(socket), true) = (connection.leave(), has_said_close) {
         let time = match was_welcomed {
             Some(true) => CLOSE_TIMEOUT,
             Some(false) => CLOSE_TIMEOUT_BEFORE_HELLO,
             None => LINGER_SILENCE,
         };
-        let _ = timeout(time, lingering_close(stream, decoder.as_mut())).await;
+        let _ = timeout(time, lingering_close(socket, decoder.as_mut())).await;
     }
 }
 
@@ -112,8 +97,8 @@ struct Connection<'a> {
 
 impl Connection<'_> {
     /// Removes the connection from the shard, and returns its socket.
-    fn leave(mut self) -> Option<TcpStream> {
-        self.key.take().map(|key| self.local.shard.borrow_mut().remove(key).0)
+    fn leave(mut self) -> Option<Socket> {
+        self.key.take().map(|key| self.local.shard.borrow_mut().remove(key))
     }
 }
 
@@ -142,7 +127,8 @@ enum Progress {
 
 /// The reason why a waiting connection goes on.
 enum Next {
-    Readable,
+    /// Bytes came into the input buffer, or the stream has ended.
+    Read(io::Result<usize>),
     /// The socket takes bytes again, or the shard has woken the connection.
     Pump,
     Timeout,
@@ -199,8 +185,13 @@ impl Connection<'_> {
                 tokio::task::yield_now().await;
                 // The session reads input while it catches up with the log, too.
                 let hears = local.shard.borrow().protocol(key).hears();
-                if hears && !self.read(key, decoder) {
-                    return false;
+                if hears {
+                    let read = poll_fn(|cx| Poll::Ready(self.poll_read(key, cx))).await;
+                    if let Poll::Ready(read) = read
+                        && !self.hear_read(key, decoder, read)
+                    {
+                        return false;
+                    }
                 }
                 continue;
             }
@@ -217,8 +208,11 @@ impl Connection<'_> {
             let next =
                 poll_fn(|cx| self.poll_next(key, cx, is_blocked, has_ended, deadline, sleep.as_mut())).await;
             match next {
-                Next::Readable if self.read(key, decoder) => {}
-                Next::Readable => return false,
+                Next::Read(read) => {
+                    if !self.hear_read(key, decoder, read) {
+                        return false;
+                    }
+                }
                 Next::Timeout => {
                     let now = local.clock.now();
                     if let Progress::Blocked { since } = progress
@@ -249,14 +243,18 @@ impl Connection<'_> {
             return Poll::Ready(Next::Pump);
         }
         shard.set_waker(key, cx.waker());
+        let socket = shard.sink_mut(key);
         if is_blocked {
-            if shard.sink(key).0.poll_write_ready(cx).is_ready() {
+            if socket.poll_writable(cx).is_ready() {
                 return Poll::Ready(Next::Pump);
             }
-        } else if shard.sink(key).0.poll_read_ready(cx).is_ready() {
-            return Poll::Ready(Next::Readable);
+        } else if let Poll::Ready(Err(error)) = socket.poll_pass_on(cx) {
+            return Poll::Ready(Next::Read(Err(error)));
         }
         drop(shard);
+        if !is_blocked && let Poll::Ready(read) = self.poll_read(key, cx) {
+            return Poll::Ready(Next::Read(read));
+        }
         let Some(deadline) = deadline else { return Poll::Pending };
         let deadline = self.local.clock.instant(deadline).into();
         // A deadline that moves later does not reset the timer. The timer fires at the earlier time and is reset then.
@@ -272,18 +270,19 @@ impl Connection<'_> {
         Poll::Pending
     }
 
-    /// Reads once, if there is input. Returns whether the connection is still open.
-    fn read(&self, key: ConnectionKey, decoder: &mut Option<Decoder>) -> bool {
-        let mut buffer = self.local.buffer.borrow_mut();
-        let read = self.local.shard.borrow().sink(key).0.try_read(&mut buffer);
-        match read {
-            Ok(0) => false,
-            Ok(read) => {
-                self.hear(key, decoder, &mut buffer[..read]);
-                decoder.is_some() || self.ignores(read)
-            }
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        }
+    /// Reads once into the input buffer. The caller must decode these bytes in the same turn.
+    fn poll_read(&self, key: ConnectionKey, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let (mut shard, mut buffer) = (self.local.shard.borrow_mut(), self.local.buffer.borrow_mut());
+        let mut buffer = ReadBuf::new(&mut buffer);
+        let read = Pin::new(shard.sink_mut(key)).poll_read(cx, &mut buffer);
+        read.map_ok(|()| buffer.filled().len())
+    }
+
+    /// Handles the result of a read. Returns whether the connection is still open.
+    fn hear_read(&self, key: ConnectionKey, decoder: &mut Option<Decoder>, read: io::Result<usize>) -> bool {
+        let Ok(read @ 1..) = read else { return false };
+        self.hear(key, decoder, &mut self.local.buffer.borrow_mut()[..read]);
+        decoder.is_some() || self.ignores(read)
     }
 
     /// Counts input that is ignored. Returns whether the client may send more: without a bound, it would take turns from
@@ -318,30 +317,24 @@ impl Connection<'_> {
 
 /// Ends a connection with a lingering close, so that the peer gets the last bytes. A socket that is closed with unread
 /// input is reset, and the last bytes may be lost. With a decoder, it waits for the peer's Close first.
-pub(crate) async fn lingering_close(mut stream: TcpStream, decoder: Option<&mut Decoder>) {
+pub(crate) async fn lingering_close(mut socket: Socket, decoder: Option<&mut Decoder>) {
     let mut buffer = vec![0; 1024];
     if let Some(decoder) = decoder {
         decoder.expect(Awaited::Close);
         while !decoder.is_closed() {
-            match read(&stream, &mut buffer).await {
+            match read(&mut socket, &mut buffer).await {
                 Ok(read) if read > 0 && decoder.read(&mut buffer[..read], |_| Awaited::Close).is_ok() => {}
                 _ => break,
             }
         }
     }
-    let _ = stream.shutdown().await;
-    while read(&stream, &mut buffer).await.is_ok_and(|read| read > 0) {}
+    let _ = socket.shutdown().await;
+    while read(&mut socket, &mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 
 /// Waits for input, and reads once. Other tasks have a turn before, so a peer that sends without end does not keep the
 /// thread.
-pub(crate) async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) async fn read(socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
     tokio::task::yield_now().await;
-    loop {
-        stream.readable().await?;
-        match stream.try_read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            other => return other,
-        }
-    }
+    socket.read(buffer).await
 }

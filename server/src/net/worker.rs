@@ -16,18 +16,24 @@ use std::{
 use tidings_hub::{Hub, shard::Protocol};
 use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE};
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, watch},
     task::{LocalSet, yield_now},
 };
 
-use super::{accept::Permit, addresses::AddressPermit, echo, revoked::Revoked, socket};
+use super::{
+    accept::Permit,
+    addresses::AddressPermit,
+    echo,
+    revoked::Revoked,
+    socket,
+    transport::{Socket, Transport},
+};
 use crate::host::Clock;
 
 /// A connection that HTTP has handed over.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) transport: Transport,
     /// The bytes that the client of a WebSocket sent behind its handshake.
     pub(crate) early: Vec<u8>,
     pub(crate) purpose: Purpose,
@@ -134,12 +140,12 @@ fn run(
                     return;
                 }
             };
-            let Some(Arrival { stream, early, purpose, permits }) = arrival else { return };
+            let Some(Arrival { transport, early, purpose, permits }) = arrival else { return };
             let (local, mut draining) = (Rc::clone(&local), draining.clone());
             tokio::task::spawn_local(async move {
                 // The task holds the permits until it ends. A `let` binding would store them in the task a second time.
                 let _ = &permits;
-                let Ok(stream) = TcpStream::from_std(stream) else { return };
+                let Ok(socket) = Socket::open(transport).await else { return };
                 match purpose {
                     Purpose::Client(mut protocol) => {
                         // A drain or a revocation may have come while the connection was between HTTP and the shard.
@@ -147,10 +153,10 @@ fn run(
                             protocol.handle_drain(random_part(spread));
                         }
                         protocol.handle_revocation(local.clock.now());
-                        socket::run(&local, stream, early, protocol).await;
+                        socket::run(&local, socket, early, protocol).await;
                     }
                     Purpose::Echo => tokio::select! {
-                        () = echo::run(stream, early, max, local.write_timeout) => {}
+                        () = echo::run(socket, early, max, local.write_timeout) => {}
                         Ok(_) = draining.wait_for(|draining| *draining) => {}
                     },
                 }
