@@ -1,6 +1,12 @@
 //! The bodies of the fuzz targets. libFuzzer calls them with inputs of its own, and `tests/tests/corpus.rs` with the seeds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tidings_hub::{
     Awaited, Decoder, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
@@ -68,9 +74,9 @@ pub fn position(text: &str) {
     }
 }
 
-/// A host with a fixed time. Its epoch is always the one that the seeds name.
-#[derive(Debug)]
-struct StillHost;
+/// A host with a fixed time, whose keys are numbers in order. Its epoch is always the one that the seeds name.
+#[derive(Debug, Default)]
+struct StillHost(AtomicU64);
 
 impl Host for StillHost {
     fn now(&self) -> Moment {
@@ -78,7 +84,7 @@ impl Host for StillHost {
     }
 
     fn new_key(&self) -> Uuid {
-        Uuid::new_v4()
+        Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
     }
 
     fn new_epoch(&self) -> u64 {
@@ -90,8 +96,8 @@ impl Host for StillHost {
 /// says so, and it leaves nothing behind.
 pub fn session(text: &str) {
     let tenant: TenantId = "fuzz".parse().expect("a tenant's name");
-    let log = LogLimits { max_entries: 4, ..LogLimits::default() };
-    let hub = Hub::new(HubSettings { log, ..HubSettings::new(tenant.clone()) }, StillHost);
+    let log = LogLimits::default().max_entries(4);
+    let hub = Hub::new(HubSettings::new(tenant.clone()).log(log), StillHost::default());
     let access = Arc::new(DevAccess::new(tenant.clone()));
     let moment = |ms| Moment { since_start: Duration::from_millis(ms), unix_ms: 1_700_000_000_000 + ms };
     let mut session =
@@ -118,7 +124,7 @@ pub fn session(text: &str) {
         assert!(!was_closed || outputs.is_empty(), "after its end: {outputs:?}");
     }
     drop(session);
-    let left = hub.counters(&tenant);
+    let left = hub.counters();
     assert_eq!((left.followers, left.followed_topics, left.waiting), (0, 0, 0), "{left:?}");
 }
 

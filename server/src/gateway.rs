@@ -21,6 +21,7 @@ use crate::{
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct GatewaySettings {
     /// The bounds of each session.
     pub session: SessionSettings,
@@ -95,6 +96,25 @@ impl GatewaySettings {
         Self::new(OriginRule::Loopback)
     }
 }
+
+tidings_hub::setters!(GatewaySettings {
+    session: SessionSettings,
+    origins: OriginRule,
+    header_timeout: Duration,
+    keep_alive_timeout: Duration,
+    max_header_bytes: usize,
+    body_timeout: Duration,
+    max_body_bytes: usize,
+    write_timeout: Duration,
+    open_metrics: bool,
+    echo: bool,
+    shards: impl Into<Option<NonZero<usize>>>,
+    max_connections: usize,
+    max_connections_per_address: usize,
+    trusted_proxies: impl Into<Arc<[IpAddr]>>,
+    drain_timeout: Duration,
+    drain_spread: Duration,
+});
 
 /// Lets WebSocket and HTTP clients reach a hub. A clone is cheap, and is the same gateway.
 #[derive(Debug, Clone)]

@@ -33,7 +33,7 @@ pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
 /// - `aud` and `iss`, if the server [asks](JwtAccess::with_audience) [for them](JwtAccess::with_issuer).
 ///
 /// ```
-/// use tidings_server::{JwtAccess, JwtAlgorithm, JwtKeys};
+/// use tidings_server::{JwtAccess, jwt::{JwtAlgorithm, JwtKeys}};
 /// let key = b"a secret of at least 32 random bytes, from a file";
 /// let access = JwtAccess::new(JwtKeys::one(JwtAlgorithm::Hs256, key)?).with_audience("tidings");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -5,8 +5,10 @@
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
 //!
-//! The hub is the crate `tidings-hub`, which does no I/O. This crate has the layers around it, from the inside
-//! outwards:
+//! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
+//! does no I/O. The rest about tokens is `jwt`.
+//!
+//! This crate has the layers around the hub, from the inside outwards:
 //!
 //! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
 //! - `jwt` checks tokens.
@@ -38,7 +40,7 @@ mod gateway;
 mod host;
 mod http;
 #[cfg(feature = "jwt")]
-mod jwt;
+pub mod jwt;
 mod net;
 mod origin;
 mod text;
@@ -47,12 +49,11 @@ pub use gateway::{Gateway, GatewaySettings};
 pub use host::SystemHost;
 pub use http::origin_tag;
 #[cfg(feature = "jwt")]
-pub use jwt::{JwtAccess, JwtAlgorithm, JwtKeyError, JwtKeys};
+pub use jwt::JwtAccess;
 pub use origin::OriginRule;
+pub use tidings_hub as hub;
 pub use tidings_hub::{
-    AccessError, Authorize, Counters, Delivery, DevAccess, Host, Hub, HubSettings, Identity, KeyLimits,
-    LogLimits, Moment, Publication, PublishError, PublishOptions, Published, Quotas, Revoke, RevokeError,
-    Rights, SessionSettings, Subscription, TenantId, TenantIdError, TopicPattern, TopicPatternError,
+    Authorize, Changes, Delivery, DevAccess, Hub, HubSettings, Identity, PublishOptions, Tenant, TenantId,
 };
 
 /// The README's examples compile.

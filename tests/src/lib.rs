@@ -19,6 +19,8 @@ mod view;
 mod web_server;
 
 use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -47,6 +49,15 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(start.elapsed() < DEADLINE, "this did not happen within {DEADLINE:?}: {what}");
         thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Returns the output of a future that is ready at once, as the futures of a hub are whose log is in memory.
+#[track_caller]
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future is not ready"),
     }
 }
 

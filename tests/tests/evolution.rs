@@ -4,11 +4,12 @@
 use std::task::{Context, Poll, Waker};
 
 use futures_util::StreamExt;
-use tidings_server::{Delivery, Host, Hub, HubSettings, PublishOptions, Subscription, SystemHost};
+use tidings_server::{Delivery, Hub, HubSettings, PublishOptions, SystemHost, hub::Subscription};
 use tidings_shared::{
     Code, Domains, EventError, RawEvent, Topic as _,
     domains::{catalogue, staff},
 };
+use tidings_tests::at_once;
 
 /// The catalogue of last year: it has fewer kinds of records and no `parent`.
 mod last_year {
@@ -78,16 +79,14 @@ mod next_year {
 }
 
 fn server(domains: Domains) -> (Hub, Subscription) {
-    let hub =
-        Hub::new(HubSettings { domains, ..HubSettings::new("acme".parse().unwrap()) }, SystemHost::start());
-    let subscription = hub.subscribe(&catalogue::Topic::Catalogue);
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()).domains(domains), SystemHost::start());
+    let subscription = at_once(hub.subscribe(&catalogue::Topic::Catalogue));
     (hub, subscription)
 }
 
 fn publish(hub: &Hub, event: &str) -> Result<(), Code> {
     let event = RawEvent::parse(event).unwrap();
-    let published =
-        hub.publish_raw(hub.home(), event, None, PublishOptions::default(), SystemHost::start().now());
+    let published = at_once(hub.publish_raw(event, None, PublishOptions::default()));
     published.map(drop).map_err(|error| error.code())
 }
 

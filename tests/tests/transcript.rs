@@ -1,7 +1,7 @@
 //! The transcript in PROTOCOL.md is what a real session says, and its other examples are frames.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tidings_hub::{
@@ -14,6 +14,7 @@ use tidings_shared::{
     frame::{ClientFrame, ServerFrame},
     limits::HEARTBEAT,
 };
+use tidings_tests::at_once;
 use uuid::Uuid;
 
 const FROM_CLIENT: &str = "→ ";
@@ -79,6 +80,11 @@ fn tenant() -> TenantId {
 /// When the transcript begins.
 const START: Moment = Moment { since_start: Duration::ZERO, unix_ms: 1_767_258_000_000 };
 
+thread_local! {
+    /// The time of the hub.
+    static NOW: Cell<Moment> = const { Cell::new(START) };
+}
+
 /// A client and a server, and the time.
 struct Play {
     hub: Hub,
@@ -89,6 +95,7 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
+        NOW.set(START);
         let hub = hub(0x1f0c_9a7b_e2d4);
         let session = session(&hub, START, uuid(1));
         Self { hub, session, now: START, next: 1 }
@@ -107,6 +114,7 @@ impl Play {
     fn wait(&mut self, time: Duration) {
         self.now.since_start += time;
         self.now.unix_ms += u64::try_from(time.as_millis()).unwrap();
+        NOW.set(self.now);
         self.session.handle_timeout(self.now);
     }
 
@@ -114,8 +122,8 @@ impl Play {
     fn other_publishes(&mut self) {
         let person = staff::Person { uuid: "0198c0de-0000-7000-8000-000000000002".parse().unwrap() };
         let event = RawEvent::from_event(&staff::Event::PersonCreated(person)).unwrap();
-        let options = PublishOptions { key: Some(self.draw()), ..PublishOptions::default() };
-        self.hub.publish_raw(&tenant(), event, None, options, self.now).unwrap();
+        let options = PublishOptions::default().key(self.draw());
+        at_once(self.hub.publish_raw(event, None, options)).unwrap();
     }
 
     /// What happens before the block of this number.
@@ -133,7 +141,7 @@ impl Play {
                 self.wait(second);
                 let key = self.draw();
                 let people = TopicName::parse("staff:people").unwrap();
-                self.hub.sync_raw(&tenant(), &[people], Some(key), self.now);
+                self.hub.sync_raw(&[people], Some(key));
             }
             5 => {
                 self.wait(second);
@@ -166,13 +174,13 @@ impl Play {
     }
 }
 
-/// The session and the publishers bring the time and the keys; this brings the epoch of the log.
+/// The publishers bring the keys; this brings the epoch of the log, and the time of the transcript.
 #[derive(Debug)]
 struct Epoch(u64);
 
 impl Host for Epoch {
     fn now(&self) -> Moment {
-        START
+        NOW.get()
     }
 
     fn new_key(&self) -> Uuid {

@@ -23,7 +23,7 @@ use crate::{
     reader::Delivery,
     revocation::Admitted,
     session::{NO_ROOM, SessionSettings, count, encode, expiry, frame_of, subscribe},
-    tenant::Follower,
+    tenant_log::Follower,
     unknown_domains::comment,
 };
 
@@ -72,7 +72,7 @@ impl EventStream {
             return Err(Problem::new(Code::InvalidTopic, message));
         }
         let identity = &admitted.identity;
-        let Some(mut follower) = hub.tenant(&identity.tenant).try_follow_in_shard() else {
+        let Some(mut follower) = hub.tenant_log(&identity.tenant).try_follow_in_shard() else {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
         };
         let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since);

@@ -13,6 +13,7 @@ use crate::{publication::Published, shrink::Shrink};
 
 /// The bounds of the idempotency keys of evicted publications. Over any of them, the oldest keys are removed.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct KeyLimits {
     /// Time since the publication.
     pub max_age: Duration,
@@ -25,6 +26,8 @@ impl Default for KeyLimits {
         Self { max_age: KEYS_MAX_AGE, max_bytes: KEYS_MAX_BYTES }
     }
 }
+
+crate::setters!(KeyLimits { max_age: Duration, max_bytes: usize });
 
 /// Bytes that a key costs beside its topics: the answer, and its entries in the map and in the queue.
 const KEY_OVERHEAD: usize = 256;

@@ -6,8 +6,8 @@
 //! - A [`Publication`] is an event with its topics, its key and its position.
 //! - A [`Log`] keeps the publications of one tenant in a bounded ring buffer, and the keys of older ones.
 //! - A [`Reader`] follows a log in order. Its position is the whole state of a subscriber.
-//! - A [`tenant`] has a log and its readers, and wakes the readers.
-//! - A [`Hub`] holds the tenants. Programs publish and subscribe here.
+//! - A [tenant's log](tenant_log) has readers, and wakes them.
+//! - A [`Hub`] holds the tenants. Programs publish and subscribe here, and in a [`Tenant`].
 //! - A [`Session`] speaks the protocol with one client. An [`EventStream`](event_stream::EventStream) does the same
 //!   with server-sent events.
 //! - A [`Shard`] delivers to the sessions and event streams of one thread.
@@ -30,10 +30,11 @@ pub mod reader;
 pub mod refusals;
 pub mod revocation;
 pub mod session;
+mod setters;
 pub mod shard;
 mod shrink;
-pub mod tenant;
 pub mod tenant_id;
+pub mod tenant_log;
 #[cfg(test)]
 mod test_support;
 pub mod unknown_domains;
@@ -41,7 +42,10 @@ pub mod websocket;
 
 pub use access::{AccessError, Authorize, DevAccess, Identity, Rights};
 pub use host::Host;
-pub use hub::{Hub, HubSettings, PublishError, PublishOptions, Subscription};
+pub use hub::{
+    Changes, Hub, HubSettings, Positioning, PublishError, PublishOptions, Publishing, Subscribing,
+    Subscription, Tenant,
+};
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};
 pub use moment::Moment;
@@ -51,6 +55,6 @@ pub use reader::{Delivery, Reader, Start};
 pub use revocation::{Revoke, RevokeError};
 pub use session::{Output, Session, SessionSettings};
 pub use shard::{ConnectionKey, Pumped, Shard, ShardCounters, Sink};
-pub use tenant::{Counters, Quotas};
 pub use tenant_id::{TenantId, TenantIdError};
+pub use tenant_log::{Counters, Quotas};
 pub use websocket::{Awaited, Decoder, Fault, Incoming};

@@ -34,6 +34,7 @@ use crate::{
 
 /// The bounds of a tenant's log. Over any of them, the log evicts its oldest entries.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct LogLimits {
     /// Bytes of the encoded frames and their bookkeeping.
     pub max_bytes: usize,
@@ -55,6 +56,8 @@ impl Default for LogLimits {
         }
     }
 }
+
+crate::setters!(LogLimits { max_bytes: usize, max_entries: usize, max_age: Duration, keys: KeyLimits });
 
 /// A bounded history of publications. Each offset is one more than the offset before it.
 #[derive(Debug)]

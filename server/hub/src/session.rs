@@ -41,7 +41,7 @@ use crate::{
     publication::EncodedFrame,
     publish::publish_as,
     revocation::Admitted,
-    tenant::Follower,
+    tenant_log::Follower,
     websocket::{Awaited, Fault},
 };
 
@@ -361,7 +361,7 @@ impl Session {
             }
         };
         let identity = &admitted.identity;
-        let tenant = self.hub.tenant(&identity.tenant);
+        let tenant = self.hub.tenant_log(&identity.tenant);
         let Some(follower) = tenant.try_follow_in_shard() else {
             return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
         };

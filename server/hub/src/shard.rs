@@ -51,7 +51,7 @@ use crate::{
     moment::Moment,
     publication::Few,
     session::Session,
-    tenant::{Follower, Tenant},
+    tenant_log::{Follower, TenantLog},
 };
 
 /// Takes the bytes of one connection.
@@ -383,7 +383,7 @@ impl<S: Sink> Shard<S> {
         }
     }
 
-    fn follow(&mut self, tenant: Tenant) -> TenantKey {
+    fn follow(&mut self, tenant: TenantLog) -> TenantKey {
         let address = tenant.address();
         if let Some(&key) = self.tenant_keys.get(&address) {
             return key;

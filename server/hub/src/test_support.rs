@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tidings_shared::{RawEvent, TopicName};
 use uuid::Uuid;
 
@@ -21,6 +22,11 @@ pub(crate) fn at(seconds: u64) -> Moment {
 
 pub(crate) fn topic(name: &str) -> TopicName {
     name.parse().unwrap()
+}
+
+/// Returns the output of a future that is ready at once.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().unwrap()
 }
 
 /// A publication to these topics whose key is `key`.

@@ -13,7 +13,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{JwtAccess, JwtAlgorithm, JwtKeys, text::fault_of};
+use crate::{
+    jwt::{JwtAccess, JwtAlgorithm, JwtKeys},
+    text::fault_of,
+};
 
 /// The time between two looks at the file. The server uses a new content only after two looks in a row have found it:
 /// during the first look, another program may still be writing the file.

@@ -8,11 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, KeyLimits, LogLimits, OriginRule, Quotas,
-    SessionSettings, SystemHost, TenantId, origin::check_as_browsers_write,
-};
 use clap::{Args, builder::BoolishValueParser};
+use tidings_hub::{DevAccess, Hub, HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId};
 use tidings_shared::{Domains, limits};
 use tokio::{
     net::TcpListener,
@@ -25,6 +22,11 @@ use super::{
     output::print,
     time::{duration, duration_or_none},
     tokens::Tokens,
+};
+use crate::{
+    gateway::{Gateway, GatewaySettings},
+    host::SystemHost,
+    origin::{OriginRule, check_as_browsers_write},
 };
 
 /// The tenant of a server with `--dev`.
@@ -212,46 +214,46 @@ impl Serve {
             (None, false) => TenantId::parse(HOME_TENANT),
         };
         let home = home.map_err(|error| failed(error.to_string()))?;
-        let log = LogLimits {
-            max_bytes: self.log_max_bytes,
-            max_entries: self.log_max_entries,
-            max_age: self.log_max_age,
-            keys: KeyLimits { max_age: self.key_max_age, ..KeyLimits::default() },
-        };
-        let quotas =
-            Quotas { max_sessions: self.max_sessions_per_tenant, max_topics: self.max_topics_per_tenant };
-        let logs_max_bytes = self.logs_max_bytes;
-        let settings = HubSettings { domains, log, quotas, logs_max_bytes, ..HubSettings::new(home.clone()) };
+        let log = LogLimits::default()
+            .max_bytes(self.log_max_bytes)
+            .max_entries(self.log_max_entries)
+            .max_age(self.log_max_age)
+            .keys(KeyLimits::default().max_age(self.key_max_age));
+        let quotas = Quotas::default()
+            .max_sessions(self.max_sessions_per_tenant)
+            .max_topics(self.max_topics_per_tenant);
+        let settings = HubSettings::new(home.clone())
+            .domains(domains)
+            .log(log)
+            .quotas(quotas)
+            .logs_max_bytes(self.logs_max_bytes);
         let hub = Hub::new(settings, SystemHost::start());
+        let session = SessionSettings::default()
+            .hello_timeout(self.hello_timeout)
+            .heartbeat(self.heartbeat)
+            .ping_timeout(self.ping_timeout)
+            .max_message_bytes(self.max_message_bytes)
+            .max_message_bytes_before_hello(self.max_hello_bytes)
+            .max_topics(self.max_topics_per_session)
+            .frames_per_second(self.frames_per_second)
+            .expiry_grace(self.expiry_grace);
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
-        let settings = GatewaySettings {
-            session: SessionSettings {
-                hello_timeout: self.hello_timeout,
-                heartbeat: self.heartbeat,
-                ping_timeout: self.ping_timeout,
-                max_message_bytes: self.max_message_bytes,
-                max_message_bytes_before_hello: self.max_hello_bytes,
-                max_topics: self.max_topics_per_session,
-                max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME,
-                frames_per_second: self.frames_per_second,
-                expiry_grace: self.expiry_grace,
-            },
-            header_timeout: self.header_timeout,
-            keep_alive_timeout: self.keep_alive_timeout,
-            max_header_bytes: self.max_header_bytes,
-            body_timeout: self.body_timeout,
-            max_body_bytes: self.max_body_bytes,
-            write_timeout: self.write_timeout,
-            max_connections: self.max_connections,
-            max_connections_per_address: self.max_connections_per_address,
-            trusted_proxies: self.trusted_proxy.into(),
-            open_metrics: self.open_metrics,
-            echo: self.echo,
-            shards: self.shards,
-            drain_timeout: self.drain_timeout,
-            drain_spread: self.drain_spread,
-            ..GatewaySettings::new(origins)
-        };
+        let settings = GatewaySettings::new(origins)
+            .session(session)
+            .header_timeout(self.header_timeout)
+            .keep_alive_timeout(self.keep_alive_timeout)
+            .max_header_bytes(self.max_header_bytes)
+            .body_timeout(self.body_timeout)
+            .max_body_bytes(self.max_body_bytes)
+            .write_timeout(self.write_timeout)
+            .max_connections(self.max_connections)
+            .max_connections_per_address(self.max_connections_per_address)
+            .trusted_proxies(self.trusted_proxy)
+            .open_metrics(self.open_metrics)
+            .echo(self.echo)
+            .shards(self.shards)
+            .drain_timeout(self.drain_timeout)
+            .drain_spread(self.drain_spread);
         let gateway = match access.clone() {
             Some(access) => Gateway::new(hub, access, settings),
             None => Gateway::new(hub, DevAccess::new(home), settings),

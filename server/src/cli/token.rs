@@ -7,9 +7,10 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value, json};
+use tidings_hub::{TenantId, TopicPattern};
 
 use super::{Failure, output::print, time::long_duration, tokens::read};
-use crate::{JwtAlgorithm, TenantId, TopicPattern, jwt::sign_jwt};
+use crate::jwt::{JwtAlgorithm, sign_jwt};
 
 /// Makes a token for `tidings serve` and prints it. Tests, operators, and backends that publish need one.
 #[derive(Debug, Args)]

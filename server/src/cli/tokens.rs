@@ -6,12 +6,13 @@ use std::{
 };
 
 use clap::{Args, builder::NonEmptyStringValueParser};
+use tidings_hub::TenantId;
 
 use super::{
     Failure,
     keys::{Holds, KeyFile},
 };
-use crate::{JwtAccess, JwtAlgorithm, JwtKeyError, TenantId};
+use crate::jwt::{JwtAccess, JwtAlgorithm, JwtKeyError};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tokens")]

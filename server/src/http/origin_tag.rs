@@ -21,7 +21,7 @@ use warp::Filter;
 ///     warp::path!("people" / Uuid).and(warp::put()).and(origin_tag()).map(move |uuid, origin| {
 ///         // Once the write has committed:
 ///         let event = staff::Event::PersonUpdated(staff::Person { uuid });
-///         hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
+///         hub.announce_with(&event, PublishOptions::default().origin(origin));
 ///         "saved"
 ///     })
 /// }

@@ -107,6 +107,10 @@ pub(super) fn revoke(gateway: &Gateway, identity: &Identity, body: &str) -> Resu
         return Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`"));
     }
     let (revoke, answer) = Revoke::parse(body)?;
-    gateway.hub().revoke(&identity.tenant, &revoke).map_err(|error| Problem::new(Code::Overloaded, error))?;
+    gateway
+        .hub()
+        .tenant(&identity.tenant)
+        .revoke(&revoke)
+        .map_err(|error| Problem::new(Code::Overloaded, error))?;
     Ok(answer)
 }

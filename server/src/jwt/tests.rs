@@ -293,7 +293,7 @@ fn a_revoked_token_does_not_come_back_with_another_signature() {
     let admit = |token: &str| revocations.admit(&access, Some(token), NOW_MOMENT);
     let session = uuid::Uuid::from_u128(1);
     let admitted = admit(&first).unwrap();
-    revocations.add(&admitted.identity.tenant, &crate::Revoke::Session(session), NOW_MOMENT).unwrap();
+    revocations.add(&admitted.identity.tenant, &tidings_hub::Revoke::Session(session), NOW_MOMENT).unwrap();
     revocations.keep_out(Some(session), &admitted, NOW_MOMENT);
     for token in [&first, &again] {
         assert_eq!(admit(token).unwrap_err().code, Code::Unauthorized);

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use tidings_client_core::{Client, Now, Options, Output};
 use tidings_hub::{Draft, Log, Matched, Pumped, Session, Shard, Sink};
 use tidings_server::{
-    Delivery, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Publication, PublishOptions,
-    SessionSettings, Subscription, SystemHost, TenantId,
+    Delivery, DevAccess, Hub, HubSettings, PublishOptions, SystemHost, TenantId,
+    hub::{Host, LogLimits, Publication, SessionSettings, Subscription},
 };
 use tidings_shared::{
     RawEvent, TopicName,
@@ -62,7 +62,7 @@ fn server_frame_parse_event(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn log_append(bencher: Bencher<'_, '_>) {
     let clock = SystemHost::start();
-    let limits = LogLimits { max_entries: 10_000, ..LogLimits::default() };
+    let limits = LogLimits::default().max_entries(10_000);
     let mut log = Log::new(limits, 7);
     (0..limits.max_entries).for_each(|_| drop(log.append(draft(), clock.now())));
     bencher.with_inputs(|| (draft(), clock.now())).bench_local_values(|(draft, now)| log.append(draft, now));
@@ -72,19 +72,16 @@ fn log_append(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn hub_publish(bencher: Bencher<'_, '_>) {
     let hub = hub();
-    let tenant = hub.home().clone();
-    let now = hub.now();
-    bencher.with_inputs(event).bench_local_values(|event| publish(&hub, &tenant, event, now));
+    bencher.with_inputs(event).bench_local_values(|event| publish(&hub, event));
 }
 
 #[divan::bench]
 fn publication_encode(bencher: Bencher<'_, '_>) {
     let hub = hub();
-    let (tenant, now) = (hub.home().clone(), hub.now());
-    let mut subscription = hub.subscribe_to(&tenant, &[topic(LIST)]);
+    let mut subscription = hub.subscribe_to(&[topic(LIST)]).now_or_never().expect("is ready at once");
     bencher
         .with_inputs(|| {
-            publish(&hub, &tenant, event(), now);
+            publish(&hub, event());
             next(&mut subscription)
         })
         .bench_local_refs(|(publication, matched)| publication.frame(matched));
@@ -148,9 +145,9 @@ impl Sink for Nowhere {
 
 fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
     let hub = hub();
-    let (tenant, now) = (hub.home().clone(), hub.now());
+    let now = hub.now();
     let mut shard = Shard::new();
-    let access = Arc::new(DevAccess::new(tenant.clone()));
+    let access = Arc::new(DevAccess::new(hub.home().clone()));
     for number in 0..connections {
         let id = Uuid::from_u128(number as u128);
         let session = Session::new(id, hub.clone(), access.clone(), SessionSettings::default(), now);
@@ -163,7 +160,7 @@ fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
     }
     bencher
         .counter(ItemsCount::new(connections * publications))
-        .with_inputs(|| (0..publications).for_each(|_| publish(&hub, &tenant, event(), now)))
+        .with_inputs(|| (0..publications).for_each(|_| publish(&hub, event())))
         .bench_local_values(|()| while shard.poll_fan_out(now, Waker::noop()).is_ready() {});
 }
 
@@ -184,8 +181,9 @@ fn draft() -> Draft {
     Draft { key: Uuid::now_v7(), may_come_again: false, origin: None, topics, event: event() }
 }
 
-fn publish(hub: &Hub, tenant: &TenantId, event: RawEvent, now: Moment) {
-    hub.publish_raw(tenant, event, None, PublishOptions::default(), now).expect("is let in");
+fn publish(hub: &Hub, event: RawEvent) {
+    let published = hub.publish_raw(event, None, PublishOptions::default()).now_or_never();
+    published.expect("is ready at once").expect("is let in");
 }
 
 fn next(subscription: &mut Subscription) -> (Arc<Publication>, Matched) {

@@ -53,7 +53,7 @@ pub(crate) struct Config {
 }
 
 fn forgets_keys() -> KeyLimits {
-    KeyLimits { max_age: Duration::from_secs(3), max_bytes: 4_000 }
+    KeyLimits::default().max_age(Duration::from_secs(3)).max_bytes(4_000)
 }
 
 impl Config {
@@ -63,20 +63,17 @@ impl Config {
     }
 
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let log = LogLimits {
-            max_entries: *rng.pick(&[1, 2, 3, 5, 10, 50, 1000]),
-            max_bytes: *rng.pick(&[1_500, 8_000, 40_000, 16 << 20, 16 << 20, 16 << 20]),
-            max_age: Duration::from_secs(*rng.pick(&[2, 15, 600, 600])),
-            keys: if rng.percent(50) { forgets_keys() } else { KeyLimits::default() },
-        };
-        let session = SessionSettings {
-            heartbeat: Duration::from_millis(*rng.pick(&[500, 2_000, 5_000, 25_000])),
-            ping_timeout: Duration::from_secs(*rng.pick(&[2, 10])),
-            frames_per_second: *rng.pick(&[10, 100, 100]),
-            max_topics: *rng.pick(&[1, 2, 3, 1_024, 1_024, 1_024]),
-            max_topics_per_frame: *rng.pick(&[1, 1, 2, 3, 128]),
-            ..SessionSettings::default()
-        };
+        let log = LogLimits::default()
+            .max_entries(*rng.pick(&[1, 2, 3, 5, 10, 50, 1000]))
+            .max_bytes(*rng.pick(&[1_500, 8_000, 40_000, 16 << 20, 16 << 20, 16 << 20]))
+            .max_age(Duration::from_secs(*rng.pick(&[2, 15, 600, 600])))
+            .keys(if rng.percent(50) { forgets_keys() } else { KeyLimits::default() });
+        let session = SessionSettings::default()
+            .heartbeat(Duration::from_millis(*rng.pick(&[500, 2_000, 5_000, 25_000])))
+            .ping_timeout(Duration::from_secs(*rng.pick(&[2, 10])))
+            .frames_per_second(*rng.pick(&[10, 100, 100]))
+            .max_topics(*rng.pick(&[1, 2, 3, 1_024, 1_024, 1_024]))
+            .max_topics_per_frame(*rng.pick(&[1, 1, 2, 3, 128]));
         Self {
             tenants: rng.between(1, 2) as usize,
             topics: rng.between(1, 6),
@@ -118,8 +115,9 @@ impl Config {
         // The answer to a ping costs two frames.
         let frames_per_second = 100;
         let ping_timeout = Duration::from_secs(10);
-        let session = SessionSettings { heartbeat, ping_timeout, frames_per_second, ..draw.session };
-        let log = LogLimits { max_entries: 1_000, ..LogLimits::default() };
+        let session =
+            draw.session.heartbeat(heartbeat).ping_timeout(ping_timeout).frames_per_second(frames_per_second);
+        let log = LogLimits::default().max_entries(1_000);
         let busy = Self { session, log, delay_ms: 200, wake_ms: 100, write_ms: 30, ..draw };
         Self { disturb_ms: 300, restarts_percent: 2, ..busy }
     }
@@ -128,8 +126,7 @@ impl Config {
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn old_servers(rng: &mut Rng) -> Self {
         let draw = Self::pings(rng);
-        let session =
-            SessionSettings { heartbeat: HEARTBEAT, max_topics: 6, max_topics_per_frame: 1, ..draw.session };
+        let session = draw.session.heartbeat(HEARTBEAT).max_topics(6).max_topics_per_frame(1);
         Self { is_old: true, topics: 6, session, raws: 0, user_ms: 500, token_ms: None, ..draw }
     }
 
@@ -137,7 +134,7 @@ impl Config {
     pub(crate) fn around_load(rng: &mut Rng) -> Self {
         let draw = Self::draw(rng);
         Self {
-            session: SessionSettings { heartbeat: HEARTBEAT, ..draw.session },
+            session: draw.session.heartbeat(HEARTBEAT),
             tenants: 1,
             topics: 1,
             clients: 1,

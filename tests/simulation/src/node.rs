@@ -29,15 +29,19 @@ use crate::{
 thread_local! {
     /// The next epoch that a hub of this thread draws.
     pub(crate) static EPOCH: Cell<u64> = const { Cell::new(0) };
+
+    /// The moment of the next call of a hub of this thread.
+    static MOMENT: Cell<Moment> = const { Cell::new(Moment { since_start: Duration::ZERO, unix_ms: 0 }) };
 }
 
-/// A host whose epochs follow from the seed. The simulation gives every call its moment and every publication its key.
+/// A host whose epochs follow from the seed. The simulation sets the moment before every call, and gives every
+/// publication its key.
 #[derive(Debug)]
 struct SeededHost;
 
 impl Host for SeededHost {
     fn now(&self) -> Moment {
-        Moment { since_start: Duration::ZERO, unix_ms: 0 }
+        MOMENT.get()
     }
 
     fn new_key(&self) -> Uuid {
@@ -89,7 +93,7 @@ impl Flag {
 }
 
 pub(crate) fn new_hub(log: LogLimits) -> Hub {
-    Hub::new(HubSettings { log, ..HubSettings::new(tenant(0)) }, SeededHost)
+    Hub::new(HubSettings::new(tenant(0)).log(log), SeededHost)
 }
 
 /// Returns the newest position of a tenant's log, as a new session gets it.
@@ -135,7 +139,7 @@ impl Node {
     }
 
     pub(crate) fn counters(&self, index: usize) -> Counters {
-        self.hub.counters(&tenant(index))
+        self.hub.tenant(&tenant(index)).counters()
     }
 
     pub(crate) fn tenant_count(&self) -> usize {
@@ -148,15 +152,17 @@ impl Node {
 
     /// Publishes as an application that embeds the hub does.
     pub(crate) fn publish(&self, index: usize, asked: &Asked) -> Result<Position, String> {
+        MOMENT.set(asked.moment);
+        let tenant = self.hub.tenant(&tenant(index));
         if asked.is_sync {
-            self.hub.sync_raw(&tenant(index), &asked.topics, Some(asked.key), asked.moment);
+            tenant.sync_raw(&asked.topics, Some(asked.key));
             let head = head(&self.hub, index, asked.moment);
             return head.ok_or_else(|| "nobody is let in".to_owned());
         }
-        let options = PublishOptions { key: Some(asked.key), origin: asked.origin.clone() };
+        let options = PublishOptions::default().key(asked.key).origin(asked.origin.clone());
         let event = asked.event.clone();
-        let published =
-            self.hub.publish_raw(&tenant(index), event, Some(&asked.topics), options, asked.moment);
+        let published = tenant.publish_raw(event, Some(&asked.topics), options).now_or_never();
+        let published = published.ok_or_else(|| "it was not published at once".to_owned())?;
         published.map(|published| published.position).map_err(|error| error.to_string())
     }
 }

@@ -292,7 +292,7 @@ impl World {
                 if let (Some((tenant, before)), Some(asked)) = (before, asked(frame.as_ref(), now)) {
                     match head(&hub, tenant, now) {
                         Some(after) if after != before => {
-                            let counters = hub.counters(&crate::access::tenant(tenant));
+                            let counters = hub.tenant(&crate::access::tenant(tenant)).counters();
                             accepted.push((tenant, (asked, after, counters)));
                         }
                         _ => known += u64::from(reference.knows(tenant, asked.key)),

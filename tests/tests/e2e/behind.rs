@@ -6,9 +6,11 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tidings_server::{AccessError, Authorize, DevAccess, HubSettings, Identity, PublishOptions, TenantId};
+use tidings_server::{
+    Authorize, DevAccess, HubSettings, Identity, PublishOptions, TenantId, hub::AccessError,
+};
 use tidings_shared::{RawEvent, TopicName, limits::EXPIRY_GRACE};
-use tidings_tests::{Client, EventStream};
+use tidings_tests::{Client, EventStream, at_once};
 
 use crate::embedded::Embedded;
 
@@ -50,7 +52,7 @@ fn publish(Embedded { hub, .. }: &Embedded) {
     let payload = RawValue::from_string(format!("\"{}\"", "x".repeat(1_000))).unwrap();
     let event = RawEvent { domain: "t".into(), event: "e".into(), payload };
     let (topics, options) = (["t:1".parse().unwrap()], PublishOptions::default());
-    hub.publish_raw(hub.home(), event, Some(&topics), options, hub.now()).unwrap();
+    at_once(hub.publish_raw(event, Some(&topics), options)).unwrap();
 }
 
 /// Reads until there is something else than an event, and says what.

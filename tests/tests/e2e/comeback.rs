@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tidings_server::{DevAccess, PublishOptions};
 use tidings_shared::{RawEvent, TopicName};
 use tidings_tests::{
-    Block, EventSource, EventStream, Next, RawSocket, Request, Response, Server, eventually, sample, tidings,
+    Block, EventSource, EventStream, Next, RawSocket, Request, Response, Server, at_once, eventually, sample,
+    tidings,
 };
 
 use crate::{embedded::Embedded, tokens::token_with};
@@ -199,7 +200,7 @@ fn where_the_log_survives_streams_come_back_from_a_drain_that_somebody_holds_up_
     let topics: [TopicName; 1] = ["clock".parse().unwrap()];
     let publish = |number: usize| {
         let event = RawEvent::parse(&sample::ticked(number).to_string()).unwrap();
-        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), hub.now()).unwrap();
+        at_once(hub.publish_raw(event, Some(&topics), PublishOptions::default())).unwrap();
     };
     (0..100).for_each(publish);
     let start = Instant::now();

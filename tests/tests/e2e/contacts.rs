@@ -7,7 +7,7 @@ use tidings_shared::{
     domains::crm,
     limits::{MAX_MESSAGE_BYTES, MAX_TOPICS_PER_PUBLICATION},
 };
-use tidings_tests::{Client, EventStream, Request, Server};
+use tidings_tests::{Client, EventStream, Request, Server, at_once};
 use uuid::Uuid;
 
 use crate::embedded::Embedded;
@@ -137,7 +137,7 @@ fn an_announcement_beyond_the_bound_reaches_who_is_there_and_who_comes_back_as_a
     late.subscribe(&[&own], sync["position"].as_str(), "resumed");
     // The next event is the first that these get.
     let event = interaction(5..6);
-    let position = embedded.hub.publish(&event).unwrap().position.to_string();
+    let position = at_once(embedded.hub.publish(&event)).unwrap().position.to_string();
     assert_eq!(tab.expect("event")["position"], position);
     assert_eq!(late.expect("event")["position"], position);
     let person = tidings_shared::domains::staff::Person { uuid: Uuid::nil() };

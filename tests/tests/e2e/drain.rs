@@ -11,7 +11,9 @@ use serde_json::json;
 use tidings_client_core::Output;
 use tidings_server::{DevAccess, PublishOptions};
 use tidings_shared::{RawEvent, TopicName};
-use tidings_tests::{Client, EventStream, Frame, Jitter, RawSocket, Server, Tab, eventually, sample};
+use tidings_tests::{
+    Client, EventStream, Frame, Jitter, RawSocket, Server, Tab, at_once, eventually, sample,
+};
 
 use crate::embedded::Embedded;
 
@@ -157,7 +159,7 @@ fn where_the_log_survives_clients_come_back_spread_from_a_drain_and_miss_nothing
     let topics: [TopicName; 1] = ["clock".parse().unwrap()];
     let publish = |number: usize| {
         let event = RawEvent::parse(&sample::ticked(number).to_string()).unwrap();
-        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), hub.now()).unwrap();
+        at_once(hub.publish_raw(event, Some(&topics), PublishOptions::default())).unwrap();
     };
     (0..100).for_each(publish);
     let gateway = first.gateway.clone();

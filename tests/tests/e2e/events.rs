@@ -8,9 +8,12 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_server::{AccessError, Authorize, Counters, DevAccess, HubSettings, Identity, Revoke};
+use tidings_server::{
+    Authorize, DevAccess, HubSettings, Identity,
+    hub::{AccessError, Counters, Revoke},
+};
 use tidings_shared::{RawEvent, TopicName};
-use tidings_tests::{Client, DEADLINE, EventStream, Request, Response, Server, eventually, sample};
+use tidings_tests::{Client, DEADLINE, EventStream, Request, Response, Server, at_once, eventually, sample};
 
 use crate::embedded::Embedded;
 
@@ -211,11 +214,10 @@ fn listeners_that_are_gone_leave_nothing() {
     for _ in 0..20 {
         let mut stream = EventStream::open(embedded.address, &["a", "b"], None);
         stream.expect("subscribed");
-        assert_eq!(embedded.hub.counters(embedded.hub.home()).followed_topics, 2);
+        assert_eq!(embedded.hub.counters().followed_topics, 2);
         drop(stream);
         eventually("all is forgotten", || {
-            embedded.hub.counters(embedded.hub.home()) == Counters::default()
-                && embedded.gateway.sessions() == 0
+            embedded.hub.counters() == Counters::default() && embedded.gateway.sessions() == 0
         });
     }
     embedded.stop();
@@ -228,17 +230,15 @@ fn a_listener_that_never_reads_costs_others_nothing_and_is_cut_off() {
     reads.expect("subscribed");
     let mut never = TcpStream::connect(embedded.address).unwrap();
     never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let followers = || embedded.hub.counters(embedded.hub.home()).followers;
+    let followers = || embedded.hub.counters().followers;
     eventually("both listen", || followers() == 2);
     let event = json!({ "domain": "big", "event": "x", "payload": { "text": "x".repeat(100_000) } });
     let event = tidings_shared::RawEvent::parse(&event.to_string()).unwrap();
     let (hub, topics) = (&embedded.hub, [("big".parse().unwrap())]);
     let mut published = 0;
     eventually("the one that reads nothing is cut off", || {
-        let position = hub
-            .publish_raw(hub.home(), event.clone(), Some(&topics), Default::default(), hub.now())
-            .unwrap()
-            .position;
+        let position =
+            at_once(hub.publish_raw(event.clone(), Some(&topics), Default::default())).unwrap().position;
         published += 1;
         assert_eq!(reads.expect("event").id, Some(position.to_string()), "event {published}");
         followers() == 1
@@ -256,12 +256,12 @@ fn stalled(embedded: &Embedded) -> TcpStream {
     let mut never = TcpStream::connect(embedded.address).unwrap();
     never.write_all(b"GET /v1/events?topic=big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let hub = &embedded.hub;
-    eventually("it listens", || hub.counters(hub.home()).followers == 1);
+    eventually("it listens", || hub.counters().followers == 1);
     let event = json!({ "domain": "big", "event": "x", "payload": { "text": "x".repeat(100_000) } });
     let event = RawEvent::parse(&event.to_string()).unwrap();
     for _ in 0..120 {
-        let (topics, now) = (["big".parse().unwrap()], hub.now());
-        hub.publish_raw(hub.home(), event.clone(), Some(&topics), Default::default(), now).unwrap();
+        let topics = ["big".parse().unwrap()];
+        at_once(hub.publish_raw(event.clone(), Some(&topics), Default::default())).unwrap();
     }
     let delivered = || {
         let page = Request::get("/metrics").send(embedded.address).body;
@@ -326,11 +326,9 @@ fn a_listener_that_never_reads_ends_when_it_is_revoked() {
     let embedded = patient(DevAccess::new("acme".parse().unwrap()));
     let mut never = stalled(&embedded);
     let hub = &embedded.hub;
-    hub.revoke(hub.home(), &Revoke::Subject("developer".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("developer".to_owned())).unwrap();
     eventually("it is cut", || is_cut(&mut never));
-    eventually("its permit is free", || {
-        hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
-    });
+    eventually("its permit is free", || hub.counters().followers == 0 && embedded.gateway.sessions() == 0);
     embedded.stop();
 }
 
@@ -355,8 +353,6 @@ fn a_listener_that_never_reads_ends_with_its_token() {
     let mut never = stalled(&embedded);
     let hub = &embedded.hub;
     eventually("it is cut", || is_cut(&mut never));
-    eventually("its permit is free", || {
-        hub.counters(hub.home()).followers == 0 && embedded.gateway.sessions() == 0
-    });
+    eventually("its permit is free", || hub.counters().followers == 0 && embedded.gateway.sessions() == 0);
     embedded.stop();
 }

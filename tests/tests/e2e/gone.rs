@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 use socket2::SockRef;
-use tidings_server::{Counters, Moment};
+use tidings_server::hub::{Counters, Moment};
 use tidings_shared::limits::LOG_MAX_AGE;
 use tidings_tests::{DEADLINE, Frame, Opcode, Random, RawSocket, Request, Tab, eventually, rounds, sample};
 
@@ -74,7 +74,7 @@ fn everybody(embedded: &Embedded) -> (Vec<TcpStream>, Vec<RawSocket>) {
     }
     let (sessions, followers) = (sessions + slow.len(), followers + slow.len());
     eventually("all are as far as they said", || {
-        let counters = embedded.hub.counters(embedded.hub.home());
+        let counters = embedded.hub.counters();
         (embedded.gateway.sessions(), counters.followers) == (sessions, followers)
     });
     (streams, slow)
@@ -92,7 +92,7 @@ fn of_hundreds_that_were_cut_off_after_any_byte_nothing_is_left() {
     let metrics = embedded.runtime.metrics();
     let at_first = metrics.num_alive_tasks();
     let is_nobody_there = || {
-        let Counters { followers, followed_topics, waiting, .. } = hub.counters(hub.home());
+        let Counters { followers, followed_topics, waiting, .. } = hub.counters();
         (followers, followed_topics, waiting, gateway.sessions()) == (0, 0, 0, 0)
     };
     for _ in 0..rounds(2) {
@@ -123,14 +123,14 @@ fn of_hundreds_that_were_cut_off_after_any_byte_nothing_is_left() {
     eventually("nor after a drain", || is_nobody_there() && metrics.num_alive_tasks() == 0);
     drop(runtime);
 
-    let counters = hub.counters(hub.home());
+    let counters = hub.counters();
     assert!(counters.log_entries > 0, "the log outlives them: {counters:?}");
     let Moment { since_start, unix_ms } = hub.now();
     // First the publications go by their age, then the tenant that holds nothing by its own.
     for ages in 1..=2 {
         let since_start = since_start + LOG_MAX_AGE * ages + Duration::from_secs(1);
         hub.handle_timeout(Moment { since_start, unix_ms });
-        assert_eq!(hub.counters(hub.home()), Counters::default());
+        assert_eq!(hub.counters(), Counters::default());
     }
     assert_eq!(hub.tenant_count(), 0);
 }

@@ -7,19 +7,22 @@ use std::{
 
 use futures_util::Stream;
 use serde_json::json;
-use tidings_server::{Counters, Delivery, Hub, PublishOptions, Subscription};
+use tidings_server::{
+    Delivery, Hub, PublishOptions,
+    hub::{Counters, Subscription},
+};
 use tidings_shared::{
     Event, Topic,
     domains::{crm, staff},
 };
-use tidings_tests::{Client, Frame, Opcode, RawSocket, Request, eventually, sample};
+use tidings_tests::{Client, Frame, Opcode, RawSocket, Request, at_once, eventually, sample};
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
 use crate::embedded::Embedded;
 
 fn followers(hub: &Hub) -> (usize, usize, usize) {
-    let Counters { followers, followed_topics, waiting, .. } = hub.counters(hub.home());
+    let Counters { followers, followed_topics, waiting, .. } = hub.counters();
     (followers, followed_topics, waiting)
 }
 
@@ -58,7 +61,7 @@ fn nothing_is_left_of_sessions_that_are_gone_however_they_went() {
     eventually("one session is left", || {
         followers(&embedded.hub) == (1, 1, 0) && embedded.gateway.sessions() == 1
     });
-    embedded.hub.publish(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() })).unwrap();
+    at_once(embedded.hub.publish(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() }))).unwrap();
     stays.expect("event");
     stays.close();
     eventually("none is left", || followers(&embedded.hub) == (0, 0, 0) && embedded.gateway.sessions() == 0);
@@ -72,11 +75,11 @@ fn a_topic_that_nobody_follows_any_more_leaves_no_trace() {
         let topics: Vec<String> = (0..128).map(|n| format!("many:{round}:{n}")).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         let mut client = embedded.client(&topics);
-        assert_eq!(embedded.hub.counters(embedded.hub.home()).known_topics, 128, "none of the rounds before");
+        assert_eq!(embedded.hub.counters().known_topics, 128, "none of the rounds before");
         client.ask(&json!({ "op": "unsubscribe", "ref": 1, "topics": topics[..64] }));
-        assert_eq!(embedded.hub.counters(embedded.hub.home()).known_topics, 64);
+        assert_eq!(embedded.hub.counters().known_topics, 64);
         client.close();
-        eventually("all is forgotten", || embedded.hub.counters(embedded.hub.home()) == Counters::default());
+        eventually("all is forgotten", || embedded.hub.counters() == Counters::default());
     }
     embedded.stop();
 }
@@ -86,10 +89,10 @@ fn typed_events_go_out_to_sockets_and_posted_ones_come_in_typed() {
     let embedded = Embedded::start(|_| {});
     let person = Uuid::now_v7();
     let mut socket = embedded.client(&["staff:people"]);
-    let mut inside = embedded.hub.subscribe(&staff::Topic::Person(person));
+    let mut inside = at_once(embedded.hub.subscribe(&staff::Topic::Person(person)));
     let event = staff::Event::PersonUpdated(staff::Person { uuid: person });
-    let options = PublishOptions { origin: Some("app".to_owned()), ..PublishOptions::default() };
-    let published = embedded.hub.publish_with(&event, options).unwrap();
+    let options = PublishOptions::default().origin("app".to_owned());
+    let published = at_once(embedded.hub.publish_with(&event, options)).unwrap();
     let frame = socket.expect("event");
     assert_eq!(
         (&frame["position"], &frame["origin"]),
@@ -160,7 +163,7 @@ fn a_drain_ends_the_sessions_and_the_hub_goes_on_inside() {
     let embedded = Embedded::start(|_| {});
     let mut client = embedded.client(&["staff:people"]);
     let hub = embedded.hub.clone();
-    let mut inside = hub.subscribe(&staff::Topic::People);
+    let mut inside = at_once(hub.subscribe(&staff::Topic::People));
     embedded.stop();
     client.expect("goaway");
     client.expect_close(1012);

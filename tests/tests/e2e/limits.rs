@@ -9,7 +9,8 @@ use std::{
 
 use serde_json::{Value, json};
 use tidings_tests::{
-    Client, DEADLINE, Frame, Incoming, Opcode, RawSocket, Request, Response, Server, eventually, sample,
+    Client, DEADLINE, Frame, Incoming, Opcode, RawSocket, Request, Response, Server, at_once, eventually,
+    sample,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -227,11 +228,11 @@ fn a_client_that_only_listens_to_a_busy_topic_must_answer_too() {
     });
     let mut socket = RawSocket::hello(embedded.address);
     socket.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["clock"]}"#));
-    let (hub, home) = (embedded.hub.clone(), embedded.hub.home().clone());
+    let hub = embedded.hub.clone();
     let topics: Vec<tidings_shared::TopicName> = vec!["clock".parse().unwrap()];
     let publish = |number: usize| {
         let event = tidings_shared::RawEvent::parse(&sample::ticked(number).to_string()).unwrap();
-        hub.publish_raw(&home, event, Some(&topics), Default::default(), hub.now()).unwrap();
+        at_once(hub.publish_raw(event, Some(&topics), Default::default())).unwrap();
     };
     let start = Instant::now();
     for number in 0.. {
@@ -276,7 +277,7 @@ fn a_stalled_reader_that_reads_again_learns_why_it_was_cut_off() {
     let body = json!({ "event": event, "topics": ["clock"] }).to_string();
     eventually("the session has ended", || {
         assert_eq!(Request::post("/v1/publish").body(body.as_str()).send(embedded.address).status, 200);
-        embedded.hub.counters(embedded.hub.home()).followers == 0
+        embedded.hub.counters().followers == 0
     });
     let error = loop {
         let frame = stalled.next_frame();

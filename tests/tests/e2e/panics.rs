@@ -1,7 +1,7 @@
 //! An application's own code that panics.
 
 use serde_json::json;
-use tidings_server::{AccessError, Authorize, DevAccess, HubSettings, Identity};
+use tidings_server::{Authorize, DevAccess, HubSettings, Identity, hub::AccessError};
 use tidings_shared::TopicName;
 use tidings_tests::{Client, Incoming, Request, eventually};
 
@@ -44,7 +44,7 @@ fn a_hundred_panics_end_a_hundred_sessions_and_nothing_else() {
         neighbour.expect("event");
     }
     eventually("nothing is left of the others", || {
-        embedded.gateway.sessions() == 4 && embedded.hub.counters(embedded.hub.home()).followers == 4
+        embedded.gateway.sessions() == 4 && embedded.hub.counters().followers == 4
     });
     let page = Request::get("/metrics").send(embedded.address).body;
     assert!(page.contains("tidings_session_panics_total 100\n"), "{page}");

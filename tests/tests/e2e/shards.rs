@@ -9,9 +9,11 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_server::{AccessError, Authorize, DevAccess, Gateway, HubSettings, Identity, PublishOptions};
+use tidings_server::{
+    Authorize, DevAccess, Gateway, HubSettings, Identity, PublishOptions, hub::AccessError,
+};
 use tidings_shared::{RawEvent, TopicName, limits::CLOSE_TIMEOUT};
-use tidings_tests::{Frame, RawSocket, Request, eventually, sample};
+use tidings_tests::{Frame, RawSocket, Request, at_once, eventually, sample};
 
 use crate::embedded::Embedded;
 
@@ -63,7 +65,7 @@ fn publish(embedded: &Embedded, number: usize) {
     let hub = &embedded.hub;
     let event = RawEvent::parse(&sample::ticked(number).to_string()).unwrap();
     let (topics, options) = (["clock".parse().unwrap()], PublishOptions::default());
-    hub.publish_raw(hub.home(), event, Some(&topics), options, hub.now()).unwrap();
+    at_once(hub.publish_raw(event, Some(&topics), options)).unwrap();
 }
 
 #[test]

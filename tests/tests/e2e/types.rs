@@ -13,7 +13,7 @@ const TOPIC: &str = "every_type:all";
 /// A server that knows the domain.
 fn server() -> Embedded {
     let domains = Domains::none().with::<every_type::Event>();
-    let hub = HubSettings { domains, ..HubSettings::new("acme".parse().unwrap()) };
+    let hub = HubSettings::new("acme".parse().unwrap()).domains(domains);
     let access = DevAccess::new(hub.home.clone());
     Embedded::start_hub(hub, access, |settings| settings.session.frames_per_second = 100_000)
 }

@@ -138,7 +138,7 @@ struct Owed {
 
 impl Model {
     fn new(max_entries: usize, max_age: u64) -> Self {
-        let limits = LogLimits { max_entries, max_age: Duration::from_secs(max_age), ..LogLimits::default() };
+        let limits = LogLimits::default().max_entries(max_entries).max_age(Duration::from_secs(max_age));
         let log = Log::new(limits, 7);
         let readers = (0..READERS).map(|_| Follower::new(&log)).collect();
         let now = Moment { since_start: Duration::ZERO, unix_ms: 0 };

@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::Value;
-use tidings_server::Hub;
+use tidings_server::{Changes, Hub};
 use tokio::sync::oneshot;
 
-use crate::{change::Changes, fault::Fault};
+use crate::fault::Fault;
 
 /// How many requests may wait for the database. Each takes well under a millisecond, so the wait is short. Beyond it a
 /// request gets 503.
@@ -46,20 +46,25 @@ impl Database {
         .await
     }
 
-    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone, so a
-    /// committed write is always announced.
+    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone. A write
+    /// whose commit failed is announced too, because the commit may have taken effect.
     pub(crate) async fn write<F>(&self, origin: Option<String>, write: F) -> Result<Value, Fault>
     where
         F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<Value, Fault> + Send + 'static,
     {
         let hub = self.hub.clone();
         self.call(move |connection| {
+            let mut changes = hub.changes().origin(origin);
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut changes = Changes::default();
-            let answer = write(&transaction, &mut changes)?;
-            transaction.commit()?;
-            changes.announce(&hub, origin.as_deref());
-            Ok(answer)
+            let answer = write(&transaction, &mut changes);
+            if answer.is_ok() {
+                transaction.commit()?;
+                changes.committed();
+            } else {
+                transaction.rollback()?;
+                changes.rolled_back();
+            }
+            answer
         })
         .await
     }

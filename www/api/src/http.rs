@@ -6,13 +6,12 @@ use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use rusqlite::{Connection, Transaction};
 use serde_json::Value;
-use tidings_server::{Gateway, origin_tag};
+use tidings_server::{Changes, Gateway, origin_tag};
 use uuid::Uuid;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use warp::{Filter, Rejection, Reply, reply::Response};
 
 use crate::{
-    change::Changes,
     database::Database,
     fault::Fault,
     store::{catalogue, crm, projects, staff},

@@ -11,7 +11,6 @@ use clap::Parser;
 use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost, TenantId};
 use tokio::net::TcpListener;
 
-mod change;
 mod database;
 mod fault;
 mod http;

@@ -4,7 +4,7 @@ use tidings_shared::RawEvent;
 use super::*;
 use crate::{
     AccessError, Counters, HubSettings, Identity, LogLimits, PublishOptions, Revoke, TenantId,
-    test_support::{TestHost, at},
+    test_support::{TestHost, at, at_once},
 };
 
 fn hub() -> Hub {
@@ -44,7 +44,7 @@ fn publish(hub: &Hub, topics: &[&str], payload: &str) -> String {
     let event = format!(r#"{{"domain":"x","event":"y","payload":{payload}}}"#);
     let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
     let raw = RawEvent::parse(&event).unwrap();
-    let published = hub.publish_raw(hub.home(), raw, Some(&topics), PublishOptions::default(), at(0));
+    let published = at_once(hub.publish_raw(raw, Some(&topics), PublishOptions::default()));
     published.unwrap().position.to_string()
 }
 
@@ -145,13 +145,13 @@ fn one_topic_that_is_refused_refuses_the_stream_and_leaves_nothing() {
         assert_eq!(problem.code, code, "{problem:?}");
         assert!(problem.message.contains(names), "{problem:?}");
     }
-    assert_eq!(hub.counters(hub.home()), Counters::default());
+    assert_eq!(hub.counters(), Counters::default());
     open(&hub, &many[..most], None).unwrap();
     let few = SessionSettings { max_topics: 1, ..SessionSettings::default() };
     let two = ["t:1".to_owned(), "t:2".to_owned()];
     let problem = EventStream::open(&hub, &ButSecrets, few, admitted(None), &two, None, at(0)).unwrap_err();
     assert_eq!(problem.code, Code::TooManyTopics);
-    assert_eq!(hub.counters(hub.home()), Counters::default());
+    assert_eq!(hub.counters(), Counters::default());
 }
 
 #[test]
@@ -236,11 +236,11 @@ fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
     let hub = hub();
     let mut stream = open(&hub, &["t:1"], None).unwrap();
     assert_eq!(names(&poll(&mut stream, at(0))), ["subscribed"]);
-    hub.revoke(hub.home(), &Revoke::Subject("b".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("b".to_owned())).unwrap();
     stream.handle_revocation(at(0));
     publish(&hub, &["t:1"], "1");
     assert_eq!(names(&poll(&mut stream, at(0))), ["event"], "somebody else was revoked");
-    hub.revoke(hub.home(), &Revoke::Subject("a".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("a".to_owned())).unwrap();
     (0..3).for_each(|_| drop(publish(&hub, &["t:1"], "2")));
     assert!(stream.poll_output(at(0)).is_some(), "one was read before, with more behind it");
     stream.handle_revocation(at(0));

@@ -1,57 +1,52 @@
 //! Announcements: publishing for code that must not fail. A refused event becomes a sync.
 
-use tidings_shared::{Event, Topic, TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
-use uuid::Uuid;
+use tidings_shared::{Event, Topic, TopicName};
 
-use super::{Hub, PublishError, PublishOptions};
-use crate::{moment::Moment, tenant_id::TenantId};
+use super::{
+    publishing::{PublishError, PublishOptions},
+    tenant::{Tenant, names},
+};
 
-impl Hub {
-    /// Publishes an event on a best-effort basis: never fails, and never waits. If the event is refused, for example
-    /// because it reaches too many topics, the subscribers of its topics get a [sync](Hub::sync), so that none of them
-    /// is stale. The hub logs and counts the failure.
+impl Tenant {
+    /// Publishes an event on a best-effort basis. See [`Hub::announce`](crate::Hub::announce).
     pub fn announce<E: Event>(&self, event: &E) {
         self.announce_with(event, PublishOptions::default());
     }
 
-    /// Does the same as [`Hub::announce`], with a key or an origin.
+    /// Announces an event with a key or an origin. See [`Hub::announce_with`](crate::Hub::announce_with).
     pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
-        if let Err(error) = self.publish_with(event, options) {
-            self.sync_instead(event, &error);
+        if let Err(error) = self.try_publish(event, options) {
+            self.sync_instead(E::Topic::DOMAIN, event.name(), &event.fan_out(), &error);
         }
     }
 
-    fn sync_instead<E: Event>(&self, event: &E, error: &PublishError) {
-        let topics = event.fan_out();
-        self.metrics().failed_announcements.inc();
-        self.sync_raw(self.home(), &topics, None, self.now());
+    /// Announces an event to topics that the publisher names. See [`Hub::announce_to`](crate::Hub::announce_to).
+    pub fn announce_to<E: Event>(&self, event: &E, topics: &[E::Topic], options: PublishOptions) {
+        let topics = names(topics);
+        if let Err(error) = self.try_publish_to(event, &topics, options) {
+            self.sync_instead(E::Topic::DOMAIN, event.name(), &reach(event, topics), &error);
+        }
+    }
+
+    /// Tells the subscribers of an event that was refused to load again.
+    pub(super) fn sync_instead(&self, domain: &str, event: &str, topics: &[TopicName], error: &PublishError) {
+        self.shared.metrics.failed_announcements.inc();
+        self.sync_raw(topics, None);
         // The error's message may quote the payload, so it is not logged.
         let (code, topics) = (error.code().as_str(), topics.len());
         tracing::warn!(
-            domain = E::Topic::DOMAIN,
-            event = event.name(),
+            domain,
+            event,
             code,
             topics,
             "an announcement can't be published: the subscribers of its topics load again"
         );
     }
+}
 
-    /// Tells the subscribers of these topics of the home tenant to load again. Use it for a change that no event
-    /// describes, or that touches more topics than an event may reach. A subscriber that is away gets the sync when it
-    /// comes back.
-    pub fn sync<T: Topic>(&self, topics: &[T]) {
-        let names: Vec<TopicName> = topics.iter().map(Topic::name).collect();
-        self.sync_raw(self.home(), &names, None, self.now());
-    }
-
-    /// Does the same as [`Hub::sync`], for topics of any tenant. The log gets one entry for each 1,024 topics. The
-    /// `key` must be new: it goes into the tag of the first entry's position. Without one, the hub makes a new key.
-    pub fn sync_raw(&self, tenant: &TenantId, topics: &[TopicName], mut key: Option<Uuid>, now: Moment) {
-        let topics = TopicName::each_once(topics.iter().cloned());
-        for part in topics.chunks(MAX_TOPICS_PER_PUBLICATION) {
-            let key = key.take().unwrap_or_else(|| self.new_key());
-            self.tenant(tenant).sync(key, part.to_vec(), now);
-        }
-        self.bound_logs();
-    }
+/// Returns every topic that an event may have been meant for: those that its publisher named, and those that it
+/// computes.
+pub(super) fn reach<E: Event>(event: &E, mut named: Vec<TopicName>) -> Vec<TopicName> {
+    named.extend(event.fan_out());
+    named
 }

@@ -223,7 +223,7 @@ fn a_revocation_is_of_a_subject_or_of_a_session_and_of_nothing_else() {
 fn a_hub_tells_whoever_waits() {
     let hub = crate::Hub::new(crate::HubSettings::new(acme()), TestHost::default());
     let mut changed = hub.revocations().watch();
-    hub.revoke(&acme(), &anna()).unwrap();
+    hub.tenant(&acme()).revoke(&anna()).unwrap();
     assert!(has_changed(&mut changed));
     assert!(!may_enter(hub.revocations(), "anna acme never", hub.now()));
 }

@@ -8,6 +8,7 @@ use crate::problem::Problem;
 
 /// Timeouts and bounds of a session.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct SessionSettings {
     /// Time from the start of the connection to the hello. Without a hello, the session then ends. On a connection that
     /// had other requests, the time counts from the upgrade request. At the upgrade request, at least half of the time
@@ -47,6 +48,18 @@ impl Default for SessionSettings {
         }
     }
 }
+
+crate::setters!(SessionSettings {
+    hello_timeout: Duration,
+    heartbeat: Duration,
+    ping_timeout: Duration,
+    max_message_bytes: usize,
+    max_message_bytes_before_hello: usize,
+    max_topics: usize,
+    max_topics_per_frame: usize,
+    frames_per_second: u32,
+    expiry_grace: Duration,
+});
 
 impl SessionSettings {
     /// Checks the number of topics in a frame.

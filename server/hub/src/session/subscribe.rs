@@ -15,7 +15,7 @@ use tidings_shared::{
 };
 
 use super::{Session, SessionSettings, State};
-use crate::{Authorize, Hub, Identity, Moment, metrics::SyncCause, reader::Start, tenant::Follower};
+use crate::{Authorize, Hub, Identity, Moment, metrics::SyncCause, reader::Start, tenant_log::Follower};
 
 impl Session {
     pub(super) fn subscribe(

@@ -10,7 +10,7 @@ use tidings_shared::{
 use super::*;
 use crate::{
     DevAccess, HubSettings, Identity, LogLimits, PublishOptions, Revoke,
-    test_support::{TestHost, at},
+    test_support::{TestHost, at, at_once},
 };
 
 mod several_frames;
@@ -228,7 +228,7 @@ fn pinged(session: &mut Session, now: Moment) -> (Value, Vec<Value>) {
 fn tick(hub: &Hub, topic: &str) -> Value {
     let event = RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap();
     let topics = [topic.parse().unwrap()];
-    let published = hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), at(0));
+    let published = at_once(hub.publish_raw(event, Some(&topics), PublishOptions::default()));
     json!(published.unwrap().position.to_string())
 }
 
@@ -344,10 +344,10 @@ fn a_session_that_is_gone_leaves_nothing() {
     let hub = hub();
     let mut session = open(&hub);
     say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["staff:people", "t:1"] }));
-    let counters = hub.counters(hub.home());
+    let counters = hub.counters();
     assert_eq!((counters.followers, counters.followed_topics), (1, 2));
     drop(session);
-    assert_eq!(hub.counters(hub.home()), crate::Counters::default());
+    assert_eq!(hub.counters(), crate::Counters::default());
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_tenant_has_no_more_topics_for_coming_in_one_frame_and_somebody_who_leaves_m
     say(&mut first, json!({ "op": "subscribe", "ref": 1, "topics": ["t:1"] }));
     let full = "overloaded";
     assert_eq!(outcomes(&["t:2", "t:3", "t:1", "t:2", "t:3", "t:4"]), ["", full, "", "", full, full]);
-    assert_eq!(hub.counters(hub.home()).followed_topics, 2);
+    assert_eq!(hub.counters().followed_topics, 2);
     say(&mut first, json!({ "op": "unsubscribe", "ref": 2, "topics": ["t:1"] }));
     assert_eq!(outcomes(&["t:3"]), [full], "the other session has the topic too");
     assert_eq!(outcomes(&["t:2", "t:1"]), ["", ""]);

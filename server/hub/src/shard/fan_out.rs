@@ -26,7 +26,7 @@ use super::{
     connection::taken,
     index::{ListIndex, TenantKey},
 };
-use crate::{moment::Moment, tenant::After};
+use crate::{moment::Moment, tenant_log::After};
 
 impl<S: Sink> Shard<S> {
     /// Does one turn for a tenant: takes a batch from its log, or writes a part of the batch that is there. Returns

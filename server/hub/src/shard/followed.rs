@@ -14,13 +14,13 @@ use super::{
 use crate::{
     publication::{Few, Publication},
     shrink::Shrink,
-    tenant::{Follower, Interest, Tenant},
+    tenant_log::{Follower, Interest, TenantLog},
 };
 
 /// A tenant that has connections in the shard.
 #[derive(Debug)]
 pub(super) struct Followed {
-    pub(super) tenant: Tenant,
+    pub(super) tenant: TenantLog,
     /// Makes the tenant dirty.
     pub(super) waker: Waker,
     /// Every publication up to here is delivered, or in the batch.
@@ -38,7 +38,7 @@ pub(super) struct Followed {
 const MAX_SETS: usize = 8;
 
 impl Followed {
-    pub(super) fn new(tenant: Tenant, waker: Waker) -> Self {
+    pub(super) fn new(tenant: TenantLog, waker: Waker) -> Self {
         let passed = tenant.head();
         let (topics, batch) = (HashMap::new(), Batch::default());
         Self { tenant, waker, passed, is_ready: false, connections: 0, topics, batch }

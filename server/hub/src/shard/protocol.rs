@@ -11,7 +11,7 @@ use crate::{
     moment::Moment,
     publication::EncodedFrame,
     session::{self, Session},
-    tenant::Follower,
+    tenant_log::Follower,
     websocket::{Kind, put, put_close},
 };
 

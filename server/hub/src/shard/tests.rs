@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     DevAccess, Hub, HubSettings, LogLimits, PublishOptions, SessionSettings,
-    test_support::{TestHost, at},
+    test_support::{TestHost, at, at_once},
 };
 
 mod event_streams;
@@ -136,7 +136,7 @@ impl World {
         let event = RawEvent::parse(&event.to_string()).unwrap();
         let topics: Vec<_> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
         let options = PublishOptions::default();
-        self.hub.publish_raw(self.hub.home(), event, Some(&topics), options, at(0)).unwrap();
+        at_once(self.hub.publish_raw(event, Some(&topics), options)).unwrap();
     }
 
     /// Does one turn. Returns whether there may be more.
@@ -436,7 +436,7 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
 fn a_revocation_ends_the_named_connections_and_leaves_the_others_live() {
     let mut world = World::new();
     let [(first, pipe), (second, _)] = [world.connect(&["t:1"]), world.connect(&["t:1"])];
-    world.hub.revoke(world.hub.home(), &crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
+    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
     world.shard.handle_revocation(at(0));
     assert_eq!([first, second].map(|key| world.shard.is_live(key)), [false, true]);
     assert_eq!((world.pump(first), pipe.frames()[0]["code"].as_str()), (Pumped::Closed, Some("forbidden")));

@@ -87,7 +87,7 @@ async fn a_record_is_created_read_changed_listed_and_deleted() {
 #[tokio::test]
 async fn the_tag_of_the_tab_that_wrote_travels_with_the_event() {
     let demo = Served::start().await;
-    let mut people = demo.hub.subscribe(&Topic::People);
+    let mut people = demo.hub.subscribe(&Topic::People).await;
     demo.call("POST /api/people", &["tidings-origin: tab-7"], r#"{"name":"Ada"}"#).await;
     let Some(Delivery::Event { publication, .. }) = people.next().await else { panic!("no event") };
     assert_eq!(publication.origin.as_deref(), Some("tab-7"));

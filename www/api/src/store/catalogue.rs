@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde_json::Value;
+use tidings_server::Changes;
 use tidings_shared::domains::catalogue;
 use uuid::Uuid;
 
 use crate::{
-    change::Changes,
     fault::Fault,
     table::{Body, Field, Kind, Table, row, rows},
 };
@@ -100,7 +100,7 @@ pub(crate) fn create_catalogue(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     let uuid = CATALOGUES.insert(tx, body)?;
-    changes.push(changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
     catalogue(tx, uuid)
 }
 
@@ -111,14 +111,14 @@ pub(crate) fn update_catalogue(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     CATALOGUES.update(tx, uuid, body)?;
-    changes.push(changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
     catalogue(tx, uuid)
 }
 
 /// Deletes a catalogue with its categories and items.
 pub(crate) fn delete_catalogue(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     CATALOGUES.delete(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
     Ok(())
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn create_category(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     let uuid = CATEGORIES.insert(tx, body)?;
-    changes.push(changed(catalogue::Kind::Category, uuid, parent_of(tx, &CATEGORIES, uuid)?));
+    changes.add(&changed(catalogue::Kind::Category, uuid, parent_of(tx, &CATEGORIES, uuid)?));
     row(tx, "category", "SELECT * FROM categories WHERE uuid = ?", [uuid])
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn create_category(
 pub(crate) fn delete_category(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     let parent = parent_of(tx, &CATEGORIES, uuid)?;
     CATEGORIES.delete(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Category, uuid, parent));
+    changes.add(&changed(catalogue::Kind::Category, uuid, parent));
     Ok(())
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn create_manufacturer(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     let uuid = MANUFACTURERS.insert(tx, body)?;
-    changes.push(changed(catalogue::Kind::Manufacturer, uuid, None));
+    changes.add(&changed(catalogue::Kind::Manufacturer, uuid, None));
     row(tx, "manufacturer", "SELECT * FROM manufacturers WHERE uuid = ?", [uuid])
 }
 
@@ -157,14 +157,14 @@ pub(crate) fn delete_manufacturer(
     changes: &mut Changes,
 ) -> Result<(), Fault> {
     MANUFACTURERS.delete(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Manufacturer, uuid, None));
+    changes.add(&changed(catalogue::Kind::Manufacturer, uuid, None));
     Ok(())
 }
 
 pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
     let uuid = ITEMS.insert(tx, body)?;
     check_category(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Item, uuid, parent_of(tx, &ITEMS, uuid)?));
+    changes.add(&changed(catalogue::Kind::Item, uuid, parent_of(tx, &ITEMS, uuid)?));
     item(tx, uuid)
 }
 
@@ -183,9 +183,9 @@ pub(crate) fn update_item(
         tx.execute("UPDATE items SET category_uuid = NULL WHERE uuid = ?", [uuid])?;
     }
     check_category(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Item, uuid, after));
+    changes.add(&changed(catalogue::Kind::Item, uuid, after));
     if before != after {
-        changes.push(changed(catalogue::Kind::Item, uuid, before));
+        changes.add(&changed(catalogue::Kind::Item, uuid, before));
     }
     item(tx, uuid)
 }
@@ -193,7 +193,7 @@ pub(crate) fn update_item(
 pub(crate) fn delete_item(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     let parent = parent_of(tx, &ITEMS, uuid)?;
     ITEMS.delete(tx, uuid)?;
-    changes.push(changed(catalogue::Kind::Item, uuid, parent));
+    changes.add(&changed(catalogue::Kind::Item, uuid, parent));
     Ok(())
 }
 

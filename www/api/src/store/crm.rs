@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
+use tidings_server::Changes;
 use tidings_shared::domains::{crm, store};
 use uuid::Uuid;
 
 use crate::{
-    change::Changes,
     fault::Fault,
     table::{Body, Field, Kind, Table, row, rows},
 };
@@ -116,13 +116,13 @@ pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Cha
     )?;
     CONTACTS.delete(tx, uuid)?;
     for before in about {
-        changes.push(crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+        changes.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)));
     }
     for before in joined {
         let after = one_involved(tx, before.uuid)?;
-        changes.push(crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+        changes.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
     }
-    changes.push(store::Event::Deleted(store::Deleted { schema: schema()?, key: uuid.to_string() }));
+    changes.add(&store::Event::<Value>::Deleted(store::Deleted { schema: schema()?, key: uuid.to_string() }));
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn create_interaction(
     let (body, parties) = split_parties(body)?;
     let uuid = INTERACTIONS.insert(tx, &body)?;
     set_parties(tx, uuid, parties.as_deref().unwrap_or_default())?;
-    changes.push(crm::Event::InteractionCreated(crm::Notice::of(&one_involved(tx, uuid)?)));
+    changes.add(&crm::Event::InteractionCreated(crm::Notice::of(&one_involved(tx, uuid)?)));
     interaction(tx, uuid)
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn update_interaction(
         set_parties(tx, uuid, &parties)?;
     }
     let after = one_involved(tx, uuid)?;
-    changes.push(crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+    changes.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
     interaction(tx, uuid)
 }
 
@@ -164,13 +164,13 @@ pub(crate) fn delete_interaction(
 ) -> Result<(), Fault> {
     let before = one_involved(tx, uuid)?;
     INTERACTIONS.delete(tx, uuid)?;
-    changes.push(crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+    changes.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)));
     Ok(())
 }
 
 fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<Value, Fault> {
     let record = contact(tx, uuid)?;
-    changes.push(store::Event::Upserted(store::Upserted {
+    changes.add(&store::Event::Upserted(store::Upserted {
         schema: schema()?,
         key: uuid.to_string(),
         record: record.clone(),

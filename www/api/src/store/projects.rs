@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
+use tidings_server::Changes;
 use tidings_shared::domains::projects;
 use uuid::Uuid;
 
 use crate::{
-    change::Changes,
     fault::Fault,
     store::{assignments::assignment_events, staff::PEOPLE},
     table::{Body, Field, Kind, Table, row, rows},
@@ -140,7 +140,7 @@ pub(crate) fn create_project(
         })?;
         copy_assignments(tx, template, uuid)?;
     }
-    changes.push(projects::Event::ProjectCreated(as_event(tx, uuid)?));
+    changes.add(&projects::Event::ProjectCreated(as_event(tx, uuid)?));
     project(tx, uuid)
 }
 
@@ -170,14 +170,14 @@ pub(crate) fn update_project(
     if before.is_template == Some(true) {
         event.is_template = Some(true);
     }
-    changes.push(projects::Event::ProjectUpdated(event));
+    changes.add(&projects::Event::ProjectUpdated(event));
     project(tx, uuid)
 }
 
 pub(crate) fn delete_project(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
     let event = as_event(tx, uuid)?;
     PROJECTS.delete(tx, uuid)?;
-    changes.push(projects::Event::ProjectDeleted(event));
+    changes.add(&projects::Event::ProjectDeleted(event));
     Ok(())
 }
 
@@ -204,7 +204,7 @@ pub(crate) fn act_on_project(
         )));
     }
     tx.execute(action.sql, [uuid])?;
-    changes.push((action.event)(event));
+    changes.add(&(action.event)(event));
     project(tx, uuid)
 }
 
@@ -238,7 +238,7 @@ pub(crate) fn order_assignments(
         tx.execute("UPDATE assignments SET place = ? WHERE uuid = ?", params![place, assignment])?;
     }
     changes
-        .push(projects::Event::AssignmentReordered(projects::Assignment { uuid: None, project_uuid: uuid }));
+        .add(&projects::Event::AssignmentReordered(projects::Assignment { uuid: None, project_uuid: uuid }));
     project(tx, uuid)
 }
 
@@ -281,7 +281,7 @@ pub(crate) fn delete_assignment(
 ) -> Result<(), Fault> {
     let event = assignment_events(tx, "uuid", uuid)?.pop();
     ASSIGNMENTS.delete(tx, uuid)?;
-    changes.push(projects::Event::AssignmentDeleted(event.ok_or_else(Fault::internal)?));
+    changes.add(&projects::Event::AssignmentDeleted(event.ok_or_else(Fault::internal)?));
     Ok(())
 }
 
@@ -310,7 +310,7 @@ pub(crate) fn task(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
 
 pub(crate) fn create_task(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
     let uuid = TASKS.insert(tx, body)?;
-    changes.push(projects::Event::TaskCreated(projects::Task { uuid }));
+    changes.add(&projects::Event::TaskCreated(projects::Task { uuid }));
     task(tx, uuid)
 }
 
@@ -322,9 +322,9 @@ pub(crate) fn update_task(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     TASKS.update(tx, uuid, body)?;
-    changes.push(projects::Event::TaskUpdated(projects::Task { uuid }));
+    changes.add(&projects::Event::TaskUpdated(projects::Task { uuid }));
     for assignment in assignment_events(tx, "task_uuid", uuid)? {
-        changes.push(projects::Event::AssignmentUpdated(assignment));
+        changes.add(&projects::Event::AssignmentUpdated(assignment));
     }
     task(tx, uuid)
 }
@@ -333,9 +333,9 @@ pub(crate) fn delete_task(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Change
     let assignments = assignment_events(tx, "task_uuid", uuid)?;
     TASKS.delete(tx, uuid)?;
     for assignment in assignments {
-        changes.push(projects::Event::AssignmentDeleted(assignment));
+        changes.add(&projects::Event::AssignmentDeleted(assignment));
     }
-    changes.push(projects::Event::TaskDeleted(projects::Task { uuid }));
+    changes.add(&projects::Event::TaskDeleted(projects::Task { uuid }));
     Ok(())
 }
 
@@ -346,7 +346,7 @@ fn push_assignment(
     event: fn(projects::Assignment) -> projects::Event,
 ) -> Result<Value, Fault> {
     for assignment in assignment_events(tx, "uuid", uuid)? {
-        changes.push(event(assignment));
+        changes.add(&event(assignment));
     }
     row(tx, "assignment", "SELECT * FROM assignments WHERE uuid = ?", [uuid])
 }

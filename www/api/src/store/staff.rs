@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde_json::Value;
+use tidings_server::Changes;
 use tidings_shared::domains::{projects, staff};
 use uuid::Uuid;
 
 use crate::{
-    change::Changes,
     fault::Fault,
     store::assignments::assignment_events,
     table::{Body, Field, Kind, Table, row, rows},
@@ -75,7 +75,7 @@ pub(crate) fn create_department(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     let uuid = DEPARTMENTS.insert(tx, body)?;
-    changes.push(staff::Event::DepartmentCreated(staff::Department { uuid }));
+    changes.add(&staff::Event::DepartmentCreated(staff::Department { uuid }));
     department(tx, uuid)
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn update_department(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     DEPARTMENTS.update(tx, uuid, body)?;
-    changes.push(staff::Event::DepartmentUpdated(staff::Department { uuid }));
+    changes.add(&staff::Event::DepartmentUpdated(staff::Department { uuid }));
     department(tx, uuid)
 }
 
@@ -99,13 +99,13 @@ pub(crate) fn delete_department(
     let teams = uuids(tx, "SELECT uuid FROM teams WHERE department_uuid = ?", uuid)?;
     DEPARTMENTS.delete(tx, uuid)?;
     for team in teams {
-        changes.push(staff::Event::TeamUpdated(staff::Team {
+        changes.add(&staff::Event::TeamUpdated(staff::Team {
             uuid: team,
             department_uuid: None,
             previous_department_uuid: Some(uuid),
         }));
     }
-    changes.push(staff::Event::DepartmentDeleted(staff::Department { uuid }));
+    changes.add(&staff::Event::DepartmentDeleted(staff::Department { uuid }));
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn team(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
 pub(crate) fn create_team(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
     let uuid = TEAMS.insert(tx, body)?;
     let department_uuid = department_of(tx, uuid)?;
-    changes.push(staff::Event::TeamCreated(staff::Team {
+    changes.add(&staff::Event::TeamCreated(staff::Team {
         uuid,
         department_uuid,
         previous_department_uuid: None,
@@ -160,7 +160,7 @@ pub(crate) fn update_team(
     let before = department_of(tx, uuid)?;
     TEAMS.update(tx, uuid, body)?;
     let after = department_of(tx, uuid)?;
-    changes.push(staff::Event::TeamUpdated(staff::Team {
+    changes.add(&staff::Event::TeamUpdated(staff::Team {
         uuid,
         department_uuid: after,
         previous_department_uuid: before.filter(|_| before != after),
@@ -173,9 +173,9 @@ pub(crate) fn delete_team(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Change
     let memberships = memberships(tx, "team_uuid", uuid)?;
     TEAMS.delete(tx, uuid)?;
     for membership in memberships {
-        changes.push(staff::Event::TeamPersonRemoved(membership));
+        changes.add(&staff::Event::TeamPersonRemoved(membership));
     }
-    changes.push(staff::Event::TeamDeleted(staff::Team {
+    changes.add(&staff::Event::TeamDeleted(staff::Team {
         uuid,
         department_uuid,
         previous_department_uuid: None,
@@ -214,7 +214,7 @@ pub(crate) fn create_person(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     let uuid = PEOPLE.insert(tx, body)?;
-    changes.push(staff::Event::PersonCreated(staff::Person { uuid }));
+    changes.add(&staff::Event::PersonCreated(staff::Person { uuid }));
     person(tx, uuid)
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn update_person(
     changes: &mut Changes,
 ) -> Result<Value, Fault> {
     PEOPLE.update(tx, uuid, body)?;
-    changes.push(staff::Event::PersonUpdated(staff::Person { uuid }));
+    changes.add(&staff::Event::PersonUpdated(staff::Person { uuid }));
     person(tx, uuid)
 }
 
@@ -239,15 +239,15 @@ pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Chan
         .collect::<Result<Vec<_>, _>>()?;
     PEOPLE.delete(tx, uuid)?;
     for membership in memberships {
-        changes.push(staff::Event::TeamPersonRemoved(membership));
+        changes.add(&staff::Event::TeamPersonRemoved(membership));
     }
     for assignment in assignments {
-        changes.push(projects::Event::AssignmentUpdated(assignment));
+        changes.add(&projects::Event::AssignmentUpdated(assignment));
     }
     for project in led {
-        changes.push(projects::Event::ProjectUpdated(project));
+        changes.add(&projects::Event::ProjectUpdated(project));
     }
-    changes.push(staff::Event::PersonDeleted(staff::Person { uuid }));
+    changes.add(&staff::Event::PersonDeleted(staff::Person { uuid }));
     Ok(())
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn create_membership(
 ) -> Result<Value, Fault> {
     let uuid = MEMBERSHIPS.insert(tx, body)?;
     let membership = memberships(tx, "uuid", uuid)?.pop().ok_or_else(Fault::internal)?;
-    changes.push(staff::Event::TeamPersonAdded(membership));
+    changes.add(&staff::Event::TeamPersonAdded(membership));
     row(tx, "membership", "SELECT * FROM memberships WHERE uuid = ?", [uuid])
 }
 
@@ -271,7 +271,7 @@ pub(crate) fn delete_membership(
 ) -> Result<(), Fault> {
     let membership = memberships(tx, "uuid", uuid)?.pop();
     MEMBERSHIPS.delete(tx, uuid)?;
-    changes.push(staff::Event::TeamPersonRemoved(membership.ok_or_else(Fault::internal)?));
+    changes.add(&staff::Event::TeamPersonRemoved(membership.ok_or_else(Fault::internal)?));
     Ok(())
 }
 

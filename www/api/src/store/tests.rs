@@ -5,12 +5,12 @@ use std::{pin::pin, task::Poll};
 use futures_util::{FutureExt, StreamExt};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tidings_server::{Delivery, Hub, HubSettings, Subscription, SystemHost};
+use tidings_server::{Changes, Delivery, Hub, HubSettings, SystemHost, hub::Subscription};
 use tidings_shared::TopicName;
 use uuid::Uuid;
 
 use super::{catalogue, crm, projects, staff};
-use crate::{change::Changes, database::Database, fault::Fault, schema, table::Body};
+use crate::{database::Database, fault::Fault, schema, table::Body};
 
 type Create = fn(&rusqlite::Transaction<'_>, &Body, &mut Changes) -> Result<Value, Fault>;
 type Update = fn(&rusqlite::Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<Value, Fault>;
@@ -54,7 +54,7 @@ impl World {
     /// Subscribes to these topics.
     fn hear(&self, topics: &[String]) -> Subscription {
         let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
-        self.hub.subscribe_to(self.hub.home(), &topics)
+        self.hub.subscribe_to(&topics).now_or_never().unwrap()
     }
 }
 

@@ -81,7 +81,7 @@ fn a_key_does_not_tell_which_other_topics_its_event_reached() {
     let topics = ["t:3".parse().unwrap(), "secret:7".parse().unwrap()];
     let options = PublishOptions { key: Some(key), ..PublishOptions::default() };
     let raw = RawEvent::parse(&event.to_string()).unwrap();
-    hub.publish_raw(hub.home(), raw, Some(&topics), options, at(0)).unwrap();
+    at_once(hub.publish_raw(raw, Some(&topics), options)).unwrap();
     let access = Arc::new(ByList);
     let mut session =
         Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0));
@@ -139,22 +139,22 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     let (mut second, _) = open(2, "anna acme 2");
     say(&mut first, json!({ "op": "subscribe", "ref": 1, "topics": ["t:3"] }));
     assert_eq!(ends(&mut first), Vec::<Value>::new());
-    hub.revoke(hub.home(), &Revoke::Session(Uuid::from_u128(1))).unwrap();
+    hub.revoke(&Revoke::Session(Uuid::from_u128(1))).unwrap();
     assert_eq!(ends(&mut second), Vec::<Value>::new(), "another session of the same subject");
     for _ in 0..3 {
         let event = RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap();
         let topics = ["t:3".parse().unwrap()];
-        hub.publish_raw(hub.home(), event, Some(&topics), PublishOptions::default(), at(0)).unwrap();
+        at_once(hub.publish_raw(event, Some(&topics), PublishOptions::default())).unwrap();
     }
     assert!(matches!(first.poll_output(at(0)), Some(Output::Frame(_))), "the first of three that were read");
     let end = ends(&mut first);
     assert_eq!(end.len(), 2, "nothing more of the topic: {end:?}");
     assert_eq!((&end[0]["code"], &end[1]["close"]), (&json!("forbidden"), &json!(4403)));
-    assert_eq!(hub.counters(hub.home()).followers, 2, "its shard has still to take account of it");
+    assert_eq!(hub.counters().followers, 2, "its shard has still to take account of it");
     assert_eq!(open(3, "anna acme 1").1["code"], "unauthorized");
     let same = say(&mut second, json!({ "op": "token", "ref": 1, "token": "anna acme 1" }));
     assert_eq!((same.len(), &same[0]["code"]), (1, &json!("unauthorized")));
-    hub.revoke(hub.home(), &Revoke::Subject("anna".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
     assert_eq!(ends(&mut second)[0]["code"], "forbidden");
     assert_eq!(open(4, "anna acme 4").1["code"], "unauthorized");
     assert_eq!(open(5, "bert acme").1["op"], "welcome");
@@ -174,7 +174,7 @@ impl Authorize for Ahead {
 fn neither_a_token_of_later_nor_a_fresh_one_saves_a_session_that_was_revoked() {
     for is_refreshed in [false, true] {
         let mut session = session_with(Ahead);
-        session.hub.revoke(session.hub.home(), &Revoke::Subject("more".to_owned())).unwrap();
+        session.hub.revoke(&Revoke::Subject("more".to_owned())).unwrap();
         if is_refreshed {
             session.handle_text(r#"{"op":"token","ref":1,"token":"more acme"}"#, at(1));
         } else {

@@ -194,7 +194,7 @@ fn a_stream_ends_with_its_last_chunk_and_holds_no_tenant() {
         assert_eq!(&blocks[2..], last);
         assert_eq!(world.shard.counters(), ShardCounters { connections: 1, ..ShardCounters::default() });
         world.shard.remove(key);
-        let counters = world.hub.counters(world.hub.home());
+        let counters = world.hub.counters();
         assert_eq!((counters.followers, counters.followed_topics), (0, 0));
     }
 }
@@ -211,10 +211,10 @@ fn a_stream_that_is_revoked_says_so_and_one_whose_socket_takes_nothing_is_cut() 
     world.shard.remove(stalled);
     let (revoked, pipe) = world.listen(&["t:1"], Framing::Chunked);
     let (session, _) = world.connect(&["t:1"]);
-    world.hub.revoke(world.hub.home(), &crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
+    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
     world.shard.handle_revocation(at(0));
     assert!(world.shard.is_live(revoked), "another was revoked");
-    world.hub.revoke(world.hub.home(), &crate::Revoke::Subject("developer".to_owned())).unwrap();
+    world.hub.revoke(&crate::Revoke::Subject("developer".to_owned())).unwrap();
     world.shard.handle_revocation(at(0));
     assert!([revoked, session].iter().all(|key| !world.shard.is_live(*key)));
     assert_eq!(world.pump(revoked), Pumped::Closed);

@@ -15,7 +15,7 @@ fn connections_read_an_event_of_many_topics_from_the_log_after_all_earlier_event
     world.publish(&["t:1", "t:2000"]);
     world.publish(&many);
     world.publish(&["t:2000", "t:200"]);
-    world.hub.sync_raw(world.hub.home(), &["t:200".parse().unwrap()], None, at(0));
+    world.hub.sync_raw(&["t:200".parse().unwrap()], None);
     world.publish(&["t:1", "t:2000"]);
     world.fan_out();
     assert_eq!(of_other.numbers(), [1, 3, 4], "whom it does not reach, the shard writes to");

@@ -37,7 +37,7 @@ fn tenants_and_topics_leave_no_trace() {
     world.fan_out();
     assert_eq!(pipe.numbers(), [4]);
     world.shard.remove(again);
-    let counters = world.hub.counters(world.hub.home());
+    let counters = world.hub.counters();
     assert_eq!((counters.followers, counters.followed_topics, counters.waiting), (0, 0, 0));
     // A tenant that has no connection is removed when its log is empty.
     (0..3).for_each(|round| world.hub.handle_timeout(at(round * 10_000)));
@@ -52,7 +52,7 @@ fn large_publications_are_gathered_few_at_a_time_and_their_memory_is_freed() {
         let event = json!({ "domain": "t", "event": "e", "payload": "x".repeat(200_000) }).to_string();
         let (topics, options) = (["t:1".parse().unwrap()], PublishOptions::default());
         let event = RawEvent::parse(&event).unwrap();
-        world.hub.publish_raw(world.hub.home(), event, Some(&topics), options, at(0)).unwrap();
+        at_once(world.hub.publish_raw(event, Some(&topics), options)).unwrap();
     }
     let before = pipe.writes();
     world.fan_out();

@@ -1,4 +1,4 @@
-//! A tenant: its log, and the followers of that log. No event ever crosses from one tenant to another.
+//! The log of one tenant, with its followers. No event ever crosses from one tenant to another.
 //!
 //! Three places know that a follower subscribes to a topic. Each answers another question without a search:
 //!
@@ -37,6 +37,7 @@ use crate::{
 /// The quotas of one tenant. In-process subscribers count too, but none of them is refused, because they belong to the
 /// application.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Quotas {
     /// Sessions and event streams at a time. The tenant refuses more with `overloaded`.
     pub max_sessions: usize,
@@ -50,9 +51,12 @@ impl Default for Quotas {
     }
 }
 
-/// A handle to a tenant's log and its followers. Clones are the same tenant.
+crate::setters!(Quotas { max_sessions: usize, max_topics: usize });
+
+/// A tenant's log and its followers. Clones share them. The hub removes a tenant that has no clone outside the hub, once
+/// it is unused.
 #[derive(Debug, Clone)]
-pub(crate) struct Tenant {
+pub(crate) struct TenantLog {
     state: Arc<Mutex<State>>,
     quotas: Quotas,
     metrics: Arc<Metrics>,
@@ -100,7 +104,7 @@ pub struct Counters {
     pub evicted_key_bytes: usize,
 }
 
-impl Tenant {
+impl TenantLog {
     pub(crate) fn new(log: Log, quotas: Quotas, metrics: Arc<Metrics>, log_bytes: Arc<AtomicUsize>) -> Self {
         let state = State {
             log,
@@ -295,7 +299,7 @@ impl State {
     }
 }
 
-/// The answer of [`Tenant::read_after`].
+/// The answer of [`TenantLog::read_after`].
 #[derive(Debug)]
 pub(crate) enum After {
     Nothing,
@@ -307,7 +311,7 @@ pub(crate) enum After {
 /// A reader of a tenant's log. Dropping it removes the reader from the tenant.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    tenant: Tenant,
+    tenant: TenantLog,
     notice: Notice,
     reader: Reader,
 }
@@ -419,7 +423,7 @@ impl Follower {
         &self.reader
     }
 
-    pub(crate) fn tenant(&self) -> &Tenant {
+    pub(crate) fn tenant(&self) -> &TenantLog {
         &self.tenant
     }
 }

@@ -1,0 +1,171 @@
+//! One tenant of a hub: what a program does there.
+
+use std::sync::Arc;
+
+use tidings_shared::{Event, RawEvent, Topic, TopicName};
+use uuid::Uuid;
+
+use super::{
+    handed_over::{Positioning, Publishing, Subscribing},
+    publishing::{PublishError, PublishOptions},
+    shared::Shared,
+    subscription::Subscription,
+};
+use crate::{
+    publication::Published,
+    revocation::{Revoke, RevokeError},
+    tenant_id::TenantId,
+    tenant_log::{Counters, TenantLog},
+};
+
+/// One tenant of a hub: [`Hub::tenant`](crate::Hub::tenant) returns it. It has the verbs of the [`Hub`](crate::Hub),
+/// which themselves act in the home tenant.
+///
+/// A handle holds the tenant's name, and clones are cheap. The hub still forgets a tenant that is unused, and makes it
+/// again when a verb needs it.
+///
+/// ```
+/// use tidings_hub::{Hub, PublishError, TenantIdError};
+/// use tidings_shared::domains::staff;
+///
+/// # async fn person_was_saved(hub: &Hub, person: staff::Person) -> Result<(), Box<dyn std::error::Error>> {
+/// let acme = hub.tenant(&"acme".parse()?);
+/// acme.announce(&staff::Event::PersonUpdated(person));
+/// let people = acme.subscribe(&staff::Topic::People).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: TenantId,
+}
+
+impl Tenant {
+    /// Returns the tenant's name.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Publishes an event to the topics that it computes itself. See [`Hub::publish`](crate::Hub::publish).
+    ///
+    /// # Errors
+    /// The errors of [`Hub::publish`](crate::Hub::publish).
+    pub fn publish<E: Event>(&self, event: &E) -> Publishing {
+        self.publish_with(event, PublishOptions::default())
+    }
+
+    /// Publishes an event with a key or an origin. See [`Hub::publish_with`](crate::Hub::publish_with).
+    ///
+    /// # Errors
+    /// The errors of [`Hub::publish_with`](crate::Hub::publish_with).
+    pub fn publish_with<E: Event>(&self, event: &E, options: PublishOptions) -> Publishing {
+        Publishing::ready(self.try_publish(event, options))
+    }
+
+    /// Publishes an event to topics that the publisher names. See [`Hub::publish_to`](crate::Hub::publish_to).
+    ///
+    /// # Errors
+    /// The errors of [`Hub::publish_to`](crate::Hub::publish_to).
+    pub fn publish_to<E: Event>(
+        &self,
+        event: &E,
+        topics: &[E::Topic],
+        options: PublishOptions,
+    ) -> Publishing {
+        Publishing::ready(self.try_publish_to(event, &names(topics), options))
+    }
+
+    /// Publishes an event as it came over the wire. See [`Hub::publish_raw`](crate::Hub::publish_raw).
+    ///
+    /// # Errors
+    /// The errors of [`Hub::publish_raw`](crate::Hub::publish_raw).
+    pub fn publish_raw(
+        &self,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+    ) -> Publishing {
+        Publishing::ready(self.try_publish_raw(event, named, options))
+    }
+
+    /// Tells the subscribers of these topics to load again. See [`Hub::sync`](crate::Hub::sync).
+    pub fn sync<T: Topic>(&self, topics: &[T]) {
+        self.sync_raw(&names(topics), None);
+    }
+
+    /// Tells the subscribers of topics of any domain to load again. See [`Hub::sync_raw`](crate::Hub::sync_raw).
+    pub fn sync_raw(&self, topics: &[TopicName], key: Option<Uuid>) {
+        self.shared.sync(&self.id, topics, key, self.shared.host.now());
+    }
+
+    /// Subscribes to a topic, from now on. See [`Hub::subscribe`](crate::Hub::subscribe).
+    pub fn subscribe<T: Topic>(&self, topic: &T) -> Subscribing {
+        self.subscribe_to(&[topic.name()])
+    }
+
+    /// Subscribes to several topics, from now on. See [`Hub::subscribe_to`](crate::Hub::subscribe_to).
+    pub fn subscribe_to(&self, topics: &[TopicName]) -> Subscribing {
+        let mut follower = self.log().follow();
+        follower.subscribe(topics, None);
+        Subscribing::ready(Subscription::new(follower))
+    }
+
+    /// Returns the tenant's newest position. See [`Hub::position`](crate::Hub::position).
+    pub fn position(&self) -> Positioning {
+        Positioning::ready(self.log().head())
+    }
+
+    /// Revokes a subject or a session. See [`Hub::revoke`](crate::Hub::revoke).
+    ///
+    /// # Errors
+    /// Too many revocations are remembered already.
+    pub fn revoke(&self, revoke: &Revoke) -> Result<(), RevokeError> {
+        self.shared.revocations.add(&self.id, revoke, self.shared.host.now())
+    }
+
+    /// Returns the current counts. A tenant that the hub has forgotten, or has not made yet, has nothing.
+    pub fn counters(&self) -> Counters {
+        self.shared.lock_tenants().get(&self.id).map(TenantLog::counters).unwrap_or_default()
+    }
+
+    pub(super) fn try_publish<E: Event>(
+        &self,
+        event: &E,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let now = self.shared.host.now();
+        self.shared.append(&self.id, encode(event)?, event.fan_out(), options, now)
+    }
+
+    pub(super) fn try_publish_to<E: Event>(
+        &self,
+        event: &E,
+        topics: &[TopicName],
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        self.try_publish_raw(encode(event)?, Some(topics), options)
+    }
+
+    fn try_publish_raw(
+        &self,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let topics = self.shared.settings.domains.fan_out(&event, named)?;
+        self.shared.append(&self.id, event, topics, options, self.shared.host.now())
+    }
+
+    fn log(&self) -> TenantLog {
+        self.shared.tenant_log(&self.id)
+    }
+}
+
+pub(super) fn encode<E: Event>(event: &E) -> Result<RawEvent, PublishError> {
+    RawEvent::from_event(event).map_err(|error| PublishError::Encode(error.to_string()))
+}
+
+pub(super) fn names<T: Topic>(topics: &[T]) -> Vec<TopicName> {
+    topics.iter().map(Topic::name).collect()
+}
