@@ -109,7 +109,7 @@ fn the_code_map_names_every_module_and_nothing_else() {
             modules.filter(|name| !["lib", "main", "test_support", "tests"].contains(&name.as_str()));
         assert_eq!(named, modules.collect(), "the modules of {folder}");
     }
-    assert_eq!(crates, 4);
+    assert_eq!(crates, 5);
 }
 
 #[test]

@@ -1,365 +1,345 @@
-//! The client: the core with its WebSocket.
+//! The client: a handle with the verbs of a program.
 
-use std::{fmt, future::poll_fn, pin::Pin, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, value::RawValue};
-use tidings_client_core::{
-    self as core, ConnectionId, Error, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
-    error::CONNECT_FAILED,
-};
-use tidings_shared::{
-    code::close,
-    frame::{SUBPROTOCOL, ServerFrame},
-};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep_until, timeout, timeout_at},
-};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{
-        self, Message, client::IntoClientRequest, handshake::client::Request, http::HeaderValue,
-        http::header::SEC_WEBSOCKET_PROTOCOL,
-    },
-};
+use futures_util::{Stream, stream};
+use tidings_client_core::{self as core, Status};
+use tidings_shared::{Code, Event, FanOut, RawEvent, Topic, TopicName};
 use uuid::Uuid;
 
-use crate::ServerUrl;
+use crate::{
+    Error, PublishOptions, Publishing, Settings, Subscription, Watch,
+    driver::Driver,
+    shared::{Handle, Kind, Shared},
+};
 
-/// A payload: JSON text, as it was published. [`RawEvent::decode`](tidings_shared::RawEvent::decode) reads it.
-pub type Payload = Box<RawValue>;
-
-/// Settings of a [`Client`].
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Settings {
-    /// The server.
-    pub url: ServerUrl,
-    /// The token for each hello. A server in its development mode needs none. It is the client's only token: when it has
-    /// expired, the client ends, and a program makes a new client with a new token.
-    pub token: Option<String>,
-    /// `name/version` of the program, for the server's logs; at most 128 bytes.
-    pub program: Option<String>,
-}
-
-impl Settings {
-    /// Settings for a server that needs no token.
-    pub fn new(url: ServerUrl) -> Self {
-        Self { url, token: None, program: None }
-    }
-}
-
-/// A client that reconnects by itself and resumes.
+/// A client of a Tidings server. Clones are handles of the same client.
 ///
-/// It works only while a program polls [`Self::next`], and reads from its WebSocket only as fast as the program calls it. So it
-/// has no queue of events. The server keeps the position of a slow program, and sends an [`Output::Sync`] when its log has moved
-/// past that position. If a program stops calling `next`, the server closes the connection after a while. The next call
-/// reconnects and resumes.
+/// All its subscriptions, watches and publishes share one connection. It connects when the first of them needs it,
+/// reconnects by itself, and resumes. 30 s after the last of them has ended, it closes the connection, and opens another when
+/// it is needed.
+///
+/// A task on the tokio runtime does the work. When the last handle, subscription, watch and publish is dropped, the task ends.
+/// A publish that nobody awaits still has 5 s for its answer.
+#[derive(Clone)]
 pub struct Client {
-    core: core::Client<Payload>,
-    settings: Settings,
-    start: Instant,
-    connecting: Option<(ConnectionId, Connecting)>,
-    socket: Option<(ConnectionId, Socket)>,
-    /// A frame that waits until the WebSocket takes it, and its deadline.
-    unsent: Option<(Message, Instant)>,
-    has_connected: bool,
-    /// Why the last attempt to connect failed, until one succeeds.
-    last_failure: Option<String>,
+    handle: Arc<Handle>,
 }
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-type Connected = Result<Socket, tungstenite::Error>;
-type Connecting = Pin<Box<dyn Future<Output = Connected> + Send>>;
-
-/// How long a WebSocket may refuse a frame because the server does not read. After that the connection counts as lost.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the close of a connection may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Makes a client. It connects at the first subscription or publish.
-    pub fn new(settings: Settings) -> Self {
-        let options = Options {
-            client: settings.program.clone(),
-            // The client decodes no event, so its domains cannot differ from the server's.
-            schema: None,
-            domains: Some(Vec::new()),
-            asks_for_tokens: settings.token.is_some(),
-        };
-        Self {
-            core: core::Client::new(options),
-            settings,
-            start: Instant::now(),
-            connecting: None,
-            socket: None,
-            unsent: None,
-            has_connected: false,
-            last_failure: None,
-        }
-    }
-
-    /// Subscribes to topics.
+    /// Makes a client. It connects when it is used.
     ///
-    /// # Errors
-    /// When one is not a topic, when there are too many, or when the client is closed.
-    pub fn subscribe(&mut self, topics: &[impl AsRef<str>]) -> Result<SubscriptionId, Error> {
-        self.core.handle_subscribe(topics, self.now())
+    /// ```
+    /// use tidings_client::{Client, Settings};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let settings = Settings::new("https://tidings.example.com".parse()?).program("billing/1.4");
+    /// let client = Client::new(settings);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// There is no tokio runtime.
+    pub fn new(settings: Settings) -> Self {
+        let shared = Arc::new(Shared::new(settings));
+        tokio::spawn(Driver::new(Arc::clone(&shared)).run());
+        Self { handle: Arc::new(Handle { shared }) }
     }
 
-    /// Ends a subscription. Does nothing if it has ended already.
-    pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
-        self.core.handle_unsubscribe(subscription);
-    }
-
-    /// Publishes an event. [`Self::next`] returns the answer. Until then the client sends the event again with each new
-    /// connection, with the same key.
+    /// Subscribes to topics of one domain. The subscription is a stream of the events on these topics, in the order of the
+    /// server's log. An event on several of the topics comes once.
     ///
     /// ```no_run
-    /// # use tidings_client::{Client, Publish};
-    /// use tidings_shared::{RawEvent, domains::catalogue};
+    /// use tidings_client::{Delivery, domains::staff};
     ///
-    /// # fn example(client: &mut Client, event: catalogue::Event) -> Result<(), Box<dyn std::error::Error>> {
-    /// let event = RawEvent::from_event(&event)?;
-    /// client.publish(Publish { event, topics: None, key: uuid::Uuid::new_v4(), origin: None })?;
+    /// # async fn example(client: tidings_client::Client) -> Result<(), tidings_client::Error> {
+    /// let mut people = client.subscribe::<staff::Event>(&[staff::Topic::People])?;
+    /// people.ready().await?; // every event that is published from now on arrives
+    /// while let Some(delivery) = people.next().await {
+    ///     match delivery {
+    ///         Ok(Delivery::Event { event: staff::Event::PersonUpdated(person), .. }) => println!("{}", person.uuid),
+    ///         Ok(Delivery::Event { event, .. }) => println!("{event:?}"),
+    ///         Ok(Delivery::Sync { topics, .. }) => println!("events may have been missed: load {topics:?} again"),
+    ///         Err(error) => eprintln!("{error}"), // the stream goes on, unless it ends
+    ///     }
+    /// }
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// When the origin is too long, when too many publishes wait for their answer, or when the client is closed.
-    pub fn publish(&mut self, publish: Publish<Payload>) -> Result<PublishId, Error> {
-        self.core.handle_publish(publish, self.now())
+    /// There are no topics, there are too many, or the client is closed.
+    pub fn subscribe<E: Event>(&self, topics: &[E::Topic]) -> Result<Subscription<E>, Error> {
+        let kind = Kind { is_watch: false, is_raw: false };
+        self.new_subscription(&names(topics), kind, |raw| {
+            raw.decode().map_err(|error| Error::passing(error.code().as_str(), error.to_string()))
+        })
     }
 
-    /// Waits for the next output for the program. Returns `None` when the client is closed for good.
+    /// Subscribes to topics by their names, of any domains. Their events come as they were published, and the client does
+    /// not check them.
     ///
-    /// It never returns [`Output::Token`], [`Output::Connect`], [`Output::Send`] or [`Output::Disconnect`], which the client
-    /// carries out itself, nor [`Output::Load`], because it has no watched subscriptions.
+    /// ```no_run
+    /// use tidings_client::Delivery;
     ///
-    /// Nothing is lost when this future is dropped before it is ready.
-    pub async fn next(&mut self) -> Option<Output<Payload>> {
-        loop {
-            while self.unsent.is_none()
-                && let Some(output) = self.core.poll_output()
-            {
-                if let Some(output) = self.carry_out(output) {
-                    return Some(output);
-                }
-            }
-            if self.unsent.is_some() {
-                self.send().await;
-            } else if self.core.status() == Status::Closed {
-                return None;
-            } else {
-                self.wait().await;
-            }
-        }
+    /// # async fn example(client: tidings_client::Client) -> Result<(), tidings_client::Error> {
+    /// let mut all = client.subscribe_raw(&["orders:open", "staff:people"])?;
+    /// while let Some(delivery) = all.next().await {
+    ///     if let Delivery::Event { event, publication, .. } = delivery? {
+    ///         println!("{} {}: {}", publication.position, event.event, event.payload);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A text is not a topic, there are none or too many, or the client is closed.
+    pub fn subscribe_raw(&self, topics: &[impl AsRef<str>]) -> Result<Subscription, Error> {
+        self.new_subscription(topics, Kind { is_watch: false, is_raw: true }, |raw| Ok(raw.clone()))
     }
 
-    /// Returns the status of the client.
+    /// Keeps data up to date. The watch is a stream of the data: it subscribes to topics of one domain, then loads, and loads
+    /// again after each event and whenever events may have been missed.
+    ///
+    /// - Only one load runs at a time. Events during a load cause one more load.
+    /// - Loads begin at least 250 ms apart. All events during this time cause one load.
+    /// - A reconnect that missed nothing loads nothing.
+    /// - A load that fails is yielded as an error, and tried again with growing pauses. A load that takes longer than 30 s
+    ///   fails.
+    /// - If the server can't be reached, it loads after 3 s all the same, and again when the topics are in force.
+    ///
+    /// A load runs while the program waits for the next item. So the data is never older than the request for it.
+    ///
+    /// ```no_run
+    /// use tidings_client::domains::staff;
+    ///
+    /// # async fn load_people() -> Result<Vec<String>, std::io::Error> { Ok(Vec::new()) }
+    /// # async fn example(client: tidings_client::Client) -> Result<(), tidings_client::Error> {
+    /// let mut people = client.watch(&[staff::Topic::People, staff::Topic::Teams], load_people)?;
+    /// while let Some(loaded) = people.next().await {
+    ///     match loaded {
+    ///         Ok(people) => println!("{people:?}"),
+    ///         Err(error) => eprintln!("{error}"), // the old data stays, and the watch goes on
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The server must publish an event after its write has committed. Then the last load has seen the last write:
+    /// it began after the last event.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub fn watch<T, F, L, D, E>(&self, topics: &[T], load: F) -> Result<Watch<D, E>, Error>
+    where
+        T: Topic,
+        F: FnMut() -> L + Send + 'static,
+        L: Future<Output = Result<D, E>> + Send + 'static,
+    {
+        self.new_watch(&names(topics), false, load)
+    }
+
+    /// Does the same as [`Client::watch`], with topics by their names, of any domains.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe_raw`].
+    pub fn watch_raw<F, L, D, E>(&self, topics: &[impl AsRef<str>], load: F) -> Result<Watch<D, E>, Error>
+    where
+        F: FnMut() -> L + Send + 'static,
+        L: Future<Output = Result<D, E>> + Send + 'static,
+    {
+        self.new_watch(topics, true, load)
+    }
+
+    /// Publishes an event to the topics that it computes. The event is handed over when this is called; the future is
+    /// the server's answer.
+    ///
+    /// Without a connection the publish waits, and after a reconnect it is sent again with the same key. So it is published
+    /// once. At most 256 publishes wait; one more fails with `offline_full`. Dropping the future takes nothing back.
+    ///
+    /// ```no_run
+    /// use tidings_client::domains::staff;
+    ///
+    /// # async fn example(client: tidings_client::Client) -> Result<(), tidings_client::Error> {
+    /// # let uuid = uuid::Uuid::now_v7();
+    /// let published = client.publish(&staff::Event::PersonUpdated(staff::Person { uuid })).await?;
+    /// println!("{} reached {:?}", published.position, published.topics);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish<E: Event>(&self, event: &E) -> Publishing {
+        self.publish_with(event, PublishOptions::default())
+    }
+
+    /// Does the same as [`Client::publish`], with a key or an origin.
+    ///
+    /// ```no_run
+    /// use tidings_client::{PublishOptions, domains::staff};
+    ///
+    /// # async fn example(client: tidings_client::Client) -> Result<(), tidings_client::Error> {
+    /// # let uuid = uuid::Uuid::now_v7();
+    /// # let key = uuid::Uuid::now_v7();
+    /// let event = staff::Event::PersonDeleted(staff::Person { uuid });
+    /// let options = PublishOptions::default().key(key).origin("import-7");
+    /// let first = client.publish_with(&event, options.clone()).await?;
+    /// let again = client.publish_with(&event, options).await?; // publishes nothing
+    /// assert_eq!(first, again);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish_with<E: Event>(&self, event: &E, options: PublishOptions) -> Publishing {
+        // The topics of such an event are not in its payload, so the server can't compute them.
+        let is_named = matches!(E::FAN_OUT, FanOut::Named);
+        self.publish_typed(event, is_named.then(|| event.fan_out()), options)
+    }
+
+    /// Publishes an event to topics that the program names, for events that do not compute all their topics.
+    ///
+    /// ```no_run
+    /// use tidings_client::{PublishOptions, domains::store};
+    ///
+    /// # async fn example(client: tidings_client::Client, event: store::Event) -> Result<(), Box<dyn std::error::Error>> {
+    /// let topics = [store::Topic::schema("invoices")?, store::Topic::schema("invoices.2026")?];
+    /// client.publish_to(&event, &topics, PublishOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish_to<E: Event>(
+        &self,
+        event: &E,
+        topics: &[E::Topic],
+        options: PublishOptions,
+    ) -> Publishing {
+        self.publish_typed(event, Some(names(topics)), options)
+    }
+
+    /// Publishes an event of any domain. `topics` is empty if the event's domain computes them.
+    ///
+    /// ```no_run
+    /// use tidings_client::{PublishOptions, RawEvent};
+    ///
+    /// # async fn example(client: tidings_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let event = RawEvent::parse(r#"{"domain":"orders","event":"paid","payload":{"cents":1999}}"#)?;
+    /// client.publish_raw(event, &["orders:open"], PublishOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish_raw(&self, event: RawEvent, topics: &[&str], options: PublishOptions) -> Publishing {
+        let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+        self.hand_over(event, Some(topics).filter(|topics: &Vec<_>| !topics.is_empty()), options)
+    }
+
+    /// Returns the status of the connection.
     pub fn status(&self) -> Status {
-        self.core.status()
+        *self.handle.shared.status.borrow()
     }
 
-    /// Closes the connection to the server, if there is one. Waits a second at most.
-    pub async fn close(mut self) {
-        if let Some((_, socket)) = self.socket.take() {
-            close_socket(socket).await;
-        }
+    /// Returns the status now, and then each change of it. A slow reader gets only the latest one. The stream ends after
+    /// [`Status::Closed`].
+    ///
+    /// ```no_run
+    /// use futures_util::StreamExt;
+    /// use std::pin::pin;
+    ///
+    /// # async fn example(client: tidings_client::Client) {
+    /// let mut statuses = pin!(client.statuses());
+    /// while let Some(status) = statuses.next().await {
+    ///     println!("{}", status.as_str());
+    /// }
+    /// # }
+    /// ```
+    pub fn statuses(&self) -> impl Stream<Item = Status> + Send + use<> {
+        let mut receiver = self.handle.shared.status.subscribe();
+        receiver.mark_changed();
+        stream::unfold(Some(receiver), async |receiver| {
+            let mut receiver = receiver?;
+            receiver.changed().await.ok()?;
+            let status = *receiver.borrow_and_update();
+            Some((status, (status != Status::Closed).then_some(receiver)))
+        })
     }
 
-    /// Returns whether the client ever had a connection. If not, it has sent no frame.
+    /// Closes the client for good, for all its handles. Streams end, and publishes that wait fail with `closed`. Waits until
+    /// the connection is closed, a second at most.
+    pub async fn close(&self) {
+        let mut has_ended = self.handle.shared.has_ended.subscribe();
+        self.handle.shared.close();
+        // It fails if the driver is gone.
+        let _ = has_ended.wait_for(|has_ended| *has_ended).await;
+    }
+
+    /// Returns whether the client ever had a connection. If not, it has sent nothing.
     pub fn has_connected(&self) -> bool {
-        self.has_connected
+        self.handle.shared.lock().has_connected
     }
 
     /// Explains for a person why there is no connection, and what to check.
     pub fn no_connection(&self) -> String {
-        let url = &self.settings.url;
-        let why = self.last_failure.as_deref().unwrap_or("the server does not answer");
-        let scheme = if url.is_secure() { "https: and not http:" } else { "http: and not https:" };
-        format!("{url}: {why}. Does `tidings serve` listen there, is the path right, and is it {scheme}?")
+        self.handle.shared.no_connection()
     }
 
-    /// Returns whether the user has a subscription or waits for a publish.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.core.is_wanted()
+    fn new_subscription<E>(
+        &self,
+        topics: &[impl AsRef<str>],
+        kind: Kind,
+        decode: fn(&RawEvent) -> Result<E, Error>,
+    ) -> Result<Subscription<E>, Error> {
+        let (id, inbox) = self.handle.shared.subscribe(topics, kind)?;
+        Ok(Subscription::new(id, inbox, Arc::clone(&self.handle), decode))
     }
 
-    fn now(&self) -> Now {
-        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (_, random) = Uuid::new_v4().as_u64_pair();
-        Now { ms, random: random as u32 }
+    fn new_watch<F, L, D, E>(
+        &self,
+        topics: &[impl AsRef<str>],
+        is_raw: bool,
+        mut load: F,
+    ) -> Result<Watch<D, E>, Error>
+    where
+        F: FnMut() -> L + Send + 'static,
+        L: Future<Output = Result<D, E>> + Send + 'static,
+    {
+        let (id, inbox) = self.handle.shared.subscribe(topics, Kind { is_watch: true, is_raw })?;
+        let load = Box::new(move || -> crate::watch::Loading<D, E> { Box::pin(load()) });
+        Ok(Watch::new(id, inbox, Arc::clone(&self.handle), load))
     }
 
-    /// Carries out an output that is for the driver, and returns any other.
-    fn carry_out(&mut self, output: Output<Payload>) -> Option<Output<Payload>> {
-        match output {
-            Output::Token { connection } => {
-                self.core.handle_token(connection, Ok(self.settings.token.clone()), self.now());
-            }
-            Output::Connect { connection } => {
-                let request = request(&self.settings.url);
-                let connect = async move { connect_async(request?).await.map(|(socket, _)| socket) };
-                self.connecting = Some((connection, Box::pin(connect)));
-            }
-            Output::Send { connection, frame } => {
-                if self.socket.as_ref().is_some_and(|(id, _)| *id == connection) {
-                    let text = serde_json::to_string(&frame).unwrap_or_default();
-                    self.unsent = Some((Message::text(text), Instant::now() + SEND_TIMEOUT));
-                }
-            }
-            Output::Disconnect { .. } => {
-                self.connecting = None;
-                if let Some((_, socket)) = self.socket.take() {
-                    tokio::spawn(close_socket(socket));
-                }
-            }
-            Output::Error(error) if error.code == CONNECT_FAILED => {
-                let message = format!("{} {}", error.message, self.no_connection());
-                return Some(Output::Error(Error::connect_failed(message)));
-            }
-            other => return Some(other),
-        }
-        None
-    }
-
-    /// Gives the frame that waits to the WebSocket. Frames of one turn leave in one write, when [`Self::wait`] flushes.
-    async fn send(&mut self) {
-        let (Some((connection, socket)), Some((_, deadline))) = (&mut self.socket, &self.unsent) else {
-            self.unsent = None;
-            return;
-        };
-        let is_ready = timeout_at(*deadline, poll_fn(|context| socket.poll_ready_unpin(context))).await;
-        let connection = *connection;
-        let message = self.unsent.take().map(|(message, _)| message);
-        let sent = match (is_ready, message) {
-            (Ok(Ok(())), Some(message)) => socket.start_send_unpin(message),
-            (Ok(Err(error)), _) => Err(error),
-            _ => return self.lost(connection, close::ABNORMAL),
-        };
-        if let Err(error) = sent {
-            // The next read tells that the connection is lost.
-            tracing::debug!(%error, "a frame could not be sent");
-        }
-    }
-
-    /// Waits for the next thing to happen, and tells the core.
-    async fn wait(&mut self) {
-        let due = self.core.poll_timeout().map(|ms| self.start + Duration::from_millis(ms));
-        tokio::select! {
-            (connection, connected) = connected(&mut self.connecting) => {
-                self.connecting = None;
-                self.handle_connected(connection, connected);
-            }
-            (connection, message) = received(&mut self.socket) => self.handle_message(connection, message),
-            () = async { match due {
-                Some(due) => sleep_until(due).await,
-                None => std::future::pending().await,
-            } } => self.core.handle_timeout(self.now()),
-        }
-    }
-
-    fn handle_connected(&mut self, connection: ConnectionId, connected: Connected) {
-        match connected {
-            Ok(socket) => {
-                self.socket = Some((connection, socket));
-                self.has_connected = true;
-                self.last_failure = None;
-                self.core.handle_open(connection, self.now());
-            }
+    fn publish_typed<E: Event>(
+        &self,
+        event: &E,
+        topics: Option<Vec<TopicName>>,
+        options: PublishOptions,
+    ) -> Publishing {
+        let topics = topics.map(|topics| topics.iter().map(TopicName::to_string).collect());
+        match RawEvent::from_event(event) {
+            Ok(event) => self.hand_over(event, topics, options),
             Err(error) => {
-                let reason = reason(&error);
-                // Attempts usually fail for the same reason, which is logged once.
-                if self.last_failure.as_ref() != Some(&reason) {
-                    tracing::warn!("can't connect to {}: {reason}", self.settings.url);
-                }
-                self.last_failure = Some(reason);
-                self.core.handle_closed(connection, close::ABNORMAL, self.now());
+                let message = format!("The payload can't be written as JSON: {error}");
+                Publishing::failed(Error::of_program(Code::InvalidEvent.as_str(), message))
             }
         }
     }
 
-    fn handle_message(
-        &mut self,
-        connection: ConnectionId,
-        message: Option<Result<Message, tungstenite::Error>>,
-    ) {
-        match message {
-            Some(Ok(Message::Text(text))) => {
-                self.core.handle_frame(connection, ServerFrame::parse(&text), self.now());
-            }
-            Some(Ok(Message::Close(frame))) => {
-                self.lost(connection, frame.map_or(close::ABNORMAL, |frame| frame.code.into()));
-            }
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => self.lost(connection, close::ABNORMAL),
+    fn hand_over(&self, event: RawEvent, topics: Option<Vec<String>>, options: PublishOptions) -> Publishing {
+        let text = serde_json::to_string(&event).unwrap_or_default();
+        let PublishOptions { key, origin } = options;
+        let publish = core::Publish { event, topics, key: key.unwrap_or_else(Uuid::now_v7), origin };
+        match self.handle.shared.publish(publish, &text) {
+            Ok(answer) => Publishing::waiting(answer, Arc::clone(&self.handle)),
+            Err(error) => Publishing::failed(error),
         }
-    }
-
-    fn lost(&mut self, connection: ConnectionId, code: u16) {
-        self.socket = None;
-        self.core.handle_closed(connection, code, self.now());
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.core.status();
-        f.debug_struct("Client")
-            .field("settings", &self.settings)
-            .field("status", &status)
-            .finish_non_exhaustive()
+        self.handle.shared.fmt(f)
     }
 }
 
-/// Without the token, which is a secret.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("url", &self.url)
-            .field("program", &self.program)
-            .finish_non_exhaustive()
-    }
-}
-
-fn request(url: &ServerUrl) -> Result<Request, tungstenite::Error> {
-    let mut request = url.uri().into_client_request()?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    Ok(request)
-}
-
-/// Explains why an attempt to connect failed. If the server refused it, the explanation is the server's.
-fn reason(error: &tungstenite::Error) -> String {
-    let tungstenite::Error::Http(answer) = error else { return error.to_string() };
-    let body = answer.body().as_deref().and_then(|body| serde_json::from_slice::<Value>(body).ok());
-    let detail = body.as_ref().and_then(|problem| problem["detail"].as_str()).unwrap_or("no WebSocket");
-    format!("it answers {}: {}", answer.status(), detail.escape_debug())
-}
-
-async fn connected(connecting: &mut Option<(ConnectionId, Connecting)>) -> (ConnectionId, Connected) {
-    match connecting {
-        Some((connection, connect)) => (*connection, connect.await),
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for the next message of the WebSocket, and writes the frames that are not written yet.
-async fn received(
-    socket: &mut Option<(ConnectionId, Socket)>,
-) -> (ConnectionId, Option<Result<Message, tungstenite::Error>>) {
-    let Some((connection, socket)) = socket else { return std::future::pending().await };
-    let message = poll_fn(|context| {
-        // The read below reports what makes a write fail.
-        let _ = socket.poll_flush_unpin(context);
-        socket.poll_next_unpin(context)
-    });
-    (*connection, message.await)
-}
-
-async fn close_socket(mut socket: Socket) {
-    let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+fn names<T: Topic>(topics: &[T]) -> Vec<TopicName> {
+    topics.iter().map(Topic::name).collect()
 }

@@ -1,35 +1,31 @@
-//! A Tidings client for Rust programs, on tokio. It drives the same [core](tidings_client_core) as the client for browsers:
-//! it reconnects by itself, resumes, and reports a [`Sync`](Output::Sync) when it may have missed something.
-//!
-//! ```no_run
-//! use tidings_client::{Client, Output, Settings};
-//! use tidings_shared::domains::staff;
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut client = Client::new(Settings::new("https://tidings.example.com".parse()?));
-//! client.subscribe(&["staff:people"])?;
-//! while let Some(output) = client.next().await {
-//!     match output {
-//!         Output::Event { publication, .. } => match publication.event.decode::<staff::Event>()? {
-//!             staff::Event::PersonUpdated(person) => println!("{} changed", person.uuid),
-//!             other => println!("{other:?}"),
-//!         },
-//!         Output::Sync { .. } => println!("something may have been missed: load everything again"),
-//!         Output::Error(error) => eprintln!("{error}"),
-//!         _ => {}
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod client;
-mod stream;
+mod driver;
+mod error;
+mod inbox;
+mod publish;
+mod publishing;
+mod settings;
+mod shared;
+mod socket;
+mod subscription;
 mod url;
+mod watch;
 
-pub use client::{Client, Payload, Settings};
-pub use stream::Typed;
-pub use tidings_client_core::{
-    Delivery, Error, Output, Publication, Publish, PublishId, Status, SubscriptionId,
-};
+pub use client::Client;
+pub use error::Error;
+pub use publish::{PublishOptions, Published};
+pub use publishing::Publishing;
+pub use settings::Settings;
+pub use subscription::{Delivery, Subscription};
+pub use tidings_client_core::Status;
+pub use tidings_shared::{RawEvent, TopicName, domains};
 pub use url::{ServerUrl, ServerUrlError};
+pub use watch::{Watch, WatchError};
+
+/// A payload: JSON text, as it was published.
+pub type Payload = Box<serde_json::value::RawValue>;
+
+/// An event as it was published, with its position, key, time and origin.
+pub type Publication = tidings_client_core::Publication<Payload>;

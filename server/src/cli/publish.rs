@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
-use tidings_client::{Client, Output, Publish as Request};
+use serde_json::json;
+use tidings_client::{Client, PublishOptions, Published};
 use tidings_shared::RawEvent;
 use uuid::Uuid;
 
@@ -40,15 +40,14 @@ fn event(text: &str) -> Result<RawEvent, String> {
 impl Publish {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let Self { server, topics, key, origin, timeout, event } = self;
-        let mut client = server.client();
-        let request = Request {
-            event,
-            topics: Some(topics).filter(|topics| !topics.is_empty()),
-            key: key.unwrap_or_else(Uuid::now_v7),
-            origin,
-        };
-        client.publish(request).map_err(|error| Failure::Failed(error.to_string()))?;
-        let Ok(answer) = tokio::time::timeout(timeout, answer(&mut client)).await else {
+        let client = Client::new(server.settings());
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let mut options = PublishOptions::default().key(key);
+        if let Some(origin) = origin {
+            options = options.origin(origin);
+        }
+        let published = client.publish_raw(event, &topics, options);
+        let Ok(published) = tokio::time::timeout(timeout, published).await else {
             let message = if client.has_connected() {
                 format!("no answer within {timeout:?}; the event may have been published")
             } else {
@@ -57,20 +56,8 @@ impl Publish {
             return Err(Failure::Failed(message));
         };
         client.close().await;
-        print(answer?)
+        let Published { position, topics, key, .. } =
+            published.map_err(|error| Failure::Failed(error.to_string()))?;
+        print(json!({ "position": position, "topics": topics, "key": key }))
     }
-}
-
-/// Waits for the answer to the one publish of this client.
-async fn answer(client: &mut Client) -> Result<Value, Failure> {
-    while let Some(output) = client.next().await {
-        match output {
-            Output::Published { key, position, topics, .. } => {
-                return Ok(json!({ "position": position, "topics": topics, "key": key }));
-            }
-            Output::PublishFailed { error, .. } => return Err(Failure::Failed(error.to_string())),
-            _ => {}
-        }
-    }
-    Err(super::closed())
 }

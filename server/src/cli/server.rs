@@ -1,11 +1,15 @@
-//! The server that a command talks to, and the client for it.
+//! The server that a command talks to.
 
 use std::convert::Infallible;
 
 use clap::Args;
-use tidings_client::{Client, ServerUrl, Settings};
+use tidings_client::{ServerUrl, Settings};
+use tidings_shared::limits::LOG_MAX_ENTRIES;
 
 use crate::text::without_mark;
+
+/// Deliveries that may wait while the reader of standard output is slow. The server's log holds no more either.
+const BUFFER: usize = LOG_MAX_ENTRIES;
 
 /// The flags that name the server and the caller's token.
 #[derive(Debug, Args)]
@@ -24,11 +28,14 @@ fn token(text: &str) -> Result<String, Infallible> {
 }
 
 impl Server {
-    /// Returns a client of this server.
-    pub(super) fn client(self) -> Client {
-        let mut settings = Settings::new(self.url);
-        settings.token = self.token;
-        settings.program = Some(concat!("tidings-cli/", env!("CARGO_PKG_VERSION")).to_owned());
-        Client::new(settings)
+    /// Returns the settings of a client of this server.
+    pub(super) fn settings(self) -> Settings {
+        let settings = Settings::new(self.url)
+            .program(concat!("tidings-cli/", env!("CARGO_PKG_VERSION")))
+            .buffer(BUFFER);
+        match self.token {
+            Some(token) => settings.token(token),
+            None => settings,
+        }
     }
 }

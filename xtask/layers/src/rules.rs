@@ -56,6 +56,17 @@ pub(crate) const LAYERS: &[Layers] = &[
             Layer { name: "client", modules: &["client"] },
         ],
     },
+    Layers {
+        package: "tidings-client",
+        layers: &[
+            Layer { name: "values", modules: &["error", "publish", "settings", "url"] },
+            Layer { name: "readers", modules: &["inbox"] },
+            Layer { name: "core", modules: &["shared"] },
+            Layer { name: "I/O", modules: &["driver", "socket"] },
+            Layer { name: "streams", modules: &["publishing", "subscription", "watch"] },
+            Layer { name: "client", modules: &["client"] },
+        ],
+    },
 ];
 
 /// The folders of the crates that do no I/O and read no clock. Clippy checks it, by the `clippy.toml` in each.
