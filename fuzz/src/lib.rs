@@ -1,16 +1,13 @@
 //! The bodies of the fuzz targets. libFuzzer calls them with inputs of its own, and `tests/tests/corpus.rs` with the seeds.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use tidings_hub::{
-    Awaited, Decoder, DevAccess, Host, Hub, HubSettings, LogLimits, Moment, Output, Session, SessionSettings,
-    TenantId,
+    Answer, Awaited, Decoder, Host, Hub, HubSettings, Identity, LogLimits, Moment, Output, Rights, Session,
+    SessionSettings, TenantId,
 };
 use tidings_shared::{
     Position, TopicName,
@@ -98,13 +95,15 @@ pub fn session(text: &str) {
     let tenant: TenantId = "fuzz".parse().expect("a tenant's name");
     let log = LogLimits::default().max_entries(4);
     let hub = Hub::new(HubSettings::new(tenant.clone()).log(log), StillHost::default());
-    let access = Arc::new(DevAccess::new(tenant.clone()));
+    let identity = Identity::new("anybody", tenant.clone()).rights(Rights::all());
     let moment = |ms| Moment { since_start: Duration::from_millis(ms), unix_ms: 1_700_000_000_000 + ms };
-    let mut session =
-        Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), moment(0));
+    let mut session = Session::new(Uuid::from_u128(1), hub.clone(), SessionSettings::default(), moment(0));
     for (line, now) in text.lines().zip((0..).step_by(700)) {
         let was_closed = session.is_closed();
         session.handle_text(line, moment(now));
+        while let Some((question, _)) = session.poll_question() {
+            session.handle_answer(question, Answer::Identity(Ok(identity.clone())), moment(now));
+        }
         if session.poll_timeout().is_some_and(|due| due <= Duration::from_millis(now)) {
             session.handle_timeout(moment(now));
         }

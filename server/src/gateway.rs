@@ -7,16 +7,18 @@ use std::{
     time::Duration,
 };
 
-use tidings_hub::{Authorize, Hub, SessionSettings, metrics::Holdings};
+use tidings_hub::{Hub, SessionSettings, metrics::Holdings};
 use tidings_shared::limits;
 use tokio::sync::watch;
 
 use crate::{
+    authorize::Authorize,
     net::{
         addresses::Addresses,
         worker::{self, Workers},
     },
     origin::OriginRule,
+    questions::Questions,
 };
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
@@ -123,7 +125,7 @@ pub struct Gateway(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     hub: Hub,
-    access: Arc<dyn Authorize>,
+    questions: Questions,
     settings: GatewaySettings,
     /// `true` from the beginning of a drain.
     draining: watch::Sender<bool>,
@@ -140,10 +142,10 @@ impl Gateway {
         settings.trusted_proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let (draining, _) = watch::channel(false);
         let (present, _) = watch::channel(());
-        let access = Arc::new(access);
+        let questions = Questions::new(hub.clone(), access);
         let addresses = Addresses::new(settings.max_connections_per_address);
         let workers = OnceLock::new();
-        Self(Arc::new(Inner { hub, access, settings, draining, present, workers, addresses }))
+        Self(Arc::new(Inner { hub, questions, settings, draining, present, workers, addresses }))
     }
 
     /// Returns the hub behind the gateway.
@@ -151,8 +153,8 @@ impl Gateway {
         &self.0.hub
     }
 
-    pub(crate) fn access(&self) -> &Arc<dyn Authorize> {
-        &self.0.access
+    pub(crate) fn questions(&self) -> &Questions {
+        &self.0.questions
     }
 
     pub(crate) fn settings(&self) -> &GatewaySettings {
@@ -174,10 +176,10 @@ impl Gateway {
         self.0.present.subscribe()
     }
 
-    /// Returns the shards' threads. The first call starts them. It is `None` if the system could not start one.
+    /// Returns the shards' threads. The first call starts them; it is on the application's runtime. It is `None` if the system could not start one.
     pub(crate) fn workers(&self) -> Option<&Workers> {
         let start = || {
-            let Inner { settings, hub, draining, .. } = &*self.0;
+            let Inner { settings, hub, questions, draining, .. } = &*self.0;
             let settings = worker::Settings {
                 count: settings.shard_count(),
                 max_message_bytes: settings.session.max_message_bytes,
@@ -185,7 +187,7 @@ impl Gateway {
                 drain_timeout: settings.drain_timeout,
                 drain_spread: settings.drain_spread,
             };
-            let workers = Workers::start(&settings, hub, &draining.subscribe());
+            let workers = Workers::start(&settings, hub, questions, &draining.subscribe());
             workers
                 .inspect_err(|error| tracing::error!(%error, "no thread for a shard could be started"))
                 .ok()

@@ -6,6 +6,7 @@
 use std::{
     convert::Infallible,
     future::{Future, ready},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +28,7 @@ use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, re
 use crate::{
     gateway::Gateway,
     net::accept::{self, Permit},
+    questions::Caller,
 };
 
 mod answers;
@@ -131,20 +133,20 @@ fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
 
 const NO_PERMIT: &str = "the server has no permit for another connection; try again later";
 
-/// Checks the origin and the token of a request, and returns who sent it.
-fn authenticate(gateway: &Gateway, headers: &HeaderMap) -> Result<Admitted, Problem> {
+/// Checks the origin of a request and who sent it.
+async fn authenticate(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<Admitted, Problem> {
     page::check_origin(gateway, headers)?;
     if gateway.is_draining() {
         return Err(draining());
     }
     let hub = gateway.hub();
-    let now = hub.now();
-    let admitted =
-        bearer(headers)?.and_then(|token| hub.revocations().admit(&**gateway.access(), token, now));
-    admitted.map_err(|error| {
-        hub.refusals().token(&error, now.since_start);
-        Problem::new(error.code, error.message)
-    })
+    let token = bearer(headers)?.inspect_err(|error| hub.refusals().token(error, hub.now().since_start))?;
+    let caller = Caller::new(headers.clone(), peer, &gateway.settings().origins);
+    gateway.questions().admit(token, caller).await
 }
 
 /// Returns the token of an `Authorization: Bearer …` header. Two such headers are refused: a proxy may have checked the
@@ -160,7 +162,7 @@ fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Prob
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
     let message = "the header must be `Authorization: Bearer <token>`";
-    Ok(token.map(Some).ok_or_else(|| AccessError { code: Code::Unauthorized, message: message.to_owned() }))
+    Ok(token.map(Some).ok_or_else(|| AccessError::unauthorized(message)))
 }
 
 /// Answers a request that every route rejected, also the application's routes.

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::{decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
-use tidings_hub::{AccessError, Authorize, Identity, Rights, TenantId, TopicPattern};
+use tidings_hub::{AccessError, Identity, Rights, TenantId, TopicPattern};
 use tidings_shared::{
     Code,
     limits::{MAX_REF, MAX_SUBJECT_BYTES, MAX_TOKEN_BYTES, MAX_TOKEN_CLOCK_AHEAD},
@@ -21,6 +21,7 @@ use tidings_shared::{
 #[cfg(feature = "cli")]
 pub(crate) use self::keys::sign_jwt;
 pub use self::keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
+use crate::authorize::{Authorize, Credentials};
 
 /// Lets in clients that have a token (JWT), with the rights that the token names.
 ///
@@ -87,6 +88,19 @@ impl JwtAccess {
     }
 
     /// Checks a token's signature, and returns its claims.
+    /// Checks a token, and returns the identity that it describes.
+    fn check(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
+        let token =
+            token.ok_or_else(|| refused("no token was given, and this server lets nobody in without one"))?;
+        let identity = self.identity(&self.verify(token)?, now_unix_ms)?;
+        // ECDSA signatures are malleable: anybody can make a second valid signature from a first one. A revoked token
+        // must not come back with it. So a token is identified by the part before its signature.
+        Ok(match token.rsplit_once('.') {
+            Some((signed, _)) => identity.credential(signed),
+            None => identity,
+        })
+    }
+
     fn verify(&self, token: &str) -> Result<Claims, AccessError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused(format!("a token has at most {MAX_TOKEN_BYTES} bytes")));
@@ -127,7 +141,7 @@ impl JwtAccess {
             Some(_) => return Err(refused("the token's `admin` is neither true nor false")),
         };
         let (subscribe, publish) = (patterns(claims, "subscribe")?, patterns(claims, "publish")?);
-        let rights = Rights { subscribe, publish, admin };
+        let rights = Rights::default().subscribe(subscribe).publish(publish).admin(admin);
         if let Some(audience) = &self.audience {
             let is_named = match claims.get("aud") {
                 Some(Value::String(one)) => one == audience,
@@ -152,11 +166,13 @@ impl JwtAccess {
         }
         if now_unix_ms >= expires_at {
             let message = "the token has expired; come back with a fresh one".to_owned();
-            return Err(AccessError { code: Code::TokenExpired, message });
+            return Err(AccessError::expired(message));
         }
         // A browser holds no larger integer.
         let expires_at = Some(expires_at.min(MAX_REF));
-        Ok(Identity { expires_at, issued_at, rights, ..Identity::new(subject, tenant) })
+        // A token without a time of issue is older than every revocation.
+        let issued_at = issued_at.unwrap_or_default();
+        Ok(Identity::new(subject, tenant).expires_at(expires_at).issued_at(issued_at).rights(rights))
     }
 
     fn tenant(&self, named: Option<&str>) -> Result<TenantId, AccessError> {
@@ -173,13 +189,8 @@ impl JwtAccess {
 }
 
 impl Authorize for JwtAccess {
-    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let token =
-            token.ok_or_else(|| refused("no token was given, and this server lets nobody in without one"))?;
-        let identity = self.identity(&self.verify(token)?, now_unix_ms)?;
-        // ECDSA signatures are malleable: anybody can make a second valid signature from a first one. A revoked token
-        // must not come back with it. So a token is identified by the bytes before its signature.
-        Ok(Identity { signed_bytes: token.rfind('.'), ..identity })
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
+        self.check(credentials.token.as_deref(), credentials.now_unix_ms)
     }
 }
 
@@ -198,11 +209,11 @@ fn check_begun(claim: &str, begins_at: u64, expires_at: u64, now_unix_ms: u64) -
         ahead_ms.div_ceil(1000),
         CLOCK_AHEAD_MS / 1000
     );
-    Err(AccessError { code: Code::TokenNotYetValid, message })
+    Err(AccessError::new(Code::TokenNotYetValid, message))
 }
 
 fn refused(message: impl Into<String>) -> AccessError {
-    AccessError { code: Code::Unauthorized, message: message.into() }
+    AccessError::unauthorized(message)
 }
 
 fn missing(claim: &str) -> AccessError {

@@ -11,7 +11,7 @@
 //! This crate has the layers around the hub, from the inside outwards:
 //!
 //! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
-//! - `jwt` checks tokens.
+//! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
@@ -34,6 +34,7 @@
 // These macros panic when nobody reads the output any more.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod authorize;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod gateway;
@@ -43,8 +44,10 @@ mod http;
 pub mod jwt;
 mod net;
 mod origin;
+mod questions;
 mod text;
 
+pub use authorize::{Authorize, Credentials, DevAccess};
 pub use gateway::{Gateway, GatewaySettings};
 pub use host::SystemHost;
 pub use http::origin_tag;
@@ -53,7 +56,7 @@ pub use jwt::JwtAccess;
 pub use origin::OriginRule;
 pub use tidings_hub as hub;
 pub use tidings_hub::{
-    Authorize, Changes, Delivery, DevAccess, Hub, HubSettings, Identity, PublishOptions, Tenant, TenantId,
+    AccessError, Changes, Delivery, Hub, HubSettings, Identity, PublishOptions, Tenant, TenantId,
 };
 
 /// The README's examples compile.

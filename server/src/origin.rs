@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hyper::{
     HeaderMap, Uri, Version,
-    header::{HOST, HeaderValue, ORIGIN},
+    header::{HOST, HeaderName, HeaderValue, ORIGIN},
     http::uri::Authority,
 };
 
@@ -54,6 +54,20 @@ impl OriginRule {
         }
     }
 
+    /// Returns whether a request may use its cookies: the browser says that the page is one that is let in, or a page of
+    /// this server. Otherwise another page could act for the user who has the cookie.
+    pub(crate) fn may_use_cookies(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next(), self) {
+            (Some(_), None, Self::Exact(_)) => self.allows(headers),
+            // Cookies do not know ports. Another program's page on this machine must not use ours.
+            (Some(origin), None, Self::Loopback) => self.allows(headers) && is_of_host(origin, headers),
+            // A browser sends no origin with a `GET` of the same origin, as an `EventSource` does.
+            (None, ..) => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin"),
+            _ => false,
+        }
+    }
+
     /// Checks the host of a request. A request of HTTP/1.0, as some probes send it, may have no host.
     pub(crate) fn check_host(
         &self,
@@ -79,6 +93,16 @@ impl OriginRule {
             _ => Ok(()),
         }
     }
+}
+
+/// Tells where a request comes from. Only browsers send it, and no page can set it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Returns whether an origin names the host and port of the request.
+fn is_of_host(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    origin.zip(host).is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host))
 }
 
 /// Returns whether this is exactly `host` or `host:port`: RFC 9110, section 7.2.

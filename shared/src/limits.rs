@@ -274,6 +274,17 @@ pub const MAX_COMPARED_DOMAINS: usize = 16;
 /// The least that [`MAX_HEADER_BYTES`] may be set to: hyper reads into a buffer of so many bytes.
 pub const LEAST_HEADER_BYTES: usize = 8 * 1024;
 
+/// The time for the answer to a question about a client's rights. After it, the request is refused with `overloaded`.
+///
+/// Long for a look-up in a database. A client waits no longer for an application that does not answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Questions about clients and their rights that an application answers at the same time. More questions wait in order,
+/// and their time runs on.
+///
+/// More than a pool of database connections answers at once. It bounds the tasks that a slow application holds.
+pub const MAX_QUESTIONS: usize = 256;
+
 /// Time between two looks of a shard or an event stream for new revocations. Far below the second within which a revoked
 /// session ends. Rare enough that a tenant which revokes without pause costs the others nothing.
 pub const REVOCATION_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,15 +1,15 @@
 //! The transcript in PROTOCOL.md is what a real session says, and its other examples are frames.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
-use std::{cell::Cell, collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, path::Path, time::Duration};
 
 use serde_json::Value;
 use tidings_hub::{
-    AccessError, Authorize, Host, Hub, HubSettings, Identity, Moment, Output, PublishOptions, Session,
-    SessionSettings, TenantId,
+    AccessError, Answer, Host, Hub, HubSettings, Identity, Moment, Output, PublishOptions, Question, Rights,
+    Session, SessionSettings, TenantId,
 };
 use tidings_shared::{
-    Code, RawEvent, TopicName,
+    RawEvent, TopicName,
     domains::staff,
     frame::{ClientFrame, ServerFrame},
     limits::HEARTBEAT,
@@ -54,23 +54,15 @@ fn said(block: &str) -> Vec<String> {
 }
 
 /// Knows the two tokens of the transcript.
-#[derive(Debug)]
-struct Tokens;
-
-impl Authorize for Tokens {
-    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let minutes = match token {
-            Some("<a JWT>") => 10,
-            Some("<a fresh JWT>") => 15,
-            _ => return Err(AccessError { code: Code::Unauthorized, message: "no such token".to_owned() }),
-        };
-        let mut identity = Identity::new("anna", tenant());
-        identity.expires_at = Some(now_unix_ms + minutes * 60_000);
-        identity.rights.subscribe = vec!["*".parse().unwrap()];
-        // The fresh token may publish nothing.
-        identity.rights.publish = if minutes == 10 { identity.rights.subscribe.clone() } else { Vec::new() };
-        Ok(identity)
-    }
+fn authenticate(token: Option<&str>, now: Moment) -> Result<Identity, AccessError> {
+    let minutes = match token {
+        Some("<a JWT>") => 10,
+        Some("<a fresh JWT>") => 15,
+        _ => return Err(AccessError::unauthorized("no such token")),
+    };
+    // The fresh token may publish nothing.
+    let rights = if minutes == 10 { Rights::all() } else { Rights::all().publish(Vec::new()) };
+    Ok(Identity::new("anna", tenant()).expires_at(now.unix_ms + minutes * 60_000).rights(rights))
 }
 
 fn tenant() -> TenantId {
@@ -156,6 +148,19 @@ impl Play {
         }
     }
 
+    /// Answers the session's questions.
+    fn answer(&mut self) {
+        while let Some((id, question)) = self.session.poll_question() {
+            let answer = match &question {
+                Question::Authenticate { token } => {
+                    Answer::Identity(authenticate(token.as_deref(), self.now))
+                }
+                _ => panic!("the rights of a token are final: {question:?}"),
+            };
+            self.session.handle_answer(id, answer, self.now);
+        }
+    }
+
     /// What the server has to say, in the way of the transcript.
     fn poll(&mut self) -> Vec<String> {
         let mut said = Vec::new();
@@ -197,7 +202,7 @@ fn hub(epoch: u64) -> Hub {
 }
 
 fn session(hub: &Hub, now: Moment, id: Uuid) -> Session {
-    Session::new(id, hub.clone(), Arc::new(Tokens), SessionSettings::default(), now)
+    Session::new(id, hub.clone(), SessionSettings::default(), now)
 }
 
 fn uuid(number: u128) -> Uuid {
@@ -223,6 +228,7 @@ fn a_real_session_says_what_the_transcript_says() {
                 ClientFrame::parse(frame).unwrap_or_else(|error| panic!("{frame}: {error}"));
                 found.push(line.clone());
                 play.session.handle_text(frame, play.now);
+                play.answer();
                 found.extend(play.poll());
             }
         }

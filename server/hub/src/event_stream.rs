@@ -17,12 +17,12 @@ use tidings_shared::{
 
 pub use self::block::{Block, Framing};
 use crate::{
-    Authorize, Hub, Moment,
+    Hub, Moment,
     metrics::Metrics,
     problem::Problem,
     reader::Delivery,
     revocation::Admitted,
-    session::{NO_ROOM, SessionSettings, count, encode, expiry, frame_of, subscribe},
+    session::{NO_ROOM, NamedTopics, SessionSettings, count, encode, expiry, frame_of},
     tenant_log::Follower,
     unknown_domains::comment,
 };
@@ -44,6 +44,8 @@ pub struct EventStream {
     last_told: Duration,
     hub: Hub,
     admitted: Admitted,
+    /// The number of the newest revocation that its rights know.
+    obeyed: u64,
     /// The domains of its topics that this server does not know.
     unknown: Vec<UnknownDomain>,
     /// When the stream must end: its token's expiry and the grace after it.
@@ -52,18 +54,28 @@ pub struct EventStream {
     retry: Duration,
 }
 
+/// A client of an event stream, and its rights.
+#[derive(Debug)]
+pub struct StreamAccess {
+    /// The client.
+    pub admitted: Admitted,
+    /// The number of the [newest](crate::revocation::Revocations::newest) revocation when the rights were asked for.
+    pub asked_at: u64,
+    /// Whether the client may subscribe to each of the [named topics](NamedTopics::names), in order.
+    pub allowed: Vec<bool>,
+}
+
 impl EventStream {
-    /// Returns a stream of these topics. It begins after `since`, or now without `since`.
+    /// Returns a stream of the topics that `access` allows. It begins after `since`, or now without `since`.
     ///
     /// # Errors
     /// No topic is named, the tenant is full, or a topic is refused. One refused topic refuses the whole stream: a
     /// stream of the other topics would be silently stale.
     pub fn open(
         hub: &Hub,
-        access: &dyn Authorize,
         settings: SessionSettings,
-        admitted: Admitted,
-        topics: &[String],
+        access: StreamAccess,
+        topics: NamedTopics,
         since: Option<&str>,
         now: Moment,
     ) -> Result<Self, Problem> {
@@ -71,11 +83,13 @@ impl EventStream {
             let message = "name the topics to listen to: /v1/events?topic=staff:people&topic=projects:all";
             return Err(Problem::new(Code::InvalidTopic, message));
         }
+        let StreamAccess { admitted, asked_at, mut allowed } = access;
+        hub.revocations().withdraw(&admitted, topics.names(), &mut allowed, now);
         let identity = &admitted.identity;
         let Some(mut follower) = hub.tenant_log(&identity.tenant).try_follow_in_shard() else {
             return Err(Problem::new(Code::Overloaded, NO_ROOM));
         };
-        let outcomes = subscribe(hub, access, settings, identity, &mut follower, topics, since);
+        let outcomes = topics.subscribe(hub, settings, &mut follower, Ok(allowed), since);
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());
             let code = Code::ALL.iter().copied().find(|code| is_its(&code)).unwrap_or(Code::Internal);
@@ -113,6 +127,7 @@ impl EventStream {
             unknown,
             expires: expiry(identity.expires_at, settings.expiry_grace, now),
             admitted,
+            obeyed: asked_at,
             retry: limits::STREAM_RETRY,
         })
     }
@@ -198,18 +213,33 @@ impl EventStream {
         }
     }
 
-    /// Returns whether the listener was revoked.
+    /// Returns whether a revocation ends the stream.
     pub(crate) fn is_revoked(&self, now: Moment) -> bool {
-        !self.is_closed() && self.hub.revocations().ends(None, &self.admitted, now)
+        let Some(follower) = &self.follower else { return false };
+        let (revocations, topics) = (self.hub.revocations(), follower.reader().topics());
+        revocations.ends(None, &self.admitted, now)
+            || revocations.takes_away(&self.admitted, topics, self.obeyed, now)
     }
 
-    /// Ends the stream if its listener was revoked.
+    /// Ends the stream if its listener or one of its topics was revoked. A stream of the other topics would be silently
+    /// stale. If the client comes back for the same topics, it is refused.
     pub fn handle_revocation(&mut self, now: Moment) {
-        if self.is_revoked(now) {
-            self.hub.revocations().keep_out(None, &self.admitted, now);
-            let frame = ServerFrame::error(None, Code::Forbidden, "this stream was revoked");
-            self.end(Block::of("error", None, encode(&frame).text()));
-        }
+        let Some(follower) = &self.follower else { return };
+        let revocations = self.hub.revocations();
+        let message = if revocations.ends(None, &self.admitted, now) {
+            revocations.keep_out(None, &self.admitted, now);
+            "this stream was revoked"
+        } else {
+            let topics = follower.reader().topics();
+            let (lost, newest) = revocations.lost(&self.admitted, topics, self.obeyed, now);
+            self.obeyed = newest;
+            if lost.is_empty() {
+                return;
+            }
+            "the right to a topic of this stream was revoked"
+        };
+        let frame = ServerFrame::error(None, Code::Forbidden, message);
+        self.end(Block::of("error", None, encode(&frame).text()));
     }
 
     /// Tells the client to come back after its reconnect delay and `spread` together, and ends.

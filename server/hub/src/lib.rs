@@ -12,7 +12,7 @@
 //!   with server-sent events.
 //! - A [`Shard`] delivers to the sessions and event streams of one thread.
 //!
-//! [`access`] decides who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.
+//! [`access`] has the questions about who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.
 
 pub mod access;
 pub mod event_stream;
@@ -40,7 +40,7 @@ mod test_support;
 pub mod unknown_domains;
 pub mod websocket;
 
-pub use access::{AccessError, Authorize, DevAccess, Identity, Rights};
+pub use access::{AccessError, Answer, Identity, Question, Rights};
 pub use host::Host;
 pub use hub::{
     Changes, Hub, HubSettings, Positioning, PublishError, PublishOptions, Publishing, Subscribing,
@@ -53,7 +53,7 @@ pub use pattern::{TopicPattern, TopicPatternError};
 pub use publication::{Draft, EncodedFrame, Matched, Publication, Published};
 pub use reader::{Delivery, Reader, Start};
 pub use revocation::{Revoke, RevokeError};
-pub use session::{Output, Session, SessionSettings};
+pub use session::{Output, QuestionId, Session, SessionSettings};
 pub use shard::{ConnectionKey, Pumped, Shard, ShardCounters, Sink};
 pub use tenant_id::{TenantId, TenantIdError};
 pub use tenant_log::{Counters, Quotas};

@@ -46,6 +46,11 @@ impl std::error::Error for TopicPatternError {
 }
 
 impl TopicPattern {
+    /// Returns the pattern `*`, which matches every topic.
+    pub fn all() -> Self {
+        Self(Pattern::All)
+    }
+
     /// Returns whether the pattern matches a topic.
     pub fn matches(&self, topic: &TopicName) -> bool {
         match &self.0 {

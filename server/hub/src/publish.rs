@@ -1,13 +1,14 @@
 //! A client's publish, over WebSocket or HTTP.
 
-use tidings_shared::{Code, EventError, TopicName, frame::Publish};
+use tidings_shared::{Code, EventError, RawEvent, TopicName, frame::Publish};
 
 use crate::{
-    access::{Authorize, Identity},
+    access::AccessError,
     hub::{Hub, PublishError, PublishOptions},
     moment::Moment,
     problem::Problem,
     publication::Published,
+    tenant_id::TenantId,
 };
 
 impl From<PublishError> for Problem {
@@ -16,26 +17,60 @@ impl From<PublishError> for Problem {
     }
 }
 
-/// Publishes an event for a client that has the right to publish to all of its topics. Otherwise publishes nothing.
-pub fn publish_as(
-    hub: &Hub,
-    access: &dyn Authorize,
-    identity: &Identity,
-    publish: Publish,
-    now: Moment,
-) -> Result<Published, Problem> {
-    let Publish { event, topics, key, origin } = publish;
-    let parse = |topic: &String| {
-        TopicName::parse(topic).map_err(|error| EventError::Topic(format!("topic {topic:?}: {error}")))
-    };
-    let topics: Option<Vec<TopicName>> =
-        topics.map(|topics| topics.iter().map(parse).collect()).transpose().map_err(PublishError::from)?;
-    let fan_out = hub.domains().fan_out(&event, topics.as_deref()).map_err(PublishError::from)?;
-    if fan_out.iter().any(|topic| !access.may_publish(identity, topic)) {
-        return Err(Problem::new(
-            Code::Forbidden,
-            "publishing takes the right to every topic that the event reaches",
-        ));
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        Self::new(error.code, error.message)
     }
-    Ok(hub.append(&identity.tenant, event, fan_out, PublishOptions { key, origin }, now)?)
+}
+
+/// An event with its topics, before the client's rights are known.
+#[derive(Debug)]
+pub struct Checked {
+    event: RawEvent,
+    topics: Vec<TopicName>,
+    options: PublishOptions,
+}
+
+impl Checked {
+    /// Checks an event and computes its topics.
+    ///
+    /// # Errors
+    /// The fault of the event or of its topics.
+    pub fn new(hub: &Hub, publish: Publish) -> Result<Self, Problem> {
+        let Publish { event, topics, key, origin } = publish;
+        let parse = |topic: &String| {
+            TopicName::parse(topic).map_err(|error| EventError::Topic(format!("topic {topic:?}: {error}")))
+        };
+        let named: Option<Vec<TopicName>> = topics
+            .map(|topics| topics.iter().map(parse).collect())
+            .transpose()
+            .map_err(PublishError::from)?;
+        let topics = hub.domains().fan_out(&event, named.as_deref()).map_err(PublishError::from)?;
+        Ok(Self { event, topics, options: PublishOptions { key, origin } })
+    }
+
+    /// Returns the topics that the event reaches, each once.
+    pub fn topics(&self) -> &[TopicName] {
+        &self.topics
+    }
+
+    /// Publishes the event if the client has the right to every topic. `allowed` has the answer for each topic, in
+    /// order. Otherwise publishes nothing.
+    ///
+    /// # Errors
+    /// A right is missing, or the hub refuses the event.
+    pub fn publish(
+        self,
+        hub: &Hub,
+        tenant: &TenantId,
+        allowed: &[bool],
+        now: Moment,
+    ) -> Result<Published, Problem> {
+        let Self { event, topics, options } = self;
+        if allowed.len() < topics.len() || !allowed.iter().all(|allowed| *allowed) {
+            let message = "publishing takes the right to every topic that the event reaches";
+            return Err(Problem::new(Code::Forbidden, message));
+        }
+        Ok(hub.append(tenant, event, topics, options, now)?)
+    }
 }

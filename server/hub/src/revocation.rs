@@ -1,5 +1,5 @@
-//! Revocations: subjects, sessions and tokens that lose their rights before the tokens expire. The list is in memory: a
-//! restart loses it.
+//! Revocations: subjects, sessions, tokens and topics that lose their rights before the tokens expire. The list is in
+//! memory: a restart loses it.
 
 mod watch;
 
@@ -13,15 +13,18 @@ use std::{
 
 use serde_json::{Value, json};
 use tidings_shared::{
-    Code,
-    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, REVOCATION_MAX_AGE},
+    Code, TopicName,
+    limits::{
+        MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, MAX_TOPICS_PER_PUBLICATION,
+        REVOCATION_MAX_AGE,
+    },
 };
 use uuid::Uuid;
 
 use self::watch::Changes;
 pub use self::watch::Watch;
 use crate::{
-    access::{AccessError, Authorize, Identity},
+    access::{AccessError, Identity},
     moment::Moment,
     problem::Problem,
     tenant_id::TenantId,
@@ -35,25 +38,66 @@ pub enum Revoke {
     Subject(String),
     /// This session, and the token that it came with.
     Session(Uuid),
+    /// The rights of a subject to these topics. Its subscriptions to them end. Tokens of it that were issued up to now
+    /// give no right to these topics any more. If the application looks up rights for each question, its next answer
+    /// decides.
+    Topics {
+        /// The subject.
+        subject: String,
+        /// The topics, at most [`MAX_TOPICS_PER_PUBLICATION`].
+        topics: Vec<TopicName>,
+    },
 }
 
 impl Revoke {
-    /// Parses a request's body, `{"sub":…}` or `{"session":…}`. Also returns the request as JSON, without unknown
-    /// fields.
+    /// Returns how many entries of the list it takes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Subject(_) | Self::Session(_) => 1,
+            Self::Topics { topics, .. } => topics.len(),
+        }
+    }
+
+    /// Parses a request's body: `{"sub":…}`, `{"session":…}` or `{"sub":…,"topics":[…]}`. Also returns the request as
+    /// JSON, without unknown fields.
     pub fn parse(body: &str) -> Result<(Self, Value), Problem> {
         let fault = |reason: &str| Problem::new(Code::InvalidFrame, reason);
         let body: Value = serde_json::from_str(body).map_err(|error| fault(&error.to_string()))?;
-        match (&body["sub"], &body["session"]) {
-            (Value::String(subject), Value::Null) if (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) => {
-                Ok((Self::Subject(subject.clone()), json!({ "sub": subject })))
+        match (&body["sub"], &body["session"], &body["topics"]) {
+            (Value::String(subject), Value::Null, topics)
+                if (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) =>
+            {
+                let topics = match topics {
+                    Value::Null => return Ok((Self::Subject(subject.clone()), json!({ "sub": subject }))),
+                    Value::Array(topics) => parse_topics(topics)?,
+                    _ => return Err(fault("`topics` is a list of topics")),
+                };
+                let answer = json!({ "sub": subject, "topics": topics.iter().map(TopicName::as_str).collect::<Vec<_>>() });
+                Ok((Self::Topics { subject: subject.clone(), topics }, answer))
             }
-            (Value::Null, Value::String(session)) => {
+            (Value::Null, Value::String(session), Value::Null) => {
                 let session = session.parse().map_err(|_| fault("`session` is a UUID, as in `welcome`"))?;
                 Ok((Self::Session(session), json!({ "session": session })))
             }
-            _ => Err(fault("the body is {\"sub\":\"…\"} or {\"session\":\"…\"}")),
+            _ => Err(fault(
+                "the body is {\"sub\":\"…\"}, {\"session\":\"…\"} or {\"sub\":\"…\",\"topics\":[\"…\"]}",
+            )),
         }
     }
+}
+
+/// Parses the topics of a request. The right to a topic has the same spelling as the topic.
+fn parse_topics(topics: &[Value]) -> Result<Vec<TopicName>, Problem> {
+    if !(1..=MAX_TOPICS_PER_PUBLICATION).contains(&topics.len()) {
+        let message = format!("`topics` names 1 to {MAX_TOPICS_PER_PUBLICATION} topics");
+        return Err(Problem::new(Code::TooManyTopics, message));
+    }
+    let parse = |topic: &Value| {
+        let text = topic.as_str().ok_or_else(|| Problem::new(Code::InvalidTopic, "a topic is a string"))?;
+        TopicName::parse(text)
+            .map_err(|error| Problem::new(Code::InvalidTopic, format!("topic {text:?}: {error}")))
+    };
+    topics.iter().map(parse).collect::<Result<_, _>>().map(|topics: Vec<_>| TopicName::each_once(topics))
 }
 
 /// The list is full. Nothing was revoked. A retry may help later.
@@ -84,15 +128,26 @@ impl fmt::Display for RevokeError {
 impl std::error::Error for RevokeError {}
 
 /// A client whose token is valid and not revoked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Admitted {
     /// Who it is, and what it may do.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// A hash that identifies the token within this process.
     pub token: Option<u64>,
     /// The number of the newest revocation when the client was admitted. Every later revocation applies to this client,
     /// even if its token names a later time of issue.
     pub newest_revocation: u64,
+}
+
+/// The end of an authentication.
+#[derive(Debug)]
+pub enum Admission {
+    /// The client is let in.
+    Admitted(Admitted),
+    /// The token was revoked.
+    Refused(AccessError),
+    /// The subject was revoked after the application was asked. Its answer may be older than the revocation: ask again.
+    AskAgain,
 }
 
 /// The revocations of all tenants. The list is bounded, and its entries expire.
@@ -116,6 +171,10 @@ struct Lists {
 struct List {
     subjects: HashMap<String, Entry>,
     sessions: HashMap<Uuid, Entry>,
+    /// By subject: the topics that it lost its rights to.
+    topics: HashMap<String, HashMap<TopicName, Entry>>,
+    /// The number of entries in `topics`.
+    topic_entries: usize,
     /// The tokens of revoked sessions. Each entry of `sessions` has at most one, which expires no later than the entry.
     tokens: HashMap<u64, Entry>,
 }
@@ -142,40 +201,126 @@ impl Revocations {
     pub fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
         let mut lists = self.lock();
         let Lists { added, tenants } = &mut *lists;
-        if !tenants.get(tenant).is_some_and(|list| list.has(revoke)) {
-            check_room(tenants, tenant)?;
-        }
+        let new = tenants.get(tenant).map_or_else(|| revoke.len(), |list| list.new_entries(revoke));
+        check_room(tenants, tenant, new)?;
         *added += 1;
         let until = now.since_start + REVOCATION_MAX_AGE;
         let entry = Entry { number: *added, at_unix_ms: now.unix_ms, until };
         let list = tenants.entry(tenant.clone()).or_default();
         match revoke {
-            Revoke::Subject(subject) => list.subjects.insert(subject.clone(), entry),
-            Revoke::Session(session) => list.sessions.insert(*session, entry),
-        };
+            Revoke::Subject(subject) => {
+                list.subjects.insert(subject.clone(), entry);
+            }
+            Revoke::Session(session) => {
+                list.sessions.insert(*session, entry);
+            }
+            Revoke::Topics { subject, topics } => {
+                let entries = topics.iter().map(|topic| (topic.clone(), entry));
+                list.topics.entry(subject.clone()).or_default().extend(entries);
+                list.topic_entries += new;
+            }
+        }
         drop(lists);
         self.changes.tell();
         Ok(())
     }
 
-    /// Returns who has this token, if the token is valid and not revoked.
+    /// Returns the number of the newest revocation. Take it before the application is asked about a client.
+    pub fn newest(&self) -> u64 {
+        self.lock().added
+    }
+
+    /// Lets a client in, unless its token was revoked. `asked_at` is the number of the [newest](Self::newest)
+    /// revocation when the application was asked.
     pub fn admit(
         &self,
-        access: &dyn Authorize,
+        mut identity: Identity,
         token: Option<&str>,
+        asked_at: u64,
         now: Moment,
-    ) -> Result<Admitted, AccessError> {
-        let identity = access.authenticate(token, now.unix_ms)?;
-        let token = token.map(|token| {
-            let signed = identity.signed_bytes.and_then(|bytes| token.as_bytes().get(..bytes));
-            self.hasher.hash_one(signed.unwrap_or(token.as_bytes()))
-        });
+    ) -> Admission {
+        let credential = identity.credential.take();
+        let token = credential.as_deref().or(token).map(|credential| self.hasher.hash_one(credential));
         let lists = self.lock();
-        if lists.tenants.get(&identity.tenant).is_some_and(|list| list.keeps_out(&identity, token, now)) {
-            let message = "the token was revoked; come back with one that was issued later".to_owned();
-            return Err(AccessError { code: Code::Unauthorized, message });
+        if let Some(list) = lists.tenants.get(&identity.tenant) {
+            if list.subject(&identity, now).is_some_and(|entry| entry.number > asked_at) {
+                return Admission::AskAgain;
+            }
+            if list.keeps_out(&identity, token, now) {
+                let message = "the token was revoked; come back with one that was issued later";
+                return Admission::Refused(AccessError::unauthorized(message));
+            }
         }
-        Ok(Admitted { identity, token, newest_revocation: lists.added })
+        Admission::Admitted(Admitted { identity: identity.into(), token, newest_revocation: lists.added })
+    }
+
+    /// Returns whether a revocation of this client or of one of these topics came after `asked_at`. An answer about
+    /// these topics may be older than the revocation: ask again.
+    pub fn outdate(&self, admitted: &Admitted, topics: &[TopicName], asked_at: u64, now: Moment) -> bool {
+        let lists = self.lock();
+        let Some(list) = lists.tenants.get(&admitted.identity.tenant).filter(|_| lists.added > asked_at)
+        else {
+            return false;
+        };
+        let is_later = |entry: &Entry| entry.number > asked_at;
+        list.subject(&admitted.identity, now).is_some_and(is_later)
+            || topics.iter().any(|topic| list.topic(&admitted.identity, topic, now).is_some_and(is_later))
+    }
+
+    /// Takes back the rights to topics that a client lost after its token was issued. `allowed` has an entry for each
+    /// topic.
+    pub fn withdraw(&self, admitted: &Admitted, topics: &[TopicName], allowed: &mut [bool], now: Moment) {
+        let lists = self.lock();
+        let Admitted { identity, newest_revocation, .. } = admitted;
+        let list =
+            lists.tenants.get(&identity.tenant).filter(|list| list.topics.contains_key(&identity.subject));
+        // Rights that are looked up for each question are never old.
+        let (Some(list), Some(issued_at)) = (list, identity.issued_at) else { return };
+        for (topic, allowed) in topics.iter().zip(allowed) {
+            let is_older = |entry: &Entry| issued_at <= entry.at_unix_ms || entry.number > *newest_revocation;
+            *allowed &= !list.topic(identity, topic, now).is_some_and(is_older);
+        }
+    }
+
+    /// Returns the topics that a client lost its rights to by revocations after `obeyed`, among its own topics. Also
+    /// returns the number of the newest revocation.
+    pub(crate) fn lost<'a>(
+        &self,
+        admitted: &Admitted,
+        topics: impl Iterator<Item = &'a TopicName>,
+        obeyed: u64,
+        now: Moment,
+    ) -> (Vec<TopicName>, u64) {
+        let mut lists = self.lock();
+        let Lists { added, tenants } = &mut *lists;
+        let identity = &admitted.identity;
+        let revoked =
+            tenants.get_mut(&identity.tenant).and_then(|list| list.topics.get_mut(&identity.subject));
+        let Some(revoked) = revoked.filter(|_| *added > obeyed) else { return (Vec::new(), *added) };
+        let is_lost = |topic: &&TopicName| {
+            let entry = revoked.get_mut(*topic).filter(|entry| entry.is_after(obeyed, now));
+            // The issuer's clock may be ahead of ours.
+            entry
+                .map(|entry| entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default()))
+                .is_some()
+        };
+        (topics.filter(is_lost).cloned().collect(), *added)
+    }
+
+    /// Returns whether [`Self::lost`] would return a topic.
+    pub(crate) fn takes_away<'a>(
+        &self,
+        admitted: &Admitted,
+        mut topics: impl Iterator<Item = &'a TopicName>,
+        obeyed: u64,
+        now: Moment,
+    ) -> bool {
+        let lists = self.lock();
+        let list = lists.tenants.get(&admitted.identity.tenant).filter(|_| lists.added > obeyed);
+        let Some(revoked) = list.and_then(|list| list.topics.get(&admitted.identity.subject)) else {
+            return false;
+        };
+        topics.any(|topic| revoked.get(topic).is_some_and(|entry| entry.is_after(obeyed, now)))
     }
 
     /// Returns whether a session, or an event stream, was revoked after it was admitted.
@@ -223,11 +368,13 @@ impl Revocations {
     }
 }
 
-/// Checks whether a tenant may have one more revocation.
-fn check_room(tenants: &HashMap<TenantId, List>, tenant: &TenantId) -> Result<(), RevokeError> {
-    if tenants.get(tenant).is_some_and(|list| list.len() >= MAX_REVOCATIONS_PER_TENANT) {
+/// Checks whether a tenant may have so many more revocations.
+fn check_room(tenants: &HashMap<TenantId, List>, tenant: &TenantId, new: usize) -> Result<(), RevokeError> {
+    if new == 0 {
+        Ok(())
+    } else if tenants.get(tenant).map_or(0, List::len) + new > MAX_REVOCATIONS_PER_TENANT {
         Err(RevokeError::Tenant)
-    } else if tenants.values().map(List::len).sum::<usize>() >= MAX_REVOCATIONS {
+    } else if tenants.values().map(List::len).sum::<usize>() + new > MAX_REVOCATIONS {
         Err(RevokeError::Node)
     } else {
         Ok(())
@@ -244,13 +391,18 @@ fn forget_aged(tenants: &mut HashMap<TenantId, List>, now: Moment) {
 impl List {
     /// Returns the number of entries. Tokens do not count, because they belong to sessions.
     fn len(&self) -> usize {
-        self.subjects.len() + self.sessions.len()
+        self.subjects.len() + self.sessions.len() + self.topic_entries
     }
 
-    fn has(&self, revoke: &Revoke) -> bool {
+    /// Returns how many entries a revocation adds.
+    fn new_entries(&self, revoke: &Revoke) -> usize {
         match revoke {
-            Revoke::Subject(subject) => self.subjects.contains_key(subject),
-            Revoke::Session(session) => self.sessions.contains_key(session),
+            Revoke::Subject(subject) => usize::from(!self.subjects.contains_key(subject)),
+            Revoke::Session(session) => usize::from(!self.sessions.contains_key(session)),
+            Revoke::Topics { subject, topics } => {
+                let known = self.topics.get(subject);
+                topics.iter().filter(|topic| known.is_none_or(|known| !known.contains_key(*topic))).count()
+            }
         }
     }
 
@@ -270,6 +422,10 @@ impl List {
         self.subjects.get(&identity.subject).filter(|entry| now.since_start < entry.until)
     }
 
+    fn topic(&self, identity: &Identity, topic: &TopicName, now: Moment) -> Option<&Entry> {
+        self.topics.get(&identity.subject)?.get(topic).filter(|entry| now.since_start < entry.until)
+    }
+
     fn has_token(&self, token: Option<u64>, now: Moment) -> bool {
         token.and_then(|token| self.tokens.get(&token)).is_some_and(|entry| now.since_start < entry.until)
     }
@@ -279,6 +435,17 @@ impl List {
         self.subjects.retain(|_, entry| is_valid(entry));
         self.sessions.retain(|_, entry| is_valid(entry));
         self.tokens.retain(|_, entry| is_valid(entry));
+        self.topics.retain(|_, topics| {
+            topics.retain(|_, entry| is_valid(entry));
+            !topics.is_empty()
+        });
+        self.topic_entries = self.topics.values().map(HashMap::len).sum();
+    }
+}
+
+impl Entry {
+    fn is_after(&self, number: u64, now: Moment) -> bool {
+        self.number > number && now.since_start < self.until
     }
 }
 

@@ -3,19 +3,23 @@
 //! # How to drive it
 //!
 //! 1. Hand in the input of one read of the socket, with the `handle_…` methods.
-//! 2. Call [`Session::poll_output`] until it returns `None`, or at least until [`Session::hears`] is true.
-//! 3. Only after that, hand in more. So the outbox has at most the answers to one read and two batches of the log.
+//! 2. Call [`Session::poll_question`], and ask the application. Hand in its answer when it comes.
+//! 3. Call [`Session::poll_output`] until it returns `None`, or at least until [`Session::hears`] is true.
+//! 4. Only after that, hand in more. So the outbox has at most the answers to one read and two batches of the log.
 //!
 //! Poll also when the log has something new, and when [`Session::poll_timeout`] has come.
 
 mod budget;
 mod deadlines;
 mod encode;
+mod named_topics;
+mod pending;
+mod questions;
 mod settings;
 mod subscribe;
 mod token;
 
-use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+use std::{collections::VecDeque, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use tidings_shared::{
@@ -26,20 +30,20 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-use self::budget::Budget;
-pub use self::settings::SessionSettings;
+use self::{budget::Budget, pending::Pending, questions::Asking};
 pub(crate) use self::{
     encode::{count, encode, frame_of},
-    subscribe::subscribe,
     token::expiry,
 };
+pub use self::{named_topics::NamedTopics, questions::QuestionId, settings::SessionSettings};
 
 use crate::{
-    Authorize, Hub, Moment,
+    Hub, Moment,
     metrics::Metrics,
     problem::Problem,
     publication::EncodedFrame,
-    publish::publish_as,
+    publication::Published,
+    publish::Checked,
     revocation::Admitted,
     tenant_log::Follower,
     websocket::{Awaited, Fault},
@@ -68,7 +72,6 @@ pub enum Output {
 pub struct Session {
     id: Uuid,
     hub: Hub,
-    access: Arc<dyn Authorize>,
     settings: SessionSettings,
     outbox: VecDeque<Output>,
     state: State,
@@ -84,30 +87,32 @@ pub struct Session {
     /// The session is paused: a subscribe has more frames to come. The pause ends at this time at the latest.
     paused_until: Option<Duration>,
     budget: Budget,
+    /// The open question to the application.
+    asking: Option<Box<Asking>>,
+    /// The number of questions so far.
+    questions: u64,
     was_welcomed: bool,
 }
 
 #[derive(Debug)]
 enum State {
     AwaitsHello,
-    Open { admitted: Box<Admitted>, follower: Follower },
+    Open {
+        admitted: Box<Admitted>,
+        follower: Follower,
+        /// The number of the newest revocation that was applied to the topics.
+        obeyed: u64,
+    },
     Closed,
 }
 
 impl Session {
     /// Returns a session whose connection began `now`. No other session may have this `id`.
-    pub fn new(
-        id: Uuid,
-        hub: Hub,
-        access: Arc<dyn Authorize>,
-        settings: SessionSettings,
-        now: Moment,
-    ) -> Self {
+    pub fn new(id: Uuid, hub: Hub, settings: SessionSettings, now: Moment) -> Self {
         let now = now.since_start;
         Self {
             id,
             hub,
-            access,
             settings,
             outbox: VecDeque::new(),
             state: State::AwaitsHello,
@@ -119,6 +124,8 @@ impl Session {
             expires: None,
             paused_until: None,
             budget: Budget::new(settings.frames_per_second, now),
+            asking: None,
+            questions: 0,
             was_welcomed: false,
         }
     }
@@ -135,7 +142,13 @@ impl Session {
         if !self.spend(now) {
             return;
         }
-        match ClientFrame::parse(text) {
+        if let Some(parsed) = self.hold(ClientFrame::parse(text)) {
+            self.handle_parsed(parsed, now);
+        }
+    }
+
+    fn handle_parsed(&mut self, parsed: Result<ClientFrame, Refusal>, now: Moment) {
+        match parsed {
             Ok(frame) => self.handle_frame(frame, now),
             Err(Refusal::UnknownOp { r#ref, .. }) if matches!(self.state, State::AwaitsHello) => {
                 self.require_hello(r#ref);
@@ -182,7 +195,7 @@ impl Session {
     pub fn handle_fault(&mut self, fault: Fault) {
         if fault == Fault::TooLarge {
             let max = self.max_message_bytes();
-            let message = if matches!(self.state, State::AwaitsHello) {
+            let message = if self.awaits_hello() {
                 format!("a message before the hello has at most {max} bytes (`--max-hello-bytes`)")
             } else {
                 format!(
@@ -198,11 +211,16 @@ impl Session {
 
     /// Returns the bytes that a message may have. Before the hello it is fewer.
     pub fn max_message_bytes(&self) -> usize {
-        if matches!(self.state, State::AwaitsHello) {
+        if self.awaits_hello() {
             self.settings.max_message_bytes_before_hello
         } else {
             self.settings.max_message_bytes
         }
+    }
+
+    /// Returns whether no hello has come yet.
+    fn awaits_hello(&self) -> bool {
+        matches!(self.state, State::AwaitsHello) && self.asking.is_none()
     }
 
     /// Returns what the client may send next.
@@ -255,9 +273,10 @@ impl Session {
         !deliveries.is_empty()
     }
 
-    /// Returns whether the session takes more input. It takes none while more than a batch of outputs waits.
+    /// Returns whether the session takes more input. It takes none while more than a batch of outputs waits, and while
+    /// it waits for the answer to a question.
     pub fn hears(&self) -> bool {
-        self.outbox.len() <= limits::READ_BATCH
+        self.outbox.len() <= limits::READ_BATCH && self.asking.is_none()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -311,7 +330,7 @@ impl Session {
         match (&mut self.state, frame) {
             (State::Closed, _) => {}
             (State::AwaitsHello, ClientFrame::Hello { token, client, schema }) => {
-                self.hello(token.as_deref(), schema.as_deref(), client.as_deref(), now);
+                self.ask(Pending::Hello { token, schema, client }, now);
             }
             (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
             (State::Open { .. }, ClientFrame::Hello { .. }) => {
@@ -319,7 +338,7 @@ impl Session {
                 self.refuse(None, Problem::new(Code::Forbidden, message));
             }
             (State::Open { .. }, ClientFrame::Subscribe { r#ref, topics, since, more }) => {
-                self.subscribe(r#ref, &topics, since.as_deref(), more, now);
+                self.subscribe(r#ref, &topics, since, more, now);
             }
             (State::Open { follower, .. }, ClientFrame::Unsubscribe { r#ref, topics }) => {
                 if let Err(problem) = self.settings.check_frame(&topics) {
@@ -335,31 +354,21 @@ impl Session {
                 let topics = topics.into_iter().map(name).collect();
                 self.send(&ServerFrame::Unsubscribed { r#ref: Some(r#ref), topics, code: None });
             }
-            (State::Open { admitted, .. }, ClientFrame::Publish { r#ref, publish }) => {
-                match publish_as(&self.hub, &*self.access, &admitted.identity, publish, now) {
-                    Ok(published) => self.send(&ServerFrame::Published {
-                        r#ref,
-                        key: published.key.to_string(),
-                        position: published.position.to_string(),
-                        topics: published.topics.iter().map(TopicName::to_string).collect(),
-                    }),
+            (State::Open { .. }, ClientFrame::Publish { r#ref, publish }) => {
+                match Checked::new(&self.hub, publish) {
+                    Ok(publish) => self.ask(Pending::Publish { r#ref, publish }, now),
                     Err(problem) => self.refuse(Some(r#ref), problem),
                 }
             }
-            (State::Open { .. }, ClientFrame::Token { r#ref, token }) => self.refresh(r#ref, &token, now),
+            (State::Open { .. }, ClientFrame::Token { r#ref, token }) => {
+                self.ask(Pending::Token { r#ref, token }, now);
+            }
             (State::Open { .. }, ClientFrame::Ping { r#ref }) => self.send(&ServerFrame::Pong { r#ref }),
             (State::Open { .. }, ClientFrame::Pong) => {}
         }
     }
 
-    fn hello(&mut self, token: Option<&str>, schema: Option<&str>, client: Option<&str>, now: Moment) {
-        let admitted = match self.hub.revocations().admit(&*self.access, token, now) {
-            Ok(admitted) => admitted,
-            Err(error) => {
-                self.hub.refusals().token(&error, now.since_start);
-                return self.end(None, error.code, error.message);
-            }
-        };
+    fn welcome(&mut self, admitted: Admitted, schema: Option<&str>, client: Option<&str>, now: Moment) {
         let identity = &admitted.identity;
         let tenant = self.hub.tenant_log(&identity.tenant);
         let Some(follower) = tenant.try_follow_in_shard() else {
@@ -382,7 +391,20 @@ impl Session {
         });
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
         self.was_welcomed = true;
-        self.state = State::Open { admitted: Box::new(admitted), follower };
+        let obeyed = admitted.newest_revocation;
+        self.state = State::Open { admitted: Box::new(admitted), follower, obeyed };
+    }
+
+    fn published(&mut self, r#ref: u64, published: Result<Published, Problem>) {
+        match published {
+            Ok(published) => self.send(&ServerFrame::Published {
+                r#ref,
+                key: published.key.to_string(),
+                position: published.position.to_string(),
+                topics: published.topics.iter().map(TopicName::to_string).collect(),
+            }),
+            Err(problem) => self.refuse(Some(r#ref), problem),
+        }
     }
 
     fn require_hello(&mut self, r#ref: Option<u64>) {
@@ -413,7 +435,7 @@ impl Session {
 
     fn end_with(&mut self, close: Output) {
         self.outbox.push_back(close);
-        self.paused_until = None;
+        (self.paused_until, self.asking) = (None, None);
         if let State::Open { follower, .. } = std::mem::replace(&mut self.state, State::Closed) {
             self.left = Some(follower);
         }

@@ -47,10 +47,11 @@ use self::{
 };
 pub use self::{index::ConnectionKey, protocol::Protocol};
 use crate::{
+    access::Question,
     metrics::Metrics,
     moment::Moment,
     publication::Few,
-    session::Session,
+    session::{QuestionId, Session},
     tenant_log::{Follower, TenantLog},
 };
 
@@ -245,6 +246,15 @@ impl<S: Sink> Shard<S> {
                 act(session);
             }
         });
+    }
+
+    /// Returns the next question of a session, see [`Session::poll_question`]. Hand in the answer with
+    /// [`Shard::handle_session`].
+    pub fn poll_question(&mut self, key: ConnectionKey) -> Option<(QuestionId, Question)> {
+        match &mut self.connections[key.slot()].protocol {
+            Protocol::WebSocket(session) => session.poll_question(),
+            Protocol::EventStream(_) => None,
+        }
     }
 
     /// Ends a connection whose socket takes nothing. Pump it afterwards. A session tells its client the reason. An

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
-use tidings_hub::{DevAccess, Hub, HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId};
+use tidings_hub::{Hub, HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId};
 use tidings_shared::{Domains, limits};
 use tokio::{
     net::TcpListener,
@@ -24,6 +24,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
+    authorize::DevAccess,
     gateway::{Gateway, GatewaySettings},
     host::SystemHost,
     origin::{OriginRule, check_as_browsers_write},

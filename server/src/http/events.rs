@@ -8,7 +8,11 @@ use hyper::{
     HeaderMap,
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use tidings_hub::{event_stream::EventStream, problem::Problem};
+use tidings_hub::{
+    event_stream::{EventStream, StreamAccess},
+    problem::Problem,
+    session::NamedTopics,
+};
 use warp::{Reply, reply::Response};
 
 use super::{
@@ -28,13 +32,14 @@ use crate::{
 };
 
 /// Answers with an event stream. When hyper has written the head of the answer, the connection goes to a shard.
-pub(super) fn answer(
+pub(super) async fn answer(
     gateway: &Gateway,
     headers: &HeaderMap,
     permit: Option<Permit>,
     query: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
-    let admitted = authenticate(gateway, headers)?;
+    let peer = permit.as_ref().map(Permit::peer);
+    let admitted = authenticate(gateway, headers, peer).await?;
     let permits = upgrade::permits(gateway, headers, permit)?;
     let Asked { topics, last_event_id } = Asked::parse(query)?;
     // A header that is not text is not a position. With two headers, the server can't know the right one: it uses none.
@@ -45,8 +50,10 @@ pub(super) fn answer(
     };
     let since = since.or(last_event_id.as_deref());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
-    let now = hub.now();
-    let stream = EventStream::open(hub, &**gateway.access(), settings, admitted, &topics, since, now)?;
+    let topics = NamedTopics::parse(hub, &topics);
+    let (allowed, asked_at) = gateway.questions().may_subscribe(&admitted, topics.names()).await?;
+    let access = StreamAccess { admitted, asked_at, allowed };
+    let stream = EventStream::open(hub, settings, access, topics, since, hub.now())?;
     let stream = stream.coming_back_after(comeback::retry());
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
     // hyper never polls this body: by then, the connection has left HTTP.
@@ -68,7 +75,8 @@ pub(super) fn answer(
         if let (Some(Handed { stream: tcp, framing }), Some(workers)) =
             (handed.recv().await, gateway.workers())
         {
-            let purpose = Purpose::Client(Box::new(stream.framed(framing)).into());
+            let protocol = Box::new(stream.framed(framing)).into();
+            let purpose = Purpose::Client { protocol, caller: None };
             let transport = Transport::Tcp(tcp);
             workers.send(Arrival { transport, early: Vec::new(), purpose, permits }).await;
         }

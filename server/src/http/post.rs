@@ -1,6 +1,6 @@
 //! `POST` requests: checks who sends, reads the body within its bounds, and answers.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use hyper::{
@@ -8,14 +8,14 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
 use serde_json::Value;
-use tidings_hub::{Identity, Revoke, problem::Problem};
+use tidings_hub::{Revoke, problem::Problem, revocation::Admitted};
 use tidings_shared::Code;
 use tokio::time::timeout;
 use warp::{Buf, reply::Response};
 
 use super::{
     answers::{answer_json, encoded, late},
-    authenticate,
+    authenticate, publish,
 };
 use crate::{
     gateway::Gateway,
@@ -27,13 +27,19 @@ use crate::{
 /// Most bodies arrive with their request and need one check.
 const CHECK_HOLDS_FOR: Duration = Duration::from_millis(100);
 
-/// A function that handles a body.
-pub(super) type Act = fn(&Gateway, &Identity, &str) -> Result<Value, Problem>;
+/// The action of a `POST`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act {
+    Publish,
+    PublishBatch,
+    Revoke,
+}
 
 /// Answers a `POST`.
 pub(super) async fn answer<S, B, E>(
     gateway: &Gateway,
     headers: &HeaderMap,
+    peer: Option<IpAddr>,
     body: S,
     act: Act,
 ) -> Result<Response, Problem>
@@ -41,7 +47,7 @@ where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    let mut identity = authenticate(gateway, headers)?.identity;
+    let mut admitted = authenticate(gateway, headers, peer).await?;
     let (clock, settings) = (Clock::of(gateway.hub()), gateway.settings());
     let checked_at = clock.now().since_start;
     let max = settings.max_body_bytes;
@@ -66,9 +72,13 @@ where
     let body = without_mark(body);
     // The token may have expired, or somebody may have revoked it, while the body arrived.
     if clock.now().since_start > checked_at + CHECK_HOLDS_FOR {
-        identity = authenticate(gateway, headers)?.identity;
+        admitted = authenticate(gateway, headers, peer).await?;
     }
-    let answer = act(gateway, &identity, body)?;
+    let answer = match act {
+        Act::Publish => publish::one(gateway, &admitted, body).await?,
+        Act::PublishBatch => publish::batch(gateway, &admitted, body).await?,
+        Act::Revoke => revoke(gateway, &admitted, body).await?,
+    };
     Ok(answer_json(StatusCode::OK, "application/json", answer.to_string()))
 }
 
@@ -102,10 +112,9 @@ fn invalid(reason: &str) -> Problem {
 }
 
 /// `POST /v1/admin/revoke`: takes a subject's or a session's rights back.
-pub(super) fn revoke(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
-    if !gateway.access().may_revoke(identity) {
-        return Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`"));
-    }
+async fn revoke(gateway: &Gateway, admitted: &Admitted, body: &str) -> Result<Value, Problem> {
+    let identity = &admitted.identity;
+    gateway.questions().check_may_revoke(Arc::clone(identity)).await?;
     let (revoke, answer) = Revoke::parse(body)?;
     gateway
         .hub()

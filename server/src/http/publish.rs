@@ -1,14 +1,24 @@
 //! Publishing by HTTP: one event, or a batch in one request.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json, value::RawValue};
-use tidings_hub::{Identity, problem::Problem, publish::publish_as};
+use tidings_hub::{problem::Problem, publish::Checked, revocation::Admitted};
 use tidings_shared::{Code, TopicName, frame::Publish, limits::MAX_BATCH};
 
 use super::answers::body_of;
 use crate::gateway::Gateway;
 
-/// `POST /v1/publish/batch`: each item is published or refused on its own, in order.
-pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
+/// `POST /v1/publish`.
+pub(super) async fn one(gateway: &Gateway, admitted: &Admitted, body: &str) -> Result<Value, Problem> {
+    let checked = check(gateway, body)?;
+    let allowed = gateway.questions().may_publish(admitted, checked.topics()).await?;
+    publish(gateway, admitted, checked, &allowed)
+}
+
+/// `POST /v1/publish/batch`: each item is published or refused on its own, in order. The rights to all topics are one
+/// question.
+pub(super) async fn batch(gateway: &Gateway, admitted: &Admitted, body: &str) -> Result<Value, Problem> {
     let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|error| {
         Problem::new(Code::InvalidFrame, format!("the body is not a list of publishes: {error}"))
     })?;
@@ -16,8 +26,21 @@ pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Resul
         let message = format!("a batch has at most {MAX_BATCH} publishes, this one has {}", items.len());
         return Err(Problem::new(Code::TooLarge, message));
     }
-    let answer = |item: &RawValue| {
-        one(gateway, identity, item.get()).unwrap_or_else(|problem| {
+    let items: Vec<_> = items.into_iter().map(|item| check(gateway, item.get())).collect();
+    let topics = TopicName::each_once(items.iter().flatten().flat_map(Checked::topics).cloned());
+    let allowed = if topics.is_empty() {
+        Vec::new()
+    } else {
+        gateway.questions().may_publish(admitted, &topics).await?
+    };
+    let allowed: HashMap<TopicName, bool> = topics.into_iter().zip(allowed).collect();
+    let answer = |checked: Result<Checked, Problem>| {
+        let published = checked.and_then(|checked| {
+            let allowed: Vec<bool> =
+                checked.topics().iter().map(|topic| allowed.get(topic) == Some(&true)).collect();
+            publish(gateway, admitted, checked, &allowed)
+        });
+        published.unwrap_or_else(|problem| {
             gateway.hub().metrics().refused(problem.code);
             body_of(&problem)
         })
@@ -25,11 +48,19 @@ pub(super) fn batch(gateway: &Gateway, identity: &Identity, body: &str) -> Resul
     Ok(items.into_iter().map(answer).collect())
 }
 
-/// `POST /v1/publish`.
-pub(super) fn one(gateway: &Gateway, identity: &Identity, body: &str) -> Result<Value, Problem> {
+fn check(gateway: &Gateway, body: &str) -> Result<Checked, Problem> {
     let publish = Publish::parse(body).map_err(|error| Problem::new(Code::InvalidFrame, error))?;
-    let (hub, access) = (gateway.hub(), gateway.access());
-    let published = publish_as(hub, &**access, identity, publish, hub.now())?;
+    Checked::new(gateway.hub(), publish)
+}
+
+fn publish(
+    gateway: &Gateway,
+    admitted: &Admitted,
+    checked: Checked,
+    allowed: &[bool],
+) -> Result<Value, Problem> {
+    let hub = gateway.hub();
+    let published = checked.publish(hub, &admitted.identity.tenant, allowed, hub.now())?;
     let topics: Vec<&str> = published.topics.iter().map(TopicName::as_str).collect();
     Ok(json!({ "position": published.position.to_string(), "topics": topics, "key": published.key }))
 }

@@ -12,7 +12,9 @@ use warp::{Buf, Filter, Rejection, Reply, path::Peek, reply::Response};
 
 use super::{
     answers::{draining, not_found, refusal, text, wrong_method},
-    events, page, post, publish, refuse, upgrade,
+    events, page,
+    post::{self, Act},
+    refuse, upgrade,
 };
 use crate::{
     gateway::Gateway,
@@ -24,7 +26,7 @@ enum Route {
     WebSocket,
     Echo,
     Events,
-    Post(post::Act),
+    Post(Act),
     Preflight(page::Preflight),
     Health,
     Ready,
@@ -44,11 +46,11 @@ impl Route {
             ("GET", "v1/events") => Self::Events,
             ("OPTIONS", "v1/events") => Self::Preflight(page::EVENTS),
             (_, "v1/events") => Self::WrongMethod("GET, OPTIONS"),
-            ("POST", "v1/publish") => Self::Post(publish::one),
-            ("POST", "v1/publish/batch") => Self::Post(publish::batch),
+            ("POST", "v1/publish") => Self::Post(Act::Publish),
+            ("POST", "v1/publish/batch") => Self::Post(Act::PublishBatch),
             ("OPTIONS", "v1/publish" | "v1/publish/batch") => Self::Preflight(page::PUBLISH),
             (_, "v1/publish" | "v1/publish/batch") => Self::WrongMethod("POST, OPTIONS"),
-            ("POST", "v1/admin/revoke") => Self::Post(post::revoke),
+            ("POST", "v1/admin/revoke") => Self::Post(Act::Revoke),
             (_, "v1/admin/revoke") => Self::WrongMethod("POST"),
             ("GET" | "HEAD", "health") => Self::Health,
             ("GET" | "HEAD", "ready") => Self::Ready,
@@ -97,13 +99,13 @@ where
     B: Buf,
 {
     match route {
-        Route::WebSocket => upgrade::answer(gateway, &headers, upgrade, permit, upgrade::session),
-        Route::Echo => upgrade::answer(gateway, &headers, upgrade, permit, |_, _| Purpose::Echo),
+        Route::WebSocket => upgrade::answer(gateway, headers, upgrade, permit, upgrade::session),
+        Route::Echo => upgrade::answer(gateway, headers, upgrade, permit, |_, _, _| Purpose::Echo),
         Route::Events => {
-            let answer = events::answer(&gateway, &headers, permit, query);
+            let answer = events::answer(&gateway, &headers, permit, query).await;
             answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
         }
-        Route::Post(act) => post::answer(&gateway, &headers, body, act)
+        Route::Post(act) => post::answer(&gateway, &headers, permit.map(|permit| permit.peer()), body, act)
             .await
             .unwrap_or_else(|problem| refuse(&gateway, &problem)),
         Route::Preflight(preflight) => preflight.answer(&gateway, &headers),

@@ -1,6 +1,9 @@
 //! `GET /v1/ws` and `/v1/echo`: from a request to a WebSocket in a shard.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use hyper::{
     HeaderMap, StatusCode,
@@ -28,17 +31,18 @@ use crate::{
         transport::Transport,
         worker::{Arrival, Permits, Purpose},
     },
+    questions::Caller,
 };
 
 /// Answers a WebSocket handshake. The connection then goes to a shard.
 pub(super) fn answer(
     gateway: Gateway,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     upgrade: Option<OnUpgrade>,
     permit: Option<Permit>,
-    purpose: fn(&Gateway, &Permit) -> Purpose,
+    purpose: fn(&Gateway, &Permit, HeaderMap) -> Purpose,
 ) -> Response {
-    let subprotocol = match check_handshake(&gateway, headers) {
+    let subprotocol = match check_handshake(&gateway, &headers) {
         Ok(subprotocol) => subprotocol,
         Err(answer) => return *answer,
     };
@@ -46,7 +50,7 @@ pub(super) fn answer(
         let message = "a WebSocket handshake needs a Sec-WebSocket-Key and HTTP/1.1";
         return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
     };
-    let permits = match permits(&gateway, headers, permit) {
+    let permits = match permits(&gateway, &headers, permit) {
         Ok(permits) => permits,
         Err(problem) => return refuse(&gateway, &problem),
     };
@@ -58,7 +62,7 @@ pub(super) fn answer(
         };
         match taken {
             Ok((transport, early)) => {
-                let purpose = purpose(&gateway, &permits.0);
+                let purpose = purpose(&gateway, &permits.0, headers);
                 if let Some(workers) = gateway.workers() {
                     workers.send(Arrival { transport, early, purpose, permits }).await;
                 }
@@ -128,15 +132,16 @@ fn address_of(text: &str) -> Option<IpAddr> {
 }
 
 /// Returns a new session for a WebSocket.
-pub(super) fn session(gateway: &Gateway, permit: &Permit) -> Purpose {
-    let (hub, access) = (gateway.hub().clone(), gateway.access().clone());
+pub(super) fn session(gateway: &Gateway, permit: &Permit, headers: HeaderMap) -> Purpose {
+    let hub = gateway.hub().clone();
     let now = hub.now();
     // The time for the hello began with the connection. But browsers and proxies open connections ahead, so at least
     // half of the time is left.
     let age = permit.age().min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
-    let session = Session::new(Uuid::now_v7(), hub, access, gateway.settings().session, now);
-    Purpose::Client(Box::new(session).into())
+    let session = Session::new(Uuid::now_v7(), hub, gateway.settings().session, now);
+    let caller = Caller::new(headers, Some(permit.peer()), &gateway.settings().origins);
+    Purpose::Client { protocol: Box::new(session).into(), caller: Some(Arc::new(caller)) }
 }
 
 /// Checks a handshake. Returns whether the answer confirms the subprotocol, or a refusal.

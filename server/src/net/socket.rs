@@ -22,12 +22,13 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use tidings_hub::{
-    Session,
+    Answer, QuestionId, Session,
     shard::{ConnectionKey, Protocol, Pumped, Shard},
     websocket::{Awaited, Decoder, Incoming},
 };
@@ -36,11 +37,15 @@ use tidings_shared::limits::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
+    runtime::Handle,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
 use super::transport::Socket;
-use crate::host::Clock;
+use crate::{
+    host::Clock,
+    questions::{Caller, Open, Questions},
+};
 
 /// The state of a shard's thread, which all of its connections share.
 #[derive(Debug)]
@@ -49,18 +54,21 @@ pub(crate) struct Local {
     /// The input buffer. A connection reads into it and decodes it in one turn, so one buffer is enough for all.
     pub(crate) buffer: RefCell<Box<[u8]>>,
     pub(crate) clock: Clock,
+    /// Asks the application on its runtime.
+    asker: (Questions, Handle),
     pub(crate) write_timeout: Duration,
     /// Whether a drain has begun.
     pub(crate) is_draining: Cell<bool>,
 }
 
 impl Local {
-    pub(crate) fn new(clock: Clock, write_timeout: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, asker: (Questions, Handle), write_timeout: Duration) -> Self {
         let buffer = RefCell::new(vec![0; READ_BYTES].into());
         Self {
             shard: RefCell::new(Shard::new()),
             buffer,
             clock,
+            asker,
             write_timeout,
             is_draining: Cell::new(false),
         }
@@ -69,10 +77,22 @@ impl Local {
 
 /// Runs a session or an event stream until its connection ends. `early` holds the bytes that the client of a
 /// WebSocket sent right after its handshake.
-pub(crate) async fn run(local: &Local, socket: Socket, mut early: Vec<u8>, protocol: Protocol) {
+pub(crate) async fn run(
+    local: &Local,
+    socket: Socket,
+    mut early: Vec<u8>,
+    protocol: Protocol,
+    caller: Option<Arc<Caller>>,
+) {
     let mut decoder = protocol.session().map(|session| Decoder::new(session.max_message_bytes()));
     let key = local.shard.borrow_mut().insert(protocol, socket);
-    let connection = Connection { local, key: Some(key), ignored: Cell::new(0) };
+    let connection = Connection {
+        local,
+        key: Some(key),
+        ignored: Cell::new(0),
+        caller: RefCell::new(caller),
+        open: RefCell::default(),
+    };
     connection.hear(key, &mut decoder, &mut early);
     drop(early);
     let has_said_close = connection.drive(key, &mut decoder).await;
@@ -93,6 +113,10 @@ struct Connection<'a> {
     key: Option<ConnectionKey>,
     /// Bytes of input from the client of an event stream. Beyond [`LINGER_BYTES`] the connection is cut.
     ignored: Cell<usize>,
+    /// The request that the client came with, until the client is let in.
+    caller: RefCell<Option<Arc<Caller>>>,
+    /// The question that the application has not answered.
+    open: RefCell<Option<Open>>,
 }
 
 impl Connection<'_> {
@@ -129,6 +153,8 @@ enum Progress {
 enum Next {
     /// Bytes came into the input buffer, or the stream has ended.
     Read(io::Result<usize>),
+    /// The application has answered.
+    Answer(QuestionId, Answer),
     /// The socket takes bytes again, or the shard has woken the connection.
     Pump,
     Timeout,
@@ -156,6 +182,7 @@ impl Connection<'_> {
                     };
                     shard.handle(key, now, |protocol| handle(protocol, now));
                 }
+                self.ask(&mut shard, key);
                 if ended.is_none() && shard.protocol(key).is_closed() {
                     ended = Some(now.since_start);
                     // The decoder keeps nothing of what the peer still sends.
@@ -183,6 +210,10 @@ impl Connection<'_> {
             };
             if let Progress::Behind = progress {
                 tokio::task::yield_now().await;
+                let answer = self.open.borrow_mut().as_mut().and_then(|open| Some((open.id, open.now()?)));
+                if let Some((question, answer)) = answer {
+                    self.handle_answer(key, question, answer);
+                }
                 // The session reads input while it catches up with the log, too.
                 let hears = local.shard.borrow().protocol(key).hears();
                 if hears {
@@ -222,9 +253,33 @@ impl Connection<'_> {
                         local.shard.borrow_mut().handle_stalled(key, now);
                     }
                 }
+                Next::Answer(question, answer) => self.handle_answer(key, question, answer),
                 Next::Pump => {}
             }
         }
+    }
+
+    /// Asks the session's next question, and drops one that the session has given up.
+    fn ask(&self, shard: &mut Shard<Socket>, key: ConnectionKey) {
+        let mut open = self.open.borrow_mut();
+        if open.as_ref().is_some_and(|open| !shard.protocol(key).awaits(open.id)) {
+            *open = None;
+        }
+        let Some((id, question)) = shard.poll_question(key) else { return };
+        let caller = self.caller.borrow().clone().unwrap_or_default();
+        let (questions, runtime) = &self.local.asker;
+        *open = Some(questions.ask(runtime, id, question, caller));
+    }
+
+    fn handle_answer(&self, key: ConnectionKey, question: QuestionId, answer: Answer) {
+        let now = self.local.clock.now();
+        *self.open.borrow_mut() = None;
+        self.local.shard.borrow_mut().handle_session(key, now, |session| {
+            session.handle_answer(question, answer, now);
+            if session.was_welcomed() {
+                *self.caller.borrow_mut() = None;
+            }
+        });
     }
 
     fn poll_next(
@@ -243,6 +298,12 @@ impl Connection<'_> {
             return Poll::Ready(Next::Pump);
         }
         shard.set_waker(key, cx.waker());
+        if let Some(open) = &mut *self.open.borrow_mut()
+            && let Poll::Ready(answer) = open.poll(cx)
+        {
+            return Poll::Ready(Next::Answer(open.id, answer));
+        }
+        let hears = shard.protocol(key).hears();
         let socket = shard.sink_mut(key);
         if is_blocked {
             if socket.poll_writable(cx).is_ready() {
@@ -252,7 +313,10 @@ impl Connection<'_> {
             return Poll::Ready(Next::Read(Err(error)));
         }
         drop(shard);
-        if !is_blocked && let Poll::Ready(read) = self.poll_read(key, cx) {
+        if !is_blocked
+            && hears
+            && let Poll::Ready(read) = self.poll_read(key, cx)
+        {
             return Poll::Ready(Next::Read(read));
         }
         let Some(deadline) = deadline else { return Poll::Pending };

@@ -8,7 +8,10 @@ use std::{
     hash::BuildHasher,
     io,
     rc::Rc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -16,6 +19,7 @@ use std::{
 use tidings_hub::{Hub, shard::Protocol};
 use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE};
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     task::{LocalSet, yield_now},
 };
@@ -28,7 +32,10 @@ use super::{
     socket,
     transport::{Socket, Transport},
 };
-use crate::host::Clock;
+use crate::{
+    host::Clock,
+    questions::{Caller, Questions},
+};
 
 /// A connection that HTTP has handed over.
 #[derive(Debug)]
@@ -47,8 +54,8 @@ pub(crate) type Permits = (Permit, Option<AddressPermit>, watch::Receiver<()>);
 /// The purpose of a connection.
 #[derive(Debug)]
 pub(crate) enum Purpose {
-    /// A session, or an event stream.
-    Client(Protocol),
+    /// A session, or an event stream. A session needs the caller for the questions about it.
+    Client { protocol: Protocol, caller: Option<Arc<Caller>> },
     /// A WebSocket echo, for conformance suites.
     Echo,
 }
@@ -73,19 +80,22 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts the threads.
+    /// Starts the threads. The application answers questions on the current runtime.
     pub(crate) fn start(
         settings: &Settings,
         hub: &Hub,
+        questions: &Questions,
         draining: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
+        let runtime = Handle::current();
         let clock = Clock::of(hub);
         let start = |index| {
             let (sender, arrivals) = mpsc::channel(ARRIVALS);
             let (settings, draining, revoked) =
                 (settings.clone(), draining.clone(), Revoked::new(hub.revocations().watch()));
+            let asker = (questions.clone(), runtime.clone());
             std::thread::Builder::new().name(format!("tidings-shard-{index}")).spawn(move || {
-                if let Err(error) = run(&settings, clock, arrivals, draining, revoked) {
+                if let Err(error) = run(&settings, clock, asker, arrivals, draining, revoked) {
                     tracing::error!(%error, "a shard could not start");
                 }
             })?;
@@ -112,12 +122,13 @@ impl Workers {
 fn run(
     settings: &Settings,
     clock: Clock,
+    asker: (Questions, Handle),
     mut arrivals: mpsc::Receiver<Arrival>,
     mut draining: watch::Receiver<bool>,
     mut revoked: Revoked,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = Rc::new(socket::Local::new(clock, settings.write_timeout));
+    let local = Rc::new(socket::Local::new(clock, asker, settings.write_timeout));
     let max = settings.max_message_bytes;
     let (spread, drain_timeout) = (settings.drain_spread, settings.drain_timeout);
     LocalSet::new().block_on(&runtime, async move {
@@ -147,13 +158,13 @@ fn run(
                 let _ = &permits;
                 let Ok(socket) = Socket::open(transport).await else { return };
                 match purpose {
-                    Purpose::Client(mut protocol) => {
+                    Purpose::Client { mut protocol, caller } => {
                         // A drain or a revocation may have come while the connection was between HTTP and the shard.
                         if local.is_draining.get() {
                             protocol.handle_drain(random_part(spread));
                         }
                         protocol.handle_revocation(local.clock.now());
-                        socket::run(&local, socket, early, protocol).await;
+                        socket::run(&local, socket, early, protocol, caller).await;
                     }
                     Purpose::Echo => tokio::select! {
                         () = echo::run(socket, early, max, local.write_timeout) => {}

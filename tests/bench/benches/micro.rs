@@ -11,9 +11,9 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::Stream;
 use serde_json::value::RawValue;
 use tidings_client_core::{Client, Now, Options, Output};
-use tidings_hub::{Draft, Log, Matched, Pumped, Session, Shard, Sink};
+use tidings_hub::{Answer, Draft, Identity, Log, Matched, Pumped, Rights, Session, Shard, Sink};
 use tidings_server::{
-    Delivery, DevAccess, Hub, HubSettings, PublishOptions, SystemHost, TenantId,
+    Delivery, Hub, HubSettings, PublishOptions, SystemHost, TenantId,
     hub::{Host, LogLimits, Publication, SessionSettings, Subscription},
 };
 use tidings_shared::{
@@ -147,14 +147,19 @@ fn fan_out(bencher: Bencher<'_, '_>, connections: usize, publications: usize) {
     let hub = hub();
     let now = hub.now();
     let mut shard = Shard::new();
-    let access = Arc::new(DevAccess::new(hub.home().clone()));
+    let identity = Identity::new("bench", hub.home().clone()).rights(Rights::all());
     for number in 0..connections {
         let id = Uuid::from_u128(number as u128);
-        let session = Session::new(id, hub.clone(), access.clone(), SessionSettings::default(), now);
+        let session = Session::new(id, hub.clone(), SessionSettings::default(), now);
         let key = shard.insert(Box::new(session), Nowhere);
         let subscribe = format!(r#"{{"op":"subscribe","ref":1,"topics":["{LIST}"]}}"#);
         for frame in [r#"{"op":"hello"}"#, &subscribe] {
-            shard.handle_session(key, now, |session| session.handle_text(frame, now));
+            shard.handle_session(key, now, |session| {
+                session.handle_text(frame, now);
+                if let Some((question, _)) = session.poll_question() {
+                    session.handle_answer(question, Answer::Identity(Ok(identity.clone())), now);
+                }
+            });
             assert_eq!(shard.pump(key, now).expect("takes everything"), Pumped::Idle);
         }
     }

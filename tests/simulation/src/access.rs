@@ -5,8 +5,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tidings_hub::{AccessError, Authorize, Identity, TenantId};
-use tidings_shared::{Code, TopicName};
+use tidings_hub::{AccessError, Answer, Identity, Moment, Question, TenantId};
+use tidings_shared::TopicName;
 
 /// A token, as text `TENANT SUBJECT RIGHTS`. The rights have one bit for each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,24 +72,24 @@ impl ByToken {
     }
 }
 
-impl Authorize for ByToken {
-    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let refused = || AccessError { code: Code::Unauthorized, message: "no such token".to_owned() };
-        let token = Token::parse(token).ok_or_else(refused)?;
-        let identity = Identity {
-            expires_at: self.token_ms.map(|ms| now_unix_ms + ms),
-            ..Identity::new(format!("{}/{}", token.tenant, token.subject), tenant(token.tenant))
-        };
+impl ByToken {
+    /// Answers a question of a session.
+    pub(crate) fn answer(&self, question: &Question, now: Moment) -> Answer {
+        match question {
+            Question::Authenticate { token } => Answer::Identity(self.authenticate(token.as_deref(), now)),
+            Question::Subscribe { identity, topics } | Question::Publish { identity, topics } => {
+                Answer::Topics(Ok(topics.iter().map(|topic| self.allows(identity, topic)).collect()))
+            }
+        }
+    }
+
+    fn authenticate(&self, token: Option<&str>, now: Moment) -> Result<Identity, AccessError> {
+        let token = Token::parse(token).ok_or_else(|| AccessError::unauthorized("no such token"))?;
+        let subject = format!("{}/{}", token.tenant, token.subject);
+        let identity =
+            Identity::new(subject, tenant(token.tenant)).expires_at(self.token_ms.map(|ms| now.unix_ms + ms));
         let mut rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
         rights.insert(identity.subject.clone(), token);
         Ok(identity)
-    }
-
-    fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
-        self.allows(identity, topic)
-    }
-
-    fn may_publish(&self, identity: &Identity, topic: &TopicName) -> bool {
-        self.allows(identity, topic)
     }
 }

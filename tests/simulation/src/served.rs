@@ -76,7 +76,7 @@ impl World {
         let (id, now) = (Uuid::from_u128(link.into()), self.moment());
         let shard = self.rng.index(self.node.workers.len());
         let node = &mut self.node;
-        let session = Session::new(id, node.hub.clone(), Arc::clone(&node.access), node.settings, now);
+        let session = Session::new(id, node.hub.clone(), node.settings, now);
         let served = Served {
             shard,
             key: node.workers[shard].shard.insert(Box::new(session), socket.clone()),
@@ -254,7 +254,7 @@ impl World {
     /// Gives the messages of one read to the session, and returns the publishes that it accepted.
     fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Accepted)>> {
         let (now, now_ms) = (self.moment(), self.now);
-        let hub = self.node.hub.clone();
+        let (hub, access) = (self.node.hub.clone(), Arc::clone(&self.node.access));
         let Served { check, tenant, .. } = served;
         let (mut accepted, mut known, mut histories) = (Vec::new(), 0, Vec::new());
         let reference = &mut self.reference;
@@ -281,6 +281,9 @@ impl World {
                     _ => None,
                 });
                 session.handle_text(text, now);
+                while let Some((id, question)) = session.poll_question() {
+                    session.handle_answer(id, access.answer(&question, now), now);
+                }
                 if let (Some(ClientFrame::Hello { token, .. }), false) = (&frame, session.is_closed()) {
                     let welcome = Token::parse(token.as_deref()).filter(|_| tenant.is_none());
                     if let Some(Token { tenant: its, .. }) = welcome {

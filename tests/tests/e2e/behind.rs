@@ -7,9 +7,9 @@ use std::{
 
 use serde_json::value::RawValue;
 use tidings_server::{
-    Authorize, DevAccess, HubSettings, Identity, PublishOptions, TenantId, hub::AccessError,
+    AccessError, Authorize, Credentials, DevAccess, HubSettings, Identity, PublishOptions, hub::Rights,
 };
-use tidings_shared::{RawEvent, TopicName, limits::EXPIRY_GRACE};
+use tidings_shared::{RawEvent, limits::EXPIRY_GRACE};
 use tidings_tests::{Client, EventStream, at_once};
 
 use crate::embedded::Embedded;
@@ -22,17 +22,9 @@ const EVENTS: usize = 20_000;
 struct AtTheirEnd;
 
 impl Authorize for AtTheirEnd {
-    fn authenticate(&self, _: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let tenant = TenantId::parse("acme").unwrap();
-        Ok(Identity { expires_at: Some(now_unix_ms), ..Identity::new("a", tenant) })
-    }
-
-    fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {
-        true
-    }
-
-    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
-        true
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
+        let identity = Identity::new("a", "acme".parse().unwrap()).rights(Rights::all());
+        Ok(identity.expires_at(credentials.now_unix_ms))
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::json;
 use tidings_server::{
-    Authorize, DevAccess, HubSettings, Identity,
-    hub::{AccessError, Counters, Revoke},
+    AccessError, Authorize, Credentials, DevAccess, HubSettings, Identity,
+    hub::{Counters, Revoke, Rights},
 };
-use tidings_shared::{RawEvent, TopicName};
+use tidings_shared::RawEvent;
 use tidings_tests::{Client, DEADLINE, EventStream, Request, Response, Server, at_once, eventually, sample};
 
 use crate::embedded::Embedded;
@@ -337,13 +337,9 @@ fn a_listener_that_never_reads_ends_when_it_is_revoked() {
 struct AtTheirEnd;
 
 impl Authorize for AtTheirEnd {
-    fn authenticate(&self, _: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        let identity = Identity::new("a", "acme".parse().unwrap());
-        Ok(Identity { expires_at: Some(now_unix_ms), ..identity })
-    }
-
-    fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {
-        true
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
+        let identity = Identity::new("a", "acme".parse().unwrap()).rights(Rights::all());
+        Ok(identity.expires_at(credentials.now_unix_ms))
     }
 }
 

@@ -5,55 +5,73 @@ use std::{
         Mutex,
         mpsc::{Receiver, Sender, channel},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use serde_json::json;
 use tidings_server::{
-    Authorize, DevAccess, Gateway, HubSettings, Identity, PublishOptions, hub::AccessError,
+    AccessError, Authorize, Credentials, DevAccess, Gateway, Hub, HubSettings, Identity, PublishOptions,
+    SystemHost,
+    hub::{Host, Moment},
 };
 use tidings_shared::{RawEvent, TopicName, limits::CLOSE_TIMEOUT};
 use tidings_tests::{Frame, RawSocket, Request, at_once, eventually, sample};
+use uuid::Uuid;
 
 use crate::embedded::Embedded;
 
-/// Holds its thread with the token `hold`, and panics with `panic`.
+/// Panics with the token `panic`, and when it is asked for the topic `panic`.
 #[derive(Debug)]
-struct Trouble {
-    access: DevAccess,
+struct Trouble(DevAccess);
+
+impl Authorize for Trouble {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
+        assert_ne!(credentials.token.as_deref(), Some("panic"), "a fault of the application's");
+        Ok(self.0.authenticate(credentials).await?.looked_up())
+    }
+
+    async fn may_subscribe(&self, _: &Identity, topics: &[TopicName]) -> Result<Vec<bool>, AccessError> {
+        assert!(topics[0].as_str() != "panic", "a fault of the application's");
+        Ok(vec![true; topics.len()])
+    }
+}
+
+/// Holds a shard's thread when it needs a key.
+#[derive(Debug)]
+struct HoldsShards {
+    host: SystemHost,
     holds: Sender<()>,
     released: Mutex<Receiver<()>>,
 }
 
-impl Authorize for Trouble {
-    fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
-        match token {
-            Some("panic") => panic!("a fault of the application's"),
-            Some("hold") => {
-                self.holds.send(()).unwrap();
-                self.released.lock().unwrap().recv().unwrap();
-            }
-            _ => {}
+impl Host for HoldsShards {
+    fn now(&self) -> Moment {
+        self.host.now()
+    }
+
+    fn new_key(&self) -> Uuid {
+        if thread::current().name().is_some_and(|name| name.starts_with("tidings-shard")) {
+            self.holds.send(()).unwrap();
+            self.released.lock().unwrap().recv().unwrap();
         }
-        self.access.authenticate(None, now_unix_ms)
+        self.host.new_key()
     }
 
-    fn may_subscribe(&self, _: &Identity, topic: &TopicName) -> bool {
-        assert!(topic.as_str() != "panic", "a fault of the application's");
-        true
-    }
-
-    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
-        true
+    fn new_epoch(&self) -> u64 {
+        self.host.new_epoch()
     }
 }
 
 /// A gateway with one shard, and what tells that it is held and lets it go on.
 fn start() -> (Embedded, Receiver<()>, Sender<()>) {
-    let hub = HubSettings::new("acme".parse().unwrap());
+    let settings = HubSettings::new("acme".parse().unwrap());
+    let access = Trouble(DevAccess::new(settings.home.clone()));
     let ((holds, held), (release, released)) = (channel(), channel());
-    let access = Trouble { access: DevAccess::new(hub.home.clone()), holds, released: Mutex::new(released) };
-    let embedded = Embedded::start_hub(hub, access, |settings| settings.shards = Some(1.try_into().unwrap()));
+    let host = HoldsShards { host: SystemHost::start(), holds, released: Mutex::new(released) };
+    let embedded = Embedded::around(Hub::new(settings, host), access, "127.0.0.1:0", |settings| {
+        settings.shards = Some(1.try_into().unwrap());
+    });
     (embedded, held, release)
 }
 
@@ -74,16 +92,19 @@ fn a_panic_of_the_application_ends_the_session_that_caused_it_and_no_other() {
     let mut neighbour = embedded.client(&["clock"]);
     let mut at_hello = RawSocket::connect(embedded.address);
     at_hello.send(&hello("panic"));
-    assert_eq!(at_hello.read(), None);
+    assert_eq!(at_hello.next_frame()["code"], "internal");
+    assert_eq!(at_hello.close_code(), Some(1011));
     let mut later = RawSocket::hello(embedded.address);
     later.send(&Frame::text(r#"{"op":"subscribe","ref":1,"topics":["clock"]}"#));
     assert_eq!(later.next_frame()["op"], "subscribed");
     later.send(&Frame::text(r#"{"op":"subscribe","ref":2,"topics":["panic"]}"#));
-    assert_eq!(later.read(), None);
+    assert_eq!(later.next_frame()["code"], "internal");
+    assert_eq!(later.close_code(), Some(1011));
+    drop((at_hello, later));
     publish(&embedded, 1);
     neighbour.expect("event");
     let newcomer = embedded.client(&["clock"]);
-    assert_eq!(embedded.gateway.sessions(), 2);
+    eventually("only two are left", || embedded.gateway.sessions() == 2);
     drop((neighbour, newcomer));
     embedded.stop();
 }
@@ -94,8 +115,10 @@ fn what_comes_at_the_begin_of_a_drain_is_delivered_and_sent_away() {
     for _ in 0..6 {
         let (embedded, held, release) = start();
         let mut client = embedded.client(&["clock"]);
-        let mut holder = RawSocket::connect(embedded.address);
-        holder.send(&hello("hold"));
+        let mut holder = RawSocket::hello(embedded.address);
+        let event = json!({ "domain": "a", "event": "b", "payload": {} });
+        let publish_alone = json!({ "op": "publish", "ref": 1, "event": event, "topics": ["elsewhere"] });
+        holder.send(&Frame::text(publish_alone.to_string()));
         held.recv().unwrap();
         (0..50).for_each(|number| publish(&embedded, number));
         let mut arrivals: Vec<_> = (0..4).map(|_| RawSocket::connect(embedded.address)).collect();

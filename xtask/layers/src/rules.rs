@@ -40,7 +40,8 @@ pub(crate) const LAYERS: &[Layers] = &[
         package: "tidings-server",
         layers: &[
             Layer { name: "values", modules: &["host", "origin", "text"] },
-            Layer { name: "tokens", modules: &["jwt"] },
+            Layer { name: "rights", modules: &["authorize"] },
+            Layer { name: "answers", modules: &["jwt", "questions"] },
             Layer { name: "connections", modules: &["net"] },
             Layer { name: "gateway", modules: &["gateway"] },
             Layer { name: "HTTP", modules: &["http"] },

@@ -3,7 +3,7 @@ use tidings_shared::RawEvent;
 
 use super::*;
 use crate::{
-    AccessError, Counters, HubSettings, Identity, LogLimits, PublishOptions, Revoke, TenantId,
+    Counters, HubSettings, Identity, LogLimits, PublishOptions, Revoke, TenantId,
     test_support::{TestHost, at, at_once},
 };
 
@@ -12,32 +12,28 @@ fn hub() -> Hub {
     Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default())
 }
 
-/// Allows every topic except `secret`.
-#[derive(Debug)]
-struct ButSecrets;
-
-impl Authorize for ButSecrets {
-    fn authenticate(&self, _: Option<&str>, _: u64) -> Result<Identity, AccessError> {
-        unreachable!("whoever opens a stream has done so")
-    }
-
-    fn may_subscribe(&self, _: &Identity, topic: &TopicName) -> bool {
-        topic.domain() != "secret"
-    }
-
-    fn may_publish(&self, _: &Identity, _: &TopicName) -> bool {
-        false
-    }
+fn admitted(expires_at: Option<u64>) -> Admitted {
+    let identity = Identity::new("a", TenantId::parse("acme").unwrap()).expires_at(expires_at);
+    Admitted { identity: identity.into(), token: None, newest_revocation: 0 }
 }
 
-fn admitted(expires_at: Option<u64>) -> Admitted {
-    let identity = Identity { expires_at, ..Identity::new("a", TenantId::parse("acme").unwrap()) };
-    Admitted { identity, token: None, newest_revocation: 0 }
+/// Opens a stream. Every topic is allowed except `secret`.
+fn open_with(
+    hub: &Hub,
+    settings: SessionSettings,
+    admitted: Admitted,
+    topics: &[String],
+    since: Option<&str>,
+) -> Result<EventStream, Problem> {
+    let topics = NamedTopics::parse(hub, topics);
+    let allowed = topics.names().iter().map(|topic| topic.domain() != "secret").collect();
+    let access = StreamAccess { admitted, asked_at: hub.revocations().newest(), allowed };
+    EventStream::open(hub, settings, access, topics, since, at(0))
 }
 
 fn open(hub: &Hub, topics: &[&str], since: Option<&str>) -> Result<EventStream, Problem> {
     let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
-    EventStream::open(hub, &ButSecrets, SessionSettings::default(), admitted(None), &topics, since, at(0))
+    open_with(hub, SessionSettings::default(), admitted(None), &topics, since)
 }
 
 fn publish(hub: &Hub, topics: &[&str], payload: &str) -> String {
@@ -149,7 +145,7 @@ fn one_topic_that_is_refused_refuses_the_stream_and_leaves_nothing() {
     open(&hub, &many[..most], None).unwrap();
     let few = SessionSettings { max_topics: 1, ..SessionSettings::default() };
     let two = ["t:1".to_owned(), "t:2".to_owned()];
-    let problem = EventStream::open(&hub, &ButSecrets, few, admitted(None), &two, None, at(0)).unwrap_err();
+    let problem = open_with(&hub, few, admitted(None), &two, None).unwrap_err();
     assert_eq!(problem.code, Code::TooManyTopics);
     assert_eq!(hub.counters(), Counters::default());
 }
@@ -197,7 +193,7 @@ fn a_stream_ends_with_its_token_and_with_a_drain() {
     let topics = ["t:1".to_owned()];
     let expires = admitted(Some(at(20).unix_ms));
     let settings = SessionSettings::default();
-    let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
+    let mut stream = open_with(&hub, settings, expires, &topics, None).unwrap();
     poll(&mut stream, at(0));
     assert_eq!(stream.poll_timeout(), Some(Duration::from_secs(25)), "the token's end and its grace");
     stream.handle_timeout(at(25));
@@ -223,7 +219,7 @@ fn a_stream_on_a_machine_that_slept_ends_if_its_token_did_meanwhile() {
     let hub = hub();
     let (settings, expires) = (SessionSettings::default(), admitted(Some(at(20).unix_ms)));
     let topics = ["t:1".to_owned()];
-    let mut stream = EventStream::open(&hub, &ButSecrets, settings, expires, &topics, None, at(0)).unwrap();
+    let mut stream = open_with(&hub, settings, expires, &topics, None).unwrap();
     // The clock that never jumps stood still.
     stream.handle_timeout(Moment { unix_ms: at(25).unix_ms - 1, ..at(1) });
     assert!(!stream.is_closed());

@@ -291,6 +291,28 @@ impl Hub {
         self.home.revoke(revoke)
     }
 
+    /// Takes a subject's rights to these topics back. Its sessions lose their subscriptions to the topics within a moment:
+    /// each gets `unsubscribed` with `forbidden`. An event stream of such a topic ends.
+    ///
+    /// Call this after a change that ends a right, for example after a row was deleted that said "anna may see this
+    /// project". If the application looks up rights for each frame, its next answer decides. If a token has the rights, it
+    /// gives no right to these topics any more, unless it was issued after this call.
+    ///
+    /// ```
+    /// use tidings_hub::{Hub, RevokeError};
+    /// use tidings_shared::{Topic, domains::projects};
+    ///
+    /// fn member_was_removed(hub: &Hub, user: &str, project: uuid::Uuid) -> Result<(), RevokeError> {
+    ///     hub.revoke_topics(user, &[projects::Topic::Project { uuid: project }.name()])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Too many revocations are remembered already.
+    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Result<(), RevokeError> {
+        self.home.revoke_topics(subject, topics)
+    }
+
     /// Returns the current counts of the home tenant.
     pub fn counters(&self) -> Counters {
         self.home.counters()

@@ -124,6 +124,14 @@ impl Tenant {
         self.shared.revocations.add(&self.id, revoke, self.shared.host.now())
     }
 
+    /// Takes a subject's rights to these topics back. See [`Hub::revoke_topics`](crate::Hub::revoke_topics).
+    ///
+    /// # Errors
+    /// Too many revocations are remembered already.
+    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Result<(), RevokeError> {
+        self.revoke(&Revoke::Topics { subject: subject.to_owned(), topics: topics.to_vec() })
+    }
+
     /// Returns the current counts. A tenant that the hub has forgotten, or has not made yet, has nothing.
     pub fn counters(&self) -> Counters {
         self.shared.lock_tenants().get(&self.id).map(TenantLog::counters).unwrap_or_default()

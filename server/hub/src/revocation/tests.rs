@@ -4,14 +4,14 @@ use std::{
 };
 
 use super::*;
-use crate::test_support::{TestHost, at};
+use crate::test_support::{Access, Everybody, TestHost, at};
 
 /// Accepts each token `SUBJECT TENANT ISSUED`. `ISSUED` is a second, or `never`; without it, the token was issued at 50
 /// s. The token expires at 1000 s.
 #[derive(Debug)]
 struct AsTheySay;
 
-impl Authorize for AsTheySay {
+impl Access for AsTheySay {
     fn authenticate(&self, token: Option<&str>, _: u64) -> Result<Identity, AccessError> {
         let mut words = token.unwrap_or_default().split(' ');
         let (subject, tenant) = (words.next().unwrap_or_default(), words.next().unwrap_or("acme"));
@@ -20,7 +20,7 @@ impl Authorize for AsTheySay {
             second => Some(at(second.and_then(|second| second.parse().ok()).unwrap_or(50)).unix_ms),
         };
         let expires_at = Some(at(1000).unix_ms);
-        Ok(Identity { issued_at, expires_at, ..Identity::new(subject, tenant.parse().unwrap()) })
+        Ok(Identity::new(subject, tenant.parse().unwrap()).issued_at(issued_at).expires_at(expires_at))
     }
 }
 
@@ -36,8 +36,22 @@ fn has_changed(watch: &mut Watch) -> bool {
     watch.poll_changed(&Context::from_waker(Waker::noop())).is_ready()
 }
 
+fn admit(
+    revocations: &Revocations,
+    access: &dyn Access,
+    token: Option<&str>,
+    now: Moment,
+) -> Result<Admitted, AccessError> {
+    let identity = access.authenticate(token, now.unix_ms)?;
+    match revocations.admit(identity, token, revocations.newest(), now) {
+        Admission::Admitted(admitted) => Ok(admitted),
+        Admission::Refused(error) => Err(error),
+        Admission::AskAgain => panic!("nothing was revoked since"),
+    }
+}
+
 fn may_enter(revocations: &Revocations, token: &str, now: Moment) -> bool {
-    match revocations.admit(&AsTheySay, Some(token), now) {
+    match admit(revocations, &AsTheySay, Some(token), now) {
         Ok(_) => true,
         Err(error) => {
             assert_eq!(error.code, Code::Unauthorized);
@@ -71,7 +85,7 @@ fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_
 #[test]
 fn a_revoked_session_ends_whatever_time_of_issue_its_token_names() {
     let revocations = Revocations::default();
-    let admit = |token| revocations.admit(&AsTheySay, Some(token), at(100)).unwrap();
+    let admit = |token| admit(&revocations, &AsTheySay, Some(token), at(100)).unwrap();
     // The issuer's clock is ahead of ours.
     let early = admit("anna acme 130");
     revocations.add(&acme(), &anna(), at(100)).unwrap();
@@ -91,7 +105,7 @@ fn a_revoked_session_ends_whatever_time_of_issue_its_token_names() {
 fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
     let revocations = Revocations::default();
     let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    let admitted = revocations.admit(&AsTheySay, Some("anna acme 1"), at(60)).unwrap();
+    let admitted = admit(&revocations, &AsTheySay, Some("anna acme 1"), at(60)).unwrap();
     let ends = |session| {
         let ends = revocations.ends(Some(session), &admitted, at(60));
         if ends {
@@ -118,8 +132,7 @@ fn a_session_that_was_revoked_takes_its_token_with_it_until_that_has_ended() {
 #[test]
 fn a_developer_without_a_token_can_come_back_after_a_revocation() {
     let revocations = Revocations::default();
-    let access = crate::DevAccess::new(acme());
-    let admit = |now| revocations.admit(&access, None, now);
+    let admit = |now| admit(&revocations, &Everybody, None, now);
     let open = admit(at(100)).unwrap();
     let developer = Revoke::Subject(open.identity.subject.clone());
     revocations.add(&acme(), &developer, at(100)).unwrap();
@@ -180,7 +193,7 @@ fn all_tenants_together_have_a_bound_too() {
 fn the_token_of_a_revoked_session_needs_no_room_of_its_own() {
     let revocations = Revocations::default();
     let id = Uuid::from_u128(1);
-    let admitted = revocations.admit(&AsTheySay, Some("anna acme"), at(60)).unwrap();
+    let admitted = admit(&revocations, &AsTheySay, Some("anna acme"), at(60)).unwrap();
     revocations.add(&acme(), &Revoke::Session(id), at(60)).unwrap();
     for number in 1..MAX_REVOCATIONS_PER_TENANT {
         revocations.add(&acme(), &Revoke::Subject(number.to_string()), at(60)).unwrap();

@@ -15,7 +15,8 @@ impl Session {
         let ping_due = self.ping_due();
         let State::Open { follower, .. } = &mut self.state else { return };
         match self.pinged {
-            Some(pinged) if now >= pinged + self.settings.ping_timeout => {
+            // While a question is open, the session reads nothing, and so it can't read the answer to a ping.
+            Some(pinged) if self.asking.is_none() && now >= pinged + self.settings.ping_timeout => {
                 self.close(close::AWAY, "no answer to a ping");
             }
             None if now >= ping_due => {
@@ -32,15 +33,16 @@ impl Session {
         }
     }
 
-    /// Ends a session whose token has expired or whose hello did not come, and ends a pause. This is a part of
-    /// [`Session::handle_timeout`], for sessions that are busy sending.
+    /// Ends a session whose token has expired or whose hello did not come. Ends a pause, and the wait for an answer that
+    /// is late. This is a part of [`Session::handle_timeout`], for sessions that are busy sending.
     pub fn handle_expiry(&mut self, now: Moment) {
+        self.handle_late_answer(now);
         self.end_late_pause(now.since_start);
         let is_token_over = self.expires.is_some_and(|expires| expires.has_come(now));
-        if !is_token_over && self.poll_expiry().is_none_or(|at| now.since_start < at) {
+        if self.is_closed() || !is_token_over && self.poll_expiry().is_none_or(|at| now.since_start < at) {
             return;
         }
-        if matches!(self.state, State::AwaitsHello) {
+        if self.awaits_hello() {
             let message = format!("no hello came within {:?}", self.settings.hello_timeout);
             self.end(None, Code::HelloTimeout, message);
         } else {
@@ -51,19 +53,26 @@ impl Session {
 
     /// Returns when [`Session::handle_timeout`] has something to do, as time since the clock's start.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let alive = matches!(self.state, State::Open { .. }).then(|| {
-            self.pinged.map_or_else(|| self.ping_due(), |pinged| pinged + self.settings.ping_timeout)
-        });
-        self.poll_expiry().into_iter().chain(alive).chain(self.paused_until).min()
+        let alive = match (&self.state, self.pinged) {
+            (State::Open { .. }, None) => Some(self.ping_due()),
+            (State::Open { .. }, Some(pinged)) if self.asking.is_none() => {
+                Some(pinged + self.settings.ping_timeout)
+            }
+            _ => None,
+        };
+        let paused_until = self.paused_until.filter(|_| self.asking.is_none());
+        self.poll_expiry().into_iter().chain(alive).chain(paused_until).min()
     }
 
     /// Returns when [`Session::handle_expiry`] has something to do.
     pub fn poll_expiry(&self) -> Option<Duration> {
-        match self.state {
+        let due = match self.state {
+            State::AwaitsHello if self.asking.is_some() => None,
             State::AwaitsHello => Some(self.started + self.settings.hello_timeout),
             State::Open { .. } => self.expires.map(|expires| expires.since_start),
             State::Closed => None,
-        }
+        };
+        self.answer_due().into_iter().chain(due).min()
     }
 
     /// Returns when the next ping is due. A ping shows the client that the server is there, and the answer shows that

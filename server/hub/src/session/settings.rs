@@ -31,6 +31,9 @@ pub struct SessionSettings {
     pub frames_per_second: u32,
     /// Time from the token's expiry to the end of its session.
     pub expiry_grace: Duration,
+    /// The time for the answer to a [question](crate::access::Question) about the client or its rights. After it, the
+    /// session refuses the frame with `overloaded`, and a hello ends the session with it.
+    pub answer_timeout: Duration,
 }
 
 impl Default for SessionSettings {
@@ -45,6 +48,7 @@ impl Default for SessionSettings {
             max_topics_per_frame: limits::MAX_TOPICS_PER_FRAME,
             frames_per_second: limits::FRAMES_PER_SECOND,
             expiry_grace: limits::EXPIRY_GRACE,
+            answer_timeout: limits::ANSWER_TIMEOUT,
         }
     }
 }
@@ -59,6 +63,7 @@ crate::setters!(SessionSettings {
     max_topics_per_frame: usize,
     frames_per_second: u32,
     expiry_grace: Duration,
+    answer_timeout: Duration,
 });
 
 impl SessionSettings {

@@ -9,9 +9,10 @@ use tidings_shared::{
 
 use super::*;
 use crate::{
-    DevAccess, HubSettings, Identity, LogLimits, PublishOptions, Revoke,
-    test_support::{TestHost, at, at_once},
+    HubSettings, Identity, LogLimits, PublishOptions, Revoke,
+    test_support::{Access, Everybody, Peer, TestHost, at, at_once},
 };
+use std::sync::Arc;
 
 mod several_frames;
 mod tokens;
@@ -23,13 +24,13 @@ fn hub() -> Hub {
     Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default())
 }
 
-fn session(hub: &Hub) -> Session {
-    let access = Arc::new(DevAccess::new(hub.home().clone()));
-    Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0))
+fn session(hub: &Hub) -> Peer {
+    let access = Arc::new(Everybody);
+    Peer::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0))
 }
 
 /// Returns all outputs of the session: frames as JSON, and a Close as `{"close":…}`.
-fn poll(session: &mut Session, now: Moment) -> Vec<Value> {
+fn poll(session: &mut Peer, now: Moment) -> Vec<Value> {
     let text = |output| match output {
         Output::Frame(frame) => serde_json::from_slice(frame.text()).unwrap(),
         Output::Ping => json!("ping"),
@@ -39,13 +40,13 @@ fn poll(session: &mut Session, now: Moment) -> Vec<Value> {
     std::iter::from_fn(|| session.poll_output(now)).map(text).collect()
 }
 
-fn say(session: &mut Session, frame: Value) -> Vec<Value> {
+fn say(session: &mut Peer, frame: Value) -> Vec<Value> {
     session.handle_text(&frame.to_string(), at(0));
     poll(session, at(0))
 }
 
 /// Returns a session that has sent its welcome.
-fn open(hub: &Hub) -> Session {
+fn open(hub: &Hub) -> Peer {
     let mut session = session(hub);
     assert_eq!(say(&mut session, json!({ "op": "hello" }))[0]["op"], "welcome");
     session
@@ -55,7 +56,7 @@ fn ops(frames: &[Value]) -> Vec<&str> {
     frames.iter().map(|frame| frame["op"].as_str().unwrap_or("")).collect()
 }
 
-fn publish_person(session: &mut Session) -> Vec<Value> {
+fn publish_person(session: &mut Peer) -> Vec<Value> {
     let event = json!({ "domain": "staff", "event": "person_updated", "payload": { "uuid": PERSON } });
     say(session, json!({ "op": "publish", "ref": 9, "event": event }))
 }
@@ -216,7 +217,7 @@ fn a_silent_client_is_pinged_and_then_given_up() {
 }
 
 /// Returns the position of the last ping, and the operations before it.
-fn pinged(session: &mut Session, now: Moment) -> (Value, Vec<Value>) {
+fn pinged(session: &mut Peer, now: Moment) -> (Value, Vec<Value>) {
     session.handle_timeout(now);
     let mut frames = poll(session, now);
     assert_eq!(frames.pop(), Some(json!("ping")));

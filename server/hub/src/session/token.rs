@@ -4,66 +4,77 @@ use std::time::Duration;
 
 use tidings_shared::{Code, TopicName, frame::ServerFrame};
 
-use super::{Session, State};
+use super::{Session, State, pending::Pending};
 use crate::{Moment, problem::Problem, revocation::Admitted};
 
 impl Session {
-    /// Returns whether the session was revoked.
+    /// Returns whether a revocation ends the session, or one of its subscriptions.
     pub(crate) fn is_revoked(&self, now: Moment) -> bool {
-        let State::Open { admitted, .. } = &self.state else { return false };
-        self.hub.revocations().ends(Some(self.id), admitted, now)
+        let State::Open { admitted, follower, obeyed } = &self.state else { return false };
+        let revocations = self.hub.revocations();
+        revocations.ends(Some(self.id), admitted, now)
+            || revocations.takes_away(admitted, follower.reader().topics(), *obeyed, now)
     }
 
-    /// Ends the session if it was revoked.
+    /// Ends the session if it was revoked. Ends its subscriptions to topics that were revoked.
     pub fn handle_revocation(&mut self, now: Moment) {
-        if let (State::Open { admitted, .. }, true) = (&self.state, self.is_revoked(now)) {
-            self.hub.revocations().keep_out(Some(self.id), admitted, now);
+        let State::Open { admitted, follower, obeyed } = &mut self.state else { return };
+        let revocations = self.hub.revocations();
+        if revocations.ends(Some(self.id), admitted, now) {
+            revocations.keep_out(Some(self.id), admitted, now);
             // Deliveries that were read and not sent must not reach the client any more.
             self.outbox.clear();
-            self.end(None, Code::Forbidden, "this session was revoked".to_owned());
+            return self.end(None, Code::Forbidden, "this session was revoked".to_owned());
         }
+        let (lost, newest) = revocations.lost(admitted, follower.reader().topics(), *obeyed, now);
+        *obeyed = newest;
+        self.unsubscribe_lost(&lost);
     }
 
-    pub(super) fn refresh(&mut self, r#ref: u64, token: &str, now: Moment) {
-        // A revoked client must not get a new token before its shard handles the revocation.
-        self.handle_revocation(now);
-        let State::Open { admitted, .. } = &mut self.state else { return };
+    /// Handles a new token that was accepted: asks which of the session's topics it allows.
+    pub(super) fn refresh(&mut self, r#ref: u64, fresh: Admitted, now: Moment) {
+        let State::Open { admitted, follower, .. } = &self.state else { return };
         let known = &admitted.identity;
-        match self.hub.revocations().admit(&*self.access, Some(token), now) {
-            Ok(Admitted { identity, .. })
-                if (&identity.subject, &identity.tenant) != (&known.subject, &known.tenant) =>
-            {
-                let message = "the new token is of another subject or tenant: open another connection";
-                self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
-            }
-            Ok(fresh) => {
-                **admitted = fresh;
-                self.token_accepted(r#ref, now);
-            }
-            Err(error) => {
-                self.hub.refusals().token(&error, now.since_start);
-                self.refuse(Some(r#ref), Problem::new(error.code, error.message));
-            }
+        if (&fresh.identity.subject, &fresh.identity.tenant) != (&known.subject, &known.tenant) {
+            let message = "the new token is of another subject or tenant: open another connection";
+            return self.refuse(Some(r#ref), Problem::new(Code::Forbidden, message));
         }
+        let topics: Vec<TopicName> = follower.reader().topics().cloned().collect();
+        if topics.is_empty() {
+            return self.token_accepted(r#ref, fresh, &[], &[], now);
+        }
+        self.ask(Pending::Rights { r#ref, fresh, topics }, now);
     }
 
     /// Applies the rights of a new token: removes the topics that it does not allow.
-    fn token_accepted(&mut self, r#ref: u64, now: Moment) {
-        let State::Open { admitted, follower } = &mut self.state else { return };
-        let identity = &admitted.identity;
-        let expires_at = identity.expires_at;
-        let is_lost = |topic: &&TopicName| !self.access.may_subscribe(identity, topic);
-        let lost: Vec<TopicName> = follower.reader().topics().filter(is_lost).cloned().collect();
-        for topic in &lost {
-            follower.unsubscribe(topic);
-        }
+    pub(super) fn token_accepted(
+        &mut self,
+        r#ref: u64,
+        fresh: Admitted,
+        topics: &[TopicName],
+        allowed: &[bool],
+        now: Moment,
+    ) {
+        let State::Open { admitted, .. } = &mut self.state else { return };
+        let expires_at = fresh.identity.expires_at;
+        **admitted = fresh;
         self.expires = expiry(expires_at, self.settings.expiry_grace, now);
         let expires_in_ms = left_ms(expires_at, now);
         self.send(&ServerFrame::TokenAccepted { r#ref, expires_at, expires_in_ms });
+        let is_lost = |index: usize| allowed.get(index) != Some(&true);
+        let lost = topics.iter().enumerate().filter(|(index, _)| is_lost(*index)).map(|(_, topic)| topic);
+        let lost: Vec<TopicName> = lost.cloned().collect();
+        self.unsubscribe_lost(&lost);
+    }
+
+    /// Ends subscriptions without a right, and tells the client.
+    fn unsubscribe_lost(&mut self, lost: &[TopicName]) {
+        let State::Open { follower, .. } = &mut self.state else { return };
+        let lost: Vec<String> =
+            lost.iter().filter(|topic| follower.unsubscribe(topic)).map(TopicName::to_string).collect();
         if !lost.is_empty() {
-            let topics = lost.iter().map(TopicName::to_string).collect();
             let code = Some(Code::Forbidden.to_string());
-            self.send(&ServerFrame::Unsubscribed { r#ref: None, topics, code });
+            self.send(&ServerFrame::Unsubscribed { r#ref: None, topics: lost, code });
         }
     }
 }

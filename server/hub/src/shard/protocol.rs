@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
     moment::Moment,
     publication::EncodedFrame,
-    session::{self, Session},
+    session::{self, QuestionId, Session},
     tenant_log::Follower,
     websocket::{Kind, put, put_close},
 };
@@ -97,6 +97,11 @@ impl Protocol {
             Self::WebSocket(session) => session.hears(),
             Self::EventStream(_) => true,
         }
+    }
+
+    /// Returns whether a session waits for the answer to this question, see [`Session::awaits`].
+    pub fn awaits(&self, question: QuestionId) -> bool {
+        self.session().is_some_and(|session| session.awaits(question))
     }
 
     pub(super) fn is_revoked(&self, now: Moment) -> bool {

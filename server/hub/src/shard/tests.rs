@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    DevAccess, Hub, HubSettings, LogLimits, PublishOptions, SessionSettings,
-    test_support::{TestHost, at, at_once},
+    Hub, HubSettings, LogLimits, PublishOptions, SessionSettings,
+    test_support::{Everybody, TestHost, answer_all, at, at_once},
 };
 
 mod event_streams;
@@ -109,7 +109,10 @@ impl World {
     }
 
     fn say(&mut self, key: ConnectionKey, frame: &Value) -> Pumped {
-        self.shard.handle_session(key, at(0), |session| session.handle_text(&frame.to_string(), at(0)));
+        self.shard.handle_session(key, at(0), |session| {
+            session.handle_text(&frame.to_string(), at(0));
+            answer_all(session, &Everybody, at(0));
+        });
         self.pump(key)
     }
 
@@ -119,9 +122,8 @@ impl World {
 
     /// Returns a connection that has written the answers to its hello and its subscribe.
     fn connect(&mut self, topics: &[&str]) -> (ConnectionKey, Pipe) {
-        let access = Arc::new(DevAccess::new(self.hub.home().clone()));
         let id = Uuid::from_u128(self.shard.keys().len() as u128);
-        let session = Session::new(id, self.hub.clone(), access, SessionSettings::default(), at(0));
+        let session = Session::new(id, self.hub.clone(), SessionSettings::default(), at(0));
         let pipe = Pipe::new();
         let key = self.shard.insert(Box::new(session), pipe.clone());
         self.say(key, &json!({ "op": "hello" }));

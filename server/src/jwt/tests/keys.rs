@@ -15,7 +15,7 @@ fn a_set_of_keys_takes_a_token_by_the_key_that_it_names() {
         ("ed", JwtAlgorithm::EdDsa, ED.0),
     ];
     for (kid, algorithm, key) in keys {
-        assert!(access.authenticate(Some(&named(Some(kid), algorithm, key)), NOW).is_ok(), "{kid}");
+        assert!(access.check(Some(&named(Some(kid), algorithm, key)), NOW).is_ok(), "{kid}");
         let others = keys.iter().map(|(kid, ..)| *kid).filter(|other| *other != kid);
         let crafted =
             ["", "RSA", "rsa ", "rsa\0", "../rsa", "/dev/null", "' OR '1'='1", "*", "rsa-enc", "rsa-512"];
@@ -109,7 +109,7 @@ fn blank_lines_that_editors_put_around_a_secret_are_no_part_of_it() {
         (b"\n\r\n", b"\r\n \r\n"),
         (b"\xef\xbb\xbf", b"\n"),
     ] {
-        assert!(with(before, after).authenticate(Some(&hs(&good())), NOW).is_ok(), "{before:?} {after:?}");
+        assert!(with(before, after).check(Some(&hs(&good())), NOW).is_ok(), "{before:?} {after:?}");
     }
     for (before, after) in
         [(&b" "[..], &b""[..]), (b"", b" \n"), (b"x\n", b""), (b"", b"\xff"), (b"", b"\xff\n\n")]
@@ -140,7 +140,7 @@ fn keys_in_pem_and_in_a_set_may_have_a_byte_order_mark_and_blank_lines_around() 
 fn keys_are_replaced_in_all_clones_for_tokens_that_come_from_then_on() {
     let access = hs256();
     let served = access.clone();
-    assert!(served.authenticate(Some(&hs(&good())), NOW).is_ok());
+    assert!(served.check(Some(&hs(&good())), NOW).is_ok());
     access.replace_keys(JwtKeys::one(JwtAlgorithm::Hs256, &[b'x'; 32]).unwrap());
     assert_eq!(code(&served, &hs(&good())), Code::Unauthorized);
 }

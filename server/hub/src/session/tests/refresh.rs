@@ -6,12 +6,12 @@ use super::*;
 #[derive(Debug)]
 struct Living;
 
-impl Authorize for Living {
+impl Access for Living {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
         let (subject, life) = token.and_then(|token| token.split_once(' ')).unwrap();
         let expires_at = life.parse().ok().map(|life: u64| now_unix_ms + life * 1000);
         let tenant = "acme".parse().unwrap();
-        Ok(Identity { expires_at, issued_at: Some(now_unix_ms), ..Identity::new(subject, tenant) })
+        Ok(Identity::new(subject, tenant).expires_at(expires_at).issued_at(now_unix_ms))
     }
 
     fn may_subscribe(&self, _: &Identity, _: &TopicName) -> bool {
@@ -23,27 +23,27 @@ impl Authorize for Living {
     }
 }
 
-fn session(hub: &Hub, token: &str) -> Session {
+fn session(hub: &Hub, token: &str) -> Peer {
     let (id, settings) = (Uuid::from_u128(1), SessionSettings::default());
-    let mut session = Session::new(id, hub.clone(), Arc::new(Living), settings, at(0));
+    let mut session = Peer::new(id, hub.clone(), Arc::new(Living), settings, at(0));
     say(&mut session, json!({ "op": "hello", "token": token }));
     session
 }
 
-fn refresh(session: &mut Session, token: &str, now: Moment) -> Vec<Value> {
+fn refresh(session: &mut Peer, token: &str, now: Moment) -> Vec<Value> {
     session.handle_text(&json!({ "op": "token", "ref": 2, "token": token }).to_string(), now);
     poll(session, now)
 }
 
 /// Returns the second in which a session ends, if its token is not refreshed.
-fn end(session: &Session) -> Option<u64> {
+fn end(session: &Peer) -> Option<u64> {
     session.poll_expiry().map(|at| at.as_secs())
 }
 
 #[test]
 fn how_long_a_token_lives_is_said_whatever_the_peers_clock() {
     let hub = hub();
-    let mut session = Session::new(Uuid::nil(), hub, Arc::new(Living), SessionSettings::default(), at(10));
+    let mut session = Peer::new(Uuid::nil(), hub, Arc::new(Living), SessionSettings::default(), at(10));
     session.handle_text(r#"{"op":"hello","token":"anna 60"}"#, at(10));
     assert_eq!(poll(&mut session, at(10))[0]["expires_in_ms"], 60_000);
     assert_eq!(refresh(&mut session, "anna 90", at(40))[0]["expires_in_ms"], 90_000);

@@ -13,7 +13,7 @@ fn subscribe(topics: &[&str], since: &Value, more: bool) -> Value {
 }
 
 /// Hands a frame to a session, and returns its answers.
-fn say_at(session: &mut Session, frame: &Value, now: Moment) -> Vec<Value> {
+fn say_at(session: &mut Peer, frame: &Value, now: Moment) -> Vec<Value> {
     session.handle_text(&frame.to_string(), now);
     poll(session, now)
 }
@@ -119,8 +119,8 @@ fn a_ping_names_no_position_while_more_is_to_come() {
     let hub = hub();
     let heartbeat = Duration::from_secs(1);
     let settings = SessionSettings { heartbeat, ..SessionSettings::default() };
-    let access = Arc::new(DevAccess::new(hub.home().clone()));
-    let mut session = Session::new(Uuid::from_u128(1), hub.clone(), access, settings, at(0));
+    let access = Arc::new(Everybody);
+    let mut session = Peer::new(Uuid::from_u128(1), hub.clone(), access, settings, at(0));
     say(&mut session, json!({ "op": "hello" }));
     say(&mut session, subscribe(&["t:1"], &json!(null), true));
     session.handle_timeout(at(2));
@@ -185,7 +185,7 @@ fn a_fresh_token_in_between_judges_what_is_there_and_what_comes() {
     let hub = hub();
     let (since, first, _) = missed(&hub);
     let (access, settings) = (Arc::new(tokens::Shrinking(false.into())), SessionSettings::default());
-    let mut session = Session::new(Uuid::from_u128(1), hub, access, settings, at(0));
+    let mut session = Peer::new(Uuid::from_u128(1), hub, access, settings, at(0));
     say(&mut session, json!({ "op": "hello", "token": "more" }));
     say(&mut session, subscribe(&["t:2"], &since, true));
     let frames = say(&mut session, json!({ "op": "token", "ref": 2, "token": "less" }));

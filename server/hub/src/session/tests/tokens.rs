@@ -6,12 +6,12 @@ use super::*;
 #[derive(Debug)]
 struct ByList;
 
-impl Authorize for ByList {
+impl Access for ByList {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
         let mut words = token.unwrap_or_default().split(' ');
         let subject = words.next().unwrap_or_default();
         let tenant = words.next().unwrap_or("acme").parse().unwrap();
-        Ok(Identity { expires_at: Some(now_unix_ms + 100_000), ..Identity::new(subject, tenant) })
+        Ok(Identity::new(subject, tenant).expires_at(now_unix_ms + 100_000))
     }
 
     fn may_subscribe(&self, identity: &Identity, topic: &TopicName) -> bool {
@@ -27,7 +27,7 @@ impl Authorize for ByList {
 #[derive(Debug)]
 pub(super) struct Shrinking(pub(super) std::sync::atomic::AtomicBool);
 
-impl Authorize for Shrinking {
+impl Access for Shrinking {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
         self.0.store(token == Some("less"), std::sync::atomic::Ordering::Relaxed);
         ByList.authenticate(Some("same acme"), now_unix_ms)
@@ -42,9 +42,9 @@ impl Authorize for Shrinking {
     }
 }
 
-fn session_with(access: impl Authorize) -> Session {
+fn session_with(access: impl Access + 'static) -> Peer {
     let mut session =
-        Session::new(Uuid::from_u128(1), hub(), Arc::new(access), SessionSettings::default(), at(0));
+        Peer::new(Uuid::from_u128(1), hub(), Arc::new(access), SessionSettings::default(), at(0));
     say(&mut session, json!({ "op": "hello", "token": "more" }));
     session
 }
@@ -66,8 +66,7 @@ fn a_token_of_somebody_else_changes_nothing_and_forbidden_topics_are_refused() {
     let event = json!({ "domain": "x", "event": "y", "payload": {} });
     let publish = json!({ "op": "publish", "ref": 3, "event": event, "topics": ["t:1"] });
     assert_eq!(say(&mut session, publish)[0]["code"], "forbidden");
-    let mut less =
-        Session::new(Uuid::from_u128(1), hub(), Arc::new(ByList), SessionSettings::default(), at(0));
+    let mut less = Peer::new(Uuid::from_u128(1), hub(), Arc::new(ByList), SessionSettings::default(), at(0));
     say(&mut less, json!({ "op": "hello", "token": "less" }));
     let frames = say(&mut less, json!({ "op": "subscribe", "ref": 1, "topics": ["t:2"] }));
     assert_eq!(frames[0]["topics"][0]["code"], "forbidden");
@@ -83,8 +82,7 @@ fn a_key_does_not_tell_which_other_topics_its_event_reached() {
     let raw = RawEvent::parse(&event.to_string()).unwrap();
     at_once(hub.publish_raw(raw, Some(&topics), options)).unwrap();
     let access = Arc::new(ByList);
-    let mut session =
-        Session::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0));
+    let mut session = Peer::new(Uuid::from_u128(1), hub.clone(), access, SessionSettings::default(), at(0));
     say(&mut session, json!({ "op": "hello" }));
     let publish =
         |key: Uuid| json!({ "op": "publish", "ref": 3, "event": event, "topics": ["t:3"], "key": key });
@@ -96,7 +94,7 @@ fn a_key_does_not_tell_which_other_topics_its_event_reached() {
 #[test]
 fn a_session_ends_with_its_token_unless_that_is_refreshed() {
     let mut session = session_with(Shrinking(false.into()));
-    let alive = |session: &mut Session, second| {
+    let alive = |session: &mut Peer, second| {
         session.handle_text(r#"{"op":"pong"}"#, at(second));
         session.handle_timeout(at(second));
         !session.is_closed()
@@ -127,11 +125,11 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     let open = |id, token: &str| {
         let access = Arc::new(ByList);
         let mut session =
-            Session::new(Uuid::from_u128(id), hub.clone(), access, SessionSettings::default(), at(0));
+            Peer::new(Uuid::from_u128(id), hub.clone(), access, SessionSettings::default(), at(0));
         let answer = say(&mut session, json!({ "op": "hello", "token": token })).remove(0);
         (session, answer)
     };
-    let ends = |session: &mut Session| {
+    let ends = |session: &mut Peer| {
         session.handle_revocation(at(0));
         poll(session, at(0))
     };
@@ -164,9 +162,9 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
 #[derive(Debug)]
 struct Ahead;
 
-impl Authorize for Ahead {
+impl Access for Ahead {
     fn authenticate(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, crate::AccessError> {
-        Ok(Identity { issued_at: Some(u64::MAX), ..ByList.authenticate(token, now_unix_ms)? })
+        Ok(ByList.authenticate(token, now_unix_ms)?.issued_at(u64::MAX))
     }
 }
 

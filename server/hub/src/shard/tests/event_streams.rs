@@ -4,18 +4,26 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    event_stream::{EventStream, Framing},
-    revocation::Admitted,
+    event_stream::{EventStream, Framing, StreamAccess},
+    revocation::Admission,
+    session::NamedTopics,
+    test_support::Access,
 };
 
 impl World {
     /// Returns an event stream that has written its first block.
     fn listen(&mut self, topics: &[&str], framing: Framing) -> (ConnectionKey, Pipe) {
-        let access = DevAccess::new(self.hub.home().clone());
-        let admitted: Admitted = self.hub.revocations().admit(&access, None, at(0)).unwrap();
+        let revocations = self.hub.revocations();
+        let asked_at = revocations.newest();
+        let identity = Everybody.authenticate(None, 0).unwrap();
+        let Admission::Admitted(admitted) = revocations.admit(identity, None, asked_at, at(0)) else {
+            panic!()
+        };
         let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
-        let settings = SessionSettings::default();
-        let stream = EventStream::open(&self.hub, &access, settings, admitted, &topics, None, at(0));
+        let topics = NamedTopics::parse(&self.hub, &topics);
+        let allowed = vec![true; topics.names().len()];
+        let access = StreamAccess { admitted, asked_at, allowed };
+        let stream = EventStream::open(&self.hub, SessionSettings::default(), access, topics, None, at(0));
         let pipe = Pipe::new();
         let key = self.shard.insert(Box::new(stream.unwrap().framed(framing)), pipe.clone());
         assert_eq!(self.pump(key), Pumped::Idle);

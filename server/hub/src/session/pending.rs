@@ -1,0 +1,40 @@
+//! The frames that wait for an answer of the application.
+
+use tidings_shared::TopicName;
+
+use super::named_topics::NamedTopics;
+use crate::{publish::Checked, revocation::Admitted};
+
+/// The frame that waits for an answer.
+#[derive(Debug)]
+pub(super) enum Pending {
+    Hello {
+        token: Option<String>,
+        schema: Option<String>,
+        client: Option<String>,
+    },
+    Token {
+        r#ref: u64,
+        token: String,
+    },
+    /// A new token was accepted. Which of the session's topics does it allow?
+    Rights {
+        r#ref: u64,
+        fresh: Admitted,
+        topics: Vec<TopicName>,
+    },
+    Subscribe(Subscribe),
+    Publish {
+        r#ref: u64,
+        publish: Checked,
+    },
+}
+
+/// A subscribe whose rights are not known yet.
+#[derive(Debug)]
+pub(super) struct Subscribe {
+    pub(super) r#ref: u64,
+    pub(super) topics: NamedTopics,
+    pub(super) since: Option<String>,
+    pub(super) more: bool,
+}

@@ -1,0 +1,277 @@
+//! Asks the application about clients and their rights. The application's code runs on its own runtime, and never on a
+//! shard's thread.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use hyper::{HeaderMap, header::COOKIE};
+use tidings_hub::{
+    AccessError, Answer, Hub, Identity, Question, QuestionId,
+    problem::Problem,
+    revocation::{Admission, Admitted},
+};
+use tidings_shared::{Code, TopicName, limits::MAX_QUESTIONS};
+use tokio::{
+    runtime::Handle,
+    sync::Semaphore,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    authorize::{Authorize, Credentials},
+    origin::OriginRule,
+};
+
+/// The part of a request that can prove who sent it.
+#[derive(Debug, Default)]
+pub(crate) struct Caller {
+    headers: HeaderMap,
+    peer: Option<IpAddr>,
+}
+
+impl Caller {
+    /// Returns the caller of a request with these headers. It keeps the cookies only if the page may use them.
+    pub(crate) fn new(mut headers: HeaderMap, peer: Option<IpAddr>, origins: &OriginRule) -> Self {
+        if !origins.may_use_cookies(&headers) {
+            headers.remove(COOKIE);
+        }
+        Self { headers, peer }
+    }
+
+    fn credentials(&self, token: Option<String>, now_unix_ms: u64) -> Credentials {
+        Credentials { token, headers: self.headers.clone(), peer: self.peer, now_unix_ms }
+    }
+}
+
+/// Asks the application. A clone is cheap, and shares the bound of open questions.
+#[derive(Debug, Clone)]
+pub(crate) struct Questions {
+    hub: Hub,
+    access: Arc<dyn Decide>,
+    open: Arc<Semaphore>,
+}
+
+/// A question that the application has not answered yet. Dropping this drops the application's future.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) id: QuestionId,
+    answer: JoinHandle<Answer>,
+}
+
+impl Questions {
+    pub(crate) fn new(hub: Hub, access: impl Authorize) -> Self {
+        Self { hub, access: Arc::new(access), open: Arc::new(Semaphore::new(MAX_QUESTIONS)) }
+    }
+
+    /// Asks a question of a session. The application answers on its runtime.
+    pub(crate) fn ask(
+        &self,
+        runtime: &Handle,
+        id: QuestionId,
+        question: Question,
+        caller: Arc<Caller>,
+    ) -> Open {
+        let questions = self.clone();
+        Open { id, answer: runtime.spawn(async move { questions.answer(question, caller).await }) }
+    }
+
+    /// Returns the client that sends an HTTP request.
+    pub(crate) async fn admit(&self, token: Option<&str>, caller: Caller) -> Result<Admitted, Problem> {
+        let hub = &self.hub;
+        let deadline = self.deadline();
+        let caller = Arc::new(caller);
+        loop {
+            let asked_at = hub.revocations().newest();
+            let question = Question::Authenticate { token: token.map(str::to_owned) };
+            let admission = match self.answer_until(deadline, question, Arc::clone(&caller)).await? {
+                Answer::Identity(identity) => {
+                    identity.map(|identity| hub.revocations().admit(identity, token, asked_at, hub.now()))
+                }
+                Answer::Topics(_) | Answer::Failed => return Err(failed()),
+            };
+            let error = match admission {
+                Ok(Admission::Admitted(admitted)) => return Ok(admitted),
+                Ok(Admission::AskAgain) => continue,
+                Ok(Admission::Refused(error)) | Err(error) => error,
+            };
+            hub.refusals().token(&error, hub.now().since_start);
+            return Err(error.into());
+        }
+    }
+
+    /// Returns which of these topics the client may subscribe to, and the number of the newest revocation that the
+    /// answer knows.
+    pub(crate) async fn may_subscribe(
+        &self,
+        admitted: &Admitted,
+        topics: &[TopicName],
+    ) -> Result<(Vec<bool>, u64), Problem> {
+        let rights = admitted.identity.final_rights();
+        let by_rights = rights.map(|rights| topics.iter().map(|topic| rights.may_subscribe(topic)).collect());
+        let question =
+            || Question::Subscribe { identity: Arc::clone(&admitted.identity), topics: topics.to_vec() };
+        self.judge(admitted, topics, by_rights, question).await
+    }
+
+    /// Returns which of these topics the client may publish to.
+    pub(crate) async fn may_publish(
+        &self,
+        admitted: &Admitted,
+        topics: &[TopicName],
+    ) -> Result<Vec<bool>, Problem> {
+        let rights = admitted.identity.final_rights();
+        let by_rights = rights.map(|rights| topics.iter().map(|topic| rights.may_publish(topic)).collect());
+        let question =
+            || Question::Publish { identity: Arc::clone(&admitted.identity), topics: topics.to_vec() };
+        let (mut allowed, _) = self.judge(admitted, topics, by_rights, question).await?;
+        self.hub.revocations().withdraw(admitted, topics, &mut allowed, self.hub.now());
+        Ok(allowed)
+    }
+
+    /// Checks that the client may revoke.
+    pub(crate) async fn check_may_revoke(&self, identity: Arc<Identity>) -> Result<(), Problem> {
+        let answer = async {
+            let _open = self.open.acquire().await;
+            AssertUnwindSafe(Arc::clone(&self.access).may_revoke(identity)).catch_unwind().await
+        };
+        let answer = timeout_at(self.deadline(), answer).await;
+        match answer.map_err(|_| late())?.map_err(|_| self.note_panic())? {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn judge(
+        &self,
+        admitted: &Admitted,
+        topics: &[TopicName],
+        by_rights: Option<Vec<bool>>,
+        question: impl Fn() -> Question,
+    ) -> Result<(Vec<bool>, u64), Problem> {
+        let (hub, deadline) = (&self.hub, self.deadline());
+        let mut asked_at = hub.revocations().newest();
+        if let Some(allowed) = by_rights {
+            return Ok((allowed, asked_at));
+        }
+        loop {
+            let allowed = match self.answer_until(deadline, question(), Arc::default()).await? {
+                Answer::Topics(allowed) => allowed?,
+                Answer::Identity(_) | Answer::Failed => return Err(failed()),
+            };
+            let now = hub.now();
+            if hub.revocations().ends(None, admitted, now) {
+                return Err(AccessError::unauthorized("the token was revoked").into());
+            }
+            if !hub.revocations().outdate(admitted, topics, asked_at, now) {
+                return Ok((allowed, asked_at));
+            }
+            // The answer may be older than a revocation.
+            asked_at = hub.revocations().newest();
+        }
+    }
+
+    async fn answer_until(
+        &self,
+        deadline: Instant,
+        question: Question,
+        caller: Arc<Caller>,
+    ) -> Result<Answer, Problem> {
+        timeout_at(deadline, self.answer(question, caller)).await.map_err(|_| late())
+    }
+
+    async fn answer(&self, question: Question, caller: Arc<Caller>) -> Answer {
+        // The semaphore is never closed.
+        let _open = self.open.acquire().await;
+        let access = Arc::clone(&self.access);
+        let answer = access.decide(question, caller, self.hub.now().unix_ms);
+        AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+            self.note_panic();
+            Answer::Failed
+        })
+    }
+
+    fn note_panic(&self) -> Problem {
+        self.hub.metrics().panics.inc();
+        failed()
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + tidings_shared::limits::ANSWER_TIMEOUT
+    }
+}
+
+fn late() -> Problem {
+    AccessError::unavailable("the application takes too long to check rights; try again later").into()
+}
+
+fn failed() -> Problem {
+    Problem::new(Code::Internal, "the application failed while it checked the client's rights")
+}
+
+impl Open {
+    /// Polls for the answer.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        // A task is cancelled when its runtime ends.
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Answer::Failed))
+    }
+
+    /// Returns the answer if it is there.
+    pub(crate) fn now(&mut self) -> Option<Answer> {
+        poll_fn(|cx| self.poll(cx)).now_or_never()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.answer.abort();
+    }
+}
+
+/// [`Authorize`] as an object.
+trait Decide: fmt::Debug + Send + Sync {
+    fn decide(
+        self: Arc<Self>,
+        question: Question,
+        caller: Arc<Caller>,
+        now_unix_ms: u64,
+    ) -> BoxFuture<'static, Answer>;
+
+    fn may_revoke(self: Arc<Self>, identity: Arc<Identity>) -> BoxFuture<'static, Result<bool, AccessError>>;
+}
+
+impl<A: Authorize> Decide for A {
+    fn decide(
+        self: Arc<Self>,
+        question: Question,
+        caller: Arc<Caller>,
+        now_unix_ms: u64,
+    ) -> BoxFuture<'static, Answer> {
+        Box::pin(async move {
+            match question {
+                Question::Authenticate { token } => {
+                    Answer::Identity(self.authenticate(&caller.credentials(token, now_unix_ms)).await)
+                }
+                Question::Subscribe { identity, topics } => {
+                    Answer::Topics(self.may_subscribe(&identity, &topics).await)
+                }
+                Question::Publish { identity, topics } => {
+                    Answer::Topics(self.may_publish(&identity, &topics).await)
+                }
+            }
+        })
+    }
+
+    fn may_revoke(self: Arc<Self>, identity: Arc<Identity>) -> BoxFuture<'static, Result<bool, AccessError>> {
+        Box::pin(async move { Authorize::may_revoke(&*self, &identity).await })
+    }
+}
