@@ -303,7 +303,7 @@ impl Hub {
     /// use tidings_shared::{Topic, domains::projects};
     ///
     /// fn member_was_removed(hub: &Hub, user: &str, project: uuid::Uuid) -> Result<(), RevokeError> {
-    ///     hub.revoke_topics(user, &[projects::Topic::Project { uuid: project }.name()])
+    ///     hub.revoke_topics(user, &[projects::Topic::Project(project).name()])
     /// }
     /// ```
     ///
