@@ -56,3 +56,8 @@ macro_rules! domains_of {
         }
     };
 }
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -61,5 +61,5 @@ pub use tidings_hub::{
 
 /// The README's examples compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

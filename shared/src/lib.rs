@@ -39,3 +39,8 @@ pub use nearest::nearest;
 pub use position::{Position, PositionError};
 pub use schema::FanOut;
 pub use topic::{Segment, TopicError, TopicName, uuid_segment};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

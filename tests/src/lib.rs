@@ -66,3 +66,8 @@ pub fn rounds(usual: usize) -> usize {
     let times = std::env::var("TIDINGS_ROUNDS").ok().and_then(|times| times.parse().ok());
     usual * times.unwrap_or(1)
 }
+
+/// The examples of the project's README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

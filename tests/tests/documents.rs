@@ -7,15 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 20] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "PROTOCOL.md",
     "SECURITY.md",
+    "client-wasm/README.md",
+    "client-wasm/core/README.md",
     "client-wasm/npm/README.md",
     "deploy/README.md",
+    "server/README.md",
+    "server/hub/README.md",
+    "shared/README.md",
+    "shared/generate/README.md",
+    "shared/macros/README.md",
     "tests/bench/README.md",
     "tests/own-domain/README.md",
     "tests/planted/README.md",

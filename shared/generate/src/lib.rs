@@ -23,6 +23,11 @@ pub use tidings_shared::schema::DomainSchema;
 pub use typescript::{Home, typescript};
 pub use vectors::vectors;
 
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Writes a document as it is committed: indented, with a newline at its end.
 fn pretty(document: &serde_json::Value) -> String {
     format!("{document:#}\n")
