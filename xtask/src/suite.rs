@@ -10,15 +10,17 @@ use crate::cmd::Cmd;
 use crate::project::Project;
 use crate::setup::wasm::{self, TARGET};
 use crate::setup::{Need, browser};
-use crate::{crates, demo, generated, package, setup, stamp};
+use crate::{demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
 mod fuzz;
 mod layers;
 mod markdown;
 mod own_domain;
+mod packed;
 mod planted;
 mod readmes;
+mod rust_version;
 mod server;
 mod wasm_tests;
 
@@ -32,7 +34,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     Step {
         name: "setup",
         says: "everything that the tests need is installed",
@@ -69,9 +71,15 @@ const STEPS: [Step; 19] = [
     Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS], run: rust },
     Step {
         name: "crates",
-        says: "the published crates can be packed, with their licences",
+        says: "the published crates are built from the packed files alone, and crates.io has what it shows of them",
         needs: &[],
-        run: |p| crates::pack(p).map(drop),
+        run: packed::run,
+    },
+    Step {
+        name: "rust-version",
+        says: "the published crates compile with the oldest Rust that they promise, with each feature alone",
+        needs: &[setup::WASM_TARGET],
+        run: rust_version::run,
     },
     Step { name: "planted", says: "the simulation finds planted bugs", needs: &[], run: planted::run },
     Step {

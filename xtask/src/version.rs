@@ -13,6 +13,12 @@ pub(crate) fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+/// Returns the three numbers of a version. A missing one is 0.
+pub(crate) fn numbers(version: &str) -> [u32; 3] {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
+}
+
 /// Returns whether the first two numbers of the version are at least `wanted`.
 pub(crate) fn is_at_least(version: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));

@@ -65,7 +65,7 @@ impl Folder {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let folder = Self { path, target };
         let mut patch = "[patch.crates-io]\n".to_owned();
-        for crates::Packed { name, folder } in crates::pack(project)? {
+        for crates::Packed { name, folder, .. } in crates::pack(project)? {
             patch += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
         }
         folder.write(".cargo/config.toml", &patch)?;
