@@ -3,13 +3,16 @@
 use std::{
     net::IpAddr,
     num::NonZero,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tidings_hub::{Hub, SessionSettings, metrics::Holdings};
 use tidings_shared::limits;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch, time::interval};
 
 use crate::{
     authorize::Authorize,
@@ -133,6 +136,8 @@ struct Inner {
     present: watch::Sender<()>,
     workers: OnceLock<Option<Workers>>,
     addresses: Addresses,
+    /// Whether a task evicts old publications.
+    is_timed: Arc<AtomicBool>,
 }
 
 impl Gateway {
@@ -145,7 +150,8 @@ impl Gateway {
         let questions = Questions::new(hub.clone(), access);
         let addresses = Addresses::new(settings.max_connections_per_address);
         let workers = OnceLock::new();
-        Self(Arc::new(Inner { hub, questions, settings, draining, present, workers, addresses }))
+        let is_timed = Arc::default();
+        Self(Arc::new(Inner { hub, questions, settings, draining, present, workers, addresses, is_timed }))
     }
 
     /// Returns the hub behind the gateway.
@@ -195,6 +201,28 @@ impl Gateway {
         self.0.workers.get_or_init(start).as_ref()
     }
 
+    /// Evicts old publications every second, because a log without new publications would keep them. The first call
+    /// starts a task, which ends with the gateway or with its runtime. Without a runtime, the next call tries again.
+    pub(crate) fn keep_time(&self) {
+        if self.0.is_timed.load(Relaxed) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.0.is_timed.swap(true, Relaxed) {
+            return;
+        }
+        let (gateway, running) = (Arc::downgrade(&self.0), Running(Arc::clone(&self.0.is_timed)));
+        runtime.spawn(async move {
+            let _running = running;
+            let mut every_second = interval(Duration::from_secs(1));
+            loop {
+                every_second.tick().await;
+                let Some(gateway) = gateway.upgrade() else { return };
+                gateway.hub.handle_timeout(gateway.hub.now());
+            }
+        });
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.0.draining.borrow()
     }
@@ -209,5 +237,14 @@ impl Gateway {
     pub async fn drain(&self) -> bool {
         self.0.draining.send_replace(true);
         tokio::time::timeout(self.0.settings.drain_timeout, self.0.present.closed()).await.is_ok()
+    }
+}
+
+/// Notes the end of a task, also when its runtime drops it.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
     }
 }

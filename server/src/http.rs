@@ -1,29 +1,26 @@
 //! Requests and their answers. Only this folder knows warp.
 //!
-//! A request passes `front` (host, origin, body), then the gate (is the server draining or full?), then `routes`, then
-//! the application's own routes. Its answer passes `front` again.
+//! ```text
+//! request ─▶ service ─┬ own path ─▶ routes ─▶ front ─▶ the route ─▶ front ─▶ answer
+//!                     └ any other path ─▶ the application (under `serve`, after the checks of `front`)
+//! ```
+//!
+//! `front` checks host, origin and whether the server drains or is full, and completes the answer.
 
-use std::{
-    convert::Infallible,
-    future::{Future, ready},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, error::Error, net::IpAddr, sync::Arc};
 
-use hyper::{
-    HeaderMap,
-    header::{CONNECTION, HeaderValue},
-    service::service_fn,
-};
-use hyper_util::service::TowerToHyperService;
+use bytes::Bytes;
+use http_body::Body;
+use hyper::{HeaderMap, Request, Response, body::Incoming, header::AUTHORIZATION, service::service_fn};
 use tidings_hub::{AccessError, problem::Problem, revocation::Admitted};
 use tidings_shared::{Code, limits};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout_at},
 };
-use warp::{Filter, Rejection, Reply, http::header::AUTHORIZATION, path::Peek, reply::Response};
+use tower_layer::Layer;
+use tower_service::Service;
+use warp::reply;
 
 use crate::{
     gateway::Gateway,
@@ -42,30 +39,61 @@ mod post;
 mod publish;
 mod refusals;
 mod routes;
+mod service;
 mod unread;
 mod upgrade;
 
-use self::answers::{draining, method_not_allowed, not_found, refusal};
-pub use self::origin_tag::origin_tag;
+use self::answers::{draining, refusal};
+pub use self::{
+    origin_tag::{origin_of, origin_tag},
+    service::{GatewayBody, GatewayService, NotFound, Peer},
+    unread::RequestBody,
+};
 
 /// The log's filter for warp. Below this level, warp logs whole requests as they came.
 #[cfg(feature = "cli")]
 pub(crate) const LOG_FILTER: &str = "warp=warn";
 
 impl Gateway {
-    /// Accepts connections and serves them with `routes`. When `shutdown` completes, it [drains](Gateway::drain) the
-    /// gateway and returns when all connections are gone, or when the drain's deadline has passed. During the drain it
-    /// answers `/health`, `/ready` and `/metrics`, and refuses everything else.
-    pub async fn serve<F>(&self, listener: TcpListener, routes: F, shutdown: impl Future<Output = ()>)
+    /// Accepts connections, and serves the gateway's own paths and an application on them. The application is any service
+    /// of HTTP requests: a `Router` of axum, `warp::service(filter)`, or `tower::service_fn`. The gateway's paths come
+    /// first. An application without paths of its own is [`self.service()`](Gateway::service). As with `axum::serve`, the
+    /// application turns its errors into answers.
+    ///
+    /// Connections have deadlines, permits and limits of addresses ([`GatewaySettings`](crate::GatewaySettings)), and
+    /// speak HTTP/1.1. Each request has the address of its connection as an extension ([`Peer`]).
+    ///
+    /// When `shutdown` completes, it [drains](Gateway::drain) the gateway and returns when all connections are gone, or
+    /// when the drain's deadline has passed. During the drain it answers `/health`, `/ready` and `/metrics`, and refuses
+    /// everything else.
+    ///
+    /// ```no_run
+    /// # async fn run(gateway: tidings_server::Gateway) -> std::io::Result<()> {
+    /// let app = axum::Router::new().route("/hello", axum::routing::get(|| async { "world" }));
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// gateway.serve(listener, app, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn serve<S, B>(&self, listener: TcpListener, app: S, shutdown: impl Future<Output = ()>)
     where
-        F: Filter<Error = Rejection> + Clone + Send + Sync + 'static,
-        F::Extract: Reply,
-        F::Future: Send,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let routes =
-            TowerToHyperService::new(warp::service(self.gate().or(routes).recover(answer_rejection)));
-        let gateway = self.clone();
-        let service = service_fn(move |request| front::answer(&gateway, &routes, request));
+        self.keep_time();
+        let service = self.service().layer(app);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let peer = request.extensions().get::<Permit>().map(|permit| Peer(permit.peer()));
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            let version = request.version();
+            let (is_read, request) = RequestBody::watch(request);
+            let answer = service.clone().call(request);
+            async move { Ok::<_, Infallible>(is_read.tell(version, answer.await?)) }
+        });
         let settings = self.settings();
         let limits = accept::Limits {
             max_connections: settings.max_connections,
@@ -82,56 +110,19 @@ impl Gateway {
             let deadline = Instant::now() + settings.drain_timeout;
             (self.drain().await, deadline)
         };
-        let ((is_drained, deadline), pool) = tokio::select! {
-            done = accept::run(listener, service, limits, shutdown, drain) => done,
-            () = self.evict_aged() => return,
-        };
+        let ((is_drained, deadline), pool) = accept::run(listener, service, limits, shutdown, drain).await;
         let left = timeout_at(deadline, pool.all_free()).await;
         if !is_drained || left.is_err() {
             tracing::warn!("not every connection ended before the drain's deadline");
         }
     }
-
-    /// Refuses every request while the server drains, and every request of an overflow connection. `/health`, `/ready`
-    /// and `/metrics` still get their answers.
-    fn gate(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-        let gateway = self.clone();
-        warp::path::peek()
-            .and(warp::ext::optional::<Permit>())
-            .and_then(move |path: Peek, permit: Option<Permit>| {
-                let problem = if matches!(path.as_str(), "health" | "ready" | "metrics") {
-                    None
-                } else if gateway.is_draining() {
-                    Some(draining())
-                } else {
-                    permit.filter(Permit::is_overflow).map(|_| Problem::new(Code::Overloaded, NO_PERMIT))
-                };
-                let refused = problem.map(|problem| refuse(&gateway, &problem));
-                ready(refused.ok_or_else(warp::reject::not_found))
-            })
-            .map(|mut answer: Response| {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                answer
-            })
-    }
-
-    /// Evicts old publications every second, because a log without new publications would keep them.
-    async fn evict_aged(&self) {
-        let mut every_second = tokio::time::interval(Duration::from_secs(1));
-        loop {
-            every_second.tick().await;
-            self.hub().handle_timeout(self.hub().now());
-        }
-    }
 }
 
 /// Answers with a problem, and counts it.
-fn refuse(gateway: &Gateway, problem: &Problem) -> Response {
+fn refuse(gateway: &Gateway, problem: &Problem) -> reply::Response {
     gateway.hub().metrics().refused(problem.code);
     comeback::note(problem, refusal(problem))
 }
-
-const NO_PERMIT: &str = "the server has no permit for another connection; try again later";
 
 /// Checks the origin of a request and who sent it.
 async fn authenticate(
@@ -163,14 +154,4 @@ fn bearer(headers: &HeaderMap) -> Result<Result<Option<&str>, AccessError>, Prob
     });
     let message = "the header must be `Authorization: Bearer <token>`";
     Ok(token.map(Some).ok_or_else(|| AccessError::unauthorized(message)))
-}
-
-/// Answers a request that every route rejected, also the application's routes.
-async fn answer_rejection(rejection: Rejection) -> Result<Response, Infallible> {
-    let is_wrong_method = rejection.find::<warp::reject::MethodNotAllowed>().is_some();
-    Ok(match (rejection.is_not_found(), is_wrong_method) {
-        (true, _) => not_found(),
-        (_, true) => method_not_allowed("the path takes another method"),
-        _ => refusal(&Problem::new(Code::InvalidFrame, "this server does not understand the request")),
-    })
 }

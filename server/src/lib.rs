@@ -1,7 +1,8 @@
 //! The Tidings hub: embed it in an application, or run it as the `tidings` binary.
 //!
 //! - [`Hub`] is where publications come in and go out. [`SystemHost`] gives it the time and random numbers.
-//! - [`Gateway`] lets browsers in. Its routes are a warp filter, which an application joins to its own routes.
+//! - [`Gateway`] lets browsers in. [`Gateway::serve`] serves it together with an application: a `Router` of axum, a
+//!   filter of warp, or any other service of tower. [`Gateway::service`] is for the application's own server.
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
 //!
@@ -18,6 +19,7 @@
 //! - `cli` is the command line.
 //!
 //! ```no_run
+//! use axum::{Router, routing::get};
 //! use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,8 +27,8 @@
 //! let access = DevAccess::new(hub.home().clone());
 //! let gateway = Gateway::new(hub.clone(), access, GatewaySettings::development());
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:7700").await?;
-//! let routes = gateway.routes(); // .or(your own)
-//! gateway.serve(listener, routes, async { let _ = tokio::signal::ctrl_c().await; }).await;
+//! let app = Router::new().route("/hello", get(|| async { "world" }));
+//! gateway.serve(listener, app, async { let _ = tokio::signal::ctrl_c().await; }).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +52,7 @@ mod text;
 pub use authorize::{Authorize, Credentials, DevAccess};
 pub use gateway::{Gateway, GatewaySettings};
 pub use host::SystemHost;
-pub use http::origin_tag;
+pub use http::{Peer, origin_of, origin_tag};
 #[cfg(feature = "jwt")]
 pub use jwt::JwtAccess;
 pub use origin::OriginRule;
@@ -58,6 +60,11 @@ pub use tidings_hub as hub;
 pub use tidings_hub::{
     AccessError, Changes, Delivery, Hub, HubSettings, Identity, PublishOptions, Tenant, TenantId,
 };
+
+/// The types behind [`Gateway::serve`] and [`Gateway::service`], for those who name them.
+pub mod service {
+    pub use crate::http::{GatewayBody, GatewayService, NotFound, RequestBody};
+}
 
 /// The README's examples compile.
 #[cfg(doctest)]

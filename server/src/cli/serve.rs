@@ -280,7 +280,7 @@ impl Serve {
         tracing::info!(%address, "listening");
         // The server runs on if standard output is closed.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        gateway.serve(listener, gateway.routes(), stop).await;
+        gateway.serve(listener, gateway.service(), stop).await;
         Ok(())
     }
 }

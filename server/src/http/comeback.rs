@@ -8,8 +8,7 @@
 use std::time::Duration;
 
 use hyper::{
-    HeaderMap, Method, Request, StatusCode,
-    body::Incoming,
+    HeaderMap, Method, StatusCode, Uri,
     header::{
         ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
         WWW_AUTHENTICATE,
@@ -19,7 +18,7 @@ use tidings_hub::{event_stream::refusal, problem::Problem};
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::listen::last_event_id;
+use super::{front::Target, listen::last_event_id};
 use crate::{gateway::Gateway, net::worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -43,11 +42,10 @@ pub(super) struct Listener {
 impl Listener {
     /// Returns the client if it accepts a stream by name, or has had a stream before. A client that only sends
     /// `Accept: */*` gets the plain refusal.
-    pub(super) fn of(gateway: &Gateway, request: &Request<Incoming>) -> Option<Self> {
-        let headers = request.headers();
+    pub(super) fn of(gateway: &Gateway, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let named = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-        let last_event_id = named.or_else(|| last_event_id(request.uri().query()?)).map(str::to_owned);
-        let is_one = *request.method() == Method::GET && (last_event_id.is_some() || accepts_stream(headers));
+        let last_event_id = named.or_else(|| last_event_id(uri.query()?)).map(str::to_owned);
+        let is_one = *method == Method::GET && (last_event_id.is_some() || accepts_stream(headers));
         is_one.then(|| Self { drain_spread: gateway.settings().drain_spread, last_event_id })
     }
 }
@@ -62,11 +60,11 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
 const LAST_EVENT_ID_BYTES: usize = 64;
 
 /// Refuses a stream if its request head would be too large when the client reconnects.
-pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
+pub(super) fn check_room(gateway: &Gateway, target: &Target, headers: &HeaderMap) -> Result<(), Problem> {
     let max = gateway.settings().max_header_bytes.max(limits::LEAST_HEADER_BYTES);
-    let is_back = request.headers().contains_key(LAST_EVENT_ID)
-        || request.uri().query().and_then(last_event_id).is_some();
-    if is_back || request.uri().path() != "/v1/events" || head_bytes(request) + LAST_EVENT_ID_BYTES <= max {
+    let uri = &target.uri;
+    let is_back = headers.contains_key(LAST_EVENT_ID) || uri.query().and_then(last_event_id).is_some();
+    if is_back || uri.path() != "/v1/events" || head_bytes(uri, headers) + LAST_EVENT_ID_BYTES <= max {
         return Ok(());
     }
     let message = format!(
@@ -76,11 +74,11 @@ pub(super) fn check_room(gateway: &Gateway, request: &Request<Incoming>) -> Resu
     Err(Problem::new(Code::TooManyTopics, message))
 }
 
-/// Returns the bytes of a request head, if the client wrote it in the usual way.
-fn head_bytes(request: &Request<Incoming>) -> usize {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let first = request.method().as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
-    let fields = request.headers().iter();
+/// Returns the bytes of the head of a `GET`, if the client wrote it in the usual way.
+fn head_bytes(uri: &Uri, headers: &HeaderMap) -> usize {
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let first = target + "GET  HTTP/1.1\r\n\r\n".len();
+    let fields = headers.iter();
     first + fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum::<usize>()
 }
 

@@ -1,44 +1,57 @@
 //! `GET /v1/events`: from a request to an event stream (server-sent events) in a shard.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
-use futures_util::stream::pending;
-use hyper::{
-    HeaderMap,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
-};
+use futures_util::stream::{pending, poll_fn};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use tidings_hub::{
-    event_stream::{EventStream, StreamAccess},
+    event_stream::{EventStream, Framing, StreamAccess},
     problem::Problem,
     session::NamedTopics,
 };
+use tidings_shared::limits::WRITE_BYTES;
+use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
 use warp::{Reply, reply::Response};
 
 use super::{
     authenticate,
     comeback::{self, LAST_EVENT_ID},
     listen::Asked,
-    page, upgrade,
+    page,
+    routes::Head,
+    upgrade,
 };
 use crate::{
     gateway::Gateway,
     net::{
-        accept::Permit,
         hand_over::{HandOver, Handed},
         transport::Transport,
-        worker::{Arrival, Purpose},
+        worker::{Arrival, Permits, Purpose},
     },
 };
 
-/// Answers with an event stream. When hyper has written the head of the answer, the connection goes to a shard.
+/// Bytes between a shard and an event stream in the server of an application. It is the most that a shard writes at
+/// once. If they are full, the shard waits, as it does for a socket.
+const PIPE_BYTES: usize = WRITE_BYTES;
+
+/// Bytes of one read from this pipe.
+const READ_BYTES: usize = 4096;
+
+/// Answers with an event stream. On a connection of our own accept loop, the shard takes the connection when hyper has
+/// written the head of the answer. Elsewhere the shard writes into a pipe, and the other end is the body.
 pub(super) async fn answer(
     gateway: &Gateway,
-    headers: &HeaderMap,
-    permit: Option<Permit>,
+    head: Head,
     query: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
-    let peer = permit.as_ref().map(Permit::peer);
+    let Head { headers, peer, permit, .. } = head;
+    let headers = &headers;
     let admitted = authenticate(gateway, headers, peer).await?;
     let permits = upgrade::permits(gateway, headers, permit)?;
     let Asked { topics, last_event_id } = Asked::parse(query)?;
@@ -56,18 +69,28 @@ pub(super) async fn answer(
     let stream = EventStream::open(hub, settings, access, topics, since, hub.now())?;
     let stream = stream.coming_back_after(comeback::retry());
     let unknown = stream.unknown_domains().and_then(|names| HeaderValue::try_from(names).ok());
-    // hyper never polls this body: by then, the connection has left HTTP.
-    let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
+    let mut response = if permits.0.is_some() {
+        hand_over(gateway, stream, permits)
+    } else {
+        pipe(gateway, stream, permits)
+    };
     let answer = response.headers_mut();
     answer.insert(CONTENT_TYPE, comeback::EVENT_STREAM);
     answer.insert(CACHE_CONTROL, comeback::UNTOUCHED);
-    // The connection ends with the stream. A proxy must not keep it for another request.
-    answer.insert(CONNECTION, HeaderValue::from_static("close"));
     // A proxy that buffers answers would hold events back.
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     if let Some(unknown) = unknown {
         answer.insert(HeaderName::from_static("tidings-unknown-domains"), unknown);
     }
+    Ok(page::for_pages(response))
+}
+
+/// Returns an answer after which the connection goes to a shard.
+fn hand_over(gateway: &Gateway, stream: EventStream, permits: Permits) -> Response {
+    // hyper never polls this body: by then, the connection has left HTTP.
+    let mut response = warp::reply::stream(pending::<Result<Bytes, Infallible>>()).into_response();
+    // The connection ends with the stream. A proxy must not keep it for another request.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let (hand_over, mut handed) = HandOver::new();
     response.extensions_mut().insert(hand_over);
     let gateway = gateway.clone();
@@ -81,7 +104,36 @@ pub(super) async fn answer(
             workers.send(Arrival { transport, early: Vec::new(), purpose, permits }).await;
         }
     });
-    Ok(page::for_pages(response))
+    response
+}
+
+/// Returns an answer with a body that a shard writes. When hyper drops the body, the shard ends the stream.
+fn pipe(gateway: &Gateway, stream: EventStream, permits: Permits) -> Response {
+    let (ours, body) = duplex(PIPE_BYTES);
+    let gateway = gateway.clone();
+    tokio::spawn(async move {
+        if let Some(workers) = gateway.workers() {
+            let protocol = Box::new(stream.framed(Framing::UntilClose)).into();
+            let purpose = Purpose::Client { protocol, caller: None };
+            let transport = Transport::boxed(ours);
+            workers.send(Arrival { transport, early: Vec::new(), purpose, permits }).await;
+        }
+    });
+    let mut body = body;
+    warp::reply::stream(poll_fn(move |cx| poll_chunk(&mut body, cx))).into_response()
+}
+
+/// Reads the next bytes of a body. Returns `None` at the end.
+fn poll_chunk(body: &mut DuplexStream, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    let mut bytes = [0; READ_BYTES];
+    let mut chunk = ReadBuf::new(&mut bytes);
+    let read = ready!(Pin::new(body).poll_read(cx, &mut chunk));
+    let filled = chunk.filled();
+    Poll::Ready(match read {
+        Ok(()) if filled.is_empty() => None,
+        Ok(()) => Some(Ok(Bytes::copy_from_slice(filled))),
+        Err(error) => Some(Err(error)),
+    })
 }
 
 #[cfg(test)]
@@ -101,7 +153,7 @@ mod tests {
         let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
         let access = DevAccess::new(hub.home().clone());
         let gateway = Gateway::new(hub, access, GatewaySettings::development());
-        let routes = gateway.routes().map(|mut answer: Response| {
+        let routes = warp::path("live").and(gateway.routes()).map(|mut answer: Response| {
             answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             let body = pending::<Result<Bytes, Infallible>>();
             *answer.body_mut() = warp::reply::stream(body).into_response().into_body();
@@ -109,8 +161,10 @@ mod tests {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        tokio::spawn(async move { gateway.serve(listener, routes, std::future::pending()).await });
-        client.write_all(b"GET /v1/events?topic=t:1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        tokio::spawn(
+            async move { gateway.serve(listener, warp::service(routes), std::future::pending()).await },
+        );
+        client.write_all(b"GET /live/v1/events?topic=t:1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         while !answer.ends_with("\n\n\r\n") {
             let mut bytes = [0; 1024];

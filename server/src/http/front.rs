@@ -1,56 +1,101 @@
-//! Checks each request before the routes, and completes each answer after them. The routes of an application that
-//! embeds the hub are among them.
+//! Checks a request before its route, and completes the answer after it.
 
-use std::convert::Infallible;
-
-use hyper::{Request, body::Incoming, service::Service};
+use hyper::{
+    HeaderMap, Method, Request, Uri, Version,
+    header::{CONNECTION, HeaderValue},
+};
 use tidings_hub::problem::Problem;
 use tidings_shared::Code;
 use warp::reply::Response;
 
 use super::{
+    answers::draining,
     comeback::{self, Listener},
     page,
     refusals::{LOOPBACK_HOST, line_of_host},
     refuse,
-    unread::{IsRead, RequestBody},
 };
-use crate::{gateway::Gateway, origin::HostFault};
+use crate::{gateway::Gateway, net::accept::Permit, origin::HostFault};
 
-/// Lets the routes answer a request, or refuses it.
-pub(super) fn answer<S>(
-    gateway: &Gateway,
-    routes: &S,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response, Infallible>> + Send + use<S>
-where
-    S: Service<Request<RequestBody>, Response = Response, Error = Infallible>,
-    S::Future: Send,
-{
-    let reader = page::reader(gateway, request.headers());
-    let listener = Listener::of(gateway, &request);
-    let checked = check(gateway, &request);
-    let (is_read, request) = IsRead::watch(request);
-    let answer = checked.map(|()| routes.call(request)).map_err(|problem| refuse(gateway, &problem));
-    async move {
-        let answer = match answer {
-            Ok(answer) => answer.await?,
-            Err(refusal) => refusal,
-        };
-        Ok(is_read.tell(page::may_read(reader, comeback::instead(listener, answer))))
+/// The parts of a request that warp's filters don't extract. It is an extension of requests to the gateway's routes.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) version: Version,
+    pub(super) uri: Uri,
+}
+
+impl Target {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        Self { version: request.version(), uri: request.uri().clone() }
     }
 }
 
-/// Refuses requests that no route may see.
-fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> {
+/// The facts of a request that complete its answer.
+pub(super) struct Front {
+    /// The page that may read the answer.
+    reader: Option<HeaderValue>,
+    listener: Option<Listener>,
+    version: Version,
+}
+
+impl Front {
+    pub(super) fn of(gateway: &Gateway, method: &Method, target: &Target, headers: &HeaderMap) -> Self {
+        Self {
+            reader: page::reader(gateway, headers),
+            listener: Listener::of(gateway, method, &target.uri, headers),
+            version: target.version,
+        }
+    }
+
+    /// Refuses a request that no route may see. A connection of our own accept loop has a permit, and is refused while
+    /// the server drains or is full.
+    pub(super) fn check(
+        &self,
+        gateway: &Gateway,
+        target: &Target,
+        headers: &HeaderMap,
+        permit: Option<&Permit>,
+    ) -> Result<(), Response> {
+        check_host(gateway, target, headers).map_err(|problem| refuse(gateway, &problem))?;
+        let Some(permit) = permit else { return Ok(()) };
+        comeback::check_room(gateway, target, headers).map_err(|problem| refuse(gateway, &problem))?;
+        let problem = if matches!(target.uri.path(), "/health" | "/ready" | "/metrics") {
+            return Ok(());
+        } else if gateway.is_draining() {
+            draining()
+        } else if permit.is_overflow() {
+            Problem::new(Code::Overloaded, NO_PERMIT)
+        } else {
+            return Ok(());
+        };
+        let mut refusal = refuse(gateway, &problem);
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Err(refusal)
+    }
+
+    /// Completes an answer of the gateway.
+    pub(super) fn complete(self, answer: Response) -> Response {
+        let mut answer = page::may_read(self.reader, comeback::instead(self.listener, answer));
+        if self.version >= Version::HTTP_2 {
+            // RFC 9113, section 8.2.2.
+            answer.headers_mut().remove(CONNECTION);
+        }
+        answer
+    }
+}
+
+/// The message to a client for which there is no permit.
+pub(super) const NO_PERMIT: &str = "the server has no permit for another connection; try again later";
+
+fn check_host(gateway: &Gateway, target: &Target, headers: &HeaderMap) -> Result<(), Problem> {
+    let Target { version, uri } = target;
     // A target may have no path (`CONNECT a:1`, `GET a:1`). Such a request ends here, because routes expect a path.
-    if request.uri().path_and_query().is_none() {
+    if uri.path_and_query().is_none() {
         return Err(Problem::new(Code::InvalidFrame, "the request's target has no path"));
     }
-    let origins = &gateway.settings().origins;
-    origins.check_host(request.version(), request.uri(), request.headers()).map_err(|fault| {
+    gateway.settings().origins.check_host(*version, uri, headers).map_err(|fault| {
         let hub = gateway.hub();
-        let line = line_of_host(fault, request.uri(), request.headers());
+        let line = line_of_host(fault, uri, headers);
         hub.refusals().request(&line, hub.now().since_start);
         let (code, message) = match fault {
             HostFault::IllFormed => (
@@ -60,6 +105,5 @@ fn check(gateway: &Gateway, request: &Request<Incoming>) -> Result<(), Problem> 
             HostFault::Elsewhere => (Code::Forbidden, LOOPBACK_HOST),
         };
         Problem::new(code, message)
-    })?;
-    comeback::check_room(gateway, request)
+    })
 }

@@ -6,10 +6,7 @@ use hyper::HeaderMap;
 use tidings_shared::{frame::ORIGIN_HEADER, limits::MAX_ORIGIN_BYTES};
 use warp::Filter;
 
-/// Extracts the origin tag of a request to the application's own API, for [`PublishOptions`](crate::PublishOptions).
-/// The tab that sent the request finds its own change among the events by this tag. It is `None` if the header
-/// `Tidings-Origin` is missing or malformed: no request fails because of it. Nothing authenticates the tag, and every
-/// subscriber sees it.
+/// Extracts the [origin tag](origin_of) of a request, as a filter of warp.
 ///
 /// ```
 /// use tidings_server::{Hub, PublishOptions, origin_tag};
@@ -27,10 +24,29 @@ use warp::Filter;
 /// }
 /// ```
 pub fn origin_tag() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Clone {
-    warp::header::headers_cloned().map(|headers: HeaderMap| tag_of(&headers))
+    warp::header::headers_cloned().map(|headers: HeaderMap| origin_of(&headers))
 }
 
-fn tag_of(headers: &HeaderMap) -> Option<String> {
+/// Returns the origin tag of a request to the application's own API, for [`PublishOptions`](crate::PublishOptions). The
+/// tab that sent the request finds its own change among the events by this tag. It is `None` if the header
+/// `Tidings-Origin` is missing or malformed: no request fails because of it. Nothing authenticates the tag, and every
+/// subscriber sees it.
+///
+/// ```
+/// use axum::{extract::{Path, State}, http::HeaderMap};
+/// use tidings_server::{Hub, PublishOptions, origin_of};
+/// use tidings_shared::domains::staff;
+/// use uuid::Uuid;
+///
+/// async fn save(State(hub): State<Hub>, Path(uuid): Path<Uuid>, headers: HeaderMap) {
+///     // Once the write has committed:
+///     let event = staff::Event::PersonUpdated(staff::Person { uuid });
+///     let origin = origin_of(&headers);
+///     hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
+/// }
+/// # let _: axum::Router<Hub> = axum::Router::new().route("/people/{uuid}", axum::routing::put(save));
+/// ```
+pub fn origin_of(headers: &HeaderMap) -> Option<String> {
     let mut tags = headers.get_all(ORIGIN_HEADER).iter();
     let (Some(tag), None) = (tags.next(), tags.next()) else { return None };
     let is_good = (1..=MAX_ORIGIN_BYTES).contains(&tag.len());
@@ -49,7 +65,7 @@ mod tests {
         for line in lines {
             headers.append("tidings-origin", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        tag_of(&headers)
+        origin_of(&headers)
     }
 
     #[test]

@@ -1,20 +1,32 @@
 //! The gateway's paths: which methods each one takes, and what answers them.
 
-use std::future::ready;
+use std::{
+    convert::Infallible,
+    future::ready,
+    net::{IpAddr, SocketAddr},
+};
 
 use futures_util::Stream;
 use hyper::{
-    HeaderMap, Method, StatusCode,
+    HeaderMap, Method, Request, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, HeaderValue},
     upgrade::OnUpgrade,
 };
-use warp::{Buf, Filter, Rejection, Reply, path::Peek, reply::Response};
+use warp::{
+    Buf, Filter, Rejection, Reply,
+    path::{FullPath, Peek},
+    reply::Response,
+};
 
 use super::{
     answers::{draining, not_found, refusal, text, wrong_method},
-    events, page,
+    events,
+    front::{Front, Target},
+    page,
     post::{self, Act},
-    refuse, upgrade,
+    refuse,
+    service::Peer,
+    upgrade,
 };
 use crate::{
     gateway::Gateway,
@@ -39,7 +51,8 @@ impl Route {
     /// Returns the route of a path, without the first slash. A path with a trailing slash is another path.
     fn of(method: &str, path: &str, has_echo: bool) -> Option<Self> {
         Some(match (method, path) {
-            ("GET", "v1/ws") => Self::WebSocket,
+            // HTTP/2 asks for a WebSocket with CONNECT, and is refused with a reason.
+            ("GET" | "CONNECT", "v1/ws") => Self::WebSocket,
             (_, "v1/ws") => Self::WrongMethod("GET"),
             ("GET", "v1/echo") if has_echo => Self::Echo,
             (_, "v1/echo") if has_echo => Self::WrongMethod("GET"),
@@ -61,10 +74,32 @@ impl Route {
     }
 }
 
+/// Returns whether a request is for one of the gateway's own paths.
+pub(super) fn is_own<B>(gateway: &Gateway, request: &Request<B>) -> bool {
+    let path = request.uri().path().strip_prefix('/').unwrap_or_default();
+    Route::of(request.method().as_str(), path, gateway.settings().echo).is_some()
+}
+
+/// A request without its body: what it asks for, and who sends it over which connection.
+#[derive(Debug)]
+pub(super) struct Head {
+    method: Method,
+    pub(super) target: Target,
+    pub(super) headers: HeaderMap,
+    /// The address that the connection is from, if it is known.
+    pub(super) peer: Option<IpAddr>,
+    /// The permit of a connection of our own accept loop. In the server of an application there is none.
+    pub(super) permit: Option<Permit>,
+}
+
 impl Gateway {
-    /// Returns the gateway's routes as a filter: `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`,
-    /// `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`. Join it to an application's own filter with `or`, and
-    /// serve both with [`Gateway::serve`]. It answers every method on these paths, and rejects every other path.
+    /// Returns the gateway's routes as a filter of warp: `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`,
+    /// `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`. It answers every method on these paths, and rejects every
+    /// other path.
+    ///
+    /// It is for `warp::serve`, joined to an application's own filter with `or`, or below a path of its own. This is
+    /// another server than the gateway's, so [the same parts](Gateway::service#what-only-serve-does) have no effect
+    /// there. [`Gateway::serve`] adds these routes by itself.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let route = move |method: Method, path: Peek| {
@@ -76,21 +111,69 @@ impl Gateway {
             .and(warp::path::peek())
             .and_then(route)
             .untuple_one()
-            .and(warp::header::headers_cloned())
+            .and(head())
             .and(warp::ext::optional::<OnUpgrade>())
-            .and(warp::ext::optional::<Permit>())
             .and(warp::query::<Vec<(String, String)>>())
             .and(warp::body::stream())
             .then(answer)
     }
 }
 
+/// Extracts everything but the body of a request.
+fn head() -> impl Filter<Extract = (Head,), Error = Infallible> + Clone {
+    let known_peer = warp::ext::optional::<Peer>().and(warp::addr::remote()).map(
+        |known: Option<Peer>, remote: Option<SocketAddr>| match known {
+            Some(Peer(peer)) => Some(peer),
+            None => remote.map(|remote| remote.ip()),
+        },
+    );
+    warp::method()
+        .and(target())
+        .and(warp::header::headers_cloned())
+        .and(known_peer)
+        .and(warp::ext::optional::<Permit>())
+        .map(|method, target, headers, peer, permit| Head { method, target, headers, peer, permit })
+}
+
+/// Extracts the version and the target of a request. In `warp::serve`, warp tells only the path and the query.
+fn target() -> impl Filter<Extract = (Target,), Error = Infallible> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::ext::optional::<Target>().and(warp::path::full()).and(query).map(
+        |known: Option<Target>, path: FullPath, query: String| {
+            let told = || Uri::try_from(format!("{}?{query}", path.as_str())).unwrap_or_default();
+            known.unwrap_or_else(|| Target { version: Version::HTTP_11, uri: told() })
+        },
+    )
+}
+
 async fn answer<S, B, E>(
     gateway: Gateway,
     route: Route,
-    headers: HeaderMap,
+    head: Head,
     upgrade: Option<OnUpgrade>,
-    permit: Option<Permit>,
+    query: Vec<(String, String)>,
+    body: S,
+) -> Response
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    gateway.keep_time();
+    let Head { method, target, headers, permit, .. } = &head;
+    let front = Front::of(&gateway, method, target, headers);
+    let checked = front.check(&gateway, target, headers, permit.as_ref());
+    let answer = match checked {
+        Ok(()) => answer_route(gateway, route, head, upgrade, query, body).await,
+        Err(refusal) => refusal,
+    };
+    front.complete(answer)
+}
+
+async fn answer_route<S, B, E>(
+    gateway: Gateway,
+    route: Route,
+    head: Head,
+    upgrade: Option<OnUpgrade>,
     query: Vec<(String, String)>,
     body: S,
 ) -> Response
@@ -99,28 +182,28 @@ where
     B: Buf,
 {
     match route {
-        Route::WebSocket => upgrade::answer(gateway, headers, upgrade, permit, upgrade::session),
-        Route::Echo => upgrade::answer(gateway, headers, upgrade, permit, |_, _, _| Purpose::Echo),
+        Route::WebSocket => upgrade::answer(gateway, head, upgrade, upgrade::session),
+        Route::Echo => upgrade::answer(gateway, head, upgrade, |_, _, _, _| Purpose::Echo),
         Route::Events => {
-            let answer = events::answer(&gateway, &headers, permit, query).await;
+            let answer = events::answer(&gateway, head, query).await;
             answer.unwrap_or_else(|problem| refuse(&gateway, &problem))
         }
-        Route::Post(act) => post::answer(&gateway, &headers, permit.map(|permit| permit.peer()), body, act)
+        Route::Post(act) => post::answer(&gateway, &head.headers, head.peer, body, act)
             .await
             .unwrap_or_else(|problem| refuse(&gateway, &problem)),
-        Route::Preflight(preflight) => preflight.answer(&gateway, &headers),
+        Route::Preflight(preflight) => preflight.answer(&gateway, &head.headers),
         Route::Health => text(StatusCode::OK, "ok\n"),
         Route::Ready if gateway.is_draining() => refusal(&draining()),
         Route::Ready => text(StatusCode::OK, "ready\n"),
-        Route::Metrics => metrics(&gateway, permit.as_ref()),
+        Route::Metrics => metrics(&gateway, head.peer),
         Route::WrongMethod(allow) => wrong_method(allow),
     }
 }
 
 /// Answers with the metrics, to clients on this machine, and to all clients if the setting says so. Other clients get
 /// the answer for an unknown path.
-fn metrics(gateway: &Gateway, permit: Option<&Permit>) -> Response {
-    let is_here = permit.is_some_and(|permit| permit.peer().is_loopback());
+fn metrics(gateway: &Gateway, peer: Option<IpAddr>) -> Response {
+    let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
     if !is_here && !gateway.settings().open_metrics {
         return not_found();
     }

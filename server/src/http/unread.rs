@@ -4,23 +4,25 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
 
+use http_body::{Body, Frame, SizeHint};
 use hyper::{
-    Request, StatusCode,
-    body::{Body, Bytes, Frame, Incoming, SizeHint},
+    Request, Response, StatusCode, Version,
+    body::Incoming,
     header::{CONNECTION, HeaderValue},
 };
-use warp::reply::Response;
 
-/// A request's body. Its end is noted in `is_read`.
+/// A request's body, as an application gets it from [`Gateway::serve`](crate::Gateway::serve).
 #[derive(Debug)]
-pub(super) struct RequestBody {
-    incoming: Incoming,
+pub struct RequestBody<B = Incoming> {
+    /// warp asks for bodies that threads can share. The lock is never waited for.
+    body: Mutex<B>,
+    /// Notes the end of the body.
     is_read: IsRead,
 }
 
@@ -28,43 +30,47 @@ pub(super) struct RequestBody {
 #[derive(Debug, Clone, Default)]
 pub(super) struct IsRead(Arc<AtomicBool>);
 
-impl IsRead {
+impl<B: Body + Unpin> RequestBody<B> {
     /// Watches the body of a request.
-    pub(super) fn watch(request: Request<Incoming>) -> (Self, Request<RequestBody>) {
-        let is_read = Self(Arc::new(AtomicBool::new(request.body().is_end_stream())));
-        let watched = request.map(|incoming| RequestBody { incoming, is_read: is_read.clone() });
+    pub(super) fn watch(request: Request<B>) -> (IsRead, Request<Self>) {
+        let is_read = IsRead(Arc::new(AtomicBool::new(request.body().is_end_stream())));
+        let watched = request.map(|body| Self { body: Mutex::new(body), is_read: is_read.clone() });
         (is_read, watched)
     }
+}
 
-    /// Adds `Connection: close` to the answer if the connection ends after it.
-    pub(super) fn tell(&self, mut answer: Response) -> Response {
-        if !self.0.load(Relaxed) && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+impl IsRead {
+    /// Adds `Connection: close` to the answer if the connection ends after it. A connection of HTTP/2 goes on.
+    pub(super) fn tell<B>(&self, version: Version, mut answer: Response<B>) -> Response<B> {
+        let is_kept = self.0.load(Relaxed) || version >= Version::HTTP_2;
+        if !is_kept && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
+impl<B: Body + Unpin> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || self.incoming.is_end_stream() {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
             self.is_read.0.store(true, Relaxed);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
     }
 }

@@ -3,10 +3,11 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use hyper::{
-    HeaderMap, StatusCode,
+    HeaderMap, StatusCode, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -21,7 +22,9 @@ use warp::reply::Response;
 
 use super::{
     answers::{draining, problem, problem_body},
+    front::NO_PERMIT,
     page, refuse,
+    routes::Head,
 };
 use crate::{
     gateway::Gateway,
@@ -37,17 +40,21 @@ use crate::{
 /// Answers a WebSocket handshake. The connection then goes to a shard.
 pub(super) fn answer(
     gateway: Gateway,
-    headers: HeaderMap,
+    head: Head,
     upgrade: Option<OnUpgrade>,
-    permit: Option<Permit>,
-    purpose: fn(&Gateway, &Permit, HeaderMap) -> Purpose,
+    purpose: fn(&Gateway, HeaderMap, Option<IpAddr>, Option<&Permit>) -> Purpose,
 ) -> Response {
+    let Head { target, headers, peer, permit, .. } = head;
+    if target.version >= Version::HTTP_2 {
+        let message = "a WebSocket needs a connection with HTTP/1.1, and this one has HTTP/2";
+        return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
+    }
     let subprotocol = match check_handshake(&gateway, &headers) {
         Ok(subprotocol) => subprotocol,
         Err(answer) => return *answer,
     };
     let (Some(key), Some(upgrade)) = (headers.get(SEC_WEBSOCKET_KEY), upgrade) else {
-        let message = "a WebSocket handshake needs a Sec-WebSocket-Key and HTTP/1.1";
+        let message = "a WebSocket handshake needs a Sec-WebSocket-Key, and a server that allows upgrades";
         return refuse(&gateway, &Problem::new(Code::InvalidFrame, message));
     };
     let permits = match permits(&gateway, &headers, permit) {
@@ -62,7 +69,7 @@ pub(super) fn answer(
         };
         match taken {
             Ok((transport, early)) => {
-                let purpose = purpose(&gateway, &permits.0, headers);
+                let purpose = purpose(&gateway, headers, peer, permits.0.as_ref());
                 if let Some(workers) = gateway.workers() {
                     workers.send(Arrival { transport, early, purpose, permits }).await;
                 }
@@ -84,22 +91,22 @@ pub(super) fn answer(
     response
 }
 
-/// Takes the permits of a connection that goes to a shard, if there is a shard.
+/// Takes the permits of a connection that goes to a shard, if there is a shard. In the server of an application there is
+/// no permit, so the sessions and event streams are counted instead.
 pub(super) fn permits(
     gateway: &Gateway,
     headers: &HeaderMap,
     permit: Option<Permit>,
 ) -> Result<Permits, Problem> {
-    let Some(permit) = permit else {
-        let message =
-            "a gateway's routes work only under its own `serve`, because they take over its connections";
-        return Err(Problem::new(Code::Internal, message));
-    };
     if gateway.workers().is_none() {
         return Err(Problem::new(Code::Overloaded, "the server could not start a thread for connections"));
     }
-    let address = forwarded(gateway, headers, &permit)?;
-    Ok((permit, address, gateway.presence()))
+    let address = permit.as_ref().map(|permit| forwarded(gateway, headers, permit)).transpose()?.flatten();
+    let presence = gateway.presence();
+    if permit.is_none() && gateway.sessions() > gateway.settings().max_connections {
+        return Err(Problem::new(Code::Overloaded, NO_PERMIT));
+    }
+    Ok((permit, address, presence))
 }
 
 /// Takes an address permit for a client behind a trusted proxy. The proxy wrote the last entry of `X-Forwarded-For`;
@@ -132,15 +139,20 @@ fn address_of(text: &str) -> Option<IpAddr> {
 }
 
 /// Returns a new session for a WebSocket.
-pub(super) fn session(gateway: &Gateway, permit: &Permit, headers: HeaderMap) -> Purpose {
+pub(super) fn session(
+    gateway: &Gateway,
+    headers: HeaderMap,
+    peer: Option<IpAddr>,
+    permit: Option<&Permit>,
+) -> Purpose {
     let hub = gateway.hub().clone();
     let now = hub.now();
     // The time for the hello began with the connection. But browsers and proxies open connections ahead, so at least
     // half of the time is left.
-    let age = permit.age().min(gateway.settings().session.hello_timeout / 2);
+    let age = permit.map_or(Duration::ZERO, Permit::age).min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
     let session = Session::new(Uuid::now_v7(), hub, gateway.settings().session, now);
-    let caller = Caller::new(headers, Some(permit.peer()), &gateway.settings().origins);
+    let caller = Caller::new(headers, peer, &gateway.settings().origins);
     Purpose::Client { protocol: Box::new(session).into(), caller: Some(Arc::new(caller)) }
 }
 

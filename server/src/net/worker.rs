@@ -48,8 +48,9 @@ pub(crate) struct Arrival {
     pub(crate) permits: Permits,
 }
 
-/// The guards of a connection: its permit, the permit of the client's address behind a proxy, and its presence.
-pub(crate) type Permits = (Permit, Option<AddressPermit>, watch::Receiver<()>);
+/// The guards of a connection: its permit, the permit of the client's address behind a proxy, and its presence. The
+/// server of an application gives no permits.
+pub(crate) type Permits = (Option<Permit>, Option<AddressPermit>, watch::Receiver<()>);
 
 /// The purpose of a connection.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ impl Embedded {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                gateway.serve(listener, gateway.routes(), stopped).await;
+                gateway.serve(listener, gateway.service(), stopped).await;
             }
         });
         Self { runtime, hub, gateway, address, stop, served }

@@ -6,7 +6,7 @@ use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use rusqlite::{Connection, Transaction};
 use serde_json::Value;
-use tidings_server::{Changes, Gateway, origin_tag};
+use tidings_server::{Changes, origin_tag};
 use uuid::Uuid;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use warp::{Filter, Rejection, Reply, reply::Response};
@@ -98,13 +98,12 @@ const ROUTES: &[(Method, &[&str], Call)] = &[
     (Method::DELETE, &["interactions", "*"], Delete(crm::delete_interaction)),
 ];
 
-/// All routes of the demo: the library's, its own API, and its page.
+/// The demo's own routes: its API and its page.
 pub(crate) fn routes(
-    gateway: &Gateway,
     database: Database,
     dist: PathBuf,
 ) -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone + use<> {
-    gateway.routes().or(api(database)).or(page(dist))
+    api(database).or(page(dist))
 }
 
 /// `/api/…`.

@@ -80,7 +80,7 @@ async fn run(options: Options) -> Result<(), String> {
 
     let access = DevAccess::new(hub.home().clone());
     let gateway = Gateway::new(hub, access, GatewaySettings::development());
-    let routes = http::routes(&gateway, database, options.dist);
+    let app = warp::service(http::routes(database, options.dist));
 
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
@@ -91,7 +91,7 @@ async fn run(options: Options) -> Result<(), String> {
         std::io::stdout(),
         "listening on http://{address}\nOpen it in two windows and edit something in one of them."
     );
-    gateway.serve(listener, routes, stopped()).await;
+    gateway.serve(listener, app, stopped()).await;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
-use tidings_server::{Delivery, DevAccess, GatewaySettings, Hub, HubSettings, SystemHost};
+use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
 use tidings_shared::domains::staff::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,10 +28,10 @@ impl Served {
         fs::write(dist.join("assets/main-1a2b.js"), "export {}").unwrap();
         let access = DevAccess::new(hub.home().clone());
         let gateway = Gateway::new(hub.clone(), access, GatewaySettings::development());
-        let routes = routes(&gateway, database, dist.clone());
+        let app = warp::service(routes(database, dist.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { gateway.serve(listener, routes, std::future::pending()).await });
+        tokio::spawn(async move { gateway.serve(listener, app, std::future::pending()).await });
         Self { address, hub, dist }
     }
 
