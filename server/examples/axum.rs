@@ -43,7 +43,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn save(State(hub): State<Hub>, Path(uuid): Path<Uuid>, headers: HeaderMap) -> &'static str {
     // Write the person to your store here, and commit. Then:
     let event = staff::Event::PersonUpdated(staff::Person { uuid });
-    let options = PublishOptions { origin: origin_of(&headers), ..PublishOptions::default() };
-    hub.announce_with(&event, options);
+    hub.announce_with(&event, PublishOptions::default().origin(origin_of(&headers)));
     "saved\n"
 }

@@ -41,8 +41,7 @@ pub fn origin_tag() -> impl Filter<Extract = (Option<String>,), Error = Infallib
 /// async fn save(State(hub): State<Hub>, Path(uuid): Path<Uuid>, headers: HeaderMap) {
 ///     // Once the write has committed:
 ///     let event = staff::Event::PersonUpdated(staff::Person { uuid });
-///     let origin = origin_of(&headers);
-///     hub.announce_with(&event, PublishOptions { origin, ..PublishOptions::default() });
+///     hub.announce_with(&event, PublishOptions::default().origin(origin_of(&headers)));
 /// }
 /// # let _: axum::Router<Hub> = axum::Router::new().route("/people/{uuid}", axum::routing::put(save));
 /// ```
