@@ -47,30 +47,31 @@ impl Front {
         }
     }
 
-    /// Refuses a request that no route may see. A connection of our own accept loop has a permit, and is refused while
-    /// the server drains or is full.
-    pub(super) fn check(
+    /// Returns the refusal of a request that no route may see. A connection of our own accept loop has a permit, and is
+    /// refused while the server drains or is full.
+    pub(super) fn refusal(
         &self,
         gateway: &Gateway,
         target: &Target,
         headers: &HeaderMap,
         permit: Option<&Permit>,
-    ) -> Result<(), Response> {
-        check_host(gateway, target, headers).map_err(|problem| refuse(gateway, &problem))?;
-        let Some(permit) = permit else { return Ok(()) };
-        comeback::check_room(gateway, target, headers).map_err(|problem| refuse(gateway, &problem))?;
-        let problem = if matches!(target.uri.path(), "/health" | "/ready" | "/metrics") {
-            return Ok(());
-        } else if gateway.is_draining() {
-            draining()
-        } else if permit.is_overflow() {
-            Problem::new(Code::Overloaded, NO_PERMIT)
-        } else {
-            return Ok(());
+    ) -> Option<Response> {
+        if let Err(problem) = check_host(gateway, target, headers) {
+            return Some(refuse(gateway, &problem));
+        }
+        let permit = permit?;
+        if let Err(problem) = comeback::check_room(gateway, target, headers) {
+            return Some(refuse(gateway, &problem));
+        }
+        let problem = match target.uri.path() {
+            "/health" | "/ready" | "/metrics" => return None,
+            _ if gateway.is_draining() => draining(),
+            _ if permit.is_overflow() => Problem::new(Code::Overloaded, NO_PERMIT),
+            _ => return None,
         };
         let mut refusal = refuse(gateway, &problem);
         refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        Err(refusal)
+        Some(refusal)
     }
 
     /// Completes an answer of the gateway.

@@ -161,10 +161,9 @@ where
     gateway.keep_time();
     let Head { method, target, headers, permit, .. } = &head;
     let front = Front::of(&gateway, method, target, headers);
-    let checked = front.check(&gateway, target, headers, permit.as_ref());
-    let answer = match checked {
-        Ok(()) => answer_route(gateway, route, head, upgrade, query, body).await,
-        Err(refusal) => refusal,
+    let answer = match front.refusal(&gateway, target, headers, permit.as_ref()) {
+        Some(refusal) => refusal,
+        None => answer_route(gateway, route, head, upgrade, query, body).await,
     };
     front.complete(answer)
 }

@@ -125,7 +125,7 @@ where
         if let Some(permit) = request.extensions().get::<Permit>() {
             let target = Target::of(&request);
             let front = Front::of(&gateway, request.method(), &target, request.headers());
-            if let Err(refusal) = front.check(&gateway, &target, request.headers(), Some(permit)) {
+            if let Some(refusal) = front.refusal(&gateway, &target, request.headers(), Some(permit)) {
                 let refusal = front.complete(refusal).map(GatewayBody);
                 return Box::pin(async { Ok(refusal.map(Either::Left)) });
             }
