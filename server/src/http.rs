@@ -1,4 +1,6 @@
-//! Requests and their answers. Only this folder knows warp.
+//! Requests and their answers: the gateway's routes, and how an application serves them.
+//!
+//! Only this folder knows warp.
 //!
 //! ```text
 //! request ─▶ service ─┬ own path ─▶ routes ─▶ front ─▶ the route ─▶ front ─▶ answer
@@ -32,6 +34,7 @@ mod answers;
 mod comeback;
 mod events;
 mod front;
+mod head;
 mod listen;
 mod origin_tag;
 mod page;
@@ -45,8 +48,9 @@ mod upgrade;
 
 use self::answers::{draining, refusal};
 pub use self::{
+    head::Peer,
     origin_tag::{origin_of, origin_tag},
-    service::{GatewayBody, GatewayService, NotFound, Peer},
+    service::{GatewayBody, GatewayService, NotFound},
     unread::RequestBody,
 };
 

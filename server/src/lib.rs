@@ -7,7 +7,7 @@
 //!   [`DevAccess`] lets everybody in, on loopback.
 //!
 //! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
-//! does no I/O. The rest about tokens is `jwt`.
+//! does no I/O. The rest about tokens is `jwt`, and the rest about requests is [`http`].
 //!
 //! This crate has the layers around the hub, from the inside outwards:
 //!
@@ -41,7 +41,7 @@ mod authorize;
 pub mod cli;
 mod gateway;
 mod host;
-mod http;
+pub mod http;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod net;
@@ -60,11 +60,6 @@ pub use tidings_hub as hub;
 pub use tidings_hub::{
     AccessError, Changes, Delivery, Hub, HubSettings, Identity, PublishOptions, Tenant, TenantId,
 };
-
-/// The types behind [`Gateway::serve`] and [`Gateway::service`], for those who name them.
-pub mod service {
-    pub use crate::http::{GatewayBody, GatewayService, NotFound, RequestBody};
-}
 
 /// The README's examples compile.
 #[cfg(doctest)]

@@ -18,7 +18,7 @@ use tidings_hub::{event_stream::refusal, problem::Problem};
 use tidings_shared::{Code, limits};
 use warp::{Reply, reply::Response};
 
-use super::{front::Target, listen::last_event_id};
+use super::{head::Target, listen::last_event_id};
 use crate::{gateway::Gateway, net::worker::random_part};
 
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");

@@ -22,10 +22,9 @@ use warp::{Reply, reply::Response};
 use super::{
     authenticate,
     comeback::{self, LAST_EVENT_ID},
+    head::Head,
     listen::Asked,
-    page,
-    routes::Head,
-    upgrade,
+    page, upgrade,
 };
 use crate::{
     gateway::Gateway,

@@ -1,7 +1,7 @@
 //! Checks a request before its route, and completes the answer after it.
 
 use hyper::{
-    HeaderMap, Method, Request, Uri, Version,
+    HeaderMap, Method, Version,
     header::{CONNECTION, HeaderValue},
 };
 use tidings_hub::problem::Problem;
@@ -11,24 +11,12 @@ use warp::reply::Response;
 use super::{
     answers::draining,
     comeback::{self, Listener},
+    head::Target,
     page,
     refusals::{LOOPBACK_HOST, line_of_host},
     refuse,
 };
 use crate::{gateway::Gateway, net::accept::Permit, origin::HostFault};
-
-/// The parts of a request that warp's filters don't extract. It is an extension of requests to the gateway's routes.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) version: Version,
-    pub(super) uri: Uri,
-}
-
-impl Target {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        Self { version: request.version(), uri: request.uri().clone() }
-    }
-}
 
 /// The facts of a request that complete its answer.
 pub(super) struct Front {

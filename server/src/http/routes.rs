@@ -1,37 +1,25 @@
 //! The gateway's paths: which methods each one takes, and what answers them.
 
-use std::{
-    convert::Infallible,
-    future::ready,
-    net::{IpAddr, SocketAddr},
-};
+use std::{future::ready, net::IpAddr};
 
 use futures_util::Stream;
 use hyper::{
-    HeaderMap, Method, Request, StatusCode, Uri, Version,
+    Method, Request, StatusCode,
     header::{CONTENT_TYPE, HeaderValue},
     upgrade::OnUpgrade,
 };
-use warp::{
-    Buf, Filter, Rejection, Reply,
-    path::{FullPath, Peek},
-    reply::Response,
-};
+use warp::{Buf, Filter, Rejection, Reply, path::Peek, reply::Response};
 
 use super::{
     answers::{draining, not_found, refusal, text, wrong_method},
     events,
-    front::{Front, Target},
+    front::Front,
+    head::{Head, head},
     page,
     post::{self, Act},
-    refuse,
-    service::Peer,
-    upgrade,
+    refuse, upgrade,
 };
-use crate::{
-    gateway::Gateway,
-    net::{accept::Permit, worker::Purpose},
-};
+use crate::{gateway::Gateway, net::worker::Purpose};
 
 /// The route of a request on one of the gateway's paths.
 enum Route {
@@ -80,18 +68,6 @@ pub(super) fn is_own<B>(gateway: &Gateway, request: &Request<B>) -> bool {
     Route::of(request.method().as_str(), path, gateway.settings().echo).is_some()
 }
 
-/// A request without its body: what it asks for, and who sends it over which connection.
-#[derive(Debug)]
-pub(super) struct Head {
-    method: Method,
-    pub(super) target: Target,
-    pub(super) headers: HeaderMap,
-    /// The address that the connection is from, if it is known.
-    pub(super) peer: Option<IpAddr>,
-    /// The permit of a connection of our own accept loop. In the server of an application there is none.
-    pub(super) permit: Option<Permit>,
-}
-
 impl Gateway {
     /// Returns the gateway's routes as a filter of warp: `/v1/ws`, `/v1/events`, `/v1/publish`, `/v1/publish/batch`,
     /// `/v1/admin/revoke`, `/health`, `/ready` and `/metrics`. It answers every method on these paths, and rejects every
@@ -117,33 +93,6 @@ impl Gateway {
             .and(warp::body::stream())
             .then(answer)
     }
-}
-
-/// Extracts everything but the body of a request.
-fn head() -> impl Filter<Extract = (Head,), Error = Infallible> + Clone {
-    let known_peer = warp::ext::optional::<Peer>().and(warp::addr::remote()).map(
-        |known: Option<Peer>, remote: Option<SocketAddr>| match known {
-            Some(Peer(peer)) => Some(peer),
-            None => remote.map(|remote| remote.ip()),
-        },
-    );
-    warp::method()
-        .and(target())
-        .and(warp::header::headers_cloned())
-        .and(known_peer)
-        .and(warp::ext::optional::<Permit>())
-        .map(|method, target, headers, peer, permit| Head { method, target, headers, peer, permit })
-}
-
-/// Extracts the version and the target of a request. In `warp::serve`, warp tells only the path and the query.
-fn target() -> impl Filter<Extract = (Target,), Error = Infallible> + Clone {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::ext::optional::<Target>().and(warp::path::full()).and(query).map(
-        |known: Option<Target>, path: FullPath, query: String| {
-            let told = || Uri::try_from(format!("{}?{query}", path.as_str())).unwrap_or_default();
-            known.unwrap_or_else(|| Target { version: Version::HTTP_11, uri: told() })
-        },
-    )
 }
 
 async fn answer<S, B, E>(

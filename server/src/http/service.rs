@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     error::Error,
     future::{Future, ready},
-    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,21 +16,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 use warp::reply;
 
-use super::{
-    answers::not_found,
-    front::{Front, Target},
-    routes::is_own,
-    unread::RequestBody,
-};
+use super::{answers::not_found, front::Front, head::Target, routes::is_own, unread::RequestBody};
 use crate::{gateway::Gateway, net::accept::Permit};
-
-/// The address that a request is from: a client's or a proxy's. It is an extension of requests.
-///
-/// [`Gateway::serve`] sets it. In another server, an application may set it with a middleware, before the gateway sees
-/// the request. Without it the gateway does not know who asks, and answers `/metrics` only with
-/// [`GatewaySettings::open_metrics`](crate::GatewaySettings::open_metrics).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
 
 /// Answers the gateway's own paths, and passes every other request on to an application's service. See
 /// [`Gateway::service`].

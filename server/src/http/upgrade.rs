@@ -23,8 +23,8 @@ use warp::reply::Response;
 use super::{
     answers::{draining, problem, problem_body},
     front::NO_PERMIT,
+    head::Head,
     page, refuse,
-    routes::Head,
 };
 use crate::{
     gateway::Gateway,
