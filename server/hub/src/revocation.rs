@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -157,6 +160,10 @@ pub struct Revocations {
     /// Hashes tokens: the lists keep hashes and no tokens. It has random keys, so nobody can construct a collision.
     hasher: RandomState,
     changes: Arc<Changes>,
+    /// Counts all changes. A session that has seen the last one looks at no list.
+    version: AtomicU64,
+    /// The number of topics of all tenants. Usually there are none.
+    topics: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -218,11 +225,22 @@ impl Revocations {
                 let entries = topics.iter().map(|topic| (topic.clone(), entry));
                 list.topics.entry(subject.clone()).or_default().extend(entries);
                 list.topic_entries += new;
+                self.topics.fetch_add(new, Ordering::Release);
             }
         }
         drop(lists);
-        self.changes.tell();
+        self.tell();
         Ok(())
+    }
+
+    /// Returns a number that changes with each revocation.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn tell(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+        self.changes.tell();
     }
 
     /// Returns the number of the newest revocation. Take it before the application is asked about a client.
@@ -270,6 +288,9 @@ impl Revocations {
     /// Takes back the rights to topics that a client lost after its token was issued. `allowed` has an entry for each
     /// topic.
     pub fn withdraw(&self, admitted: &Admitted, topics: &[TopicName], allowed: &mut [bool], now: Moment) {
+        if self.topics.load(Ordering::Acquire) == 0 {
+            return;
+        }
         let lists = self.lock();
         let Admitted { identity, newest_revocation, .. } = admitted;
         let list =
@@ -348,13 +369,16 @@ impl Revocations {
             let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
             list.tokens.insert(token, Entry { until, ..named });
             // Other sessions may have the same token.
-            self.changes.tell();
+            drop(lists);
+            self.tell();
         }
     }
 
     /// Removes revocations that are too old.
     pub fn handle_timeout(&self, now: Moment) {
-        forget_aged(&mut self.lock().tenants, now);
+        let mut lists = self.lock();
+        forget_aged(&mut lists.tenants, now);
+        self.topics.store(lists.tenants.values().map(|list| list.topic_entries).sum(), Ordering::Release);
     }
 
     /// Returns the number of entries.

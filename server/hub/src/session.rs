@@ -102,6 +102,8 @@ enum State {
         follower: Follower,
         /// The number of the newest revocation that was applied to the topics.
         obeyed: u64,
+        /// The version of the revocations that were applied.
+        seen: u64,
     },
     Closed,
 }
@@ -392,7 +394,8 @@ impl Session {
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
         self.was_welcomed = true;
         let obeyed = admitted.newest_revocation;
-        self.state = State::Open { admitted: Box::new(admitted), follower, obeyed };
+        // A revocation may have come since: `seen` is the version of none.
+        self.state = State::Open { admitted: Box::new(admitted), follower, obeyed, seen: u64::MAX };
     }
 
     fn published(&mut self, r#ref: u64, published: Result<Published, Problem>) {

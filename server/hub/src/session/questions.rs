@@ -171,6 +171,8 @@ impl Session {
                 let rights = fresh.identity.final_rights()?;
                 topics.iter().map(|topic| rights.may_subscribe(topic)).collect()
             }
+            // Every topic is malformed, or the frame names none.
+            Pending::Subscribe(subscribe) if subscribe.topics.names().is_empty() => Vec::new(),
             Pending::Subscribe(subscribe) => {
                 let rights = admitted.identity.final_rights()?;
                 subscribe.topics.names().iter().map(|topic| rights.may_subscribe(topic)).collect()

@@ -14,6 +14,7 @@ use crate::{
 };
 use std::sync::Arc;
 
+mod questions;
 mod several_frames;
 mod tokens;
 

@@ -10,7 +10,7 @@ use crate::{Moment, problem::Problem, revocation::Admitted};
 impl Session {
     /// Returns whether a revocation ends the session, or one of its subscriptions.
     pub(crate) fn is_revoked(&self, now: Moment) -> bool {
-        let State::Open { admitted, follower, obeyed } = &self.state else { return false };
+        let State::Open { admitted, follower, obeyed, .. } = &self.state else { return false };
         let revocations = self.hub.revocations();
         revocations.ends(Some(self.id), admitted, now)
             || revocations.takes_away(admitted, follower.reader().topics(), *obeyed, now)
@@ -18,8 +18,12 @@ impl Session {
 
     /// Ends the session if it was revoked. Ends its subscriptions to topics that were revoked.
     pub fn handle_revocation(&mut self, now: Moment) {
-        let State::Open { admitted, follower, obeyed } = &mut self.state else { return };
+        let State::Open { admitted, follower, obeyed, seen } = &mut self.state else { return };
         let revocations = self.hub.revocations();
+        let version = revocations.version();
+        if std::mem::replace(seen, version) == version {
+            return;
+        }
         if revocations.ends(Some(self.id), admitted, now) {
             revocations.keep_out(Some(self.id), admitted, now);
             // Deliveries that were read and not sent must not reach the client any more.
