@@ -9,8 +9,8 @@ use tidings_shared::TopicName;
 /// Decides who may do what. The server asks with each hello, subscribe and publish, and with each HTTP request.
 ///
 /// An answer may take time, for a look-up in a database for example. Until the answer comes, this client waits, and no
-/// other does. After [`ANSWER_TIMEOUT`](tidings_shared::limits::ANSWER_TIMEOUT) the server drops the future, and refuses
-/// the request with `overloaded`. At most [`MAX_QUESTIONS`](tidings_shared::limits::MAX_QUESTIONS) questions are open
+/// other does. After [`answer_timeout`](tidings_hub::SessionSettings::answer_timeout) the server drops the future, and
+/// refuses the request with `overloaded`. At most [`MAX_QUESTIONS`](tidings_shared::limits::MAX_QUESTIONS) questions are open
 /// at the same time; more wait in order. The futures run on the application's own runtime.
 ///
 /// ```

@@ -147,7 +147,7 @@ impl Gateway {
         settings.trusted_proxies = settings.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let (draining, _) = watch::channel(false);
         let (present, _) = watch::channel(());
-        let questions = Questions::new(hub.clone(), access);
+        let questions = Questions::new(hub.clone(), access, settings.session.answer_timeout);
         let addresses = Addresses::new(settings.max_connections_per_address);
         let workers = OnceLock::new();
         let is_timed = Arc::default();

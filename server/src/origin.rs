@@ -335,4 +335,39 @@ mod tests {
             assert!(fault.contains(named), "{origin}: {fault}");
         }
     }
+
+    #[test]
+    fn cookies_are_for_pages_that_are_let_in_or_of_this_server() {
+        let exact = OriginRule::Exact(vec!["https://app.example.com".to_owned()]);
+        let same = &[("sec-fetch-site", "same-origin")][..];
+        for (rule, given, expected) in [
+            (&exact, &[("origin", "https://app.example.com")][..], true),
+            (&exact, &[("origin", "https://evil.example.com")], false),
+            (&exact, &[("origin", "https://app.example.com"), ("origin", "https://app.example.com")], false),
+            (&exact, &[("origin", "null")], false),
+            (&exact, &[], false),
+            (&exact, same, true),
+            (&exact, &[("sec-fetch-site", "same-site")], false),
+            (&exact, &[("origin", "https://evil.example.com"), ("sec-fetch-site", "same-origin")], false),
+            (&OriginRule::Loopback, &[("origin", "http://localhost:8080"), ("host", "localhost:8080")], true),
+            (
+                &OriginRule::Loopback,
+                &[("origin", "http://localhost:3000"), ("host", "localhost:8080")],
+                false,
+            ),
+            (
+                &OriginRule::Loopback,
+                &[("origin", "http://127.0.0.1:8080"), ("host", "localhost:8080")],
+                false,
+            ),
+            (&OriginRule::Loopback, &[("host", "localhost:8080")], false),
+            (&OriginRule::Loopback, same, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(rule.may_use_cookies(&headers), expected, "{rule:?} {given:?}");
+        }
+    }
 }

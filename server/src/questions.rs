@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -58,6 +59,8 @@ pub(crate) struct Questions {
     hub: Hub,
     access: Arc<dyn Decide>,
     open: Arc<Semaphore>,
+    /// The time for an answer to an HTTP request. Sessions have deadlines of their own.
+    timeout: Duration,
 }
 
 /// A question that the application has not answered yet. Dropping this drops the application's future.
@@ -68,8 +71,8 @@ pub(crate) struct Open {
 }
 
 impl Questions {
-    pub(crate) fn new(hub: Hub, access: impl Authorize) -> Self {
-        Self { hub, access: Arc::new(access), open: Arc::new(Semaphore::new(MAX_QUESTIONS)) }
+    pub(crate) fn new(hub: Hub, access: impl Authorize, timeout: Duration) -> Self {
+        Self { hub, access: Arc::new(access), open: Arc::new(Semaphore::new(MAX_QUESTIONS)), timeout }
     }
 
     /// Asks a question of a session. The application answers on its runtime.
@@ -206,7 +209,7 @@ impl Questions {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + tidings_shared::limits::ANSWER_TIMEOUT
+        Instant::now() + self.timeout
     }
 }
 

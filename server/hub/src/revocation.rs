@@ -91,8 +91,13 @@ impl Revoke {
 
 /// Parses the topics of a request. The right to a topic has the same spelling as the topic.
 fn parse_topics(topics: &[Value]) -> Result<Vec<TopicName>, Problem> {
-    if !(1..=MAX_TOPICS_PER_PUBLICATION).contains(&topics.len()) {
-        let message = format!("`topics` names 1 to {MAX_TOPICS_PER_PUBLICATION} topics");
+    if topics.is_empty() {
+        let message = "`topics` names no topic; leave it out to revoke all rights of the subject";
+        return Err(Problem::new(Code::InvalidFrame, message));
+    }
+    if topics.len() > MAX_TOPICS_PER_PUBLICATION {
+        let message =
+            format!("`topics` names at most {MAX_TOPICS_PER_PUBLICATION} topics: send several requests");
         return Err(Problem::new(Code::TooManyTopics, message));
     }
     let parse = |topic: &Value| {

@@ -38,6 +38,7 @@ mod readme;
 mod refresh;
 mod resume;
 mod revocation;
+mod rights;
 mod settings;
 mod shards;
 mod stalled;

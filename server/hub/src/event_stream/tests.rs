@@ -256,3 +256,23 @@ fn a_refusal_within_a_stream_says_when_to_come_back_and_keeps_the_last_id() {
     let error = "retry: 3000\nevent: error\ndata: {\"op\":\"error\",\"code\":\"overloaded\",\"message\":\"full\"}\n\n";
     assert_eq!(full.text(), error.as_bytes());
 }
+
+#[test]
+fn a_stream_ends_when_its_listener_loses_the_right_to_one_of_its_topics() {
+    let hub = hub();
+    let mut stream = open(&hub, &["a", "b"], None).unwrap();
+    poll(&mut stream, at(0));
+    hub.revoke_topics("a", &["c".parse().unwrap()]).unwrap();
+    hub.revoke_topics("b", &["b".parse().unwrap()]).unwrap();
+    stream.handle_revocation(at(0));
+    assert!(!stream.is_closed(), "another topic, another subject");
+    hub.revoke_topics("a", &["b".parse().unwrap()]).unwrap();
+    assert!(stream.is_revoked(at(0)));
+    stream.handle_revocation(at(0));
+    let blocks = poll(&mut stream, at(0));
+    assert_eq!((blocks.len(), blocks[0].0.as_str(), &blocks[0].2["code"]), (1, "error", &"forbidden".into()));
+    assert!(stream.is_closed());
+    let mut granted_again = open(&hub, &["a", "b"], None).unwrap();
+    granted_again.handle_revocation(at(0));
+    assert!(!granted_again.is_closed(), "its rights are newer than the revocation");
+}

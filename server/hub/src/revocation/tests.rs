@@ -263,3 +263,75 @@ impl std::task::Wake for Woken {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+fn topics(names: &[&str]) -> Revoke {
+    let topics = names.iter().map(|name| name.parse().unwrap()).collect();
+    Revoke::Topics { subject: "anna".to_owned(), topics }
+}
+
+#[test]
+fn each_topic_counts_as_an_entry_and_a_list_that_is_full_takes_none_of_them() {
+    let revocations = Revocations::default();
+    fill(&revocations, &acme(), at(100));
+    assert_eq!(revocations.add(&acme(), &topics(&["t:1"]), at(100)), Err(RevokeError::Tenant));
+    let (revocations, half) = (Revocations::default(), MAX_REVOCATIONS_PER_TENANT / 2);
+    let many: Vec<String> = (0..half).map(|number| format!("t:{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    revocations.add(&acme(), &topics(&many), at(100)).unwrap();
+    revocations.add(&acme(), &topics(&many), at(101)).unwrap();
+    assert_eq!(revocations.len(), half, "a topic that is known is one entry");
+    let more: Vec<String> = (0..=half).map(|number| format!("u:{number}")).collect();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    assert_eq!(revocations.add(&acme(), &topics(&more), at(101)), Err(RevokeError::Tenant));
+    assert_eq!(revocations.len(), half, "all of them or none");
+    revocations.handle_timeout(at(101 + REVOCATION_MAX_AGE.as_secs()));
+    assert_eq!(revocations.len(), 0);
+}
+
+#[test]
+fn a_token_gives_no_right_to_a_topic_that_its_subject_lost_later() {
+    let revocations = Revocations::default();
+    let anna = |token| admit(&revocations, &AsTheySay, Some(token), at(100)).unwrap();
+    let (old, ahead) = (anna("anna acme 99"), anna("anna acme 130"));
+    let looked_up = anna("anna acme never");
+    revocations.add(&acme(), &topics(&["t:1"]), at(110)).unwrap();
+    let (late, bert) = (anna("anna acme 111"), anna("bert acme 99"));
+    let other = anna("anna other 99");
+    let names = ["t:1", "t:2"].map(|name| name.parse().unwrap());
+    for (admitted, expected) in
+        [(&old, false), (&ahead, false), (&late, true), (&bert, true), (&other, true), (&looked_up, true)]
+    {
+        let mut allowed = [true, true];
+        revocations.withdraw(admitted, &names, &mut allowed, at(111));
+        assert_eq!(allowed, [expected, true], "{admitted:?}");
+        let mut denied = [false, false];
+        revocations.withdraw(admitted, &names, &mut denied, at(111));
+        assert_eq!(denied, [false, false], "it gives no right");
+    }
+}
+
+#[test]
+fn a_request_names_a_subject_a_session_or_topics_of_a_subject() {
+    for (body, answer) in [
+        (r#"{"sub":"anna","more":1}"#, r#"{"sub":"anna"}"#),
+        (
+            r#"{"sub":"anna","topics":["t:1","t:0198C0DE-0000-7000-8000-00000000000A","t:1"]}"#,
+            r#"{"sub":"anna","topics":["t:1","t:0198c0de-0000-7000-8000-00000000000a"]}"#,
+        ),
+    ] {
+        let (_, found) = Revoke::parse(body).unwrap();
+        assert_eq!(found, serde_json::from_str::<Value>(answer).unwrap());
+    }
+    let many = vec!["t:1"; MAX_TOPICS_PER_PUBLICATION + 1];
+    for (body, code) in [
+        (json!({ "topics": ["t:1"] }), Code::InvalidFrame),
+        (json!({ "sub": "anna", "topics": "t:1" }), Code::InvalidFrame),
+        (json!({ "session": Uuid::nil(), "topics": ["t:1"] }), Code::InvalidFrame),
+        (json!({ "sub": "anna", "topics": [] }), Code::InvalidFrame),
+        (json!({ "sub": "anna", "topics": many }), Code::TooManyTopics),
+        (json!({ "sub": "anna", "topics": ["a b"] }), Code::InvalidTopic),
+        (json!({ "sub": "anna", "topics": [7] }), Code::InvalidTopic),
+    ] {
+        assert_eq!(Revoke::parse(&body.to_string()).unwrap_err().code, code, "{body}");
+    }
+}

@@ -252,6 +252,8 @@ fn the_next_look_up_decides_about_a_topic_that_was_revoked() {
     let frames = answer(&mut session, allowed(&[true]), at(0));
     assert_eq!(frames[0]["topics"][0]["outcome"], "live");
     session.handle_revocation(at(0));
+    hub.revoke_topics("anna", &[topic("t:2")]).unwrap();
+    session.handle_revocation(at(0));
     assert!(poll(&mut session, at(0)).is_empty(), "the right was given again after the revocation");
 }
 
@@ -275,13 +277,39 @@ fn the_time_of_a_question_counts_neither_for_a_ping_nor_for_a_pause() {
     assert!(!session.is_closed(), "it can't read the answer to the ping");
     answer(&mut session, allowed(&[true]), at(30));
     assert!(session.is_paused());
-    hear(&mut session, subscribe(&["t:2"]), at(31));
+    session.handle_timeout(at(34));
+    assert!(session.is_paused() && !session.is_closed(), "the answer to the ping has 10 s from now on");
+    let mut second = subscribe(&["t:2"]);
+    second["more"] = true.into();
+    hear(&mut session, second, at(34));
     session.handle_timeout(at(39));
-    assert!(session.is_paused() && !session.is_closed(), "the question is open for longer than a pause");
+    assert!(session.is_paused(), "the question is open for longer than a pause");
     answer(&mut session, allowed(&[true]), at(39));
-    assert!(!session.is_paused(), "the last frame has come");
-    session.handle_timeout(at(49));
-    assert_eq!(poll(&mut session, at(49)).last().unwrap()["close"], 1001, "10 s after the answer");
+    session.handle_timeout(Moment { since_start: Duration::from_millis(39_900), ..at(39) });
+    assert!(session.is_paused(), "a second of the pause was left");
+    session.handle_timeout(at(40));
+    assert!(!session.is_paused());
+}
+
+#[test]
+fn the_answer_to_a_ping_has_its_time_after_a_question() {
+    let hub = hub();
+    let settings = SessionSettings::default()
+        .heartbeat(Duration::from_secs(10))
+        .ping_timeout(Duration::from_secs(10))
+        .answer_timeout(Duration::from_secs(60));
+    let mut session = Peer::new(Uuid::nil(), hub.clone(), Arc::new(Silent), settings, at(0));
+    hear(&mut session, json!({ "op": "hello", "token": "t" }), at(0));
+    answer(&mut session, is_anna(), at(0));
+    hear(&mut session, subscribe(&["t:1"]), at(0));
+    session.handle_timeout(at(10));
+    assert_eq!(poll(&mut session, at(10))[0]["op"], "ping");
+    answer(&mut session, allowed(&[true]), at(25));
+    assert_eq!(session.poll_timeout(), Some(at(35).since_start));
+    session.handle_timeout(at(34));
+    assert!(!session.is_closed());
+    session.handle_timeout(at(35));
+    assert_eq!(poll(&mut session, at(35)).last().unwrap()["close"], 1001);
 }
 
 #[test]
