@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 20] = [
+const DOCUMENTS: [&str; 21] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 20] = [
     "SECURITY.md",
     "client-wasm/README.md",
     "client-wasm/core/README.md",
+    "client-wasm/native/README.md",
     "client-wasm/npm/README.md",
     "deploy/README.md",
     "server/README.md",

@@ -1,69 +1,104 @@
-//! The step `readmes`: compiles the examples of the READMEs, with the packed crates and the packed npm package. No block goes unchecked: the
-//! commands that do not end up in that folder must be known here.
+//! The step `readmes`: compiles the examples of the READMEs, with the packed crates and the packed npm package. Each README gets
+//! the dependencies that it adds, and no others. No block goes unchecked: the commands that do not end up in that folder
+//! must be known here.
 
-use anyhow::{Result, bail, ensure};
+use std::path::{Path, PathBuf};
 
-use super::markdown::{Block, Folder, blocks_of};
+use anyhow::{Context, Result, bail, ensure};
+
+use super::markdown::{Block, Folder, blocks};
 use super::own_domain::with_main;
 use crate::cmd::Cmd;
-use crate::package;
 use crate::project::{Project, read};
+use crate::{crates, package};
 
 /// The TypeScript configuration of a page.
 const TSCONFIG: &str = r#"{ "compilerOptions": { "target": "ES2022", "lib": ["ES2022", "DOM"], "module": "ESNext",
   "moduleResolution": "bundler", "strict": true, "noEmit": true, "types": [] } }
 "#;
 
-/// Compiles every block of Rust with the dependencies that the README adds, and every block of TypeScript.
+/// Compiles every block of Rust and of TypeScript.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let folder = Folder::new(project, "readmes")?;
-    let mut dependencies = Vec::new();
-    let mut packages = Vec::new();
-    let mut rust = 0;
-    let readmes = [project.root.join("README.md"), project.npm_package().join("README.md")];
-    for (readme, path) in readmes.iter().enumerate() {
-        for (index, Block { language, text, .. }) in blocks_of(path)?.into_iter().enumerate() {
-            match &*language {
-                "rust" => {
-                    rust += 1;
-                    folder.write(&format!("examples/block_{index}.rs"), &with_main(&text))?;
-                }
-                "ts" => folder.write(&format!("block_{readme}_{index}.ts"), &text)?,
-                "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
-                "sh" => {
-                    for line in text.lines() {
-                        match command(line)? {
-                            Command::AddCrates(lines) => dependencies.extend(lines),
-                            Command::AddPackages(names) => packages.extend(names),
-                            Command::InCheckout(path) => {
-                                let there = if path.ends_with(".tgz") {
-                                    package::build(project)?.ends_with(path.trim_start_matches("target/"))
-                                } else {
-                                    project.root.join(&path).join("Cargo.toml").is_file()
-                                };
-                                ensure!(there, "`{line}`: there is no {path}");
-                            }
-                            Command::Other => {}
-                        }
-                    }
-                }
-                _ => bail!("{}: nothing checks a block of `{language}`", path.display()),
-            }
+    let mut packages = vec!["typescript".to_owned()];
+    let mut members = Vec::new();
+    for (index, readme) in readmes(project)?.iter().enumerate() {
+        let name = format!("readme-{index}");
+        let needs = follow(project, &folder, &name, readme).with_context(|| readme.display().to_string())?;
+        packages.extend(needs.packages);
+        if !needs.crates.is_empty() {
+            let head = format!("[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+            let manifest =
+                format!("{head}\n[lib]\npath = \"lib.rs\"\n\n[dependencies]\n{}", needs.crates.join("\n"));
+            folder.write(&format!("{name}/Cargo.toml"), &manifest)?;
+            folder.write(&format!("{name}/lib.rs"), "")?;
+            members.push(name);
         }
     }
-    ensure!(rust >= 2 && packages.contains(&"tidings".to_owned()), "the READMEs show less than they did");
+    ensure!(
+        members.len() >= 6 && packages.contains(&"tidings".to_owned()),
+        "the READMEs show less than they did"
+    );
 
-    folder.write("Cargo.lock", &read(&project.own_domain().join("Cargo.lock"))?)?;
-    let manifest = "[package]\nname = \"readme\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\
-        \n[dependencies]\n";
-    folder.write("lib.rs", "")?;
-    folder.write("Cargo.toml", &(manifest.to_owned() + &dependencies.join("\n")))?;
-    folder.cargo(&["build", "--examples"]).run()?;
-
-    packages.push("typescript".to_owned());
+    folder.write("Cargo.lock", &read(&project.root.join("Cargo.lock"))?)?;
+    folder.write("Cargo.toml", &format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"))?;
+    for name in members {
+        // One after the other: together, each would have the features that another one asks for.
+        folder.cargo(&["build", "--package", &name, "--examples"]).run()?;
+    }
     folder.install(project, &folder.path, &packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     folder.write("tsconfig.json", TSCONFIG)?;
     Cmd::new("npx").arg("tsc").dir(&folder.path).run()
+}
+
+/// The READMEs of the repository, of the npm package and of the published crates.
+fn readmes(project: &Project) -> Result<Vec<PathBuf>> {
+    let mut readmes = vec![project.root.join("README.md"), project.npm_package().join("README.md")];
+    for package in crates::published(project)? {
+        let manifest = package["manifest_path"].as_str().context("a package has no path")?;
+        readmes.push(Path::new(manifest).with_file_name("README.md"));
+    }
+    Ok(readmes)
+}
+
+/// What a README adds to a project.
+#[derive(Debug, Default)]
+struct Needs {
+    /// Lines of Cargo.toml.
+    crates: Vec<String>,
+    /// Names of npm packages.
+    packages: Vec<String>,
+}
+
+/// Writes the blocks of a README as files: its Rust into the folder `name`, its TypeScript beside that folder.
+fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Result<Needs> {
+    let mut needs = Needs::default();
+    for (index, Block { language, text, .. }) in blocks(&read(readme)?).into_iter().enumerate() {
+        match &*language {
+            "rust" => folder.write(&format!("{name}/examples/block_{index}.rs"), &with_main(&text))?,
+            "ts" => folder.write(&format!("{name}_{index}.ts"), &text)?,
+            "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
+            "sh" => {
+                for line in text.lines() {
+                    match command(line)? {
+                        Command::AddCrates(lines) => needs.crates.extend(lines),
+                        Command::AddPackages(names) => needs.packages.extend(names),
+                        Command::InCheckout(path) => {
+                            let there = if path.ends_with(".tgz") {
+                                package::build(project)?.ends_with(path.trim_start_matches("target/"))
+                            } else {
+                                project.root.join(&path).join("Cargo.toml").is_file()
+                            };
+                            ensure!(there, "`{line}`: there is no {path}");
+                        }
+                        Command::Other => {}
+                    }
+                }
+            }
+            _ => bail!("nothing checks a block of `{language}`"),
+        }
+    }
+    Ok(needs)
 }
 
 /// Blocks with one of these commands are run by `tests/tests/e2e/readme.rs`.
