@@ -46,8 +46,8 @@ impl Database {
         .await
     }
 
-    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone. A write
-    /// whose commit failed is announced too, because the commit may have taken effect.
+    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone, so a
+    /// committed write is always announced.
     pub(crate) async fn write<F>(&self, origin: Option<String>, write: F) -> Result<Value, Fault>
     where
         F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<Value, Fault> + Send + 'static,
@@ -56,13 +56,14 @@ impl Database {
         self.call(move |connection| {
             let mut changes = hub.changes().origin(origin);
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let answer = write(&transaction, &mut changes);
-            if answer.is_ok() {
+            // Any fault drops the transaction, and that rolls it back.
+            let answer = write(&transaction, &mut changes).and_then(|answer| {
                 transaction.commit()?;
-                changes.committed();
-            } else {
-                transaction.rollback()?;
-                changes.rolled_back();
+                Ok(answer)
+            });
+            match &answer {
+                Ok(_) => changes.committed(),
+                Err(_) => changes.rolled_back(),
             }
             answer
         })

@@ -1,3 +1,6 @@
+mod changes;
+mod tenant;
+
 use std::{
     pin::Pin,
     sync::atomic::Ordering,
@@ -7,6 +10,7 @@ use std::{
 use futures_util::Stream;
 use tidings_shared::{
     Code, Event, Topic,
+    derive::serde,
     domains::{crm, staff},
     limits::{MAX_ORIGIN_BYTES, MAX_TOPICS_PER_PUBLICATION},
 };
@@ -133,41 +137,43 @@ fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others()
     away.advance(hub.tenant_log(hub.home()).head());
 }
 
-#[test]
-fn subscribers_load_again_after_any_failed_announcement() {
-    use tidings_shared::derive::serde;
+/// An event whose payload cannot be written.
+#[derive(Debug)]
+struct Unwritable(staff::Event);
 
-    /// An event whose payload cannot be written.
-    #[derive(Debug)]
-    struct Unwritable(staff::Event);
+impl Event for Unwritable {
+    type Topic = staff::Topic;
+    const NAMES: &'static [&'static str] = staff::Event::NAMES;
+    const SCHEMA: &'static [tidings_shared::schema::EventSchema] = staff::Event::SCHEMA;
 
-    impl Event for Unwritable {
-        type Topic = staff::Topic;
-        const NAMES: &'static [&'static str] = staff::Event::NAMES;
-        const SCHEMA: &'static [tidings_shared::schema::EventSchema] = staff::Event::SCHEMA;
-
-        fn name(&self) -> &'static str {
-            self.0.name()
-        }
-
-        fn topics(&self) -> Vec<staff::Topic> {
-            self.0.topics()
-        }
-
-        fn decode<'de, D: serde::Deserializer<'de>>(_: &str, _: D) -> Result<Option<Self>, D::Error> {
-            Ok(None)
-        }
-
-        fn encode<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("no payload today"))
-        }
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
 
+    fn topics(&self) -> Vec<staff::Topic> {
+        self.0.topics()
+    }
+
+    fn decode<'de, D: serde::Deserializer<'de>>(_: &str, _: D) -> Result<Option<Self>, D::Error> {
+        Ok(None)
+    }
+
+    fn encode<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no payload today"))
+    }
+}
+
+/// Returns an origin that is one byte too long.
+fn too_long() -> String {
+    "x".repeat(MAX_ORIGIN_BYTES + 1)
+}
+
+#[test]
+fn subscribers_load_again_after_any_failed_announcement() {
     let hub = hub(10);
     let mut people = at_once(hub.subscribe(&staff::Topic::People));
     let mut teams = at_once(hub.subscribe(&staff::Topic::Teams));
     let all = [staff::Topic::People.name()];
-    let too_long = || Some("x".repeat(MAX_ORIGIN_BYTES + 1));
     hub.announce_with(&person(1), PublishOptions::default().origin(too_long()));
     assert_eq!(synced(&mut people), all, "an origin that is too long");
     hub.announce(&Unwritable(person(1)));
