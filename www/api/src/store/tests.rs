@@ -258,6 +258,24 @@ async fn a_write_whose_commit_fails_announces_nothing() {
 }
 
 #[tokio::test]
+async fn a_write_that_panics_is_rolled_back_and_announced_all_the_same() {
+    let world = World::new();
+    let mut people = world.hear(&topics(["staff:people"]));
+    let failed = world.database.write(None, |tx, changes| {
+        staff::create_person(tx, &object(json!({ "name": "Never" })), changes)?;
+        panic!("on purpose")
+    });
+    assert_eq!(failed.await.unwrap_err().status, 500);
+    let count = world.database.read(|db| {
+        Ok(db
+            .query_row("SELECT count(*) FROM people WHERE name = 'Never'", [], |row| row.get::<_, i64>(0))?
+            .into())
+    });
+    assert_eq!(count.await.unwrap(), json!(0));
+    assert_eq!(heard(&mut people).len(), 1, "the guard does not know how the transaction ended");
+}
+
+#[tokio::test]
 async fn a_write_whose_caller_has_gone_is_announced_all_the_same() {
     let world = World::new();
     let mut people = world.hear(&topics(["staff:people"]));
