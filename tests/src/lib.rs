@@ -52,7 +52,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Returns the output of a future that is ready at once, as the futures of a hub are whose log is in memory.
+/// Returns the output of a future that is ready at once. The futures of a hub are, because its log is in memory.
 #[track_caller]
 pub fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

@@ -255,8 +255,8 @@ impl Hub {
         self.home.subscribe_to(topics)
     }
 
-    /// Returns the newest position. Take it before you load data for a page: whoever subscribes with this position as
-    /// `since` gets every event after it, or a `sync`.
+    /// Returns the newest position. Take it before you load data for a page. A client that subscribes with this
+    /// position as `since` gets every event after it, or a `sync`.
     ///
     /// ```
     /// use tidings_hub::Hub;

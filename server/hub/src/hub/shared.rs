@@ -36,7 +36,6 @@ use crate::{
 const LOGS_EVICTED_PART: usize = 1024;
 
 /// The state that a hub shares with the handles of its tenants.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: HubSettings,
     pub(super) host: Arc<dyn Host>,

@@ -1,6 +1,6 @@
 //! One tenant of a hub: what a program does there.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tidings_shared::{Event, RawEvent, Topic, TopicName};
 use uuid::Uuid;
@@ -35,10 +35,16 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tenant {
     pub(super) shared: Arc<Shared>,
     pub(super) id: TenantId,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenant").field(&self.id.as_str()).finish()
+    }
 }
 
 impl Tenant {
