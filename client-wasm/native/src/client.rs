@@ -2,13 +2,12 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use futures_util::{Stream, stream};
 use tidings_client_core::{self as core, Status};
 use tidings_shared::{Code, Event, FanOut, RawEvent, Topic, TopicName};
 use uuid::Uuid;
 
 use crate::{
-    Error, PublishOptions, Publishing, Settings, Subscription, Watch,
+    Error, PublishOptions, Publishing, Settings, Statuses, Subscription, Watch,
     driver::Driver,
     shared::{Handle, Kind, Shared},
 };
@@ -238,29 +237,18 @@ impl Client {
         *self.handle.shared.status.borrow()
     }
 
-    /// Returns the status now, and then each change of it. A slow reader gets only the latest one. The stream ends after
-    /// [`Status::Closed`].
+    /// Returns a stream of the status: the status now, and then each change of it. A slow reader gets only the latest one.
     ///
     /// ```no_run
-    /// use futures_util::StreamExt;
-    /// use std::pin::pin;
-    ///
     /// # async fn example(client: tidings_client::Client) {
-    /// let mut statuses = pin!(client.statuses());
+    /// let mut statuses = client.statuses();
     /// while let Some(status) = statuses.next().await {
     ///     println!("{}", status.as_str());
     /// }
     /// # }
     /// ```
-    pub fn statuses(&self) -> impl Stream<Item = Status> + Send + use<> {
-        let mut receiver = self.handle.shared.status.subscribe();
-        receiver.mark_changed();
-        stream::unfold(Some(receiver), async |receiver| {
-            let mut receiver = receiver?;
-            receiver.changed().await.ok()?;
-            let status = *receiver.borrow_and_update();
-            Some((status, (status != Status::Closed).then_some(receiver)))
-        })
+    pub fn statuses(&self) -> Statuses {
+        Statuses::new(self.handle.shared.status.subscribe())
     }
 
     /// Closes the client for good, for all its handles. Streams end, and publishes that wait fail with `closed`. Waits until

@@ -13,6 +13,7 @@ use crate::{Error, Published, publish::Answer, shared::Handle};
 
 /// An event that was handed over to the client: a future of the server's answer. Dropping it takes nothing back.
 #[derive(Debug)]
+#[must_use = "the server may refuse the event: await the answer, or drop it on purpose"]
 pub struct Publishing(State);
 
 #[derive(Debug)]

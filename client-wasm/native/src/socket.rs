@@ -93,3 +93,59 @@ impl Socket {
 pub(crate) async fn close_socket(mut socket: Socket) {
     let _ = timeout(CLOSE_TIMEOUT, socket.stream.close(None)).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    /// Returns an open WebSocket and its peer.
+    async fn pair() -> (Option<Socket>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        let stream =
+            WebSocketStream::from_raw_socket(MaybeTlsStream::Plain(stream), Role::Client, None).await;
+        (Some(Socket::new(ConnectionId(1), stream)), peer)
+    }
+
+    async fn write(socket: &mut Option<Socket>) {
+        let _ = timeout(Duration::from_millis(50), Socket::next(socket)).await;
+    }
+
+    fn push(socket: &mut Option<Socket>, text: &str) {
+        socket.as_mut().unwrap().push(Message::text(text));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_has_ten_seconds_and_then_the_connection_counts_as_lost() {
+        let (mut socket, mut peer) = pair().await;
+        assert_eq!(socket.as_ref().and_then(Socket::stalled_at), None);
+        push(&mut socket, "short");
+        write(&mut socket).await;
+        assert_eq!(socket.as_ref().and_then(Socket::stalled_at), None, "the kernel has taken it");
+        // More than both buffers of the kernel hold.
+        let begun = Instant::now();
+        push(&mut socket, &"x".repeat(32 * 1024 * 1024));
+        write(&mut socket).await;
+        let at = socket.as_ref().and_then(Socket::stalled_at).expect("it is stalled");
+        assert!(at >= begun + SEND_TIMEOUT && at <= Instant::now() + SEND_TIMEOUT);
+        // When the peer reads again, all is well.
+        tokio::spawn(async move { while peer.read(&mut [0; 65536]).await.is_ok_and(|read| read > 0) {} });
+        while socket.as_ref().is_some_and(|socket| socket.stalled_at().is_some()) {
+            write(&mut socket).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn more_frames_than_may_wait_are_the_end_of_the_connection() {
+        let (mut socket, _peer) = pair().await;
+        (0..MAX_UNSENT).for_each(|_| push(&mut socket, ""));
+        assert!(socket.as_ref().and_then(Socket::stalled_at).is_some_and(|at| at > Instant::now()));
+        push(&mut socket, "");
+        assert!(socket.as_ref().and_then(Socket::stalled_at).is_some_and(|at| at <= Instant::now()));
+        assert_eq!(socket.map(|socket| socket.unsent.len()), Some(MAX_UNSENT));
+    }
+}

@@ -1,13 +1,9 @@
 //! `tidings tail`: subscribes to topics, and prints their events as lines of JSON.
 
-use std::{
-    io::{self, Write},
-    pin::pin,
-};
+use std::io::{self, Write};
 
 use clap::Args;
-use futures_util::{Stream, StreamExt};
-use tidings_client::{Client, Delivery, Publication, Status, Subscription};
+use tidings_client::{Client, Delivery, Publication, Status, Statuses, Subscription};
 use tidings_shared::{TopicName, frame::ServerFrame};
 
 use super::{
@@ -39,11 +35,7 @@ impl Tail {
 }
 
 /// Prints deliveries, until nobody reads standard output or a topic is refused for good.
-async fn print_all(
-    mut deliveries: Subscription,
-    statuses: impl Stream<Item = Status>,
-) -> Result<(), Failure> {
-    let mut statuses = pin!(statuses.fuse());
+async fn print_all(mut deliveries: Subscription, mut statuses: Statuses) -> Result<(), Failure> {
     let (mut is_open, mut last_error) = (false, None);
     loop {
         let delivery = tokio::select! {

@@ -60,7 +60,7 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         package: "tidings-client",
         layers: &[
-            Layer { name: "values", modules: &["error", "publish", "settings", "url"] },
+            Layer { name: "values", modules: &["error", "publish", "settings", "statuses", "url"] },
             Layer { name: "readers", modules: &["inbox"] },
             Layer { name: "core", modules: &["shared"] },
             Layer { name: "I/O", modules: &["driver", "socket"] },

@@ -2,7 +2,6 @@
 
 use std::{
     net::TcpListener,
-    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,8 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{Stream, StreamExt};
-use tidings_client::{Client, Delivery, Error, Settings, Status, Subscription};
+use tidings_client::{Client, Delivery, Error, Settings, Status, Statuses, Subscription};
 use tidings_shared::domains::{projects, staff};
 use tidings_tests::{
     Cut, DEADLINE, Direction, Ending, Proxy, Server, eventually, rounds, sample, tidings, token,
@@ -38,8 +36,7 @@ async fn refusal<E: std::fmt::Debug>(subscription: &mut Subscription<E>) -> Erro
     subscription.next().await.expect("the stream goes on").expect_err("an error")
 }
 
-async fn until(statuses: impl Stream<Item = Status>, wanted: Status) {
-    let mut statuses = pin!(statuses);
+async fn until(mut statuses: Statuses, wanted: Status) {
     while statuses.next().await.expect("the client is open") != wanted {}
 }
 
@@ -259,6 +256,23 @@ fn the_program_is_warned_once_of_a_domain_that_nobody_knows_unless_it_means_it()
 }
 
 #[test]
+fn a_topic_without_room_is_no_final_error_and_a_sync_says_when_it_is_in_force() {
+    let server = Server::with(&["--max-topics-per-session", "1"]);
+    run(async {
+        let client = client(&server);
+        let mut first = client.subscribe::<staff::Event>(&[staff::Topic::People]).unwrap();
+        first.ready().await.unwrap();
+        let mut second = client.subscribe::<staff::Event>(&[staff::Topic::Teams]).unwrap();
+        let error = second.ready().await.unwrap_err();
+        assert_eq!((error.code(), error.is_final()), ("too_many_topics", false));
+        assert_eq!(refusal(&mut second).await, error);
+        drop(first);
+        let Some(Ok(Delivery::Sync { topics, .. })) = second.next().await else { panic!("a sync") };
+        assert_eq!(topics[0].as_str(), "staff:teams");
+    });
+}
+
+#[test]
 fn a_dropped_stream_unsubscribes_and_the_last_handle_ends_the_session() {
     let server = Server::start();
     run(async {
@@ -289,7 +303,7 @@ fn close_ends_every_stream_and_later_requests_say_so() {
         let mut people = client.subscribe::<staff::Event>(&[staff::Topic::People]).unwrap();
         let mut waits = client.subscribe_raw(&["staff:teams"]).unwrap();
         people.ready().await.unwrap();
-        let mut statuses = pin!(client.statuses());
+        let mut statuses = client.statuses();
         assert_eq!(statuses.next().await, Some(Status::Open));
         client.clone().close().await;
         assert_eq!((statuses.next().await, statuses.next().await), (Some(Status::Closed), None));

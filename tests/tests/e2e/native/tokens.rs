@@ -9,9 +9,9 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_client::{Client, Delivery};
+use tidings_client::{Client, Delivery, Settings};
 use tidings_shared::domains::staff;
-use tidings_tests::{DEADLINE, Request, Server, sample, token};
+use tidings_tests::{Cut, DEADLINE, Direction, Ending, Proxy, Request, Server, sample, token};
 
 use super::{run, settings};
 
@@ -61,6 +61,39 @@ fn the_provider_is_called_for_each_connection_and_before_the_token_ends() {
         }
         assert!(calls.load(Ordering::Relaxed) >= 4, "{calls:?}");
         assert_eq!(super::metric(&server, "tidings_sessions"), 1.0);
+    });
+}
+
+#[test]
+fn a_reconnect_gets_a_token_of_its_own_and_resumes() {
+    let server = Server::keyed(&[]);
+    let mut connections = 0;
+    let proxy = Proxy::start(server.address(), move || {
+        connections += 1;
+        let (direction, client, server) = (Direction::Down, Ending::Reset, Ending::Fin);
+        (connections == 1).then_some(Cut { direction, after_bytes: 2_000, client, server })
+    });
+    let calls = Arc::new(AtomicUsize::new(0));
+    let provider = {
+        let calls = Arc::clone(&calls);
+        move || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            async { Ok::<_, String>(tokio::task::spawn_blocking(|| anna("1h")).await.unwrap()) }
+        }
+    };
+    run(async {
+        let url = format!("http://{}", proxy.address());
+        let client = Client::new(Settings::new(url.parse().unwrap()).token_provider(provider));
+        let mut people = client.subscribe::<staff::Event>(&[staff::Topic::People]).unwrap();
+        people.ready().await.unwrap();
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        for _ in 0..10 {
+            publish(&server);
+        }
+        for _ in 0..10 {
+            assert!(matches!(people.next().await, Some(Ok(Delivery::Event { .. }))), "it resumes");
+        }
+        assert_eq!((proxy.cuts().len(), calls.load(Ordering::Relaxed)), (1, 2));
     });
 }
 
