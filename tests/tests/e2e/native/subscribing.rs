@@ -226,6 +226,14 @@ fn a_stream_says_that_there_is_no_server_and_begins_when_there_is_one() {
         assert_eq!((error.code(), error.is_final()), ("connect_failed", false));
         assert!(error.message().contains("Does `tidings serve` listen there"), "{error}");
         assert!(!client.has_connected());
+        // A client that its user has closed says so, and not what was wrong before.
+        let other = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
+        assert_eq!(
+            refusal(&mut other.subscribe_raw(&["staff:people"]).unwrap()).await.code(),
+            "connect_failed"
+        );
+        other.close().await;
+        assert_eq!(other.subscribe_raw(&["staff:people"]).unwrap_err().code(), "closed");
         let mut command = tidings();
         command.args(["serve", "--dev", "--listen", &gone.to_string()]);
         let server = Server::run(command);
