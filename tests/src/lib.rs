@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use binary::{Finished, finish, tidings, tidings_with_files};
+pub use binary::{Finished, example, finish, tidings, tidings_with_files};
 pub use client::{Client, Incoming};
 pub use http::{Block, EventStream, Request, Response};
 pub use process::Process;

@@ -1,0 +1,108 @@
+//! Each program of `server/examples` does what it shows, and what every gateway does, over real sockets.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+use tidings_tests::{Client, EventStream, Process, Request, example, sample};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use crate::hosts::{any_certificate, proxy_to};
+
+/// An example that runs.
+struct Example {
+    process: Process,
+    address: SocketAddr,
+    /// Runs a proxy for an example with TLS.
+    runtime: Option<Runtime>,
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        let mut process = Process::start(example(name));
+        let line = process.next_line();
+        let Some(url) = line.strip_prefix("listening on ") else { panic!("{line}") };
+        let (scheme, address) = url.split_once("://").unwrap();
+        let address: SocketAddr = address.parse().unwrap();
+        if scheme == "http" {
+            return Self { process, address, runtime: None };
+        }
+        assert_eq!(scheme, "https");
+        let runtime = Runtime::new().unwrap();
+        let proxy = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let proxied = proxy.local_addr().unwrap();
+        runtime.spawn(proxy_to(proxy, address, any_certificate()));
+        Self { process, address: proxied, runtime: Some(runtime) }
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        let answer = Request::get(path).send(self.address);
+        (answer.status, answer.body)
+    }
+
+    /// Checks what every gateway does, and that a signal ends the process after a drain.
+    fn delivers_and_drains(mut self) {
+        assert_eq!(self.get("/hello"), (200, "world".to_owned()));
+        let mut session = Client::hello_to(self.address);
+        session.subscribe(&["staff:people"], None, "live");
+        let mut stream = EventStream::open(self.address, &["staff:people"], None);
+        stream.expect("subscribed");
+        let body = json!({ "event": sample::person_updated(&sample::uuid()) }).to_string();
+        let published = Request::post("/v1/publish").body(body).send(self.address).json();
+        assert_eq!(session.expect("event")["position"], published["position"]);
+        assert_eq!(stream.expect("event").id.as_deref(), published["position"].as_str());
+        self.process.signal("TERM");
+        session.expect("goaway");
+        session.expect_close(1012);
+        drop(session);
+        stream.expect("goaway");
+        assert_eq!(stream.read(), None);
+        drop(stream);
+        let (status, rest) = self.process.wait();
+        assert_eq!((status.code(), rest), (Some(0), vec![]), "{}", self.process.log());
+        drop(self.runtime);
+    }
+}
+
+#[test]
+fn axum_announces_what_its_own_route_saved_with_the_tag_of_the_page() {
+    let example = Example::start("axum");
+    let uuid = sample::uuid();
+    let mut session = Client::hello_to(example.address);
+    session.subscribe(&[&format!("staff:person:{uuid}")], None, "live");
+    let saved = Request::post(&format!("/people/{uuid}")).header("Tidings-Origin", "tab-7").body("");
+    assert_eq!(saved.send(example.address).status, 200);
+    let event = session.expect("event");
+    assert_eq!((&event["event"]["event"], &event["origin"]), (&json!("person_updated"), &json!("tab-7")));
+    session.close();
+    example.delivers_and_drains();
+}
+
+#[test]
+fn axum_serve_tells_the_gateway_who_asks() {
+    let example = Example::start("axum_serve");
+    assert_eq!(example.get("/metrics").0, 200);
+    example.delivers_and_drains();
+}
+
+#[test]
+fn hyper_answers_by_its_function() {
+    let example = Example::start("hyper");
+    assert_eq!(example.get("/else"), (404, "nothing is here\n".to_owned()));
+    example.delivers_and_drains();
+}
+
+#[test]
+fn tls_serves_sessions_over_boxed_io() {
+    Example::start("tls").delivers_and_drains();
+}
+
+#[test]
+fn warp_listens_to_the_hub_in_its_own_process() {
+    let example = Example::start("warp");
+    let body = json!({ "event": sample::person_updated(&sample::uuid()) }).to_string();
+    assert_eq!(Request::post("/v1/publish").body(body).send(example.address).status, 200);
+    tidings_tests::eventually("the application has the event", || {
+        example.get("/last").1.starts_with("person_updated ")
+    });
+    example.delivers_and_drains();
+}
