@@ -11,6 +11,7 @@ mod settings;
 mod shared;
 mod subscription;
 mod tenant;
+mod uncertain;
 
 use std::sync::{Arc, PoisonError};
 
@@ -110,10 +111,11 @@ impl Hub {
     }
 
     /// Evicts entries, keys and revocations that are too old, and removes tenants that have been empty for a long time.
-    /// If such a tenant comes back, its log has a new epoch, so no old position fits it. Call this about once a second.
-    /// A gateway does.
+    /// If such a tenant comes back, its log has a new epoch, so no old position fits it. Also announces the late syncs of
+    /// [`Changes`]. Call this about once a second. A gateway does.
     pub fn handle_timeout(&self, now: Moment) {
         self.revocations().handle_timeout(now);
+        self.shared().sync_uncertain(now);
         let mut tenants = self.shared().lock_tenants();
         // Clones of a log are made under this lock, so nobody can take the log of a tenant that is being removed.
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));

@@ -32,20 +32,21 @@ use super::{
 /// - After [`committed`](Changes::committed), the guard announces the events, in the order in which they were added.
 /// - After [`rolled_back`](Changes::rolled_back), it announces nothing.
 /// - If it is dropped without either, it announces the events too. This happens after an early `return` or `?`, in a
-///   panic, and when the future of a request is dropped. The commit may have taken effect, and nobody knows.
+///   panic, and when the future of a request is dropped. Nobody knows then whether the commit takes effect, now or in a
+///   moment. So the subscribers of these topics also get a [`sync`](crate::Hub::sync) after 5 s.
 ///
 /// An event too many is harmless: a page loads again, and finds the same. An event too few is not: a page stays out of
 /// date, and does not know it. So say `rolled_back` only when the database has confirmed it.
 ///
-/// One case remains. The future of a request may be dropped while the database carries out the commit. Then the guard
-/// announces the events at once, and a page may load before the commit takes effect. If requests can be cancelled, let
-/// a task of its own run the transaction to its end (`tokio::spawn`).
+/// If a commit can take longer than 5 s and requests can be cancelled, let a task of its own run the transaction to its
+/// end (`tokio::spawn`).
 #[derive(Debug)]
 #[must_use = "a guard that is dropped at once announces nothing: add the events of the transaction to it"]
 pub struct Changes {
     tenant: Tenant,
     origin: Option<String>,
     added: Vec<Change>,
+    has_committed: bool,
 }
 
 /// An event that was added.
@@ -63,7 +64,7 @@ struct Change {
 impl Tenant {
     /// Returns a guard for the events of a transaction. See [`Hub::changes`](crate::Hub::changes).
     pub fn changes(&self) -> Changes {
-        Changes { tenant: self.clone(), origin: None, added: Vec::new() }
+        Changes { tenant: self.clone(), origin: None, added: Vec::new(), has_committed: false }
     }
 }
 
@@ -98,8 +99,8 @@ impl Changes {
     }
 
     /// Says that the transaction has committed: announces the events.
-    pub fn committed(self) {
-        drop(self);
+    pub fn committed(mut self) {
+        self.has_committed = true;
     }
 
     /// Says that the transaction was rolled back: announces nothing.
@@ -124,13 +125,20 @@ impl Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
+        let Tenant { shared, id } = &self.tenant;
+        let mut uncertain = Vec::new();
         for Change { domain, name, event, reach, options } in self.added.drain(..) {
-            let Tenant { shared, id } = &self.tenant;
             let now = shared.host.now();
             let published = event.and_then(|(event, topics)| shared.append(id, event, topics, options, now));
             if let Err(error) = published {
                 self.tenant.sync_instead(domain, name, &reach, &error);
             }
+            if !self.has_committed {
+                uncertain.extend(reach);
+            }
+        }
+        if !uncertain.is_empty() {
+            shared.sync_later(id, TopicName::each_once(uncertain));
         }
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     publishing::{PublishError, PublishOptions},
     settings::HubSettings,
+    uncertain::Uncertain,
 };
 use crate::{
     host::Host,
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) unknown_domains: UnknownDomains,
     pub(super) revocations: Revocations,
     pub(super) refusals: Refusals,
+    uncertain: Mutex<Uncertain>,
     pub(super) metrics: Arc<Metrics>,
     /// Bytes of the logs and keys of all tenants.
     pub(super) log_bytes: Arc<AtomicUsize>,
@@ -60,6 +62,7 @@ impl Shared {
             unknown_domains: UnknownDomains::default(),
             revocations: Revocations::default(),
             refusals: Refusals::default(),
+            uncertain: Mutex::default(),
             metrics: Arc::new(Metrics::default()),
             log_bytes: Arc::default(),
         }
@@ -107,6 +110,23 @@ impl Shared {
         self.bound_logs();
     }
 
+    /// Tells the subscribers of these topics to load again a moment later: nobody knows how their transaction ended.
+    pub(super) fn sync_later(&self, tenant: &TenantId, topics: Vec<TopicName>) {
+        let now = self.host.now();
+        let oldest = self.lock_uncertain().push(tenant.clone(), topics, now);
+        if let Some(oldest) = oldest {
+            self.sync(&oldest.tenant, &oldest.topics, None, now);
+        }
+    }
+
+    /// Gives the syncs whose time has come.
+    pub(super) fn sync_uncertain(&self, now: Moment) {
+        let next = || self.lock_uncertain().pop_due(now);
+        while let Some(due) = next() {
+            self.sync(&due.tenant, &due.topics, None, now);
+        }
+    }
+
     /// Returns the log of a tenant, and makes it if there is none.
     pub(super) fn tenant_log(&self, id: &TenantId) -> TenantLog {
         let mut tenants = self.lock_tenants();
@@ -132,6 +152,10 @@ impl Shared {
         while let (1.., Some(largest)) = (excess(), largest()) {
             largest.evict_bytes(max / LOGS_EVICTED_PART + 1);
         }
+    }
+
+    fn lock_uncertain(&self) -> MutexGuard<'_, Uncertain> {
+        self.uncertain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lock_tenants(&self) -> MutexGuard<'_, HashMap<TenantId, TenantLog>> {

@@ -9,6 +9,7 @@ use std::{
 use tidings_shared::domains::projects;
 
 use super::*;
+use crate::hub::uncertain::MAX_WAITING;
 
 /// A hub, and a subscriber of people, tasks and a contact.
 fn world() -> (Hub, Subscription) {
@@ -56,6 +57,8 @@ fn after_a_commit_the_events_are_published_in_the_order_in_which_they_were_added
     ];
     assert_eq!(heard(&mut all), expected);
     assert_eq!(hub.failed_announcements(), 0);
+    hub.handle_timeout(at(60));
+    assert!(ready(&mut all).is_empty(), "everybody knows that it has committed");
 }
 
 #[test]
@@ -64,6 +67,7 @@ fn after_a_rollback_nothing_is_announced() {
     let mut changes = hub.changes();
     changes.add(&person(1));
     changes.rolled_back();
+    hub.handle_timeout(at(60));
     assert!(ready(&mut all).is_empty());
     assert_eq!(hub.counters().log_entries, 0);
 }
@@ -111,6 +115,51 @@ fn a_guard_announces_when_its_request_is_cancelled_inside_the_commit() {
         assert!(ready(&mut all).is_empty(), "the commit is under way");
     }
     assert_eq!(heard(&mut all), [payload(&person(1))]);
+}
+
+#[test]
+fn when_nobody_knows_how_a_transaction_ended_its_topics_load_again_a_moment_later() {
+    let (hub, mut all) = world();
+    let mut teams = at_once(hub.subscribe(&staff::Topic::Teams));
+    let mut changes = hub.changes();
+    changes.add(&person(1));
+    changes.add(&person(2));
+    changes.add(&interaction(1..2));
+    drop(changes);
+    assert_eq!(heard(&mut all).len(), 3);
+    hub.handle_timeout(at(4));
+    assert!(ready(&mut all).is_empty(), "the database may still be about to commit");
+    hub.handle_timeout(at(5));
+    assert_eq!(synced(&mut all), [staff::Topic::People.name(), contact(1)]);
+    hub.handle_timeout(at(60));
+    assert!(ready(&mut all).is_empty() && ready(&mut teams).is_empty());
+}
+
+#[test]
+fn beyond_the_bound_the_oldest_transaction_gets_its_sync_early() {
+    let (hub, mut all) = world();
+    let mut events = 0;
+    for n in 1..=MAX_WAITING as u128 + 1 {
+        let mut changes = hub.changes();
+        if n == 1 {
+            changes.add(&person(1))
+        } else {
+            changes.add(&interaction(n..n + 1))
+        }
+        drop(changes);
+        let deliveries = ready(&mut all);
+        if n <= MAX_WAITING as u128 {
+            events += deliveries.len();
+        } else {
+            assert!(
+                matches!(&deliveries[..], [Delivery::Sync { topics, .. }] if *topics == [staff::Topic::People.name()])
+            );
+        }
+    }
+    assert_eq!(events, 1);
+    let mut last = at_once(hub.subscribe_to(&[contact(MAX_WAITING as u128 + 1)]));
+    hub.handle_timeout(at(5));
+    assert_eq!((ready(&mut all).len(), ready(&mut last).len()), (0, 1));
 }
 
 #[test]
