@@ -150,7 +150,9 @@ impl Driver {
         self.shared.tell(|state, now| {
             let token = token.map_err(|reason| {
                 let reason = format!("The token provider failed: {reason}");
-                fail(&mut state.last_failure, reason.clone(), &self.shared.settings);
+                if note(&mut state.last_failure, &reason) {
+                    tracing::warn!("{reason}");
+                }
                 reason
             });
             state.core.handle_token(connection, token, now);
@@ -168,7 +170,9 @@ impl Driver {
                 state.core.handle_open(connection, now);
             }
             Err(reason) => {
-                fail(&mut state.last_failure, reason, &self.shared.settings);
+                if note(&mut state.last_failure, &reason) {
+                    tracing::warn!("can't connect to {}: {reason}", self.shared.settings.url);
+                }
                 state.core.handle_closed(connection, close::ABNORMAL, now);
             }
         });
@@ -236,12 +240,12 @@ fn request(settings: &Settings) -> Result<Request, tungstenite::Error> {
     Ok(request)
 }
 
-/// Notes why there is no connection. Attempts usually fail for the same reason, which is logged once.
-fn fail(last: &mut Option<String>, reason: String, settings: &Settings) {
-    if last.as_ref() != Some(&reason) {
-        tracing::warn!("can't connect to {}: {reason}", settings.url);
-    }
-    *last = Some(reason);
+/// Notes why there is no connection. Returns whether it is another reason than before: attempts usually fail for the same
+/// reason, and one line in the log is enough.
+fn note(last: &mut Option<String>, reason: &str) -> bool {
+    let is_new = last.as_deref() != Some(reason);
+    *last = Some(reason.to_owned());
+    is_new
 }
 
 /// Explains why an attempt to connect failed. If the server refused it, the explanation is the server's.

@@ -184,3 +184,16 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_in_the_debug_output() {
+        let url = "http://127.0.0.1:7700".parse().unwrap();
+        let settings = Settings::new(url).token("a-secret").header("cookie", "session=a-secret").unwrap();
+        let text = format!("{settings:?}");
+        assert!(text.contains("7700") && !text.contains("a-secret"), "{text}");
+    }
+}

@@ -1,6 +1,9 @@
 //! `tidings tail`: subscribes to topics, and prints their events as lines of JSON.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use clap::Args;
 use tidings_client::{Client, Delivery, Publication, Status, Statuses, Subscription};
@@ -51,7 +54,7 @@ async fn print_all(mut deliveries: Subscription, mut statuses: Statuses) -> Resu
         };
         let printed = match delivery {
             Some(Ok(Delivery::Event { topics, publication, .. })) => {
-                let Publication { position, key, at, origin, event } = Publication::clone(&publication);
+                let Publication { position, key, at, origin, event } = Arc::unwrap_or_clone(publication);
                 print(&ServerFrame::Event { position, key, at, origin, topics: names(&topics), event })
             }
             Some(Ok(Delivery::Sync { topics, position })) => {
