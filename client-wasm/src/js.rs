@@ -1,7 +1,7 @@
 //! The shell that runs the [core](tidings_client_core) in a browser, a worker or Node.js. It has one WebSocket and one timer,
 //! and converts the values that cross the boundary.
 //!
-//! Its only user is the TypeScript of the npm package, which passes it a [`Host`](host::Host). The host may call the shell
+//! Its only user is the TypeScript of the npm package, which passes it a `Host`. The host may call the shell
 //! while the shell calls the host: no `RefCell` is borrowed then. The outputs of such a call wait until the host has returned.
 
 mod de;

@@ -33,6 +33,8 @@
 //! # }
 //! ```
 
+// docs.rs shows which feature a name needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // These macros panic when nobody reads the output any more.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -67,7 +67,12 @@ const STEPS: [Step; 20] = [
         needs: &[setup::WASM_TARGET],
         run: clippy_wasm,
     },
-    Step { name: "doc", says: "the documentation builds without broken links", needs: &[], run: doc },
+    Step {
+        name: "doc",
+        says: "the documentation builds without broken links",
+        needs: &[setup::WASM_TARGET],
+        run: doc,
+    },
     Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS], run: rust },
     Step {
         name: "crates",
@@ -231,8 +236,12 @@ fn clippy_wasm(project: &Project) -> Result<()> {
 }
 
 fn doc(project: &Project) -> Result<()> {
-    let options = ["doc", "--workspace", "--no-deps", "--locked"];
-    cargo(project).args(options).env("RUSTDOCFLAGS", "-Dwarnings").run()
+    let options = ["doc", "--no-deps", "--locked"];
+    cargo(project).args(options).arg("--workspace").env("RUSTDOCFLAGS", "-Dwarnings").run()?;
+    // docs.rs shows the browser client as it is compiled for browsers.
+    let toolchain = wasm::find(project).context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    let package = ["--package", "tidings-client-wasm", "--target", TARGET];
+    toolchain.apply(cargo(project)).args(options).args(package).env("RUSTDOCFLAGS", "-Dwarnings").run()
 }
 
 fn rust(project: &Project) -> Result<()> {

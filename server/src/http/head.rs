@@ -12,7 +12,7 @@ use crate::net::accept::Permit;
 
 /// The address that a request is from: a client's or a proxy's. It is an extension of requests.
 ///
-/// [`Gateway::serve`] sets it. In another server, an application may set it with a middleware, before the gateway sees
+/// [`Gateway::serve`](crate::Gateway::serve) sets it. In another server, an application may set it with a middleware, before the gateway sees
 /// the request. Without it the gateway does not know who asks, and answers `/metrics` only with
 /// [`GatewaySettings::open_metrics`](crate::GatewaySettings::open_metrics).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

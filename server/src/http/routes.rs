@@ -74,8 +74,8 @@ impl Gateway {
     /// other path.
     ///
     /// It is for `warp::serve`, joined to an application's own filter with `or`, or below a path of its own. This is
-    /// another server than the gateway's, so [the same parts](Gateway::service#what-only-serve-does) have no effect
-    /// there. [`Gateway::serve`] adds these routes by itself.
+    /// another server than the gateway's, so the parts that [`Gateway::service`] lists under "What only `serve` does"
+    /// have no effect there. [`Gateway::serve`] adds these routes by itself.
     pub fn routes(&self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
         let gateway = self.clone();
         let route = move |method: Method, path: Peek| {

@@ -23,12 +23,8 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let words = format!("Rust {promised} or newer");
     ensure!(read(&project.root.join("README.md"))?.contains(&words), "README.md does not say `{words}`");
     check_dependencies(project, promised)?;
-    // rustup names a toolchain by three numbers.
-    let compiler = Compiler::find(&if promised.matches('.').count() == 1 {
-        format!("{promised}.0")
-    } else {
-        promised.to_owned()
-    });
+    let [major, minor, patch] = numbers(promised);
+    let compiler = Compiler::find(&format!("{major}.{minor}.{patch}"));
     for options in combinations(&published) {
         compiler.check(project, &options)?;
     }
@@ -107,7 +103,8 @@ impl Compiler {
     fn find(version: &str) -> Self {
         let rustup = |words: &[&str]| {
             // Without a network, fail at once.
-            Cmd::new("rustup").args(words).without_rust_env().env("RUSTUP_MAX_RETRIES", "0").read()
+            let rustup = Cmd::new("rustup").args(words).without_rust_env();
+            rustup.env("RUSTUP_MAX_RETRIES", "0").env("RUST_BACKTRACE", "0").read()
         };
         let install =
             ["toolchain", "install", version, "--profile", "minimal", "--target", TARGET, "--no-self-update"];
