@@ -3,6 +3,7 @@
 mod publishing;
 mod readers;
 mod subscribing;
+mod tls;
 mod tokens;
 mod watching;
 
