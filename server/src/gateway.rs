@@ -248,3 +248,55 @@ impl Drop for Running {
         self.0.store(false, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidings_hub::{HubSettings, LogLimits};
+    use tokio::{
+        runtime::{Builder, Runtime},
+        time::sleep,
+    };
+
+    use super::*;
+    use crate::{DevAccess, SystemHost};
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
+    #[test]
+    fn old_publications_are_evicted_until_the_gateway_ends_whichever_runtime_goes_before() {
+        let log = LogLimits::default().max_age(Duration::ZERO);
+        let hub = Hub::new(HubSettings::new("acme".parse().unwrap()).log(log), SystemHost::start());
+        let gateway =
+            Gateway::new(hub.clone(), DevAccess::new(hub.home().clone()), GatewaySettings::development());
+        gateway.keep_time();
+        let is_timed = Arc::clone(&gateway.0.is_timed);
+        assert!(!is_timed.load(Relaxed), "there is no runtime");
+        let publish = || {
+            let (event, topics) = (r#"{"domain":"a","event":"b","payload":{}}"#, ["a".parse().unwrap()]);
+            let event = tidings_shared::RawEvent::parse(event).unwrap();
+            drop(hub.publish_raw(event, Some(&topics), Default::default()));
+        };
+        for _ in 0..2 {
+            let runtime = runtime();
+            publish();
+            runtime.block_on(async {
+                gateway.keep_time();
+                gateway.keep_time();
+                assert!(is_timed.load(Relaxed));
+                sleep(Duration::from_secs(2)).await;
+            });
+            assert_eq!(gateway.hub().counters().log_entries, 0);
+            assert_eq!(Arc::weak_count(&gateway.0), 1, "there is one task");
+            drop(runtime);
+            assert!(!is_timed.load(Relaxed), "the task ends with its runtime");
+        }
+        runtime().block_on(async {
+            gateway.keep_time();
+            drop(gateway);
+            sleep(Duration::from_secs(2)).await;
+            assert!(!is_timed.load(Relaxed), "the task ends with the gateway");
+        });
+    }
+}

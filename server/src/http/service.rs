@@ -38,6 +38,9 @@ impl Gateway {
     /// `/ready` and `/metrics`, and every other path with 404. It is also a [`Layer`]: over an application's service, it
     /// answers these paths first, and passes every other request on as it is.
     ///
+    /// A router may also nest it below a path of its own. A middleware outside of it sees the gateway's answers too: it
+    /// must leave event streams as they are, as the compression of tower-http does.
+    ///
     /// The server must allow upgrades, as `axum::serve` does (hyper: `with_upgrades`, or
     /// `serve_connection_with_upgrades`). WebSockets need HTTP/1.1, everything else works with HTTP/2 too. Call the
     /// service inside of a tokio runtime with I/O and time.
@@ -52,7 +55,8 @@ impl Gateway {
     ///   event streams at a time; the server refuses more with `overloaded`;
     /// - limits of addresses (`max_connections_per_address`, `trusted_proxies`);
     /// - the write deadline of HTTP answers and event streams (`write_timeout`). A stalled event stream loses its place
-    ///   in the shard, and its connection stays until the server ends it. WebSockets keep their write deadline;
+    ///   in the shard. Its connection, with hyper's buffer of up to 400 KB, stays until the server ends it. WebSockets
+    ///   keep their write deadline;
     /// - the checks of requests to the application: hosts with [`OriginRule::Loopback`](crate::OriginRule::Loopback),
     ///   and refusals during a drain.
     ///

@@ -13,11 +13,13 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     io,
+    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use socket2::SockRef;
@@ -166,8 +168,11 @@ impl BoxedSocket {
         // The turn of a fan-out has a bound of its own. With the runtime's budget for one task, the sockets after the
         // first hundred would look full.
         let written = pin!(unconstrained(poll_fn(|cx| Poll::Ready(self.write(cx, bytes)))));
-        match written.poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(written) => written,
+        // A panic of the application's I/O must end its own connection, and not the fan-out of the shard.
+        let written = AssertUnwindSafe(written).catch_unwind();
+        match pin!(written).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(_)) => Err(io::Error::other("the I/O has panicked")),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -278,6 +283,38 @@ mod tests {
         let reads = tokio::spawn(async move { read(&mut peer, 10).await });
         poll_fn(|cx| socket.poll_pass_on(cx)).await.unwrap();
         assert_eq!(reads.await.unwrap(), b"abcdefghij");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_io_is_an_error_of_its_own_socket() {
+        struct Panics(DuplexStream);
+
+        impl AsyncRead for Panics {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.0).poll_read(cx, buf)
+            }
+        }
+
+        impl AsyncWrite for Panics {
+            fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+                panic!("on purpose")
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+        }
+
+        let mut socket = boxed(Panics(duplex(4).0)).await;
+        assert_eq!(socket.try_write(b"a").unwrap_err().kind(), io::ErrorKind::Other);
     }
 
     #[tokio::test]

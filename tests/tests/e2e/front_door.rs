@@ -70,7 +70,11 @@ fn every_server_has_websockets_streams_and_publishes_beside_the_routes_of_the_ap
             (404, None),
             "the application's: {host:?}"
         );
-        assert_eq!(hosted.gateway.sessions(), 2, "{host:?}");
+        let nested = Request::get("/live/v1/events?topic=clock");
+        let mut nested = EventStream::send(hosted.address, nested);
+        nested.expect("subscribed");
+        assert_eq!(hosted.gateway.sessions(), 3, "{host:?}");
+        drop(nested);
         session.close();
         drop(stream);
         hosted.stop();

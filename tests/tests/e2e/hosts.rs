@@ -44,7 +44,8 @@ pub(crate) enum Host {
 
 pub(crate) const HOSTS: [Host; 5] = [Host::Axum, Host::Http1, Host::Auto, Host::Tls, Host::Warp];
 
-/// A hub and its gateway in the server of an application. The application itself answers `/hello`.
+/// A hub and its gateway in the server of an application. The application itself answers `/hello`, and nests the
+/// gateway below `/live` once more.
 pub(crate) struct Hosted {
     pub(crate) runtime: Runtime,
     pub(crate) hub: Hub,
@@ -83,14 +84,18 @@ impl Hosted {
                 gateway.drain().await;
             }
         };
-        let app = Router::new().route("/hello", get(|| async { "world" })).layer(gateway.service());
+        let app = Router::new()
+            .route("/hello", get(|| async { "world" }))
+            .nest_service("/live", gateway.service())
+            .layer(gateway.service());
         let served = match host {
             Host::Axum => runtime.spawn(async move {
                 axum::serve(listener, app).with_graceful_shutdown(drained).await.unwrap();
             }),
             Host::Warp => {
                 let mine = warp::path!("hello").map(|| "world");
-                let server = warp::serve(gateway.routes().or(mine));
+                let nested = warp::path("live").and(gateway.routes());
+                let server = warp::serve(gateway.routes().or(nested).or(mine));
                 runtime.spawn(server.incoming(listener).graceful(drained).run())
             }
             Host::Http1 | Host::Auto => runtime.spawn(serve(host, listener, app, None, drained)),
