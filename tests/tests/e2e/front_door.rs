@@ -3,8 +3,9 @@
 use std::{
     convert::Infallible,
     future::pending,
-    io::Write,
+    io::{self, Write},
     net::TcpStream,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,14 +13,20 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Method, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use serde_json::{Value, json};
 use tidings_server::{
     DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost,
     hub::{Counters, LogLimits},
 };
 use tidings_tests::{Client, EventStream, Frame, RawSocket, Request, eventually, sample};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpListener,
+};
 use tower::Service;
 
 use crate::hosts::{HOSTS, Host, Hosted};
@@ -368,6 +375,76 @@ fn http_2_has_event_streams_and_no_websockets() {
         eventually("the stream is gone", || hosted.gateway.sessions() == 0);
         hosted.stop();
     }
+}
+
+/// I/O that keeps every byte until it is flushed, and flushes only when it is asked a second time.
+struct Corked {
+    stream: tokio::net::TcpStream,
+    kept: Vec<u8>,
+    is_asked: bool,
+}
+
+impl AsyncRead for Corked {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Corked {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.kept.extend(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.kept.is_empty() && !std::mem::replace(&mut self.is_asked, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.is_asked = false;
+        let Self { stream, kept, .. } = &mut *self;
+        while !kept.is_empty() {
+            let written = std::task::ready!(Pin::new(&mut *stream).poll_write(cx, kept))?;
+            kept.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn bytes_that_the_io_of_a_server_keeps_are_flushed() {
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
+    let access = DevAccess::new(hub.home().clone());
+    let gateway = Gateway::new(hub.clone(), access, GatewaySettings::development());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let corked = Corked { stream, kept: Vec::new(), is_asked: false };
+            let service = TowerToHyperService::new(gateway.service());
+            let mut server = hyper::server::conn::http1::Builder::new();
+            let server = server.timer(TokioTimer::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(corked), service).with_upgrades());
+        }
+    });
+    let mut client = Client::hello_to(address);
+    client.subscribe(&["clock"], None, "live");
+    for number in 0..50 {
+        publish_big(&hub, number, 10);
+        assert_eq!(number_of(&client.expect("event")), number);
+    }
+    client.close();
 }
 
 /// An application that takes no request.
