@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -41,6 +42,12 @@ test("the package has no file that a user does not need, and installing it runs 
       /^\.\/(package\.json|README\.md|LICENSE.*|dist\/[\w-]+\.(js|d\.ts|wasm))$/.test(file),
     ),
   );
+  // The build replaces the folders of the machine in panic messages and source names.
+  const here = [fileURLToPath(new URL("../../..", import.meta.url)), `${homedir()}/`];
+  for (const file of files) {
+    const bytes = readFileSync(join(folder, file));
+    for (const path of here) assert.ok(!bytes.includes(path), `${file} names ${path}`);
+  }
   // npm packs no links, so these are copies.
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
     const text = readFileSync(new URL(`../../../${licence}`, import.meta.url), "utf8");
