@@ -2,6 +2,7 @@
 
 mod publishing;
 mod readers;
+mod rights;
 mod subscribing;
 mod tls;
 mod tokens;
