@@ -25,6 +25,15 @@ use crate::{
 };
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings_server::{GatewaySettings, OriginRule, hub::SessionSettings};
+///
+/// let origins = OriginRule::Exact(vec!["https://app.example.com".to_owned()]);
+/// let session = SessionSettings::default().heartbeat(Duration::from_secs(15));
+/// let settings = GatewaySettings::new(origins).session(session).max_connections(5_000);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GatewaySettings {

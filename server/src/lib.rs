@@ -1,6 +1,7 @@
 //! The Tidings hub: embed it in an application, or run it as the `tidings` binary.
 //!
 //! - [`Hub`] is where publications come in and go out. [`SystemHost`] gives it the time and random numbers.
+//!   [`Hub::tenant`] is a handle to one tenant. [`Changes`] announces the events of a transaction after its commit.
 //! - [`Gateway`] lets browsers in. [`Gateway::serve`] serves it together with an application: a `Router` of axum, a
 //!   filter of warp, or any other service of tower. [`Gateway::service`] is for the application's own server.
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.

@@ -159,6 +159,32 @@ fn an_announcement_that_cannot_be_made_is_counted_and_harms_nobody() {
 }
 
 #[test]
+fn the_events_of_a_transaction_come_after_its_commit_and_also_when_the_request_is_aborted() {
+    let embedded = Embedded::start(|_| {});
+    let mut client = embedded.client(&["staff:people"]);
+    let person = |n| staff::Event::PersonUpdated(staff::Person { uuid: Uuid::from_u128(n) });
+    let hub = embedded.hub.clone();
+    let (begun, committing) = std::sync::mpsc::channel();
+    let request = embedded.runtime.spawn(async move {
+        let mut changes = hub.changes();
+        (1..=3).for_each(|n| changes.add(&person(n)));
+        begun.send(()).unwrap();
+        std::future::pending::<()>().await;
+        changes.rolled_back();
+    });
+    committing.recv().unwrap();
+    let mut changes = embedded.hub.changes();
+    changes.add(&person(0));
+    changes.committed();
+    request.abort();
+    for n in 0..=3 {
+        let frame = client.expect("event");
+        assert_eq!(frame["event"]["payload"]["uuid"], json!(Uuid::from_u128(n)), "{frame}");
+    }
+    embedded.stop();
+}
+
+#[test]
 fn a_drain_ends_the_sessions_and_the_hub_goes_on_inside() {
     let embedded = Embedded::start(|_| {});
     let mut client = embedded.client(&["staff:people"]);
