@@ -53,7 +53,7 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Identity, AccessError>> + Send;
 
     /// Returns for each topic whether the client may subscribe to it, in order. A missing answer means no. The topics are
-    /// all topics of one frame, each once. Nobody asks if the identity's own [rights](Identity::rights) decide. By
+    /// all topics of one frame, each once, and at least one. Nobody asks if the identity's own [rights](Identity::rights) decide. By
     /// default, they do.
     ///
     /// # Errors
@@ -101,8 +101,8 @@ pub struct Credentials {
     /// A `Cookie` header is here only if the browser said that the page is one of the gateway's
     /// [origins](crate::OriginRule), or of the gateway's own origin. Otherwise a foreign page could use the cookie.
     pub headers: HeaderMap,
-    /// The address that the connection is from: a client's or a proxy's. `None` if the server around the gateway does not
-    /// tell it.
+    /// The address that the connection is from: a client's or a proxy's. `None` for the token of a `token` frame, and if
+    /// the server around the gateway does not tell it.
     pub peer: Option<IpAddr>,
     /// The time, in milliseconds since 1970.
     pub now_unix_ms: u64,

@@ -30,6 +30,9 @@ impl Host for SystemHost {
     }
 }
 
+/// The wait until a deadline that never comes: a setting may be `Duration::MAX`.
+pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// A clock that agrees with the hub's, and can convert a deadline to an [`Instant`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
@@ -57,8 +60,8 @@ impl Clock {
         }
     }
 
-    /// Returns the instant at which `since_start` will have passed.
+    /// Returns the instant at which `since_start` will have passed. A time that no clock can show is far away.
     pub(crate) fn instant(&self, since_start: Duration) -> Instant {
-        self.start + since_start
+        self.start.checked_add(since_start).unwrap_or_else(|| Instant::now() + FAR)
     }
 }

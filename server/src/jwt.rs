@@ -87,7 +87,6 @@ impl JwtAccess {
         self
     }
 
-    /// Checks a token's signature, and returns its claims.
     /// Checks a token, and returns the identity that it describes.
     fn check(&self, token: Option<&str>, now_unix_ms: u64) -> Result<Identity, AccessError> {
         let token =
@@ -101,6 +100,7 @@ impl JwtAccess {
         })
     }
 
+    /// Checks a token's signature, and returns its claims.
     fn verify(&self, token: &str) -> Result<Claims, AccessError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused(format!("a token has at most {MAX_TOKEN_BYTES} bytes")));

@@ -29,6 +29,7 @@ use tokio::{
 
 use crate::{
     authorize::{Authorize, Credentials},
+    host::FAR,
     origin::OriginRule,
 };
 
@@ -141,12 +142,14 @@ impl Questions {
     }
 
     /// Checks that the client may revoke.
-    pub(crate) async fn check_may_revoke(&self, identity: Arc<Identity>) -> Result<(), Problem> {
+    pub(crate) async fn check_may_revoke(&self, admitted: &Admitted) -> Result<(), Problem> {
         let answer = async {
             let _open = self.open.acquire().await;
-            AssertUnwindSafe(Arc::clone(&self.access).may_revoke(identity)).catch_unwind().await
+            let answer = Arc::clone(&self.access).may_revoke(Arc::clone(&admitted.identity));
+            AssertUnwindSafe(answer).catch_unwind().await
         };
         let answer = timeout_at(self.deadline(), answer).await;
+        self.check_not_revoked(admitted)?;
         match answer.map_err(|_| late())?.map_err(|_| self.note_panic())? {
             Ok(true) => Ok(()),
             Ok(false) => Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`")),
@@ -163,7 +166,7 @@ impl Questions {
     ) -> Result<(Vec<bool>, u64), Problem> {
         let (hub, deadline) = (&self.hub, self.deadline());
         let mut asked_at = hub.revocations().newest();
-        if let Some(allowed) = by_rights {
+        if let Some(allowed) = by_rights.or_else(|| topics.is_empty().then(Vec::new)) {
             return Ok((allowed, asked_at));
         }
         loop {
@@ -171,16 +174,19 @@ impl Questions {
                 Answer::Topics(allowed) => allowed?,
                 Answer::Identity(_) | Answer::Failed => return Err(failed()),
             };
-            let now = hub.now();
-            if hub.revocations().ends(None, admitted, now) {
-                return Err(AccessError::unauthorized("the token was revoked").into());
-            }
-            if !hub.revocations().outdate(admitted, topics, asked_at, now) {
+            self.check_not_revoked(admitted)?;
+            if !hub.revocations().outdate(admitted, topics, asked_at, hub.now()) {
                 return Ok((allowed, asked_at));
             }
             // The answer may be older than a revocation.
             asked_at = hub.revocations().newest();
         }
+    }
+
+    /// Checks that the client was not revoked while the application took its time.
+    fn check_not_revoked(&self, admitted: &Admitted) -> Result<(), Problem> {
+        let is_revoked = self.hub.revocations().ends(None, admitted, self.hub.now());
+        if is_revoked { Err(AccessError::unauthorized("the token was revoked").into()) } else { Ok(()) }
     }
 
     async fn answer_until(
@@ -189,6 +195,10 @@ impl Questions {
         question: Question,
         caller: Arc<Caller>,
     ) -> Result<Answer, Problem> {
+        // A timeout looks at the clock only while the answer is pending.
+        if Instant::now() >= deadline {
+            return Err(late());
+        }
         timeout_at(deadline, self.answer(question, caller)).await.map_err(|_| late())
     }
 
@@ -209,7 +219,8 @@ impl Questions {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        let now = Instant::now();
+        now.checked_add(self.timeout).unwrap_or(now + FAR)
     }
 }
 

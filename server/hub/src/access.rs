@@ -18,15 +18,16 @@ pub struct Identity {
     /// When the session must end unless it gets a new token, in milliseconds since 1970.
     pub expires_at: Option<u64>,
     /// When the token was issued, or when the login began, in milliseconds since 1970. A client whose token was issued
-    /// after its subject was [revoked](crate::Revoke) is accepted again. `None` means that the rights are looked up for
-    /// each question, and are never old.
+    /// after its subject was [revoked](crate::Revoke) is accepted again. Without this time, it stays out as long as the
+    /// revocation is remembered.
     pub issued_at: Option<u64>,
     /// The rights that the token gives.
     pub rights: Rights,
     /// Whether the application looks up the rights for each frame. If not, `rights` decides, and nobody is asked.
     pub is_looked_up: bool,
     /// What the client proved its identity with: the part of a token that its signature covers, or the id of a login.
-    /// Revoking a session revokes its credential too. `None` means the whole token.
+    /// Revoking a session revokes its credential too. `None` means the whole token. Without a token and a credential, the
+    /// client of a revoked session can open another one.
     ///
     /// Some signatures are malleable: anybody can make a second valid signature. So a credential must not include one.
     pub credential: Option<String>,

@@ -41,9 +41,9 @@ pub enum Revoke {
     Subject(String),
     /// This session, and the token that it came with.
     Session(Uuid),
-    /// The rights of a subject to these topics. Its subscriptions to them end. Tokens of it that were issued up to now
-    /// give no right to these topics any more. If the application looks up rights for each question, its next answer
-    /// decides.
+    /// The rights of a subject to these topics. Its subscriptions to them end. Tokens of it that were issued up to now,
+    /// or without a time of issue, give no right to these topics any more. If the application looks up rights for each
+    /// question, its next answer decides.
     Topics {
         /// The subject.
         subject: String,
@@ -291,7 +291,7 @@ impl Revocations {
     }
 
     /// Takes back the rights to topics that a client lost after its token was issued. `allowed` has an entry for each
-    /// topic.
+    /// topic. Rights that the application looks up stay: its answer decides.
     pub fn withdraw(&self, admitted: &Admitted, topics: &[TopicName], allowed: &mut [bool], now: Moment) {
         if self.topics.load(Ordering::Acquire) == 0 {
             return;
@@ -301,9 +301,10 @@ impl Revocations {
         let list =
             lists.tenants.get(&identity.tenant).filter(|list| list.topics.contains_key(&identity.subject));
         // Rights that are looked up for each question are never old.
-        let (Some(list), Some(issued_at)) = (list, identity.issued_at) else { return };
+        let Some(list) = list.filter(|_| !identity.is_looked_up) else { return };
         for (topic, allowed) in topics.iter().zip(allowed) {
-            let is_older = |entry: &Entry| issued_at <= entry.at_unix_ms || entry.number > *newest_revocation;
+            let is_older =
+                |entry: &Entry| entry.is_no_older_than(identity) || entry.number > *newest_revocation;
             *allowed &= !list.topic(identity, topic, now).is_some_and(is_older);
         }
     }
@@ -437,7 +438,7 @@ impl List {
 
     /// Returns whether a token is revoked.
     fn keeps_out(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
-        let is_older = |entry: &Entry| identity.issued_at.is_none_or(|issued| issued <= entry.at_unix_ms);
+        let is_older = |entry: &Entry| entry.is_no_older_than(identity);
         self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
     }
 
@@ -473,6 +474,11 @@ impl List {
 }
 
 impl Entry {
+    /// Returns whether this revocation applies to an identity by its time of issue. Without such a time, it does.
+    fn is_no_older_than(&self, identity: &Identity) -> bool {
+        identity.issued_at.is_none_or(|issued_at| issued_at <= self.at_unix_ms)
+    }
+
     fn is_after(&self, number: u64, now: Moment) -> bool {
         self.number > number && now.since_start < self.until
     }

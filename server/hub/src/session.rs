@@ -144,8 +144,8 @@ impl Session {
         if !self.spend(now) {
             return;
         }
-        if let Some(parsed) = self.hold(ClientFrame::parse(text)) {
-            self.handle_parsed(parsed, now);
+        if !self.hold(text) {
+            self.handle_parsed(ClientFrame::parse(text), now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `POST` requests: checks who sends, reads the body within its bounds, and answers.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use hyper::{
@@ -113,12 +113,11 @@ fn invalid(reason: &str) -> Problem {
 
 /// `POST /v1/admin/revoke`: takes a subject's or a session's rights back.
 async fn revoke(gateway: &Gateway, admitted: &Admitted, body: &str) -> Result<Value, Problem> {
-    let identity = &admitted.identity;
-    gateway.questions().check_may_revoke(Arc::clone(identity)).await?;
+    gateway.questions().check_may_revoke(admitted).await?;
     let (revoke, answer) = Revoke::parse(body)?;
     gateway
         .hub()
-        .tenant(&identity.tenant)
+        .tenant(&admitted.identity.tenant)
         .revoke(&revoke)
         .map_err(|error| Problem::new(Code::Overloaded, error))?;
     Ok(answer)

@@ -28,11 +28,7 @@ pub(super) async fn batch(gateway: &Gateway, admitted: &Admitted, body: &str) ->
     }
     let items: Vec<_> = items.into_iter().map(|item| check(gateway, item.get())).collect();
     let topics = TopicName::each_once(items.iter().flatten().flat_map(Checked::topics).cloned());
-    let allowed = if topics.is_empty() {
-        Vec::new()
-    } else {
-        gateway.questions().may_publish(admitted, &topics).await?
-    };
+    let allowed = gateway.questions().may_publish(admitted, &topics).await?;
     let allowed: HashMap<TopicName, bool> = topics.into_iter().zip(allowed).collect();
     let answer = |checked: Result<Checked, Problem>| {
         let published = checked.and_then(|checked| {

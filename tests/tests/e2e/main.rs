@@ -1,6 +1,7 @@
 //! End to end: the real `tidings` binary, or the library behind a real listener, spoken to over real sockets.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod answers;
 mod away;
 mod behind;
 mod churn;

@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::*;
-use crate::test_support::{Access, Everybody, TestHost, at};
+use crate::{
+    Rights,
+    test_support::{Access, Everybody, TestHost, at},
+};
 
 /// Accepts each token `SUBJECT TENANT ISSUED`. `ISSUED` is a second, or `never`; without it, the token was issued at 50
 /// s. The token expires at 1000 s.
@@ -20,7 +23,9 @@ impl Access for AsTheySay {
             second => Some(at(second.and_then(|second| second.parse().ok()).unwrap_or(50)).unix_ms),
         };
         let expires_at = Some(at(1000).unix_ms);
-        Ok(Identity::new(subject, tenant.parse().unwrap()).issued_at(issued_at).expires_at(expires_at))
+        let identity = Identity::new(subject, tenant.parse().unwrap()).rights(Rights::all());
+        let identity = identity.issued_at(issued_at).expires_at(expires_at);
+        Ok(if words.next() == Some("looked-up") { identity.looked_up() } else { identity })
     }
 }
 
@@ -293,14 +298,23 @@ fn a_token_gives_no_right_to_a_topic_that_its_subject_lost_later() {
     let revocations = Revocations::default();
     let anna = |token| admit(&revocations, &AsTheySay, Some(token), at(100)).unwrap();
     let (old, ahead) = (anna("anna acme 99"), anna("anna acme 130"));
-    let looked_up = anna("anna acme never");
+    // A token without a time of issue counts as older. A look-up is never old, whenever the login began.
+    let undated = anna("anna acme never");
+    let (looked_up, undated_look_up) = (anna("anna acme 99 looked-up"), anna("anna acme never looked-up"));
     revocations.add(&acme(), &topics(&["t:1"]), at(110)).unwrap();
     let (late, bert) = (anna("anna acme 111"), anna("bert acme 99"));
     let other = anna("anna other 99");
     let names = ["t:1", "t:2"].map(|name| name.parse().unwrap());
-    for (admitted, expected) in
-        [(&old, false), (&ahead, false), (&late, true), (&bert, true), (&other, true), (&looked_up, true)]
-    {
+    for (admitted, expected) in [
+        (&old, false),
+        (&ahead, false),
+        (&undated, false),
+        (&late, true),
+        (&bert, true),
+        (&other, true),
+        (&looked_up, true),
+        (&undated_look_up, true),
+    ] {
         let mut allowed = [true, true];
         revocations.withdraw(admitted, &names, &mut allowed, at(111));
         assert_eq!(allowed, [expected, true], "{admitted:?}");

@@ -13,10 +13,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tidings_shared::{
-    Code, TopicName,
-    frame::{ClientFrame, Refusal},
-};
+use tidings_shared::{Code, TopicName, frame::ClientFrame};
 
 use super::{Session, State, pending::Pending};
 use crate::{
@@ -36,10 +33,18 @@ pub(super) struct Asking {
     id: QuestionId,
     is_taken: bool,
     pending: Pending,
+    asked: Asked,
+    /// The frames as they came: parsed ones can take many times as many bytes.
+    held: VecDeque<String>,
+}
+
+/// When a question was asked.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// When the session began to wait. The question may have been asked again since.
     began: Duration,
-    /// The number of the newest revocation when the question was asked.
-    asked_at: u64,
-    held: VecDeque<Result<ClientFrame, Refusal>>,
+    /// The number of the newest revocation when the application was asked.
+    at: u64,
 }
 
 impl Session {
@@ -86,44 +91,42 @@ impl Session {
             return;
         }
         let held = std::mem::take(&mut asking.held);
-        self.go_on_after(asking.began, now);
-        self.handle_decision(asking.pending, asking.asked_at, Ok(answer), now);
+        self.go_on_after(asking.asked.began, now);
+        self.handle_decision(asking.pending, asking.asked, Ok(answer), now);
         self.handle_held(held, now);
     }
 
     /// Asks what a frame needs, unless the client's rights are known. No other question is open.
     pub(super) fn ask(&mut self, pending: Pending, now: Moment) {
+        self.ask_since(now.since_start, pending, now);
+    }
+
+    /// Asks a question for which the session has waited since `began`.
+    fn ask_since(&mut self, began: Duration, pending: Pending, now: Moment) {
         self.handle_revocation(now);
         if self.is_closed() {
             return;
         }
-        let asked_at = self.hub.revocations().newest();
+        let asked = Asked { began, at: self.hub.revocations().newest() };
         if let Some(answer) = self.answer_by_rights(&pending) {
-            return self.handle_decision(pending, asked_at, Ok(answer), now);
+            return self.handle_decision(pending, asked, Ok(answer), now);
         }
         self.questions += 1;
-        let (id, began) = (QuestionId(self.questions), now.since_start);
-        let held = VecDeque::new();
-        self.asking = Some(Box::new(Asking { id, is_taken: false, pending, began, asked_at, held }));
+        let (id, held) = (QuestionId(self.questions), VecDeque::new());
+        self.asking = Some(Box::new(Asking { id, is_taken: false, pending, asked, held }));
     }
 
-    /// Keeps a frame until the answer to the open question comes. Returns the frame if no question is open.
-    pub(super) fn hold(
-        &mut self,
-        frame: Result<ClientFrame, Refusal>,
-    ) -> Option<Result<ClientFrame, Refusal>> {
-        match &mut self.asking {
-            Some(asking) => {
-                asking.held.push_back(frame);
-                None
-            }
-            None => Some(frame),
+    /// Keeps a frame until the answer to the open question comes. Returns whether a question is open.
+    pub(super) fn hold(&mut self, frame: &str) -> bool {
+        if let Some(asking) = &mut self.asking {
+            asking.held.push_back(frame.to_owned());
         }
+        self.asking.is_some()
     }
 
     /// Returns when the answer to the open question is late.
     pub(super) fn answer_due(&self) -> Option<Duration> {
-        self.asking.as_ref().map(|asking| asking.began.saturating_add(self.settings.answer_timeout))
+        self.asking.as_ref().map(|asking| asking.asked.began.saturating_add(self.settings.answer_timeout))
     }
 
     /// Gives up waiting for an answer that is late.
@@ -133,23 +136,23 @@ impl Session {
         }
         let Some(mut asking) = self.asking.take() else { return };
         let held = std::mem::take(&mut asking.held);
-        self.go_on_after(asking.began, now);
+        self.go_on_after(asking.asked.began, now);
         let late =
             AccessError::unavailable("the application takes too long to check rights; try again later");
-        self.handle_decision(asking.pending, asking.asked_at, Err(late), now);
+        self.handle_decision(asking.pending, asking.asked, Err(late), now);
         self.handle_held(held, now);
     }
 
     fn ask_again(&mut self, mut asking: Box<Asking>) {
         self.questions += 1;
         (asking.id, asking.is_taken) = (QuestionId(self.questions), false);
-        asking.asked_at = self.hub.revocations().newest();
+        asking.asked.at = self.hub.revocations().newest();
         self.asking = Some(asking);
     }
 
     /// Returns whether a revocation came between the question and its answer.
     fn is_outdated(&self, asking: &Asking, answer: &Answer, now: Moment) -> bool {
-        let (revocations, asked_at) = (self.hub.revocations(), asking.asked_at);
+        let (revocations, asked_at) = (self.hub.revocations(), asking.asked.at);
         match (&asking.pending, &self.state, answer) {
             (Pending::Rights { fresh, topics, .. }, ..) => revocations.outdate(fresh, topics, asked_at, now),
             (Pending::Subscribe(subscribe), State::Open { admitted, .. }, _) => {
@@ -171,8 +174,9 @@ impl Session {
                 let rights = fresh.identity.final_rights()?;
                 topics.iter().map(|topic| rights.may_subscribe(topic)).collect()
             }
-            // Every topic is malformed, or the frame names none.
+            // Every topic is malformed, or there is none.
             Pending::Subscribe(subscribe) if subscribe.topics.names().is_empty() => Vec::new(),
+            Pending::Publish { publish, .. } if publish.topics().is_empty() => Vec::new(),
             Pending::Subscribe(subscribe) => {
                 let rights = admitted.identity.final_rights()?;
                 subscribe.topics.names().iter().map(|topic| rights.may_subscribe(topic)).collect()
@@ -192,14 +196,14 @@ impl Session {
         self.paused_until = self.paused_until.map(|until| until + waited);
     }
 
-    fn handle_held(&mut self, mut held: VecDeque<Result<ClientFrame, Refusal>>, now: Moment) {
+    fn handle_held(&mut self, mut held: VecDeque<String>, now: Moment) {
         while !self.is_closed() {
             if let Some(asking) = &mut self.asking {
                 asking.held = held;
                 return;
             }
             let Some(frame) = held.pop_front() else { return };
-            self.handle_parsed(frame, now);
+            self.handle_parsed(ClientFrame::parse(&frame), now);
         }
     }
 
@@ -207,7 +211,7 @@ impl Session {
     fn handle_decision(
         &mut self,
         pending: Pending,
-        asked_at: u64,
+        asked: Asked,
         answer: Result<Answer, AccessError>,
         now: Moment,
     ) {
@@ -224,16 +228,16 @@ impl Session {
         };
         match (pending, answer) {
             (Pending::Hello { token, schema, client }, Answer::Identity(identity)) => {
-                match self.admit(identity, token.as_deref(), asked_at, now) {
+                match self.admit(identity, token.as_deref(), asked.at, now) {
                     Ok(Some(admitted)) => self.welcome(admitted, schema.as_deref(), client.as_deref(), now),
-                    Ok(None) => self.ask(Pending::Hello { token, schema, client }, now),
+                    Ok(None) => self.ask_since(asked.began, Pending::Hello { token, schema, client }, now),
                     Err(error) => self.end(None, error.code, error.message),
                 }
             }
             (Pending::Token { r#ref, token }, Answer::Identity(identity)) => {
-                match self.admit(identity, Some(&token), asked_at, now) {
+                match self.admit(identity, Some(&token), asked.at, now) {
                     Ok(Some(fresh)) => self.refresh(r#ref, fresh, now),
-                    Ok(None) => self.ask(Pending::Token { r#ref, token }, now),
+                    Ok(None) => self.ask_since(asked.began, Pending::Token { r#ref, token }, now),
                     Err(error) => self.refuse(Some(r#ref), error.into()),
                 }
             }

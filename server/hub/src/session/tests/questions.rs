@@ -214,6 +214,21 @@ fn a_client_that_is_revoked_while_it_waits_gets_nothing() {
 }
 
 #[test]
+fn revocations_that_go_on_do_not_move_the_deadline_of_a_question() {
+    let hub = hub();
+    let mut session = asking(&hub);
+    hear(&mut session, json!({ "op": "hello", "token": "t" }), at(0));
+    for second in 0..LATE {
+        let (id, _) = question(&mut session);
+        hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+        session.handle_answer(id, is_anna(), at(second));
+        assert_eq!(session.poll_timeout(), Some(at(LATE).since_start));
+    }
+    session.handle_timeout(at(LATE));
+    assert_eq!(poll(&mut session, at(LATE))[0]["code"], "overloaded");
+}
+
+#[test]
 fn a_subject_that_loses_topics_is_told_and_its_token_gives_them_no_more() {
     let hub = hub();
     let issued = |second| Answer::Identity(Ok(anna().issued_at(at(second).unix_ms).rights(Rights::all())));
