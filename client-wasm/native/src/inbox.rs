@@ -70,8 +70,7 @@ impl Inbox {
         inner.waker.take()
     }
 
-    /// Adds an error after which the client goes on. If there is no room, the error is dropped: the sync that comes then says
-    /// more.
+    /// Adds an error after which the client goes on. If there is no room, the error is dropped: no event is lost with it.
     pub(crate) fn warn(&self, error: Error) -> Option<Waker> {
         let mut inner = self.lock();
         if inner.items.len() < self.max {

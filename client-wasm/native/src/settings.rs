@@ -151,8 +151,8 @@ impl Settings {
     }
 
     /// Sets what to do about a domain that neither the server nor the program knows. The function gets the domain's name, and
-    /// a similar name that the server knows. It is called once for each domain of a raw subscription. By default, the
-    /// client logs a warning.
+    /// a similar name that the server knows. The client's task calls it once for each domain of a raw subscription, so it
+    /// must not block. By default, the client logs a warning.
     #[must_use]
     pub fn on_unknown_domain(mut self, warn: impl Fn(&str, Option<&str>) + Send + Sync + 'static) -> Self {
         self.on_unknown_domain = Arc::new(warn);
