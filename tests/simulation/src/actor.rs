@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 use tidings_client_core::{
-    Client, ConnectionId, Delivery, Now, Options, Output, Publication, PublishId, Status, SubscriptionId,
-    limits::LINGER_MS,
+    Client, ConnectionId, Delivery, Error, Now, Options, Output, Publication, PublishId, Status,
+    SubscriptionId, limits::LINGER_MS,
 };
-use tidings_shared::frame::{ClientFrame, Outcome, ServerFrame};
+use tidings_shared::{
+    TopicName,
+    frame::{ClientFrame, Outcome, ServerFrame},
+};
 
 use crate::{
-    access::Token,
+    access::{Token, bits},
     config::Config,
     invariant::{Check, holds},
     link::{Message, Peer, Side},
@@ -29,6 +32,10 @@ const LATE_MS: u64 = 5_000;
 
 pub(crate) struct Actor {
     pub(crate) token: Token,
+    /// The bits of topics that it lost the right to at some time.
+    pub(crate) lost_rights: u64,
+    /// Whether its subject was revoked at some time.
+    pub(crate) was_revoked: bool,
     pub(crate) core: Client<Payload>,
     pub(crate) rng: Rng,
     /// Counts the reloads of the page. Events of an earlier life are ignored.
@@ -71,7 +78,9 @@ impl Actor {
         let rights = if config.only_views || rng.percent(70) { all } else { rng.next() & all };
         let tenant = rng.index(config.tenants);
         Self {
-            token: Token { tenant, subject: format!("client-{index}"), rights },
+            token: Token { tenant, subject: format!("client-{index}"), rights, issued: 0 },
+            lost_rights: 0,
+            was_revoked: false,
             core: core(),
             rng,
             life: 0,
@@ -98,6 +107,12 @@ impl Actor {
     pub(crate) fn end_view(&mut self, view: SubscriptionId) {
         self.views.remove(&view);
         self.loads.retain(|began_with, _| self.views.values().any(|view| view.loads == *began_with));
+    }
+
+    /// Returns whether a refusal of these topics is right.
+    fn may_lack(&self, topics: &[TopicName], error: &Error) -> bool {
+        let has_lost = bits(topics) & self.lost_rights != 0;
+        error.code == "forbidden" && (has_lost || !topics.iter().all(|topic| self.token.allows(topic)))
     }
 
     fn lets_go(&mut self, now: u64) -> Check {
@@ -195,7 +210,11 @@ impl World {
             Output::Disconnect { connection } => self.disconnect(client, connection),
             Output::Status(status) => {
                 self.say(|| format!("client {client}: {status:?}"));
-                holds!(status != Status::Closed, Answered, "client {client} ended for good");
+                if status == Status::Closed {
+                    holds!(self.clients[client].was_revoked, Answered, "client {client} ended for good");
+                    self.stats.count("client that was revoked");
+                    self.reload(client);
+                }
             }
             Output::Ready { subscription } => {
                 self.say(|| format!("client {client}: {subscription:?} is ready"));
@@ -226,7 +245,7 @@ impl World {
                 self.say(|| format!("client {client}: {subscription:?} waits for {topic}: {error}"));
                 self.stats.count("waits for room");
                 holds!(
-                    error.code == "too_many_topics",
+                    matches!(&*error.code, "too_many_topics" | "overloaded"),
                     Answered,
                     "{subscription:?} waits for {topic}: {error}"
                 );
@@ -240,7 +259,9 @@ impl World {
             }
             Output::Failed { subscription, topic, error, .. } => {
                 self.say(|| format!("client {client}: {subscription:?} lost {topic:?}: {error}"));
-                let is_right = topic.as_ref().is_some_and(|topic| !self.clients[client].token.allows(topic));
+                let actor = &self.clients[client];
+                let is_right =
+                    topic.as_ref().is_some_and(|topic| actor.may_lack(std::slice::from_ref(topic), &error));
                 holds!(is_right, Answered, "{subscription:?} lost {topic:?}: {error}");
                 let actor = &mut self.clients[client];
                 if let (Some(known), Some(topic)) = (actor.subscriptions.get_mut(&subscription), topic) {
@@ -274,10 +295,15 @@ impl World {
             Output::PublishFailed { publish, error } => {
                 let pending = self.clients[client].publishes.remove(&publish);
                 self.say(|| format!("client {client}: {publish:?} failed: {error}"));
-                let token = &self.clients[client].token;
-                let is_allowed = |pending: &Pending| pending.asked.topics.iter().all(|t| token.allows(t));
-                let is_right = pending.as_ref().is_some_and(|pending| !is_allowed(pending));
+                let actor = &self.clients[client];
+                let is_right = pending.as_ref().is_some_and(|pending| {
+                    error.code == "overloaded" || actor.may_lack(&pending.asked.topics, &error)
+                });
                 holds!(is_right, Answered, "{pending:?} failed: {error}");
+                if let Some(write) = pending.and_then(|pending| pending.write) {
+                    // The write must be announced.
+                    self.after(500, Event::Announce { write });
+                }
             }
             Output::Error(error) => self.say(|| format!("client {client}: {error}")),
             _ => {}
@@ -370,11 +396,11 @@ impl World {
             return Ok(());
         }
         let fails = !self.heals && self.rng.percent(3);
-        let now = self.now_of(client);
+        let (now, issued) = (self.now_of(client), self.moment());
         let actor = &mut self.clients[client];
         // The last word differs each time, because a core takes the same token for an old one.
-        let fresh = format!("{} {}", actor.token.text(), now.ms);
-        let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(fresh)) };
+        let fresh = actor.token.issued_at(issued);
+        let token = if fails { Err("no token today".to_owned()) } else { Ok(Some(fresh.text())) };
         actor.core.handle_token(ConnectionId(connection), token, now);
         self.drive(client)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_hub::{KeyLimits, LogLimits, SessionSettings};
 use tidings_shared::limits::HEARTBEAT;
 
-use crate::rng::Rng;
+use crate::{access::Decides, answers::Pace, rng::Rng};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -20,6 +20,11 @@ pub(crate) struct Config {
     pub(crate) is_old: bool,
     /// The lifetime of a token in milliseconds.
     pub(crate) token_ms: Option<u64>,
+    /// Who decides about rights.
+    pub(crate) decides: Decides,
+    pub(crate) pace: Pace,
+    /// The mean time between two revocations.
+    pub(crate) revoke_ms: Option<u64>,
     /// The longest time that a message travels.
     pub(crate) delay_ms: u64,
     /// The number of shards of a server.
@@ -73,7 +78,15 @@ impl Config {
             .ping_timeout(Duration::from_secs(*rng.pick(&[2, 10])))
             .frames_per_second(*rng.pick(&[10, 100, 100]))
             .max_topics(*rng.pick(&[1, 2, 3, 1_024, 1_024, 1_024]))
-            .max_topics_per_frame(*rng.pick(&[1, 1, 2, 3, 128]));
+            .max_topics_per_frame(*rng.pick(&[1, 1, 2, 3, 128]))
+            .answer_timeout(Duration::from_millis(*rng.pick(&[300, 3_000, 5_000, 5_000])));
+        let decides = *rng.pick(&[Decides::Rows, Decides::Rows, Decides::Login, Decides::Token]);
+        let takes_time = Pace {
+            at_once_percent: *rng.pick(&[0, 50, 90]),
+            most_ms: *rng.pick(&[20, 200, 400, 400, 8_000]),
+            never_percent: *rng.pick(&[0, 0, 0, 2]),
+            fault_percent: *rng.pick(&[0, 0, 1]),
+        };
         Self {
             tenants: rng.between(1, 2) as usize,
             topics: rng.between(1, 6),
@@ -82,6 +95,9 @@ impl Config {
             log,
             session,
             is_old: rng.percent(15),
+            decides,
+            pace: if rng.percent(60) { takes_time } else { Pace::AT_ONCE },
+            revoke_ms: *rng.pick(&[None, Some(1_000), Some(5_000)]),
             token_ms: rng.percent(30).then(|| rng.between(5_000, 30_000)),
             delay_ms: *rng.pick(&[1, 20, 200, 1_500]),
             shards: rng.between(1, 3),
@@ -119,7 +135,8 @@ impl Config {
             draw.session.heartbeat(heartbeat).ping_timeout(ping_timeout).frames_per_second(frames_per_second);
         let log = LogLimits::default().max_entries(1_000);
         let busy = Self { session, log, delay_ms: 200, wake_ms: 100, write_ms: 30, ..draw };
-        Self { disturb_ms: 300, restarts_percent: 2, ..busy }
+        let quiet = Self { pace: Pace::AT_ONCE, revoke_ms: None, ..busy };
+        Self { disturb_ms: 300, restarts_percent: 2, ..quiet }
     }
 
     /// Runs with very many resumes of several frames, at servers that ignore `more`, with the checks of `black_box`.
@@ -139,6 +156,8 @@ impl Config {
             topics: 1,
             clients: 1,
             raws: 0,
+            pace: Pace::AT_ONCE,
+            revoke_ms: None,
             token_ms: None,
             delay_ms: 40,
             window: 40_000,

@@ -10,12 +10,14 @@ use std::{
 use tidings_hub::ShardCounters;
 use tidings_shared::{
     TopicName,
+    code::close,
     frame::{ClientFrame, Publish, ServerFrame},
     limits::WRITE_BYTES,
 };
 
 use crate::{
     invariant::{Check, holds},
+    ledger::Reply,
     link::{Message, Side},
     served::{Served, short},
     socket::Said,
@@ -66,6 +68,7 @@ impl World {
         while let Some(said) = served.frames.next()? {
             match said {
                 Said::Text(text) => self.session_said(link, &mut served, &text)?,
+                Said::Close(close::AWAY) => self.had_time(&served)?,
                 said => self.say(|| format!("link {link}: server says {said:?}")),
             }
         }
@@ -89,17 +92,13 @@ impl World {
         }
         if let (
             ServerFrame::Published { key, position, .. },
-            Some(ClientFrame::Publish { publish: Publish { topics, key: Some(asked), .. }, .. }),
-        ) = (&frame, served.check.asked_for())
+            Some(ClientFrame::Publish { publish: Publish { key: Some(asked), .. }, .. }),
+        ) = (&frame, served.check.next_reply().and_then(Reply::frame).cloned())
         {
-            let token = served.check.token();
-            let topics: Vec<TopicName> =
-                topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
-            let allowed = topics.iter().all(|topic| token.is_some_and(|token| token.allows(topic)));
-            holds!(allowed, Rights, "published to {topics:?} without the right");
-            let known = self.reference.find(token.map_or(usize::MAX, |token| token.tenant), position);
+            let tenant = served.check.token().map_or(usize::MAX, |token| token.tenant);
+            let known = self.reference.find(tenant, position);
             let known = known.map(|id| self.reference.entries[id].asked.key);
-            let is_right = known == Some(*asked) && asked.to_string() == *key;
+            let is_right = known == Some(asked) && asked.to_string() == *key;
             holds!(is_right, Acknowledged, "{asked} was answered {key} at {position}, where {known:?} is");
         }
         self.stats.seen(&frame);
@@ -109,6 +108,19 @@ impl World {
         let is_in_time = self.comes_in_time(served, &frame);
         let said = served.check.said(&frame, text, &mut self.reference, self.now);
         if self.config.watches_sessions { is_in_time.and(said) } else { Ok(()) }
+    }
+
+    /// Checks that a session which got no answer to its ping could read one. It can't while it waits for the application.
+    fn had_time(&self, served: &Served) -> Check {
+        let since = served.check.ledger.last_asked().unwrap_or_default();
+        let least = u64::try_from(self.node.settings.ping_timeout.as_millis()).unwrap_or(u64::MAX);
+        let had_time = !served.check.ledger.is_asking() && self.now >= since + least;
+        holds!(
+            had_time || !self.config.watches_sessions,
+            PeerHasTime,
+            "no ping could be answered since {since} ms"
+        );
+        Ok(())
     }
 
     /// Checks that nothing is delivered after the token has expired. A session may notice that late while its socket
@@ -133,8 +145,9 @@ impl World {
             }
         }
         let mut woken = Vec::new();
-        for (&link, known) in &self.links {
-            let Some(served) = &known.served else { continue };
+        let slack = 2 * self.config.wake_ms + 1;
+        for (&link, known) in &mut self.links {
+            let Some(served) = &mut known.served else { continue };
             let worker = &self.node.workers[served.shard];
             let is_idle = worker.shard.is_idle(served.key);
             if self.config.watches_sessions && served.check.is_paused(self.now) {
@@ -149,6 +162,9 @@ impl World {
             } else if served.blocked_since.is_none() {
                 holds!(is_idle, CaughtUp, "link {link} fell behind and was not woken");
                 holds!(served.frames.is_empty(), WholeFrames, "link {link} stops in the middle of a frame");
+                if self.config.watches_sessions {
+                    served.check.has_answered(self.now, slack)?;
+                }
                 if self.config.watches_sessions && !worker.is_due {
                     served.check.caught_up(&self.reference, self.now)?;
                 }

@@ -23,8 +23,13 @@ pub(crate) enum Invariant {
     Acknowledged,
     /// The log does not append a key again while it knows that key.
     OneKeyOnePublication,
-    /// A session gets only topics that it asked for and has the right to, and nothing after its token has expired.
+    /// A session gets only topics that it asked for and has the right to, and nothing after its token has expired. After
+    /// a revocation, only an answer of the application that began later gives the right again.
     Rights,
+    /// A session answers frames in their order, each once.
+    InTurn,
+    /// A session ends without an answer to its ping only if it could read one for as long as it says.
+    PeerHasTime,
     /// A message that is no frame changes nothing for other sessions.
     FaultsStayAlone,
     /// All frames of one subscribe start at one position, and no delivery comes between them.

@@ -6,10 +6,12 @@
 
 mod access;
 mod actor;
+mod answers;
 mod config;
 mod disturb;
 mod fan_out;
 mod invariant;
+mod ledger;
 mod link;
 mod node;
 #[cfg(feature = "planted-bugs")]
@@ -17,6 +19,7 @@ mod planted;
 mod raw;
 mod reference;
 mod restart;
+mod revoked;
 mod rng;
 mod served;
 mod session_check;
@@ -42,18 +45,24 @@ const SEEDS: u64 = 200;
 const ROUNDS: u64 = 1_000;
 
 /// The events that some seed must meet.
-const EVENTS: [&str; 41] = [
+const EVENTS: [&str; 52] = [
     "announced as a sync",
+    "answer failed",
+    "answer that nobody needs",
+    "answered later",
+    "asked again",
     "blocked",
     "broken socket",
     "client resumed",
     "client synced",
+    "client that was revoked",
     "cut",
     "fell behind",
     "garbage",
     "goaway",
     "half-open",
     "has room again",
+    "held frames",
     "known key",
     "live",
     "load",
@@ -66,21 +75,26 @@ const EVENTS: [&str; 41] = [
     "paused for too long",
     "published",
     "publishes full",
+    "question given up",
     "rate limited",
     "refused",
     "restart",
     "resumed",
     "revoked",
+    "rights unavailable",
     "rolled back",
     "server ping",
     "several frames",
     "sleep",
     "slow consumer",
     "stalled",
+    "subject revoked",
     "synced at once",
     "synced later",
     "token expired",
     "token refreshed",
+    "topics revoked",
+    "topics revoked and forbidden",
     "torn",
     "view that equals the store",
     "waits for room",

@@ -18,10 +18,11 @@ use tidings_shared::{Position, frame::ServerFrame};
 use uuid::Uuid;
 
 use crate::{
-    access::{ByToken, tenant},
+    access::{Application, tenant},
     config::Config,
     invariant::{Check, holds},
     reference::Asked,
+    revoked::Revoked,
     socket::Socket,
     world::{Event, World},
 };
@@ -56,7 +57,9 @@ impl Host for SeededHost {
 /// A server, and the state that survives its restarts.
 pub(crate) struct Node {
     pub(crate) hub: Hub,
-    pub(crate) access: Arc<ByToken>,
+    pub(crate) application: Application,
+    /// The revocations of the hub.
+    pub(crate) revoked: Revoked,
     pub(crate) settings: SessionSettings,
     pub(crate) log: LogLimits,
     pub(crate) is_up: bool,
@@ -92,7 +95,7 @@ impl Flag {
     }
 }
 
-pub(crate) fn new_hub(log: LogLimits) -> Hub {
+fn new_hub(log: LogLimits) -> Hub {
     Hub::new(HubSettings::new(tenant(0)).log(log), SeededHost)
 }
 
@@ -114,7 +117,8 @@ impl Node {
         EPOCH.set(epoch);
         let mut node = Self {
             hub: new_hub(config.log),
-            access: Arc::new(ByToken::new(config.token_ms)),
+            application: Application::new(config.decides, config.token_ms),
+            revoked: Revoked::default(),
             settings: config.session,
             log: config.log,
             is_up: true,
@@ -139,6 +143,18 @@ impl Node {
         1_000
     }
 
+    /// Replaces the hub by a new one without logs and revocations.
+    pub(crate) fn renew_hub(&mut self) {
+        self.hub = new_hub(self.log);
+        self.revoked = Revoked::default();
+    }
+
+    /// Returns the hub, whose next call is at this moment.
+    pub(crate) fn at(&self, moment: Moment) -> &Hub {
+        MOMENT.set(moment);
+        &self.hub
+    }
+
     pub(crate) fn counters(&self, index: usize) -> Counters {
         self.hub.tenant(&tenant(index)).counters()
     }
@@ -153,8 +169,7 @@ impl Node {
 
     /// Publishes as an application that embeds the hub does.
     pub(crate) fn publish(&self, index: usize, asked: &Asked) -> Result<Position, String> {
-        MOMENT.set(asked.moment);
-        let tenant = self.hub.tenant(&tenant(index));
+        let tenant = self.at(asked.moment).tenant(&tenant(index));
         if asked.is_sync {
             tenant.sync_raw(&asked.topics, Some(asked.key));
             let head = head(&self.hub, index, asked.moment);

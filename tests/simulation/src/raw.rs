@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     link: Option<u64>,
-    token: Option<Token>,
+    pub(crate) token: Option<Token>,
     has_said_hello: bool,
     /// The keys that it published, to publish them again.
     keys: Vec<Uuid>,
@@ -58,7 +58,8 @@ impl World {
         let Some(link) = self.raws[raw].link else {
             let link = self.connect(Peer::Raw { raw });
             let tenant = self.rng.index(self.config.tenants);
-            let token = Token { tenant, subject: format!("raw-{link}"), rights: self.rng.next() };
+            let issued = self.moment().unix_ms;
+            let token = Token { tenant, subject: format!("raw-{link}"), rights: self.rng.next(), issued };
             self.raws[raw] = Raw { link: Some(link), token: Some(token), ..Raw::default() };
             return Ok(());
         };
@@ -78,6 +79,7 @@ impl World {
     }
 
     fn raw_text(&mut self, raw: usize) -> String {
+        let now = self.moment();
         let Raw { token: Some(token), keys, has_said_hello, last_ref, owes_more, .. } = &mut self.raws[raw]
         else {
             return String::new();
@@ -107,7 +109,7 @@ impl World {
                 ClientFrame::Publish { r#ref, publish }
             }
             70..82 => {
-                let mut fresh = Token { rights: rng.next(), ..token.clone() };
+                let mut fresh = Token { rights: rng.next(), ..token.issued_at(now) };
                 if rng.percent(20) {
                     fresh.subject.push_str("-other");
                 }

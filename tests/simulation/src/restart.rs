@@ -6,7 +6,7 @@ use crate::{
     access::tenant,
     invariant::{Check, holds},
     link::Side,
-    node::{EPOCH, new_hub},
+    node::EPOCH,
     reference::Asked,
     world::{Event, World},
 };
@@ -52,7 +52,7 @@ impl World {
                     let later = self.rng.below(1_500);
                     self.after(down_ms + later, Event::Crash);
                 }
-                self.node.hub = new_hub(self.node.log);
+                self.node.renew_hub();
                 (0..self.config.tenants).for_each(|tenant| self.reference.lost(tenant));
                 Ok(())
             }
@@ -74,7 +74,7 @@ impl World {
     /// Removes the newest entries of every log, keeps its epoch, and publishes the same events again with other keys.
     fn roll_back(&mut self) -> Check {
         let next_epoch = EPOCH.get();
-        self.node.hub = new_hub(self.node.log);
+        self.node.renew_hub();
         let mut again = Vec::new();
         for index in 0..self.config.tenants {
             let Some(history) = self.reference.history(index) else { continue };

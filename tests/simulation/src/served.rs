@@ -1,10 +1,15 @@
 //! The server's side of a connection. It drives a real shard over a simulated socket, by the same rules as the gateway's
 //! own socket loop.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
-use tidings_hub::{ConnectionKey, Counters, Pumped, Session, shard::Protocol};
+use tidings_hub::{Answer, ConnectionKey, Counters, Hub, Pumped, Question, Session, shard::Protocol};
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, Publish},
@@ -13,7 +18,8 @@ use tidings_shared::{
 use uuid::Uuid;
 
 use crate::{
-    access::Token,
+    access::{self, Token},
+    answers,
     invariant::{Check, holds},
     link::{Message, Side},
     node::{Flag, head},
@@ -32,8 +38,8 @@ pub(crate) struct Served {
     pub(crate) frames: Frames,
     pub(crate) flag: Arc<Flag>,
     pub(crate) check: SessionCheck,
-    /// Its tenant, after its hello.
-    tenant: Option<usize>,
+    /// The questions without an answer, by their numbers.
+    pub(crate) asked: BTreeMap<u64, answers::Asked>,
     /// Messages that have arrived and were not read.
     inbox: VecDeque<Message>,
     pub(crate) is_pump_due: bool,
@@ -56,7 +62,10 @@ struct Others {
 }
 
 /// A publish of a session: its arguments, its position, and the counters right after it.
-type Accepted = (Asked, Position, Counters);
+type Accepted = (usize, (Asked, Position, Counters));
+
+/// The tenant of a session, and the head of its log before a call.
+pub(crate) type Head = (usize, Position);
 
 impl World {
     /// Accepts a connection, or refuses it.
@@ -83,8 +92,8 @@ impl World {
             socket,
             frames: Frames::default(),
             flag: Arc::default(),
-            check: SessionCheck::new(node.settings.max_topics),
-            tenant: None,
+            check: SessionCheck::new(node.settings, node.application.decides),
+            asked: BTreeMap::new(),
             inbox: VecDeque::new(),
             is_pump_due: false,
             is_heard_first: false,
@@ -133,16 +142,23 @@ impl World {
                 let handle =
                     if served.is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
                 shard.handle(served.key, now, |protocol| handle(protocol, now));
+                self.follows_timeout(link)?;
             }
+            let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
+                return Ok(());
+            };
+            let shard = &mut self.node.workers[served.shard].shard;
             let pumped = shard.pump(served.key, now);
             served.is_behind = !matches!(pumped, Ok(Pumped::Idle));
             shard.set_waker(served.key, &Waker::from(Arc::clone(&served.flag)));
+            let (hears, expires) =
+                (shard.protocol(served.key).hears(), shard.protocol(served.key).poll_expiry());
             self.collect(link)?;
             match pumped {
                 Ok(Pumped::Idle) => {
                     let due = self.rests(link);
                     let Some(served) = self.served(link) else { return Ok(()) };
-                    if served.inbox.is_empty() {
+                    if served.inbox.is_empty() || !hears {
                         self.arm(link, due);
                         return Ok(());
                     }
@@ -162,6 +178,7 @@ impl World {
                 }
                 Ok(Pumped::Blocked { has_taken }) => {
                     self.is_blocked(link, has_taken);
+                    self.arm(link, expires);
                     return Ok(());
                 }
                 Ok(Pumped::Closed) => {
@@ -216,28 +233,39 @@ impl World {
         let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
             return Ok(false);
         };
+        let hears = self.node.workers[served.shard].shard.protocol(served.key).hears();
+        if !hears {
+            self.put_back(link, served);
+            return Ok(true);
+        }
         let most = if self.rng.percent(50) { 1 } else { served.inbox.len() };
         let mut messages = Vec::new();
         while messages.len() < most
             && let Some(message) = served.inbox.pop_front()
         {
             let is_alone = matches!(message, Message::Lost) || is_garbage(&message);
-            if is_alone && !messages.is_empty() {
+            // So that each call of the session publishes at most one event.
+            let is_second =
+                is_publish(&message) && messages.iter().any(is_publish) && messages.iter().any(is_hello);
+            if is_alone && !messages.is_empty() || is_second {
                 served.inbox.push_front(message);
                 break;
             }
+            let is_last = is_alone || is_token(&message);
             messages.push(message);
-            if is_alone {
+            if is_last {
                 break;
             }
         }
+        let is_asking = served.check.ledger.is_asking();
+        holds!(!is_asking, Bounds, "link {link} reads more, although it waits for an answer");
         if let Some(Message::Lost) = messages.first() {
             self.put_back(link, served);
             self.breaks_off(link);
             return Ok(false);
         }
         let before = messages.first().is_some_and(is_garbage).then(|| self.others());
-        let accepted = self.hand_in(&mut served, &messages)?;
+        let accepted = self.hand_in(link, &mut served, &messages)?;
         // Before `put_back`, so that the sender does not count.
         let after = self.others();
         self.put_back(link, served);
@@ -252,13 +280,13 @@ impl World {
     }
 
     /// Gives the messages of one read to the session, and returns the publishes that it accepted.
-    fn hand_in(&mut self, served: &mut Served, messages: &[Message]) -> Check<Vec<(usize, Accepted)>> {
-        let (now, now_ms) = (self.moment(), self.now);
-        let (hub, access) = (self.node.hub.clone(), Arc::clone(&self.node.access));
-        let Served { check, tenant, .. } = served;
-        let (mut accepted, mut known, mut histories) = (Vec::new(), 0, Vec::new());
-        let reference = &mut self.reference;
-        self.node.workers[served.shard].shard.handle_session(served.key, now, |session| {
+    fn hand_in(&mut self, link: u64, served: &mut Served, messages: &[Message]) -> Check<Vec<Accepted>> {
+        let now = self.moment();
+        let (mut accepted, mut known, mut followed, mut question) = (Vec::new(), 0, Ok(()), None);
+        let Self { node, reference, .. } = self;
+        let (hub, revoked) = (&node.hub, &node.revoked);
+        let ledger = &mut served.check.ledger;
+        node.workers[served.shard].shard.handle_session(served.key, now, |session| {
             for message in messages {
                 let text = match message {
                     Message::Text(text) => text,
@@ -275,40 +303,96 @@ impl World {
                         continue;
                     }
                 };
+                if session.is_closed() {
+                    break;
+                }
                 let frame = ClientFrame::parse(text).ok();
-                let before = tenant.filter(|_| !session.is_closed()).and_then(|tenant| match &frame {
-                    Some(ClientFrame::Publish { .. }) => Some((tenant, head(&hub, tenant, now)?)),
-                    _ => None,
-                });
+                let publish = frame
+                    .as_ref()
+                    .filter(|frame| matches!(frame, ClientFrame::Publish { .. }) && !ledger.is_asking());
+                let before = publish.and(ledger.tenant()).and_then(|its| Some((its, head(hub, its, now)?)));
+                let asked = asked(publish, now);
                 session.handle_text(text, now);
-                while let Some((id, question)) = session.poll_question() {
-                    session.handle_answer(id, access.answer(&question, now), now);
+                ledger.hears(frame);
+                let next = session.poll_question();
+                let scene = revoked.scene(reference, self.now, session.is_closed());
+                followed = ledger.follow(next.as_ref().map(|(_, question)| question), &scene);
+                question = question.take().or(next);
+                if followed.is_err() {
+                    break;
                 }
-                if let (Some(ClientFrame::Hello { token, .. }), false) = (&frame, session.is_closed()) {
-                    let welcome = Token::parse(token.as_deref()).filter(|_| tenant.is_none());
-                    if let Some(Token { tenant: its, .. }) = welcome {
-                        *tenant = Some(its);
-                        let position = head(&hub, its, now);
-                        histories.extend(position.map(|position| reference.current(its, position)));
+                match (before, asked) {
+                    (Some(before), Some(asked)) => {
+                        known += u64::from(reference.knows(before.0, asked.key));
+                        accepted.extend(appended(hub, before, asked, now));
                     }
+                    _ => {}
                 }
-                if let (Some((tenant, before)), Some(asked)) = (before, asked(frame.as_ref(), now)) {
-                    match head(&hub, tenant, now) {
-                        Some(after) if after != before => {
-                            let counters = hub.tenant(&crate::access::tenant(tenant)).counters();
-                            accepted.push((tenant, (asked, after, counters)));
-                        }
-                        _ => known += u64::from(reference.knows(tenant, asked.key)),
-                    }
-                }
-                check.asked(frame, now_ms);
             }
         });
+        followed?;
         (0..known).for_each(|_| self.stats.count("known key"));
-        for history in histories {
-            check.begins(history?);
+        if let Some(question) = question {
+            self.ask(link, served, question);
         }
         Ok(accepted)
+    }
+
+    /// Returns the head of the log that an answer may change.
+    pub(crate) fn before_answer(
+        &self,
+        served: &Served,
+        question: &Question,
+        answer: &Answer,
+    ) -> Option<Head> {
+        let ledger = &served.check.ledger;
+        let named = match (question, answer) {
+            (Question::Authenticate { token }, Answer::Identity(Ok(_))) => Token::parse(token.as_deref()),
+            _ => None,
+        };
+        let tenant = ledger.tenant().or(named.map(|token| token.tenant))?;
+        Some((tenant, head(&self.node.hub, tenant, self.moment())?))
+    }
+
+    /// Notes a session that was let in, and returns the publish that an answer has led to.
+    pub(crate) fn after_answer(
+        &mut self,
+        served: &mut Served,
+        before: Option<Head>,
+        publish: Option<ClientFrame>,
+    ) -> Check<Option<Accepted>> {
+        let Some(before) = before else { return Ok(None) };
+        if served.check.ledger.tenant().is_some() {
+            let history = self.reference.current(before.0, before.1)?;
+            served.check.begins(history);
+        }
+        let now = self.moment();
+        let asked = asked(publish.as_ref(), now);
+        if asked.as_ref().is_some_and(|asked| self.reference.knows(before.0, asked.key)) {
+            self.stats.count("known key");
+        }
+        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked, now)))
+    }
+
+    /// Follows a session through a timeout that it has handled.
+    fn follows_timeout(&mut self, link: u64) -> Check {
+        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
+            return Ok(());
+        };
+        let shard = &mut self.node.workers[served.shard].shard;
+        let next = shard.poll_question(served.key);
+        let protocol = shard.protocol(served.key);
+        let still_awaits = served.asked.values().any(|asked| protocol.awaits(asked.id));
+        let scene = self.node.revoked.scene(&self.reference, self.now, protocol.is_closed());
+        let question = next.as_ref().map(|(_, question)| question);
+        if served.check.ledger.timed_out(still_awaits, question, &scene)? {
+            self.stats.count("question given up");
+        }
+        if let Some(next) = next {
+            self.ask(link, &mut served, next);
+        }
+        self.put_back(link, served);
+        Ok(())
     }
 
     fn others(&self) -> Others {
@@ -372,7 +456,7 @@ impl World {
             return Ok(());
         }
         served.timer_at = None;
-        if served.blocked_since.is_some() || served.is_pump_due { Ok(()) } else { self.pump(link) }
+        if served.is_pump_due { Ok(()) } else { self.pump(link) }
     }
 
     pub(crate) fn write_deadline(&mut self, link: u64, since: u64) -> Check {
@@ -405,8 +489,27 @@ impl World {
     }
 }
 
+/// Returns the publish if it was appended: the head of the log is another one.
+fn appended(hub: &Hub, before: Head, asked: Asked, now: tidings_hub::Moment) -> Option<Accepted> {
+    let (tenant, before) = before;
+    let after = head(hub, tenant, now).filter(|after| *after != before)?;
+    Some((tenant, (asked, after, hub.tenant(&access::tenant(tenant)).counters())))
+}
+
 fn is_garbage(message: &Message) -> bool {
     matches!(message, Message::Text(text) if ClientFrame::parse(text).is_err())
+}
+
+fn is_publish(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Publish { .. })))
+}
+
+fn is_hello(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Hello { .. })))
+}
+
+fn is_token(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Token { .. })))
 }
 
 fn asked(frame: Option<&ClientFrame>, moment: tidings_hub::Moment) -> Option<Asked> {

@@ -1,7 +1,8 @@
 //! Checks the frames that a session sends, against the reference.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use tidings_hub::SessionSettings;
 use tidings_shared::{
     Position, TopicName,
     frame::{ClientFrame, Outcome, ServerFrame, TopicOutcome},
@@ -9,14 +10,16 @@ use tidings_shared::{
 };
 
 use crate::{
-    access::Token,
+    access::{Decides, Token},
     invariant::{Check, holds},
+    ledger::{Ledger, Reply, Verdict},
     reference::{History, Reference},
 };
 
 /// The frames that one session must send, and those that it may send.
 #[derive(Debug)]
 pub(crate) struct SessionCheck {
+    pub(crate) ledger: Ledger,
     /// Its token, after the welcome.
     token: Option<Token>,
     history: Option<usize>,
@@ -28,8 +31,6 @@ pub(crate) struct SessionCheck {
     has_started: bool,
     /// The offset of the last event.
     last_event: u64,
-    /// The peer's messages without an answer, in order, and their times. `None` is a message that is no frame.
-    asked: VecDeque<(Option<ClientFrame>, u64)>,
     /// The pause while more frames of a subscribe are to come.
     pause: Option<Pause>,
     /// The number of topics that it may have.
@@ -39,8 +40,8 @@ pub(crate) struct SessionCheck {
 /// The pause between the frames of a subscribe.
 #[derive(Debug, Clone, Copy)]
 struct Pause {
-    /// No delivery may come before this time, unless the last frame has its answer.
-    until: u64,
+    /// When its first frame was handled.
+    from: u64,
     /// The position at which all of its topics start, once it is known.
     position: Option<Position>,
 }
@@ -60,17 +61,17 @@ impl Owed {
 }
 
 impl SessionCheck {
-    pub(crate) fn new(max_topics: usize) -> Self {
+    pub(crate) fn new(settings: SessionSettings, decides: Decides) -> Self {
         Self {
+            ledger: Ledger::new(settings, decides),
             token: None,
             history: None,
             expires_at: None,
             topics: BTreeMap::new(),
             has_started: false,
             last_event: 0,
-            asked: VecDeque::new(),
             pause: None,
-            max_topics,
+            max_topics: settings.max_topics,
         }
     }
 
@@ -83,26 +84,26 @@ impl SessionCheck {
         self.history.get_or_insert(history);
     }
 
-    /// Notes a message of the peer.
-    pub(crate) fn asked(&mut self, frame: Option<ClientFrame>, now: u64) {
-        if !matches!(frame, Some(ClientFrame::Pong)) {
-            self.asked.push_back((frame, now));
-        }
-    }
-
-    /// Returns the frame that gets the next answer.
-    pub(crate) fn asked_for(&self) -> Option<&ClientFrame> {
-        self.asked.front()?.0.as_ref()
+    /// Returns the reply to the frame that gets the next answer.
+    pub(crate) fn next_reply(&mut self) -> Option<&Reply> {
+        self.ledger.next(&self.topics)
     }
 
     /// Whether the next frame of a subscribe did not come in time.
     pub(crate) fn has_waited_in_vain(&self, now: u64) -> bool {
-        self.pause.is_some_and(|pause| now >= pause.until)
+        self.pause.is_some_and(|pause| now >= self.pause_ends(pause, now)) && !self.ledger.is_asking()
     }
 
-    /// Whether it waits for the next frame of a subscribe.
+    /// Whether it waits for the next frame of a subscribe. The time of questions does not count.
     pub(crate) fn is_paused(&self, now: u64) -> bool {
-        self.pause.is_some_and(|pause| now < pause.until)
+        let at = self.ledger.asking_since().unwrap_or(now);
+        self.pause.is_some_and(|pause| at < self.pause_ends(pause, at))
+    }
+
+    /// Returns when a pause ends, without the questions after `now`.
+    fn pause_ends(&self, pause: Pause, now: u64) -> u64 {
+        let lasts = u64::try_from(SUBSCRIBE_PAUSE.as_millis()).unwrap_or(u64::MAX);
+        pause.from + lasts + self.ledger.waited(pause.from, now)
     }
 
     /// Returns the time at which its token expires, in milliseconds since 1970.
@@ -123,19 +124,25 @@ impl SessionCheck {
         reference: &mut Reference,
         now: u64,
     ) -> Check {
-        let said = self.keeps_pause(frame, now).and_then(|()| self.judge(frame, text, reference));
-        self.asks_for_pause(frame);
-        if !matches!(
+        let is_reply = !matches!(
             frame,
             ServerFrame::Event { .. }
                 | ServerFrame::Sync { .. }
                 | ServerFrame::Ping { .. }
                 | ServerFrame::Goaway { .. }
                 | ServerFrame::Unsubscribed { r#ref: None, .. }
-        ) {
-            self.asked.pop_front();
+        );
+        let replies = if is_reply { self.ledger.said(frame, &self.topics) } else { Ok(None) };
+        let (reply, in_turn) = match replies {
+            Ok(reply) => (reply, Ok(())),
+            Err(broken) => (None, Err(broken)),
+        };
+        let said =
+            self.keeps_pause(frame, now).and_then(|()| self.judge(frame, reply.as_ref(), text, reference));
+        if let Some(reply) = &reply {
+            self.asks_for_pause(frame, reply);
         }
-        said
+        in_turn.and(said)
     }
 
     /// Checks that no delivery comes between the frames of a subscribe, and no ping with a position.
@@ -153,51 +160,90 @@ impl SessionCheck {
     }
 
     /// Begins, prolongs or ends the pause when a subscribe gets its answer.
-    fn asks_for_pause(&mut self, said: &ServerFrame) {
-        let Some((Some(ClientFrame::Subscribe { more, .. }), at)) = self.asked.front() else { return };
+    fn asks_for_pause(&mut self, said: &ServerFrame, reply: &Reply) {
+        let Some(ClientFrame::Subscribe { more, .. }) = reply.frame() else { return };
         let position = match said {
             ServerFrame::Subscribed { position, .. } => position.parse().ok(),
             ServerFrame::Error { r#ref: Some(_), .. } => None,
             _ => return,
         };
-        let fresh =
-            Pause { until: at + u64::try_from(SUBSCRIBE_PAUSE.as_millis()).unwrap_or(u64::MAX), position };
-        let pause = self.pause.filter(|pause| *at < pause.until).unwrap_or(fresh);
+        let fresh = Pause { from: reply.at, position };
+        let goes_on = |pause: &Pause| reply.at < self.pause_ends(*pause, reply.at);
+        let pause = self.pause.filter(goes_on).unwrap_or(fresh);
         let is_paused = *more && self.topics.len() < self.max_topics;
         self.pause = is_paused.then_some(Pause { position: position.or(pause.position), ..pause });
     }
 
-    fn judge(&mut self, frame: &ServerFrame, text: &str, reference: &mut Reference) -> Check {
+    fn judge(
+        &mut self,
+        frame: &ServerFrame,
+        reply: Option<&Reply>,
+        text: &str,
+        reference: &mut Reference,
+    ) -> Check {
+        let verdict = reply.map(|reply| &reply.verdict);
         match frame {
             ServerFrame::Welcome { position, expires_at, .. } => {
                 self.expires_at = *expires_at;
-                let Some(ClientFrame::Hello { token, .. }) = self.asked_for() else {
-                    holds!(false, Rights, "a welcome without a hello");
+                let Some(Verdict::Admitted(token, _)) = verdict else {
+                    holds!(false, Rights, "a welcome, although the application said {verdict:?}");
                     return Ok(());
                 };
-                let token = Token::parse(token.as_deref());
-                holds!(token.is_some(), Rights, "a welcome for no token");
-                self.token = token;
+                self.token = Some(token.clone());
                 self.named(position, reference)?;
             }
             ServerFrame::Subscribed { position, topics, .. } => {
-                self.subscribed(position, topics, reference)?
+                let Some(reply) = reply else { return Ok(()) };
+                self.subscribed(position, topics, reply, reference)?;
             }
             ServerFrame::Unsubscribed { topics, code, r#ref } => {
-                for topic in topics.iter().filter_map(|topic| TopicName::parse(topic).ok()) {
-                    self.topics.remove(&topic);
-                    let is_right = code.is_none() || !self.may_have(&topic);
-                    holds!(is_right && r#ref.is_some() == code.is_none(), Rights, "{topic} was taken away");
+                let topics: BTreeSet<TopicName> =
+                    topics.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
+                holds!(r#ref.is_some() == code.is_none(), Rights, "{topics:?} were taken away: {code:?}");
+                if r#ref.is_none() {
+                    self.ledger.took(&topics, &self.topics)?;
                 }
+                self.topics.retain(|topic, _| !topics.contains(topic));
             }
             ServerFrame::TokenAccepted { expires_at, .. } => {
                 self.expires_at = *expires_at;
-                if let Some(ClientFrame::Token { token, .. }) = self.asked_for() {
-                    self.token = Token::parse(Some(token));
-                }
+                let Some(Verdict::Admitted(token, are_judged)) = verdict else {
+                    holds!(false, Rights, "a token is accepted, although the application said {verdict:?}");
+                    return Ok(());
+                };
+                let are_judged = *are_judged || self.topics.is_empty();
+                holds!(are_judged, Rights, "a fresh token, and nobody was asked about the topics in force");
+                self.token = Some(token.clone());
+            }
+            ServerFrame::Published { topics, .. } => {
+                let may = |topic: &String| {
+                    topic.parse().is_ok_and(
+                        |topic: TopicName| matches!(verdict, Some(Verdict::Topics(may)) if may.contains(&topic)),
+                    )
+                };
+                holds!(
+                    topics.iter().all(may),
+                    Rights,
+                    "published to {topics:?}, but the rights are {verdict:?}"
+                );
+            }
+            ServerFrame::Error { code, .. } => {
+                let is_right = match (reply.and_then(Reply::frame), verdict) {
+                    (_, Some(Verdict::Refused(reason))) => reason == code,
+                    (Some(ClientFrame::Publish { publish, .. }), Some(Verdict::Topics(may))) => {
+                        let mut topics =
+                            publish.topics.iter().flatten().filter_map(|topic| topic.parse().ok());
+                        // The key of another publication is forbidden, too.
+                        let is_known = publish.key.is_some_and(|key| reference.knows(self.tenant(), key));
+                        let lacks_any = topics.any(|topic: TopicName| !may.contains(&topic));
+                        code != "forbidden" || is_known || lacks_any
+                    }
+                    (_, Some(Verdict::Admitted(..))) => false,
+                    _ => true,
+                };
+                holds!(is_right, Rights, "{frame:?}, although the application said {verdict:?}");
             }
             ServerFrame::Event { position, topics, .. } => {
-                // The topics that a fresh token no longer allows were taken away before this.
                 self.event(position, topics, text, reference)?;
             }
             ServerFrame::Sync { position, topics } => self.sync(position, topics, reference)?,
@@ -212,10 +258,6 @@ impl SessionCheck {
 
     fn tenant(&self) -> usize {
         self.token.as_ref().map_or(usize::MAX, |token| token.tenant)
-    }
-
-    fn may_have(&self, topic: &TopicName) -> bool {
-        self.token.as_ref().is_some_and(|token| token.allows(topic))
     }
 
     /// Checks a position that the session sent: it is one of this log.
@@ -241,9 +283,15 @@ impl SessionCheck {
         Ok(position)
     }
 
-    fn subscribed(&mut self, text: &str, outcomes: &[TopicOutcome], reference: &mut Reference) -> Check {
+    fn subscribed(
+        &mut self,
+        text: &str,
+        outcomes: &[TopicOutcome],
+        reply: &Reply,
+        reference: &mut Reference,
+    ) -> Check {
         let position = self.named(text, reference)?;
-        let Some(ClientFrame::Subscribe { since, .. }) = self.asked_for().cloned() else {
+        let Some(ClientFrame::Subscribe { since, .. }) = reply.frame().cloned() else {
             holds!(false, NothingInvented, "a subscribed without a subscribe");
             return Ok(());
         };
@@ -251,15 +299,15 @@ impl SessionCheck {
         let Some(index) = self.history else { return Ok(()) };
         let history = &reference.histories[index];
         let was_started = self.has_started;
-        let at = self.asked.front().map_or(0, |(_, at)| *at);
-        let pause = self.pause.filter(|pause| at < pause.until).and_then(|pause| pause.position);
+        let goes_on = |pause: &Pause| reply.at < self.pause_ends(*pause, reply.at);
+        let pause = self.pause.filter(goes_on).and_then(|pause| pause.position);
         // A session without any topic in force may still be set back.
         let is_one = !was_started || pause.is_none_or(|started| started == position);
         holds!(is_one, OneResume, "this frame starts at {position}, and those before at {pause:?}");
         self.no_hole_before(position.offset + 1, reference)?;
         for outcome in outcomes {
             let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
-            let is_allowed = self.may_have(&topic);
+            let is_allowed = matches!(&reply.verdict, Verdict::Topics(may) if may.contains(&topic));
             if outcome.code.as_deref() == Some("too_many_topics") {
                 let is_full = self.topics.len() >= self.max_topics && !self.topics.contains_key(&topic);
                 holds!(is_full && is_allowed, Rights, "{topic} was refused, although there is room for it");
@@ -271,6 +319,9 @@ impl SessionCheck {
                 "{topic}: {:?}, although the right to it is {is_allowed}",
                 outcome.outcome
             );
+            if let (Verdict::Refused(reason), Some(code)) = (&reply.verdict, &outcome.code) {
+                holds!(reason == code, Rights, "{topic} was refused with {code}, and not with {reason}");
+            }
             let owed = match outcome.outcome {
                 Outcome::Live => {
                     holds!(since.is_none(), TruePosition, "{topic}: live in answer to a since");
@@ -314,7 +365,8 @@ impl SessionCheck {
         let named: Vec<TopicName> = named.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
         for topic in &named {
             let owed = self.topics.get(topic);
-            holds!(self.may_have(topic) && owed.is_some(), Rights, "{text} names {topic} without the right");
+            holds!(owed.is_some(), Rights, "{text} names {topic} without the right");
+            self.ledger.may_read(topic, offset)?;
             let is_later = owed.is_some_and(|owed| offset > owed.may);
             holds!(is_later, InOrderOnce, "{text} comes for {topic}, which begins after {owed:?}");
         }
@@ -343,7 +395,8 @@ impl SessionCheck {
         let mut is_of_entry = false;
         for topic in &topics {
             let owed = self.topics.get(topic).copied();
-            holds!(self.may_have(topic) && owed.is_some(), Rights, "a sync names {topic} without the right");
+            holds!(owed.is_some(), Rights, "a sync names {topic} without the right");
+            self.ledger.may_read(topic, position.offset)?;
             let Some(owed) = owed else { continue };
             let may_have_lost = history.tail > owed.may;
             is_of_entry |= !may_have_lost;
@@ -397,9 +450,16 @@ impl SessionCheck {
         Ok(())
     }
 
+    /// Checks that a session at rest owes no answer. `slack` are the milliseconds by which a timer may be late.
+    pub(crate) fn has_answered(&mut self, now: u64, slack: u64) -> Check {
+        self.ledger.rests(&self.topics, now, slack)
+    }
+
     /// Checks a session at rest: it has sent everything, unless it waits for the next frame of a subscribe.
     pub(crate) fn caught_up(&self, reference: &Reference, now: u64) -> Check {
-        if self.pause.is_some_and(|pause| now <= pause.until) {
+        // While a question is open, a pause does not end.
+        let is_paused = |pause| now <= self.pause_ends(pause, now) || self.ledger.is_asking();
+        if self.pause.is_some_and(is_paused) {
             return Ok(());
         }
         let Some(index) = self.history else { return Ok(()) };

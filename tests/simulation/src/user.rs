@@ -156,7 +156,7 @@ impl World {
     }
 
     /// Loads the page again. It loses everything, and the application announces the writes that the page did not.
-    fn reload(&mut self, client: usize) {
+    pub(crate) fn reload(&mut self, client: usize) {
         self.say(|| format!("client {client}: loads its page again"));
         self.stats.count("page loaded again");
         let actor = &mut self.clients[client];

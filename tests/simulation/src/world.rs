@@ -53,6 +53,21 @@ pub(crate) enum Event {
     SessionTimer {
         link: u64,
     },
+    /// The application reads its rows for an answer.
+    Judge {
+        link: u64,
+        number: u64,
+    },
+    Answer {
+        link: u64,
+        number: u64,
+    },
+    /// Rights are revoked.
+    Revoke,
+    /// A shard looks for revocations.
+    Obey {
+        shard: usize,
+    },
     WriteDeadline {
         link: u64,
         since: u64,
@@ -125,6 +140,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     step: u64,
     queue: BinaryHeap<Due>,
+    /// The number of questions to the application so far.
+    pub(crate) questions: u64,
     /// The number of events that were scheduled.
     scheduled: u64,
     trace: VecDeque<String>,
@@ -189,6 +206,7 @@ impl World {
             step: 0,
             queue: BinaryHeap::new(),
             scheduled: 0,
+            questions: 0,
             trace: VecDeque::new(),
             prints,
             topics,
@@ -214,6 +232,9 @@ impl World {
         (0..self.raws.len()).for_each(|raw| self.after(0, Event::Raw { raw }));
         self.after(0, Event::Write);
         self.after(self.config.disturb_ms, Event::Disturb);
+        if let Some(revoke_ms) = self.config.revoke_ms {
+            self.after(revoke_ms, Event::Revoke);
+        }
         self.run_until(self.config.busy_ms)?;
         self.heals = true;
         self.say(|| "-- the network heals, and nobody writes any more".to_owned());
@@ -248,6 +269,10 @@ impl World {
             Event::Writable { link } => self.writable(link),
             Event::FanOut { shard } => self.fan_out(shard),
             Event::SessionTimer { link } => self.session_timer(link),
+            Event::Judge { link, number } => self.judge(link, number),
+            Event::Answer { link, number } => self.answer(link, number),
+            Event::Revoke => self.revoke(),
+            Event::Obey { shard } => self.obey(shard),
             Event::WriteDeadline { link, since } => self.write_deadline(link, since),
             Event::HubTimer => self.hub_timer(),
             Event::ClientTimer { client, life } => self.client_timer(client, life),

@@ -1,0 +1,545 @@
+//! The frames of one peer, from their arrival to their answers, and the questions between. It knows which answers of the
+//! application a session may use, and which topics it must take away.
+//!
+//! ```text
+//! heard ─▶ unhandled ─▶ open question ─▶ owed ─▶ the session's frame
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tidings_hub::{Answer, Question, SessionSettings};
+use tidings_shared::{
+    TopicName,
+    frame::{ClientFrame, ServerFrame},
+};
+
+use crate::{
+    access::{Decides, Token, all_topics},
+    invariant::{Check, holds},
+    reference::Reference,
+    revoked::{Grant, Revoked},
+};
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    settings: SessionSettings,
+    decides: Decides,
+    /// Frames that the session has, and has not handled. `None` is a message that is no frame.
+    unhandled: VecDeque<Option<ClientFrame>>,
+    /// The question for the first of them.
+    open: Option<Open>,
+    /// The next answers of the session, in order.
+    owed: VecDeque<Owed>,
+    grant: Option<Grant>,
+    /// The number of the newest revocation that the session has obeyed.
+    obeyed: u64,
+    /// The head of the log when the session's subject was revoked.
+    revoked_at: Option<u64>,
+    /// Whether the session has ended. Its last answers may still come.
+    is_over: bool,
+    /// When questions began and ended.
+    waits: Vec<(u64, u64)>,
+}
+
+/// A question without an answer.
+#[derive(Debug)]
+struct Open {
+    question: Question,
+    /// The client of a fresh token whose topics are in question.
+    fresh: Option<Grant>,
+    began: u64,
+    /// The number of revocations when it was asked last.
+    asked_at: u64,
+}
+
+#[derive(Debug)]
+enum Owed {
+    Reply(Reply),
+    /// The session must say that it took these topics away, if it has any. It must not read them from the log after this
+    /// offset.
+    Loss {
+        topics: BTreeSet<TopicName>,
+        head: u64,
+    },
+}
+
+/// The answer to a frame that was handled.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    frame: Option<ClientFrame>,
+    /// When the session handled the frame.
+    pub(crate) at: u64,
+    pub(crate) verdict: Verdict,
+}
+
+/// What the application, the token and the revocations say about a frame.
+#[derive(Debug, Clone)]
+pub(crate) enum Verdict {
+    /// It takes no right.
+    Free,
+    /// The client is let in. Whether the application was asked about the topics in force.
+    Admitted(Token, bool),
+    /// The topics that the client has the right to.
+    Topics(BTreeSet<TopicName>),
+    /// It is refused with this code.
+    Refused(String),
+}
+
+/// The world around a session when it was called.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) revoked: &'a Revoked,
+    pub(crate) reference: &'a Reference,
+    pub(crate) now: u64,
+    /// Whether the session is closed after the call.
+    pub(crate) is_closed: bool,
+}
+
+/// How the wait for an answer went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Went {
+    Used,
+    /// The answer was older than a revocation.
+    AskedAgain,
+    /// The session ended.
+    Ended,
+}
+
+impl Ledger {
+    pub(crate) fn new(settings: SessionSettings, decides: Decides) -> Self {
+        Self {
+            settings,
+            decides,
+            unhandled: VecDeque::new(),
+            open: None,
+            owed: VecDeque::new(),
+            grant: None,
+            obeyed: 0,
+            revoked_at: None,
+            is_over: false,
+            waits: Vec::new(),
+        }
+    }
+
+    /// Returns the tenant once the client is let in.
+    pub(crate) fn tenant(&self) -> Option<usize> {
+        self.grant.as_ref().map(|grant| grant.token.tenant)
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Returns when the open question began.
+    pub(crate) fn asking_since(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.began)
+    }
+
+    /// Returns when the last question ended.
+    pub(crate) fn last_asked(&self) -> Option<u64> {
+        self.waits.iter().map(|(_, ended)| *ended).max()
+    }
+
+    /// Returns the time of questions that began at or after `from`, and ended up to `until`.
+    pub(crate) fn waited(&self, from: u64, until: u64) -> u64 {
+        let within = self.waits.iter().filter(|(began, ended)| *began >= from && *ended <= until);
+        within.map(|(began, ended)| ended - began).sum()
+    }
+
+    /// Returns the first publish that the session has, and has not handled.
+    pub(crate) fn publish(&self) -> Option<&ClientFrame> {
+        self.unhandled.iter().flatten().find(|frame| matches!(frame, ClientFrame::Publish { .. }))
+    }
+
+    /// Returns the number of frames that wait behind the one in question.
+    pub(crate) fn held(&self) -> usize {
+        self.unhandled.len().saturating_sub(1)
+    }
+
+    /// Notes a message that the session gets.
+    pub(crate) fn hears(&mut self, frame: Option<ClientFrame>) {
+        if !matches!(frame, Some(ClientFrame::Pong)) {
+            self.unhandled.push_back(frame);
+        }
+    }
+
+    /// Follows the session through the frames that it has, up to the next question. `question` is the one that it asks.
+    pub(crate) fn follow(&mut self, question: Option<&Question>, scene: &Scene<'_>) -> Check {
+        self.is_over |= scene.is_closed;
+        while self.open.is_none() && !self.is_over {
+            let Some(frame) = self.unhandled.front().cloned() else { break };
+            let named = frame.as_ref().and_then(|frame| self.needs(frame));
+            if named.is_some() && self.obey(scene) {
+                break;
+            }
+            let is_asked = match &frame {
+                Some(ClientFrame::Hello { .. }) => self.grant.is_none(),
+                Some(ClientFrame::Token { .. }) => true,
+                _ => named.is_some() && self.decides != Decides::Token,
+            };
+            if is_asked {
+                let fits = question.is_some_and(|question| fits(question, frame.as_ref()));
+                holds!(
+                    fits,
+                    Rights,
+                    "{frame:?} was handled without a question; the question is {question:?}"
+                );
+                let Some(question) = question.cloned() else { break };
+                let asked_at = scene.revoked.count;
+                self.open = Some(Open { question, fresh: None, began: scene.now, asked_at });
+                return Ok(());
+            }
+            self.unhandled.pop_front();
+            let verdict = match (named, &self.grant) {
+                (Some(topics), Some(grant)) => {
+                    let has = |topic: &TopicName| {
+                        grant.token.allows(topic) && !scene.revoked.takes_back(grant, topic)
+                    };
+                    Verdict::Topics(topics.into_iter().filter(has).collect())
+                }
+                _ => Verdict::Free,
+            };
+            self.owe(frame, verdict, scene);
+        }
+        let is_free = question.is_none() || self.is_over;
+        holds!(is_free, Rights, "{question:?} is about no frame of {:?}", self.unhandled);
+        Ok(())
+    }
+
+    /// Follows the session after it got an answer. `next` is the question that it asks after that.
+    pub(crate) fn answered(
+        &mut self,
+        answer: &Answer,
+        next: Option<&Question>,
+        scene: &Scene<'_>,
+    ) -> Check<Went> {
+        if self.obey(scene) {
+            holds!(scene.is_closed, Rights, "a session goes on, but it was revoked");
+            return Ok(Went::Ended);
+        }
+        let Some(mut open) = self.open.take() else { return Ok(Went::Ended) };
+        if is_old(&open, answer, scene) {
+            let is_again = next.is_some_and(|next| is_same(next, &open.question));
+            holds!(
+                is_again,
+                Rights,
+                "{answer:?} began before a revocation, and was used for {:?}",
+                open.question
+            );
+            open.asked_at = scene.revoked.count;
+            if matches!(open.question, Question::Authenticate { .. }) {
+                self.waits.push((open.began, scene.now));
+                open.began = scene.now;
+            }
+            self.open = Some(open);
+            return Ok(Went::AskedAgain);
+        }
+        self.decide(open, answer, next, scene)?;
+        Ok(if scene.is_closed { Went::Ended } else { Went::Used })
+    }
+
+    /// Follows the session after a timeout. Returns whether it gave up a question.
+    pub(crate) fn timed_out(
+        &mut self,
+        still_awaits: bool,
+        next: Option<&Question>,
+        scene: &Scene<'_>,
+    ) -> Check<bool> {
+        self.is_over |= scene.is_closed;
+        let Some(open) = self.open.take_if(|_| !scene.is_closed) else { return Ok(false) };
+        let is_late = scene.now >= open.began + self.answer_ms();
+        holds!(is_late != still_awaits, Answered, "{open:?} is late: {is_late}; awaits: {still_awaits}");
+        if !is_late {
+            self.open = Some(open);
+            return Ok(false);
+        }
+        let late = tidings_hub::AccessError::unavailable("late");
+        let answer = match open.question {
+            Question::Authenticate { .. } => Answer::Identity(Err(late)),
+            _ => Answer::Topics(Err(late)),
+        };
+        self.decide(open, &answer, next, scene)?;
+        Ok(true)
+    }
+
+    fn answer_ms(&self) -> u64 {
+        u64::try_from(self.settings.answer_timeout.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes that the session takes away what was revoked. Returns whether it must end.
+    pub(crate) fn obey(&mut self, scene: &Scene<'_>) -> bool {
+        let Some(grant) = self.grant.as_ref().filter(|_| !self.is_over) else { return false };
+        let head = scene.head(grant.token.tenant);
+        if scene.revoked.has_revoked(&grant.subject(), grant.number) {
+            (self.is_over, self.revoked_at) = (true, Some(head));
+            return true;
+        }
+        let topics = scene.revoked.lost(&grant.subject(), self.obeyed);
+        self.obeyed = scene.revoked.count;
+        if !topics.is_empty() {
+            self.owed.push_back(Owed::Loss { topics, head });
+        }
+        false
+    }
+
+    /// Uses an answer for the frame in question.
+    fn decide(&mut self, open: Open, answer: &Answer, next: Option<&Question>, scene: &Scene<'_>) -> Check {
+        self.waits.push((open.began, scene.now));
+        let frame = self.unhandled.front().cloned().flatten();
+        let verdict = match (&open, answer) {
+            (_, Answer::Failed) => {
+                holds!(scene.is_closed, Rights, "a session goes on, although its application failed");
+                return Ok(());
+            }
+            (_, Answer::Identity(Err(error)) | Answer::Topics(Err(error))) => {
+                Verdict::Refused(error.code.to_string())
+            }
+            (Open { question: Question::Authenticate { token }, .. }, Answer::Identity(Ok(_))) => {
+                let Some(token) = Token::parse(token.as_deref()) else { return Ok(()) };
+                let grant = Grant { token, decides: self.decides, number: scene.revoked.count };
+                if scene.revoked.keeps_out(&grant.token, self.decides) {
+                    Verdict::Refused("unauthorized".to_owned())
+                } else if self.grant.as_ref().is_some_and(|known| known.subject() != grant.subject()) {
+                    Verdict::Refused("forbidden".to_owned())
+                } else if let (Some(question), true) = (next.cloned(), self.grant.is_some()) {
+                    // No frame follows a token in one read, so this is about the topics in force.
+                    let asked_at = scene.revoked.count;
+                    let fresh = Some(grant);
+                    self.open = Some(Open { question, fresh, began: scene.now, asked_at });
+                    return Ok(());
+                } else {
+                    if self.grant.is_none() {
+                        self.obeyed = grant.number;
+                    }
+                    let verdict = Verdict::Admitted(grant.token.clone(), self.decides == Decides::Token);
+                    self.grant = Some(grant);
+                    verdict
+                }
+            }
+            (Open { question: Question::Authenticate { .. }, .. }, _) => return Ok(()),
+            (Open { question, fresh, .. }, Answer::Topics(Ok(allowed))) => {
+                let Some(grant) = fresh.as_ref().or(self.grant.as_ref()) else { return Ok(()) };
+                let (Question::Subscribe { topics, .. } | Question::Publish { topics, .. }) = question else {
+                    return Ok(());
+                };
+                let (had, lost): (Vec<_>, Vec<_>) = topics
+                    .iter()
+                    .zip(allowed)
+                    .partition(|(topic, allowed)| **allowed && !scene.revoked.takes_back(grant, topic));
+                let names =
+                    |of: Vec<(&TopicName, _)>| of.into_iter().map(|(topic, _)| topic.clone()).collect();
+                if fresh.is_some() {
+                    let (token, head) = (grant.token.clone(), scene.head(grant.token.tenant));
+                    self.grant = open.fresh.clone();
+                    self.unhandled.pop_front();
+                    self.owe(frame, Verdict::Admitted(token, true), scene);
+                    self.owed.push_back(Owed::Loss { topics: names(lost), head });
+                    return self.follow(next, scene);
+                }
+                Verdict::Topics(names(had))
+            }
+            (_, Answer::Identity(Ok(_))) => return Ok(()),
+        };
+        self.unhandled.pop_front();
+        let is_fresh =
+            matches!(verdict, Verdict::Admitted(..)) && !matches!(frame, Some(ClientFrame::Hello { .. }));
+        self.owe(frame, verdict, scene);
+        if let (true, Decides::Token, Some(grant)) = (is_fresh, self.decides, &self.grant) {
+            let has =
+                |topic: &TopicName| grant.token.allows(topic) && !scene.revoked.takes_back(grant, topic);
+            let topics = all_topics().filter(|topic| !has(topic)).collect();
+            self.owed.push_back(Owed::Loss { topics, head: scene.head(grant.token.tenant) });
+        }
+        self.follow(next, scene)
+    }
+
+    fn owe(&mut self, frame: Option<ClientFrame>, verdict: Verdict, scene: &Scene<'_>) {
+        self.owed.push_back(Owed::Reply(Reply { frame, at: scene.now, verdict }));
+    }
+
+    /// Returns the topics of a frame, if the session obeys the revocations before it handles it.
+    fn needs(&self, frame: &ClientFrame) -> Option<Vec<TopicName>> {
+        let parse = |topics: &[String]| topics.iter().map(|topic| topic.parse().ok()).collect::<Vec<_>>();
+        match frame {
+            ClientFrame::Token { .. } => Some(Vec::new()),
+            ClientFrame::Subscribe { topics, .. } => (topics.len() <= self.settings.max_topics_per_frame)
+                .then(|| parse(topics).into_iter().flatten().collect()),
+            // One text that is no topic makes a publish invalid.
+            ClientFrame::Publish { publish, .. } => parse(publish.topics.as_deref()?).into_iter().collect(),
+            _ => None,
+        }
+    }
+}
+
+/// The frames of the session.
+impl Ledger {
+    /// Takes the reply that this frame is, after the losses that come before it. `has` are the topics in force.
+    pub(crate) fn said<T>(
+        &mut self,
+        frame: &ServerFrame,
+        has: &BTreeMap<TopicName, T>,
+    ) -> Check<Option<Reply>> {
+        self.skip_losses(has);
+        // The end of a session may come at any time, also before the answers to frames.
+        let is_end = matches!(frame, ServerFrame::Error { r#ref, .. } if r#ref.is_none() || self.is_over);
+        match self.owed.front() {
+            Some(Owed::Reply(reply)) => {
+                let is_in_turn = is_reply(frame, reply.frame.as_ref());
+                holds!(is_in_turn || is_end, InTurn, "{frame:?} is not the answer to {:?}", reply.frame);
+            }
+            Some(Owed::Loss { topics, .. }) => {
+                holds!(is_end, Rights, "{frame:?} comes before the loss of {topics:?}");
+            }
+            None => holds!(is_end, InTurn, "{frame:?} answers nothing"),
+        }
+        match self.take_owed(|owed| matches!(owed, Owed::Reply(_))) {
+            Some(Owed::Reply(reply)) => Ok(Some(reply)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the frame that gets the next answer.
+    pub(crate) fn next<T>(&mut self, has: &BTreeMap<TopicName, T>) -> Option<&Reply> {
+        self.skip_losses(has);
+        match self.owed.front() {
+            Some(Owed::Reply(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// Checks the topics that the session says it took away.
+    pub(crate) fn took<T>(&mut self, taken: &BTreeSet<TopicName>, has: &BTreeMap<TopicName, T>) -> Check {
+        self.skip_losses(has);
+        let lost = match self.take_owed(|owed| matches!(owed, Owed::Loss { .. })) {
+            Some(Owed::Loss { topics, .. }) => topics,
+            _ => BTreeSet::new(),
+        };
+        let lost: BTreeSet<TopicName> = lost.into_iter().filter(|topic| has.contains_key(topic)).collect();
+        holds!(*taken == lost, Rights, "{taken:?} were taken away, but the rights to {lost:?} are lost");
+        Ok(())
+    }
+
+    /// Checks that an event, or a sync, was read from the log before the right to this topic was lost.
+    pub(crate) fn may_read(&self, topic: &TopicName, offset: u64) -> Check {
+        let is_after = |owed: &&Owed| matches!(owed, Owed::Loss { topics, head } if topics.contains(topic) && offset > *head);
+        let lost = self.owed.iter().find(is_after);
+        holds!(lost.is_none(), Rights, "offset {offset} comes for {topic}, which was lost: {lost:?}");
+        let revoked = self.revoked_at.filter(|head| offset > *head);
+        holds!(revoked.is_none(), Rights, "offset {offset} comes, but the client was revoked at {revoked:?}");
+        Ok(())
+    }
+
+    /// Checks a session at rest. `slack` are the milliseconds by which a timer may be late.
+    pub(crate) fn rests<T>(&mut self, has: &BTreeMap<TopicName, T>, now: u64, slack: u64) -> Check {
+        self.skip_losses(has);
+        if self.is_over {
+            return Ok(());
+        }
+        match self.owed.front() {
+            Some(Owed::Reply(reply)) => {
+                holds!(false, Answered, "{:?} was handled, and has no answer", reply.frame)
+            }
+            Some(Owed::Loss { topics, .. }) => {
+                holds!(false, Rights, "the session rests, and has not lost {topics:?}");
+            }
+            None => {}
+        }
+        let due = self.open.as_ref().map(|open| open.began + self.answer_ms() + slack);
+        holds!(due.is_none_or(|due| now <= due), Answered, "{:?} is late, and the session waits", self.open);
+        let waits = self.unhandled.front().filter(|_| self.open.is_none());
+        holds!(waits.is_none(), Answered, "{waits:?} was not handled");
+        Ok(())
+    }
+
+    fn skip_losses<T>(&mut self, has: &BTreeMap<TopicName, T>) {
+        let is_empty = |owed: &Owed| matches!(owed, Owed::Loss { topics, .. } if !topics.iter().any(|topic| has.contains_key(topic)));
+        while self.take_owed(is_empty).is_some() {}
+    }
+
+    fn take_owed(&mut self, is_it: impl Fn(&Owed) -> bool) -> Option<Owed> {
+        if self.owed.front().is_some_and(is_it) { self.owed.pop_front() } else { None }
+    }
+}
+
+impl Reply {
+    pub(crate) fn frame(&self) -> Option<&ClientFrame> {
+        self.frame.as_ref()
+    }
+}
+
+impl Scene<'_> {
+    fn head(&self, tenant: usize) -> u64 {
+        self.reference.history(tenant).map_or(0, crate::reference::History::head)
+    }
+}
+
+/// Returns whether an answer may be older than a revocation of its client, or of one of its topics.
+fn is_old(open: &Open, answer: &Answer, scene: &Scene<'_>) -> bool {
+    match (&open.question, answer) {
+        (Question::Authenticate { .. }, Answer::Identity(Ok(identity))) => {
+            scene.revoked.has_revoked(&identity.subject, open.asked_at)
+        }
+        (Question::Authenticate { .. }, _) => false,
+        (Question::Subscribe { identity, topics } | Question::Publish { identity, topics }, _) => {
+            let lost = scene.revoked.lost(&identity.subject, open.asked_at);
+            topics.iter().any(|topic| lost.contains(topic))
+        }
+    }
+}
+
+fn is_same(one: &Question, other: &Question) -> bool {
+    match (one, other) {
+        (Question::Authenticate { token }, Question::Authenticate { token: other }) => token == other,
+        (Question::Subscribe { topics, .. }, Question::Subscribe { topics: other, .. })
+        | (Question::Publish { topics, .. }, Question::Publish { topics: other, .. }) => topics == other,
+        _ => false,
+    }
+}
+
+/// Returns whether a question is about this frame.
+fn fits(question: &Question, frame: Option<&ClientFrame>) -> bool {
+    let is_named = |named: &[TopicName], topics: &[String]| {
+        let topics: BTreeSet<TopicName> = topics.iter().filter_map(|topic| topic.parse().ok()).collect();
+        named.iter().cloned().collect::<BTreeSet<_>>() == topics
+    };
+    match (question, frame) {
+        (Question::Authenticate { token }, Some(ClientFrame::Hello { token: its, .. })) => token == its,
+        (Question::Authenticate { token }, Some(ClientFrame::Token { token: its, .. })) => {
+            token.as_ref() == Some(its)
+        }
+        (Question::Subscribe { topics, .. }, Some(ClientFrame::Subscribe { topics: its, .. })) => {
+            is_named(topics, its)
+        }
+        (Question::Publish { topics, .. }, Some(ClientFrame::Publish { publish, .. })) => {
+            is_named(topics, publish.topics.as_deref().unwrap_or_default())
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether a frame of a session may be the answer to this frame of a peer.
+fn is_reply(frame: &ServerFrame, asked: Option<&ClientFrame>) -> bool {
+    match (frame, asked) {
+        (ServerFrame::Error { r#ref: None, .. }, _)
+        | (ServerFrame::Error { .. }, None)
+        | (ServerFrame::Welcome { .. }, Some(ClientFrame::Hello { .. })) => true,
+        (ServerFrame::Subscribed { r#ref, .. }, Some(ClientFrame::Subscribe { r#ref: its, .. }))
+        | (ServerFrame::Published { r#ref, .. }, Some(ClientFrame::Publish { r#ref: its, .. }))
+        | (ServerFrame::TokenAccepted { r#ref, .. }, Some(ClientFrame::Token { r#ref: its, .. }))
+        | (ServerFrame::Pong { r#ref }, Some(ClientFrame::Ping { r#ref: its })) => r#ref == its,
+        (ServerFrame::Unsubscribed { r#ref, .. }, Some(ClientFrame::Unsubscribe { r#ref: its, .. })) => {
+            *r#ref == Some(*its)
+        }
+        (
+            ServerFrame::Error { r#ref: Some(r#ref), .. },
+            Some(
+                ClientFrame::Subscribe { r#ref: its, .. }
+                | ClientFrame::Unsubscribe { r#ref: its, .. }
+                | ClientFrame::Publish { r#ref: its, .. }
+                | ClientFrame::Token { r#ref: its, .. }
+                | ClientFrame::Ping { r#ref: its },
+            ),
+        ) => r#ref == its,
+        _ => false,
+    }
+}
