@@ -3,9 +3,14 @@
 
 use tidings_hub::{AccessError, Answer, Question, QuestionId, Session};
 
+use tidings_shared::frame::ClientFrame;
+
 use crate::{
+    access::Token,
     invariant::{Check, holds},
     ledger::Went,
+    node::head,
+    reads::{Accepted, Head, appended, asked},
     served::{Served, short},
     world::{Event, World},
 };
@@ -31,7 +36,7 @@ impl Pace {
 /// A question that the application has, and its answer after it was judged. The session may have given it up.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) id: QuestionId,
+    id: QuestionId,
     question: Question,
     answer: Option<Answer>,
 }
@@ -42,6 +47,7 @@ impl World {
         self.questions += 1;
         let (number, pace) = (self.questions, self.config.pace);
         self.say(|| short(&format!("link {link}: question {number}: {question:?}")));
+        served.open = Some(number);
         served.asked.insert(number, Asked { id, question, answer: None });
         let most = if self.rng.percent(pace.at_once_percent) { 0 } else { pace.most_ms };
         let most = if self.heals { most.min(50) } else { most };
@@ -72,10 +78,9 @@ impl World {
             _ if fault < 2 * fault_percent => Answer::Topics(Err(unavailable())),
             question => self.node.application.judge(question, now),
         });
-        match asked.answer {
-            Some(Answer::Failed) => self.stats.count("answer failed"),
-            Some(Answer::Identity(Err(_)) | Answer::Topics(Err(_))) => self.stats.count("rights unavailable"),
-            _ => {}
+        if fault < 2 * fault_percent {
+            let has_failed = fault < fault_percent;
+            self.stats.count(if has_failed { "answer failed" } else { "rights unavailable" });
         }
         Ok(())
     }
@@ -90,14 +95,20 @@ impl World {
             return Ok(());
         };
         self.say(|| short(&format!("link {link}: answer {number}: {answer:?}")));
-        let shard = &self.node.workers[served.shard].shard;
-        if !shard.protocol(served.key).awaits(id) {
+        let protocol = self.node.workers[served.shard].shard.protocol(served.key);
+        let awaited = served.open == Some(number) && served.check.ledger.is_asking() && !protocol.is_closed();
+        let awaits = protocol.awaits(id);
+        holds!(
+            awaits == awaited,
+            InTurn,
+            "answer {number}: the session waits for it: {awaits}, and not {awaited}"
+        );
+        if !awaited {
             self.stats.count("answer that nobody needs");
         } else if served.check.ledger.asking_since().is_some_and(|since| since < self.now) {
             self.stats.count("answered later");
         }
         let before = self.before_answer(&served, &question, &answer);
-        let awaited = shard.protocol(served.key).awaits(id);
         let now = self.moment();
         let mut next = None;
         let workers = &mut self.node.workers;
@@ -128,5 +139,60 @@ impl World {
             self.acknowledged(tenant, asked, position, counters)?;
         }
         self.pump(link)
+    }
+
+    /// Returns the head of the log that an answer may change.
+    fn before_answer(&self, served: &Served, question: &Question, answer: &Answer) -> Option<Head> {
+        let ledger = &served.check.ledger;
+        let named = match (question, answer) {
+            (Question::Authenticate { token }, Answer::Identity(Ok(_))) => Token::parse(token.as_deref()),
+            _ => None,
+        };
+        if named.is_none() && ledger.publish().is_none() {
+            return None;
+        }
+        let tenant = ledger.tenant().or(named.map(|token| token.tenant))?;
+        Some((tenant, head(&self.node.hub, tenant, self.moment())?))
+    }
+
+    /// Notes a session that was let in, and returns the publish that an answer has led to.
+    fn after_answer(
+        &mut self,
+        served: &mut Served,
+        before: Option<Head>,
+        publish: Option<ClientFrame>,
+    ) -> Check<Option<Accepted>> {
+        let Some(before) = before else { return Ok(None) };
+        if served.check.ledger.tenant().is_some() {
+            let history = self.reference.current(before.0, before.1)?;
+            served.check.begins(history);
+        }
+        let now = self.moment();
+        let asked = asked(publish.as_ref(), now);
+        if asked.as_ref().is_some_and(|asked| self.reference.knows(before.0, asked.key)) {
+            self.stats.count("known key");
+        }
+        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked, now)))
+    }
+
+    /// Follows a session through a timeout that it has handled.
+    pub(crate) fn follows_timeout(&mut self, link: u64) -> Check {
+        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
+            return Ok(());
+        };
+        let shard = &mut self.node.workers[served.shard].shard;
+        let next = shard.poll_question(served.key);
+        let protocol = shard.protocol(served.key);
+        let still_awaits = served.asked.values().any(|asked| protocol.awaits(asked.id));
+        let scene = self.node.revoked.scene(&self.reference, self.now, protocol.is_closed());
+        let question = next.as_ref().map(|(_, question)| question);
+        if served.check.ledger.timed_out(still_awaits, question, &scene)? {
+            self.stats.count("question given up");
+        }
+        if let Some(next) = next {
+            self.ask(link, &mut served, next);
+        }
+        self.put_back(link, served);
+        Ok(())
     }
 }

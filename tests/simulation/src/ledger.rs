@@ -77,6 +77,8 @@ pub(crate) struct Reply {
 pub(crate) enum Verdict {
     /// It takes no right.
     Free,
+    /// Nobody was asked, and so it gives no right.
+    Unasked,
     /// The client is let in. Whether the application was asked about the topics in force.
     Admitted(Token, bool),
     /// The topics that the client has the right to.
@@ -169,22 +171,20 @@ impl Ledger {
         while self.open.is_none() && !self.is_over {
             let Some(frame) = self.unhandled.front().cloned() else { break };
             let named = frame.as_ref().and_then(|frame| self.needs(frame));
-            if named.is_some() && self.obey(scene) {
-                break;
-            }
+            let was_revoked = named.is_some() && self.obey(scene);
+            holds!(!was_revoked, Rights, "{frame:?} was handled, but the client was revoked");
             let is_asked = match &frame {
                 Some(ClientFrame::Hello { .. }) => self.grant.is_none(),
                 Some(ClientFrame::Token { .. }) => true,
                 _ => named.is_some() && self.decides != Decides::Token,
             };
             if is_asked {
-                let fits = question.is_some_and(|question| fits(question, frame.as_ref()));
-                holds!(
-                    fits,
-                    Rights,
-                    "{frame:?} was handled without a question; the question is {question:?}"
-                );
-                let Some(question) = question.cloned() else { break };
+                let Some(question) = question.cloned() else {
+                    self.unhandled.pop_front();
+                    self.owe(frame, Verdict::Unasked, scene);
+                    continue;
+                };
+                holds!(fits(&question, frame.as_ref()), InTurn, "{question:?} is not about {frame:?}");
                 let asked_at = scene.revoked.count;
                 self.open = Some(Open { question, fresh: None, began: scene.now, asked_at });
                 return Ok(());
@@ -202,7 +202,7 @@ impl Ledger {
             self.owe(frame, verdict, scene);
         }
         let is_free = question.is_none() || self.is_over;
-        holds!(is_free, Rights, "{question:?} is about no frame of {:?}", self.unhandled);
+        holds!(is_free, InTurn, "{question:?} is about no frame of {:?}", self.unhandled);
         Ok(())
     }
 
@@ -245,14 +245,19 @@ impl Ledger {
         next: Option<&Question>,
         scene: &Scene<'_>,
     ) -> Check<bool> {
-        self.is_over |= scene.is_closed;
-        let Some(open) = self.open.take_if(|_| !scene.is_closed) else { return Ok(false) };
+        let Some(open) = self.open.take() else {
+            self.is_over |= scene.is_closed;
+            return Ok(false);
+        };
         let is_late = scene.now >= open.began + self.answer_ms();
-        holds!(is_late != still_awaits, Answered, "{open:?} is late: {is_late}; awaits: {still_awaits}");
         if !is_late {
-            self.open = Some(open);
+            holds!(still_awaits || scene.is_closed, Answered, "{open:?} was given up before its deadline");
+            self.is_over |= scene.is_closed;
+            self.open = Some(open).filter(|_| !scene.is_closed);
             return Ok(false);
         }
+        // A session may also end in the same call, for another reason.
+        holds!(!still_awaits, Answered, "{open:?} is late, and the session waits");
         let late = tidings_hub::AccessError::unavailable("late");
         let answer = match open.question {
             Question::Authenticate { .. } => Answer::Identity(Err(late)),
@@ -390,7 +395,7 @@ impl Ledger {
             Some(Owed::Loss { topics, .. }) => {
                 holds!(is_end, Rights, "{frame:?} comes before the loss of {topics:?}");
             }
-            None => holds!(is_end, InTurn, "{frame:?} answers nothing"),
+            None => holds!(is_end || self.is_over, InTurn, "{frame:?} answers nothing"),
         }
         match self.take_owed(|owed| matches!(owed, Owed::Reply(_))) {
             Some(Owed::Reply(reply)) => Ok(Some(reply)),

@@ -17,6 +17,7 @@ mod node;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod raw;
+mod reads;
 mod reference;
 mod restart;
 mod revoked;

@@ -9,21 +9,18 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tidings_hub::{Answer, ConnectionKey, Counters, Hub, Pumped, Question, Session, shard::Protocol};
+use tidings_hub::{ConnectionKey, Pumped, Session, shard::Protocol};
 use tidings_shared::{
-    Position, TopicName,
-    frame::{ClientFrame, Publish},
+    frame::ClientFrame,
     limits::{CLOSE_TIMEOUT, WRITE_TIMEOUT},
 };
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Token},
     answers,
-    invariant::{Check, holds},
+    invariant::Check,
     link::{Message, Side},
-    node::{Flag, head},
-    reference::Asked,
+    node::Flag,
     session_check::SessionCheck,
     socket::{Frames, Socket},
     world::{Event, World},
@@ -38,10 +35,12 @@ pub(crate) struct Served {
     pub(crate) frames: Frames,
     pub(crate) flag: Arc<Flag>,
     pub(crate) check: SessionCheck,
+    /// The number of the newest question.
+    pub(crate) open: Option<u64>,
     /// The questions without an answer, by their numbers.
     pub(crate) asked: BTreeMap<u64, answers::Asked>,
     /// Messages that have arrived and were not read.
-    inbox: VecDeque<Message>,
+    pub(crate) inbox: VecDeque<Message>,
     pub(crate) is_pump_due: bool,
     /// Whether the server reads from it before it writes more.
     is_heard_first: bool,
@@ -53,19 +52,6 @@ pub(crate) struct Served {
     /// Whether its session was ended because the peer reads nothing.
     has_given_up: bool,
 }
-
-/// The state that garbage must not change: the logs, and the number of woken sessions and shards.
-#[derive(Debug, PartialEq, Eq)]
-struct Others {
-    logs: Vec<(usize, usize)>,
-    woken: usize,
-}
-
-/// A publish of a session: its arguments, its position, and the counters right after it.
-type Accepted = (usize, (Asked, Position, Counters));
-
-/// The tenant of a session, and the head of its log before a call.
-pub(crate) type Head = (usize, Position);
 
 impl World {
     /// Accepts a connection, or refuses it.
@@ -93,6 +79,7 @@ impl World {
             frames: Frames::default(),
             flag: Arc::default(),
             check: SessionCheck::new(node.settings, node.application.decides),
+            open: None,
             asked: BTreeMap::new(),
             inbox: VecDeque::new(),
             is_pump_due: false,
@@ -228,187 +215,6 @@ impl World {
         }
     }
 
-    /// Reads once, and returns whether the connection goes on.
-    fn hear(&mut self, link: u64) -> Check<bool> {
-        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
-            return Ok(false);
-        };
-        let hears = self.node.workers[served.shard].shard.protocol(served.key).hears();
-        if !hears {
-            self.put_back(link, served);
-            return Ok(true);
-        }
-        let most = if self.rng.percent(50) { 1 } else { served.inbox.len() };
-        let mut messages = Vec::new();
-        while messages.len() < most
-            && let Some(message) = served.inbox.pop_front()
-        {
-            let is_alone = matches!(message, Message::Lost) || is_garbage(&message);
-            // So that each call of the session publishes at most one event.
-            let is_second =
-                is_publish(&message) && messages.iter().any(is_publish) && messages.iter().any(is_hello);
-            if is_alone && !messages.is_empty() || is_second {
-                served.inbox.push_front(message);
-                break;
-            }
-            let is_last = is_alone || is_token(&message);
-            messages.push(message);
-            if is_last {
-                break;
-            }
-        }
-        let is_asking = served.check.ledger.is_asking();
-        holds!(!is_asking, Bounds, "link {link} reads more, although it waits for an answer");
-        if let Some(Message::Lost) = messages.first() {
-            self.put_back(link, served);
-            self.breaks_off(link);
-            return Ok(false);
-        }
-        let before = messages.first().is_some_and(is_garbage).then(|| self.others());
-        let accepted = self.hand_in(link, &mut served, &messages)?;
-        // Before `put_back`, so that the sender does not count.
-        let after = self.others();
-        self.put_back(link, served);
-        if let Some(before) = before {
-            self.stats.count("garbage");
-            holds!(before == after, FaultsStayAlone, "garbage turned {before:?} into {after:?}");
-        }
-        for (tenant, (asked, position, counters)) in accepted {
-            self.acknowledged(tenant, asked, position, counters)?;
-        }
-        Ok(true)
-    }
-
-    /// Gives the messages of one read to the session, and returns the publishes that it accepted.
-    fn hand_in(&mut self, link: u64, served: &mut Served, messages: &[Message]) -> Check<Vec<Accepted>> {
-        let now = self.moment();
-        let (mut accepted, mut known, mut followed, mut question) = (Vec::new(), 0, Ok(()), None);
-        let Self { node, reference, .. } = self;
-        let (hub, revoked) = (&node.hub, &node.revoked);
-        let ledger = &mut served.check.ledger;
-        node.workers[served.shard].shard.handle_session(served.key, now, |session| {
-            for message in messages {
-                let text = match message {
-                    Message::Text(text) => text,
-                    Message::Close(code) => {
-                        session.handle_close(Some(*code));
-                        break;
-                    }
-                    Message::Ping => {
-                        session.handle_ping(b"are you there?", now);
-                        continue;
-                    }
-                    _ => {
-                        session.handle_control(now);
-                        continue;
-                    }
-                };
-                if session.is_closed() {
-                    break;
-                }
-                let frame = ClientFrame::parse(text).ok();
-                let publish = frame
-                    .as_ref()
-                    .filter(|frame| matches!(frame, ClientFrame::Publish { .. }) && !ledger.is_asking());
-                let before = publish.and(ledger.tenant()).and_then(|its| Some((its, head(hub, its, now)?)));
-                let asked = asked(publish, now);
-                session.handle_text(text, now);
-                ledger.hears(frame);
-                let next = session.poll_question();
-                let scene = revoked.scene(reference, self.now, session.is_closed());
-                followed = ledger.follow(next.as_ref().map(|(_, question)| question), &scene);
-                question = question.take().or(next);
-                if followed.is_err() {
-                    break;
-                }
-                match (before, asked) {
-                    (Some(before), Some(asked)) => {
-                        known += u64::from(reference.knows(before.0, asked.key));
-                        accepted.extend(appended(hub, before, asked, now));
-                    }
-                    _ => {}
-                }
-            }
-        });
-        followed?;
-        (0..known).for_each(|_| self.stats.count("known key"));
-        if let Some(question) = question {
-            self.ask(link, served, question);
-        }
-        Ok(accepted)
-    }
-
-    /// Returns the head of the log that an answer may change.
-    pub(crate) fn before_answer(
-        &self,
-        served: &Served,
-        question: &Question,
-        answer: &Answer,
-    ) -> Option<Head> {
-        let ledger = &served.check.ledger;
-        let named = match (question, answer) {
-            (Question::Authenticate { token }, Answer::Identity(Ok(_))) => Token::parse(token.as_deref()),
-            _ => None,
-        };
-        let tenant = ledger.tenant().or(named.map(|token| token.tenant))?;
-        Some((tenant, head(&self.node.hub, tenant, self.moment())?))
-    }
-
-    /// Notes a session that was let in, and returns the publish that an answer has led to.
-    pub(crate) fn after_answer(
-        &mut self,
-        served: &mut Served,
-        before: Option<Head>,
-        publish: Option<ClientFrame>,
-    ) -> Check<Option<Accepted>> {
-        let Some(before) = before else { return Ok(None) };
-        if served.check.ledger.tenant().is_some() {
-            let history = self.reference.current(before.0, before.1)?;
-            served.check.begins(history);
-        }
-        let now = self.moment();
-        let asked = asked(publish.as_ref(), now);
-        if asked.as_ref().is_some_and(|asked| self.reference.knows(before.0, asked.key)) {
-            self.stats.count("known key");
-        }
-        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked, now)))
-    }
-
-    /// Follows a session through a timeout that it has handled.
-    fn follows_timeout(&mut self, link: u64) -> Check {
-        let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
-            return Ok(());
-        };
-        let shard = &mut self.node.workers[served.shard].shard;
-        let next = shard.poll_question(served.key);
-        let protocol = shard.protocol(served.key);
-        let still_awaits = served.asked.values().any(|asked| protocol.awaits(asked.id));
-        let scene = self.node.revoked.scene(&self.reference, self.now, protocol.is_closed());
-        let question = next.as_ref().map(|(_, question)| question);
-        if served.check.ledger.timed_out(still_awaits, question, &scene)? {
-            self.stats.count("question given up");
-        }
-        if let Some(next) = next {
-            self.ask(link, &mut served, next);
-        }
-        self.put_back(link, served);
-        Ok(())
-    }
-
-    fn others(&self) -> Others {
-        let log = |tenant| {
-            let counters = self.node.counters(tenant);
-            (counters.log_entries, counters.log_bytes)
-        };
-        // The sender is not among the links at this time.
-        let flags = self.links.values().filter_map(|link| Some(&link.served.as_ref()?.flag));
-        let flags = flags.chain(self.node.workers.iter().map(|worker| &worker.flag));
-        Others {
-            logs: (0..self.config.tenants).map(log).collect(),
-            woken: flags.filter(|flag| flag.is_set()).count(),
-        }
-    }
-
     /// The peer has read some bytes.
     pub(crate) fn room_in(&mut self, link: u64, bytes: usize) {
         let Some(served) = self.served(link) else { return };
@@ -476,7 +282,7 @@ impl World {
     }
 
     /// The server resets a connection.
-    fn breaks_off(&mut self, link: u64) {
+    pub(crate) fn breaks_off(&mut self, link: u64) {
         self.say(|| format!("link {link}: the server resets it"));
         self.leaves_shard(link);
         self.tear(link, Side::Peer, 0);
@@ -487,37 +293,6 @@ impl World {
             self.node.workers[served.shard].shard.remove(served.key);
         }
     }
-}
-
-/// Returns the publish if it was appended: the head of the log is another one.
-fn appended(hub: &Hub, before: Head, asked: Asked, now: tidings_hub::Moment) -> Option<Accepted> {
-    let (tenant, before) = before;
-    let after = head(hub, tenant, now).filter(|after| *after != before)?;
-    Some((tenant, (asked, after, hub.tenant(&access::tenant(tenant)).counters())))
-}
-
-fn is_garbage(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if ClientFrame::parse(text).is_err())
-}
-
-fn is_publish(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Publish { .. })))
-}
-
-fn is_hello(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Hello { .. })))
-}
-
-fn is_token(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if matches!(ClientFrame::parse(text), Ok(ClientFrame::Token { .. })))
-}
-
-fn asked(frame: Option<&ClientFrame>, moment: tidings_hub::Moment) -> Option<Asked> {
-    let Some(ClientFrame::Publish { publish, .. }) = frame else { return None };
-    let Publish { event, topics, key: Some(key), origin } = publish else { return None };
-    let topics: Vec<TopicName> = topics.iter().flatten().filter_map(|topic| topic.parse().ok()).collect();
-    let (origin, event) = (origin.clone(), event.clone());
-    Some(Asked { key: *key, origin, topics, event, moment, is_sync: false })
 }
 
 /// Shortens a text for a line of the trace.

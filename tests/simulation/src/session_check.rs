@@ -305,6 +305,7 @@ impl SessionCheck {
         let is_one = !was_started || pause.is_none_or(|started| started == position);
         holds!(is_one, OneResume, "this frame starts at {position}, and those before at {pause:?}");
         self.no_hole_before(position.offset + 1, reference)?;
+        holds!(!matches!(reply.verdict, Verdict::Unasked), Rights, "nobody was asked about {outcomes:?}");
         for outcome in outcomes {
             let Some(topic) = TopicName::parse(&outcome.topic).ok() else { continue };
             let is_allowed = matches!(&reply.verdict, Verdict::Topics(may) if may.contains(&topic));
