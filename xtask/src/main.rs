@@ -19,6 +19,7 @@ mod package;
 mod project;
 mod setup;
 mod sizes;
+mod soak;
 mod stamp;
 mod suite;
 mod version;
@@ -33,6 +34,7 @@ cargo xtask COMMAND
   test STEP…       runs only the named steps
   test --list      lists the steps
   bench [NAME…]    measures speed and memory beside other servers; `bench help` lists the names
+  soak [NAME [N]]  searches for rare faults, for about 10 minutes or in N runs; without a name, lists the names
   autobahn         runs Autobahn's WebSocket suite against the server's echo; needs a python2.7 with pip
   fmt              formats Rust and TypeScript
   gen              writes the files that are generated from the Rust definitions
@@ -68,6 +70,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ("test", steps) => suite::run(&Project::find()?, steps)?,
         ("demo", arguments) => demo::run(&Project::find()?, arguments)?,
         ("bench", arguments) => bench::run(&Project::find()?, arguments)?,
+        ("soak", arguments) => soak::run(&Project::find()?, arguments)?,
         ("autobahn", []) => suite::autobahn::run(&Project::find()?)?,
         ("setup", []) => setup::ensure(&Project::find()?, setup::TEST)?,
         ("build", []) => build(&Project::find()?)?,

@@ -397,7 +397,9 @@ impl Ledger {
             }
             None => holds!(is_end || self.is_over, InTurn, "{frame:?} answers nothing"),
         }
-        match self.take_owed(|owed| matches!(owed, Owed::Reply(_))) {
+        let is_its =
+            |owed: &Owed| matches!(owed, Owed::Reply(reply) if is_reply(frame, reply.frame.as_ref()));
+        match self.take_owed(is_its) {
             Some(Owed::Reply(reply)) => Ok(Some(reply)),
             _ => Ok(None),
         }
@@ -525,9 +527,11 @@ fn fits(question: &Question, frame: Option<&ClientFrame>) -> bool {
 /// Returns whether a frame of a session may be the answer to this frame of a peer.
 fn is_reply(frame: &ServerFrame, asked: Option<&ClientFrame>) -> bool {
     match (frame, asked) {
-        (ServerFrame::Error { r#ref: None, .. }, _)
-        | (ServerFrame::Error { .. }, None)
-        | (ServerFrame::Welcome { .. }, Some(ClientFrame::Hello { .. })) => true,
+        (ServerFrame::Error { .. }, None)
+        | (
+            ServerFrame::Welcome { .. } | ServerFrame::Error { r#ref: None, .. },
+            Some(ClientFrame::Hello { .. }),
+        ) => true,
         (ServerFrame::Subscribed { r#ref, .. }, Some(ClientFrame::Subscribe { r#ref: its, .. }))
         | (ServerFrame::Published { r#ref, .. }, Some(ClientFrame::Publish { r#ref: its, .. }))
         | (ServerFrame::TokenAccepted { r#ref, .. }, Some(ClientFrame::Token { r#ref: its, .. }))

@@ -2,7 +2,7 @@
 //! delays, stalls, cuts and goes silent. Servers restart with their logs or without. There are writers, views, and peers
 //! that send garbage. Everything follows from a seed. The invariants of [`invariant::Invariant`] are checked at every step.
 //!
-//! `TIDINGS_SEEDS=10000` runs more seeds. `TIDINGS_SEED=7` runs one of them, and prints everything that happens.
+//! `TIDINGS_SEEDS=10000` runs more seeds, and prints its progress. `TIDINGS_SEED=7` runs one of them, and prints everything that happens.
 
 mod access;
 mod actor;
@@ -32,7 +32,12 @@ mod user;
 mod view;
 mod world;
 
-use std::{env, thread};
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
 
 use config::Config;
 use rng::Rng;
@@ -105,13 +110,39 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
+/// Prints how many seeds have ended, if `TIDINGS_SEEDS` asks for many.
+#[derive(Debug)]
+struct Progress {
+    seeds: u64,
+    ended: AtomicU64,
+    began: Instant,
+}
+
+impl Progress {
+    /// The number of lines.
+    const LINES: u64 = 20;
+
+    fn new(seeds: u64) -> Self {
+        Self { seeds, ended: AtomicU64::new(0), began: Instant::now() }
+    }
+
+    fn ended_one(&self) {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if number("TIDINGS_SEEDS").is_some() && ended.is_multiple_of(self.seeds.div_ceil(Self::LINES)) {
+            eprintln!("{ended} of {} seeds in {:.0} s", self.seeds, self.began.elapsed().as_secs_f64());
+        }
+    }
+}
+
 /// Runs seeds on all processors. Returns how often each event was met, or the first failure.
 fn run_all(seeds: u64, draw: fn(&mut Rng) -> Config) -> Result<Stats, Box<Failure>> {
     let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let progress = Progress::new(seeds);
     let share = |worker| {
         let mut stats = Stats::default();
         for seed in (worker..seeds).step_by(workers as usize) {
             stats.merge(&run(seed, draw, false)?);
+            progress.ended_one();
         }
         Ok(stats)
     };

@@ -1,0 +1,83 @@
+//! `cargo xtask soak`: tests that search for rare faults, for longer than the suite may take.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cmd::Cmd;
+use crate::project::Project;
+
+/// A test that finds more, the longer it runs.
+struct Soak {
+    name: &'static str,
+    /// Says what is run.
+    says: &'static str,
+    /// How much is run without a number. It takes about ten minutes of one processor.
+    default: u64,
+    run: fn(&Project, u64) -> Result<()>,
+}
+
+const SOAKS: [Soak; 1] =
+    [Soak { name: "simulation", says: "seeds of the simulation", default: 20_000, run: simulation }];
+
+/// Runs the soak that `arguments` name, with the number that they name. Without arguments, prints the names.
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
+    let (name, number) = match arguments {
+        [] => {
+            list();
+            return Ok(());
+        }
+        [name] => (name, None),
+        [name, number] => (name, Some(number)),
+        _ => bail!("`cargo xtask soak NAME [NUMBER]` takes no more arguments"),
+    };
+    let names = SOAKS.map(|soak| soak.name).join(", ");
+    let soak = SOAKS.iter().find(|soak| soak.name == name);
+    let soak = soak.with_context(|| format!("there is no soak `{name}`; there are: {names}"))?;
+    let number = match number {
+        Some(number) => {
+            number.parse().with_context(|| format!("`{number}` is not a number of {}", soak.says))?
+        }
+        None => soak.default,
+    };
+    println!("soak   {number} {}", soak.says);
+    (soak.run)(project, number)
+}
+
+fn list() {
+    for soak in &SOAKS {
+        // A reader such as `head` may close the pipe early.
+        let _ = writeln!(io::stdout(), "{:<12} {} {}", soak.name, soak.default, soak.says);
+    }
+}
+
+fn simulation(project: &Project, seeds: u64) -> Result<()> {
+    Cmd::new("cargo")
+        .args(["test", "--locked", "--package", "tidings-simulation", "--target-dir"])
+        .arg(project.scratch("soak")?)
+        .args(["every_invariant", "--", "--nocapture"])
+        // The runs take far longer than the compiler.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+        .env("TIDINGS_SEEDS", seeds.to_string())
+        .dir(&project.root)
+        .remedy("`TIDINGS_SEED` repeats the seed that a failure names.")
+        .run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_soak_is_an_error_that_lists_the_known_ones_and_a_number_must_be_one() {
+        let error = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            let project = Project::find().expect("the tests run in the repository");
+            run(&project, &arguments).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let unknown = error(&["simulations"]);
+        assert!(unknown.contains("`simulations`") && unknown.contains("simulation"), "{unknown}");
+        let text = error(&["simulation", "many"]);
+        assert!(text.contains("`many`"), "{text}");
+    }
+}
