@@ -17,8 +17,8 @@ use tidings_shared::{
 
 use crate::{
     invariant::{Check, holds},
-    ledger::Reply,
     link::{Message, Side},
+    owed::Reply,
     served::{Served, short},
     socket::Said,
     world::{Event, World},

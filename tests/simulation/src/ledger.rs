@@ -8,14 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidings_hub::{Answer, Question, SessionSettings};
-use tidings_shared::{
-    TopicName,
-    frame::{ClientFrame, ServerFrame},
-};
+use tidings_shared::{TopicName, frame::ClientFrame};
 
 use crate::{
     access::{Decides, Token, all_topics},
     invariant::{Check, holds},
+    owed::{Owes, Verdict},
     reference::Reference,
     revoked::{Grant, Revoked},
 };
@@ -28,15 +26,10 @@ pub(crate) struct Ledger {
     unhandled: VecDeque<Option<ClientFrame>>,
     /// The question for the first of them.
     open: Option<Open>,
-    /// The next answers of the session, in order.
-    owed: VecDeque<Owed>,
+    pub(crate) owes: Owes,
     grant: Option<Grant>,
     /// The number of the newest revocation that the session has obeyed.
     obeyed: u64,
-    /// The head of the log when the session's subject was revoked.
-    revoked_at: Option<u64>,
-    /// Whether the session has ended. Its last answers may still come.
-    is_over: bool,
     /// When questions began and ended.
     waits: Vec<(u64, u64)>,
 }
@@ -50,41 +43,6 @@ struct Open {
     began: u64,
     /// The number of revocations when it was asked last.
     asked_at: u64,
-}
-
-#[derive(Debug)]
-enum Owed {
-    Reply(Reply),
-    /// The session must say that it took these topics away, if it has any. It must not read them from the log after this
-    /// offset.
-    Loss {
-        topics: BTreeSet<TopicName>,
-        head: u64,
-    },
-}
-
-/// The answer to a frame that was handled.
-#[derive(Debug, Clone)]
-pub(crate) struct Reply {
-    frame: Option<ClientFrame>,
-    /// When the session handled the frame.
-    pub(crate) at: u64,
-    pub(crate) verdict: Verdict,
-}
-
-/// What the application, the token and the revocations say about a frame.
-#[derive(Debug, Clone)]
-pub(crate) enum Verdict {
-    /// It takes no right.
-    Free,
-    /// Nobody was asked, and so it gives no right.
-    Unasked,
-    /// The client is let in. Whether the application was asked about the topics in force.
-    Admitted(Token, bool),
-    /// The topics that the client has the right to.
-    Topics(BTreeSet<TopicName>),
-    /// It is refused with this code.
-    Refused(String),
 }
 
 /// The world around a session when it was called.
@@ -114,11 +72,9 @@ impl Ledger {
             decides,
             unhandled: VecDeque::new(),
             open: None,
-            owed: VecDeque::new(),
+            owes: Owes::default(),
             grant: None,
             obeyed: 0,
-            revoked_at: None,
-            is_over: false,
             waits: Vec::new(),
         }
     }
@@ -167,8 +123,8 @@ impl Ledger {
 
     /// Follows the session through the frames that it has, up to the next question. `question` is the one that it asks.
     pub(crate) fn follow(&mut self, question: Option<&Question>, scene: &Scene<'_>) -> Check {
-        self.is_over |= scene.is_closed;
-        while self.open.is_none() && !self.is_over {
+        self.owes.is_over |= scene.is_closed;
+        while self.open.is_none() && !self.owes.is_over {
             let Some(frame) = self.unhandled.front().cloned() else { break };
             let named = frame.as_ref().and_then(|frame| self.needs(frame));
             let was_revoked = named.is_some() && self.obey(scene);
@@ -181,7 +137,7 @@ impl Ledger {
             if is_asked {
                 let Some(question) = question.cloned() else {
                     self.unhandled.pop_front();
-                    self.owe(frame, Verdict::Unasked, scene);
+                    self.owes.reply(frame, scene.now, Verdict::Unasked);
                     continue;
                 };
                 holds!(fits(&question, frame.as_ref()), InTurn, "{question:?} is not about {frame:?}");
@@ -199,9 +155,9 @@ impl Ledger {
                 }
                 _ => Verdict::Free,
             };
-            self.owe(frame, verdict, scene);
+            self.owes.reply(frame, scene.now, verdict);
         }
-        let is_free = question.is_none() || self.is_over;
+        let is_free = question.is_none() || self.owes.is_over;
         holds!(is_free, InTurn, "{question:?} is about no frame of {:?}", self.unhandled);
         Ok(())
     }
@@ -246,13 +202,13 @@ impl Ledger {
         scene: &Scene<'_>,
     ) -> Check<bool> {
         let Some(open) = self.open.take() else {
-            self.is_over |= scene.is_closed;
+            self.owes.is_over |= scene.is_closed;
             return Ok(false);
         };
         let is_late = scene.now >= open.began + self.answer_ms();
         if !is_late {
             holds!(still_awaits || scene.is_closed, Answered, "{open:?} was given up before its deadline");
-            self.is_over |= scene.is_closed;
+            self.owes.is_over |= scene.is_closed;
             self.open = Some(open).filter(|_| !scene.is_closed);
             return Ok(false);
         }
@@ -267,23 +223,34 @@ impl Ledger {
         Ok(true)
     }
 
+    /// Checks a session at rest. `has` are the topics in force, and `slack` the milliseconds by which a timer may be late.
+    pub(crate) fn rests<T>(&mut self, has: &BTreeMap<TopicName, T>, now: u64, slack: u64) -> Check {
+        self.owes.rests(has)?;
+        if self.owes.is_over {
+            return Ok(());
+        }
+        let due = self.open.as_ref().map(|open| open.began + self.answer_ms() + slack);
+        holds!(due.is_none_or(|due| now <= due), Answered, "{:?} is late, and the session waits", self.open);
+        let waits = self.unhandled.front().filter(|_| self.open.is_none());
+        holds!(waits.is_none(), Answered, "{waits:?} was not handled");
+        Ok(())
+    }
+
     fn answer_ms(&self) -> u64 {
         u64::try_from(self.settings.answer_timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Notes that the session takes away what was revoked. Returns whether it must end.
     pub(crate) fn obey(&mut self, scene: &Scene<'_>) -> bool {
-        let Some(grant) = self.grant.as_ref().filter(|_| !self.is_over) else { return false };
+        let Some(grant) = self.grant.as_ref().filter(|_| !self.owes.is_over) else { return false };
         let head = scene.head(grant.token.tenant);
         if scene.revoked.has_revoked(&grant.subject(), grant.number) {
-            (self.is_over, self.revoked_at) = (true, Some(head));
+            (self.owes.is_over, self.owes.revoked_at) = (true, Some(head));
             return true;
         }
         let topics = scene.revoked.lost(&grant.subject(), self.obeyed);
         self.obeyed = scene.revoked.count;
-        if !topics.is_empty() {
-            self.owed.push_back(Owed::Loss { topics, head });
-        }
+        self.owes.loss(topics, head);
         false
     }
 
@@ -337,8 +304,8 @@ impl Ledger {
                     let (token, head) = (grant.token.clone(), scene.head(grant.token.tenant));
                     self.grant = open.fresh.clone();
                     self.unhandled.pop_front();
-                    self.owe(frame, Verdict::Admitted(token, true), scene);
-                    self.owed.push_back(Owed::Loss { topics: names(lost), head });
+                    self.owes.reply(frame, scene.now, Verdict::Admitted(token, true));
+                    self.owes.loss(names(lost), head);
                     return self.follow(next, scene);
                 }
                 Verdict::Topics(names(had))
@@ -348,18 +315,14 @@ impl Ledger {
         self.unhandled.pop_front();
         let is_fresh =
             matches!(verdict, Verdict::Admitted(..)) && !matches!(frame, Some(ClientFrame::Hello { .. }));
-        self.owe(frame, verdict, scene);
+        self.owes.reply(frame, scene.now, verdict);
         if let (true, Decides::Token, Some(grant)) = (is_fresh, self.decides, &self.grant) {
             let has =
                 |topic: &TopicName| grant.token.allows(topic) && !scene.revoked.takes_back(grant, topic);
             let topics = all_topics().filter(|topic| !has(topic)).collect();
-            self.owed.push_back(Owed::Loss { topics, head: scene.head(grant.token.tenant) });
+            self.owes.loss(topics, scene.head(grant.token.tenant));
         }
         self.follow(next, scene)
-    }
-
-    fn owe(&mut self, frame: Option<ClientFrame>, verdict: Verdict, scene: &Scene<'_>) {
-        self.owed.push_back(Owed::Reply(Reply { frame, at: scene.now, verdict }));
     }
 
     /// Returns the topics of a frame, if the session obeys the revocations before it handles it.
@@ -373,104 +336,6 @@ impl Ledger {
             ClientFrame::Publish { publish, .. } => parse(publish.topics.as_deref()?).into_iter().collect(),
             _ => None,
         }
-    }
-}
-
-/// The frames of the session.
-impl Ledger {
-    /// Takes the reply that this frame is, after the losses that come before it. `has` are the topics in force.
-    pub(crate) fn said<T>(
-        &mut self,
-        frame: &ServerFrame,
-        has: &BTreeMap<TopicName, T>,
-    ) -> Check<Option<Reply>> {
-        self.skip_losses(has);
-        // The end of a session may come at any time, also before the answers to frames.
-        let is_end = matches!(frame, ServerFrame::Error { r#ref, .. } if r#ref.is_none() || self.is_over);
-        match self.owed.front() {
-            Some(Owed::Reply(reply)) => {
-                let is_in_turn = is_reply(frame, reply.frame.as_ref());
-                holds!(is_in_turn || is_end, InTurn, "{frame:?} is not the answer to {:?}", reply.frame);
-            }
-            Some(Owed::Loss { topics, .. }) => {
-                holds!(is_end, Rights, "{frame:?} comes before the loss of {topics:?}");
-            }
-            None => holds!(is_end || self.is_over, InTurn, "{frame:?} answers nothing"),
-        }
-        let is_its =
-            |owed: &Owed| matches!(owed, Owed::Reply(reply) if is_reply(frame, reply.frame.as_ref()));
-        match self.take_owed(is_its) {
-            Some(Owed::Reply(reply)) => Ok(Some(reply)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Returns the frame that gets the next answer.
-    pub(crate) fn next<T>(&mut self, has: &BTreeMap<TopicName, T>) -> Option<&Reply> {
-        self.skip_losses(has);
-        match self.owed.front() {
-            Some(Owed::Reply(reply)) => Some(reply),
-            _ => None,
-        }
-    }
-
-    /// Checks the topics that the session says it took away.
-    pub(crate) fn took<T>(&mut self, taken: &BTreeSet<TopicName>, has: &BTreeMap<TopicName, T>) -> Check {
-        self.skip_losses(has);
-        let lost = match self.take_owed(|owed| matches!(owed, Owed::Loss { .. })) {
-            Some(Owed::Loss { topics, .. }) => topics,
-            _ => BTreeSet::new(),
-        };
-        let lost: BTreeSet<TopicName> = lost.into_iter().filter(|topic| has.contains_key(topic)).collect();
-        holds!(*taken == lost, Rights, "{taken:?} were taken away, but the rights to {lost:?} are lost");
-        Ok(())
-    }
-
-    /// Checks that an event, or a sync, was read from the log before the right to this topic was lost.
-    pub(crate) fn may_read(&self, topic: &TopicName, offset: u64) -> Check {
-        let is_after = |owed: &&Owed| matches!(owed, Owed::Loss { topics, head } if topics.contains(topic) && offset > *head);
-        let lost = self.owed.iter().find(is_after);
-        holds!(lost.is_none(), Rights, "offset {offset} comes for {topic}, which was lost: {lost:?}");
-        let revoked = self.revoked_at.filter(|head| offset > *head);
-        holds!(revoked.is_none(), Rights, "offset {offset} comes, but the client was revoked at {revoked:?}");
-        Ok(())
-    }
-
-    /// Checks a session at rest. `slack` are the milliseconds by which a timer may be late.
-    pub(crate) fn rests<T>(&mut self, has: &BTreeMap<TopicName, T>, now: u64, slack: u64) -> Check {
-        self.skip_losses(has);
-        if self.is_over {
-            return Ok(());
-        }
-        match self.owed.front() {
-            Some(Owed::Reply(reply)) => {
-                holds!(false, Answered, "{:?} was handled, and has no answer", reply.frame)
-            }
-            Some(Owed::Loss { topics, .. }) => {
-                holds!(false, Rights, "the session rests, and has not lost {topics:?}");
-            }
-            None => {}
-        }
-        let due = self.open.as_ref().map(|open| open.began + self.answer_ms() + slack);
-        holds!(due.is_none_or(|due| now <= due), Answered, "{:?} is late, and the session waits", self.open);
-        let waits = self.unhandled.front().filter(|_| self.open.is_none());
-        holds!(waits.is_none(), Answered, "{waits:?} was not handled");
-        Ok(())
-    }
-
-    fn skip_losses<T>(&mut self, has: &BTreeMap<TopicName, T>) {
-        let is_empty = |owed: &Owed| matches!(owed, Owed::Loss { topics, .. } if !topics.iter().any(|topic| has.contains_key(topic)));
-        while self.take_owed(is_empty).is_some() {}
-    }
-
-    fn take_owed(&mut self, is_it: impl Fn(&Owed) -> bool) -> Option<Owed> {
-        if self.owed.front().is_some_and(is_it) { self.owed.pop_front() } else { None }
-    }
-}
-
-impl Reply {
-    pub(crate) fn frame(&self) -> Option<&ClientFrame> {
-        self.frame.as_ref()
     }
 }
 
@@ -520,35 +385,6 @@ fn fits(question: &Question, frame: Option<&ClientFrame>) -> bool {
         (Question::Publish { topics, .. }, Some(ClientFrame::Publish { publish, .. })) => {
             is_named(topics, publish.topics.as_deref().unwrap_or_default())
         }
-        _ => false,
-    }
-}
-
-/// Returns whether a frame of a session may be the answer to this frame of a peer.
-fn is_reply(frame: &ServerFrame, asked: Option<&ClientFrame>) -> bool {
-    match (frame, asked) {
-        (ServerFrame::Error { .. }, None)
-        | (
-            ServerFrame::Welcome { .. } | ServerFrame::Error { r#ref: None, .. },
-            Some(ClientFrame::Hello { .. }),
-        ) => true,
-        (ServerFrame::Subscribed { r#ref, .. }, Some(ClientFrame::Subscribe { r#ref: its, .. }))
-        | (ServerFrame::Published { r#ref, .. }, Some(ClientFrame::Publish { r#ref: its, .. }))
-        | (ServerFrame::TokenAccepted { r#ref, .. }, Some(ClientFrame::Token { r#ref: its, .. }))
-        | (ServerFrame::Pong { r#ref }, Some(ClientFrame::Ping { r#ref: its })) => r#ref == its,
-        (ServerFrame::Unsubscribed { r#ref, .. }, Some(ClientFrame::Unsubscribe { r#ref: its, .. })) => {
-            *r#ref == Some(*its)
-        }
-        (
-            ServerFrame::Error { r#ref: Some(r#ref), .. },
-            Some(
-                ClientFrame::Subscribe { r#ref: its, .. }
-                | ClientFrame::Unsubscribe { r#ref: its, .. }
-                | ClientFrame::Publish { r#ref: its, .. }
-                | ClientFrame::Token { r#ref: its, .. }
-                | ClientFrame::Ping { r#ref: its },
-            ),
-        ) => r#ref == its,
         _ => false,
     }
 }

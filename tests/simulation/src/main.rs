@@ -14,6 +14,7 @@ mod invariant;
 mod ledger;
 mod link;
 mod node;
+mod owed;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod raw;

@@ -212,3 +212,38 @@ impl Reference {
         entries.iter().map(|&id| self.entries[id].asked.clone()).collect()
     }
 }
+
+/// Whether this log had an entry at that position.
+pub(crate) fn is_in_log(history: &History, reference: &Reference, since: Position) -> bool {
+    let entry = match since.offset.checked_sub(1) {
+        None => return since == Position::new(history.epoch, 0, 0),
+        Some(at) => history.entries.get(at as usize),
+    };
+    entry.is_some_and(|&id| reference.entries[id].position == since)
+}
+
+/// Checks a frame of an event: without its topics it is the same for all sessions, and the event in it is the
+/// publisher's.
+pub(crate) fn same_bytes(frame: &str, reference: &mut Reference, id: usize) -> Check {
+    let parts = frame
+        .split_once(r#""topics":["#)
+        .and_then(|(head, rest)| Some((head.to_owned(), rest.split_once(']')?.1.to_owned())));
+    holds!(parts.is_some(), SameBytes, "{frame} has no topics");
+    let entry = &mut reference.entries[id];
+    let known = entry.bytes.get_or_insert(parts.clone().unwrap_or_default());
+    holds!(parts.as_ref() == Some(known), SameBytes, "{frame} was {known:?}");
+    let event = &entry.asked.event;
+    let event = format!(
+        r#","event":{{"domain":"{}","event":"{}","payload":{}}}}}"#,
+        event.domain,
+        event.event,
+        event.payload.get()
+    );
+    holds!(known.1 == event, SameBytes, "{frame} is not {event}");
+    let (key, at) = (entry.asked.key, entry.asked.moment.unix_ms);
+    let origin =
+        entry.asked.origin.as_ref().map_or(String::new(), |origin| format!(r#""origin":"{origin}","#));
+    let head = format!(r#"{{"op":"event","position":"{}","key":"{key}","at":{at},{origin}"#, entry.position);
+    holds!(known.0 == head, SameBytes, "{frame} does not begin {head}");
+    Ok(())
+}

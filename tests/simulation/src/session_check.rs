@@ -12,8 +12,9 @@ use tidings_shared::{
 use crate::{
     access::{Decides, Token},
     invariant::{Check, holds},
-    ledger::{Ledger, Reply, Verdict},
-    reference::{History, Reference},
+    ledger::Ledger,
+    owed::{Reply, Verdict},
+    reference::{Reference, is_in_log, same_bytes},
 };
 
 /// The frames that one session must send, and those that it may send.
@@ -86,7 +87,7 @@ impl SessionCheck {
 
     /// Returns the reply to the frame that gets the next answer.
     pub(crate) fn next_reply(&mut self) -> Option<&Reply> {
-        self.ledger.next(&self.topics)
+        self.ledger.owes.next(&self.topics)
     }
 
     /// Whether the next frame of a subscribe did not come in time.
@@ -132,7 +133,7 @@ impl SessionCheck {
                 | ServerFrame::Goaway { .. }
                 | ServerFrame::Unsubscribed { r#ref: None, .. }
         );
-        let replies = if is_reply { self.ledger.said(frame, &self.topics) } else { Ok(None) };
+        let replies = if is_reply { self.ledger.owes.said(frame, &self.topics) } else { Ok(None) };
         let (reply, in_turn) = match replies {
             Ok(reply) => (reply, Ok(())),
             Err(broken) => (None, Err(broken)),
@@ -201,7 +202,7 @@ impl SessionCheck {
                     topics.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
                 holds!(r#ref.is_some() == code.is_none(), Rights, "{topics:?} were taken away: {code:?}");
                 if r#ref.is_none() {
-                    self.ledger.took(&topics, &self.topics)?;
+                    self.ledger.owes.took(&topics, &self.topics)?;
                 }
                 self.topics.retain(|topic, _| !topics.contains(topic));
             }
@@ -367,7 +368,7 @@ impl SessionCheck {
         for topic in &named {
             let owed = self.topics.get(topic);
             holds!(owed.is_some(), Rights, "{text} names {topic} without the right");
-            self.ledger.may_read(topic, offset)?;
+            self.ledger.owes.may_read(topic, offset)?;
             let is_later = owed.is_some_and(|owed| offset > owed.may);
             holds!(is_later, InOrderOnce, "{text} comes for {topic}, which begins after {owed:?}");
         }
@@ -397,7 +398,7 @@ impl SessionCheck {
         for topic in &topics {
             let owed = self.topics.get(topic).copied();
             holds!(owed.is_some(), Rights, "a sync names {topic} without the right");
-            self.ledger.may_read(topic, position.offset)?;
+            self.ledger.owes.may_read(topic, position.offset)?;
             let Some(owed) = owed else { continue };
             let may_have_lost = history.tail > owed.may;
             is_of_entry |= !may_have_lost;
@@ -477,39 +478,4 @@ impl SessionCheck {
         }
         Ok(())
     }
-}
-
-/// Whether this log had an entry at that position.
-fn is_in_log(history: &History, reference: &Reference, since: Position) -> bool {
-    let entry = match since.offset.checked_sub(1) {
-        None => return since == Position::new(history.epoch, 0, 0),
-        Some(at) => history.entries.get(at as usize),
-    };
-    entry.is_some_and(|&id| reference.entries[id].position == since)
-}
-
-/// Checks a frame of an event: without its topics it is the same for all sessions, and the event in it is the
-/// publisher's.
-fn same_bytes(frame: &str, reference: &mut Reference, id: usize) -> Check {
-    let parts = frame
-        .split_once(r#""topics":["#)
-        .and_then(|(head, rest)| Some((head.to_owned(), rest.split_once(']')?.1.to_owned())));
-    holds!(parts.is_some(), SameBytes, "{frame} has no topics");
-    let entry = &mut reference.entries[id];
-    let known = entry.bytes.get_or_insert(parts.clone().unwrap_or_default());
-    holds!(parts.as_ref() == Some(known), SameBytes, "{frame} was {known:?}");
-    let event = &entry.asked.event;
-    let event = format!(
-        r#","event":{{"domain":"{}","event":"{}","payload":{}}}}}"#,
-        event.domain,
-        event.event,
-        event.payload.get()
-    );
-    holds!(known.1 == event, SameBytes, "{frame} is not {event}");
-    let (key, at) = (entry.asked.key, entry.asked.moment.unix_ms);
-    let origin =
-        entry.asked.origin.as_ref().map_or(String::new(), |origin| format!(r#""origin":"{origin}","#));
-    let head = format!(r#"{{"op":"event","position":"{}","key":"{key}","at":{at},{origin}"#, entry.position);
-    holds!(known.0 == head, SameBytes, "{frame} does not begin {head}");
-    Ok(())
 }
