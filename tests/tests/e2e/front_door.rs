@@ -27,7 +27,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpListener,
 };
-use tower::Service;
+use tower::{Layer, Service};
 
 use crate::hosts::{HOSTS, Host, Hosted};
 
@@ -471,9 +471,23 @@ fn an_application_that_takes_no_request_does_not_hold_up_the_gateway() {
     let access = DevAccess::new(hub.home().clone());
     let gateway = Gateway::new(hub, access, GatewaySettings::development());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
+    let listen = || {
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        (listener.local_addr().unwrap(), listener)
+    };
+    let ((ours, listener), (theirs, other)) = (listen(), listen());
+    let service = TowerToHyperService::new(gateway.service().layer(Busy));
     runtime.spawn(async move { gateway.serve(listener, Busy, pending()).await });
-    assert_eq!(Request::get("/health").send(address).body, "ok\n");
-    Client::hello_to(address).close();
+    runtime.spawn(async move {
+        loop {
+            let stream = TokioIo::new(other.accept().await.unwrap().0);
+            let mut server = hyper::server::conn::http1::Builder::new();
+            let server = server.timer(TokioTimer::new());
+            tokio::spawn(server.serve_connection(stream, service.clone()).with_upgrades());
+        }
+    });
+    for address in [ours, theirs] {
+        assert_eq!(Request::get("/health").send(address).body, "ok\n");
+        Client::hello_to(address).close();
+    }
 }
