@@ -1,6 +1,6 @@
 //! The gateway as a layer over a function, on a loop of hyper. Connections may speak HTTP/1.1 or HTTP/2.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Bytes};
@@ -13,6 +13,7 @@ use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, Syst
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    time::timeout,
 };
 use tower::{Layer, service_fn};
 
@@ -47,7 +48,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             gateway.drain().await
         } => {}
     }
-    connections.shutdown().await;
+    // A peer that takes no answer must not keep the process.
+    let _ = timeout(Duration::from_secs(10), connections.shutdown()).await;
     Ok(())
 }
 

@@ -58,6 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             gateway.drain().await
         } => {}
     }
-    connections.shutdown().await;
+    // A peer that takes no answer must not keep the process.
+    let _ = timeout(Duration::from_secs(10), connections.shutdown()).await;
     Ok(())
 }

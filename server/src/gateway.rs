@@ -24,7 +24,8 @@ use crate::{
     questions::Questions,
 };
 
-/// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`].
+/// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`]. In an
+/// application's own server, [some of them](Gateway::service#what-only-serve-does) have no effect.
 ///
 /// ```
 /// use std::time::Duration;

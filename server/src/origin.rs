@@ -79,8 +79,7 @@ impl OriginRule {
         let (host, is_one) = (hosts.next(), hosts.next().is_none());
         let is_good = is_one
             && match host {
-                // HTTP/2 names the host in the target.
-                None => version < Version::HTTP_11 || version >= Version::HTTP_2 && uri.authority().is_some(),
+                None => version < Version::HTTP_11,
                 Some(host) => is_host(host.as_bytes()),
             }
             && uri.authority().is_none_or(|authority| is_host(authority.as_str().as_bytes()));

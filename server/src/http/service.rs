@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Either;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version, header::HOST};
 use tower_layer::Layer;
 use tower_service::Service;
 use warp::reply;
@@ -62,7 +62,8 @@ impl Gateway {
     ///
     /// # Draining
     ///
-    /// Drain the gateway before the server stops:
+    /// Drain the gateway before the server stops. A peer that takes no answer can keep such a server from its end, so a
+    /// process may need a time limit.
     ///
     /// ```no_run
     /// # async fn run(gateway: tidings_server::Gateway, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
@@ -136,6 +137,13 @@ where
 {
     let target = Target::of(&request);
     let version = request.version();
+    if version >= Version::HTTP_2
+        && !request.headers().contains_key(HOST)
+        && let Some(host) = target.uri.authority().and_then(|host| host.as_str().parse().ok())
+    {
+        // HTTP/2 names the host in the target. The checks and the application read the header.
+        request.headers_mut().insert(HOST, host);
+    }
     request.extensions_mut().insert(target);
     let (is_read, request) = RequestBody::watch(request.map(Box::pin));
     let Ok(answer) = warp::service(gateway.routes()).call(request).await;
