@@ -1,6 +1,7 @@
 //! The command line of `tidings`. A binary with domains of its own uses it too. Exit codes: 0 for success, 1 for a
 //! failure, 2 for bad usage or configuration.
 
+mod application;
 mod config;
 mod keys;
 mod log;
@@ -18,7 +19,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tidings_shared::Domains;
 
-use self::log::{Log, LogFormat};
+#[doc(hidden)]
+pub use self::application::Application;
+use self::{
+    application::Tidings,
+    log::{Log, LogFormat},
+};
 
 /// Typed change events from a backend to every open browser tab.
 #[derive(Debug, Parser)]
@@ -70,6 +76,12 @@ enum Failure {
 /// }
 /// ```
 pub fn run(domains: Domains) -> ExitCode {
+    run_in(Tidings, domains)
+}
+
+/// Runs the same with `serve`'s gateway in an application.
+#[doc(hidden)]
+pub fn run_in(application: impl Application, domains: Domains) -> ExitCode {
     let command = match config::apply(commands(), std::env::args_os()) {
         Ok(command) => command,
         Err(failure) => return report(&failure),
@@ -85,7 +97,7 @@ pub fn run(domains: Domains) -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Serve(serve) => serve.run(domains).await,
+            Command::Serve(serve) => serve.run(application, domains).await,
             Command::CheckConfig(serve) => serve.check_config(),
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,

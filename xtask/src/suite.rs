@@ -14,6 +14,7 @@ use crate::{demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
 mod fuzz;
+mod hosts;
 mod layers;
 mod markdown;
 mod own_domain;
@@ -34,7 +35,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     Step {
         name: "setup",
         says: "everything that the tests need is installed",
@@ -74,6 +75,12 @@ const STEPS: [Step; 20] = [
         run: doc,
     },
     Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS], run: rust },
+    Step {
+        name: "hosts",
+        says: "suites of the server hold in an application of axum",
+        needs: &[],
+        run: hosts::run,
+    },
     Step {
         name: "crates",
         says: "the published crates are built from the packed files alone, and crates.io has what it shows of them",

@@ -17,7 +17,9 @@ use tokio::{
 };
 
 use super::{
-    Failure, keys,
+    Failure,
+    application::Application,
+    keys,
     log::LogFormat,
     output::print,
     time::{duration, duration_or_none},
@@ -172,9 +174,9 @@ impl Serve {
         self.log_format
     }
 
-    pub(super) async fn run(self, domains: Domains) -> Result<(), Failure> {
+    pub(super) async fn run(self, application: impl Application, domains: Domains) -> Result<(), Failure> {
         self.check()?;
-        self.serve(domains).await
+        self.serve(application, domains).await
     }
 
     /// Runs `tidings check-config`.
@@ -206,7 +208,7 @@ impl Serve {
         Ok(())
     }
 
-    async fn serve(self, domains: Domains) -> Result<(), Failure> {
+    async fn serve(self, application: impl Application, domains: Domains) -> Result<(), Failure> {
         let failed = |reason: String| Failure::Failed(reason);
         let (access, keys) = if self.dev { None } else { Some(self.tokens.access()?) }.unzip();
         let home = match (&self.tokens.single_tenant, self.dev) {
@@ -256,8 +258,8 @@ impl Serve {
             .drain_timeout(self.drain_timeout)
             .drain_spread(self.drain_spread);
         let gateway = match access.clone() {
-            Some(access) => Gateway::new(hub, access, settings),
-            None => Gateway::new(hub, DevAccess::new(home), settings),
+            Some(access) => Gateway::new(hub, application.access(access), settings),
+            None => Gateway::new(hub, application.access(DevAccess::new(home)), settings),
         };
         // Every connection is an open file. Systems have a low soft limit by default, because old programs use
         // `select`. So the server raises it.
@@ -280,7 +282,7 @@ impl Serve {
         tracing::info!(%address, "listening");
         // The server runs on if standard output is closed.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        gateway.serve(listener, gateway.service(), stop).await;
+        application.serve(gateway, listener, stop).await;
         Ok(())
     }
 }
