@@ -3,7 +3,7 @@
 //! A middleware tells the gateway who asks: so `/metrics` answers this machine. At the end the gateway drains before
 //! axum stops.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -16,6 +16,8 @@ use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, Peer
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    time::sleep,
 };
 
 #[tokio::main]
@@ -33,12 +35,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address).await?;
     let mut terminated = signal(SignalKind::terminate())?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move {
-            terminated.recv().await;
-            gateway.drain().await;
-        })
-        .await?;
+    let (drained, is_drained) = oneshot::channel();
+    let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
+        terminated.recv().await;
+        gateway.drain().await;
+        let _ = drained.send(());
+    });
+    // axum waits for each connection, also for one that never ends its request.
+    let late = async {
+        let _ = is_drained.await;
+        sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        served = serve.into_future() => served?,
+        () = late => {}
+    }
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use hyper::{HeaderMap, header::COOKIE};
 use tidings_hub::{AccessError, Identity, Rights, TenantId};
 use tidings_shared::TopicName;
 
+use crate::host::Clock;
+
 /// Decides who may do what. The server asks with each hello, subscribe and publish, and with each HTTP request.
 ///
 /// An answer may take time, for a look-up in a database for example. Until the answer comes, this client waits, and no
@@ -109,6 +111,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Returns the credentials of a request to one of the application's own routes, which may then ask the same
+    /// [`Authorize`]. They are the headers and the time. They have all cookies: the application itself must refuse
+    /// requests from foreign pages, for example with a cookie that is `SameSite`.
+    pub fn of(headers: HeaderMap) -> Self {
+        Self { headers, now_unix_ms: Clock::start().now().unix_ms, ..Self::default() }
+    }
+
     /// Returns the value of a cookie. If several cookies have this name, it is the first.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let lines = self.headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{
-    Error, Message, WebSocket, client::IntoClientRequest, protocol::frame::coding::CloseCode,
+    Error, HandshakeError, Message, WebSocket, client::IntoClientRequest, protocol::frame::coding::CloseCode,
 };
 
 use crate::{Server, http::connect};
@@ -34,10 +34,24 @@ impl Client {
     /// Connects to an address, without a hello.
     #[track_caller]
     pub fn connect_to(address: SocketAddr) -> Self {
-        let request = format!("ws://{address}/v1/ws").into_client_request().expect("a good URL");
-        let (socket, _) =
-            tokio_tungstenite::tungstenite::client(request, connect(address)).expect("an upgrade");
-        Self(socket)
+        Self::try_connect(address, &[]).expect("an upgrade")
+    }
+
+    /// Connects with more headers in the handshake, as a page does. The error is the status of the refusal.
+    ///
+    /// # Errors
+    /// The server refuses the handshake.
+    #[track_caller]
+    pub fn try_connect(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
+        let mut request = format!("ws://{address}/v1/ws").into_client_request().expect("a good URL");
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a header"));
+        }
+        match tokio_tungstenite::tungstenite::client(request, connect(address)) {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(HandshakeError::Failure(Error::Http(answer))) => Err(answer.status().as_u16()),
+            Err(error) => panic!("no answer to the handshake: {error}"),
+        }
     }
 
     /// Connects, and says hello.

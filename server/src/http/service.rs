@@ -57,6 +57,7 @@ impl Gateway {
     /// - the write deadline of HTTP answers and event streams (`write_timeout`). A stalled event stream loses its place
     ///   in the shard. Its connection, with hyper's buffer of up to 400 KB, stays until the server ends it. WebSockets
     ///   keep their write deadline;
+    /// - the end of an event stream whose client sends without end;
     /// - the checks of requests to the application: hosts with [`OriginRule::Loopback`](crate::OriginRule::Loopback),
     ///   and refusals during a drain.
     ///
@@ -77,6 +78,9 @@ impl Gateway {
     ///     .await
     /// # }
     /// ```
+    ///
+    /// Then axum waits for its connections, and it has no deadline: a client that does not end its request holds it up.
+    /// `server/examples/axum_serve.rs` bounds this time.
     pub fn service(&self) -> GatewayService {
         GatewayService { gateway: self.clone(), app: NotFound(self.clone()) }
     }

@@ -8,16 +8,16 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::hosts::{any_certificate, proxy_to};
 
-/// An example that runs.
-struct Example {
-    process: Process,
-    address: SocketAddr,
+/// An example that runs. Module `logins` has the tests of `axum`.
+pub(crate) struct Example {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
     /// Runs a proxy for an example with TLS.
     runtime: Option<Runtime>,
 }
 
 impl Example {
-    fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         let mut process = Process::start(example(name));
         let line = process.next_line();
         let Some(url) = line.strip_prefix("listening on ") else { panic!("{line}") };
@@ -61,20 +61,6 @@ impl Example {
         assert_eq!((status.code(), rest), (Some(0), vec![]), "{}", self.process.log());
         drop(self.runtime);
     }
-}
-
-#[test]
-fn axum_announces_what_its_own_route_saved_with_the_tag_of_the_page() {
-    let example = Example::start("axum");
-    let uuid = sample::uuid();
-    let mut session = Client::hello_to(example.address);
-    session.subscribe(&[&format!("staff:person:{uuid}")], None, "live");
-    let saved = Request::post(&format!("/people/{uuid}")).header("Tidings-Origin", "tab-7").body("");
-    assert_eq!(saved.send(example.address).status, 200);
-    let event = session.expect("event");
-    assert_eq!((&event["event"]["event"], &event["origin"]), (&json!("person_updated"), &json!("tab-7")));
-    session.close();
-    example.delivers_and_drains();
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod kept;
 mod keys;
 mod library;
 mod limits;
+mod logins;
 mod logs;
 mod malformed;
 mod many_topics;
