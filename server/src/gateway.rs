@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`]. In an
-/// application's own server, [some of them](Gateway::service#what-only-serve-does) have no effect.
+/// application's own server, [some of them](Gateway::service) have no effect.
 ///
 /// ```
 /// use std::time::Duration;
