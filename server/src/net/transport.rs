@@ -245,9 +245,75 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, BufWriter, DuplexStream, duplex};
+    use axum::{Router, extract::Request, http::StatusCode, routing::any};
+    use hyper_util::{rt::TokioExecutor, service::TowerToHyperService};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex},
+        net::TcpListener,
+        sync::mpsc,
+    };
 
     use super::*;
+
+    /// An application that takes each connection over.
+    fn takes_over() -> (Router, mpsc::Receiver<(Transport, Vec<u8>)>) {
+        let (sender, taken) = mpsc::channel(1);
+        let app = Router::new().fallback(any(move |request: Request| async move {
+            tokio::spawn(async move {
+                let upgraded = hyper::upgrade::on(request).await.unwrap();
+                sender.send(Transport::take_over(upgraded).unwrap()).await.unwrap();
+            });
+            (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "x")])
+        }));
+        (app, taken)
+    }
+
+    async fn upgrade(stream: &mut (impl AsyncWrite + Unpin)) {
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly";
+        stream.write_all(request).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_tcp_socket_leaves_the_box_of_each_server() {
+        for host in ["http1", "auto", "axum"] {
+            let (app, mut taken) = takes_over();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            upgrade(&mut client).await;
+            tokio::spawn(async move {
+                if host == "axum" {
+                    return axum::serve(listener, app).await.unwrap();
+                }
+                let io = TokioIo::new(listener.accept().await.unwrap().0);
+                let service = TowerToHyperService::new(app);
+                if host == "http1" {
+                    let http1 = hyper::server::conn::http1::Builder::new();
+                    return http1.serve_connection(io, service).with_upgrades().await.unwrap();
+                }
+                let auto = auto::Builder::new(TokioExecutor::new());
+                auto.serve_connection_with_upgrades(io, service).await.unwrap();
+            });
+            let (transport, early) = taken.recv().await.unwrap();
+            assert!(matches!(transport, Transport::Tcp(_)), "{host}: {transport:?}");
+            assert_eq!(early, b"early", "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_io_stays_in_its_box_with_what_was_read_ahead() {
+        let (app, mut taken) = takes_over();
+        let (mut client, server) = duplex(1024);
+        upgrade(&mut client).await;
+        let http1 = hyper::server::conn::http1::Builder::new();
+        let connection = http1.serve_connection(TokioIo::new(server), TowerToHyperService::new(app));
+        tokio::spawn(connection.with_upgrades());
+        let (transport, early) = taken.recv().await.unwrap();
+        assert!(early.is_empty() && matches!(transport, Transport::Boxed(_)), "{transport:?}");
+        let mut socket = Socket::open(transport).await.unwrap();
+        let mut read = [0; 5];
+        socket.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"early");
+    }
 
     async fn boxed(io: impl AsyncRead + AsyncWrite + Send + 'static) -> Socket {
         Socket::open(Transport::boxed(io)).await.unwrap()
