@@ -63,8 +63,7 @@ impl Gateway {
     ///
     /// # Draining
     ///
-    /// Drain the gateway before the server stops. A peer that takes no answer can keep such a server from its end, so a
-    /// process may need a time limit.
+    /// Drain the gateway before the server stops:
     ///
     /// ```no_run
     /// # async fn run(gateway: tidings_server::Gateway, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
@@ -79,7 +78,8 @@ impl Gateway {
     /// # }
     /// ```
     ///
-    /// Then axum waits for its connections, and it has no deadline: a client that does not end its request holds it up.
+    /// Then axum waits for its connections, and it has no deadline: a client that does not end its request, or takes no
+    /// answer, holds it up.
     /// `server/examples/axum_serve.rs` bounds this time.
     pub fn service(&self) -> GatewayService {
         GatewayService { gateway: self.clone(), app: NotFound(self.clone()) }
