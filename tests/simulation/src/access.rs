@@ -83,7 +83,7 @@ pub(crate) fn tenant(index: usize) -> TenantId {
 pub(crate) enum Decides {
     /// The application's rows, which it reads for each question.
     Rows,
-    /// The rows, but a session knows them only since its token was issued. A revocation takes them back.
+    /// The rows. The token is as old as a login.
     Login,
     /// The token, without the application.
     Token,

@@ -132,7 +132,9 @@ impl Ledger {
             let is_asked = match &frame {
                 Some(ClientFrame::Hello { .. }) => self.grant.is_none(),
                 Some(ClientFrame::Token { .. }) => true,
-                _ => named.is_some() && self.decides != Decides::Token,
+                _ => {
+                    named.as_ref().is_some_and(|topics| !topics.is_empty()) && self.decides != Decides::Token
+                }
             };
             if is_asked {
                 let Some(question) = question.cloned() else {
@@ -183,10 +185,6 @@ impl Ledger {
                 open.question
             );
             open.asked_at = scene.revoked.count;
-            if matches!(open.question, Question::Authenticate { .. }) {
-                self.waits.push((open.began, scene.now));
-                open.began = scene.now;
-            }
             self.open = Some(open);
             return Ok(Went::AskedAgain);
         }

@@ -74,7 +74,7 @@ impl Revoked {
     pub(crate) fn takes_back(&self, grant: &Grant, topic: &TopicName) -> bool {
         let is_older = |entry: &Entry| grant.token.issued <= entry.at || entry.number > grant.number;
         let entry = self.topics.get(&(grant.subject(), topic.clone()));
-        grant.decides != Decides::Rows && entry.is_some_and(is_older)
+        grant.decides == Decides::Token && entry.is_some_and(is_older)
     }
 }
 
