@@ -55,8 +55,10 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Identity, AccessError>> + Send;
 
     /// Returns for each topic whether the client may subscribe to it, in order. A missing answer means no. The topics are
-    /// all topics of one frame, each once, and at least one. Nobody asks if the identity's own [rights](Identity::rights) decide. By
-    /// default, they do.
+    /// all topics of one subscribe, or all that a session has when it gets a new token: each once, and at least one.
+    ///
+    /// The server does not ask if the [rights of the identity](Identity::rights) are final. This method's default answers
+    /// by these rights.
     ///
     /// # Errors
     /// The application can't tell at the moment. The server refuses the topics with the code of the error.

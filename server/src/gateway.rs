@@ -192,7 +192,8 @@ impl Gateway {
         self.0.present.subscribe()
     }
 
-    /// Returns the shards' threads. The first call starts them; it is on the application's runtime. It is `None` if the system could not start one.
+    /// Returns the shards' threads. The first call starts them, on the application's runtime. Returns `None` if the system
+    /// could not start one.
     pub(crate) fn workers(&self) -> Option<&Workers> {
         let start = || {
             let Inner { settings, hub, questions, draining, .. } = &*self.0;

@@ -12,6 +12,7 @@ use hyper::{
 /// The origins that are let in. A request without an origin is let in. A request with several origins or the origin
 /// `null` is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginRule {
     /// Exactly these origins, as `scheme://host` or `scheme://host:port`. The scheme may be an app shell's, such as
     /// `tauri`.
@@ -63,7 +64,10 @@ impl OriginRule {
             // Cookies do not know ports. Another program's page on this machine must not use ours.
             (Some(origin), None, Self::Loopback) => self.allows(headers) && is_of_host(origin, headers),
             // A browser sends no origin with a `GET` of the same origin, as an `EventSource` does.
-            (None, ..) => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin"),
+            (None, ..) => {
+                let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+                sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none()
+            }
             _ => false,
         }
     }

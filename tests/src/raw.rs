@@ -141,6 +141,12 @@ impl RawSocket {
         Self::try_upgrade(stream, path, "", ahead).unwrap_or_else(|answer| panic!("{answer:?}"))
     }
 
+    /// Connects and upgrades, with these headers. The error is the refusal.
+    pub fn with_headers(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, Response> {
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        Self::try_upgrade(connect(address), "/v1/ws", &lines, &[])
+    }
+
     /// Connects as a proxy for a client. The last of these addresses is the client's. The error is the refusal.
     #[track_caller]
     pub fn forwarded(address: SocketAddr, addresses: &str) -> Result<Self, Response> {

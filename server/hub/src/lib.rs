@@ -12,7 +12,8 @@
 //!   with server-sent events.
 //! - A [`Shard`] delivers to the sessions and event streams of one thread.
 //!
-//! [`access`] has the questions about who may do what, [`revocation`] takes rights back, and [`websocket`] reads and writes RFC 6455.
+//! [`access`] has the questions about who may do what, [`revocation`] takes rights back, and [`websocket`] reads and
+//! writes RFC 6455.
 
 pub mod access;
 pub mod event_stream;

@@ -33,8 +33,9 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// A subject or a session of a tenant to revoke.
+/// What a tenant takes back: all rights of a subject, those of a session, or a subject's rights to topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Revoke {
     /// Every session of this subject, and every token of it that was issued up to now. A token without a time of issue
     /// is revoked too.

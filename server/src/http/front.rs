@@ -21,7 +21,7 @@ use crate::{gateway::Gateway, net::accept::Permit, origin::HostFault};
 /// The facts of a request that complete its answer.
 pub(super) struct Front {
     /// The page that may read the answer.
-    reader: Option<HeaderValue>,
+    reader: Option<page::Reader>,
     listener: Option<Listener>,
     version: Version,
 }

@@ -3,8 +3,9 @@
 use hyper::{
     HeaderMap, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HeaderName, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HeaderName,
+        HeaderValue, ORIGIN, VARY,
     },
 };
 use tidings_hub::problem::Problem;
@@ -20,8 +21,7 @@ use crate::gateway::Gateway;
 /// The method and headers that pages may send to a path.
 ///
 /// A preflight allows every other header that it asks for, too. A tracing library adds headers to each request, and
-/// without this its page would get no events. This is safe: the server ignores unknown headers, and only the token
-/// gives rights.
+/// without this its page would get no events. This is safe: only a page that is let in gets this answer.
 #[derive(Clone, Copy)]
 pub(super) struct Preflight {
     method: &'static str,
@@ -80,17 +80,31 @@ pub(super) fn for_pages(mut answer: Response) -> Response {
     answer
 }
 
-/// Returns the origin of the page that sent the request, if the page is let in.
-pub(super) fn reader(gateway: &Gateway, headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(ORIGIN).filter(|_| gateway.settings().origins.allows(headers)).cloned()
+/// A page that may read the answer to its request.
+pub(super) struct Reader {
+    origin: HeaderValue,
+    /// A browser lets it read the answer to a request with cookies only if the answer says so.
+    has_cookies: bool,
+}
+
+/// Returns the page that sent the request, if the page is let in.
+pub(super) fn reader(gateway: &Gateway, headers: &HeaderMap) -> Option<Reader> {
+    let rule = &gateway.settings().origins;
+    let origin = headers.get(ORIGIN).filter(|_| rule.allows(headers)).cloned()?;
+    Some(Reader { origin, has_cookies: rule.may_use_cookies(headers) })
 }
 
 /// Lets the page read the answer, if the answer is [for pages](for_pages).
-pub(super) fn may_read(reader: Option<HeaderValue>, mut answer: Response) -> Response {
+pub(super) fn may_read(reader: Option<Reader>, mut answer: Response) -> Response {
     if answer.extensions_mut().remove::<ForPages>().is_some() {
         let headers = answer.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("Origin"));
-        headers.extend(reader.map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
+        if let Some(Reader { origin, has_cookies }) = reader {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            if has_cookies {
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+        }
     }
     answer
 }

@@ -43,7 +43,8 @@ impl Gateway {
     ///
     /// The server must allow upgrades, as `axum::serve` does (hyper: `with_upgrades`, or
     /// `serve_connection_with_upgrades`). WebSockets need HTTP/1.1, everything else works with HTTP/2 too. Call the
-    /// service inside of a tokio runtime with I/O and time.
+    /// service inside of a tokio runtime with I/O and time. The first WebSocket or event stream decides on which runtime
+    /// [`Authorize`](crate::Authorize) answers sessions: let that runtime live as long as the gateway.
     ///
     /// # What only `serve` does
     ///

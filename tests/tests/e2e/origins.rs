@@ -111,7 +111,7 @@ fn a_page_that_is_let_in_learns_what_it_may_send_and_may_read_refusals_too() {
             ("access-control-allow-methods", Some(method)),
             ("access-control-allow-headers", Some(headers)),
             ("access-control-max-age", Some("600")),
-            ("access-control-allow-credentials", None),
+            ("access-control-allow-credentials", Some("true")),
             ("vary", Some("Origin")),
         ] {
             assert_eq!(answer.header(name), value, "{path} {name}");

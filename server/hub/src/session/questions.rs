@@ -189,11 +189,13 @@ impl Session {
         Some(Answer::Topics(Ok(answers)))
     }
 
-    /// The time of a question counts neither for the answer to a ping nor for a pause: the session read nothing.
+    /// The time of a question counts neither for the answer to a ping nor for a pause: the session read nothing. The
+    /// frames that came meanwhile are in the budget.
     fn go_on_after(&mut self, began: Duration, now: Moment) {
         self.pinged = self.pinged.map(|pinged| pinged.max(now.since_start));
         let waited = now.since_start.saturating_sub(began);
         self.paused_until = self.paused_until.map(|until| until + waited);
+        self.budget.wait(self.settings.frames_per_second, waited, now.since_start);
     }
 
     fn handle_held(&mut self, mut held: VecDeque<String>, now: Moment) {
@@ -263,10 +265,9 @@ impl Session {
                     .and_then(|allowed| publish.publish(&self.hub, tenant, &allowed, now));
                 self.published(r#ref, published);
             }
-            (pending, answer) => {
-                // A fault of the shell: fail closed.
-                tracing::error!(?answer, "an answer does not fit its question");
-                drop(pending);
+            _ => {
+                // A fault of the shell: fail closed. The answer may name a credential, so it is not logged.
+                tracing::error!("an answer does not fit its question");
                 self.end(None, Code::Internal, "the server has a fault".to_owned());
             }
         }

@@ -307,6 +307,19 @@ fn the_time_of_a_question_counts_neither_for_a_ping_nor_for_a_pause() {
 }
 
 #[test]
+fn a_client_at_its_rate_is_not_ended_for_the_frames_of_a_question() {
+    let hub = hub();
+    let mut session = welcomed(&hub);
+    hear(&mut session, subscribe(&["t:1"]), at(0));
+    assert_eq!(ops(&answer(&mut session, allowed(&[true]), at(LATE - 1))), ["subscribed"]);
+    // The client has sent 100 frames per second, and the session reads them all at once.
+    for number in 0..(LATE - 1) * 100 {
+        Session::handle_text(&mut session, &json!({ "op": "ping", "ref": number }).to_string(), at(LATE - 1));
+    }
+    assert!(!session.is_closed());
+}
+
+#[test]
 fn the_answer_to_a_ping_has_its_time_after_a_question() {
     let hub = hub();
     let settings = SessionSettings::default()
