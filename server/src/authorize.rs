@@ -10,10 +10,11 @@ use crate::host::Clock;
 
 /// Decides who may do what. The server asks with each hello, subscribe and publish, and with each HTTP request.
 ///
-/// An answer may take time, for a look-up in a database for example. Until the answer comes, this client waits, and no
-/// other does. After [`answer_timeout`](tidings_hub::SessionSettings::answer_timeout) the server drops the future, and
-/// refuses the request with `overloaded`. At most [`MAX_QUESTIONS`](tidings_shared::limits::MAX_QUESTIONS) questions are open
-/// at the same time; more wait in order. The futures run on the application's own runtime.
+/// An answer may take time, for a look-up in a database for example. Until the answer comes, this client waits. After
+/// [`answer_timeout`](tidings_hub::SessionSettings::answer_timeout) the server drops the future, and refuses the request
+/// with `overloaded`. At most [`MAX_QUESTIONS`](tidings_shared::limits::MAX_QUESTIONS) questions are open at the same time;
+/// more wait in order. So one slow answer delays no other client, but so many do. The futures run on the application's own
+/// runtime, so they must not block its threads.
 ///
 /// ```
 /// use tidings_server::{AccessError, Authorize, Credentials, Identity};

@@ -79,10 +79,7 @@ impl EventStream {
         since: Option<&str>,
         now: Moment,
     ) -> Result<Self, Problem> {
-        if topics.is_empty() {
-            let message = "name the topics to listen to: /v1/events?topic=staff:people&topic=projects:all";
-            return Err(Problem::new(Code::InvalidTopic, message));
-        }
+        Self::check(&topics, settings)?;
         let StreamAccess { admitted, asked_at, mut allowed } = access;
         hub.revocations().withdraw(&admitted, topics.names(), &mut allowed, now);
         let identity = &admitted.identity;
@@ -94,16 +91,7 @@ impl EventStream {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());
             let code = Code::ALL.iter().copied().find(|code| is_its(&code)).unwrap_or(Code::Internal);
             let topic = &refused.topic;
-            let message = match code {
-                Code::TooManyTopics => {
-                    let max = settings.max_topics;
-                    format!(
-                        "a stream has at most {max} topics (--max-topics-per-session), {topic:?} is beyond"
-                    )
-                }
-                _ => format!("topic {topic:?}: {}", code.meaning()),
-            };
-            return Err(Problem::new(code, message));
+            return Err(Problem::new(code, format!("topic {topic:?}: {}", code.meaning())));
         }
         let unknown = hub.unknown_domains().among(hub.domains(), &outcomes);
         let position = follower.reader().position().to_string();
@@ -130,6 +118,22 @@ impl EventStream {
             obeyed: asked_at,
             retry: limits::STREAM_RETRY,
         })
+    }
+
+    /// Checks the number of topics. Do this before the application is asked about them.
+    ///
+    /// # Errors
+    /// No topic is named, or there are more than a stream may have.
+    pub fn check(topics: &NamedTopics, settings: SessionSettings) -> Result<(), Problem> {
+        if topics.is_empty() {
+            let message = "name the topics to listen to: /v1/events?topic=staff:people&topic=projects:all";
+            return Err(Problem::new(Code::InvalidTopic, message));
+        }
+        let max = settings.max_topics;
+        let Some(beyond) = topics.names().get(max).map(TopicName::as_str) else { return Ok(()) };
+        let message =
+            format!("a stream has at most {max} topics (--max-topics-per-session), {beyond:?} is beyond");
+        Err(Problem::new(Code::TooManyTopics, message))
     }
 
     /// Sets the client's reconnect delay. The first block tells it.

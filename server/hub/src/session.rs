@@ -394,7 +394,7 @@ impl Session {
         self.expires = expiry(identity.expires_at, self.settings.expiry_grace, now);
         self.was_welcomed = true;
         let obeyed = admitted.newest_revocation;
-        // A revocation may have come since: `seen` is the version of none.
+        // A revocation may have come since. `seen` is no version, so the next look does not skip it.
         self.state = State::Open { admitted: Box::new(admitted), follower, obeyed, seen: u64::MAX };
     }
 

@@ -63,6 +63,7 @@ pub(super) async fn answer(
     let since = since.or(last_event_id.as_deref());
     let (hub, settings) = (gateway.hub(), gateway.settings().session);
     let topics = NamedTopics::parse(hub, &topics);
+    EventStream::check(&topics, settings)?;
     let (allowed, asked_at) = gateway.questions().may_subscribe(&admitted, topics.names()).await?;
     let access = StreamAccess { admitted, asked_at, allowed };
     let stream = EventStream::open(hub, settings, access, topics, since, hub.now())?;

@@ -117,7 +117,7 @@ where
         if is_own(&gateway, &request) {
             return Box::pin(async move { Ok(answer(&gateway, request).await.map(Either::Left)) });
         }
-        // In another server, what happens to the application's requests is not the gateway's business.
+        // In another server, the application gets its requests without these checks.
         if let Some(permit) = request.extensions().get::<Permit>() {
             let target = Target::of(&request);
             let front = Front::of(&gateway, request.method(), &target, request.headers());

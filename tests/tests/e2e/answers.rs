@@ -198,6 +198,15 @@ fn a_request_behind_a_question_on_the_same_connection_gets_its_answer_after_it()
 }
 
 #[test]
+fn a_stream_of_more_topics_than_it_may_have_is_no_question() {
+    let (embedded, later) = start(slow().max_topics(3));
+    let request = Request::get("/v1/events?topic=later&topic=b&topic=c&topic=d");
+    request.send(embedded.address).assert_problem(400, "too_many_topics");
+    assert_eq!(later.open.load(Ordering::Relaxed), 0);
+    embedded.stop();
+}
+
+#[test]
 fn an_admin_that_is_revoked_while_the_application_answers_revokes_nothing() {
     let (embedded, later) = start(slow());
     let address = embedded.address;
