@@ -163,8 +163,9 @@ impl World {
         publish: Option<ClientFrame>,
     ) -> Check<Option<Accepted>> {
         let Some(before) = before else { return Ok(None) };
+        // Also without a welcome: whoever asks for the head uses the tenant.
+        let history = self.reference.current(before.0, before.1)?;
         if served.check.ledger.tenant().is_some() {
-            let history = self.reference.current(before.0, before.1)?;
             served.check.begins(history);
         }
         let now = self.moment();
