@@ -19,8 +19,8 @@ const AWAY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 struct App(Hub, Arc<Mutex<Connection>>);
 
 impl App {
-    /// Runs a statement, and returns the first column of its rows. A request that is dropped ends before the statement,
-    /// or at the next `await`. So it does what directly follows the statement.
+    /// Runs a statement, and returns the first column of its rows. A request that is dropped stops at an `await`: before
+    /// the statement, or after the code that directly follows it. So each change is announced.
     async fn sql(&self, sql: &str, values: impl Params) -> Result<Vec<String>, AccessError> {
         let database = self.1.lock().await;
         let run =
@@ -49,7 +49,7 @@ impl Authorize for App {
     }
 }
 
-/// A real application checks a password first.
+/// A real application checks a password first. Behind TLS its cookie is also `Secure`.
 async fn log_in(State(app): State<App>, Path(user): Path<String>) -> Result<[(&'static str, String); 1]> {
     let login = Uuid::new_v4().to_string();
     app.sql("INSERT INTO login VALUES (?1, ?2)", [&login, &user]).await.map_err(|_| AWAY)?;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cmd::Cmd;
 use crate::project::Project;
+use crate::suite;
 
 /// A test that finds more, the longer it runs.
 struct Soak {
@@ -17,8 +18,15 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 1] =
-    [Soak { name: "simulation", says: "seeds of the simulation", default: 20_000, run: simulation }];
+const SOAKS: [Soak; 2] = [
+    Soak { name: "simulation", says: "seeds of the simulation", default: 20_000, run: simulation },
+    Soak {
+        name: "hosts",
+        says: "times the usual rounds of all suites in an application of axum",
+        default: 1,
+        run: suite::hosts::soak,
+    },
+];
 
 /// Runs the soak that `arguments` name, with the number that they name. Without arguments, prints the names.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::{demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
 mod fuzz;
-mod hosts;
+pub(crate) mod hosts;
 mod layers;
 mod markdown;
 mod own_domain;

@@ -10,7 +10,7 @@ use crate::examples::Example;
 /// A topic that the first user may see.
 const PERSON: &str = "staff:person:0198c0de-0000-7000-8000-000000000001";
 
-/// A page of the application in a browser, whose user has logged in.
+/// A page of the application in a browser. Its user has logged in.
 struct Page {
     address: SocketAddr,
     /// The page's own origin.
