@@ -25,7 +25,7 @@ impl App {
         let database = self.1.lock().await;
         let run =
             || database.prepare(sql)?.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>();
-        block_in_place(run).map_err(|error| AccessError::unavailable(error.to_string()))
+        block_in_place(run).map_err(|_| AccessError::unavailable("the database is away"))
     }
 
     async fn user(&self, headers: HeaderMap) -> Result<String, StatusCode> {

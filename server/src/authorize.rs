@@ -30,13 +30,18 @@ use crate::host::Clock;
 ///         match self.0.user_of(login).await {
 ///             Ok(Some(user)) => Ok(Identity::new(user, "acme".parse().expect("a tenant")).credential(login)),
 ///             Ok(None) => Err(AccessError::unauthorized("log in again")),
-///             Err(error) => Err(AccessError::unavailable(error)),
+///             Err(_) => Err(away()),
 ///         }
 ///     }
 ///
 ///     async fn may_subscribe(&self, user: &Identity, topics: &[TopicName]) -> Result<Vec<bool>, AccessError> {
-///         self.0.may_read(&user.subject, topics).await.map_err(AccessError::unavailable)
+///         self.0.may_read(&user.subject, topics).await.map_err(|_| away())
 ///     }
+/// }
+///
+/// /// The client gets this text, so it does not quote the database.
+/// fn away() -> AccessError {
+///     AccessError::unavailable("the database is away; try again later")
 /// }
 /// # #[derive(Debug)]
 /// # struct Database;
@@ -95,7 +100,7 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a client shows to prove who it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Credentials {
     /// The token of the hello, of a `token` frame, or of an `Authorization: Bearer` header.
@@ -111,6 +116,16 @@ pub struct Credentials {
     pub peer: Option<IpAddr>,
     /// The time, in milliseconds since 1970.
     pub now_unix_ms: u64,
+}
+
+/// Shows no secrets: neither the token nor the headers.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token, headers: _, peer, now_unix_ms } = self;
+        let mut shown = f.debug_struct("Credentials");
+        shown.field("has_token", &token.is_some()).field("peer", peer).field("now_unix_ms", now_unix_ms);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -155,6 +170,14 @@ mod tests {
     use hyper::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_log_that_shows_credentials_holds_no_secret() {
+        let mut credentials = Credentials { token: Some("secret".to_owned()), ..Credentials::default() };
+        credentials.headers.insert(COOKIE, HeaderValue::from_static("login=secret"));
+        let shown = format!("{credentials:?}");
+        assert!(shown.contains("has_token: true") && !shown.contains("secret"), "{shown}");
+    }
 
     #[test]
     fn a_cookie_is_found_by_its_whole_name_in_every_line() {

@@ -155,7 +155,8 @@ impl Rights {
 pub struct AccessError {
     /// The code on the wire.
     pub code: Code,
-    /// A sentence for people. It does not quote the token.
+    /// A sentence for people. The client gets it, and logs may have it. So it quotes neither the token nor an error of a
+    /// database.
     pub message: String,
 }
 

@@ -250,3 +250,19 @@ fn an_application_may_take_for_ever_if_the_setting_says_so() {
     drop(client);
     embedded.stop();
 }
+
+#[test]
+fn an_application_whose_runtime_is_gone_ends_the_sessions_that_ask_it_and_no_others() {
+    let (embedded, later) = start(slow());
+    let mut neighbour = embedded.client(&["a"]);
+    let mut waits = embedded.client(&["a"]);
+    let mut asks = embedded.client(&["a"]);
+    waits.send(&json!({ "op": "subscribe", "ref": 2, "topics": ["later"] }));
+    waiting(&later, 1);
+    embedded.runtime.shutdown_timeout(Duration::from_secs(10));
+    waits.expect_end("internal", 1011);
+    asks.send(&json!({ "op": "subscribe", "ref": 2, "topics": ["b"] }));
+    asks.expect_end("internal", 1011);
+    embedded.hub.sync_raw(&["a".parse().unwrap()], None);
+    neighbour.expect("sync");
+}
