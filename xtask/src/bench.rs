@@ -24,7 +24,7 @@ fn load(project: &Project, arguments: &[String]) -> Result<()> {
         eprintln!("\nCONTINUES WITHOUT ws AND bun, the peers from npm: {error:#}\n");
     }
     // One after the other: in one build, the features that the peers enable in warp would slow the server too.
-    for package in ["tidings-server", "tidings-bench"] {
+    for package in ["tidings-server", "tidings-test-host", "tidings-bench"] {
         let build = ["build", "--release", "--locked", "--package", package];
         Cmd::new("cargo").args(build).dir(&project.root).work()?;
     }

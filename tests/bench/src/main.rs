@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::{
-    measure::{Faults, connect, fan_out, flat, publish, resume, slow, streams, topics},
+    measure::{Faults, connect, fan_out, flat, publish, resume, rights, slow, streams, topics},
     options::{HELP, Options},
 };
 
@@ -35,6 +35,12 @@ fn main() -> Result<()> {
             "publish" => publish::run(&options)?,
             "resume" => resume::run(&options, &mut faults)?,
             "slow" => slow::run(&options, &mut faults)?,
+            "rights" => rights::run(&options, &mut faults)?,
+            "embedded" => {
+                let options = options.with_applications()?;
+                fan_out::run(&options, "busy", &mut faults)?;
+                connect::run(&options)?;
+            }
             "flat" => flat::run(&options, &mut faults)?,
             _ => fan_out::run(&options, name, &mut faults)?,
         }

@@ -16,6 +16,7 @@ pub(crate) mod fan_out;
 pub(crate) mod flat;
 pub(crate) mod publish;
 pub(crate) mod resume;
+pub(crate) mod rights;
 pub(crate) mod slow;
 pub(crate) mod streams;
 pub(crate) mod topics;

@@ -21,6 +21,8 @@ of the server alone
   publish   publications that nobody subscribes to
   resume    5,000 connections come back after a restart, and after a cut
   slow      1,000 subscribers, among them one that reads nothing and 200 that are slow
+  rights    100 neighbours of 200 sessions whose rights take 2 s to look up, or are never told
+  embedded  a router of axum by `gateway.serve`, and by `gateway.service()` inside of `axum::serve`
   flat      CPU per delivery by the number of subscribers, and of topics
 by themselves: `cargo xtask bench micro [FILTER]`, the parts of the hot path; `cargo xtask bench wasm`, what a
 delivery costs the browser's client, in Node
@@ -33,8 +35,10 @@ delivery costs the browser's client, in Node
 ";
 
 /// The names, in the order of the tables.
-const NAMES: [&str; 10] =
-    ["busy", "single", "rate", "connect", "streams", "topics", "publish", "resume", "slow", "flat"];
+const NAMES: [&str; 12] = [
+    "busy", "single", "rate", "connect", "streams", "topics", "publish", "resume", "slow", "rights",
+    "embedded", "flat",
+];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -120,6 +124,13 @@ impl Options {
 
     pub(crate) fn payload(&self) -> usize {
         self.payload.unwrap_or(128)
+    }
+
+    /// The same, for this project's server and the applications that embed it.
+    pub(crate) fn with_applications(&self) -> Result<Self> {
+        let own = self.tidings().into_iter().cloned();
+        let peers = own.chain(Peer::applications()?).collect();
+        Ok(Self { names: self.names.clone(), peers, ..*self })
     }
 
     /// Those that speak the protocol.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::process::Server;
 
@@ -60,6 +60,19 @@ impl Peer {
             }
         }
         Ok(peers)
+    }
+
+    /// The applications of this project's tests, which embed the server and look up rights: by the gateway's own accept
+    /// loop, and inside of `axum::serve`.
+    pub(crate) fn applications() -> Result<Vec<Self>> {
+        let folder = std::env::current_exe()?;
+        let folder = folder.parent().context("a program is in a folder")?;
+        let application = |label: &str| {
+            let program = folder.join(label);
+            ensure!(program.is_file(), "{label} is not built: run `cargo xtask bench`");
+            Ok(Self { label: label.to_owned(), speech: Speech::Tidings, program, arguments: Vec::new() })
+        };
+        ["host-serve", "host-service"].into_iter().map(application).collect()
     }
 
     /// Another build of this project's server.

@@ -48,14 +48,21 @@ pub(crate) fn open(
     }
     let mut answer = String::new();
     while last_word.is_some_and(|word| !answer.contains(word)) {
-        if let Some((payload, length)) = take_frame(&rest) {
-            answer = String::from_utf8_lossy(payload).into_owned();
-            rest.drain(..length);
-        } else {
-            read_more(&mut stream, &mut rest)?;
-        }
+        answer = next_text(&mut stream, &mut rest)?;
     }
     Ok(Opened { stream, answer, rest })
+}
+
+/// Reads the next frame. `rest` holds what came behind the last one.
+pub(crate) fn next_text(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Result<String> {
+    loop {
+        if let Some((payload, length)) = take_frame(rest) {
+            let text = String::from_utf8_lossy(payload).into_owned();
+            rest.drain(..length);
+            return Ok(text);
+        }
+        read_more(stream, rest)?;
+    }
 }
 
 /// Asks for an event stream, and reads its first block.
