@@ -118,7 +118,7 @@ impl World {
         });
         let is_closed = self.node.workers[served.shard].shard.protocol(served.key).is_closed();
         let scene = self.node.revoked.scene(&self.reference, self.now, is_closed);
-        let published = served.check.ledger.publish().cloned();
+        let published = before.and_then(|_| served.check.ledger.publish().cloned());
         if awaited {
             let held = served.check.ledger.held();
             let next = next.as_ref().map(|(_, question)| question);
@@ -152,7 +152,7 @@ impl World {
             return None;
         }
         let tenant = ledger.tenant().or(named.map(|token| token.tenant))?;
-        Some((tenant, head(&self.node.hub, tenant, self.moment())?))
+        Some((tenant, head(&self.node.hub, tenant)?))
     }
 
     /// Notes a session that was let in, and returns the publish that an answer has led to.
@@ -163,9 +163,8 @@ impl World {
         publish: Option<ClientFrame>,
     ) -> Check<Option<Accepted>> {
         let Some(before) = before else { return Ok(None) };
-        // Also without a welcome: whoever asks for the head uses the tenant.
-        let history = self.reference.current(before.0, before.1)?;
         if served.check.ledger.tenant().is_some() {
+            let history = self.reference.current(before.0, before.1)?;
             served.check.begins(history);
         }
         let now = self.moment();
@@ -173,7 +172,7 @@ impl World {
         if asked.as_ref().is_some_and(|asked| self.reference.knows(before.0, asked.key)) {
             self.stats.count("known key");
         }
-        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked, now)))
+        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked)))
     }
 
     /// Follows a session through a timeout that it has handled.

@@ -11,7 +11,7 @@ use tidings_hub::ShardCounters;
 use tidings_shared::{
     TopicName,
     code::close,
-    frame::{ClientFrame, Publish, ServerFrame},
+    frame::{ClientFrame, ServerFrame},
     limits::WRITE_BYTES,
 };
 
@@ -90,10 +90,10 @@ impl World {
         if let Some(token) = served.check.token() {
             self.look_at_ring(token.tenant);
         }
-        if let (
-            ServerFrame::Published { key, position, .. },
-            Some(ClientFrame::Publish { publish: Publish { key: Some(asked), .. }, .. }),
-        ) = (&frame, served.check.next_reply().and_then(Reply::frame).cloned())
+        if let ServerFrame::Published { key, position, .. } = &frame
+            && let Some(ClientFrame::Publish { publish, .. }) =
+                served.check.next_reply().and_then(Reply::frame)
+            && let Some(asked) = publish.key
         {
             let tenant = served.check.token().map_or(usize::MAX, |token| token.tenant);
             let known = self.reference.find(tenant, position);

@@ -125,7 +125,7 @@ impl Ledger {
     pub(crate) fn follow(&mut self, question: Option<&Question>, scene: &Scene<'_>) -> Check {
         self.owes.is_over |= scene.is_closed;
         while self.open.is_none() && !self.owes.is_over {
-            let Some(frame) = self.unhandled.front().cloned() else { break };
+            let Some(frame) = self.unhandled.pop_front() else { break };
             let named = frame.as_ref().and_then(|frame| self.needs(frame));
             let was_revoked = named.is_some() && self.obey(scene);
             holds!(!was_revoked, Rights, "{frame:?} was handled, but the client was revoked");
@@ -138,16 +138,15 @@ impl Ledger {
             };
             if is_asked {
                 let Some(question) = question.cloned() else {
-                    self.unhandled.pop_front();
                     self.owes.reply(frame, scene.now, Verdict::Unasked);
                     continue;
                 };
                 holds!(fits(&question, frame.as_ref()), InTurn, "{question:?} is not about {frame:?}");
                 let asked_at = scene.revoked.count;
                 self.open = Some(Open { question, fresh: None, began: scene.now, asked_at });
+                self.unhandled.push_front(frame);
                 return Ok(());
             }
-            self.unhandled.pop_front();
             let verdict = match (named, &self.grant) {
                 (Some(topics), Some(grant)) => {
                     let has = |topic: &TopicName| {
@@ -369,8 +368,9 @@ fn is_same(one: &Question, other: &Question) -> bool {
 /// Returns whether a question is about this frame.
 fn fits(question: &Question, frame: Option<&ClientFrame>) -> bool {
     let is_named = |named: &[TopicName], topics: &[String]| {
-        let topics: BTreeSet<TopicName> = topics.iter().filter_map(|topic| topic.parse().ok()).collect();
-        named.iter().cloned().collect::<BTreeSet<_>>() == topics
+        let named: BTreeSet<&str> = named.iter().map(TopicName::as_str).collect();
+        let topics: BTreeSet<&str> = topics.iter().map(|topic| &**topic).collect();
+        topics.is_superset(&named) && topics.difference(&named).all(|other| TopicName::parse(other).is_err())
     };
     match (question, frame) {
         (Question::Authenticate { token }, Some(ClientFrame::Hello { token: its, .. })) => token == its,

@@ -46,7 +46,7 @@ use stats::Stats;
 use world::{Failure, run};
 
 /// The seeds that a test runs, unless `TIDINGS_SEEDS` says otherwise.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 160;
 
 /// The seeds of the test with views only, whose runs are short.
 const ROUNDS: u64 = 1_000;

@@ -144,7 +144,7 @@ impl World {
                 let publish = frame
                     .as_ref()
                     .filter(|frame| matches!(frame, ClientFrame::Publish { .. }) && !ledger.is_asking());
-                let before = publish.and(ledger.tenant()).and_then(|its| Some((its, head(hub, its, now)?)));
+                let before = publish.and(ledger.tenant()).and_then(|its| Some((its, head(hub, its)?)));
                 let asked = asked(publish, now);
                 session.handle_text(&text, now);
                 ledger.hears(frame);
@@ -157,7 +157,7 @@ impl World {
                 }
                 if let (Some(before), Some(asked)) = (before, asked) {
                     known += u64::from(reference.knows(before.0, asked.key));
-                    accepted.extend(appended(hub, before, asked, now));
+                    accepted.extend(appended(hub, before, asked));
                 }
             }
         });
@@ -185,9 +185,9 @@ impl World {
 }
 
 /// Returns the publish if it was appended: the head of the log is another one.
-pub(crate) fn appended(hub: &Hub, before: Head, asked: Asked, now: Moment) -> Option<Accepted> {
+pub(crate) fn appended(hub: &Hub, before: Head, asked: Asked) -> Option<Accepted> {
     let (tenant, before) = before;
-    let after = head(hub, tenant, now).filter(|after| *after != before)?;
+    let after = head(hub, tenant).filter(|after| *after != before)?;
     Some((tenant, (asked, after, hub.tenant(&access::tenant(tenant)).counters())))
 }
 
