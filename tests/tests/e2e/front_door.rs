@@ -298,7 +298,7 @@ fn a_session_that_reads_nothing_is_closed_and_a_stream_that_reads_nothing_loses_
 fn foreign_pages_and_hosts_are_kept_from_the_gateway_in_every_server() {
     for host in HOSTS {
         let hosted = Hosted::start(host, |_| {});
-        // DNS rebinding: the request comes from a page whose host name means this machine.
+        // DNS rebinding: a foreign page has made its own host name resolve to this machine.
         let rebound = |path: &str| {
             let request = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
             let mut stream = TcpStream::connect(hosted.address).unwrap();
