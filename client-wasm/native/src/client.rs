@@ -41,6 +41,7 @@ impl Client {
     ///
     /// # Panics
     /// There is no tokio runtime.
+    #[track_caller]
     pub fn new(settings: Settings) -> Self {
         let shared = Arc::new(Shared::new(settings));
         tokio::spawn(Driver::new(Arc::clone(&shared)).run());
@@ -265,8 +266,8 @@ impl Client {
         self.handle.shared.lock().has_connected
     }
 
-    /// Explains for a person why there is no connection, and what to check.
-    pub fn no_connection(&self) -> String {
+    /// Explains for a person why there is no connection, and what to check. Returns `None` while there is one.
+    pub fn no_connection(&self) -> Option<String> {
         self.handle.shared.no_connection()
     }
 

@@ -220,8 +220,17 @@ impl Shared {
     }
 
     /// Explains for a person why there is no connection, and what to check.
-    pub(crate) fn no_connection(&self) -> String {
-        explain(&self.settings, self.lock().last_failure.as_deref())
+    pub(crate) fn no_connection(&self) -> Option<String> {
+        let state = self.lock();
+        match (&state.last_failure, &state.last_error, state.core.status()) {
+            (.., Status::Open) => None,
+            (None, Some(error), _) => {
+                Some(format!("{}: {}: {}", self.settings.url, error.code, error.message))
+            }
+            (None, None, Status::Idle) => Some(format!("{}: nothing needs a connection", self.settings.url)),
+            (None, None, Status::Closed) => Some(format!("{}: the client is closed", self.settings.url)),
+            (failure, ..) => Some(explain(&self.settings, failure.as_deref())),
+        }
     }
 
     /// Converts a time of the core.

@@ -41,9 +41,12 @@ impl FromStr for ServerUrl {
         let scheme = match uri.scheme_str() {
             Some("http" | "ws") => "ws",
             Some("https" | "wss") => "wss",
-            _ => return Err(error(&"it must begin with http:// or https://")),
+            _ => return Err(error(&"a server's URL must begin with http:// or https://")),
         };
-        let host = uri.authority().ok_or_else(|| error(&"it has no host"))?;
+        let host = uri.authority().ok_or_else(|| error(&"a server's URL has a host"))?;
+        if uri.query().is_some() {
+            return Err(error(&"a server's URL has no query: leave `?` and everything after it out"));
+        }
         let path = uri.path().trim_end_matches('/').trim_end_matches("/v1/ws");
         let endpoint = format!("{scheme}://{host}{path}/v1/ws").parse();
         endpoint.map(Self).map_err(|reason| error(&reason))
@@ -79,7 +82,7 @@ mod tests {
             let url: Result<ServerUrl, _> = base.parse();
             assert_eq!(url.map(|url| url.to_string()).as_deref(), Ok(expected));
         }
-        for base in ["127.0.0.1:7700", "ftp://example.com", "", "/x"] {
+        for base in ["127.0.0.1:7700", "ftp://example.com", "", "/x", "http://example.com/?token=x"] {
             assert!(base.parse::<ServerUrl>().is_err(), "{base}");
         }
     }

@@ -10,12 +10,19 @@ const MAX_TENANT_BYTES: usize = 64;
 pub struct TenantId(Arc<str>);
 
 /// The text is not a tenant's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TenantIdError;
 
 impl fmt::Display for TenantIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a tenant's name has 1 to {MAX_TENANT_BYTES} characters of A-Z a-z 0-9 _ . ~ -")
+    }
+}
+
+/// Like `Display`: a `main` that returns an error prints it with `Debug`.
+impl fmt::Debug for TenantIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TenantIdError({self})")
     }
 }
 

@@ -51,7 +51,8 @@ impl Publish {
             let message = if client.has_connected() {
                 format!("no answer within {timeout:?}; the event may have been published")
             } else {
-                format!("nothing was published within {timeout:?}; {}", client.no_connection())
+                let why = client.no_connection().unwrap_or_default();
+                format!("nothing was published within {timeout:?}; {why}")
             };
             return Err(Failure::Failed(message));
         };

@@ -226,6 +226,7 @@ fn a_stream_says_that_there_is_no_server_and_begins_when_there_is_one() {
         assert_eq!((error.code(), error.is_final()), ("connect_failed", false));
         assert!(error.message().contains("Does `tidings serve` listen there"), "{error}");
         assert!(!client.has_connected());
+        assert!(client.no_connection().unwrap().contains("Does `tidings serve` listen there"));
         // A client that its user has closed says so, and not what was wrong before.
         let other = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
         assert_eq!(
@@ -234,11 +235,14 @@ fn a_stream_says_that_there_is_no_server_and_begins_when_there_is_one() {
         );
         other.close().await;
         assert_eq!(other.subscribe_raw(&["staff:people"]).unwrap_err().code(), "closed");
+        let unused = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
+        assert!(unused.no_connection().unwrap().ends_with("nothing needs a connection"));
         let mut command = tidings();
         command.args(["serve", "--dev", "--listen", &gone.to_string()]);
         let server = Server::run(command);
         clock.ready().await.unwrap();
         assert!(client.has_connected());
+        assert_eq!(client.no_connection(), None);
         server.publish(&sample::person_updated(&sample::uuid()));
         assert!(matches!(clock.next().await, Some(Ok(Delivery::Event { .. }))));
     });
