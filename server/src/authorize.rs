@@ -28,7 +28,11 @@ use crate::host::Clock;
 ///     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
 ///         let login = credentials.cookie("login").ok_or_else(|| AccessError::unauthorized("log in first"))?;
 ///         match self.0.user_of(login).await {
-///             Ok(Some(user)) => Ok(Identity::new(user, "acme".parse().expect("a tenant")).credential(login)),
+///             Ok(Some((user, since_ms))) => {
+///                 let user = Identity::new(user, "acme".parse().expect("a tenant"));
+///                 // A login that began after a revocation of its user is let in.
+///                 Ok(user.credential(login).issued_at(since_ms))
+///             }
 ///             Ok(None) => Err(AccessError::unauthorized("log in again")),
 ///             Err(_) => Err(away()),
 ///         }
@@ -46,7 +50,7 @@ use crate::host::Clock;
 /// # #[derive(Debug)]
 /// # struct Database;
 /// # impl Database {
-/// #     async fn user_of(&self, login: &str) -> Result<Option<String>, String> { Ok(None) }
+/// #     async fn user_of(&self, login: &str) -> Result<Option<(String, u64)>, String> { Ok(None) }
 /// #     async fn may_read(&self, user: &str, topics: &[TopicName]) -> Result<Vec<bool>, String> { Ok(vec![]) }
 /// # }
 /// ```
@@ -63,8 +67,9 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
     /// Returns for each topic whether the client may subscribe to it, in order. A missing answer means no. The topics are
     /// all topics of one subscribe, or all that a session has when it gets a new token: each once, and at least one.
     ///
-    /// The server does not ask if the [rights of the identity](Identity::rights) are final. This method's default answers
-    /// by these rights.
+    /// The server does not ask about an identity with [`Identity::rights`]: these rights decide alone. An identity without
+    /// them has no rights by default, so implement this method. [`Topic::from_name`](tidings_shared::Topic::from_name)
+    /// makes a typed topic from a name.
     ///
     /// # Errors
     /// The application can't tell at the moment. The server refuses the topics with the code of the error.
@@ -76,8 +81,9 @@ pub trait Authorize: fmt::Debug + Send + Sync + 'static {
         ready(Ok(topics.iter().map(|topic| identity.rights.may_subscribe(topic)).collect()))
     }
 
-    /// Returns for each topic whether the client may publish to it, like [`Authorize::may_subscribe`]. The topics are all
-    /// topics that the events of one request reach. An event needs the right to each of its topics.
+    /// Returns for each topic whether the client may publish to it, like [`Authorize::may_subscribe`], and with the same
+    /// default. The topics are all topics that the events of one request reach. An event needs the right to each of its
+    /// topics.
     ///
     /// # Errors
     /// The application can't tell at the moment. The server refuses the events with the code of the error.
@@ -109,7 +115,9 @@ pub struct Credentials {
     /// `token` frame.
     ///
     /// A `Cookie` header is here only if the browser said that the page is one of the gateway's
-    /// [origins](crate::OriginRule), or of the gateway's own origin. Otherwise a foreign page could use the cookie.
+    /// [origins](crate::OriginRule), or of the gateway's own origin. Otherwise a foreign page could use the cookie. A
+    /// program that is no browser says so itself, with an `Origin` that is let in. The log names the cause when a client
+    /// is refused without its cookies.
     pub headers: HeaderMap,
     /// The address that the connection is from: a client's or a proxy's. `None` for the token of a `token` frame, and if
     /// the server around the gateway does not tell it.

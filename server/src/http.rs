@@ -139,7 +139,7 @@ async fn authenticate(
         return Err(draining());
     }
     let hub = gateway.hub();
-    let token = bearer(headers)?.inspect_err(|error| hub.refusals().token(error, hub.now().since_start))?;
+    let token = bearer(headers)?.inspect_err(|error| hub.refusals().client(error, hub.now().since_start))?;
     let caller = Caller::new(headers.clone(), peer, &gateway.settings().origins);
     gateway.questions().admit(token, caller).await
 }

@@ -17,6 +17,7 @@ use hyper::{HeaderMap, header::COOKIE};
 use tidings_hub::{
     AccessError, Answer, Hub, Identity, Question, QuestionId,
     problem::Problem,
+    refusals::Line,
     revocation::{Admission, Admitted},
 };
 use tidings_shared::{Code, TopicName, limits::MAX_QUESTIONS};
@@ -38,21 +39,27 @@ use crate::{
 pub(crate) struct Caller {
     headers: HeaderMap,
     peer: Option<IpAddr>,
+    /// It sent cookies, and the application does not see them.
+    has_lost_cookies: bool,
 }
 
 impl Caller {
     /// Returns the caller of a request with these headers. It keeps the cookies only if the page may use them.
     pub(crate) fn new(mut headers: HeaderMap, peer: Option<IpAddr>, origins: &OriginRule) -> Self {
-        if !origins.may_use_cookies(&headers) {
-            headers.remove(COOKIE);
-        }
-        Self { headers, peer }
+        let has_lost_cookies = !origins.may_use_cookies(&headers) && headers.remove(COOKIE).is_some();
+        Self { headers, peer, has_lost_cookies }
     }
 
     fn credentials(&self, token: Option<String>, now_unix_ms: u64) -> Credentials {
         Credentials { token, headers: self.headers.clone(), peer: self.peer, now_unix_ms }
     }
 }
+
+/// Why the application did not see the cookies of a client that it refused, for the operator.
+const COOKIES_LOST: &str =
+    "its cookies do not count: the request does not say that it is from a page that is let in";
+const COOKIES_REMEDY: &str = "let a program send the Origin of such a page; serve pages over https or from localhost, and \
+    with OriginRule::Loopback (--dev) from the host and port of the gateway";
 
 /// Asks the application. A clone is cheap, and shares the bound of open questions.
 #[derive(Debug, Clone)]
@@ -107,7 +114,7 @@ impl Questions {
                 Ok(Admission::AskAgain) => continue,
                 Ok(Admission::Refused(error)) | Err(error) => error,
             };
-            hub.refusals().token(&error, hub.now().since_start);
+            self.note(&error);
             return Err(error.into());
         }
     }
@@ -150,10 +157,13 @@ impl Questions {
         };
         let answer = timeout_at(self.deadline(), answer).await;
         self.check_not_revoked(admitted)?;
-        match answer.map_err(|_| late())?.map_err(|_| self.note_panic())? {
+        match answer.map_err(|_| self.note_late())?.map_err(|_| self.note_panic())? {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Problem::new(Code::Forbidden, "revoking needs a token with the claim `admin`")),
-            Err(error) => Err(error.into()),
+            Ok(false) => Err(Problem::new(Code::Forbidden, "revoking needs the right `admin`")),
+            Err(error) => {
+                self.note(&error);
+                Err(error.into())
+            }
         }
     }
 
@@ -171,7 +181,7 @@ impl Questions {
         }
         loop {
             let allowed = match self.answer_until(deadline, question(), Arc::default()).await? {
-                Answer::Topics(allowed) => allowed?,
+                Answer::Topics(allowed) => allowed.inspect_err(|error| self.note(error))?,
                 Answer::Identity(_) | Answer::Failed => return Err(failed()),
             };
             self.check_not_revoked(admitted)?;
@@ -197,20 +207,40 @@ impl Questions {
     ) -> Result<Answer, Problem> {
         // A timeout looks at the clock only while the answer is pending.
         if Instant::now() >= deadline {
-            return Err(late());
+            return Err(self.note_late());
         }
-        timeout_at(deadline, self.answer(question, caller)).await.map_err(|_| late())
+        timeout_at(deadline, self.answer(question, caller)).await.map_err(|_| self.note_late())
     }
 
     async fn answer(&self, question: Question, caller: Arc<Caller>) -> Answer {
         // The semaphore is never closed.
         let _open = self.open.acquire().await;
         let access = Arc::clone(&self.access);
-        let answer = access.decide(question, caller, self.hub.now().unix_ms);
-        AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        let answer = access.decide(question, Arc::clone(&caller), self.hub.now().unix_ms);
+        let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
             self.note_panic();
             Answer::Failed
-        })
+        });
+        if let Answer::Identity(Err(error)) = &answer
+            && error.code == Code::Unauthorized
+            && caller.has_lost_cookies
+        {
+            let line = Line::new(COOKIES_LOST, COOKIES_REMEDY);
+            self.hub.refusals().request(&line, self.hub.now().since_start);
+        }
+        answer
+    }
+
+    /// Tells the operator why a client was refused.
+    fn note(&self, error: &AccessError) {
+        self.hub.refusals().client(error, self.hub.now().since_start);
+    }
+
+    fn note_late(&self) -> Problem {
+        let late =
+            AccessError::unavailable("the application takes too long to check rights; try again later");
+        self.note(&late);
+        late.into()
     }
 
     fn note_panic(&self) -> Problem {
@@ -222,10 +252,6 @@ impl Questions {
         let now = Instant::now();
         now.checked_add(self.timeout).unwrap_or(now + FAR)
     }
-}
-
-fn late() -> Problem {
-    AccessError::unavailable("the application takes too long to check rights; try again later").into()
 }
 
 fn failed() -> Problem {

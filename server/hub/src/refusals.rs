@@ -21,7 +21,7 @@ pub const MAX_QUOTED: usize = 255;
 pub struct Refusals {
     pages: Mutex<Period>,
     requests: Mutex<Period>,
-    tokens: Mutex<Period>,
+    clients: Mutex<Period>,
 }
 
 /// The lines of one period of [`REFUSALS_PERIOD`].
@@ -83,12 +83,13 @@ impl Refusals {
         }
     }
 
-    /// Logs that a token was refused. The error does not quote the token.
-    pub fn token(&self, error: &AccessError, now: Duration) {
+    /// Logs that a client was refused, by its token or login, or because the application could not tell. The error does
+    /// not quote the token.
+    pub fn client(&self, error: &AccessError, now: Duration) {
         let line = Line::new(printable(cut(&error.message)), "");
-        if let Some(left_out) = admit(&self.tokens, &line, now) {
+        if let Some(left_out) = admit(&self.clients, &line, now) {
             let code = error.code.as_str();
-            tracing::warn!(code, reason = line.reason, left_out, "a token was refused");
+            tracing::warn!(code, reason = line.reason, left_out, "a client was refused");
         }
     }
 }

@@ -9,8 +9,7 @@ use tidings_hub::refusals::{Line, MAX_QUOTED};
 use crate::origin::{HostFault, OriginRule, check_as_browsers_write, is_host};
 
 /// The rule for hosts with [`OriginRule::Loopback`].
-pub(super) const LOOPBACK_HOST: &str =
-    "a server with --dev answers requests to localhost or a loopback address, and no others";
+pub(super) const LOOPBACK_HOST: &str = "this server is for development (--dev, OriginRule::Loopback): it answers requests to localhost or a loopback address, and no others";
 
 /// Says why a page of this origin was refused.
 pub(crate) fn line_of_origin(rule: &OriginRule, headers: &HeaderMap) -> Line {
@@ -26,12 +25,16 @@ pub(crate) fn line_of_origin(rule: &OriginRule, headers: &HeaderMap) -> Line {
         Some(origin) if check_as_browsers_write(origin).is_ok() => {
             let reason = format!("the origin {origin} is not allowed");
             match rule {
-                OriginRule::Exact(_) => Line::new(reason, format_args!("--allow-origin {origin}")),
+                OriginRule::Exact(_) => Line::new(
+                    reason,
+                    format_args!("--allow-origin {origin} (in an application: OriginRule::Exact)"),
+                ),
                 OriginRule::Loopback => Line::new(
                     reason,
                     format_args!(
-                        "--dev is for development, and lets in pages of this machine (http://localhost) only; for others, \
-                         run with keys instead of --dev, and with --allow-origin {origin}"
+                        "--dev (in an application: OriginRule::Loopback) is for development, and lets in pages of this machine \
+                         (http://localhost) only; for others, run with keys instead of --dev, and with \
+                         --allow-origin {origin} (OriginRule::Exact)"
                     ),
                 ),
             }
@@ -53,7 +56,9 @@ pub(crate) fn line_of_host(fault: HostFault, uri: &Uri, headers: &HeaderMap) -> 
         (named, _) => named,
     };
     let host = host.filter(|host| is_host(host) && host.len() <= MAX_QUOTED);
-    let remedy = format_args!("{LOOPBACK_HOST}; for another host, run with keys instead of --dev");
+    let remedy = format_args!(
+        "{LOOPBACK_HOST}; for another host, run with keys instead of --dev, or with OriginRule::Exact"
+    );
     match host.and_then(|host| str::from_utf8(host).ok()) {
         Some(host) => Line::new(format_args!("the host {host} is not this machine"), remedy),
         None => Line::new(no_host, remedy),
@@ -77,7 +82,10 @@ mod tests {
         let exact = OriginRule::Exact(vec![]);
         for origin in ["https://app.example.com", "http://localhost:5173", "tauri://localhost"] {
             let line = said_of(&exact, &[origin.as_bytes()]);
-            assert_eq!(line.remedy, format!("--allow-origin {origin}"));
+            assert_eq!(
+                line.remedy,
+                format!("--allow-origin {origin} (in an application: OriginRule::Exact)")
+            );
             assert!(line.reason.contains(origin), "{line:?}");
             assert!(said_of(&OriginRule::Loopback, &[origin.as_bytes()]).remedy.contains("--dev"));
         }

@@ -38,8 +38,13 @@ impl Gateway {
     /// `/ready` and `/metrics`, and every other path with 404. It is also a [`Layer`]: over an application's service, it
     /// answers these paths first, and passes every other request on as it is.
     ///
-    /// A router may also nest it below a path of its own. A middleware outside of it sees the gateway's answers too: it
-    /// must leave event streams as they are, as the compression of tower-http does.
+    /// A router may also nest it below a path of its own, in axum with `nest_service("/live", gateway.service())`. The
+    /// clients then use `/live/v1/ws`. (As a layer of a router that is nested itself, axum asks it for that router's own
+    /// routes only.) A middleware outside of the gateway sees the gateway's answers too: it must leave event streams as
+    /// they are, as the compression of tower-http does.
+    ///
+    /// `/metrics` answers only if the application [says who asks](crate::Peer), or with
+    /// [`GatewaySettings::open_metrics`](crate::GatewaySettings::open_metrics).
     ///
     /// The server must allow upgrades, as `axum::serve` does (hyper: `with_upgrades`, or
     /// `serve_connection_with_upgrades`). WebSockets need HTTP/1.1, everything else works with HTTP/2 too. Call the

@@ -33,7 +33,8 @@ use super::{
 /// - After [`rolled_back`](Changes::rolled_back), it announces nothing.
 /// - If it is dropped without either, it announces the events too. This happens after an early `return` or `?`, in a
 ///   panic, and when the future of a request is dropped. Nobody knows then whether the commit takes effect, now or in a
-///   moment. So the subscribers of these topics also get a [`sync`](crate::Hub::sync) after 5 s.
+///   moment. So the subscribers of these topics also get a [`sync`](crate::Hub::sync) after 5 s. A gateway sends it. A
+///   program without a gateway calls [`Hub::handle_timeout`](crate::Hub::handle_timeout) once a second for it.
 ///
 /// An event too many is harmless: a page loads again, and finds the same. An event too few is not: a page stays out of
 /// date, and does not know it. So say `rolled_back` only when the database has confirmed it.

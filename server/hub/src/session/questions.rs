@@ -228,6 +228,9 @@ impl Session {
                 _ => Answer::Topics(Err(late)),
             },
         };
+        if let Answer::Topics(Err(error)) = &answer {
+            self.hub.refusals().client(error, now.since_start);
+        }
         match (pending, answer) {
             (Pending::Hello { token, schema, client }, Answer::Identity(identity)) => {
                 match self.admit(identity, token.as_deref(), asked.at, now) {
@@ -287,7 +290,7 @@ impl Session {
             Ok(Admission::AskAgain) => return Ok(None),
             Ok(Admission::Refused(error)) | Err(error) => error,
         };
-        self.hub.refusals().token(&error, now.since_start);
+        self.hub.refusals().client(&error, now.since_start);
         Err(error)
     }
 
