@@ -29,6 +29,8 @@ pub struct Identity {
     /// Revoking a session revokes its credential too. `None` means the whole token. Without a token and a credential, the
     /// client of a revoked session can open another one.
     ///
+    /// The server keeps only a hash of it: questions about topics come without the credential.
+    ///
     /// Some signatures are malleable: anybody can make a second valid signature. So a credential must not include one.
     pub credential: Option<String>,
     /// A name for people. Tidings carries it for operators, and decides nothing by it.
