@@ -39,7 +39,7 @@ const NEITHER: [Without; 2] = [
 ];
 
 /// What `gateway.service()` leaves to the application's server.
-const SERVICE: [Without; 6] = [
+const SERVICE: [Without; 7] = [
     Without {
         why: "deadlines of request heads, and the time of a hello from its connection on",
         tests: &[
@@ -57,6 +57,7 @@ const SERVICE: [Without; 6] = [
             "many_topics::topics_that_do_not_fit_the_header_are_refused_with_the_setting_that_bounds_it",
         ],
     },
+    Without { why: "the versions of HTTP", tests: &["http::only_http_1_is_spoken"] },
     Without {
         why: "permits of connections",
         tests: &[
