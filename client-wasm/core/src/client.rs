@@ -376,6 +376,10 @@ impl<P: Clone> Client<P> {
             // If the server goes away, the next connection sends the publish again.
             if let Some(publish) = self.publishes.answered(r#ref) {
                 self.out.push(Output::PublishFailed { publish, error });
+            } else if error.code == Code::TooManyTopics.as_str() {
+                // It refuses an unsubscribe that was sent before the welcome named the limit. The session keeps topics
+                // that nobody wants, and they take the room of others. A new session does not have them.
+                self.reconnect(now);
             }
         }
     }

@@ -147,6 +147,28 @@ fn topics_are_sent_again_to_a_server_with_a_lower_limit_for_frames() {
 }
 
 #[test]
+fn a_refused_unsubscribe_leads_to_a_new_session_without_its_topics() {
+    let mut bench = Bench::new();
+    let left = bench.subscribe(&["row:1", "row:2"]);
+    bench.subscribe(&["row:3"]);
+    bench.open();
+    bench.all_frames();
+    bench.client.handle_unsubscribe(left);
+    let unsubscribe = bench.all_frames().remove(0);
+    assert_eq!((&unsubscribe["op"], names(&unsubscribe)), (&json!("unsubscribe"), 2));
+    bench.welcome_with(65_536, 2, 1, 100);
+    bench.outputs();
+    bench.receive(
+        json!({"op": "error", "ref": unsubscribe["ref"], "code": "too_many_topics", "message": "no"}),
+    );
+    let outputs = bench.outputs();
+    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })), "{outputs:?}");
+    bench.next_timeout();
+    bench.open();
+    assert_eq!(bench.frames()[1]["topics"], json!(["row:3"]));
+}
+
+#[test]
 fn a_resume_stays_under_the_rate_and_continues_later() {
     let mut bench = Bench::new();
     bench.session_of_rows(1_000, "p1");
