@@ -119,8 +119,7 @@ impl Questions {
         }
     }
 
-    /// Returns which of these topics the client may subscribe to, and the number of the newest revocation that the
-    /// answer knows.
+    /// Returns for each topic whether the client may subscribe to it, and the newest revocation that the answer knows.
     pub(crate) async fn may_subscribe(
         &self,
         admitted: &Admitted,
@@ -133,7 +132,7 @@ impl Questions {
         self.judge(admitted, topics, by_rights, question).await
     }
 
-    /// Returns which of these topics the client may publish to.
+    /// Returns for each topic whether the client may publish to it.
     pub(crate) async fn may_publish(
         &self,
         admitted: &Admitted,

@@ -17,9 +17,9 @@ pub struct Identity {
     pub tenant: TenantId,
     /// When the session must end unless it gets a new token, in milliseconds since 1970.
     pub expires_at: Option<u64>,
-    /// When the token was issued, or when the login began, in milliseconds since 1970. A client whose token was issued
-    /// after its subject was [revoked](crate::Revoke) is accepted again. Without this time, it stays out as long as the
-    /// revocation is remembered.
+    /// When the token was issued, or when the login began, in milliseconds since 1970. A [revocation](crate::Revoke)
+    /// of the subject refuses tokens and logins from before it, and lets later ones in. Without this time, the subject
+    /// stays out as long as the hub remembers the revocation, also with a new login.
     pub issued_at: Option<u64>,
     /// The rights that the token gives.
     pub rights: Rights,

@@ -121,7 +121,7 @@ impl Hub {
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));
     }
 
-    /// Returns the domains whose topics and events are checked.
+    /// Returns the domains that this hub checks.
     pub fn domains(&self) -> &Domains {
         &self.shared().settings.domains
     }

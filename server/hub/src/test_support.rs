@@ -108,7 +108,7 @@ impl Access for Everybody {
     }
 }
 
-/// A session whose questions are answered at once.
+/// A session that gets each answer at once.
 #[derive(Debug)]
 pub(crate) struct Peer {
     session: Session,

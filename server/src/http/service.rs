@@ -39,8 +39,8 @@ impl Gateway {
     /// answers these paths first, and passes every other request on as it is.
     ///
     /// A router may also nest it below a path of its own, in axum with `nest_service("/live", gateway.service())`. The
-    /// clients then use `/live/v1/ws`. (As a layer of a router that is nested itself, axum asks it for that router's own
-    /// routes only.) A middleware outside of the gateway sees the gateway's answers too: it must leave event streams as
+    /// clients then use `/live/v1/ws`. Nest the service itself: in a nested router, axum asks a layer only about
+    /// the routes of that router. A middleware outside of the gateway sees the gateway's answers too: it must leave event streams as
     /// they are, as the compression of tower-http does.
     ///
     /// `/metrics` answers only if the application [says who asks](crate::Peer), or with
@@ -63,7 +63,7 @@ impl Gateway {
     /// - the write deadline of HTTP answers and event streams (`write_timeout`). A stalled event stream loses its place
     ///   in the shard. Its connection, with hyper's buffer of up to 400 KB, stays until the server ends it. WebSockets
     ///   keep their write deadline;
-    /// - the end of an event stream whose client sends without end;
+    /// - the end of an event stream that gets more than 1 MiB from its client;
     /// - the checks of requests to the application: hosts with [`OriginRule::Loopback`](crate::OriginRule::Loopback),
     ///   and refusals during a drain.
     ///

@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
 #[derive(Debug)]
 struct Open {
     question: Question,
-    /// The client of a fresh token whose topics are in question.
+    /// The client of a fresh token, while the application judges its topics.
     fresh: Option<Grant>,
     began: u64,
     /// The number of revocations when it was asked last.

@@ -17,7 +17,7 @@ use crate::{log::LogLimits, tenant_id::TenantId, tenant_log::Quotas};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// The domains whose topics and events are checked.
+    /// The hub checks the topics and events of these domains.
     pub domains: Domains,
     /// The bounds of each tenant's log.
     pub log: LogLimits,

@@ -41,7 +41,7 @@ pub(super) struct Shared {
     pub(super) settings: HubSettings,
     pub(super) host: Arc<dyn Host>,
     tenants: Mutex<HashMap<TenantId, TenantLog>>,
-    /// Fingerprints of clients whose domains differ from this server's. Each is logged once.
+    /// Fingerprints of other domains than this server's. The hub logs each once.
     pub(super) other_schemas: Mutex<Vec<String>>,
     pub(super) unknown_domains: UnknownDomains,
     pub(super) revocations: Revocations,
@@ -119,7 +119,7 @@ impl Shared {
         }
     }
 
-    /// Gives the syncs whose time has come.
+    /// Sends the syncs that are due.
     pub(super) fn sync_uncertain(&self, now: Moment) {
         let next = || self.lock_uncertain().pop_due(now);
         while let Some(due) = next() {

@@ -137,7 +137,7 @@ fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others()
     away.advance(hub.tenant_log(hub.home()).head());
 }
 
-/// An event whose payload cannot be written.
+/// An event with a payload that cannot be written.
 #[derive(Debug)]
 struct Unwritable(staff::Event);
 

@@ -41,7 +41,7 @@ impl Uncertain {
         if self.0.len() > MAX_WAITING { self.0.pop_front() } else { None }
     }
 
-    /// Takes the next transaction whose time has come.
+    /// Takes the next transaction that is due.
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Transaction> {
         let is_due = self.0.front().is_some_and(|oldest| oldest.due <= now.since_start);
         if is_due { self.0.pop_front() } else { None }

@@ -33,7 +33,7 @@ impl Session {
         }
     }
 
-    /// Ends a session whose token has expired or whose hello did not come. Ends a pause, and the wait for an answer that
+    /// Ends a session if its token has expired, or if its hello did not come in time. Ends a pause, and the wait for an answer that
     /// is late. This is a part of [`Session::handle_timeout`], for sessions that are busy sending.
     pub fn handle_expiry(&mut self, now: Moment) {
         self.handle_late_answer(now);

@@ -30,7 +30,7 @@ pub(super) enum Pending {
     },
 }
 
-/// A subscribe whose rights are not known yet.
+/// A subscribe that waits for the answer about its rights.
 #[derive(Debug)]
 pub(super) struct Subscribe {
     pub(super) r#ref: u64,
