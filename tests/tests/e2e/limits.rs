@@ -300,32 +300,29 @@ fn a_reader_that_was_slow_gets_the_rest_in_order_or_a_sync_and_never_a_hole() {
             json!({ "domain": "clock", "event": "ticked", "payload": { "number": number, "text": text } });
         assert_eq!(server.post(&json!({ "event": event, "topics": ["clock"] })).status, 200);
     }
-    let mut expected = 0;
-    let mut syncs = Vec::new();
-    while expected < 150 {
+    let rare = json!({ "event": sample::ticked(150), "topics": ["clock:rare"] });
+    assert_eq!(server.post(&rare).status, 200);
+    let (mut expected, mut may_skip, mut syncs) = (0, false, 0);
+    while expected <= 150 {
         let frame = slow.next_frame();
         match frame["op"].as_str().unwrap() {
             "sync" => {
                 assert_eq!(frame["topics"], json!(["clock"]), "the other topic lost nothing");
-                syncs.push((expected, frame["position"].clone()));
-                // It goes on from the head: at the latest from here all is live again.
-                expected = 150;
+                // It goes on from the head of that moment.
+                (may_skip, syncs) = (true, syncs + 1);
             }
             // On a machine with much to do.
             "ping" => {}
             _ => {
-                assert_eq!(frame["event"]["payload"]["number"], json!(expected));
-                expected += 1;
+                let number = number_of(&frame);
+                assert!(number == expected || may_skip && number > expected, "{expected}: {number}");
+                (expected, may_skip) = (number + 1, false);
             }
         }
     }
-    assert_eq!(syncs.len(), 1, "150 events of 200 kB fit into no socket");
-    for (number, topic) in [(150, "clock"), (151, "clock:rare")] {
-        assert_eq!(server.post(&json!({ "event": sample::ticked(number), "topics": [topic] })).status, 200);
-        let frame = slow.expect("event");
-        let found = (&frame["topics"], number_of(&frame));
-        assert_eq!(found, (&json!([topic]), number as u64), "after {syncs:?}: {}", frame["position"]);
-    }
+    assert!(syncs > 0, "150 events of 200 kB fit into no socket");
+    assert_eq!(server.post(&json!({ "event": sample::ticked(151), "topics": ["clock"] })).status, 200);
+    assert_eq!(number_of(&slow.expect("event")), 151, "all is live again");
 }
 
 fn number_of(frame: &Value) -> u64 {
