@@ -34,7 +34,7 @@ thread_local! {
     static MOMENT: Cell<Moment> = const { Cell::new(Moment { since_start: Duration::ZERO, unix_ms: 0 }) };
 }
 
-/// A host whose epochs follow from the seed. The simulation sets the moment before every call, and gives every
+/// A host. Its epochs follow from the seed. The simulation sets the moment before every call, and gives every
 /// publication its key.
 #[derive(Debug)]
 struct SeededHost;
@@ -140,7 +140,7 @@ impl Node {
         self.revoked = Revoked::default();
     }
 
-    /// Returns the hub, whose next call is at this moment.
+    /// Returns the hub. Its next call is at this moment.
     pub(crate) fn at(&self, moment: Moment) -> &Hub {
         MOMENT.set(moment);
         &self.hub

@@ -113,9 +113,9 @@ impl Hub {
         self.home.publish_raw(event, named, options)
     }
 
-    /// Publishes an event on a best-effort basis: never fails, and never waits. If the event is refused, for example
-    /// because it reaches too many topics, the subscribers of its topics get a [sync](Hub::sync), so that none of them
-    /// is stale. The hub logs and counts the failure.
+    /// Publishes an event on a best-effort basis: never fails, and never waits. The hub may refuse the event, for
+    /// example because it reaches too many topics. Then the subscribers of its topics get a [sync](Hub::sync), so none of
+    /// them is stale. The hub logs and counts the failure.
     ///
     /// ```
     /// use tidings_hub::Hub;

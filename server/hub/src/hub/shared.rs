@@ -68,7 +68,7 @@ impl Shared {
         }
     }
 
-    /// Appends an event whose topics are [computed and checked](tidings_shared::Domains::fan_out).
+    /// Appends an event. The caller has [computed and checked](tidings_shared::Domains::fan_out) its topics.
     pub(super) fn append(
         &self,
         tenant: &TenantId,

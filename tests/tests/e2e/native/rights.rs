@@ -1,4 +1,4 @@
-//! A client with the session of an application, whose rights end.
+//! A client has a session by cookie, and loses rights.
 
 use tidings_client::{Client, Delivery, Settings};
 use tidings_server::{AccessError, Authorize, Credentials, HubSettings, Identity, OriginRule, hub::Revoke};

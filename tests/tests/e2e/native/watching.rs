@@ -43,7 +43,7 @@ fn cutting_proxy(server: &Server, mut random: Random) -> Proxy {
     })
 }
 
-/// Returns a watch of a number, whose loads take random times before and after they read it.
+/// Returns a watch of a number. Each load waits a random time before it reads the number, and after.
 fn watch_slowly(client: &Client, topic: &str, store: &Arc<Mutex<u64>>, seed: u64) -> Watch<u64, Infallible> {
     let (store, mut random) = (Arc::clone(store), Random::new(seed));
     let load = move || {
