@@ -90,8 +90,12 @@ impl EventStream {
         if let Some(refused) = outcomes.iter().find(|topic| topic.outcome == Outcome::Refused) {
             let is_its = |code: &&Code| refused.code.as_deref() == Some(code.as_str());
             let code = Code::ALL.iter().copied().find(|code| is_its(&code)).unwrap_or(Code::Internal);
-            let topic = &refused.topic;
-            return Err(Problem::new(code, format!("topic {topic:?}: {}", code.meaning())));
+            let why = match code {
+                // The code's meaning speaks of sessions, too.
+                Code::Forbidden => "the client may not subscribe to it, or it does not exist",
+                code => code.meaning(),
+            };
+            return Err(Problem::new(code, format!("topic {:?}: {why}", refused.topic)));
         }
         let unknown = hub.unknown_domains().among(hub.domains(), &outcomes);
         let position = follower.reader().position().to_string();

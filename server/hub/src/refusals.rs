@@ -92,6 +92,13 @@ impl Refusals {
             tracing::warn!(code, reason = line.reason, left_out, "a client was refused");
         }
     }
+
+    /// Returns the reasons of this period's lines about clients.
+    #[cfg(test)]
+    pub(crate) fn of_clients(&self) -> Vec<String> {
+        let period = self.clients.lock().unwrap();
+        period.lines.iter().map(|line| line.reason.clone()).collect()
+    }
 }
 
 fn admit(period: &Mutex<Period>, line: &Line, now: Duration) -> Option<u64> {

@@ -133,6 +133,7 @@ fn an_answer_that_is_late_refuses_the_frame_with_overloaded_and_then_changes_not
 
     let token = json!({ "op": "token", "ref": 3, "token": "u" });
     for (frame, is_topics) in [(subscribe(&["t:1"]), true), (publish_to(&["t:1"]), false), (token, false)] {
+        let hub = self::hub();
         let mut session = welcomed(&hub);
         hear(&mut session, frame, at(0));
         let (id, _) = question(&mut session);
@@ -143,10 +144,11 @@ fn an_answer_that_is_late_refuses_the_frame_with_overloaded_and_then_changes_not
         let frames = poll(&mut session, at(LATE));
         let code = if is_topics { &frames[0]["topics"][0]["code"] } else { &frames[0]["code"] };
         assert_eq!((code, frames.len()), (&json!("overloaded"), 1), "{frames:?}");
+        assert!(hub.refusals().of_clients()[0].contains("takes too long"));
         session.handle_answer(id, allowed(&[true]), at(LATE));
         assert!(poll(&mut session, at(LATE)).is_empty());
+        assert_eq!(hub.counters().log_entries, 0);
     }
-    assert_eq!(hub.counters().log_entries, 0);
 }
 
 #[test]
@@ -164,6 +166,7 @@ fn an_application_that_cannot_tell_refuses_with_its_code_and_a_missing_answer_me
     hear(&mut session, subscribe(&["t:1", "t:2"]), at(0));
     let away = Answer::Topics(Err(AccessError::unavailable("the database is away")));
     assert_eq!(answer(&mut session, away, at(0))[0]["topics"][1]["code"], "overloaded");
+    assert_eq!(hub.refusals().of_clients(), ["the database is away"], "the operator is told the reason");
     hear(&mut session, subscribe(&["t:1", "t:2"]), at(0));
     let frames = answer(&mut session, allowed(&[true]), at(0));
     assert_eq!(frames[0]["topics"][0]["outcome"], "live");
