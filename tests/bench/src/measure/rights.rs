@@ -1,5 +1,5 @@
 //! What an application that takes its time to check rights costs the neighbours on the same shard. The server is an
-//! application of this project's tests: it looks up the rights to `slow:…` for 2 s, and never answers about `never:…`.
+//! application of this project's tests: it looks up the rights to `slow:1` for 2 s, and never answers about `never:1`.
 
 use std::{
     io::Write,
