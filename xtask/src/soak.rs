@@ -13,13 +13,13 @@ struct Soak {
     name: &'static str,
     /// Says what is run.
     says: &'static str,
-    /// How much is run without a number. It takes about ten minutes of one processor.
+    /// How much is run without a number. The simulation then takes some ten minutes of one processor.
     default: u64,
     run: fn(&Project, u64) -> Result<()>,
 }
 
 const SOAKS: [Soak; 2] = [
-    Soak { name: "simulation", says: "seeds of the simulation", default: 20_000, run: simulation },
+    Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "hosts",
         says: "times the usual rounds of all suites in an application of axum",
