@@ -78,7 +78,7 @@ fn hub_publish(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn publication_encode(bencher: Bencher<'_, '_>) {
     let hub = hub();
-    let mut subscription = hub.subscribe_to(&[topic(LIST)]).now_or_never().expect("is ready at once");
+    let mut subscription = hub.subscribe_raw(&[topic(LIST)]).now_or_never().expect("is ready at once");
     bencher
         .with_inputs(|| {
             publish(&hub, event());

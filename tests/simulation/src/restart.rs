@@ -81,7 +81,7 @@ impl World {
             let (epoch, head) = (history.epoch, history.head());
             let keep = head - self.rng.below(head.min(6) + 1);
             EPOCH.set(epoch);
-            drop(self.node.hub.tenant(&tenant(index)).subscribe_to(&[]));
+            drop(self.node.hub.tenant(&tenant(index)).subscribe_raw(&[]));
             let lost = self.reference.roll_back(index, keep);
             for (asked, offset) in self.reference.asked(index).iter().zip(1..) {
                 let position = self.node.publish(index, asked);

@@ -248,11 +248,11 @@ impl Hub {
     ///
     /// async fn follow(hub: &Hub) -> Result<Subscription, TopicError> {
     ///     let topics = [TopicName::parse("staff:people")?, TopicName::parse("shop:orders")?];
-    ///     Ok(hub.subscribe_to(&topics).await)
+    ///     Ok(hub.subscribe_raw(&topics).await)
     /// }
     /// ```
-    pub fn subscribe_to(&self, topics: &[TopicName]) -> Subscribing {
-        self.home.subscribe_to(topics)
+    pub fn subscribe_raw(&self, topics: &[TopicName]) -> Subscribing {
+        self.home.subscribe_raw(topics)
     }
 
     /// Returns the newest position. Take it before you load data for a page. A client that subscribes with this

@@ -107,11 +107,11 @@ impl Tenant {
 
     /// Subscribes to a topic, from now on. See [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe<T: Topic>(&self, topic: &T) -> Subscribing {
-        self.subscribe_to(&[topic.name()])
+        self.subscribe_raw(&[topic.name()])
     }
 
-    /// Subscribes to several topics, from now on. See [`Hub::subscribe_to`](crate::Hub::subscribe_to).
-    pub fn subscribe_to(&self, topics: &[TopicName]) -> Subscribing {
+    /// Subscribes to several topics, from now on. See [`Hub::subscribe_raw`](crate::Hub::subscribe_raw).
+    pub fn subscribe_raw(&self, topics: &[TopicName]) -> Subscribing {
         let mut follower = self.log().follow();
         follower.subscribe(topics, None);
         Subscribing::ready(Subscription::new(follower))

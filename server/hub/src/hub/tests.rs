@@ -64,7 +64,7 @@ fn an_announcement_reaches_the_subscribers_of_its_topics_as_the_typed_event() {
 fn two_tenants_never_meet() {
     let hub = hub(10);
     let mut elsewhere =
-        at_once(hub.tenant(&"other".parse().unwrap()).subscribe_to(&["staff:people".parse().unwrap()]));
+        at_once(hub.tenant(&"other".parse().unwrap()).subscribe_raw(&["staff:people".parse().unwrap()]));
     hub.announce(&person(1));
     assert!(ready(&mut elsewhere).is_empty());
 }
@@ -93,8 +93,8 @@ fn a_publication_reaches_as_many_topics_as_it_may_and_beyond_that_its_publisher_
     let hub = hub(10);
     let most = MAX_TOPICS_PER_PUBLICATION as u128;
     let mut each: Vec<Subscription> =
-        [0, 127, 128, most - 1, most].map(|n| at_once(hub.subscribe_to(&[contact(n)]))).into();
-    let mut several = at_once(hub.subscribe_to(&[contact(5), contact(500), contact(5_000)]));
+        [0, 127, 128, most - 1, most].map(|n| at_once(hub.subscribe_raw(&[contact(n)]))).into();
+    let mut several = at_once(hub.subscribe_raw(&[contact(5), contact(500), contact(5_000)]));
     let published = at_once(hub.publish(&interaction(0..most))).unwrap();
     assert_eq!(published.topics.len(), MAX_TOPICS_PER_PUBLICATION);
     assert_eq!(each.iter_mut().map(|one| ready(one).len()).collect::<Vec<_>>(), [1, 1, 1, 1, 0]);
@@ -119,9 +119,9 @@ fn synced(subscription: &mut Subscription) -> Vec<TopicName> {
 fn an_announcement_beyond_the_bound_is_a_sync_for_its_topics_and_for_no_others() {
     let hub = hub(10);
     let most = MAX_TOPICS_PER_PUBLICATION as u128;
-    let mut both = at_once(hub.subscribe_to(&[contact(1), contact(3 * most), contact(9 * most)]));
-    let mut other = at_once(hub.subscribe_to(&[contact(9 * most)]));
-    let mut elsewhere = at_once(hub.tenant(&"other".parse().unwrap()).subscribe_to(&[contact(1)]));
+    let mut both = at_once(hub.subscribe_raw(&[contact(1), contact(3 * most), contact(9 * most)]));
+    let mut other = at_once(hub.subscribe_raw(&[contact(9 * most)]));
+    let mut elsewhere = at_once(hub.tenant(&"other".parse().unwrap()).subscribe_raw(&[contact(1)]));
     let mut away = hub.tenant_log(hub.home()).follow();
     let since = away.passed().to_string();
     hub.announce(&interaction(0..3 * most + 1));
@@ -307,7 +307,7 @@ fn a_tenant_that_held_nothing_for_a_while_is_forgotten_and_one_that_is_followed_
     let hub = hub(10);
     let people = at_once(hub.subscribe(&staff::Topic::People));
     let other: TenantId = "other".parse().unwrap();
-    let visit = || drop(at_once(hub.tenant(&other).subscribe_to(&["a".parse().unwrap()])));
+    let visit = || drop(at_once(hub.tenant(&other).subscribe_raw(&["a".parse().unwrap()])));
     let tenants_at = |second: u64| {
         hub.handle_timeout(at(second));
         hub.tenant_count()

@@ -54,7 +54,7 @@ impl World {
     /// Subscribes to these topics.
     fn hear(&self, topics: &[String]) -> Subscription {
         let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
-        self.hub.subscribe_to(&topics).now_or_never().unwrap()
+        self.hub.subscribe_raw(&topics).now_or_never().unwrap()
     }
 }
 

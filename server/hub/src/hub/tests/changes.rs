@@ -15,7 +15,7 @@ use crate::hub::uncertain::MAX_WAITING;
 fn world() -> (Hub, Subscription) {
     let hub = hub(100);
     let topics = [staff::Topic::People.name(), projects::Topic::Tasks.name(), contact(1)];
-    let subscription = at_once(hub.subscribe_to(&topics));
+    let subscription = at_once(hub.subscribe_raw(&topics));
     (hub, subscription)
 }
 
@@ -157,7 +157,7 @@ fn beyond_the_bound_the_oldest_transaction_gets_its_sync_early() {
         }
     }
     assert_eq!(events, 1);
-    let mut last = at_once(hub.subscribe_to(&[contact(MAX_WAITING as u128 + 1)]));
+    let mut last = at_once(hub.subscribe_raw(&[contact(MAX_WAITING as u128 + 1)]));
     hub.handle_timeout(at(5));
     assert_eq!((ready(&mut all).len(), ready(&mut last).len()), (0, 1));
 }

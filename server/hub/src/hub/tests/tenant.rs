@@ -16,7 +16,7 @@ fn the_verbs_of_a_handle_act_in_its_tenant_and_nowhere_else() {
     let event = person(1);
     let notice = crm::Event::InteractionDeleted(crm::Notice::to(Uuid::from_u128(9), []));
     let contacts = [crm::Topic::Interactions(Uuid::from_u128(1))];
-    let mut of_contact = at_once(tenant.subscribe_to(&[contact(1)]));
+    let mut of_contact = at_once(tenant.subscribe_raw(&[contact(1)]));
     let options = PublishOptions::default;
     at_once(tenant.publish(&event)).unwrap();
     at_once(tenant.publish_with(&event, options())).unwrap();
