@@ -99,8 +99,10 @@ fn is_wanted(path: &Path) -> bool {
             matches!(&**name, "Cargo.toml" | "Cargo.toml.orig" | ".cargo_vcs_info.json" | "README.md")
                 || name.starts_with("LICENSE-")
         }
+        // The schema of the example that is a whole application.
+        [first, last] if first == "examples" => last.ends_with(".rs") || last == "axum.sql",
         [first, .., last] => {
-            ["src", "examples"].contains(&&**first)
+            first == "src"
                 && last.ends_with(".rs")
                 && !names.iter().any(|name| name == "tests" || name == "tests.rs")
         }
