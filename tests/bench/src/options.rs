@@ -22,7 +22,8 @@ of the server alone
   resume    5,000 connections come back after a restart, and after a cut
   slow      1,000 subscribers, among them one that reads nothing and 200 that are slow
   rights    100 neighbours of 200 sessions whose rights take 2 s to look up, or are never told
-  embedded  a router of axum by `gateway.serve`, and by `gateway.service()` inside of `axum::serve`
+  embedded  a router of axum by `gateway.serve`, and by `gateway.service()` inside of `axum::serve`;
+            HOST_RIGHTS=final leaves out that it looks up rights
   flat      CPU per delivery by the number of subscribers, and of topics
 by themselves: `cargo xtask bench micro [FILTER]`, the parts of the hot path; `cargo xtask bench wasm`, what a
 delivery costs the browser's client, in Node

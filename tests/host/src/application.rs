@@ -23,11 +23,12 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Host {
     pub(crate) mode: Mode,
     pub(crate) rights: Table,
+    pub(crate) are_final: bool,
 }
 
 impl Application for Host {
     fn access(&self, rules: impl Authorize) -> impl Authorize {
-        LookedUp { rules, rights: self.rights.clone() }
+        LookedUp { rules, rights: self.rights.clone(), are_final: self.are_final }
     }
 
     async fn serve(
