@@ -71,7 +71,7 @@ pub fn position(text: &str) {
     }
 }
 
-/// A host with a fixed time, whose keys are numbers in order. Its epoch is always the one that the seeds name.
+/// A host with a fixed time. Its keys are numbers in order. Its epoch is always the one that the seeds name.
 #[derive(Debug, Default)]
 struct StillHost(AtomicU64);
 

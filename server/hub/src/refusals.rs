@@ -1,6 +1,6 @@
 //! Logs refused pages, hosts and tokens, with the reason and the remedy. The operator needs them, because the refused
-//! page learns little. Texts of a peer are cut and escaped, and tokens are never logged. Log lines and memory are
-//! bounded, whatever the number of refusals.
+//! page learns little. Texts of a peer are cut and escaped, and tokens are never logged. Any number of
+//! refusals makes a bounded number of log lines, and takes bounded memory.
 
 use std::{
     fmt,

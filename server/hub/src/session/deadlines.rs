@@ -76,8 +76,8 @@ impl Session {
     }
 
     /// Returns when the next ping is due. A ping shows the client that the server is there, and the answer shows that
-    /// the client is there. It also tells the client a newer position: without it, the log would evict past the
-    /// position of a client whose topics are quiet.
+    /// the client is there. It also tells the client a newer position. Otherwise, while its topics are quiet,
+    /// the log would evict the entries after the client's position.
     fn ping_due(&self) -> Duration {
         self.last_told.min(self.last_heard) + self.settings.heartbeat
     }

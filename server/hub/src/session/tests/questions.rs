@@ -38,7 +38,7 @@ fn allowed(topics: &[bool]) -> Answer {
     Answer::Topics(Ok(topics.to_vec()))
 }
 
-/// Returns a session of anna, whose rights the application looks up.
+/// Returns a session of anna. The application looks up her rights.
 fn welcomed(hub: &Hub) -> Peer {
     let mut session = asking(hub);
     hear(&mut session, json!({ "op": "hello", "token": "t" }), at(0));
