@@ -236,8 +236,7 @@ impl Questions {
     }
 
     fn note_late(&self) -> Problem {
-        let late =
-            AccessError::unavailable("the application takes too long to check rights; try again later");
+        let late = AccessError::late();
         self.note(&late);
         late.into()
     }
@@ -254,7 +253,7 @@ impl Questions {
 }
 
 fn failed() -> Problem {
-    Problem::new(Code::Internal, "the application failed while it checked the client's rights")
+    AccessError::failed().into()
 }
 
 impl Open {

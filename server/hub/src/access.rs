@@ -182,6 +182,16 @@ impl AccessError {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Code::Overloaded, message)
     }
+
+    /// The application did not answer in time.
+    pub fn late() -> Self {
+        Self::unavailable("the application takes too long to check rights; try again later")
+    }
+
+    /// The application's code panicked.
+    pub fn failed() -> Self {
+        Self::new(Code::Internal, "the application failed while it checked the client's rights")
+    }
 }
 
 /// A question of a session. Its shell answers with [`Session::handle_answer`](crate::Session::handle_answer).

@@ -137,9 +137,7 @@ impl Session {
         let Some(mut asking) = self.asking.take() else { return };
         let held = std::mem::take(&mut asking.held);
         self.go_on_after(asking.asked.began, now);
-        let late =
-            AccessError::unavailable("the application takes too long to check rights; try again later");
-        self.handle_decision(asking.pending, asking.asked, Err(late), now);
+        self.handle_decision(asking.pending, asking.asked, Err(AccessError::late()), now);
         self.handle_held(held, now);
     }
 
@@ -219,8 +217,8 @@ impl Session {
     ) {
         let answer = match answer {
             Ok(Answer::Failed) => {
-                let message = "the application failed while it checked the client's rights".to_owned();
-                return self.end(None, Code::Internal, message);
+                let AccessError { code, message } = AccessError::failed();
+                return self.end(None, code, message);
             }
             Ok(answer) => answer,
             Err(late) => match &pending {
