@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
-use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
+use tidings_server::{
+    Delivery, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost, hub::Subscription,
+};
 use tidings_shared::domains::staff;
 use tokio::{
     net::TcpListener,
@@ -17,7 +19,9 @@ use warp::Filter;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = Hub::new(HubSettings::new("acme".parse()?), SystemHost::start());
     let last = Arc::new(Mutex::new("nothing yet".to_owned()));
-    tokio::spawn(listen(hub.clone(), Arc::clone(&last)));
+    // Before anybody can publish: a subscription begins at the newest event.
+    let people = hub.subscribe(&staff::Topic::People).await;
+    tokio::spawn(listen(people, Arc::clone(&last)));
 
     let access = DevAccess::new(hub.home().clone());
     let gateway = Gateway::new(hub, access, GatewaySettings::development());
@@ -36,8 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn listen(hub: Hub, last: Arc<Mutex<String>>) {
-    let mut people = hub.subscribe(&staff::Topic::People).await;
+async fn listen(mut people: Subscription, last: Arc<Mutex<String>>) {
     while let Some(delivery) = people.next().await {
         let text = match delivery {
             Delivery::Event { publication, .. } => {
