@@ -305,7 +305,7 @@ async fn after_a_lost_connection_missed_events_arrive_once() {
         core.drop_socket();
         publish(&publisher, &event(n), &[]);
         publishers_host.next("published").await;
-        host.status("waiting").await;
+        host.status("reconnecting").await;
         host.status("open").await;
         assert_eq!(host.next("event").await["event"]["payload"]["n"], n);
     }
@@ -321,7 +321,7 @@ async fn a_publish_without_a_connection_is_sent_by_the_next_one() {
     publish(&core, &event, &[]);
     host.next("published").await;
     core.drop_socket();
-    host.status("waiting").await;
+    host.status("reconnecting").await;
     publish(&core, &event, &[]);
     host.next("published").await;
 }

@@ -106,7 +106,7 @@ test("the error of a module that could not be loaded says so", { timeout }, asyn
     await site(t, { answers: { "/tidings/core-inline.js": [{ status: 503 }] } }),
   );
   const { code, message, hint, retryable, status } = await firstError(page, "index");
-  assert.deepEqual([code, retryable, status], ["wasm_unavailable", true, "waiting"], message);
+  assert.deepEqual([code, retryable, status], ["wasm_unavailable", true, "reconnecting"], message);
   assert.match(
     message,
     /^The module with the core was not loaded\. \(TypeError: Failed to fetch dynamically/,
@@ -135,7 +135,7 @@ test("the client tries again after a temporary error until it has the core", { t
       client.close();
       return statuses.slice(0, 3);
     }, `/tidings/${entry}.js`);
-    assert.deepEqual(statuses, ["connecting", "waiting", "connecting"]);
+    assert.deepEqual(statuses, ["connecting", "reconnecting", "connecting"]);
     assert.deepEqual(said, []);
   }
 });

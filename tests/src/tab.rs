@@ -257,7 +257,7 @@ impl Tab {
         let now = self.now();
         self.core.handle_closed(connection, code, now);
         self.losses += 1;
-        if self.core.status() == Status::Waiting {
+        if self.core.status() == Status::Reconnecting {
             self.waits.extend(self.core.poll_timeout().map(|due| due.saturating_sub(now.ms)));
         }
     }

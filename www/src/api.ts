@@ -24,7 +24,7 @@ export class Problem extends Error {
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   // The API hands the mark of a write on to its events, so that this window knows its own events.
-  const headers: Record<string, string> = method === "GET" ? {} : { ...client.headers };
+  const headers: Record<string, string> = method === "GET" ? {} : client.writeHeaders();
   if (body) headers["Content-Type"] = "application/json";
   let response: Response;
   let text: string;

@@ -14,7 +14,7 @@ const STATUS_WORDS: Record<string, string> = {
   idle: "not connected",
   connecting: "connecting …",
   open: "live",
-  waiting: "reconnecting …",
+  reconnecting: "reconnecting …",
   closed: "closed",
 };
 

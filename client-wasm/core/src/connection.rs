@@ -102,7 +102,7 @@ impl Connection {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Idle => Status::Idle,
-            Self::Waiting { .. } => Status::Waiting,
+            Self::Waiting { .. } => Status::Reconnecting,
             Self::Trying { .. } => Status::Connecting,
             Self::Open { .. } => Status::Open,
             Self::Closed => Status::Closed,

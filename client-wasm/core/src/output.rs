@@ -33,8 +33,8 @@ pub enum Status {
     Connecting,
     /// It has a session.
     Open,
-    /// It waits before the next attempt to connect.
-    Waiting,
+    /// It lost its connection, or could not connect, and waits before the next attempt.
+    Reconnecting,
     /// It is closed for good.
     Closed,
 }
@@ -46,7 +46,7 @@ impl Status {
             Self::Idle => "idle",
             Self::Connecting => "connecting",
             Self::Open => "open",
-            Self::Waiting => "waiting",
+            Self::Reconnecting => "reconnecting",
             Self::Closed => "closed",
         }
     }

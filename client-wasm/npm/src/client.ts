@@ -87,16 +87,16 @@ export class Client {
   }
 
   /**
-   * Headers for a request that writes something to your own backend. If the backend hands `Tidings-Origin` on as the
-   * `origin` of the events that it publishes, this client gets these events with `meta.own` set.
+   * Returns headers for a request that writes something to your own backend. If the backend hands `Tidings-Origin` on
+   * as the `origin` of the events that it publishes, this client gets these events with `meta.own` set.
    *
-   * Read them anew for each request: each read counts as one write.
+   * Call it for each request: each call counts as one write.
    *
    * ```ts
-   * await fetch("/api/people/7", { method: "DELETE", headers: client.headers });
+   * await fetch("/api/people/7", { method: "DELETE", headers: client.writeHeaders() });
    * ```
    */
-  get headers(): Record<"Tidings-Origin", string> {
+  writeHeaders(): Record<"Tidings-Origin", string> {
     return { "Tidings-Origin": this.#origin.next() };
   }
 

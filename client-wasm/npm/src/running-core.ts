@@ -108,7 +108,7 @@ export class RunningCore {
         const error = unavailable(cause);
         if (!error.retryable) return this.#owner.failed(error);
         if (attempts === 0) this.#state.connectionError(error);
-        this.#state.setStatus("waiting");
+        this.#state.setStatus("reconnecting");
         await this.#pause.wait(attempts);
         continue;
       }

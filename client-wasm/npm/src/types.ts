@@ -9,10 +9,10 @@ import type { EventOf } from "./topics.js";
  * - `idle`: it has no connection, because nothing is asked of it.
  * - `connecting`: it loads its core or connects.
  * - `open`: it is connected, and events arrive.
- * - `waiting`: it lost the connection and waits before the next attempt.
+ * - `reconnecting`: it lost the connection, or could not connect, and waits before the next attempt.
  * - `closed`: it was closed for good, by `close()` or by an error (`client.lastError`).
  */
-export type Status = "idle" | "connecting" | "open" | "waiting" | "closed";
+export type Status = "idle" | "connecting" | "open" | "reconnecting" | "closed";
 
 /** The circumstances of an event. */
 export interface EventMeta {
@@ -26,7 +26,7 @@ export interface EventMeta {
   readonly at: number;
   /** The mark that the publisher gave the event, if it gave one. */
   readonly origin?: string;
-  /** Whether this client caused the event: by `publish`, or by a request that carried `client.headers`. */
+  /** Whether this client caused the event: by `publish`, or by a request that carried `client.writeHeaders()`. */
   readonly own: boolean;
   /** Whether the event was checked against its type. It was not if this version does not know its domain or its name. */
   readonly decoded: boolean;

@@ -249,7 +249,7 @@ test("after a lost connection the client resumes, and sends waiting publishes wi
   assert.equal((await published).key, key);
   assert.equal(sockets.length, 2);
   assert.equal(socket().sent[1].since, "000000000abc.7.0000001f");
-  assert.deepEqual(statuses, ["connecting", "open", "waiting", "connecting", "open"]);
+  assert.deepEqual(statuses, ["connecting", "open", "reconnecting", "connecting", "open"]);
 });
 
 test("a publish is a snapshot, is checked before it is sent, and carries its options", async (t) => {

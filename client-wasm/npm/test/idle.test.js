@@ -130,13 +130,13 @@ test("a script that subscribes goes on while its server is away", { skip }, asyn
       },
     });
     await subscription.ready;
-    client.on("status", (status) => status === "waiting" && console.log("waiting"));
+    client.on("status", (status) => status === "reconnecting" && console.log("reconnecting"));
     console.log("ready");
     `,
   );
   await says("ready");
   server.kill("SIGKILL");
-  await says("waiting");
+  await says("reconnecting");
   await serve(t, port);
   const { code, said } = await ended;
   assert.equal(code, 0);

@@ -82,7 +82,7 @@ test("after a temporary error the client tries again until it has the core, and 
   await client.subscribe("staff:people", () => {}).ready;
   assert.equal((await published).topics.length, 1);
   assert.equal(asked.times, 3);
-  assert.deepEqual(statuses, ["connecting", "waiting", "connecting", "waiting", "connecting", "open"]);
+  assert.deepEqual(statuses, ["connecting", "reconnecting", "connecting", "reconnecting", "connecting", "open"]);
   assert.deepEqual(
     errors.map(({ code, retryable }) => [code, retryable]),
     [["wasm_unavailable", true]],
@@ -162,7 +162,7 @@ test("the errors of browsers and bundlers are told apart", { timeout }, async (t
     assert.match(error.message, message);
     assert.equal(error.retryable, retryable, error.message);
     assert.equal(error.cause, cause);
-    assert.equal(client.status, retryable ? "waiting" : "closed");
+    assert.equal(client.status, retryable ? "reconnecting" : "closed");
     assert.equal(error.hint?.includes("wasm-unsafe-eval") ?? false, message === policy);
     client.close();
   }
@@ -176,7 +176,7 @@ test("a page that is shown again does not wait for the next attempt", { timeout 
   t.after(() => delete globalThis.addEventListener);
   const { url } = await serve(t, { status: 503 }, { body: CORE });
   const { client } = await open(t, url);
-  const waits = new Promise((resolve) => client.on("status", (status) => status === "waiting" && resolve()));
+  const waits = new Promise((resolve) => client.on("status", (status) => status === "reconnecting" && resolve()));
   const { ready } = client.subscribe("staff:people", () => {});
   await waits;
   const begun = performance.now();

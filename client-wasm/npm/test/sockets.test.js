@@ -118,5 +118,5 @@ test("with the package `ws` as WebSocket, a lost server does not end the process
   const root = new URL("..", import.meta.url);
   const arguments_ = ["--input-type=module", "--eval", script];
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { cwd: root });
-  assert.equal(stdout, "waiting,connecting,waiting\n");
+  assert.equal(stdout, "reconnecting,connecting,reconnecting\n");
 });

@@ -63,5 +63,5 @@ test("the client notices a silent server in time, however late its last message 
   await pass(34_999);
   assert.equal(client.status, "open");
   await pass(2);
-  assert.equal(client.status, "waiting");
+  assert.equal(client.status, "reconnecting");
 });

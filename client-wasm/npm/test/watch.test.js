@@ -167,8 +167,8 @@ test("`meta.own` knows what this client caused, by a publish or through a backen
   const { origin } = socket().sent.at(-1);
   assert.ok(origin.length <= 64);
   changed(origin);
-  changed(client.headers["Tidings-Origin"]);
-  changed(other.headers["Tidings-Origin"]);
+  changed(client.writeHeaders()["Tidings-Origin"]);
+  changed(other.writeHeaders()["Tidings-Origin"]);
   changed("something else");
   changed(undefined);
   assert.deepEqual(heard, [true, true, false, false, false]);
@@ -177,7 +177,7 @@ test("`meta.own` knows what this client caused, by a publish or through a backen
 test("skipOwn skips an own event, unless a load may have read the store before the write", async (t) => {
   const { client, view, running, notices } = open(t, { skipOwn: true });
   await view.ready;
-  const duringLoad = client.headers["Tidings-Origin"];
+  const duringLoad = client.writeHeaders()["Tidings-Origin"];
   changed(duringLoad);
   assert.deepEqual(notices, []);
   running[0].resolve();
@@ -191,7 +191,7 @@ test("skipOwn skips an own event, unless a load may have read the store before t
   running[2].resolve();
   await settled();
 
-  changed(client.headers["Tidings-Origin"]);
+  changed(client.writeHeaders()["Tidings-Origin"]);
   assert.deepEqual(notices, ["own"]);
   assert.equal(running.length, 3);
   changed("another's");
@@ -217,7 +217,7 @@ test("two writes of one page that overtake each other do not leave the view stal
   /** Shows a write before it is sent. Returns the function that the backend runs when the request arrives. */
   const write = (value) => {
     shown = value;
-    const origin = client.headers["Tidings-Origin"];
+    const origin = client.writeHeaders()["Tidings-Origin"];
     return () => {
       store = value;
       changed(origin);
@@ -258,7 +258,7 @@ test("a view with skipOwn ends as the store is, in whatever order writes, events
   const write = (value) => {
     const isOwn = below(3) > 0;
     if (isOwn) shown = value;
-    const origin = isOwn ? client.headers["Tidings-Origin"] : "another's";
+    const origin = isOwn ? client.writeHeaders()["Tidings-Origin"] : "another's";
     tasks.push(() => {
       store = value;
       tasks.push(() => changed(origin));
@@ -279,7 +279,7 @@ test("skipOwn may be a function that chooses events", async (t) => {
   await view.ready;
   running[0].resolve();
   await settled();
-  const own = () => ({ origin: client.headers["Tidings-Origin"] });
+  const own = () => ({ origin: client.writeHeaders()["Tidings-Origin"] });
   socket().event([PEOPLE], { uuid: ID }, own());
   assert.equal(running.length, 1);
   socket().event([PEOPLE], { uuid: ID }, { event: "person_created", ...own() });
@@ -360,7 +360,7 @@ test("a page that is put away closes its connection, and connects again when it 
   page.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: false }));
   assert.equal(client.status, "open");
   page.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: true }));
-  assert.equal(client.status, "waiting");
+  assert.equal(client.status, "reconnecting");
   await settled();
   assert.equal(sockets[0].readyState, 3);
   page.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
@@ -376,7 +376,7 @@ test("a page that is put away closes its connection, and connects again when it 
   page.dispatchEvent(new Event("online"));
   assert.equal(pings(), 2);
   document.dispatchEvent(new Event("freeze"));
-  assert.equal(client.status, "waiting");
+  assert.equal(client.status, "reconnecting");
   // As a browser does when it thaws a tab behind another one.
   document.visibilityState = "hidden";
   document.dispatchEvent(new Event("resume"));

@@ -15,7 +15,7 @@ fn the_status_follows_the_connection() {
     bench.welcome();
     assert_eq!(statuses(&bench.outputs()), [Status::Open]);
     bench.close(1006);
-    assert_eq!(statuses(&bench.outputs()), [Status::Waiting]);
+    assert_eq!(statuses(&bench.outputs()), [Status::Reconnecting]);
     bench.next_timeout();
     assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
 }
@@ -138,7 +138,7 @@ fn a_connection_without_a_welcome_is_replaced() {
         assert_eq!(bench.next_timeout(), CONNECT_TIMEOUT_MS);
         let disconnect = Output::Disconnect { connection: bench.connection() };
         let outputs = bench.outputs();
-        assert_eq!(outputs[1..], [disconnect, Output::Status(Status::Waiting)]);
+        assert_eq!(outputs[1..], [disconnect, Output::Status(Status::Reconnecting)]);
         assert_eq!(told(outputs), ["error connect_failed"]);
     }
 }
@@ -153,7 +153,7 @@ fn a_silent_connection_is_replaced_after_the_heartbeat_and_some_grace() {
     assert_eq!(bench.next_timeout(), 25_000 + WATCHDOG_GRACE_MS);
     let outputs = bench.outputs();
     assert_eq!(outputs[0], Output::Disconnect { connection: bench.connection() });
-    assert_eq!(statuses(&outputs), [Status::Waiting]);
+    assert_eq!(statuses(&outputs), [Status::Reconnecting]);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_client_that_nobody_needs_does_not_reconnect() {
     bench.client.handle_unsubscribe(people);
     bench.close(1006);
     bench.next_timeout();
-    assert_eq!(statuses(&bench.outputs()), [Status::Waiting, Status::Idle]);
+    assert_eq!(statuses(&bench.outputs()), [Status::Reconnecting, Status::Idle]);
     assert_eq!(bench.client.poll_timeout(), None);
     bench.subscribe(&["staff:people"]);
     assert_eq!(statuses(&bench.outputs()), [Status::Connecting]);
@@ -276,7 +276,7 @@ fn a_token_that_is_not_yet_valid_never_closes_the_client() {
         bench.receive(json!({"op": "error", "code": code, "message": "The token does not hold yet."}));
         bench.close(code.close().expect("it ends the connection"));
         assert_eq!(told(bench.outputs()), ["error token_not_yet_valid"]);
-        assert_eq!(bench.client.status(), Status::Waiting);
+        assert_eq!(bench.client.status(), Status::Reconnecting);
         bench.next_timeout();
     }
     bench.outputs();

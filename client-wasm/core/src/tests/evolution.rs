@@ -76,7 +76,7 @@ fn after_an_answer_that_cannot_be_read_the_client_asks_again() {
     let is_sync = |output: &Output<Payload>| matches!(output, Output::Sync { delivery, .. } if delivery.subscription == people);
     assert!(outputs.iter().any(is_sync), "{outputs:?}");
     assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })), "{outputs:?}");
-    assert_eq!(bench.client.status(), Status::Waiting);
+    assert_eq!(bench.client.status(), Status::Reconnecting);
 }
 
 /// What a client with these domains reports of the domains that the server does not know.

@@ -142,7 +142,10 @@ fn an_error_ends_only_a_websocket_that_never_opened() {
     bench.outputs();
     let failed = bench.connection();
     bench.error();
-    assert_eq!(bench.outputs(), [Output::Disconnect { connection: failed }, Output::Status(Status::Waiting)]);
+    assert_eq!(
+        bench.outputs(),
+        [Output::Disconnect { connection: failed }, Output::Status(Status::Reconnecting)]
+    );
     // If its close follows, that is the same failure.
     let due = bench.client.poll_timeout();
     bench.close(1006);

@@ -81,7 +81,7 @@ fn a_page_that_sleeps_closes_its_connection_and_reconnects_when_it_wakes() {
     bench.sleep();
     let outputs = bench.outputs();
     assert_eq!(outputs[0], Output::Disconnect { connection: bench.connection() });
-    assert_eq!(statuses(&outputs), [Status::Waiting]);
+    assert_eq!(statuses(&outputs), [Status::Reconnecting]);
     assert_eq!(bench.client.poll_timeout(), None);
     bench.ms += 3_600_000;
     bench.wake();

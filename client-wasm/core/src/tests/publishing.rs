@@ -94,7 +94,7 @@ fn a_frame_that_was_too_large_does_not_end_the_next_connection_too() {
     let outputs = bench.outputs();
     let failed = |output: &_| matches!(output, Output::PublishFailed { publish: id, error } if *id == publish && error.code == "too_large");
     assert!(outputs.iter().any(failed), "{outputs:?}");
-    assert_eq!(statuses(&outputs), [Status::Waiting]);
+    assert_eq!(statuses(&outputs), [Status::Reconnecting]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn only_the_publish_that_is_too_large_fails() {
                 .collect();
             outputs.extend(more);
         }
-        if bench.client.status() != Status::Waiting {
+        if bench.client.status() != Status::Reconnecting {
             break;
         }
     }

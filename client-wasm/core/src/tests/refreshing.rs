@@ -128,7 +128,7 @@ fn a_token_is_not_refreshed_if_it_never_ends_or_ends_at_once_or_the_user_gives_n
         bench.welcome_for(life_ms);
         bench.outputs();
         assert_eq!(bench.next_timeout(), 35_000, "the watchdog is all that is waited for");
-        assert_eq!(statuses(&bench.outputs()), [Status::Waiting]);
+        assert_eq!(statuses(&bench.outputs()), [Status::Reconnecting]);
     }
 }
 
@@ -233,7 +233,7 @@ fn a_token_of_another_person_begins_a_new_session_in_which_everything_is_loaded_
     bench.refused(frame, "forbidden");
     assert_eq!(
         bench.outputs(),
-        [Output::Disconnect { connection: anna }, Output::Status(Status::Waiting)],
+        [Output::Disconnect { connection: anna }, Output::Status(Status::Reconnecting)],
         "no error"
     );
     bench.next_timeout();
@@ -278,7 +278,7 @@ fn stopped_timers_lead_to_a_new_connection_or_a_late_refresh() {
     bench.ms += 300 * MINUTE_MS;
     let now = bench.now();
     bench.client.handle_timeout(now);
-    assert_eq!(statuses(&bench.outputs()), [Status::Waiting]);
+    assert_eq!(statuses(&bench.outputs()), [Status::Reconnecting]);
     bench.token(Ok(Some("late")));
     bench.next_timeout();
     bench.come_back("third", 15 * MINUTE_MS, "resumed");

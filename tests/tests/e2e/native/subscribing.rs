@@ -122,7 +122,7 @@ fn after_a_restart_of_the_server_each_subscription_gets_a_sync_and_then_what_is_
             assert_eq!(number(clock).await, 1);
         }
         drop(server);
-        until(client.statuses(), Status::Waiting).await;
+        until(client.statuses(), Status::Reconnecting).await;
         let mut command = tidings();
         command.args(["serve", "--dev", "--listen", &address]);
         let server = Server::run(command);
