@@ -7,9 +7,10 @@ import { Events } from "./events.js";
 import { hostOf } from "./host.js";
 import { Origin } from "./origin.js";
 import { Publishes } from "./publishing.js";
-import { RunningCore } from "./running-core.js";
+import { type CoreOwner, RunningCore } from "./running-core.js";
 import { ClientState, type Listeners } from "./state.js";
 import { Handle, Subscriptions } from "./subscription.js";
+import { here, type Surroundings } from "./surroundings.js";
 import { Tokens } from "./token.js";
 import type { KnownTopic, PublishableEvent, Spelt, Untyped, UntypedEvent } from "./topics.js";
 import type {
@@ -57,14 +58,15 @@ export class Client {
   #publishes: Publishes;
 
   /** @internal */
-  constructor(load: Load, options: ClientOptions) {
+  constructor(load: Load, options: ClientOptions, surroundings: Surroundings = here) {
     expect("object", "createClient({ url, token })", { options });
     const { domains, token } = options;
     checkDomains(domains);
-    const core = new RunningCore(load, options, this.#state, {
+    const owner: CoreOwner = {
       host: (url) => hostOf({ subscriptions, publishes, tokens, domains, closed: () => this.#closed() }, url),
       failed: (error) => this.#fail(error),
-    });
+    };
+    const core = new RunningCore(load, options, this.#state, owner, surroundings);
     const subscriptions = new Subscriptions(core, this.#state, this.#origin);
     const publishes = new Publishes(core, this.#origin);
     const tokens = new Tokens(core, token);

@@ -42,8 +42,9 @@ export interface Core {
   free(): void;
 }
 
-/** The functions that the core calls. None of them may throw. */
+/** The functions that the core calls. None of them may throw, except `open`. */
 export interface Host {
+  open(url: string, protocol: string): WebSocket;
   guard(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown;
   ignore(): void;
   token(connection: number): void;

@@ -21,7 +21,7 @@ export interface HostParts {
 }
 
 /** Makes the functions that the core calls. Each calls the part of the client that it is for. */
-export function hostOf(parts: HostParts, url: string): Omit<Host, "guard"> {
+export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "open"> {
   const { subscriptions, publishes, tokens, domains } = parts;
   const { state, origin } = subscriptions;
   return {

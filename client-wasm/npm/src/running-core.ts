@@ -3,11 +3,10 @@
 import type { Ask, Asks } from "./asks.js";
 import type { Core, Glue, Host, Load, Loaded } from "./core.js";
 import { TidingsError } from "./errors.js";
-import { watchPage } from "./page.js";
 import { Pause } from "./pause.js";
-import { watchSockets } from "./process.js";
 import { socketUrl } from "./socket-url.js";
 import type { ClientState } from "./state.js";
+import type { Surroundings } from "./surroundings.js";
 import type { ClientOptions } from "./types.js";
 import { unavailable } from "./unavailable.js";
 
@@ -22,7 +21,7 @@ const MAX_FAILURES_PER_MINUTE = 3;
 /** The client of a running core. */
 export interface CoreOwner {
   /** Makes the functions that the core calls. */
-  host(url: string): Omit<Host, "guard">;
+  host(url: string): Omit<Host, "guard" | "open">;
   /** No core will run: the client closes. */
   failed(error: TidingsError): void;
 }
@@ -41,6 +40,7 @@ export class RunningCore {
   #options: ClientOptions;
   #state: ClientState;
   #owner: CoreOwner;
+  #surroundings: Surroundings;
   #loaded: Loaded | undefined;
   #core: Core | undefined;
   /** When the core failed, in milliseconds of `performance.now()`. */
@@ -50,19 +50,25 @@ export class RunningCore {
   /** Aborted when the client is closed. */
   #page = new AbortController();
 
-  constructor(load: Load, options: ClientOptions, state: ClientState, owner: CoreOwner) {
+  constructor(
+    load: Load,
+    options: ClientOptions,
+    state: ClientState,
+    owner: CoreOwner,
+    surroundings: Surroundings,
+  ) {
     this.#load = load;
     this.#options = options;
     this.#state = state;
     this.#owner = owner;
+    this.#surroundings = surroundings;
   }
 
   /** Loads the core, at the first call. */
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    watchSockets();
-    watchPage((isAwake) => {
+    this.#surroundings.watchPage((isAwake) => {
       if (isAwake) this.#pause.hurry();
       this.use((core) => core.page(isAwake));
     }, this.#page.signal);
@@ -122,10 +128,7 @@ export class RunningCore {
   }
 
   async #glue(): Promise<Glue> {
-    if (typeof WebSocket === "undefined") {
-      const message = "This environment has no WebSocket.";
-      throw new TidingsError({ code: "websocket_unavailable", message });
-    }
+    this.#surroundings.check();
     this.#loaded ??= await this.#load();
     const glue = await this.#loaded.glue();
     glue.initSync({ module: this.#loaded.module });
@@ -141,7 +144,8 @@ export class RunningCore {
         // A core that failed left its socket open. It closes at its next event.
         (args[0] as { target?: { close?(): void } } | undefined)?.target?.close?.();
       };
-    const host = { ...this.#owner.host(url), guard };
+    const { open } = this.#surroundings;
+    const host = { ...this.#owner.host(url), guard, open };
     const core = new glue.Core(host, url, CLIENT, token !== undefined, [...domains]);
     return core;
   }

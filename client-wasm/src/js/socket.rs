@@ -1,4 +1,4 @@
-//! The browser's WebSocket. No other file uses it.
+//! The WebSocket that the host opens. No other file uses it.
 
 use js_sys::Function;
 use tidings_shared::frame::SUBPROTOCOL;
@@ -6,6 +6,14 @@ use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 use super::host::Host;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Begins to open a WebSocket, and throws if the browser refuses the address. In a test, the host may return an object
+    /// that behaves like a WebSocket.
+    #[wasm_bindgen(method, catch)]
+    fn open(this: &Host, url: &str, protocol: &str) -> Result<WebSocket, JsValue>;
+}
 
 /// An event of a WebSocket.
 pub(crate) enum SocketEvent {
@@ -31,13 +39,13 @@ pub(crate) struct Socket {
 type Handler<E> = Closure<dyn Fn(E)>;
 
 impl Socket {
-    /// Begins to connect. The WebSocket calls `on` for each event, but never before this returns.
+    /// Lets the host begin to connect. The WebSocket calls `on` for each event, but never before this returns.
     pub(crate) fn open(
         url: &str,
         host: &Host,
         on: impl Fn(SocketEvent) + Clone + 'static,
     ) -> Result<Self, JsValue> {
-        let socket = WebSocket::new_with_str(url, SUBPROTOCOL)?;
+        let socket = host.open(url, SUBPROTOCOL)?;
         let (on_open, on_message, on_error, on_close) = (on.clone(), on.clone(), on.clone(), on);
         let open = Closure::new(move |_| on_open(SocketEvent::Open));
         let message = Closure::new(move |event: MessageEvent| on_message(SocketEvent::Message(event.data())));

@@ -35,6 +35,10 @@ export class TestHost {
 
   hold() {}
 
+  open(url, protocol) {
+    return new WebSocket(url, protocol);
+  }
+
   unknownDomain() {}
 
   /** Waits for the next call of this kind, and returns it as JSON text. */

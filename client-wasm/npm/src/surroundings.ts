@@ -1,0 +1,27 @@
+// What a client uses of the page or process that it runs in. The clients of `tidings/testing` have other surroundings.
+
+import { TidingsError } from "./errors.js";
+import { watchPage } from "./page.js";
+import { watchSockets } from "./process.js";
+
+/** WebSockets and the life of the page. */
+export interface Surroundings {
+  /** Throws if there is no WebSocket. */
+  check(): void;
+  /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
+  open(url: string, protocol: string): WebSocket;
+  /** Tells when the page wakes (`true`) and when it goes to sleep (`false`), until the signal is aborted. */
+  watchPage(tell: (isAwake: boolean) => void, signal: AbortSignal): void;
+}
+
+/** The page, worker or process that this runs in. */
+export const here: Surroundings = {
+  check() {
+    watchSockets();
+    if (typeof WebSocket !== "undefined") return;
+    const message = "This environment has no WebSocket.";
+    throw new TidingsError({ code: "websocket_unavailable", message });
+  },
+  open: (url, protocol) => new WebSocket(url, protocol),
+  watchPage,
+};
