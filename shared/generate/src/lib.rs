@@ -1,4 +1,4 @@
-//! Writes files for other languages from the domains' schemas: TypeScript, JSON Schema, AsyncAPI, the tables of
+//! Writes files for other languages from the domains' schemas: TypeScript, data for a browser, JSON Schema, AsyncAPI, the tables of
 //! PROTOCOL.md and test vectors.
 //!
 //! This crate runs on a developer's machine only. No server and no browser compiles it.
@@ -11,12 +11,14 @@
 //! ```
 
 mod asyncapi;
+mod data;
 mod json_schema;
 mod tables;
 mod typescript;
 mod vectors;
 
 pub use asyncapi::asyncapi;
+pub use data::data;
 pub use json_schema::json_schema;
 pub use tables::{codes_table, domains_table};
 pub use tidings_shared::schema::DomainSchema;

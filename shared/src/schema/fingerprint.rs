@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DomainSchema, Type};
+use super::{DomainSchema, FieldSchema, Type};
 use crate::limits::MAX_COMPARED_DOMAINS;
 
 /// Computes the fingerprint of a set of domains for `hello` and `welcome`. It depends on topics, events and payloads, and not
@@ -53,6 +53,22 @@ impl fmt::Display for Fingerprint {
 }
 
 impl DomainSchema {
+    /// Computes the fingerprint of everything that is checked: the topics' patterns, the events, the names and types of
+    /// their fields, and whether undeclared keys are refused. Docs do not change it, nor does the order in the Rust file.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut facts = vec![format!("domain {:?} {}", self.name, self.closed)];
+        facts.extend(self.topics.iter().map(|topic| format!("topic {:?}", topic.pattern)));
+        for event in self.events {
+            facts.push(format!("event {:?}", event.name));
+            let field = |field: &FieldSchema| {
+                format!("field {:?} {:?} {}", event.name, field.name, accepted_by(&field.ty))
+            };
+            facts.extend(event.payload.fields.iter().map(field));
+        }
+        facts.sort_unstable();
+        Fingerprint(hash_bytes(FNV_OFFSET, facts.join("\n").as_bytes()))
+    }
+
     const fn hash(&self) -> u64 {
         let mut hash = hash_text(FNV_OFFSET, self.name);
         let mut index = 0;
@@ -73,6 +89,27 @@ impl DomainSchema {
             index += 1;
         }
         hash
+    }
+}
+
+/// Names the values that a type accepts. An open choice accepts every text.
+fn accepted_by(ty: &Type) -> String {
+    match ty {
+        Type::Uuid => "uuid".to_owned(),
+        Type::String | Type::Choice { is_open: true, .. } => "string".to_owned(),
+        Type::Segment { max } => format!("segment {max}"),
+        Type::Bool => "bool".to_owned(),
+        Type::Integer { min, max } => format!("integer {min} {max}"),
+        Type::Number => "number".to_owned(),
+        Type::Float32 => "float32".to_owned(),
+        Type::Choice { names, .. } => {
+            let mut names = names.to_vec();
+            names.sort_unstable();
+            format!("choice {names:?}")
+        }
+        Type::Any => "any".to_owned(),
+        Type::Option(inner) => format!("option {}", accepted_by(inner)),
+        Type::List(inner) => format!("list {}", accepted_by(inner)),
     }
 }
 
