@@ -47,14 +47,20 @@ impl Project {
         self.root.join("tests/browser")
     }
 
+    /// The tests of the packed npm package in projects of strangers.
+    pub(crate) fn packaging_tests(&self) -> PathBuf {
+        self.root.join("tests/packaging")
+    }
+
     /// The scripts of the benchmarks, and the peers that are npm packages.
     pub(crate) fn bench_peers(&self) -> PathBuf {
         self.root.join("tests/bench/peers")
     }
 
     /// The folders that contain our TypeScript and JavaScript.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
-        [self.npm_package(), self.www(), self.browser_tests(), self.own_domain().join("web")]
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 5] {
+        let web = self.own_domain().join("web");
+        [self.npm_package(), self.www(), self.browser_tests(), self.packaging_tests(), web]
     }
 
     /// The workspace of the guide to an own domain.

@@ -137,6 +137,16 @@ pub(crate) const NPM_OWN_DOMAIN: Need = Need {
     install: |project| npm::install(&project.own_domain().join("web")),
 };
 
+/// Bundlers, frameworks, test runners and versions of Node.js, for the tests of the packed npm package.
+pub(crate) const NPM_PACKAGING: Need = Need {
+    name: "npm: packaging",
+    lane: Lane::Npm,
+    usually: 25,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.packaging_tests()),
+    install: |project| npm::install(&project.packaging_tests()),
+};
+
 /// npm packages of the benchmarks: the peers ws and bun.
 pub(crate) const NPM_BENCH_PEERS: Need = Need {
     name: "npm: peers",
@@ -174,7 +184,7 @@ pub(crate) const BUILD: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE];
 pub(crate) const DEMO: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE, NPM_DEMO];
 
 /// All npm packages.
-pub(crate) const NPM: &[Need] = &[NPM_PACKAGE, NPM_DEMO, NPM_BROWSER_TESTS, NPM_OWN_DOMAIN];
+pub(crate) const NPM: &[Need] = &[NPM_PACKAGE, NPM_DEMO, NPM_BROWSER_TESTS, NPM_OWN_DOMAIN, NPM_PACKAGING];
 
 /// The needs of all tests.
 pub(crate) const TEST: &[Need] = &[
@@ -186,6 +196,7 @@ pub(crate) const TEST: &[Need] = &[
     NPM_DEMO,
     NPM_BROWSER_TESTS,
     NPM_OWN_DOMAIN,
+    NPM_PACKAGING,
     BROWSER,
     PROGRAMS,
 ];

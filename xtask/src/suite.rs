@@ -18,6 +18,7 @@ pub(crate) mod hosts;
 mod layers;
 mod markdown;
 mod own_domain;
+mod packaging;
 mod packed;
 mod planted;
 mod readmes;
@@ -35,7 +36,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     Step {
         name: "setup",
         says: "everything that the tests need is installed",
@@ -115,10 +116,17 @@ const STEPS: [Step; 21] = [
             setup::NPM_PACKAGE,
             setup::NPM_DEMO,
             setup::NPM_BROWSER_TESTS,
+            setup::NPM_PACKAGING,
         ],
         run: typescript,
     },
     Step { name: "npm", says: "tests of the npm package in Node", needs: setup::BUILD, run: npm },
+    Step {
+        name: "packaging",
+        says: "the packed npm package works with bundlers, a framework, a test runner and versions of Node.js",
+        needs: packaging::NEEDS,
+        run: packaging::run,
+    },
     Step {
         name: "wasm",
         says: "tests of the browser client in Chromium against a server",
@@ -259,7 +267,7 @@ fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
     // The step `own-domain` checks its folder itself, after it has built the files there.
-    for folder in [project.npm_package(), project.www(), project.browser_tests()] {
+    for folder in [project.npm_package(), project.www(), project.browser_tests(), project.packaging_tests()] {
         Cmd::new("npm")
             .args(["run", "check"])
             .dir(folder)

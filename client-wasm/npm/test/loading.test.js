@@ -82,7 +82,14 @@ test("after a temporary error the client tries again until it has the core, and 
   await client.subscribe("staff:people", () => {}).ready;
   assert.equal((await published).topics.length, 1);
   assert.equal(asked.times, 3);
-  assert.deepEqual(statuses, ["connecting", "reconnecting", "connecting", "reconnecting", "connecting", "open"]);
+  assert.deepEqual(statuses, [
+    "connecting",
+    "reconnecting",
+    "connecting",
+    "reconnecting",
+    "connecting",
+    "open",
+  ]);
   assert.deepEqual(
     errors.map(({ code, retryable }) => [code, retryable]),
     [["wasm_unavailable", true]],
@@ -176,7 +183,9 @@ test("a page that is shown again does not wait for the next attempt", { timeout 
   t.after(() => delete globalThis.addEventListener);
   const { url } = await serve(t, { status: 503 }, { body: CORE });
   const { client } = await open(t, url);
-  const waits = new Promise((resolve) => client.on("status", (status) => status === "reconnecting" && resolve()));
+  const waits = new Promise((resolve) =>
+    client.on("status", (status) => status === "reconnecting" && resolve()),
+  );
   const { ready } = client.subscribe("staff:people", () => {});
   await waits;
   const begun = performance.now();

@@ -8,23 +8,6 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { unpack } from "./unpack.js";
 
-test("both entries are found by name, need no browser to be imported, and share their error class", (t) => {
-  const folder = unpack(t);
-  const script = `
-    import * as inline from "tidings";
-    import * as url from "tidings/url";
-    import { existsSync } from "node:fs";
-    const client = inline.createClient({ url: "/v1/ws" });
-    if (client.status !== "idle" || url.createClient().status !== "idle") throw new Error("not idle");
-    if (inline.TidingsError !== url.TidingsError) throw new Error("two classes of errors");
-    if (inline.topic.staff.person("x") !== "staff:person:x") throw new Error("no topics");
-    if (!existsSync(new URL(import.meta.resolve("tidings/core.wasm")))) throw new Error("no core");
-    console.log("fine");
-  `;
-  writeFileSync(join(folder, "use.mjs"), script);
-  assert.equal(execFileSync(process.execPath, ["use.mjs"], { cwd: folder, encoding: "utf8" }), "fine\n");
-});
-
 test("the package has no file that a user does not need, and installing it runs nothing", (t) => {
   const folder = join(unpack(t), "node_modules/tidings");
   const { dependencies, scripts, sideEffects } = JSON.parse(

@@ -1,0 +1,3 @@
+export default {
+  build: { rollupOptions: { input: ["plain.html", "domain.html", "url.html"] } },
+};

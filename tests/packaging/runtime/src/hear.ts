@@ -1,0 +1,25 @@
+import { createClient, topic } from "tidings";
+
+/** Publishes an event to a server, and returns the event when it comes back. */
+export async function hear(server: string): Promise<string> {
+  const client = createClient({ url: `${server}/v1/ws` });
+  const { promise, resolve } = deferred<string>();
+  const subscription = client.subscribe(topic.staff.people, (event, meta) => {
+    if (event.event === "person_updated") resolve(`${event.event} ${event.payload.uuid} ${meta.decoded}`);
+  });
+  await subscription.ready;
+  const payload = { uuid: "0198c0de-0000-7000-8000-000000000001" };
+  await client.publish({ domain: "staff", event: "person_updated", payload });
+  const heard = await promise;
+  client.close();
+  return heard;
+}
+
+/** `Promise.withResolvers`, which Node.js 20 lacks. */
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
