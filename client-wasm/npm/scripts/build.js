@@ -4,6 +4,7 @@
 // dist/index.js         the entry `tidings`: loads the core from core-inline.js
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
 // dist/own.js           the entry `tidings/own`: loads a core that the user built
+// dist/testing.js       the entry `tidings/testing`: a hub for tests
 // dist/core-inline.js   the core as text, for environments that can't fetch a file beside a module
 // dist/core-glue.js     wasm-bindgen's glue, as a function that makes a new instance
 // dist/core.wasm        the core
@@ -97,6 +98,16 @@ await build({
   minifyIdentifiers: true,
   minifySyntax: true,
   entryPoints: [join(root, "src/own.ts")],
+  outdir: dist,
+});
+
+// Never a part of a page, so not minified: a test shows where it failed.
+await build({
+  ...common,
+  minify: false,
+  entryPoints: [join(root, "src/testing.ts")],
+  bundle: true,
+  external: ["./client.js", "./core-inline.js"],
   outdir: dist,
 });
 

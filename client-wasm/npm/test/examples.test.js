@@ -10,8 +10,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** The names that the examples use without a declaration. */
 const CONTEXT = `
 import { type Client, createClient, type Handler, type PublishableEvent, type Spelt, TidingsError, topic } from "tidings";
+import { createTestHub, type TestHub } from "tidings/testing";
 declare const client: Client;
 declare const event: PublishableEvent;
+declare const hub: TestHub;
 declare const id: string;
 declare const load: () => void;
 declare const publishLater: (event: PublishableEvent) => void;
