@@ -1,6 +1,14 @@
 // The class `Client`: the shell around the core, which all entries of the package share.
 
-import { checkBuffer, checkDomains, checkPause, expect, expectOptions, list } from "./arguments.js";
+import {
+  checkBuffer,
+  checkDomains,
+  checkPause,
+  expect,
+  expectOptional,
+  expectOptions,
+  list,
+} from "./arguments.js";
 import type { Load } from "./core.js";
 import type { TidingsError } from "./errors.js";
 import { Events } from "./events.js";
@@ -106,8 +114,8 @@ export class Client {
    * Keeps data up to date. It subscribes, then loads. It loads again after each event, and whenever events may have
    * been lost. Only one load runs at a time; changes during a load cause one more load.
    *
-   * - Loads start at least 250 ms apart (`minInterval`). Watches of the same topics with the same `load` function and
-   *   `minInterval` share their loads.
+   * - Loads start at least 250 ms apart (`minInterval`). Watches of the same topics with the same `key`, or without a key
+   *   and with the same `load` function, share their loads.
    * - After a reconnect that missed nothing, it loads nothing.
    * - A load that fails, or takes longer than 30 seconds, leaves the data as it is. It is tried again, with growing
    *   pauses.
@@ -134,6 +142,7 @@ export class Client {
     const call = "watch(topics, { load, onData })";
     expectOptions(call, watch);
     expect("function", call, { load: watch.load, onData: watch.onData });
+    expectOptional("string", call, { key: watch.key });
     checkPause(watch.minInterval);
     const handle = new WatchHandle(this.#subscriptions, list(topics), watch);
     return this.#subscriptions.add(handle, watch);

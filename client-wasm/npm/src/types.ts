@@ -128,6 +128,12 @@ export interface WatchOptions<T extends string, D> {
    * its own.
    */
   load: (signal: AbortSignal) => D | Promise<D>;
+  /**
+   * A name for what `load` loads. Watches with equal keys, the same topics and the same `minInterval` share their loads,
+   * whatever their functions are: the function of the newest watch is called. So the key must name everything that
+   * `load` depends on, such as the page of a list. A watch without a key shares nothing with one that has a key.
+   */
+  key?: string;
   /** Called with the data of each load. */
   onData: (data: D) => void;
   /**
@@ -163,12 +169,21 @@ export interface WatchOptions<T extends string, D> {
   minInterval?: number;
   /** Ends the watch when it is aborted. */
   signal?: AbortSignal;
+  /** @internal Called when the view begins or ends a load, and when its data may have changed. */
+  onChange?: () => void;
 }
 
 /** Data that is kept up to date. It lasts until it is ended. The data may be out of date while `client.status` is not `open`. */
 export interface Watch extends Subscription {
-  /** Loads now. */
+  /** Loads now. A paused watch loads when it is resumed. */
   reload(): void;
+  /**
+   * Loads nothing until `resume` is called, but keeps the subscription. Use it while the data is not shown. A load that
+   * runs goes on. Watches that share their loads go on loading until all of them are paused, and `onData` hears of it.
+   */
+  pause(): void;
+  /** Loads at once if the data may have changed since `pause`, or if the last load failed. Else it loads nothing. */
+  resume(): void;
 }
 
 /** Options of `events`. */

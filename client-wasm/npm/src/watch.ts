@@ -5,7 +5,7 @@ import type { Core } from "./core.js";
 import { call, type Failure, report, TidingsError } from "./errors.js";
 import { writeOf } from "./origin.js";
 import { Handle, type Subscriptions } from "./subscription.js";
-import type { EventMeta, Watch, WatchOptions } from "./types.js";
+import type { EventMeta, Sync, Watch, WatchOptions } from "./types.js";
 
 type Options = WatchOptions<string, unknown>;
 
@@ -17,24 +17,52 @@ export class View {
   readonly members = new Set<WatchHandle>();
   #owner: Subscriptions;
   #load: Options["load"];
-  #key: string;
+  #id: string;
   #running: AbortController | undefined;
+  /** The data may have changed since the last load began, or the last load did not bring it. */
+  #isDue = true;
   /** The last write that began before the last load ended. */
   #lastCovered = 0;
 
-  private constructor(owner: Subscriptions, load: Options["load"], key: string) {
+  private constructor(owner: Subscriptions, load: Options["load"], id: string) {
     this.#owner = owner;
     this.#load = load;
-    this.#key = key;
+    this.#id = id;
   }
 
   /** Returns the view of these topics and options. Watches that agree in both share a view. */
-  static of(owner: Subscriptions, topics: Iterable<string>, { load, minInterval }: Options): View {
-    const key = `${[...topics].sort()} ${minInterval}`;
-    for (const view of owner.views) if (view.#load === load && view.#key === key) return view;
-    const view = new View(owner, load, key);
+  static of(owner: Subscriptions, topics: Iterable<string>, { load, key, minInterval }: Options): View {
+    const id = JSON.stringify([[...topics].sort(), minInterval, key]);
+    for (const view of owner.views) {
+      if (view.#id !== id || (key === undefined && view.#load !== load)) continue;
+      // An older function may belong to a component that is gone.
+      view.#load = load;
+      return view;
+    }
+    const view = new View(owner, load, id);
     owner.views.add(view);
     return view;
+  }
+
+  get isLoading(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get isDue(): boolean {
+    return this.#isDue;
+  }
+
+  /** All members are paused. */
+  get isPaused(): boolean {
+    for (const { isPaused } of this.members) if (!isPaused) return false;
+    return true;
+  }
+
+  /** The data may have changed. The core loads it, or the view does when it is resumed. */
+  due(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#tell();
   }
 
   leave(handle: WatchHandle): void {
@@ -55,10 +83,16 @@ export class View {
 
   /** Runs the load with this number. A load that still runs has taken too long and is given up. */
   async run(number: number): Promise<void> {
+    if (this.isPaused) {
+      this.due();
+      return this.#ended(number, true, true);
+    }
     const late = this.#running && this.stop("The load took too long.");
     const running = new AbortController();
     this.#running = running;
+    this.#isDue = false;
     if (late) this.#failed(late, true);
+    this.#tell();
     // An `onError` may have ended the watch.
     if (running !== this.#running) return;
     let failure: { cause: unknown } | undefined;
@@ -72,10 +106,24 @@ export class View {
     if (running !== this.#running) return;
     this.stop();
     const mayRetry = !failure || isRetryable(failure.cause);
-    if (failure) this.#failed(failure.cause, mayRetry);
+    if (failure) {
+      this.#isDue = true;
+      this.#failed(failure.cause, mayRetry);
+    }
+    this.#tell();
+    this.#ended(number, !failure, mayRetry);
+  }
+
+  /** Tells the core how a load ended. */
+  #ended(number: number, isDone: boolean, mayRetry: boolean): void {
     // The core takes the answer from any member that it knows.
     const id = this.idInCore();
-    if (id !== undefined) this.#owner.core.use((core) => core.loaded(id, number, !failure, mayRetry));
+    if (id !== undefined) this.#owner.core.use((core) => core.loaded(id, number, isDone, mayRetry));
+  }
+
+  /** `isLoading` or `isDue` has changed. */
+  #tell(): void {
+    for (const member of [...this.members]) member.changed();
   }
 
   /** The number of a member that the present core knows. */
@@ -120,6 +168,7 @@ export class WatchHandle extends Handle implements Watch {
   /** Whether the user has an `onError`. */
   readonly hears: boolean;
   protected override readonly reads: boolean;
+  isPaused = false;
   #subscriptions: Subscriptions;
   #options: Options;
 
@@ -151,14 +200,35 @@ export class WatchHandle extends Handle implements Watch {
     this.#reload(true);
   }
 
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    const wasPaused = this.view.isPaused;
+    this.isPaused = false;
+    if (wasPaused && this.view.isDue) this.#reload(true);
+  }
+
   #reload(atOnce: boolean): void {
-    const { id } = this;
+    const { id, view } = this;
+    if (this.hasEnded) return;
+    view.due();
     if (id !== undefined) this.#subscriptions.core.use((core) => core.reload(id, atOnce));
+  }
+
+  get hasEnded(): boolean {
+    return !this.view.members.has(this);
+  }
+
+  /** The view loads, has loaded, or is due. */
+  changed(): void {
+    if (!this.hasEnded) call(this.#options.onChange);
   }
 
   /** Hands out the data of a load, unless the watch has ended meanwhile. */
   show(data: unknown): void {
-    if (this.view.members.has(this)) call(this.#options.onData, data);
+    if (!this.hasEnded) call(this.#options.onData, data);
   }
 
   #hear(event: never, meta: EventMeta): void {
@@ -182,7 +252,13 @@ export class WatchHandle extends Handle implements Watch {
     this.#reload(false);
   }
 
+  override sync(sync: Sync): void {
+    this.view.due();
+    super.sync(sync);
+  }
+
   lost(): void {
     this.view.stop();
+    this.view.due();
   }
 }

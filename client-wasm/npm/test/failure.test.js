@@ -115,3 +115,19 @@ test("a core that fails again and again ends the client", async (t) => {
   assert.equal(client.lastError.message, "The core failed too often.");
   assert.ok(sockets.length <= 5, `${sockets.length}`);
 });
+
+test("a paused watch outlives a core that failed, and loads when it is resumed", async (t) => {
+  const { client, sabotage } = await open(t);
+  let loads = 0;
+  const watch = client.watch("staff:people", { load: () => ++loads, onData: () => {} });
+  await watch.ready;
+  await settled();
+  watch.pause();
+  sabotage.next = true;
+  socket().event(["staff:people"], { uuid: ID });
+  while (sockets.length < 2 || client.status !== "open") await settled();
+  await settled();
+  assert.equal(loads, 1);
+  watch.resume();
+  assert.equal(loads, 2);
+});
