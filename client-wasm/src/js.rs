@@ -46,10 +46,13 @@ impl Core {
         asks_for_tokens: bool,
         domains: JsValue,
     ) -> Self {
-        let schema = Some(decode::fingerprint().to_string());
         let mut domains = value::strings(domains).unwrap_or_default();
         domains.extend(decode::names().map(str::to_owned));
-        Self(Shell::new(host, url, Options { client, schema, domains: Some(domains), asks_for_tokens }))
+        Self(Shell::new(
+            host,
+            url,
+            Options { client, fingerprints: decode::fingerprints(), domains: Some(domains), asks_for_tokens },
+        ))
     }
 
     /// Subscribes to an array of topics and returns the number of the subscription. If it is watched, `host.load` says when

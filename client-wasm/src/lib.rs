@@ -51,7 +51,6 @@ macro_rules! domains_of {
                         &$crate::schema::check::Row::of::<{ $crate::schema::check::Row::count(EVENTS) }>(EVENTS);
                     $crate::js::Domain::new::<$event>(ROWS)
                 }),+],
-                fingerprint: $crate::schema::fingerprint(&[$($crate::schema::DomainSchema::of::<$event>()),+]),
             }
         }
     };

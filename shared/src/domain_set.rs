@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::{
     Code, Event, FanOut, RawEvent, Topic, TopicError, TopicName,
     domains::{catalogue, crm, projects, staff, store},
+    frame::Fingerprints,
     json::Members,
     limits::{MAX_NAME_BYTES, MAX_TOPICS_PER_PUBLICATION},
     nearest::nearest,
     schema::{
-        self, DomainSchema, FieldSchema, Fingerprint,
+        DomainSchema, FieldSchema, Fingerprint,
         check::{check_field, expected, whole_numbers},
     },
     topic::is_segment,
@@ -37,6 +38,7 @@ pub struct Domains(Vec<Domain>);
 #[derive(Debug, Clone)]
 struct Domain {
     schema: DomainSchema,
+    fingerprint: Fingerprint,
     check_topic: fn(&TopicName) -> Result<(), TopicError>,
     check_event: fn(&RawEvent) -> Result<Vec<TopicName>, EventError>,
 }
@@ -60,8 +62,10 @@ impl Domains {
     /// Adds the domain of `E`. It replaces a domain of the same name.
     #[must_use]
     pub fn with<E: Event>(mut self) -> Self {
+        let schema = DomainSchema::of::<E>();
         let domain = Domain {
-            schema: DomainSchema::of::<E>(),
+            schema,
+            fingerprint: schema.fingerprint(),
             check_topic: |name| E::Topic::from_name(name).map(drop),
             check_event: check_event::<E>,
         };
@@ -70,16 +74,19 @@ impl Domains {
         self
     }
 
-    /// Returns the [`fingerprint`](schema::fingerprint) of this set.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
-        schema::fingerprint(&schemas)
+    /// Returns the fingerprint of each domain.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (&'static str, Fingerprint)> {
+        self.0.iter().map(|domain| (domain.schema.name, domain.fingerprint))
     }
 
-    /// Returns whether this set has all domains of the set with that fingerprint, in the same form.
-    pub fn include(&self, fingerprint: &str) -> bool {
-        let schemas: Vec<DomainSchema> = self.0.iter().map(|domain| domain.schema).collect();
-        Fingerprint::parse(fingerprint).is_some_and(|other| schema::includes(&schemas, other))
+    /// Returns this set's fingerprints of those of the given domains that it has in another form. It leaves out the domains
+    /// that it does not have.
+    pub fn differences(&self, others: &Fingerprints) -> Fingerprints {
+        let differs = |(name, own): (&'static str, Fingerprint)| {
+            let own = own.to_string();
+            others.get(name).is_some_and(|other| other != own).then_some((name, own))
+        };
+        self.fingerprints().filter_map(differs).collect()
     }
 
     /// Returns whether the domain of that name is in this set.

@@ -6,12 +6,14 @@
 //! The payload's type `P` is JSON text in native programs and a JavaScript value in a browser.
 
 mod client;
+mod fingerprints;
 mod publish;
 mod server;
 
 use std::fmt;
 
 pub use client::{ClientFrame, Refusal};
+pub use fingerprints::Fingerprints;
 pub use publish::Publish;
 pub use server::{AnnouncedLimits, FrameMembers, Outcome, ServerFrame, TopicOutcome, UnknownDomain};
 

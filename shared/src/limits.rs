@@ -49,10 +49,15 @@ limits! {
     /// Bytes of the member `client` of a `hello`.
     pub const MAX_CLIENT_BYTES: usize = 128;
 
-    /// Bytes of the member `schema` of a `hello`.
+    /// Domains in the member `domains` of a `hello`. A hello with more is `invalid_frame`.
     ///
-    /// A fingerprint has 16.
-    pub const MAX_SCHEMA_BYTES: usize = 64;
+    /// Far more than one page uses. It bounds what a stranger lets the server compare.
+    pub const MAX_COMPARED_DOMAINS: usize = 64;
+
+    /// Bytes of a domain's fingerprint. A hello with a longer one is `invalid_frame`.
+    ///
+    /// Today's fingerprints have 16.
+    pub const MAX_FINGERPRINT_BYTES: usize = 64;
 
     /// The largest `ref`: 2^53 − 1, the largest integer that JavaScript holds exactly.
     pub const MAX_REF: u64 = (1 << 53) - 1;
@@ -62,8 +67,8 @@ limits! {
 
     /// Bytes of a token, in a `hello`, a `token` frame or an HTTP header.
     ///
-    /// As many as fit in a hello.
-    pub const MAX_TOKEN_BYTES: usize = MAX_MESSAGE_BYTES_BEFORE_HELLO;
+    /// Tokens with many claims have 3 KiB.
+    pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
     /// Bytes of a token's subject.
     pub const MAX_SUBJECT_BYTES: usize = 255;
@@ -189,9 +194,10 @@ limits! {
 
     /// Bytes of a message before the server has accepted a `hello`.
     ///
-    /// Strangers get less.
+    /// Strangers get less: the longest token, and the fingerprints of 64 domains with the longest names and today's
+    /// fingerprints.
     #[setting("--max-hello-bytes")]
-    pub const MAX_MESSAGE_BYTES_BEFORE_HELLO: usize = 4 * 1024;
+    pub const MAX_MESSAGE_BYTES_BEFORE_HELLO: usize = 10 * 1024;
 
     /// Frames that a session may send per second; a burst may have twice as many. WebSocket pings count. More is
     /// `rate_limited`.
@@ -266,10 +272,6 @@ limits! {
 
 /// Letters by which a misspelt name may differ from a known one that the server suggests.
 pub const MAX_NEAREST_EDITS: usize = 2;
-
-/// Domains of a server up to which it looks whether a client's domains are some of its own. It tries the sums of all their
-/// fingerprints, which takes a tenth of a millisecond at most. A server with more compares the whole sets.
-pub const MAX_COMPARED_DOMAINS: usize = 16;
 
 /// The least that [`MAX_HEADER_BYTES`] may be set to: hyper reads into a buffer of so many bytes.
 pub const LEAST_HEADER_BYTES: usize = 8 * 1024;

@@ -4,7 +4,7 @@
 pub mod check;
 mod fingerprint;
 
-pub use fingerprint::{Fingerprint, fingerprint, includes};
+pub use fingerprint::Fingerprint;
 
 /// A domain.
 #[derive(Debug, Clone, Copy)]

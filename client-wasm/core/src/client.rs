@@ -14,7 +14,7 @@ use std::fmt;
 use tidings_shared::{
     Code,
     code::close,
-    frame::{ClientFrame, Outcome, ServerFrame},
+    frame::{ClientFrame, Fingerprints, Outcome, ServerFrame},
     limits::MAX_MESSAGE_BYTES,
 };
 
@@ -36,10 +36,10 @@ use super::{
 pub struct Options {
     /// `name/version`, for the server's logs.
     pub client: Option<String>,
-    /// The fingerprint of the domains that this client is compiled with.
-    pub schema: Option<String>,
-    /// The domains that this client knows: the ones that it is compiled with, and the ones that its user names. With `None`,
-    /// the client does not report unknown domains.
+    /// The domains by which the user checks events, with their fingerprints. The server compares them with its own.
+    pub fingerprints: Fingerprints,
+    /// The domains that this client knows: those of the fingerprints, and the ones that its user names. With `None`, the
+    /// client does not report unknown domains.
     pub domains: Option<Vec<String>>,
     /// Whether the user gives tokens. If so, each connection begins with [`Output::Token`], and another one follows before
     /// the token ends.
@@ -70,8 +70,8 @@ pub struct Client<P> {
     unauthorized: bool,
     /// The last frame of this connection was this error from the server.
     server_error: Option<Error>,
-    /// The user has heard that the server has other domains.
-    has_reported_schema: bool,
+    /// The domains that the user has heard of: the server has them in another form.
+    other_domains: Vec<String>,
     /// The unknown domains that the user has heard of.
     reported_domains: Vec<String>,
     status: Status,
@@ -100,7 +100,7 @@ impl<P: Clone> Client<P> {
             token: None,
             unauthorized: false,
             server_error: None,
-            has_reported_schema: false,
+            other_domains: Vec::new(),
             reported_domains: Vec::new(),
             status: Status::Idle,
             lingers_until_ms: None,
@@ -151,8 +151,8 @@ impl<P: Clone> Client<P> {
         }
         *stage = Stage::Welcome;
         let token = self.token.clone();
-        let (client, schema) = (self.options.client.clone(), self.options.schema.clone());
-        self.send(ClientFrame::Hello { token, client, schema }, now);
+        let (client, domains) = (self.options.client.clone(), self.options.fingerprints.clone());
+        self.send(ClientFrame::Hello { token, client, domains }, now);
         self.send_change(now);
         self.send_changes(now);
         self.send_publishes(now);
@@ -291,15 +291,10 @@ impl<P: Clone> Client<P> {
 
     fn handle_server_frame(&mut self, frame: ServerFrame<P>, now: Now) {
         match frame {
-            ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, schema, .. } => {
+            ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, domains, .. } => {
                 self.unauthorized = false;
                 self.outage.end();
-                if let (Some(server), Some(own)) = (schema, &self.options.schema)
-                    && server != *own
-                    && !std::mem::replace(&mut self.has_reported_schema, true)
-                {
-                    self.out.push(Output::OtherSchema { server });
-                }
+                self.report_other(&domains);
                 self.pace.set_rate(limits.frames_per_second);
                 self.max_message_bytes = limits.max_message_bytes;
                 self.subscriptions.set_limits(limits.max_topics_per_session, limits.max_topics_per_frame);

@@ -197,11 +197,11 @@ pub enum Output<P> {
         /// A domain with a similar name that the server knows.
         nearest: Option<String>,
     },
-    /// The server and this client were compiled with different domains. The client reports it once. It is not an error:
-    /// events that one side does not know travel unchecked.
-    OtherSchema {
-        /// The fingerprint of the server's domains.
-        server: String,
+    /// The server has a domain in another form than this client. The client reports each domain once. It is not an error:
+    /// an event that only one side knows travels unchecked.
+    OtherDomain {
+        /// The domain.
+        domain: String,
     },
 }
 

@@ -72,6 +72,7 @@ impl Client {
     /// # Errors
     /// There are no topics, there are too many, or the client is closed.
     pub fn subscribe<E: Event>(&self, topics: &[E::Topic]) -> Result<Subscription<E>, Error> {
+        self.handle.shared.uses::<E>();
         let kind = Kind { is_watch: false, is_raw: false };
         self.new_subscription(&names(topics), kind, |raw| {
             raw.decode().map_err(|error| Error::passing(error.code().as_str(), error.to_string()))
@@ -302,6 +303,7 @@ impl Client {
         topics: Option<Vec<TopicName>>,
         options: PublishOptions,
     ) -> Publishing {
+        self.handle.shared.uses::<E>();
         let topics = topics.map(|topics| topics.iter().map(TopicName::to_string).collect());
         match RawEvent::from_event(event) {
             Ok(event) => self.hand_over(event, topics, options),

@@ -13,7 +13,11 @@ use std::{
 use tidings_client_core::{
     self as core, ConnectionId, Now, Options, Output, PublishId, Status, SubscriptionId, error::CLOSED,
 };
-use tidings_shared::{Code, TopicName, frame::ClientFrame};
+use tidings_shared::{
+    Code, Event, Topic, TopicName,
+    frame::{ClientFrame, Fingerprints},
+    schema::DomainSchema,
+};
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
@@ -102,14 +106,15 @@ struct Later {
     wakers: Vec<Waker>,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     unknown_domains: Vec<(String, Option<String>)>,
+    other_domains: Vec<String>,
 }
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         let options = Options {
             client: settings.program.clone(),
-            // The domains of the subscriptions are not known yet, so they cannot be compared with the server's.
-            schema: None,
+            // Each typed subscription and publish adds its domain.
+            fingerprints: Fingerprints::default(),
             domains: Some(settings.domains.clone()),
             asks_for_tokens: settings.token.is_some(),
         };
@@ -158,6 +163,12 @@ impl Shared {
         for (domain, nearest) in later.unknown_domains {
             (self.settings.on_unknown_domain)(&domain, nearest.as_deref());
         }
+        for domain in later.other_domains {
+            tracing::warn!(
+                "the server has another form of the domain {domain:?}: build this program with the server's version of it, or \
+                 deploy the newer server"
+            );
+        }
         answer
     }
 
@@ -184,6 +195,12 @@ impl Shared {
             Ok(id)
         })?;
         Ok((id, inbox))
+    }
+
+    /// Notes that the program uses the types of this domain. The server compares them with its own at the next connection.
+    pub(crate) fn uses<E: Event>(&self) {
+        let fingerprint = || DomainSchema::of::<E>().fingerprint().to_string();
+        self.lock().core.handle_domain(E::Topic::DOMAIN, fingerprint);
     }
 
     pub(crate) fn unsubscribe(&self, id: SubscriptionId) {
@@ -355,8 +372,9 @@ impl State {
                         self.later.unknown_domains.push((domain, nearest));
                     }
                 }
+                Output::OtherDomain { domain } => self.later.other_domains.push(domain),
                 // Nobody has to do anything.
-                Output::Resumed { .. } | Output::OtherSchema { .. } => {}
+                Output::Resumed { .. } => {}
             }
         }
     }

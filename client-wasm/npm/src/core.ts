@@ -59,7 +59,7 @@ export interface Host {
   published(publish: number, answer: Published): void;
   publishFailed(publish: number, failure: CoreFailure): void;
   error(failure: CoreFailure): void;
-  otherSchema(server: string): void;
+  otherDomain(domain: string): void;
   unknownDomain(domain: string, nearest: string): void;
   hold(timer: unknown, socket: object | undefined, isWanted: boolean): void;
 }

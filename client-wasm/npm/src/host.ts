@@ -46,9 +46,9 @@ export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "ope
     },
     hold,
     unknownDomain: (domain, nearest) => unknownDomain(domain, nearest, domains),
-    otherSchema: (server) =>
+    otherDomain: (domain) =>
       console.info(
-        `tidings: the server (${server}) knows other domains. Events of unknown domains are not checked.`,
+        `tidings: the server has another form of the domain \`${domain}\`. Generate its TypeScript again and build the page, or deploy the newer server.`,
       ),
   };
 }

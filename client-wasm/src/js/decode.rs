@@ -10,8 +10,9 @@ use std::cell::Cell;
 use super::value::{Found, JsPayload};
 use tidings_shared::{
     Event, RawEvent, Topic,
+    frame::Fingerprints,
     schema::{
-        Fingerprint,
+        DomainSchema,
         check::{Row, check_field, expected},
     },
 };
@@ -20,13 +21,14 @@ use tidings_shared::{
 #[derive(Debug, Clone, Copy)]
 pub struct Domain {
     name: &'static str,
+    schema: DomainSchema,
     rows: &'static [Row],
 }
 
 impl Domain {
     /// The domain of these events, with the rows of their schema.
     pub const fn new<E: Event>(rows: &'static [Row]) -> Self {
-        Self { name: E::Topic::DOMAIN, rows }
+        Self { name: E::Topic::DOMAIN, schema: DomainSchema::of::<E>(), rows }
     }
 }
 
@@ -35,8 +37,6 @@ impl Domain {
 pub struct Domains {
     /// The domains.
     pub domains: &'static [Domain],
-    /// The fingerprint of their schemas, which differs from that of other domains.
-    pub fingerprint: Fingerprint,
 }
 
 /// The domains of the npm package.
@@ -49,7 +49,7 @@ const DEFAULT: Domains = crate::domains_of!(
     crate::domains::store::Event,
 );
 #[cfg(not(feature = "stock"))]
-const DEFAULT: Domains = Domains { domains: &[], fingerprint: tidings_shared::schema::fingerprint(&[]) };
+const DEFAULT: Domains = Domains { domains: &[] };
 
 thread_local! {
     static DOMAINS: Cell<Domains> = const { Cell::new(DEFAULT) };
@@ -60,9 +60,14 @@ pub fn register(domains: Domains) {
     DOMAINS.set(domains);
 }
 
-/// Returns the fingerprint of the domains that this client is compiled with.
-pub(crate) fn fingerprint() -> Fingerprint {
-    DOMAINS.get().fingerprint
+/// Returns the fingerprints of the domains that this client is compiled with.
+pub(crate) fn fingerprints() -> Fingerprints {
+    DOMAINS
+        .get()
+        .domains
+        .iter()
+        .map(|domain| (domain.name, domain.schema.fingerprint().to_string()))
+        .collect()
 }
 
 /// Returns the names of the domains that this client is compiled with.

@@ -61,9 +61,9 @@ extern "C" {
     #[wasm_bindgen(method, js_name = publishFailed)]
     pub(crate) fn publish_failed(this: &Host, publish: f64, error: JsValue);
 
-    /// Reports that the server and the core were compiled with different domains.
-    #[wasm_bindgen(method, js_name = otherSchema)]
-    pub(crate) fn other_schema(this: &Host, server: &str);
+    /// Reports a domain that the server has in another form than the page.
+    #[wasm_bindgen(method, js_name = otherDomain)]
+    pub(crate) fn other_domain(this: &Host, domain: &str);
 
     /// Reports a domain that neither side knows. `nearest` is a domain with a similar name, or empty.
     #[wasm_bindgen(method, js_name = unknownDomain)]

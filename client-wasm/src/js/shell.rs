@@ -137,7 +137,7 @@ impl Shell {
             Output::UnknownDomain { domain, nearest } => {
                 host.unknown_domain(&domain, &nearest.unwrap_or_default());
             }
-            Output::OtherSchema { server } => host.other_schema(&server),
+            Output::OtherDomain { domain } => host.other_domain(&domain),
         }
     }
 

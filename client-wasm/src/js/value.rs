@@ -93,7 +93,9 @@ pub(crate) fn failure(error: &Error, topic: Option<&TopicName>, retryable: bool)
 
 /// Converts a value to JavaScript. None of the shell's values fails.
 pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
-    value.serialize(&serde_wasm_bindgen::Serializer::new()).unwrap_or(JsValue::UNDEFINED)
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true))
+        .unwrap_or(JsValue::UNDEFINED)
 }
 
 /// Writes a frame as JSON text.

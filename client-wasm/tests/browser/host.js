@@ -113,7 +113,7 @@ export class TestHost {
   error(error) {
     this.hear("error", { error });
   }
-  otherSchema(server) {
-    this.hear("otherSchema", { server });
+  otherDomain(domain) {
+    this.hear("otherDomain", { domain });
   }
 }

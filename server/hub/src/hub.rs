@@ -15,7 +15,7 @@ mod uncertain;
 
 use std::sync::{Arc, PoisonError};
 
-use tidings_shared::{Domains, RawEvent, TopicName};
+use tidings_shared::{Domains, RawEvent, TopicName, frame::Fingerprints};
 
 use self::shared::Shared;
 pub use self::{
@@ -37,10 +37,6 @@ use crate::{
     tenant_log::TenantLog,
     unknown_domains::UnknownDomains,
 };
-
-/// Other fingerprints that the hub remembers: a few older versions of a page have one each. Beyond this bound, the hub
-/// does not log a difference.
-const MAX_OTHER_SCHEMAS: usize = 16;
 
 /// Takes publications, and delivers them to subscribers. Cloning is cheap and gives the same hub.
 ///
@@ -177,21 +173,23 @@ impl Hub {
         holdings
     }
 
-    /// Returns the fingerprint that answers a client's fingerprint. It is the client's own if this server knows each of
-    /// the client's domains in the same form. Otherwise it is this server's, and the hub logs the difference, once for
-    /// each fingerprint. A difference is no fault: the server does not check events of unknown domains.
-    pub fn answer_schema(&self, schema: Option<&str>, client: Option<&str>) -> String {
-        let own = self.domains().fingerprint().to_string();
-        let Some(schema) = schema.filter(|schema| *schema != own) else { return own };
-        if self.domains().include(schema) {
-            return schema.to_owned();
+    /// Returns the server's fingerprints of those of a client's domains that the server has in another form. The hub logs
+    /// each such domain once. A difference is no fault: both sides carry what only the other side knows.
+    pub fn answer_domains(&self, theirs: &Fingerprints, client: Option<&str>) -> Fingerprints {
+        let ours = self.domains().differences(theirs);
+        let mut told = self.shared().other_domains.lock().unwrap_or_else(PoisonError::into_inner);
+        for (domain, own) in ours.iter().filter(|(domain, _)| !told.contains(*domain)).collect::<Vec<_>>() {
+            told.insert(domain.to_owned());
+            let other = theirs.get(domain).unwrap_or_default();
+            tracing::info!(
+                ?client,
+                own,
+                ?other,
+                "a client has another form of the domain {domain:?}: generate the client's file of this domain again, or \
+                 deploy the newer side"
+            );
         }
-        let mut others = self.shared().other_schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        if others.len() < MAX_OTHER_SCHEMAS && !others.iter().any(|other| other == schema) {
-            others.push(schema.to_owned());
-            tracing::info!(?schema, ?client, own, "a client was compiled with other domains");
-        }
-        own
+        ours
     }
 
     /// Appends an event of a client. Its topics are [computed and checked](Domains::fan_out).

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use tidings_shared::{
     Code, TopicName,
     code::close,
-    frame::{AnnouncedLimits, ClientFrame, Refusal, ServerFrame},
+    frame::{AnnouncedLimits, ClientFrame, Fingerprints, Refusal, ServerFrame},
     limits,
 };
 use uuid::Uuid;
@@ -331,8 +331,8 @@ impl Session {
     fn handle_frame(&mut self, frame: ClientFrame, now: Moment) {
         match (&mut self.state, frame) {
             (State::Closed, _) => {}
-            (State::AwaitsHello, ClientFrame::Hello { token, client, schema }) => {
-                self.ask(Pending::Hello { token, schema, client }, now);
+            (State::AwaitsHello, ClientFrame::Hello { token, client, domains }) => {
+                self.ask(Pending::Hello { token, domains, client }, now);
             }
             (State::AwaitsHello, frame) => self.require_hello(ref_of(&frame)),
             (State::Open { .. }, ClientFrame::Hello { .. }) => {
@@ -370,7 +370,7 @@ impl Session {
         }
     }
 
-    fn welcome(&mut self, admitted: Admitted, schema: Option<&str>, client: Option<&str>, now: Moment) {
+    fn welcome(&mut self, admitted: Admitted, domains: &Fingerprints, client: Option<&str>, now: Moment) {
         let identity = &admitted.identity;
         let tenant = self.hub.tenant_log(&identity.tenant);
         let Some(follower) = tenant.try_follow_in_shard() else {
@@ -383,7 +383,7 @@ impl Session {
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
             expires_in_ms: token::left_ms(identity.expires_at, now),
-            schema: Some(self.hub.answer_schema(schema, client)),
+            domains: self.hub.answer_domains(domains, client),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,

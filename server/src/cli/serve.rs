@@ -83,7 +83,7 @@ pub(super) struct Serve {
     /// Bytes of one message from a client
     #[arg(long, env = "TIDINGS_MAX_MESSAGE_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES, value_parser = at_least_one, value_name = "N")]
     max_message_bytes: usize,
-    /// Bytes of a message before the session is open, such as the hello; the token in it has at most 4096
+    /// Bytes of a message before the session is open, such as the hello; a token in it has at most 4096
     #[arg(long, env = "TIDINGS_MAX_HELLO_BYTES", help_heading = "Limits", default_value_t = limits::MAX_MESSAGE_BYTES_BEFORE_HELLO, value_parser = at_least_one, value_name = "N")]
     max_hello_bytes: usize,
     /// Bytes of a request head, at least 8192; it holds the topics of an event stream

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{FrameError, Publish, publish};
+use super::{Fingerprints, FrameError, Publish, publish};
 use crate::{
     Code,
     json::{Members, check_shape},
-    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_REF, MAX_SCHEMA_BYTES},
+    limits::{MAX_CLIENT_BYTES, MAX_NAME_BYTES, MAX_REF},
 };
 
 /// A frame that a client sends. Topics are text here: the server judges each on its own, so that one bad topic does not
@@ -28,9 +28,9 @@ pub enum ClientFrame<P = Box<RawValue>> {
         /// `name/version` of the client, at most 128 bytes, for the server's log.
         #[serde(skip_serializing_if = "Option::is_none")]
         client: Option<String>,
-        /// The [fingerprint](crate::schema::fingerprint) of the domains that the client was compiled with, at most 64 bytes.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        schema: Option<String>,
+        /// The fingerprints of the domains by which the client checks events, by name: at most 64 domains.
+        #[serde(skip_serializing_if = "Fingerprints::is_empty")]
+        domains: Fingerprints,
     },
     /// Adds topics to the session. The answer is `subscribed`.
     Subscribe {
@@ -154,7 +154,7 @@ impl ClientFrame {
             "hello" => Self::Hello {
                 token: members.optional("token")?,
                 client: members.short("client", MAX_CLIENT_BYTES)?,
-                schema: members.short("schema", MAX_SCHEMA_BYTES)?,
+                domains: members.optional::<Fingerprints>("domains")?.unwrap_or_default().check()?,
             },
             "subscribe" => Self::Subscribe {
                 r#ref: reference()?,

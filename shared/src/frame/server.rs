@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{FrameError, publish::read_event};
+use super::{Fingerprints, FrameError, publish::read_event};
 use crate::{Code, RawEvent, json::Members};
 
 /// A frame that the server sends. Positions are opaque text. Codes are text because a newer server may have more of
@@ -33,10 +33,10 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// Milliseconds until the token ends, for clients with a wrong clock.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
-        /// The client's [fingerprint](crate::schema::fingerprint) if the server has all of the client's domains, otherwise
-        /// the fingerprint of the server's domains.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        schema: Option<String>,
+        /// The server's fingerprints of those domains of the hello that the server has in another form. Absent if there are
+        /// none.
+        #[serde(skip_serializing_if = "Fingerprints::is_empty")]
+        domains: Fingerprints,
         /// The limits of this server.
         limits: AnnouncedLimits,
     },
@@ -254,7 +254,7 @@ impl<M> Reader<'_, M> {
                 heartbeat_ms: self.required("heartbeat_ms"),
                 expires_at: self.optional("expires_at"),
                 expires_in_ms: self.optional("expires_in_ms"),
-                schema: self.optional("schema"),
+                domains: self.optional("domains").unwrap_or_default(),
                 limits: self.required("limits"),
             },
             "subscribed" => ServerFrame::Subscribed {

@@ -2,7 +2,7 @@
 
 use tidings_shared::{
     TopicName,
-    frame::{ClientFrame, Publish, ServerFrame},
+    frame::{ClientFrame, Fingerprints, Publish, ServerFrame},
 };
 use uuid::Uuid;
 
@@ -88,7 +88,11 @@ impl World {
         *owes_more = false;
         let (r#ref, rng) = (*last_ref, &mut self.rng);
         if !std::mem::replace(has_said_hello, true) && rng.percent(95) {
-            let hello = ClientFrame::Hello { token: Some(token.text()), client: None, schema: None };
+            let hello = ClientFrame::Hello {
+                token: Some(token.text()),
+                client: None,
+                domains: Fingerprints::default(),
+            };
             return text(&hello);
         }
         let frame = match rng.below(100) {

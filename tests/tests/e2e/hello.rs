@@ -117,17 +117,17 @@ fn a_fresh_token_is_accepted_in_place() {
 }
 
 #[test]
-fn a_stranger_may_send_4_kib_and_not_a_byte_more() {
+fn a_stranger_may_send_10_kib_and_not_a_byte_more() {
     let server = Server::start();
     let hello = |bytes: usize| {
         let empty = json!({ "op": "hello", "token": "" }).to_string().len();
         Message::text(json!({ "op": "hello", "token": "x".repeat(bytes - empty) }).to_string())
     };
     let mut client = Client::connect(&server);
-    client.send_message(hello(4096));
+    client.send_message(hello(10 * 1024));
     client.expect("welcome");
     let mut client = Client::connect(&server);
-    client.send_message(hello(4097));
+    client.send_message(hello(10 * 1024 + 1));
     client.expect_end("too_large", 1009);
 }
 

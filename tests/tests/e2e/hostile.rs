@@ -141,10 +141,10 @@ fn a_stranger_is_refused_before_it_has_sent_all_of_too_large_a_hello() {
     let server = Server::start();
     for is_whole in [true, false] {
         let mut socket = RawSocket::connect(server.address());
-        let mut frame = Frame { claimed: Some(60_000), ..Frame::text("x".repeat(8_000)) };
+        let mut frame = Frame { claimed: Some(60_000), ..Frame::text("x".repeat(12_000)) };
         if !is_whole {
-            socket.send(&Frame::text("x".repeat(3_000)).unfinished());
-            frame = Frame::new(Opcode::CONTINUATION, "x".repeat(3_000)).unfinished();
+            socket.send(&Frame::text("x".repeat(6_000)).unfinished());
+            frame = Frame::new(Opcode::CONTINUATION, "x".repeat(6_000)).unfinished();
         }
         socket.send(&frame);
         assert_eq!(socket.next_frame()["code"], "too_large");

@@ -39,7 +39,7 @@ fn say_everything(server: &Server, good: &str) {
         bearer.body("{}").send(server.address()).assert_problem(401, "unauthorized");
     }
     let mut client = Client::connect(server);
-    client.ask(&json!({ "op": "hello", "token": good, "client": NASTY, "schema": "\u{1b}[31m\u{202e}\n" }));
+    client.ask(&json!({ "op": "hello", "token": good, "client": NASTY, "domains": { "staff": "\u{1b}[31m\u{202e}\n", (NASTY): "x" } }));
     let person = json!({ "domain": "staff", "event": "person_updated", "payload": { "uuid": SECRET } });
     let event = json!({ "domain": "a", "event": "b", "payload": { "note": SECRET, "nasty": NASTY } });
     for frame in [
@@ -131,7 +131,7 @@ fn no_token_no_payload_and_nothing_that_fools_a_reader_gets_into_the_log() {
         server.process().signal("TERM");
         assert_eq!(server.exit_code(), Some(0));
         let log = server.process().log();
-        assert!(log.contains("other domains") && log.contains("u{202e}"), "{format}: {log}");
+        assert!(log.contains("another form of the domain") && log.contains("u{202e}"), "{format}: {log}");
         assert!(log.contains("draining"), "{format}: {log}");
         check(&log, &good, format);
     }

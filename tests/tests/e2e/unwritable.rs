@@ -41,7 +41,7 @@ fn serve(flags: &[&str], level: &str, log: Stdio) -> Server {
 #[track_caller]
 fn serves_and_drains(mut server: Server) {
     let mut client = Client::connect(&server);
-    let hello = json!({ "op": "hello", "schema": "other", "client": "other/1" });
+    let hello = json!({ "op": "hello", "domains": { "staff": "other" }, "client": "other/1" });
     assert_eq!(client.ask(&hello)["op"], "welcome", "a client is let in that there is a line to write of");
     client.subscribe(&["staff:people"], None, "live");
     server.publish(&sample::person_updated(&sample::uuid()));

@@ -4,8 +4,11 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use tidings_shared::{
     Position, RawEvent, TopicName,
-    frame::{AnnouncedLimits, ClientFrame, Outcome, Publish, ServerFrame, TopicOutcome, UnknownDomain},
-    limits::{MAX_CLIENT_BYTES, MAX_ORIGIN_BYTES, MAX_REF},
+    frame::{
+        AnnouncedLimits, ClientFrame, Fingerprints, Outcome, Publish, ServerFrame, TopicOutcome,
+        UnknownDomain,
+    },
+    limits::{MAX_CLIENT_BYTES, MAX_FINGERPRINT_BYTES, MAX_NAME_BYTES, MAX_ORIGIN_BYTES, MAX_REF},
 };
 use uuid::Uuid;
 
@@ -44,11 +47,17 @@ fn event() -> impl Strategy<Value = RawEvent> {
     })
 }
 
+fn fingerprints() -> impl Strategy<Value = Fingerprints> {
+    let short = |bytes| text().prop_filter("short", move |text| text.len() <= bytes);
+    let domain = (short(MAX_NAME_BYTES), short(MAX_FINGERPRINT_BYTES));
+    prop::collection::vec(domain, 0..4).prop_map(|domains| domains.into_iter().collect())
+}
+
 fn client_frame() -> impl Strategy<Value = ClientFrame> {
     let key = || prop::option::of(any::<u128>().prop_map(Uuid::from_u128));
     prop_oneof![
-        (prop::option::of(text()), short(MAX_CLIENT_BYTES), short(64))
-            .prop_map(|(token, client, schema)| ClientFrame::Hello { token, client, schema }),
+        (prop::option::of(text()), short(MAX_CLIENT_BYTES), fingerprints())
+            .prop_map(|(token, client, domains)| ClientFrame::Hello { token, client, domains }),
         (0..=MAX_REF, texts(), prop::option::of(text()), any::<bool>())
             .prop_map(|(r#ref, topics, since, more)| ClientFrame::Subscribe { r#ref, topics, since, more }),
         (0..=MAX_REF, texts()).prop_map(|(r#ref, topics)| ClientFrame::Unsubscribe { r#ref, topics }),
@@ -85,8 +94,8 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         frames_per_second: second,
     });
     prop_oneof![
-        (text(), text(), text(), any::<u64>(), maybe(), maybe(), prop::option::of(text()), limits).prop_map(
-            |(session, tenant, position, heartbeat_ms, expires_at, expires_in_ms, schema, limits)| {
+        (text(), text(), text(), any::<u64>(), maybe(), maybe(), fingerprints(), limits).prop_map(
+            |(session, tenant, position, heartbeat_ms, expires_at, expires_in_ms, domains, limits)| {
                 ServerFrame::Welcome {
                     session,
                     tenant,
@@ -94,7 +103,7 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
                     heartbeat_ms,
                     expires_at,
                     expires_in_ms,
-                    schema,
+                    domains,
                     limits,
                 }
             }

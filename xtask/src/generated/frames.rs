@@ -153,6 +153,7 @@ fn type_text(rust_type: &str) -> Result<String> {
         "TopicOutcome" => "topic outcome",
         "Outcome" => "outcome",
         "UnknownDomain" => "unknown domain",
+        "Fingerprints" => "fingerprints",
         _ => bail!("PROTOCOL.md has no name for the type `{rust_type}`: add one here"),
     }
     .to_owned())

@@ -2,40 +2,59 @@
 
 use super::*;
 
-fn other_schemas(outputs: Vec<Output<Payload>>) -> Vec<String> {
-    let server = |output| if let Output::OtherSchema { server } = output { Some(server) } else { None };
-    outputs.into_iter().filter_map(server).collect()
+/// A client that checks the events of two domains.
+fn bench() -> Bench {
+    let fingerprints = [("staff", "own staff"), ("helpdesk", "own helpdesk")].into_iter().collect();
+    let mut bench = Bench::with(Options { fingerprints, ..Options::default() });
+    bench.subscribe(&["staff:people"]);
+    bench
 }
 
-fn welcome_with_schema(bench: &mut Bench, schema: Option<&str>) {
+/// Connects to a server that answers with these fingerprints. Returns the domains of the hello, and the domains that the
+/// client reports.
+fn connect(bench: &mut Bench, domains: serde_json::Value) -> (serde_json::Value, Vec<String>) {
+    bench.open();
+    let hello = bench.frames().swap_remove(0);
     bench.receive(json!({
-        "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000, "schema": schema,
+        "op": "welcome", "session": "s", "tenant": "dev", "position": "head", "heartbeat_ms": 25_000, "domains": domains,
         "limits": {"max_message_bytes": 65_536, "max_topics_per_session": 128, "max_topics_per_frame": 128,
                    "frames_per_second": 100},
     }));
+    let other = |output| if let Output::OtherDomain { domain } = output { Some(domain) } else { None };
+    let told = bench.outputs().into_iter().filter_map(other).collect();
+    bench.close(1006);
+    bench.ms += 60_000;
+    let now = bench.now();
+    bench.client.handle_timeout(now);
+    (hello["domains"].clone(), told)
 }
 
 #[test]
-fn a_server_with_other_domains_is_reported_once() {
-    let mut bench = Bench::with(Options { schema: Some("own".to_owned()), ..Options::default() });
-    bench.subscribe(&["staff:people"]);
-    bench.open();
-    assert_eq!(bench.frames()[0]["schema"], "own");
-    welcome_with_schema(&mut bench, Some("other"));
-    assert_eq!(other_schemas(bench.outputs()), ["other"]);
-    welcome_with_schema(&mut bench, Some("other"));
-    assert_eq!(other_schemas(bench.outputs()), [""; 0]);
+fn a_domain_that_the_server_has_in_another_form_is_reported_once() {
+    let mut bench = bench();
+    let own = json!({"staff": "own staff", "helpdesk": "own helpdesk"});
+    let (hello, told) = connect(&mut bench, json!({"staff": "other"}));
+    assert_eq!((hello, told), (own.clone(), vec!["staff".to_owned()]));
+    let (hello, told) = connect(&mut bench, json!({"staff": "another", "helpdesk": "other"}));
+    assert_eq!((hello, told), (own, vec!["helpdesk".to_owned()]));
 }
 
 #[test]
-fn the_same_domains_are_not_reported_nor_is_a_server_without_a_schema() {
-    for schema in [Some("own"), None] {
-        let mut bench = Bench::with(Options { schema: Some("own".to_owned()), ..Options::default() });
-        bench.subscribe(&["staff:people"]);
-        bench.open();
-        welcome_with_schema(&mut bench, schema);
-        assert_eq!(other_schemas(bench.outputs()), [""; 0]);
+fn the_same_form_is_not_reported_nor_is_a_domain_of_one_side() {
+    for domains in [json!(null), json!({}), json!({"staff": "own staff"}), json!({"orders": "x"})] {
+        assert_eq!(connect(&mut bench(), domains).1, [""; 0]);
     }
+}
+
+#[test]
+fn a_domain_that_is_added_later_is_in_the_next_hello() {
+    let mut bench = Bench::new();
+    bench.subscribe(&["staff:people"]);
+    assert_eq!(connect(&mut bench, json!({"crm": "other"})), (json!(null), vec![]));
+    bench.client.handle_domain("crm", || "own".to_owned());
+    bench.client.handle_domain("crm", || unreachable!("it is known"));
+    let (hello, told) = connect(&mut bench, json!({"crm": "other"}));
+    assert_eq!((hello, told), (json!({"crm": "own"}), vec!["crm".to_owned()]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The state that a hub shares with the handles of its tenants.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -41,8 +41,8 @@ pub(super) struct Shared {
     pub(super) settings: HubSettings,
     pub(super) host: Arc<dyn Host>,
     tenants: Mutex<HashMap<TenantId, TenantLog>>,
-    /// Fingerprints of other domains than this server's. The hub logs each once.
-    pub(super) other_schemas: Mutex<Vec<String>>,
+    /// The server's domains that some client has in another form. The hub has logged each of them.
+    pub(super) other_domains: Mutex<HashSet<String>>,
     pub(super) unknown_domains: UnknownDomains,
     pub(super) revocations: Revocations,
     pub(super) refusals: Refusals,
@@ -58,7 +58,7 @@ impl Shared {
             settings,
             host: Arc::new(host),
             tenants: Mutex::default(),
-            other_schemas: Mutex::default(),
+            other_domains: Mutex::default(),
             unknown_domains: UnknownDomains::default(),
             revocations: Revocations::default(),
             refusals: Refusals::default(),

@@ -401,10 +401,13 @@ fn all_logs_together_are_bounded_and_the_largest_is_evicted_first() {
 }
 
 #[test]
-fn a_client_that_invents_fingerprints_fills_no_memory() {
+fn a_client_that_invents_domains_and_fingerprints_fills_no_memory() {
     let hub = hub(10);
     for number in 0..1_000 {
-        hub.answer_schema(Some(&format!("{number:016x}")), None);
+        let invented =
+            [("staff".to_owned(), format!("{number:016x}")), (format!("domain-{number}"), String::new())];
+        assert_eq!(hub.answer_domains(&invented.into_iter().collect(), None).iter().count(), 1);
     }
-    assert_eq!(hub.shared().other_schemas.lock().unwrap().len(), MAX_OTHER_SCHEMAS);
+    let told: Vec<_> = hub.shared().other_domains.lock().unwrap().iter().cloned().collect();
+    assert_eq!(told, ["staff"]);
 }

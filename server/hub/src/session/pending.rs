@@ -1,6 +1,6 @@
 //! The frames that wait for an answer of the application.
 
-use tidings_shared::TopicName;
+use tidings_shared::{TopicName, frame::Fingerprints};
 
 use super::named_topics::NamedTopics;
 use crate::{publish::Checked, revocation::Admitted};
@@ -10,7 +10,7 @@ use crate::{publish::Checked, revocation::Admitted};
 pub(super) enum Pending {
     Hello {
         token: Option<String>,
-        schema: Option<String>,
+        domains: Fingerprints,
         client: Option<String>,
     },
     Token {

@@ -230,10 +230,10 @@ impl Session {
             self.hub.refusals().client(error, now.since_start);
         }
         match (pending, answer) {
-            (Pending::Hello { token, schema, client }, Answer::Identity(identity)) => {
+            (Pending::Hello { token, domains, client }, Answer::Identity(identity)) => {
                 match self.admit(identity, token.as_deref(), asked.at, now) {
-                    Ok(Some(admitted)) => self.welcome(admitted, schema.as_deref(), client.as_deref(), now),
-                    Ok(None) => self.ask_since(asked.began, Pending::Hello { token, schema, client }, now),
+                    Ok(Some(admitted)) => self.welcome(admitted, &domains, client.as_deref(), now),
+                    Ok(None) => self.ask_since(asked.began, Pending::Hello { token, domains, client }, now),
                     Err(error) => self.end(None, error.code, error.message),
                 }
             }

@@ -1,11 +1,7 @@
 mod refresh;
 
 use serde_json::{Value, json};
-use tidings_shared::{
-    Domains, RawEvent,
-    code::close,
-    domains::{crm, staff},
-};
+use tidings_shared::{Domains, RawEvent, code::close, limits::MAX_MESSAGE_BYTES_BEFORE_HELLO};
 
 use super::*;
 use crate::{
@@ -156,30 +152,28 @@ fn an_invalid_frame_ends_the_session_and_a_refused_one_does_not() {
 }
 
 #[test]
-fn a_client_with_some_of_the_servers_domains_is_answered_that_nothing_differs() {
-    let all = Domains::shipped();
+fn the_welcome_names_the_domains_of_the_hello_that_the_server_has_in_another_form() {
     let hub = Hub::new(
-        HubSettings { domains: all.clone(), ..HubSettings::new("t".parse().unwrap()) },
+        HubSettings { domains: Domains::shipped(), ..HubSettings::new("t".parse().unwrap()) },
         TestHost::default(),
     );
-    let answer = |schema: &str| {
-        say(&mut session(&hub), json!({ "op": "hello", "schema": schema }))[0]["schema"].clone()
+    let answer = |domains: Value| {
+        say(&mut session(&hub), json!({ "op": "hello", "domains": domains }))[0].get("domains").cloned()
     };
-    let own = all.fingerprint().to_string();
-    let some = [
-        Domains::none(),
-        Domains::none().with::<staff::Event>(),
-        Domains::none().with::<crm::Event>().with::<staff::Event>(),
-        all,
-    ];
-    for domains in some {
-        let schema = domains.fingerprint().to_string();
-        assert_eq!(answer(&schema), schema);
-    }
-    for other in ["00000000000abcde", "", "abcde", &own.to_uppercase(), "a fingerprint of a later version"] {
-        assert_eq!(answer(other), own, "{other}");
-    }
-    assert_eq!(say(&mut session(&hub), json!({ "op": "hello" }))[0]["schema"], own);
+    let own =
+        |domain| Domains::shipped().fingerprints().find(|(name, _)| *name == domain).unwrap().1.to_string();
+    let (staff, crm) = (own("staff"), own("crm"));
+    assert_eq!(answer(json!({ "staff": staff, "crm": crm })), None);
+    assert_eq!(answer(json!({ "helpdesk": "0123456789abcdef" })), None, "only the client has it");
+    assert_eq!(
+        answer(json!({ "staff": "other", "crm": crm, "orders": "x" })),
+        Some(json!({ "staff": staff }))
+    );
+    assert_eq!(
+        answer(json!({ "staff": staff.to_uppercase(), "crm": "" })),
+        Some(json!({ "staff": staff, "crm": crm }))
+    );
+    assert_eq!(say(&mut session(&hub), json!({ "op": "hello" }))[0].get("domains"), None);
 }
 
 #[test]
@@ -195,7 +189,8 @@ fn any_other_frame_before_the_hello_ends_the_session() {
     let frames = poll(&mut late, deadline);
     assert_eq!((&frames[0]["code"], &frames[1]["close"]), (&json!("hello_timeout"), &json!(4408)));
     let mut long = session(&hub());
-    let frames = say(&mut long, json!({ "op": "hello", "token": "x".repeat(5000) }));
+    let frames =
+        say(&mut long, json!({ "op": "hello", "token": "x".repeat(MAX_MESSAGE_BYTES_BEFORE_HELLO) }));
     assert_eq!((&frames[0]["code"], &frames[1]["close"]), (&json!("too_large"), &json!(1009)));
 }
 
