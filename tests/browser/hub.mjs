@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { Child } from "./child.mjs";
 
-/** A `tidings serve --dev`. */
+/** A `tidings serve`, for development unless `access` says who may do what. */
 export class Hub {
-  static async start(port, flags) {
+  static async start(port, flags, access = ["--dev"]) {
     const binary = process.env.TIDINGS_BIN;
     if (!binary)
-      throw new Error("TIDINGS_BIN is not set: run `cargo xtask test browser`, which builds the server");
-    const args = ["serve", "--dev", "--listen", `127.0.0.1:${port}`, ...flags];
+      throw new Error("TIDINGS_BIN is not set: run the tests by `cargo xtask test`, which builds the server");
+    const args = ["serve", ...access, "--listen", `127.0.0.1:${port}`, ...flags];
     return new Hub(await Child.start("the server", binary, args));
   }
 
@@ -57,10 +57,14 @@ export async function stuck(url) {
 
 /** Forwards connections to a server until the test cuts them. */
 export class Relay {
+  /** Whether new connections are reset. */
+  refuses = false;
+
   static async start(url) {
     const { hostname, port } = new URL(url);
     const sockets = new Set();
     const server = createServer((client) => {
+      if (relay.refuses) return client.resetAndDestroy();
       const upstream = connect(port, hostname);
       for (const [one, other] of [
         [client, upstream],
@@ -77,7 +81,8 @@ export class Relay {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    return new Relay(server, sockets);
+    const relay = new Relay(server, sockets);
+    return relay;
   }
 
   constructor(server, sockets) {
@@ -89,6 +94,16 @@ export class Relay {
   /** Resets every connection. */
   cut() {
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  /** Keeps every present connection open and forwards nothing more on it, as a network that has gone. */
+  stall() {
+    for (const socket of this.sockets) socket.unpipe().pause();
+  }
+
+  /** How many connections are open. Each has a socket on both sides. */
+  get connections() {
+    return Math.ceil(this.sockets.size / 2);
   }
 
   async stop() {

@@ -52,15 +52,21 @@ impl Project {
         self.root.join("tests/packaging")
     }
 
+    /// The tests of the npm package in three engines.
+    pub(crate) fn engine_tests(&self) -> PathBuf {
+        self.root.join("tests/engines")
+    }
+
     /// The scripts of the benchmarks, and the peers that are npm packages.
     pub(crate) fn bench_peers(&self) -> PathBuf {
         self.root.join("tests/bench/peers")
     }
 
     /// The folders that contain our TypeScript and JavaScript.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 5] {
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 6] {
         let web = self.own_domain().join("web");
-        [self.npm_package(), self.www(), self.browser_tests(), self.packaging_tests(), web]
+        let (browser, engines) = (self.browser_tests(), self.engine_tests());
+        [self.npm_package(), self.www(), browser, engines, self.packaging_tests(), web]
     }
 
     /// The workspace of the guide to an own domain.

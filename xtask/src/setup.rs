@@ -13,6 +13,7 @@ use progress::Progress;
 
 pub(crate) mod browser;
 mod debian;
+pub(crate) mod engines;
 pub(crate) mod npm;
 mod programs;
 mod progress;
@@ -127,6 +128,16 @@ pub(crate) const NPM_BROWSER_TESTS: Need = Need {
     install: |project| npm::install(&project.browser_tests()),
 };
 
+/// npm packages of the tests in three engines.
+pub(crate) const NPM_ENGINES: Need = Need {
+    name: "npm: engines",
+    lane: Lane::Npm,
+    usually: 3,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.engine_tests()),
+    install: |project| npm::install(&project.engine_tests()),
+};
+
 /// npm packages of the own domain's page.
 pub(crate) const NPM_OWN_DOMAIN: Need = Need {
     name: "npm: own",
@@ -167,6 +178,36 @@ pub(crate) const BROWSER: Need = Need {
     install: |_| browser::install(),
 };
 
+/// Firefox.
+pub(crate) const FIREFOX: Need = Need {
+    name: "Firefox",
+    lane: Lane::Debian,
+    usually: 25,
+    how: "installing Debian's Firefox",
+    find: |_| Ok(engines::firefox().ok().map(|program| program.display().to_string())),
+    install: |_| engines::install_firefox(),
+};
+
+/// Firefox's driver, which Debian does not have.
+pub(crate) const GECKODRIVER: Need = Need {
+    name: "geckodriver",
+    lane: Lane::Rust,
+    usually: 40,
+    how: "building it from source",
+    find: engines::look_for_geckodriver,
+    install: |project| tools::GECKODRIVER.install(project),
+};
+
+/// WebKit with its driver, and a display for it.
+pub(crate) const WEBKIT: Need = Need {
+    name: "WebKit",
+    lane: Lane::Debian,
+    usually: 30,
+    how: "installing Debian's WebKitGTK with its driver, and Xvfb",
+    find: |_| Ok(engines::webkit().ok().map(|webkit| webkit.to_string())),
+    install: |_| engines::install_webkit(),
+};
+
 /// Programs that the Rust tests run.
 pub(crate) const PROGRAMS: Need = Need {
     name: "programs",
@@ -184,7 +225,8 @@ pub(crate) const BUILD: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE];
 pub(crate) const DEMO: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE, NPM_DEMO];
 
 /// All npm packages.
-pub(crate) const NPM: &[Need] = &[NPM_PACKAGE, NPM_DEMO, NPM_BROWSER_TESTS, NPM_OWN_DOMAIN, NPM_PACKAGING];
+pub(crate) const NPM: &[Need] =
+    &[NPM_PACKAGE, NPM_DEMO, NPM_BROWSER_TESTS, NPM_ENGINES, NPM_OWN_DOMAIN, NPM_PACKAGING];
 
 /// The needs of all tests.
 pub(crate) const TEST: &[Need] = &[
@@ -192,12 +234,16 @@ pub(crate) const TEST: &[Need] = &[
     WASM_BINDGEN_CLI,
     WASM_PACK,
     CARGO_DENY,
+    GECKODRIVER,
     NPM_PACKAGE,
     NPM_DEMO,
     NPM_BROWSER_TESTS,
+    NPM_ENGINES,
     NPM_OWN_DOMAIN,
     NPM_PACKAGING,
     BROWSER,
+    FIREFOX,
+    WEBKIT,
     PROGRAMS,
 ];
 

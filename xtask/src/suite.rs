@@ -13,6 +13,7 @@ use crate::setup::{Need, browser};
 use crate::{demo, generated, package, setup, stamp};
 
 pub(crate) mod autobahn;
+mod engines;
 mod fuzz;
 pub(crate) mod hosts;
 mod layers;
@@ -36,7 +37,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 23] = [
     Step {
         name: "setup",
         says: "everything that the tests need is installed",
@@ -117,6 +118,7 @@ const STEPS: [Step; 22] = [
             setup::NPM_DEMO,
             setup::NPM_BROWSER_TESTS,
             setup::NPM_PACKAGING,
+            setup::NPM_ENGINES,
         ],
         run: typescript,
     },
@@ -163,6 +165,21 @@ const STEPS: [Step; 22] = [
             setup::BROWSER,
         ],
         run: in_browser,
+    },
+    Step {
+        name: "engines",
+        says: "the npm package works in Chromium, Firefox and WebKit",
+        needs: &[
+            setup::WASM_TARGET,
+            setup::BINDGEN,
+            setup::NPM_PACKAGE,
+            setup::NPM_ENGINES,
+            setup::GECKODRIVER,
+            setup::BROWSER,
+            setup::FIREFOX,
+            setup::WEBKIT,
+        ],
+        run: engines::run,
     },
 ];
 
@@ -267,7 +284,8 @@ fn typescript(project: &Project) -> Result<()> {
     let tarball = package::build(project)?;
     package::unpack_into(project, &tarball, &project.www())?;
     // The step `own-domain` checks its folder itself, after it has built the files there.
-    for folder in [project.npm_package(), project.www(), project.browser_tests(), project.packaging_tests()] {
+    let tests = [project.browser_tests(), project.engine_tests(), project.packaging_tests()];
+    for folder in [project.npm_package(), project.www()].into_iter().chain(tests) {
         Cmd::new("npm")
             .args(["run", "check"])
             .dir(folder)

@@ -73,6 +73,7 @@ fn locate_driver() -> Option<PathBuf> {
     named_by("CHROMEDRIVER").or_else(|| which("chromedriver"))
 }
 
-fn named_by(variable: &str) -> Option<PathBuf> {
+/// The path that a variable of the environment gives.
+pub(super) fn named_by(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

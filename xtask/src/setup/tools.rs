@@ -47,6 +47,14 @@ pub(super) const CARGO_DENY: Tool = Tool {
     options: &["--locked"],
 };
 
+/// Drives Firefox, also newer versions of it.
+pub(super) const GECKODRIVER: Tool = Tool {
+    package: "geckodriver",
+    programs: &["geckodriver"],
+    version: |_| Ok("0.37.1".to_owned()),
+    options: &["--locked"],
+};
+
 impl Tool {
     /// Names the programs and their version, or returns `None` if one is missing or has another version.
     pub(super) fn find(&self, project: &Project) -> Result<Option<String>> {

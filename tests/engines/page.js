@@ -1,0 +1,116 @@
+// The page of the tests: clients of the packed package, and what each of them heard. The tests call `window.page`.
+
+import * as entries from "tidings";
+import * as urlEntries from "tidings/url";
+
+const ENTRIES = { tidings: entries, "tidings/url": urlEntries };
+const { topic } = entries;
+
+/** The page's own events, in their order. */
+const life = [];
+for (const type of ["pageshow", "pagehide", "online", "offline"])
+  addEventListener(type, ({ persisted }) => life.push(persisted ? `${type} persisted` : type));
+for (const type of ["visibilitychange", "freeze", "resume"])
+  document.addEventListener(type, () =>
+    life.push(type === "visibilitychange" ? document.visibilityState : type),
+  );
+
+/** When the network came back, in milliseconds of `performance.now()`. */
+let onlineAt = 0;
+addEventListener("online", () => {
+  onlineAt = performance.now();
+});
+
+const told = ({ code, message, hint, retryable, topic }) => ({ code, message, hint, retryable, topic });
+
+/** A client, and what it heard. */
+class Tab {
+  statuses = [];
+  errors = [];
+  /** Payloads of events, in their order. */
+  events = [];
+  metas = [];
+  /** The tags of the callbacks of subscriptions and watches. */
+  notices = [];
+  loads = 0;
+  /** The data of the last load. */
+  data = null;
+  /** Milliseconds from the return of the network to the connection. */
+  backAfter = 0;
+
+  constructor(entry, { tokens, ...options }) {
+    // The tests' server gives tokens.
+    if (tokens) options.token = () => fetch(tokens, { method: "POST" }).then((answer) => answer.text());
+    this.client = ENTRIES[entry].createClient(options);
+    this.client.on("status", (status) => {
+      this.statuses.push(status);
+      if (status === "open") this.backAfter = performance.now() - onlineAt;
+    });
+    this.client.on("error", (error) => this.errors.push(told(error)));
+  }
+
+  async subscribe(topics) {
+    await this.client.subscribe(
+      topics,
+      (event, meta) => {
+        this.events.push(event.payload);
+        this.metas.push(meta);
+      },
+      {
+        onSync: () => this.notices.push("sync"),
+        onResume: () => this.notices.push("resumed"),
+        onError: (error) => this.errors.push(told(error)),
+      },
+    ).ready;
+  }
+
+  async watch(topics, url, options) {
+    await this.client.watch(topics, {
+      load: async (signal) => {
+        this.loads++;
+        const answer = await fetch(url, { signal, cache: "no-store" });
+        if (!answer.ok) throw new Error(`the answer is ${answer.status}`);
+        return answer.json();
+      },
+      onData: (data) => {
+        this.data = data;
+      },
+      onError: (error) => this.errors.push(told(error)),
+      onNotice: (notice) => this.notices.push(`watch ${notice}`),
+      ...options,
+    }).ready;
+  }
+
+  look() {
+    const { statuses, errors, events, metas, notices, loads, data, backAfter } = this;
+    const { status, lastError } = this.client;
+    const last = lastError ? told(lastError) : null;
+    return { status, lastError: last, statuses, errors, events, metas, notices, loads, data, backAfter };
+  }
+}
+
+const tabs = {};
+
+window.page = {
+  /** Creates a client by the name of `tab`. */
+  create: (tab, options, entry) => {
+    tabs[tab] = new Tab(entry, options);
+  },
+  subscribe: (tab, topics) => tabs[tab].subscribe(topics),
+  /** Subscribes and does not wait. */
+  begin: (tab, topics) => {
+    void tabs[tab].subscribe(topics).catch(() => {});
+  },
+  watch: (tab, topics, url, options) => tabs[tab].watch(topics, url, options),
+  publish: (tab, event, options) => tabs[tab].client.publish(event, options),
+  close: (tab) => tabs[tab].client.close(),
+  /** The topic of a person, by the package's builder. */
+  person: (uuid) => topic.staff.person(uuid),
+  look: (tab) => ({ ...tabs[tab].look(), life, isOnline: navigator.onLine }),
+  /** The files that the page has loaded. */
+  files: () => performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname),
+  /** Makes each wait of the client's back-off as long as it may be. */
+  waitLong: () => {
+    Math.random = () => 0.999;
+  },
+};
