@@ -298,12 +298,13 @@ class TestClient extends Client {
   }
 }
 
-/** The names of topics, as the server spells them. */
+/** The names of topics, as the server spells them, each once. */
 function names(call: string, topics: string | readonly string[]): string[] {
   const given = typeof topics === "string" ? [topics] : topics;
-  return given.map((topic) => {
+  const once = given.map((topic) => {
     const name = topicName(topic);
     if (!name) throw new TypeError(`${call}: ${topic} is no topic`);
     return name;
   });
+  return [...new Set(once)];
 }

@@ -1,9 +1,11 @@
 // The test hub's side of one connection.
 
 import { textOf } from "./arguments.js";
+import type { ServerCode } from "./errors.js";
 import { type ClientFrame, readFrame, topicName } from "./testing-frames.js";
 import { type Log, type Publication, uuid } from "./testing-log.js";
 import type { PublishedEvent, Records, Rules, TopicCode } from "./testing-rules.js";
+import type { UntypedEvent } from "./topics.js";
 
 /** Milliseconds between two pings. A client that hears nothing for 10 s longer comes back by a new connection. */
 const HEARTBEAT_MS = 25_000;
@@ -51,6 +53,8 @@ export interface Peer {
   close(code: number): void;
 }
 
+type Refusal = [code: ServerCode, message: string];
+
 type FrameOf<Op> = Extract<ClientFrame, { op: Op }>;
 
 /** A session reads the log from its position, as a session of a server does. */
@@ -61,7 +65,7 @@ export class Session {
   /** The topics, and the offset after which each gets publications. */
   #topics = new Map<string, number>();
   /** The session has had everything up to this offset. */
-  #offset: number;
+  #offset = 0;
   /** It has had a topic. Before its first topic, a subscribe may set it back. */
   #hasStarted = false;
   /** A subscribe has more frames to come. Until then the session reads nothing. */
@@ -72,7 +76,6 @@ export class Session {
   constructor(shared: Shared, peer: Peer) {
     this.#shared = shared;
     this.#peer = peer;
-    this.#offset = shared.log.head;
   }
 
   get topics(): Iterable<string> {
@@ -128,7 +131,7 @@ export class Session {
   #deliver(publication: Publication): void {
     const { offset, position, key, at, origin, event } = publication;
     const wants = (topic: string) => (this.#topics.get(topic) ?? offset) < offset;
-    const topics = (publication.topics ?? [...this.#topics.keys()]).filter(wants).sort();
+    const topics = (publication.topics ?? [...this.#topics.keys()]).filter(wants);
     if (!topics.length) return;
     if (event) this.#peer.send({ op: "event", position, key, at, origin, topics, event });
     else this.#peer.send({ op: "sync", position, topics });
@@ -167,6 +170,7 @@ export class Session {
       return;
     }
     this.#stage = "open";
+    this.#offset = log.head;
     this.#peer.send({
       op: "welcome",
       session: uuid(this.#shared.next()),
@@ -260,9 +264,10 @@ export class Session {
   }
 
   #publish({ ref, event, topics: named, key, origin }: FrameOf<"publish">): void {
-    const topics = this.#reach(event, named);
-    if (typeof topics === "string") this.#refuse(ref, "invalid_event", topics);
-    else this.#publishTo(topics, { ref, event, origin, key: key ?? uuid(this.#shared.next()) });
+    const reached = this.#reach(event, named);
+    if (reached instanceof Set)
+      this.#publishTo([...reached], { ref, event, origin, key: key ?? uuid(this.#shared.next()) });
+    else this.#refuse(ref, ...reached);
   }
 
   #publishTo(
@@ -283,8 +288,8 @@ export class Session {
     this.#shared.appended();
   }
 
-  /** Why a publication is refused: a code and a sentence. */
-  #refusal(topics: readonly string[], key: string): [code: string, message: string] | undefined {
+  /** Why a publication is refused. */
+  #refusal(topics: readonly string[], key: string): Refusal | undefined {
     const { log, rules } = this.#shared;
     const max = MAX_TOPICS_PER_PUBLICATION;
     if (topics.length > max) return ["too_many_topics", `a publication reaches at most ${max} topics`];
@@ -297,28 +302,24 @@ export class Session {
   }
 
   /** The topics that an event reaches, or why they cannot be said. */
-  #reach(
-    { domain, event, payload }: FrameOf<"publish">["event"],
-    named?: readonly string[],
-  ): string[] | string {
+  #reach(event: UntypedEvent, named?: readonly string[]): Set<string> | Refusal {
     let texts = named;
     if (!texts) {
       const { topicsOf } = this.#shared.rules;
-      if (!topicsOf)
-        return `the test hub does not know which topics ${domain}'s ${event} reaches: say it with createTestHub({ topicsOf })`;
+      if (!topicsOf) return ["invalid_event", unknownTopics(event)];
       try {
-        texts = topicsOf({ domain, event, payload });
+        texts = topicsOf(event);
       } catch (error) {
-        return `topicsOf failed: ${textOf(error)}`;
+        return ["invalid_event", `topicsOf failed: ${textOf(error)}`];
       }
     }
     const topics = new Set<string>();
     for (const text of texts) {
       const topic = topicName(text);
-      if (!topic) return `${text} is no topic`;
+      if (!topic) return ["invalid_topic", `${text} is no topic`];
       topics.add(topic);
     }
-    return [...topics];
+    return topics.size ? topics : ["invalid_event", "the event reaches no topic"];
   }
 
   #refuseFrame(ref: number, count: number): void {
@@ -326,16 +327,19 @@ export class Session {
     this.#refuse(ref, "too_many_topics", `a frame names at most ${max} topics, and this names ${count}`);
   }
 
-  #refuse(ref: number | undefined, code: string, message: string): void {
+  #refuse(ref: number | undefined, code: ServerCode, message: string): void {
     this.#peer.send({ op: "error", ref, code, message });
   }
 
-  #end(code: string, message: string, ref?: number): void {
+  #end(code: ServerCode, message: string, ref?: number): void {
     this.#refuse(ref, code, message);
     this.left();
     this.#peer.close(CLOSE[code] ?? 1000);
   }
 }
+
+const unknownTopics = ({ domain, event }: UntypedEvent): string =>
+  `the test hub does not know which topics ${domain}'s ${event} reaches: say it with createTestHub({ topicsOf })`;
 
 /** Lets a Node.js process end in spite of a timer. */
 export function inBackground<T>(timer: T): T {
