@@ -14,6 +14,7 @@ mod value;
 
 use std::rc::Rc;
 
+use tidings_shared::frame::Fingerprints;
 use uuid::Uuid;
 use wasm_bindgen::prelude::*;
 
@@ -51,7 +52,12 @@ impl Core {
         Self(Shell::new(
             host,
             url,
-            Options { client, fingerprints: decode::fingerprints(), domains: Some(domains), asks_for_tokens },
+            Options {
+                client,
+                fingerprints: Fingerprints::default(),
+                domains: Some(domains),
+                asks_for_tokens,
+            },
         ))
     }
 
