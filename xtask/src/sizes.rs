@@ -14,7 +14,7 @@ use crate::project::{Project, read, read_json};
 /// Budgets in bytes after brotli.
 const SHELL: usize = 8 * 1024 + 512;
 const URL_CORE: usize = 46 * 1024;
-const DEFAULT_ENTRY: usize = 58 * 1024;
+const DEFAULT_ENTRY: usize = 59 * 1024;
 
 /// Compresses each file by brotli at its highest quality, which is Node's default, and prints its size.
 const BROTLI: &str = "for (const file of process.argv.slice(1)) \

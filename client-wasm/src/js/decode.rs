@@ -10,25 +10,20 @@ use std::cell::Cell;
 use super::value::{Found, JsPayload};
 use tidings_shared::{
     Event, RawEvent, Topic,
-    frame::Fingerprints,
-    schema::{
-        DomainSchema,
-        check::{Row, check_field, expected},
-    },
+    schema::check::{Row, check_field, expected},
 };
 
 /// A domain that a client is compiled with.
 #[derive(Debug, Clone, Copy)]
 pub struct Domain {
     name: &'static str,
-    schema: DomainSchema,
     rows: &'static [Row],
 }
 
 impl Domain {
     /// The domain of these events, with the rows of their schema.
     pub const fn new<E: Event>(rows: &'static [Row]) -> Self {
-        Self { name: E::Topic::DOMAIN, schema: DomainSchema::of::<E>(), rows }
+        Self { name: E::Topic::DOMAIN, rows }
     }
 }
 
@@ -58,16 +53,6 @@ thread_local! {
 /// Sets the domains that this client is compiled with. [`client!`](crate::client) calls it.
 pub fn register(domains: Domains) {
     DOMAINS.set(domains);
-}
-
-/// Returns the fingerprints of the domains that this client is compiled with.
-pub(crate) fn fingerprints() -> Fingerprints {
-    DOMAINS
-        .get()
-        .domains
-        .iter()
-        .map(|domain| (domain.name, domain.schema.fingerprint().to_string()))
-        .collect()
 }
 
 /// Returns the names of the domains that this client is compiled with.
