@@ -1,10 +1,10 @@
 // The page of the tests: clients of the packed package, and what each of them heard. The tests call `window.page`.
 
 import * as entries from "tidings";
+import { staff } from "tidings/domains";
 import * as urlEntries from "tidings/url";
 
 const ENTRIES = { tidings: entries, "tidings/url": urlEntries };
-const { topic } = entries;
 
 /** The page's own events, in their order. */
 const life = [];
@@ -41,7 +41,7 @@ class Tab {
   constructor(entry, { tokens, ...options }) {
     // The tests' server gives tokens.
     if (tokens) options.token = () => fetch(tokens, { method: "POST" }).then((answer) => answer.text());
-    this.client = ENTRIES[entry].createClient(options);
+    this.client = ENTRIES[entry].createClient({ domains: [staff], ...options });
     this.client.on("status", (status) => {
       this.statuses.push(status);
       if (status === "open") this.backAfter = performance.now() - onlineAt;
@@ -105,7 +105,7 @@ window.page = {
   publish: (tab, event, options) => tabs[tab].client.publish(event, options),
   close: (tab) => tabs[tab].client.close(),
   /** The topic of a person, by the package's builder. */
-  person: (uuid) => topic.staff.person(uuid),
+  person: (uuid) => staff.topics.person(uuid),
   look: (tab) => ({ ...tabs[tab].look(), life, isOnline: navigator.onLine }),
   /** The files that the page has loaded. */
   files: () => performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname),

@@ -1,18 +1,19 @@
-import { type EventMeta, type Sync, topic, type UntypedEvent } from "tidings";
+import type { EventMeta, Sync, UntypedEvent } from "tidings";
+import { catalogue, projects, staff, store } from "tidings/domains";
 import { median, time, words } from "./format.ts";
 import { byId, fill, h } from "./h.ts";
 import { client, listen } from "./tidings.ts";
 
 /** All topics except those of single contacts. The view of a contact watches its topic. */
 const TOPICS = [
-  topic.staff.departments,
-  topic.staff.teams,
-  topic.staff.people,
-  topic.projects.all,
-  topic.projects.templates,
-  topic.projects.tasks,
-  topic.catalogue,
-  topic.store.schema("contacts"),
+  staff.topics.departments,
+  staff.topics.teams,
+  staff.topics.people,
+  projects.topics.all,
+  projects.topics.templates,
+  projects.topics.tasks,
+  catalogue.topics.catalogue,
+  store.topics.schema("contacts"),
 ];
 
 /** How many entries the panel keeps. Beyond it the oldest one is removed. */

@@ -1,15 +1,20 @@
 import {
+  type Client,
   createClient,
   type EventMeta,
   type EventOf,
-  type KnownTopic,
+  type Topic,
   type UntypedEvent,
   type Watch,
   type WatchOptions,
 } from "tidings";
+import { catalogue, crm, projects, staff, store } from "tidings/domains";
 
 /** The one connection of this window. */
-export const client = createClient({ url: "/v1/ws" });
+export const client: Client = createClient({
+  url: "/v1/ws",
+  domains: [catalogue, crm, projects, staff, store],
+});
 
 type Listener = (event: UntypedEvent, meta: EventMeta) => void;
 
@@ -21,10 +26,13 @@ export function listen(to: Listener): void {
 }
 
 /** Watches, and hands each event to the listener. */
-export function watch<T extends KnownTopic, D>(topics: readonly T[], options: WatchOptions<T, D>): Watch {
+export function watch<T extends Topic<unknown>, Data>(
+  topics: readonly T[],
+  options: WatchOptions<EventOf<T>, Data>,
+): Watch {
   const concerns = (event: EventOf<T>, meta: EventMeta) => {
     listener?.(event as UntypedEvent, meta);
     return options.concerns?.(event, meta) ?? true;
   };
-  return client.watch<T, D>(topics, { ...options, concerns });
+  return client.watch<T, Data>(topics, { ...options, concerns });
 }

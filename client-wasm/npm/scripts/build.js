@@ -3,6 +3,7 @@
 // dist/client.js        the shell
 // dist/index.js         the entry `tidings`: loads the core from core-inline.js
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
+// dist/domains.js       the entry `tidings/domains`: the domains that ship
 // dist/own.js           the entry `tidings/own`: loads a core that the user built
 // dist/testing.js       the entry `tidings/testing`: a hub for tests
 // dist/core-inline.js   the core as text, for environments that can't fetch a file beside a module
@@ -88,7 +89,7 @@ await build({
 // The entries share the shell, so that all of them have the same error class.
 await build({
   ...common,
-  entryPoints: ["index", "url", "wasm"].map((entry) => join(root, `src/${entry}.ts`)),
+  entryPoints: ["index", "url", "wasm", "domains"].map((entry) => join(root, `src/${entry}.ts`)),
   outdir: dist,
 });
 // Not minified to one line: esbuild would drop the comments that tell other bundlers to leave an import alone.

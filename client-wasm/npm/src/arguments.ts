@@ -35,18 +35,6 @@ export function checkBuffer(buffer: unknown): void {
   throw mustBe("events(topics, { buffer })", "buffer", "a whole number, 1 or more", describe(buffer));
 }
 
-/** Checks `domains`, a list of names. */
-export function checkDomains(domains: unknown): void {
-  if (domains === undefined) return;
-  const items = Array.isArray(domains) ? Array.from<unknown>(domains) : undefined;
-  const wrong = items?.findIndex((item) => typeof item !== "string");
-  if (wrong === -1) return;
-  const is = items && wrong !== undefined ? `holds ${describe(items[wrong])}` : `is ${describe(domains)}`;
-  throw new TypeError(
-    `createClient({ domains }): \`domains\` must be a list of strings, such as ["orders"], but ${is}`,
-  );
-}
-
 /** Returns the topics of a subscription, which are one topic or a list that is not empty. */
 export function list(topics: unknown): readonly string[] {
   const names = isList(topics) ? Array.from(topics, checked) : [checked(topics)];
@@ -90,7 +78,7 @@ export const typeName = (value: unknown): string =>
 const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
 
 /** A value, for a sentence. */
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
   return typeof value === "object" && value !== null
     ? Object.prototype.toString.call(value)
     : typeof value === "function"

@@ -1,15 +1,8 @@
 // The class `Client`: the shell around the core, which all entries of the package share.
 
-import {
-  checkBuffer,
-  checkDomains,
-  checkPause,
-  expect,
-  expectOptional,
-  expectOptions,
-  list,
-} from "./arguments.js";
+import { checkBuffer, checkPause, expect, expectOptional, expectOptions, list } from "./arguments.js";
 import type { Load } from "./core.js";
+import { checkDomains } from "./domain-list.js";
 import type { TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { hostOf } from "./host.js";
@@ -20,7 +13,15 @@ import { ClientState, type Listeners } from "./state.js";
 import { Handle, Subscriptions } from "./subscription.js";
 import { here, type Surroundings } from "./surroundings.js";
 import { Tokens } from "./token.js";
-import type { KnownTopic, PublishableEvent, Spelt, Untyped, UntypedEvent } from "./topics.js";
+import type {
+  Domain,
+  EventOf,
+  PublishableEvent,
+  Spelt,
+  TypedTopic,
+  Untyped,
+  UntypedEvent,
+} from "./topics.js";
 import type {
   ClientOptions,
   EventItem,
@@ -38,11 +39,11 @@ import type {
 } from "./types.js";
 import { WatchHandle } from "./watch.js";
 
-export * from "./domains.js";
 export { type ClientCode, type ServerCode, TidingsError, type TidingsErrorCode } from "./errors.js";
 export type {
+  Domain,
   EventOf,
-  KnownEvent,
+  FieldType,
   KnownTopic,
   PublishableEvent,
   Spelt,
@@ -53,11 +54,11 @@ export type {
 export type * from "./types.js";
 
 /**
- * A client of a Tidings server. `createClient` creates it.
+ * A client of a Tidings server that knows the domains `D`. `createClient` creates it.
  *
  * At its first use it loads its core and connects. It reconnects by itself until it is closed.
  */
-export class Client {
+export class Client<in D extends Domain = never> {
   declare [Symbol.dispose]: () => void;
   #state = new ClientState();
   #origin = new Origin();
@@ -125,20 +126,23 @@ export class Client {
    * be meant. Later errors go to `onError`.
    *
    * ```ts
-   * const view = client.watch(topic.staff.people, {
+   * const view = client.watch(staff.topics.people, {
    *   load: (signal) => fetch("/api/people", { signal }).then((response) => response.json()),
    *   onData: (people) => render(people),
    *   onError: (error) => console.warn(error.code, error.hint),
    * });
    * ```
    */
-  watch<const T extends KnownTopic, D>(topics: T | readonly T[], options: WatchOptions<T, D>): Watch;
-  watch<const T extends string, D>(
-    topics: Spelt<T> | readonly Spelt<T>[],
-    options: WatchOptions<T, D>,
+  watch<const T extends TypedTopic<D>, Data>(
+    topics: T | readonly T[],
+    options: WatchOptions<EventOf<T, D>, Data>,
+  ): Watch;
+  watch<const T extends string, Data>(
+    topics: Spelt<T, D> | readonly Spelt<T, D>[],
+    options: WatchOptions<EventOf<T, D>, Data>,
   ): Watch;
   watch(topics: string | readonly string[], options: unknown): Watch {
-    const watch = options as WatchOptions<string, unknown>;
+    const watch = options as WatchOptions<never, unknown>;
     const call = "watch(topics, { load, onData })";
     expectOptions(call, watch);
     expect("function", call, { load: watch.load, onData: watch.onData });
@@ -159,7 +163,7 @@ export class Client {
    *
    * ```ts
    * const subscription = client.subscribe(
-   *   topic.staff.people,
+   *   staff.topics.people,
    *   (event) => console.log(event.event, event.payload),
    *   { onSync: () => load(), onError: (error) => console.warn(error.code, error.hint) },
    * );
@@ -167,14 +171,14 @@ export class Client {
    * load();
    * ```
    */
-  subscribe<const T extends KnownTopic>(
+  subscribe<const T extends TypedTopic<D>>(
     topics: T | readonly T[],
-    handler: Handler<T>,
+    handler: Handler<EventOf<T, D>>,
     options?: SubscribeOptions,
   ): Subscription;
   subscribe<const T extends string>(
-    topics: Spelt<T> | readonly Spelt<T>[],
-    handler: Handler<T>,
+    topics: Spelt<T, D> | readonly Spelt<T, D>[],
+    handler: Handler<EventOf<T, D>>,
     options?: SubscribeOptions,
   ): Subscription;
   subscribe(
@@ -195,17 +199,17 @@ export class Client {
    * refused, when an event does not match its type, or when events may have been missed and there is no `onSync`.
    *
    * ```ts
-   * for await (const { event, meta } of client.events("projects:all")) console.log(event.event, meta.position);
+   * for await (const { event, meta } of client.events(projects.topics.all)) console.log(event.event, meta.position);
    * ```
    */
-  events<const T extends KnownTopic>(
+  events<const T extends TypedTopic<D>>(
     topics: T | readonly T[],
     options?: EventsOptions,
-  ): AsyncIterableIterator<EventItem<T>>;
+  ): AsyncIterableIterator<EventItem<EventOf<T, D>>>;
   events<const T extends string>(
-    topics: Spelt<T> | readonly Spelt<T>[],
+    topics: Spelt<T, D> | readonly Spelt<T, D>[],
     options?: EventsOptions,
-  ): AsyncIterableIterator<EventItem<T>>;
+  ): AsyncIterableIterator<EventItem<EventOf<T, D>>>;
   events(topics: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<never> {
     const names = list(topics);
     expectOptions("events(topics, options)", options);
@@ -233,8 +237,8 @@ export class Client {
    * await client.publish({ domain: "staff", event: "person_updated", payload: { uuid: id } });
    * ```
    */
-  publish(event: PublishableEvent, options?: PublishOptions): Promise<Published>;
-  publish<const E extends UntypedEvent>(event: Untyped<E>, options?: PublishOptions): Promise<Published>;
+  publish(event: PublishableEvent<D>, options?: PublishOptions): Promise<Published>;
+  publish<const E extends UntypedEvent>(event: Untyped<E, D>, options?: PublishOptions): Promise<Published>;
   publish(event: unknown, options: PublishOptions = {}): Promise<Published> {
     const isClosed = this.#state.status === "closed";
     const promise = this.#publishes.add(event, options, () => {

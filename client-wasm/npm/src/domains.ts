@@ -1,5 +1,7 @@
 // Generated from the Rust definitions of the domains. Do not edit.
 
+import type { Domain, Topic } from "./topics.js";
+
 /** A change in the catalogue. */
 export interface CatalogueChangePayload {
   /** The kind of record that changed. */
@@ -21,6 +23,33 @@ export interface CatalogueOnChange {
 
 /** The changes of the catalogue. Data such as prices stays behind the application's own API. */
 export type CatalogueEvent = CatalogueOnChange;
+
+/** The events that each topic of `catalogue` can bring. */
+export interface CatalogueTopics {
+  /** All changes. */
+  catalogue: CatalogueEvent;
+}
+
+/** The type of `catalogue`. */
+export interface CatalogueDomain extends Domain<"catalogue", CatalogueEvent, CatalogueTopics, "closed"> {
+  /** The topic of the catalogue. */
+  readonly topics: {
+    /** All changes. */
+    readonly catalogue: Topic<CatalogueEvent>;
+  };
+}
+
+/** The changes of the catalogue. Data such as prices stays behind the application's own API. */
+export const catalogue: CatalogueDomain = {
+  name: "catalogue",
+  fingerprint: "cf0e8a775d248fc8",
+  topics: {
+    catalogue: "catalogue" as Topic<CatalogueEvent>,
+  },
+  events: [
+    [["data_changed"], [["kind", "string"], ["uuid", ["option", "uuid"]], ["parent", ["option", "uuid"]]]],
+  ],
+};
 
 /** A department. */
 export interface StaffDepartmentPayload {
@@ -132,6 +161,60 @@ export type StaffPersonEvent =
   | StaffOnPerson
   | StaffOnMembership;
 
+/** The events that each topic of `staff` can bring. */
+export interface StaffTopics {
+  /** All departments. */
+  "staff:departments": StaffDepartmentsEvent;
+  /** All teams. */
+  "staff:teams": StaffTeamsEvent;
+  /** All people. */
+  "staff:people": StaffPeopleEvent;
+  /** One department, with the teams in it. */
+  [topic: `staff:department:${string}`]: StaffDepartmentEvent;
+  /** One team, with its members. */
+  [topic: `staff:team:${string}`]: StaffTeamEvent;
+  /** One person, with their memberships. */
+  [topic: `staff:person:${string}`]: StaffPersonEvent;
+}
+
+/** The type of `staff`. */
+export interface StaffDomain extends Domain<"staff", StaffEvent, StaffTopics> {
+  /** The topics of staff: three lists, and one topic for each record. */
+  readonly topics: {
+    /** All departments. */
+    readonly departments: Topic<StaffDepartmentsEvent>;
+    /** All teams. */
+    readonly teams: Topic<StaffTeamsEvent>;
+    /** All people. */
+    readonly people: Topic<StaffPeopleEvent>;
+    /** One department, with the teams in it. */
+    readonly department: (uuid: string) => Topic<StaffDepartmentEvent>;
+    /** One team, with its members. */
+    readonly team: (uuid: string) => Topic<StaffTeamEvent>;
+    /** One person, with their memberships. */
+    readonly person: (uuid: string) => Topic<StaffPersonEvent>;
+  };
+}
+
+/** The changes of staff. */
+export const staff: StaffDomain = {
+  name: "staff",
+  fingerprint: "c8fbc1b428502f4d",
+  topics: {
+    departments: "staff:departments" as Topic<StaffDepartmentsEvent>,
+    teams: "staff:teams" as Topic<StaffTeamsEvent>,
+    people: "staff:people" as Topic<StaffPeopleEvent>,
+    department: (uuid) => `staff:department:${_segment("`uuid` of staff:department:{uuid}", uuid)}` as Topic<StaffDepartmentEvent>,
+    team: (uuid) => `staff:team:${_segment("`uuid` of staff:team:{uuid}", uuid)}` as Topic<StaffTeamEvent>,
+    person: (uuid) => `staff:person:${_segment("`uuid` of staff:person:{uuid}", uuid)}` as Topic<StaffPersonEvent>,
+  },
+  events: [
+    [["department_created", "department_updated", "department_deleted", "person_created", "person_updated", "person_deleted"], [["uuid", "uuid"]]],
+    [["team_created", "team_updated", "team_deleted"], [["uuid", "uuid"], ["department_uuid", ["option", "uuid"]], ["previous_department_uuid", ["option", "uuid"]]]],
+    [["team_person_added", "team_person_removed"], [["uuid", ["option", "uuid"]], ["team_uuid", "uuid"], ["staff_person_uuid", "uuid"]]],
+  ],
+};
+
 /** A project or a project template. */
 export interface ProjectsProjectPayload {
   /** The project's id. */
@@ -240,6 +323,51 @@ export type ProjectsProjectEvent =
   | ProjectsOnAssignment
   | ProjectsOnDependency;
 
+/** The events that each topic of `projects` can bring. */
+export interface ProjectsTopics {
+  /** All changes. */
+  "projects:all": ProjectsAllEvent;
+  /** The task library. */
+  "projects:tasks": ProjectsTasksEvent;
+  /** Project templates. */
+  "projects:templates": ProjectsTemplatesEvent;
+  /** One project, with its assignments and dependencies. */
+  [topic: `projects:project:${string}`]: ProjectsProjectEvent;
+}
+
+/** The type of `projects`. */
+export interface ProjectsDomain extends Domain<"projects", ProjectsEvent, ProjectsTopics> {
+  /** The topics of projects. */
+  readonly topics: {
+    /** All changes. */
+    readonly all: Topic<ProjectsAllEvent>;
+    /** The task library. */
+    readonly tasks: Topic<ProjectsTasksEvent>;
+    /** Project templates. */
+    readonly templates: Topic<ProjectsTemplatesEvent>;
+    /** One project, with its assignments and dependencies. */
+    readonly project: (uuid: string) => Topic<ProjectsProjectEvent>;
+  };
+}
+
+/** The changes of projects. */
+export const projects: ProjectsDomain = {
+  name: "projects",
+  fingerprint: "abcd7d16005ec104",
+  topics: {
+    all: "projects:all" as Topic<ProjectsAllEvent>,
+    tasks: "projects:tasks" as Topic<ProjectsTasksEvent>,
+    templates: "projects:templates" as Topic<ProjectsTemplatesEvent>,
+    project: (uuid) => `projects:project:${_segment("`uuid` of projects:project:{uuid}", uuid)}` as Topic<ProjectsProjectEvent>,
+  },
+  events: [
+    [["project_created", "project_updated", "project_deleted", "project_started", "project_completed", "project_reopened", "project_archived", "project_unarchived", "project_status_changed"], [["uuid", "uuid"], ["is_template", ["option", "bool"]]]],
+    [["task_created", "task_updated", "task_deleted"], [["uuid", "uuid"]]],
+    [["assignment_created", "assignment_updated", "assignment_deleted", "assignment_reordered"], [["uuid", ["option", "uuid"]], ["project_uuid", "uuid"]]],
+    [["dependency_added", "dependency_removed"], [["assignment_uuid", ["option", "uuid"]], ["depends_on_uuid", ["option", "uuid"]], ["project_uuid", "uuid"]]],
+  ],
+};
+
 /** The payload of all events. The contacts determine the fan-out. They are never on the wire. */
 export interface CrmNoticePayload {
   /** The interaction. */
@@ -262,6 +390,33 @@ export type CrmEvent = CrmOnNotice;
 
 /** The events that `crm:contact:{uuid}:interactions` can bring. */
 export type CrmInteractionsEvent = CrmOnNotice;
+
+/** The events that each topic of `crm` can bring. */
+export interface CrmTopics {
+  /** The interactions of one contact. */
+  [topic: `crm:contact:${string}:interactions`]: CrmInteractionsEvent;
+}
+
+/** The type of `crm`. */
+export interface CrmDomain extends Domain<"crm", CrmEvent, CrmTopics, "closed"> {
+  /** The topics of interactions. */
+  readonly topics: {
+    /** The interactions of one contact. */
+    readonly interactions: (uuid: string) => Topic<CrmInteractionsEvent>;
+  };
+}
+
+/** The changes of interactions. */
+export const crm: CrmDomain = {
+  name: "crm",
+  fingerprint: "08db97020957991b",
+  topics: {
+    interactions: (uuid) => `crm:contact:${_segment("`uuid` of crm:contact:{uuid}:interactions", uuid)}:interactions` as Topic<CrmInteractionsEvent>,
+  },
+  events: [
+    [["interaction_created", "interaction_updated", "interaction_deleted"], [["interaction_uuid", "uuid"]]],
+  ],
+};
 
 /** A written record. */
 export interface StoreUpsertedPayload {
@@ -309,85 +464,36 @@ export type StoreSchemaEvent =
   | StoreOnUpserted
   | StoreOnDeleted;
 
-/** The domains that refuse undeclared payload keys. */
-export type ClosedDomain =
-  | "catalogue"
-  | "crm";
-
-/** The events that each topic can bring. Augment it with the topics of your own domains. */
-export interface Topics {
-  /** All changes. */
-  catalogue: CatalogueEvent;
-  /** All departments. */
-  "staff:departments": StaffDepartmentsEvent;
-  /** All teams. */
-  "staff:teams": StaffTeamsEvent;
-  /** All people. */
-  "staff:people": StaffPeopleEvent;
-  /** One department, with the teams in it. */
-  [topic: `staff:department:${string}`]: StaffDepartmentEvent;
-  /** One team, with its members. */
-  [topic: `staff:team:${string}`]: StaffTeamEvent;
-  /** One person, with their memberships. */
-  [topic: `staff:person:${string}`]: StaffPersonEvent;
-  /** All changes. */
-  "projects:all": ProjectsAllEvent;
-  /** The task library. */
-  "projects:tasks": ProjectsTasksEvent;
-  /** Project templates. */
-  "projects:templates": ProjectsTemplatesEvent;
-  /** One project, with its assignments and dependencies. */
-  [topic: `projects:project:${string}`]: ProjectsProjectEvent;
-  /** The interactions of one contact. */
-  [topic: `crm:contact:${string}:interactions`]: CrmInteractionsEvent;
+/** The events that each topic of `store` can bring. */
+export interface StoreTopics {
   /** The changes of one schema. */
   [topic: `store:${string}`]: StoreSchemaEvent;
 }
 
+/** The type of `store`. */
+export interface StoreDomain extends Domain<"store", StoreEvent, StoreTopics> {
+  /** The topics of a store. The publisher may name other topics instead. */
+  readonly topics: {
+    /** The changes of one schema. */
+    readonly schema: (schema: string) => Topic<StoreSchemaEvent>;
+  };
+}
+
+/** The changes of a store with records of type `R`. */
+export const store: StoreDomain = {
+  name: "store",
+  fingerprint: "75278e7fdfda6466",
+  topics: {
+    schema: (schema) => `store:${_segment("`schema` of store:{schema}", schema)}` as Topic<StoreSchemaEvent>,
+  },
+  events: [
+    [["upserted"], [["schema", ["segment", 249]], ["key", "string"], ["record", "any"]]],
+    [["deleted"], [["schema", ["segment", 249]], ["key", "string"]]],
+  ],
+};
+
 /** Refuses a missing value, which would build a topic without events. */
-function segment(what: string, value: string): string {
+function _segment(what: string, value: string): string {
   if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
   throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);
 }
-
-/** Builds topics: `topic.staff.person(id)`. */
-export const topic = {
-  /** The topic of the catalogue. */
-  catalogue: "catalogue",
-  /** The topics of staff: three lists, and one topic for each record. */
-  staff: {
-    /** All departments. */
-    departments: "staff:departments",
-    /** All teams. */
-    teams: "staff:teams",
-    /** All people. */
-    people: "staff:people",
-    /** One department, with the teams in it. */
-    department: (uuid: string) => `staff:department:${segment("`uuid` of staff:department:{uuid}", uuid)}` as const,
-    /** One team, with its members. */
-    team: (uuid: string) => `staff:team:${segment("`uuid` of staff:team:{uuid}", uuid)}` as const,
-    /** One person, with their memberships. */
-    person: (uuid: string) => `staff:person:${segment("`uuid` of staff:person:{uuid}", uuid)}` as const,
-  },
-  /** The topics of projects. */
-  projects: {
-    /** All changes. */
-    all: "projects:all",
-    /** The task library. */
-    tasks: "projects:tasks",
-    /** Project templates. */
-    templates: "projects:templates",
-    /** One project, with its assignments and dependencies. */
-    project: (uuid: string) => `projects:project:${segment("`uuid` of projects:project:{uuid}", uuid)}` as const,
-  },
-  /** The topics of interactions. */
-  crm: {
-    /** The interactions of one contact. */
-    interactions: (uuid: string) => `crm:contact:${segment("`uuid` of crm:contact:{uuid}:interactions", uuid)}:interactions` as const,
-  },
-  /** The topics of a store. The publisher may name other topics instead. */
-  store: {
-    /** The changes of one schema. */
-    schema: (schema: string) => `store:${segment("`schema` of store:{schema}", schema)}` as const,
-  },
-} as const;

@@ -12,8 +12,8 @@ type Subscribe = (
   onEnd: () => void,
 ) => Subscription;
 
-interface Waiter<T extends string> {
-  resolve(result: IteratorResult<EventItem<T>>): void;
+interface Waiter<E> {
+  resolve(result: IteratorResult<EventItem<E>>): void;
   reject(reason: unknown): void;
 }
 
@@ -21,12 +21,12 @@ interface Waiter<T extends string> {
  * Events as an async iterable. It subscribes at the first `next`, and unsubscribes when the loop is left. Events that
  * arrived before an error or the end are handed out first.
  */
-export class Events<T extends string> implements AsyncIterableIterator<EventItem<T>> {
+export class Events<E> implements AsyncIterableIterator<EventItem<E>> {
   #subscribe: Subscribe;
   #options: EventsOptions;
   #subscription: Subscription | undefined;
-  #items: EventItem<T>[] = [];
-  #waiting: Waiter<T>[] = [];
+  #items: EventItem<E>[] = [];
+  #waiting: Waiter<E>[] = [];
   /** Set when no more events come: to an error, or to null for an end without one. */
   #over: TidingsError | null | undefined;
 
@@ -39,7 +39,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
     return this;
   }
 
-  next(): Promise<IteratorResult<EventItem<T>>> {
+  next(): Promise<IteratorResult<EventItem<E>>> {
     this.#start();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
@@ -47,7 +47,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
     });
   }
 
-  return(): Promise<IteratorResult<EventItem<T>>> {
+  return(): Promise<IteratorResult<EventItem<E>>> {
     this.#items = [];
     this.#finish(null);
     return Promise.resolve({ done: true, value: undefined });
@@ -74,7 +74,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
       this.#sync({ topics: this.#subscription?.topics ?? meta.topics, position: meta.position });
       return;
     }
-    this.#items.push({ event, meta } as EventItem<T>);
+    this.#items.push({ event, meta } as EventItem<E>);
     this.#serve();
   }
 
@@ -95,7 +95,7 @@ export class Events<T extends string> implements AsyncIterableIterator<EventItem
 
   #serve(): void {
     while (this.#waiting.length && (this.#items.length || this.#over !== undefined)) {
-      const { resolve, reject } = this.#waiting.shift() as Waiter<T>;
+      const { resolve, reject } = this.#waiting.shift() as Waiter<E>;
       const value = this.#items.shift();
       if (value) resolve({ done: false, value });
       else if (this.#over) {

@@ -6,6 +6,7 @@ import { hold } from "./process.js";
 import type { Publishes } from "./publishing.js";
 import type { Subscriptions } from "./subscription.js";
 import type { Tokens } from "./token.js";
+import type { Domain } from "./topics.js";
 import { unknownDomain } from "./unknown-domain.js";
 import type { WatchHandle } from "./watch.js";
 
@@ -15,7 +16,7 @@ export interface HostParts {
   publishes: Publishes;
   tokens: Tokens;
   /** The domains that the user named. */
-  domains: readonly string[] | undefined;
+  domains: readonly (Domain | string)[] | undefined;
   /** The core has closed. */
   closed(): void;
 }

@@ -1,6 +1,7 @@
 // The entry `tidings`: its core is a part of the module.
 
 import { Client } from "./client.js";
+import type { Domain } from "./topics.js";
 import type { ClientOptions } from "./types.js";
 
 export * from "./client.js";
@@ -12,11 +13,14 @@ export * from "./client.js";
  * Throws a `TypeError` for an option of a wrong type. A URL that is none is the error `invalid_url`, at the first use.
  *
  * ```ts
- * import { createClient, topic } from "tidings";
+ * import { createClient } from "tidings";
+ * import { staff } from "tidings/domains";
  *
- * const client = createClient({ url: "wss://example.com/v1/ws" });
+ * const client = createClient({ url: "wss://example.com/v1/ws", domains: [staff] });
  * ```
  */
-export function createClient(options: ClientOptions = {}): Client {
+export function createClient<const D extends Domain | string = never>(
+  options: ClientOptions<D> = {},
+): Client<Extract<D, Domain>> {
   return new Client(() => import("./core-inline.js").then(({ load }) => load()), options);
 }

@@ -2,6 +2,7 @@
 
 import { Client, TidingsError } from "./client.js";
 import type { Glue } from "./core.js";
+import type { Domain } from "./topics.js";
 import type { ClientOptions } from "./types.js";
 import { compile } from "./wasm.js";
 
@@ -43,7 +44,10 @@ let copies = 1;
  * Throws a `TypeError` if `core.glue` is missing. If the core cannot be loaded, the error is `wasm_unavailable`, at the
  * first use.
  */
-export function createClient({ core, ...options }: ClientOptions & { core: OwnCore }): Client {
+export function createClient<const D extends Domain | string = never>({
+  core,
+  ...options
+}: ClientOptions<D> & { core: OwnCore }): Client<Extract<D, Domain>> {
   if (!core?.glue)
     throw new TypeError(
       "createClient({ core: { glue } }): `glue` must be a function that imports the JavaScript of your core, or its address",

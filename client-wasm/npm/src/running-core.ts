@@ -2,6 +2,7 @@
 
 import type { Ask, Asks } from "./asks.js";
 import type { Core, Glue, Host, Load, Loaded } from "./core.js";
+import { nameOf } from "./domain-list.js";
 import { TidingsError } from "./errors.js";
 import { Pause } from "./pause.js";
 import { socketUrl } from "./socket-url.js";
@@ -146,7 +147,7 @@ export class RunningCore {
       };
     const { open } = this.#surroundings;
     const host = { ...this.#owner.host(url), guard, open };
-    const core = new glue.Core(host, url, CLIENT, token !== undefined, [...domains]);
+    const core = new glue.Core(host, url, CLIENT, token !== undefined, domains.map(nameOf));
     return core;
   }
 

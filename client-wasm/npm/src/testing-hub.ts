@@ -15,7 +15,7 @@ import {
   type TopicCode,
 } from "./testing-rules.js";
 import { type Network, TestSocket } from "./testing-socket.js";
-import type { EventOf, KnownTopic, Spelt, UntypedEvent } from "./topics.js";
+import type { Domain, EventOf, UntypedEvent } from "./topics.js";
 import type { ClientOptions, Published, Watch, WatchOptions } from "./types.js";
 
 /** Turns without anything new after which a hub is settled. A client takes some between the load of its core and its first frame. */
@@ -101,7 +101,9 @@ export class TestHub {
    * const [one, other] = [hub.createClient(), hub.createClient()];
    * ```
    */
-  createClient(options: Omit<ClientOptions, "url"> = {}): Client {
+  createClient<const D extends Domain | string = never>(
+    options: Omit<ClientOptions<D>, "url"> = {},
+  ): Client<Extract<D, Domain>> {
     const client = new TestClient(this.WebSocket, this.#minInterval, { ...options, url: ADDRESS });
     this.#clients.push(client);
     return client;
@@ -118,16 +120,7 @@ export class TestHub {
    * await hub.settled();
    * ```
    */
-  emit<const T extends KnownTopic>(
-    topics: T | readonly T[],
-    event: EventOf<T>,
-    options?: EmitOptions,
-  ): Published;
-  emit<const T extends string>(
-    topics: Spelt<T> | readonly Spelt<T>[],
-    event: EventOf<T>,
-    options?: EmitOptions,
-  ): Published;
+  emit<const T extends string>(topics: T | readonly T[], event: EventOf<T>, options?: EmitOptions): Published;
   emit(
     topics: string | readonly string[],
     event: UntypedEvent,
@@ -292,9 +285,9 @@ class TestClient extends Client {
   }
 
   override watch(topics: string | readonly string[], options: unknown): Watch {
-    const given = options as WatchOptions<string, unknown> | undefined;
+    const given = options as WatchOptions<never, unknown> | undefined;
     const watch = given && { ...given, minInterval: given.minInterval ?? this.#minInterval };
-    return super.watch(topics as string, watch as WatchOptions<string, unknown>);
+    return super.watch(topics as string, watch as WatchOptions<UntypedEvent, unknown>);
   }
 }
 

@@ -11,14 +11,15 @@ export type { PublishedEvent, TestHubOptions, TokenCode, TopicCode } from "./tes
  * Creates a hub for a test. Its clients are real clients; there is no network and no server.
  *
  * ```ts
+ * import { staff } from "tidings/domains";
  * import { createTestHub } from "tidings/testing";
  *
  * const hub = createTestHub();
- * const client = hub.createClient();
+ * const client = hub.createClient({ domains: [staff] });
  * const heard: string[] = [];
- * client.subscribe("staff:people", (event) => heard.push(event.event));
+ * client.subscribe(staff.topics.people, (event) => heard.push(event.event));
  * await hub.settled();
- * hub.emit("staff:people", { domain: "staff", event: "person_updated", payload: { uuid: id } });
+ * hub.emit(staff.topics.people, { domain: "staff", event: "person_updated", payload: { uuid: id } });
  * await hub.settled();
  * console.assert(heard.length === 1);
  * hub.close();

@@ -1,7 +1,7 @@
 // `Symbol.dispose` needs it in a project with an older `lib`.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { TidingsError } from "./errors.js";
-import type { EventOf } from "./topics.js";
+import type { Domain } from "./topics.js";
 
 /**
  * Where a client stands.
@@ -41,17 +41,24 @@ export interface Sync {
 }
 
 /** Options of `createClient`. */
-export interface ClientOptions {
+export interface ClientOptions<D extends Domain | string = Domain | string> {
   /**
    * The URL of the server's WebSocket: `ws:`, `wss:`, `http:`, `https:`, or relative to the page. The default is
    * `/v1/ws`.
    */
   url?: string | URL;
   /**
-   * Domains that neither this client nor the server knows, and that you mean. A domain that nobody knows may be a typo,
-   * and then no event ever arrives. So the console warns once of each such domain that is not in this list.
+   * The domains that this client knows, at most 64.
+   *
+   * - A domain of a generated module: its topics and events are typed, and the client checks its events.
+   * - The name of a domain without a type: you mean it. A domain that neither the client nor the server knows may be a
+   *   typo, and then no event ever arrives. So the console warns once of each such domain that is not in this list.
+   *
+   * ```ts
+   * createClient({ domains: [staff, projects, "orders"] });
+   * ```
    */
-  domains?: readonly string[];
+  domains?: readonly D[];
   /**
    * A token (JWT), or a function that returns one. A server that runs with `--dev` needs none.
    *
@@ -78,7 +85,7 @@ export interface ClientOptions {
 }
 
 /** Called with each event of a subscription, in the order of the server's log. */
-export type Handler<T extends string> = (event: EventOf<T>, meta: EventMeta) => void;
+export type Handler<E> = (event: E, meta: EventMeta) => void;
 
 /** Options of `subscribe`. */
 export interface SubscribeOptions {
@@ -117,7 +124,7 @@ export interface Subscription {
 }
 
 /** Options of `watch`. */
-export interface WatchOptions<T extends string, D> {
+export interface WatchOptions<E, Data> {
   /**
    * Loads the data. `signal` is aborted when nobody needs the data any more, or after 30 seconds. If `load` throws, the
    * data stays as it is and the client tries again. It does not try again before the next event if the value that was
@@ -127,7 +134,7 @@ export interface WatchOptions<T extends string, D> {
    * one list load it once. Then each `onData` gets the same object: leave it unchanged, or give each watch a function of
    * its own.
    */
-  load: (signal: AbortSignal) => D | Promise<D>;
+  load: (signal: AbortSignal) => Data | Promise<Data>;
   /**
    * A name for what `load` loads. Watches with equal keys, the same topics and the same `minInterval` share their loads,
    * whatever their functions are: the function of the newest watch is called. So the key must name everything that
@@ -135,7 +142,7 @@ export interface WatchOptions<T extends string, D> {
    */
   key?: string;
   /** Called with the data of each load. */
-  onData: (data: D) => void;
+  onData: (data: Data) => void;
   /**
    * Called with an error of the watch. Without it, the client's `error` listeners hear the error.
    *
@@ -148,7 +155,7 @@ export interface WatchOptions<T extends string, D> {
    */
   onError?: (error: TidingsError) => void;
   /** Returns whether an event may have changed the data. Without it, every event may. */
-  concerns?: (event: EventOf<T>, meta: EventMeta) => boolean;
+  concerns?: (event: E, meta: EventMeta) => boolean;
   /**
    * `true`, or a function that returns whether to skip an event: no load for an event that this client caused, because
    * the page shows a write at the moment it sends it. Call `reload` if the write fails, or may have failed.
@@ -156,7 +163,7 @@ export interface WatchOptions<T extends string, D> {
    * An event is not skipped if a load ran, or another write of this client began, since the write. Otherwise older data
    * could stay on top.
    */
-  skipOwn?: boolean | ((event: EventOf<T>, meta: EventMeta) => boolean);
+  skipOwn?: boolean | ((event: E, meta: EventMeta) => boolean);
   /**
    * Called with the reason why there is a load, or none. `resumed`: the connection is back and nothing was missed.
    * `sync`: events may have been missed, so it loads. `own`: an own event was skipped.
@@ -197,8 +204,8 @@ export interface EventsOptions {
 }
 
 /** An event and its circumstances. */
-export interface EventItem<T extends string> {
-  event: EventOf<T>;
+export interface EventItem<E> {
+  event: E;
   meta: EventMeta;
 }
 

@@ -7,7 +7,7 @@ import { writeOf } from "./origin.js";
 import { Handle, type Subscriptions } from "./subscription.js";
 import type { EventMeta, Sync, Watch, WatchOptions } from "./types.js";
 
-type Options = WatchOptions<string, unknown>;
+type Options = WatchOptions<never, unknown>;
 
 /**
  * The data of one watch, or of several watches that share their loads. The core says when to load; the view loads, and

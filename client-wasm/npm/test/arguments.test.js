@@ -1,7 +1,8 @@
 // The call that gets a wrong topic, callback or option refuses it.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, TidingsError, topic } from "tidings";
+import { createClient, TidingsError } from "tidings";
+import { crm, projects, staff } from "tidings/domains";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 import { serve, skip } from "./serve.js";
 
@@ -74,14 +75,14 @@ test("a publish to a value that can't be a topic is rejected", async (t) => {
 });
 
 test("a topic builder refuses a missing value", () => {
-  const { person } = topic.staff;
+  const { person } = staff.topics;
   for (const wrong of [undefined, null, "", "undefined", Number.NaN, {}]) {
     assert.throws(() => person(wrong), {
       name: "TypeError",
       message: /^`uuid` of staff:person:\{uuid\} is .*: build the topic when it is known\.$/,
     });
   }
-  assert.throws(() => topic.crm.interactions(), /`uuid` of crm:contact:\{uuid\}:interactions is undefined/);
+  assert.throws(() => crm.topics.interactions(), /`uuid` of crm:contact:\{uuid\}:interactions is undefined/);
   assert.equal(person(ID), `staff:person:${ID}`);
 });
 
@@ -96,30 +97,40 @@ test("a call throws for a `minInterval` that is no duration", (t) => {
   }
 });
 
-test("createClient refuses `domains` that are no list of strings", () => {
+test("createClient refuses `domains` that are none, and says what to write", async () => {
+  const module = await import("tidings/domains");
+  const other = { ...staff, fingerprint: "0123456789abcdef" };
+  const list = 'must be a list such as [staff, "orders"], but is';
+  const one = "must be a domain of a generated module or the name of a domain, but is";
+  const missing =
+    "is undefined: does the module export this name? A domain is a constant of a generated module";
   for (const [domains, says] of [
-    [null, /but is null$/],
-    [5, /but is 5$/],
-    ["xy", /but is xy$/],
-    [{}, /but is \[object Object\]$/],
-    [new Set(["orders"]), /but is \[object Set\]$/],
-    [[5], /but holds 5$/],
-    [["orders", undefined], /but holds undefined$/],
+    [null, ` ${list} null`],
+    [5, ` ${list} 5`],
+    ["xy", ` ${list} xy`],
+    [{}, ` ${list} [object Object]`],
+    [new Set(["orders"]), ` ${list} [object Set]`],
+    [staff, ` ${list} [object Object]`],
+    [[5], `[0] ${one} 5`],
+    [[null], `[0] ${one} null`],
+    [[{ name: "staff" }], `[0] ${one} [object Object]`],
+    [[() => staff], `[0] ${one} a function`],
+    [["orders", undefined], `[1] ${missing}`],
     // biome-ignore lint/suspicious/noSparseArray: it is what is refused
-    [["orders", , "x"], /but holds undefined$/],
+    [["orders", , "x"], `[1] ${missing}`],
+    [[staff, module], "[1] is a module: hand over its constant, import { catalogue }"],
+    [
+      [staff, projects, other],
+      " has two versions of `staff`: generate its module again, and import it from one place",
+    ],
+    [Array.from({ length: 65 }, (_, index) => `d${index}`), " may name 64 domains, but names 65"],
   ]) {
-    const refused = (error) => {
-      assert.equal(error.name, "TypeError");
-      assert.match(
-        error.message,
-        /^createClient\(\{ domains \}\): `domains` must be a list of strings, such as \["orders"\], /,
-      );
-      assert.match(error.message, says);
-      return true;
-    };
-    assert.throws(() => createClient({ domains }), refused);
+    const message = `createClient({ domains }): \`domains\`${says}`;
+    assert.throws(() => createClient({ domains }), { name: "TypeError", message });
   }
-  for (const domains of [undefined, [], ["orders"]]) createClient({ domains });
+  const names = Array.from({ length: 64 }, (_, index) => `d${index}`);
+  for (const domains of [undefined, [], ["orders"], [staff, "staff", { ...staff }], names])
+    createClient({ domains });
 });
 
 test("a call throws for a `buffer` that is no whole number of events", (t) => {
@@ -201,12 +212,15 @@ test("an unknown domain causes one warning, also over reconnects", async (t) => 
 
 test("a domain that the client knows, or that `domains` names, causes no warning", async (t) => {
   const warned = warnings(t);
-  const client = open(t, { domains: ["orders", "invoices"] });
+  const client = open(t, { domains: [projects, "orders", "invoices"] });
   server.answer = knowsStaff;
   await client.subscribe(["projects:all", "orders:1", "invoices:1", "staff:people"], nothing).ready;
   assert.deepEqual(warned(), []);
   await client.subscribe("ordres:1", nothing).ready;
-  assert.match(warned()[0], /`ordres`.*`domains` names `orders`, `invoices`.*"orders","invoices","ordres"/);
+  assert.match(
+    warned()[0],
+    /`ordres`.*`domains` names `projects`, `orders`, `invoices`\..*\[projects, "orders", "invoices", "ordres"\]/,
+  );
 });
 
 test("the real server names a domain that it does not know", { skip }, async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, TidingsError, topic } from "tidings";
+import { createClient, TidingsError } from "tidings";
+import { staff } from "tidings/domains";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
@@ -10,7 +11,7 @@ const event = { domain: "staff", event: "person_updated", payload: { uuid: ID } 
 /** A client that is closed when the test is over. */
 function open(t, options = {}) {
   useFake(t);
-  const client = createClient({ url: URL_, ...options });
+  const client = createClient({ url: URL_, domains: [staff], ...options });
   t.after(() => client.close());
   const errors = [];
   client.on("error", (error) => errors.push(error));
@@ -33,7 +34,7 @@ test("a client does nothing until it is used", async (t) => {
 test("a subscription becomes ready and gets its events with their meta", async (t) => {
   const { client } = open(t);
   const heard = [];
-  const subscription = client.subscribe(topic.staff.people, (event, meta) => heard.push({ event, meta }));
+  const subscription = client.subscribe(staff.topics.people, (event, meta) => heard.push({ event, meta }));
   assert.deepEqual(subscription.topics, ["staff:people"]);
   await subscription.ready;
   assert.equal(client.status, "open");

@@ -19,7 +19,7 @@ function complaints(compiler) {
   return stdout.split(/^test\/wrong\.ts\(\d+,\d+\): /m).slice(1);
 }
 
-test("for a misspelt topic or event, the compiler names the topics or events of the domain", () => {
+test("the compiler names the right topics, events, fields and domains", () => {
   for (const compiler of ["typescript", "typescript-5.6"]) {
     const said = complaints(compiler);
     const expected = [
@@ -29,6 +29,11 @@ test("for a misspelt topic or event, the compiler names the topics or events of 
       [/"projects:all"/],
       [/'"person_promoted"' is not assignable to type .*"person_updated"/],
       [/Property 'uuid' is missing in type '\{ uid: string; \}' but required in type 'StaffPersonPayload'/],
+      [/Property 'uid' does not exist.* Did you mean 'uuid'\?/],
+      [/Property 'persons' does not exist.* Did you mean 'person'\?/],
+      [/typeof import\(.*domains".*is not assignable to type 'string \| Domain</],
+      [/Type '\["ulid", number\]' is not assignable to type 'FieldType'/],
+      [/is missing the following properties from type 'Domain<.*: fingerprint, events/],
     ];
     assert.equal(said.length, expected.length, said.join("\n"));
     for (const [index, patterns] of expected.entries()) {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
 
 function open(t) {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   client.on("error", () => {});
   t.after(() => client.close());
   return client;

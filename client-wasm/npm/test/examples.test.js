@@ -1,7 +1,7 @@
-// The examples in the docs of the exported items compile.
+// The examples in the docs of the exported items, and in the README, compile.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -9,14 +9,15 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The names that the examples use without a declaration. */
 const CONTEXT = `
-import { type Client, createClient, type Handler, type PublishableEvent, type Spelt, TidingsError, topic } from "tidings";
+import { type Client, createClient, type EventOf, type Handler, type PublishableEvent, TidingsError, type Topic } from "tidings";
 import { createTestHub, type TestHub } from "tidings/testing";
-declare const client: Client;
-declare const event: PublishableEvent;
+import { projects, staff, type StaffDomain } from "tidings/domains";
+const client = createClient({ domains: [staff] });
+declare const event: PublishableEvent<StaffDomain>;
 declare const hub: TestHub;
 declare const id: string;
 declare const load: () => void;
-declare const publishLater: (event: PublishableEvent) => void;
+declare const publishLater: (event: PublishableEvent<StaffDomain>) => void;
 declare const render: (data: unknown) => void;
 declare const showBadge: (text: string) => void;
 `;
@@ -32,12 +33,21 @@ function examples() {
   });
 }
 
-test("the examples in the docs compile", (t) => {
-  const file = `${root}/test/examples.ts`;
-  const found = examples();
-  assert.ok(found.length >= 9, `${found.length} examples`);
-  writeFileSync(file, CONTEXT + found.join("\n"));
-  t.after(() => rmSync(file));
+/** The TypeScript of the README, a module for each block. */
+function readme() {
+  const text = readFileSync(`${root}/README.md`, "utf8");
+  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block);
+}
+
+test("the examples in the docs and in the README compile", (t) => {
+  const folder = `${root}/test/examples`;
+  mkdirSync(folder, { recursive: true });
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [inDocs, inReadme] = [examples(), readme()];
+  assert.ok(inDocs.length >= 11, `${inDocs.length} examples in the docs`);
+  assert.ok(inReadme.length >= 6, `${inReadme.length} examples in the README`);
+  writeFileSync(`${folder}/docs.ts`, CONTEXT + inDocs.join("\n"));
+  for (const [index, block] of inReadme.entries()) writeFileSync(`${folder}/readme${index}.ts`, block);
   const args = [
     "node_modules/typescript/bin/tsc",
     "--project",

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mock, test } from "node:test";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { socket, sockets, useFake } from "./fake.js";
 import { serve, skip } from "./serve.js";
 
-const PEOPLE = topic.staff.people;
+const PEOPLE = staff.topics.people;
 
 test("an idle client keeps its connection for 30 seconds, then closes it", async (t) => {
   let now = 1_000;
@@ -22,7 +23,7 @@ test("an idle client keeps its connection for 30 seconds, then closes it", async
     await turn();
   };
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   const subscribed = async () => {
     const subscription = client.subscribe(PEOPLE, () => {});
@@ -79,7 +80,8 @@ function script(t, url, text) {
 }
 
 const BEGIN = `
-  import { createClient, topic } from "tidings";
+  import { createClient } from "tidings";
+import { staff } from "tidings/domains";
   const client = createClient({ url: process.env.SERVER });
   const event = { domain: "staff", event: "person_updated", payload: { uuid: crypto.randomUUID() } };
 `;
@@ -101,7 +103,7 @@ test("a script that has unsubscribed ends at once, although its connection linge
     };
     const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
     for (let n = 0; n < 3; n++) {
-      const subscription = client.subscribe(topic.staff.people, () => {});
+      const subscription = client.subscribe(staff.topics.people, () => {});
       await subscription.ready;
       await client.publish(event);
       subscription.unsubscribe();
@@ -121,9 +123,9 @@ test("a script that subscribes goes on while its server is away", { skip }, asyn
     url,
     `${BEGIN}
     // A subscription that came and went is no reason to end.
-    client.subscribe(topic.staff.teams, () => {}).unsubscribe();
+    client.subscribe(staff.topics.teams, () => {}).unsubscribe();
     await client.publish(event);
-    const subscription = client.subscribe(topic.staff.people, () => {}, {
+    const subscription = client.subscribe(staff.topics.people, () => {}, {
       onSync: () => {
         console.log("synced");
         subscription.unsubscribe();

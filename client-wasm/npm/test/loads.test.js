@@ -1,15 +1,16 @@
 // When the loads of watches begin, and which watches get the data.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { answer, server, settled, socket, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
-const PEOPLE = topic.staff.people;
+const PEOPLE = staff.topics.people;
 
 function open(t) {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   return client;
 }
@@ -111,7 +112,7 @@ test("watches share loads if their topics are equal in any order and spelling, a
   const load = mock.fn(() => 1);
   const other = mock.fn(() => 1);
   const onData = () => {};
-  const person = topic.staff.person(ID);
+  const person = staff.topics.person(ID);
   const views = [
     client.watch([PEOPLE, person], { load, onData }),
     client.watch([person.toUpperCase().replace("STAFF:PERSON", "staff:person"), PEOPLE], { load, onData }),
@@ -215,7 +216,7 @@ test("a refused topic leaves the loads of the others as they are", async (t) => 
   const load = mock.fn(() => 1);
   let shown = 0;
   const options = { load, onData: () => shown++, onError: () => {} };
-  for (let row = 0; row < 3; row++) client.watch([PEOPLE, topic.staff.teams], options);
+  for (let row = 0; row < 3; row++) client.watch([PEOPLE, staff.topics.teams], options);
   while (shown < 3) await settled();
   await settled();
   assert.deepEqual([load.mock.callCount(), shown], [1, 3]);

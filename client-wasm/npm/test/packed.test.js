@@ -42,20 +42,19 @@ test("its types compile with an older lib, and if only one entry is imported", {
   timeout: 60_000,
 }, (t) => {
   const folder = unpack(t);
-  // The second line declares a topic of the user.
   const program = (entry, rest = "") => `
     import { createClient, TidingsError } from "${entry}";
-    import type {} from "tidings";
-    declare module "tidings" { interface Topics { "orders:all": { domain: "orders"; event: "paid"; payload: { total: number } } } }
-    const client = createClient(${rest});
-    client.subscribe("orders:all", (event) => event.payload.total.toFixed());
+    import { store } from "tidings/domains";
+    const client = createClient({ domains: [store]${rest} });
+    client.subscribe("store:contacts", (event) => event.payload.key.toUpperCase());
+    client.subscribe(store.topics.schema("contacts"), (event) => event.payload.key.toUpperCase());
     client.on("error", (error: TidingsError) => void error.cause);
   `;
   writeFileSync(join(folder, "index.ts"), program("tidings"));
   writeFileSync(join(folder, "url.ts"), program("tidings/url"));
   writeFileSync(
     join(folder, "own.ts"),
-    program("tidings/own", "{ core: { glue: async () => ({}) as never } }"),
+    program("tidings/own", ", core: { glue: async () => ({}) as never }"),
   );
   const options = [
     "--noEmit",

@@ -1,15 +1,16 @@
 // Watches that are paused, and watches that share their loads by a key.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
-const PEOPLE = topic.staff.people;
+const PEOPLE = staff.topics.people;
 
 function open(t) {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   return client;
 }
@@ -185,8 +186,8 @@ test("a key alone is not enough: topics and interval count too, and a watch with
     watch(PEOPLE, { key: "a" }),
     watch(PEOPLE, { key: "b" }),
     watch(PEOPLE, { key: "a", minInterval: 1_000 }),
-    watch([PEOPLE, topic.staff.teams], { key: "a" }),
-    watch([topic.staff.teams, PEOPLE], { key: "a" }),
+    watch([PEOPLE, staff.topics.teams], { key: "a" }),
+    watch([staff.topics.teams, PEOPLE], { key: "a" }),
     watch(PEOPLE, {}),
     watch(PEOPLE, { load: () => load(), key: "" }),
   ];

@@ -6,14 +6,15 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { serve, skip } from "./serve.js";
 
 test("an event goes from one client to another, also after a restart of the server", {
   skip,
 }, async (t) => {
   const { server, url, port } = await serve(t);
-  const [reader, writer] = [createClient({ url: `${url}/v1/ws` }), createClient({ url: `${url}/v1/ws` })];
+  const [reader, writer] = [1, 2].map(() => createClient({ url: `${url}/v1/ws`, domains: [staff] }));
   t.after(() => {
     reader.close();
     writer.close();
@@ -25,7 +26,7 @@ test("an event goes from one client to another, also after a restart of the serv
   const next = () => new Promise((resolve) => (hear = resolve));
   const synced = new Promise((resolve) => {
     reader.subscribe(
-      [topic.staff.people, topic.staff.person(uuid)],
+      [staff.topics.people, staff.topics.person(uuid)],
       (event, meta) => {
         heard.push(event);
         hear(meta);
@@ -33,7 +34,7 @@ test("an event goes from one client to another, also after a restart of the serv
       { onSync: resolve },
     );
   });
-  await reader.subscribe(topic.staff.people, () => {}, { onSync: () => {} }).ready;
+  await reader.subscribe(staff.topics.people, () => {}, { onSync: () => {} }).ready;
   const arrived = next();
   const answer = await writer.publish(event);
   const meta = await arrived;
@@ -84,7 +85,7 @@ test("a view stays live over many lives of its token, with one connection and no
   t.after(() => client.close());
   client.on("status", (status) => statuses.push(status));
   client.on("error", (error) => errors.push(error));
-  const view = client.watch(topic.staff.people, {
+  const view = client.watch(staff.topics.people, {
     load: () => {
       loads += 1;
       return stored;

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
 import { TidingsError } from "tidings";
+import { staff } from "tidings/domains";
 import { createTestHub } from "tidings/testing";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
-const PEOPLE = "staff:people";
+const PEOPLE = staff.topics.people;
 const changed = { domain: "staff", event: "person_updated", payload: { uuid: ID } };
 
 const open = [];
@@ -21,7 +22,7 @@ function createHub(options) {
 
 /** A client with a subscription that is in force, and what it heard. */
 async function subscribed(hub, topics = PEOPLE) {
-  const client = hub.createClient();
+  const client = hub.createClient({ domains: [staff] });
   const heard = [];
   client.on("status", (status) => heard.push(status));
   client.subscribe(topics, (event, meta) => heard.push({ event, meta }), {

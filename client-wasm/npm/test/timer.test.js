@@ -1,7 +1,8 @@
 // The one timer of a client.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 import { settled, socket, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
@@ -19,10 +20,10 @@ function count(t) {
 
 test("a message sets no timer: the timer looks at the clock when it fires", async (t) => {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   let heard = 0;
-  await client.subscribe(topic.staff.people, () => heard++).ready;
+  await client.subscribe(staff.topics.people, () => heard++).ready;
   await settled();
   const real = performance.now;
   t.after(() => {
@@ -32,7 +33,7 @@ test("a message sets no timer: the timer looks at the clock when it fires", asyn
   for (let n = 1; n <= 1_000; n++) {
     // A clock that stands still would hide it.
     performance.now = () => real.call(performance) + n;
-    socket().event([topic.staff.people], { uuid: ID });
+    socket().event([staff.topics.people], { uuid: ID });
   }
   assert.equal(heard, 1_000);
   assert.equal(calls(), 0);
@@ -50,9 +51,9 @@ test("the client notices a silent server in time, however late its last message 
     t.mock.timers.tick(ms);
     await turn();
   };
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
-  const subscription = client.subscribe(topic.staff.people, () => {});
+  const subscription = client.subscribe(staff.topics.people, () => {});
   while (client.status !== "open") await turn();
   await subscription.ready;
   // The server promised a ping each 25 s, and has 10 s more.

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createClient, TidingsError } from "tidings";
+import { catalogue, crm, projects, staff, store } from "tidings/domains";
 import { settled, socket, useFake } from "./fake.js";
 
 const folder = fileURLToPath(new URL("../../../tests/vectors/", import.meta.url));
@@ -12,7 +13,10 @@ const options = { skip: existsSync(folder) ? false : "the vectors are in the rep
 
 async function open(t, topic) {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({
+    url: "http://127.0.0.1:1/v1/ws",
+    domains: [catalogue, crm, projects, staff, store],
+  });
   const [events, errors] = [[], []];
   client.on("error", (error) => errors.push(error));
   t.after(() => client.close());

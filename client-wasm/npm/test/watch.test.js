@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { createClient, TidingsError, topic } from "tidings";
+import { createClient, TidingsError } from "tidings";
+import { staff } from "tidings/domains";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
-const PEOPLE = topic.staff.people;
+const PEOPLE = staff.topics.people;
 
 /** A load that the test ends. */
 function loads() {
@@ -19,7 +20,7 @@ function loads() {
 /** A client, and a view of a store. The test ends its loads. */
 function open(t, options = {}) {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   const { running, load } = loads();
   const [shown, errors, notices] = [[], [], []];
@@ -200,7 +201,7 @@ test("skipOwn skips an own event, unless a load may have read the store before t
 
 test("two writes of one page that overtake each other do not leave the view stale", async (t) => {
   useFake(t);
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   let [store, shown] = ["off", undefined];
   const view = client.watch(PEOPLE, {
@@ -292,7 +293,7 @@ test("a view that its user ends after a load took too long loads and shows nothi
   t.after(() => {
     performance.now = real;
   });
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   const [shown, signals] = [[], []];
   const view = client.watch(PEOPLE, {
@@ -322,10 +323,10 @@ test("a refused topic is an error, and the others are loaded", async (t) => {
     ];
     socket.receive({ op: "subscribed", ref: frame.ref, position: "000000000abc.7.0000001f", topics });
   };
-  const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+  const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
   t.after(() => client.close());
   const [shown, errors] = [[], []];
-  client.watch([PEOPLE, topic.staff.teams], {
+  client.watch([PEOPLE, staff.topics.teams], {
     load: () => "people",
     onData: (data) => shown.push(data),
     onError: ({ code }) => errors.push(code),

@@ -1,49 +1,50 @@
-//! TypeScript declarations of domains: payloads, unions of events with the discriminant `event`, the interface `Topics`
-//! that maps topics to their events, and functions that build topics.
+//! TypeScript of domains: payloads, unions of events with the discriminant `event`, the events of each topic, and one
+//! constant for each domain.
+
+mod constant;
 
 use std::fmt::Write as _;
 
 use tidings_shared::schema::{DomainSchema, PayloadSchema, TopicSchema, Type};
 
-/// How a generated file refers to the interface `Topics` and the helper types of the npm package.
+/// Where a generated file finds the types of the npm package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
-    /// The file is part of the package and declares them.
+    /// The file is part of the package.
     Package,
-    /// The file is a user's. It augments the package's declarations.
+    /// The file is a user's.
     User,
 }
 
-/// Writes a TypeScript module that declares these domains.
+/// Writes a TypeScript module of these domains. It imports types only, and it has one constant for each domain, so a bundler
+/// leaves out the domains that a page does not use.
+///
+/// ```
+/// use tidings_generate::{DomainSchema, Home, typescript};
+/// use tidings_shared::domains::staff;
+/// let text = typescript(&[DomainSchema::of::<staff::Event>()], Home::User);
+/// assert!(text.contains("export const staff: StaffDomain = {"));
+/// ```
 pub fn typescript(domains: &[DomainSchema], home: Home) -> String {
-    let mut text = "// Generated from the Rust definitions of the domains. Do not edit.\n\n".to_owned();
+    let package = match home {
+        Home::Package => "./topics.js",
+        Home::User => "tidings",
+    };
+    let mut text = format!(
+        "// Generated from the Rust definitions of the domains. Do not edit.\n\n\
+         import type {{ Domain, Topic }} from {package:?};\n\n"
+    );
     for domain in domains {
         payloads(&mut text, domain);
         events(&mut text, domain);
         events_by_topic(&mut text, domain);
+        constant::write(&mut text, domain);
     }
-    match home {
-        Home::Package => {
-            let closed =
-                domains.iter().filter(|domain| domain.closed).map(|domain| format!("{:?}", domain.name));
-            text.push_str("/** The domains that refuse undeclared payload keys. */\n");
-            union(&mut text, "ClosedDomain", closed);
-            text.push_str(
-                "/** The events that each topic can bring. Augment it with the topics of your own domains. */\n",
-            );
-            text.push_str("export interface Topics {\n");
-            topics(&mut text, domains, "  ");
-            text.push_str("}\n\n");
-        }
-        Home::User => {
-            // If nothing else imports the package, the compiler finds it only by this line.
-            text.push_str("import type {} from \"tidings\";\n\n");
-            text.push_str("declare module \"tidings\" {\n  interface Topics {\n");
-            topics(&mut text, domains, "    ");
-            text.push_str("  }\n}\n\n");
-        }
+    if domains.iter().flat_map(|domain| domain.topics).any(|topic| topic.fields().next().is_some()) {
+        text.push_str(constant::SEGMENT);
     }
-    builders(&mut text, domains);
+    text.truncate(text.trim_end().len());
+    text.push('\n');
     text
 }
 
@@ -174,78 +175,6 @@ fn events_by_topic(text: &mut String, domain: &DomainSchema) {
     }
 }
 
-/// Writes a topic's pattern as a template literal: `staff:person:${string}`.
-fn template(topic: &TopicSchema, field: impl Fn(&str) -> String) -> String {
-    let segment =
-        |segment: &str| match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
-            Some(name) => format!("${{{}}}", field(name)),
-            None => segment.to_owned(),
-        };
-    topic.pattern.split(':').map(segment).collect::<Vec<_>>().join(":")
-}
-
-fn topics(text: &mut String, domains: &[DomainSchema], indent: &str) {
-    for domain in domains {
-        for topic in domain.topics {
-            docs(text, indent, topic.docs);
-            let events = topic_events(domain, topic);
-            if topic.fields().next().is_some() {
-                let template = template(topic, |_| "string".to_owned());
-                let _ = writeln!(text, "{indent}[topic: `{template}`]: {events};");
-            } else {
-                let _ = writeln!(text, "{indent}{}: {events};", key(topic.pattern));
-            }
-        }
-    }
-}
-
-fn builders(text: &mut String, domains: &[DomainSchema]) {
-    if domains.iter().any(|domain| domain.topics.iter().any(|topic| topic.fields().next().is_some())) {
-        text.push_str(SEGMENT);
-    }
-    text.push_str("/** Builds topics: `topic.staff.person(id)`. */\nexport const topic = {\n");
-    for domain in domains {
-        docs(text, "  ", domain.topic_docs);
-        if let [TopicSchema { pattern, .. }] = domain.topics
-            && *pattern == domain.name
-        {
-            let _ = writeln!(text, "  {}: {pattern:?},", key(domain.name));
-            continue;
-        }
-        let _ = writeln!(text, "  {}: {{", key(domain.name));
-        for topic in domain.topics {
-            docs(text, "    ", topic.docs);
-            builder(text, topic);
-        }
-        text.push_str("  },\n");
-    }
-    text.push_str("} as const;\n");
-}
-
-/// Without this check, a missing value would build a topic that never gets an event.
-const SEGMENT: &str = "\
-/** Refuses a missing value, which would build a topic without events. */
-function segment(what: string, value: string): string {
-  if (!/^(|undefined|null|NaN|\\[object .*\\])$/.test(`${value}`)) return value;
-  throw new TypeError(`${what} is ${value === \"\" ? \"empty\" : value}: build the topic when it is known.`);
-}
-
-";
-
-fn builder(text: &mut String, topic: &TopicSchema) {
-    let name = camel_case(topic.builder);
-    let parameters: Vec<String> =
-        topic.fields().map(|field| format!("{}: string", camel_case(field))).collect();
-    let _ = if parameters.is_empty() {
-        writeln!(text, "    {name}: {:?},", topic.pattern)
-    } else {
-        let checked =
-            |field: &str| format!("segment(\"`{field}` of {}\", {})", topic.pattern, camel_case(field));
-        let template = template(topic, checked);
-        writeln!(text, "    {name}: ({}) => `{template}` as const,", parameters.join(", "))
-    };
-}
-
 fn camel_case(name: &str) -> String {
     let pascal = pascal_case(name);
     let mut characters = pascal.chars();
@@ -254,8 +183,25 @@ fn camel_case(name: &str) -> String {
 
 /// Joins `staff` and `Person` to `StaffPerson`.
 fn type_name(domain: &DomainSchema, name: &str) -> String {
-    pascal_case(domain.name) + name
+    identifier(pascal_case(domain.name)) + name
 }
+
+/// Makes a name one that TypeScript accepts for a constant, a parameter or a type.
+fn identifier(name: String) -> String {
+    if RESERVED.split(' ').any(|word| word == name) {
+        name + "_"
+    } else if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{name}")
+    } else {
+        name
+    }
+}
+
+/// The words that no constant of a module may have as its name.
+const RESERVED: &str = "\
+    arguments await break case catch class const continue debugger default delete do else enum eval export \
+    extends false finally for function if implements import in instanceof interface let new null package \
+    private protected public return static super switch this throw true try typeof var void while with yield";
 
 /// Writes `person_updated` as `PersonUpdated`.
 fn pascal_case(name: &str) -> String {
@@ -274,3 +220,6 @@ fn docs(text: &mut String, indent: &str, docs: &str) {
         let _ = writeln!(text, "{indent}/** {} */", docs.replace("*/", "*\u{200b}/"));
     }
 }
+
+#[cfg(test)]
+mod tests;

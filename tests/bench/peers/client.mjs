@@ -7,11 +7,13 @@ const ROUNDS = 25;
 const MICROSECONDS = 100_000;
 const ID = "0198c0de-0000-7000-8000-000000000001";
 
-const { createClient, topic } = await import(`${process.argv[2]}/node_modules/tidings/dist/index.js`);
+const dist = `${process.argv[2]}/node_modules/tidings/dist`;
+const { createClient } = await import(`${dist}/index.js`);
+const { staff } = await import(`${dist}/domains.js`);
 globalThis.WebSocket = FakeWebSocket;
-const client = createClient({ url: "http://127.0.0.1:1/v1/ws" });
+const client = createClient({ url: "http://127.0.0.1:1/v1/ws", domains: [staff] });
 let heard = 0;
-await client.subscribe(topic.staff.people, () => {
+await client.subscribe(staff.topics.people, () => {
   heard += 1;
 }).ready;
 

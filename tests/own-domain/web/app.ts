@@ -1,8 +1,9 @@
 import { createClient } from "tidings/own";
-import { topic } from "./helpdesk";
+import { helpdesk } from "./helpdesk";
 
 const client = createClient({
   url: "/v1/ws",
+  domains: [helpdesk],
   core: { glue: () => import("./pkg/helpdesk_client.js") },
 });
 
@@ -13,7 +14,7 @@ function show(text: string): void {
 }
 
 const ticket = new URLSearchParams(location.search).get("ticket") ?? "0198c0de-0000-7000-8000-000000000001";
-const subscription = client.subscribe(topic.helpdesk.ticket(ticket), (event, meta) => {
+const subscription = client.subscribe(helpdesk.topics.ticket(ticket), (event, meta) => {
   const typed = meta.decoded ? "" : " (untyped)";
   switch (event.event) {
     case "replied":

@@ -92,8 +92,8 @@ test("TypeScript takes each accepted value and no value of another type", async 
       `void client.publish({ domain: "every_type", event: "${event}", payload: ${payload} });`,
     ]);
   const head = `import type { Client } from "tidings";
-import "../../every-type";
-declare const client: Client;
+import type { EveryTypeDomain } from "../../every-type";
+declare const client: Client<EveryTypeDomain>;
 `;
   await mkdir(here("dist/every-type"), { recursive: true });
   await writeFile(here("dist/every-type/cases.ts"), head + lines.join("\n"));

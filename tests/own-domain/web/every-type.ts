@@ -1,5 +1,7 @@
 // Generated from the Rust definitions of the domains. Do not edit.
 
+import type { Domain, Topic } from "tidings";
+
 /** One type at each place where a field can have it. */
 export interface EveryTypeUuidHeldPayload {
   /** A value. */
@@ -470,20 +472,43 @@ export type EveryTypeAllEvent =
   | EveryTypeOnSizeHeld
   | EveryTypeOnColourHeld;
 
-import type {} from "tidings";
-
-declare module "tidings" {
-  interface Topics {
-    /** All events. */
-    "every_type:all": EveryTypeAllEvent;
-  }
+/** The events that each topic of `every_type` can bring. */
+export interface EveryTypeTopics {
+  /** All events. */
+  "every_type:all": EveryTypeAllEvent;
 }
 
-/** Builds topics: `topic.staff.person(id)`. */
-export const topic = {
+/** The type of `everyType`. */
+export interface EveryTypeDomain extends Domain<"every_type", EveryTypeEvent, EveryTypeTopics> {
   /** The topic of all events. */
-  every_type: {
+  readonly topics: {
     /** All events. */
-    all: "every_type:all",
+    readonly all: Topic<EveryTypeAllEvent>;
+  };
+}
+
+/** An event for each type. */
+export const everyType: EveryTypeDomain = {
+  name: "every_type",
+  fingerprint: "e3403d8b254cbf0a",
+  topics: {
+    all: "every_type:all" as Topic<EveryTypeAllEvent>,
   },
-} as const;
+  events: [
+    [["uuid"], [["alone", "uuid"], ["optional", ["option", "uuid"]], ["nullable", ["option", "uuid"]], ["list", ["list", "uuid"]], ["lists", ["list", ["list", "uuid"]]], ["gaps", ["list", ["option", "uuid"]]], ["optional_list", ["option", ["list", "uuid"]]]]],
+    [["string", "colour"], [["alone", "string"], ["optional", ["option", "string"]], ["nullable", ["option", "string"]], ["list", ["list", "string"]], ["lists", ["list", ["list", "string"]]], ["gaps", ["list", ["option", "string"]]], ["optional_list", ["option", ["list", "string"]]]]],
+    [["segment"], [["alone", ["segment", 128]], ["optional", ["option", ["segment", 128]]], ["nullable", ["option", ["segment", 128]]], ["list", ["list", ["segment", 128]]], ["lists", ["list", ["list", ["segment", 128]]]], ["gaps", ["list", ["option", ["segment", 128]]]], ["optional_list", ["option", ["list", ["segment", 128]]]]]],
+    [["short_segment"], [["alone", ["segment", 8]], ["optional", ["option", ["segment", 8]]], ["nullable", ["option", ["segment", 8]]], ["list", ["list", ["segment", 8]]], ["lists", ["list", ["list", ["segment", 8]]]], ["gaps", ["list", ["option", ["segment", 8]]]], ["optional_list", ["option", ["list", ["segment", 8]]]]]],
+    [["bool"], [["alone", "bool"], ["optional", ["option", "bool"]], ["nullable", ["option", "bool"]], ["list", ["list", "bool"]], ["lists", ["list", ["list", "bool"]]], ["gaps", ["list", ["option", "bool"]]], ["optional_list", ["option", ["list", "bool"]]]]],
+    [["u8"], [["alone", ["integer", 0, 255]], ["optional", ["option", ["integer", 0, 255]]], ["nullable", ["option", ["integer", 0, 255]]], ["list", ["list", ["integer", 0, 255]]], ["lists", ["list", ["list", ["integer", 0, 255]]]], ["gaps", ["list", ["option", ["integer", 0, 255]]]], ["optional_list", ["option", ["list", ["integer", 0, 255]]]]]],
+    [["u16"], [["alone", ["integer", 0, 65535]], ["optional", ["option", ["integer", 0, 65535]]], ["nullable", ["option", ["integer", 0, 65535]]], ["list", ["list", ["integer", 0, 65535]]], ["lists", ["list", ["list", ["integer", 0, 65535]]]], ["gaps", ["list", ["option", ["integer", 0, 65535]]]], ["optional_list", ["option", ["list", ["integer", 0, 65535]]]]]],
+    [["u32"], [["alone", ["integer", 0, 4294967295]], ["optional", ["option", ["integer", 0, 4294967295]]], ["nullable", ["option", ["integer", 0, 4294967295]]], ["list", ["list", ["integer", 0, 4294967295]]], ["lists", ["list", ["list", ["integer", 0, 4294967295]]]], ["gaps", ["list", ["option", ["integer", 0, 4294967295]]]], ["optional_list", ["option", ["list", ["integer", 0, 4294967295]]]]]],
+    [["i8"], [["alone", ["integer", -128, 127]], ["optional", ["option", ["integer", -128, 127]]], ["nullable", ["option", ["integer", -128, 127]]], ["list", ["list", ["integer", -128, 127]]], ["lists", ["list", ["list", ["integer", -128, 127]]]], ["gaps", ["list", ["option", ["integer", -128, 127]]]], ["optional_list", ["option", ["list", ["integer", -128, 127]]]]]],
+    [["i16"], [["alone", ["integer", -32768, 32767]], ["optional", ["option", ["integer", -32768, 32767]]], ["nullable", ["option", ["integer", -32768, 32767]]], ["list", ["list", ["integer", -32768, 32767]]], ["lists", ["list", ["list", ["integer", -32768, 32767]]]], ["gaps", ["list", ["option", ["integer", -32768, 32767]]]], ["optional_list", ["option", ["list", ["integer", -32768, 32767]]]]]],
+    [["i32"], [["alone", ["integer", -2147483648, 2147483647]], ["optional", ["option", ["integer", -2147483648, 2147483647]]], ["nullable", ["option", ["integer", -2147483648, 2147483647]]], ["list", ["list", ["integer", -2147483648, 2147483647]]], ["lists", ["list", ["list", ["integer", -2147483648, 2147483647]]]], ["gaps", ["list", ["option", ["integer", -2147483648, 2147483647]]]], ["optional_list", ["option", ["list", ["integer", -2147483648, 2147483647]]]]]],
+    [["f32"], [["alone", "float32"], ["optional", ["option", "float32"]], ["nullable", ["option", "float32"]], ["list", ["list", "float32"]], ["lists", ["list", ["list", "float32"]]], ["gaps", ["list", ["option", "float32"]]], ["optional_list", ["option", ["list", "float32"]]]]],
+    [["f64"], [["alone", "number"], ["optional", ["option", "number"]], ["nullable", ["option", "number"]], ["list", ["list", "number"]], ["lists", ["list", ["list", "number"]]], ["gaps", ["list", ["option", "number"]]], ["optional_list", ["option", ["list", "number"]]]]],
+    [["any"], [["alone", "any"], ["optional", ["option", "any"]], ["nullable", ["option", "any"]], ["list", ["list", "any"]], ["lists", ["list", ["list", "any"]]], ["gaps", ["list", ["option", "any"]]], ["optional_list", ["option", ["list", "any"]]]]],
+    [["size"], [["alone", ["choice", ["small", "large"]]], ["optional", ["option", ["choice", ["small", "large"]]]], ["nullable", ["option", ["choice", ["small", "large"]]]], ["list", ["list", ["choice", ["small", "large"]]]], ["lists", ["list", ["list", ["choice", ["small", "large"]]]]], ["gaps", ["list", ["option", ["choice", ["small", "large"]]]]], ["optional_list", ["option", ["list", ["choice", ["small", "large"]]]]]]],
+  ],
+};

@@ -1,5 +1,7 @@
 // Generated from the Rust definitions of the domains. Do not edit.
 
+import type { Domain, Topic } from "tidings";
+
 /** A ticket. */
 export interface HelpdeskTicketPayload {
   /** The ticket's id. */
@@ -50,30 +52,41 @@ export type HelpdeskTicketEvent =
   | HelpdeskOnTicket
   | HelpdeskOnReply;
 
-import type {} from "tidings";
-
-declare module "tidings" {
-  interface Topics {
-    /** The tickets of a queue. */
-    [topic: `helpdesk:queue:${string}`]: HelpdeskQueueEvent;
-    /** One ticket. */
-    [topic: `helpdesk:ticket:${string}`]: HelpdeskTicketEvent;
-  }
+/** The events that each topic of `helpdesk` can bring. */
+export interface HelpdeskTopics {
+  /** The tickets of a queue. */
+  [topic: `helpdesk:queue:${string}`]: HelpdeskQueueEvent;
+  /** One ticket. */
+  [topic: `helpdesk:ticket:${string}`]: HelpdeskTicketEvent;
 }
 
+/** The type of `helpdesk`. */
+export interface HelpdeskDomain extends Domain<"helpdesk", HelpdeskEvent, HelpdeskTopics> {
+  /** The topics of tickets. */
+  readonly topics: {
+    /** The tickets of a queue. */
+    readonly queue: (name: string) => Topic<HelpdeskQueueEvent>;
+    /** One ticket. */
+    readonly ticket: (uuid: string) => Topic<HelpdeskTicketEvent>;
+  };
+}
+
+/** The changes of tickets. */
+export const helpdesk: HelpdeskDomain = {
+  name: "helpdesk",
+  fingerprint: "d36c4431b2babc6b",
+  topics: {
+    queue: (name) => `helpdesk:queue:${_segment("`name` of helpdesk:queue:{name}", name)}` as Topic<HelpdeskQueueEvent>,
+    ticket: (uuid) => `helpdesk:ticket:${_segment("`uuid` of helpdesk:ticket:{uuid}", uuid)}` as Topic<HelpdeskTicketEvent>,
+  },
+  events: [
+    [["opened", "closed"], [["uuid", "uuid"], ["queue", ["segment", 128]]]],
+    [["replied"], [["uuid", "uuid"], ["author", "string"], ["internal", "bool"]]],
+  ],
+};
+
 /** Refuses a missing value, which would build a topic without events. */
-function segment(what: string, value: string): string {
+function _segment(what: string, value: string): string {
   if (!/^(|undefined|null|NaN|\[object .*\])$/.test(`${value}`)) return value;
   throw new TypeError(`${what} is ${value === "" ? "empty" : value}: build the topic when it is known.`);
 }
-
-/** Builds topics: `topic.staff.person(id)`. */
-export const topic = {
-  /** The topics of tickets. */
-  helpdesk: {
-    /** The tickets of a queue. */
-    queue: (name: string) => `helpdesk:queue:${segment("`name` of helpdesk:queue:{name}", name)}` as const,
-    /** One ticket. */
-    ticket: (uuid: string) => `helpdesk:ticket:${segment("`uuid` of helpdesk:ticket:{uuid}", uuid)}` as const,
-  },
-} as const;

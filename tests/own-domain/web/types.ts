@@ -1,10 +1,10 @@
 // Types that the compiler must find in the user's own domain, and mistakes that it must refuse. Never run.
 import { createClient } from "tidings";
-import { type HelpdeskTicketEvent, topic } from "./helpdesk";
+import { type HelpdeskTicketEvent, helpdesk } from "./helpdesk";
 
-const client = createClient();
+const client = createClient({ domains: [helpdesk] });
 
-client.subscribe(topic.helpdesk.ticket("7"), (event: HelpdeskTicketEvent) => void event);
+client.subscribe(helpdesk.topics.ticket("7"), (event: HelpdeskTicketEvent) => void event);
 client.subscribe(`helpdesk:queue:${"billing"}`, (event) => {
   const queue: string = event.payload.queue;
   void queue;

@@ -1,4 +1,4 @@
-import type { EventOf, KnownTopic, TidingsError, Watch } from "tidings";
+import type { EventOf, TidingsError, Topic, Watch } from "tidings";
 import { Problem } from "../api.ts";
 import { time } from "../format.ts";
 import { type Child, fill, h } from "../h.ts";
@@ -7,7 +7,7 @@ import { watch } from "../tidings.ts";
 import type { Field } from "./controls.ts";
 import { Form, type Values } from "./form.ts";
 
-interface ViewOptions<T, P extends KnownTopic> {
+interface ViewOptions<T, P extends Topic<unknown>> {
   topics: readonly P[];
   load: (signal: AbortSignal) => Promise<T>;
   concerns?: (event: EventOf<P>) => boolean;
@@ -30,7 +30,10 @@ const NOTICES = {
 };
 
 /** Fills the scene, and keeps it equal to the stored data. */
-export function view<T, P extends KnownTopic>({ main, signal }: Scene, options: ViewOptions<T, P>): Watch {
+export function view<T, P extends Topic<unknown>>(
+  { main, signal }: Scene,
+  options: ViewOptions<T, P>,
+): Watch {
   const { topics, load, concerns, skipOwn, update, back, title } = options;
   const notice = h("div", { class: "notice", role: "alert", hidden: true, "data-testid": "view-problem" });
   const waiting = h("p", { class: "empty" }, "Loading …");

@@ -1,4 +1,4 @@
-import { type CatalogueEvent, topic } from "tidings";
+import * as domains from "tidings/domains";
 import { create, load, remove } from "../api.ts";
 import { money } from "../format.ts";
 import { h } from "../h.ts";
@@ -28,7 +28,7 @@ const ITEM_FIELDS: Field[] = [
  * Returns whether an event concerns a catalogue. `parent` is the catalogue of the record that changed. An event without it,
  * such as one of a manufacturer, may concern any catalogue.
  */
-const inCatalogue = (event: CatalogueEvent, uuid: string | undefined) =>
+const inCatalogue = (event: domains.CatalogueEvent, uuid: string | undefined) =>
   !uuid || !event.payload.parent || event.payload.parent === uuid;
 
 export function catalogues(scene: Scene): void {
@@ -50,7 +50,7 @@ export function catalogues(scene: Scene): void {
   });
   view(scene, {
     title: "Catalogues",
-    topics: [topic.catalogue],
+    topics: [domains.catalogue.topics.catalogue],
     load: (signal) => load<CatalogueRow[]>("catalogues", signal),
     content: [box.element, list.element],
     update: list.update,
@@ -100,7 +100,7 @@ export function catalogue(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/catalogues", label: "Catalogues", noun: "catalogue" },
-    topics: [topic.catalogue],
+    topics: [domains.catalogue.topics.catalogue],
     concerns: (event) => inCatalogue(event, uuid),
     load: (signal) =>
       Promise.all([
@@ -146,7 +146,7 @@ export function item(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/catalogues", label: "Catalogues", noun: "item" },
-    topics: [topic.catalogue],
+    topics: [domains.catalogue.topics.catalogue],
     concerns: (event) => event.payload.uuid === uuid || inCatalogue(event, home),
     load: async (signal): Promise<[Item, CatalogueDetail, Manufacturer[]]> => {
       const found = await load<Item>(`items/${uuid}`, signal);
@@ -181,7 +181,7 @@ export function manufacturers(scene: Scene): void {
   });
   view(scene, {
     title: "Manufacturers",
-    topics: [topic.catalogue],
+    topics: [domains.catalogue.topics.catalogue],
     load: (signal) => load<Manufacturer[]>("manufacturers", signal),
     content: [box.element, list.element],
     update: list.update,

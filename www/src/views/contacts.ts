@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import { crm, store } from "tidings/domains";
 import { create, load, remove, update } from "../api.ts";
 import { moment } from "../format.ts";
 import { fill, h } from "../h.ts";
@@ -46,7 +46,7 @@ export function contacts(scene: Scene): void {
   });
   view(scene, {
     title: "Contacts",
-    topics: [topic.store.schema("contacts")],
+    topics: [store.topics.schema("contacts")],
     load: (signal) => load<Contact[]>("contacts", signal),
     content: [box.element, list.element],
     update: list.update,
@@ -117,7 +117,7 @@ export function contact(scene: Scene): void {
   view(scene, {
     back: { href: "#/contacts", label: "Contacts", noun: "contact" },
     // An event on a contact's topic does not say who else took part. Only the API tells that.
-    topics: [topic.crm.interactions(uuid), topic.store.schema("contacts")],
+    topics: [crm.topics.interactions(uuid), store.topics.schema("contacts")],
     load: (signal) =>
       Promise.all([
         load<Contact>(`contacts/${uuid}`, signal),

@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import { staff } from "tidings/domains";
 import { create, load } from "../api.ts";
 import { h } from "../h.ts";
 import type { DepartmentDetail, DepartmentRow } from "../model.ts";
@@ -34,7 +34,7 @@ export function departments(scene: Scene): void {
   view(scene, {
     title: "Departments",
     // The list shows the number of teams.
-    topics: [topic.staff.departments, topic.staff.teams],
+    topics: [staff.topics.departments, staff.topics.teams],
     load: (signal) => load<DepartmentRow[]>("departments", signal),
     content: [box.element, list.element],
     update: list.update,
@@ -71,7 +71,7 @@ export function department(scene: Scene): void {
   view(scene, {
     back: { href: "#/departments", label: "Departments", noun: "department" },
     // The view shows the number of members. Events of memberships are on the topics of teams.
-    topics: [topic.staff.department(uuid), topic.staff.teams],
+    topics: [staff.topics.department(uuid), staff.topics.teams],
     load: (signal) => load<DepartmentDetail>(`departments/${uuid}`, signal),
     content: [card.element, section("Teams", teams.element, box.element)],
     update: (data) => {

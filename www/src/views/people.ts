@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import { staff } from "tidings/domains";
 import { create, load } from "../api.ts";
 import { h } from "../h.ts";
 import type { PersonDetail, PersonRow, TeamRow } from "../model.ts";
@@ -35,7 +35,7 @@ export function people(scene: Scene): void {
   view(scene, {
     title: "People",
     // The list shows the names of the teams.
-    topics: [topic.staff.people, topic.staff.teams],
+    topics: [staff.topics.people, staff.topics.teams],
     load: (signal) => load<PersonRow[]>("people", signal),
     content: [box.element, list.element],
     update: list.update,
@@ -75,7 +75,7 @@ export function person(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/people", label: "People", noun: "person" },
-    topics: [topic.staff.person(uuid), topic.staff.teams],
+    topics: [staff.topics.person(uuid), staff.topics.teams],
     load: (signal) =>
       Promise.all([load<PersonDetail>(`people/${uuid}`, signal), load<TeamRow[]>("teams", signal)]),
     content: [card.element, section("Teams", teams.element, box.element)],

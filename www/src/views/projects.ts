@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import * as domains from "tidings/domains";
 import { act, create, load, order, remove, update } from "../api.ts";
 import { words } from "../format.ts";
 import { fill, h } from "../h.ts";
@@ -74,7 +74,7 @@ export function projects(scene: Scene): void {
   });
   view(scene, {
     title: "Projects",
-    topics: [topic.projects.all, topic.staff.people],
+    topics: [domains.projects.topics.all, domains.staff.topics.people],
     load: withOptions,
     content: [box.element, list.element, section("Archive", archive.element)],
     update: ([rows, people]) => {
@@ -98,7 +98,7 @@ export function templates(scene: Scene): void {
   view(scene, {
     title: "Templates",
     // The list shows the number of assignments. Their events are on the topic of all.
-    topics: [topic.projects.templates, topic.projects.all, topic.staff.people],
+    topics: [domains.projects.topics.templates, domains.projects.topics.all, domains.staff.topics.people],
     load: withOptions,
     content: [box.element, list.element],
     update: ([rows, people]) => {
@@ -141,7 +141,11 @@ export function project(scene: Scene): void {
   });
   const shown = view(scene, {
     back: { href: "#/projects", label: "Projects", noun: "project" },
-    topics: [topic.projects.project(uuid), topic.projects.tasks, topic.staff.people],
+    topics: [
+      domains.projects.topics.project(uuid),
+      domains.projects.topics.tasks,
+      domains.staff.topics.people,
+    ],
     // The window that ticks a box or chooses a person shows it at once.
     skipOwn: ({ event }) => event === "assignment_updated",
     load: (signal) =>

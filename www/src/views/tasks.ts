@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import * as domains from "tidings/domains";
 import { create, load } from "../api.ts";
 import { words } from "../format.ts";
 import { h } from "../h.ts";
@@ -34,7 +34,7 @@ export function tasks(scene: Scene): void {
   view(scene, {
     title: "Task library",
     // The list shows the projects of a task. Their events are on this topic.
-    topics: [topic.projects.all],
+    topics: [domains.projects.topics.all],
     load: (signal) => load<TaskRow[]>("tasks", signal),
     content: [box.element, list.element],
     update: list.update,
@@ -63,7 +63,7 @@ export function task(scene: Scene): void {
   });
   view(scene, {
     back: { href: "#/tasks", label: "Task library", noun: "task" },
-    topics: [topic.projects.all],
+    topics: [domains.projects.topics.all],
     load: (signal) => load<TaskDetail>(`tasks/${uuid}`, signal),
     content: [card.element, section("Used in", projects.element)],
     update: (data) => {

@@ -1,4 +1,4 @@
-import { topic } from "tidings";
+import { staff } from "tidings/domains";
 import { create, load, remove } from "../api.ts";
 import { h } from "../h.ts";
 import type { DepartmentRow, PersonRow, TeamDetail, TeamRow } from "../model.ts";
@@ -41,7 +41,7 @@ export function teams(scene: Scene): void {
   });
   view(scene, {
     title: "Teams",
-    topics: [topic.staff.teams, topic.staff.departments],
+    topics: [staff.topics.teams, staff.topics.departments],
     load: (signal) =>
       Promise.all([load<TeamRow[]>("teams", signal), load<DepartmentRow[]>("departments", signal)]),
     content: [box.element, list.element],
@@ -89,7 +89,7 @@ export function team(scene: Scene): void {
   view(scene, {
     back: { href: "#/teams", label: "Teams", noun: "team" },
     // The view shows the names of the department and of people, and offers all of them.
-    topics: [topic.staff.team(uuid), topic.staff.departments, topic.staff.people],
+    topics: [staff.topics.team(uuid), staff.topics.departments, staff.topics.people],
     load: (signal) =>
       Promise.all([
         load<TeamDetail>(`teams/${uuid}`, signal),

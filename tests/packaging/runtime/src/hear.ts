@@ -1,10 +1,11 @@
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 
 /** Publishes an event to a server, and returns the event when it comes back. */
 export async function hear(server: string): Promise<string> {
-  const client = createClient({ url: `${server}/v1/ws` });
+  const client = createClient({ url: `${server}/v1/ws`, domains: [staff] });
   const { promise, resolve } = deferred<string>();
-  const subscription = client.subscribe(topic.staff.people, (event, meta) => {
+  const subscription = client.subscribe(staff.topics.people, (event, meta) => {
     if (event.event === "person_updated") resolve(`${event.event} ${event.payload.uuid} ${meta.decoded}`);
   });
   await subscription.ready;

@@ -1,14 +1,15 @@
 "use client";
 
 import { useEffect, useState } from "react";
-import { createClient, topic } from "tidings";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
 
 export function Said() {
   const [said, say] = useState("");
   useEffect(() => {
     const server = new URLSearchParams(location.search).get("server");
-    const client = createClient({ url: `${server}/v1/ws` });
-    const { ready } = client.subscribe(topic.staff.people, (event, meta) => {
+    const client = createClient({ url: `${server}/v1/ws`, domains: [staff] });
+    const { ready } = client.subscribe(staff.topics.people, (event, meta) => {
       if (event.event === "person_updated") say(`${event.event} ${event.payload.uuid} ${meta.decoded}`);
     });
     ready.then(
