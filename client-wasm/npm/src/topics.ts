@@ -66,6 +66,9 @@ export type FieldType =
   | readonly ["option", FieldType]
   | readonly ["list", FieldType];
 
+/** The names of these domains. A domain that is known only at run time has none. */
+type NameOf<D extends Domain> = D extends Domain<infer Name> ? (string extends Name ? never : Name) : never;
+
 /** The events of each topic of one of these domains. */
 type TopicsOf<D extends Domain> = D extends Domain<string, UntypedEvent, infer T> ? T : never;
 
@@ -84,11 +87,12 @@ type TopicOfDomain<T extends string, D extends Domain> = T extends `${infer Name
  * A topic that is not misspelt. A string of one of these domains that is no topic of the domain is no `Spelt`: it does
  * not compile, and the compiler names the topics of the domain.
  */
+// Here and below, `any` stays `any`: so the compiler sees that a client of more domains is a client of fewer.
 export type Spelt<T extends string, D extends Domain = never> = unknown extends T
   ? T
   : T extends Topic<unknown> | KnownTopic<D>
     ? T
-    : T extends D["name"] | `${D["name"]}:${string}`
+    : T extends NameOf<D> | `${NameOf<D>}:${string}`
       ? TopicOfDomain<NoInfer<T>, D>
       : T;
 
@@ -147,6 +151,6 @@ type Named<E, Others> = [E] extends [never] ? Others : E;
 /** An event of another domain. An event of one of these domains must be one of its events: else the compiler names them. */
 export type Untyped<E extends UntypedEvent, D extends Domain = never> = unknown extends E
   ? E
-  : E["domain"] extends D["name"]
+  : E["domain"] extends NameOf<D>
     ? EventOfDomain<Extract<D, { name: E["domain"] }>, E["event"]>
     : E;

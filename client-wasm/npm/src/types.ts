@@ -28,7 +28,7 @@ export interface EventMeta {
   readonly origin?: string;
   /** Whether this client caused the event: by `publish`, or by a request that carried `client.writeHeaders()`. */
   readonly own: boolean;
-  /** Whether the event was checked against its type. It was not if this version does not know its domain or its name. */
+  /** Whether the event was checked against its type. It was not if the client does not know its domain, or the domain lacks its name. */
   readonly decoded: boolean;
 }
 

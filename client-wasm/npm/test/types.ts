@@ -179,6 +179,13 @@ declare const names: string[];
 same<Client, ReturnType<typeof createClient<(typeof names)[number]>>>(true);
 void createByUrl({ domains: names });
 
+// A list of domains that the compiler does not know types nothing.
+declare const list: Domain[];
+const listed = createClient({ domains: list });
+listed.subscribe("staff:peple", (event) => same<typeof event, UntypedEvent>(true));
+listed.subscribe(staff.topics.people, (event) => same<typeof event, StaffPeopleEvent>(true));
+void listed.publish({ domain: "staff", event: "person_promoted", payload: 7 });
+
 // A client of several domains is a client of fewer, and of none.
 const fewer: Client<StaffDomain> = client;
 const any: Client = client;
