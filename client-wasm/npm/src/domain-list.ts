@@ -3,7 +3,10 @@
 import { describe } from "./arguments.js";
 import type { Domain } from "./topics.js";
 
-/** The number of domains of a client. With more, `createClient` throws: the client names all of them to the server at each connection. */
+/**
+ * How many domains a client may have. It names all of them to the server at each connection, in one frame. With more,
+ * `createClient` throws.
+ */
 const MAX_DOMAINS = 64;
 
 /** Checks the option `domains`. */

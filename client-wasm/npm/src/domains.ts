@@ -39,7 +39,7 @@ export interface CatalogueDomain extends Domain<"catalogue", CatalogueEvent, Cat
   };
 }
 
-/** The changes of the catalogue. Data such as prices stays behind the application's own API. */
+/** The domain `catalogue`, for `createClient({ domains: [catalogue] })`. */
 export const catalogue: CatalogueDomain = {
   name: "catalogue",
   fingerprint: "cf0e8a775d248fc8",
@@ -196,7 +196,7 @@ export interface StaffDomain extends Domain<"staff", StaffEvent, StaffTopics> {
   };
 }
 
-/** The changes of staff. */
+/** The domain `staff`, for `createClient({ domains: [staff] })`. */
 export const staff: StaffDomain = {
   name: "staff",
   fingerprint: "c8fbc1b428502f4d",
@@ -350,7 +350,7 @@ export interface ProjectsDomain extends Domain<"projects", ProjectsEvent, Projec
   };
 }
 
-/** The changes of projects. */
+/** The domain `projects`, for `createClient({ domains: [projects] })`. */
 export const projects: ProjectsDomain = {
   name: "projects",
   fingerprint: "abcd7d16005ec104",
@@ -406,7 +406,7 @@ export interface CrmDomain extends Domain<"crm", CrmEvent, CrmTopics, "closed"> 
   };
 }
 
-/** The changes of interactions. */
+/** The domain `crm`, for `createClient({ domains: [crm] })`. */
 export const crm: CrmDomain = {
   name: "crm",
   fingerprint: "08db97020957991b",
@@ -479,7 +479,7 @@ export interface StoreDomain extends Domain<"store", StoreEvent, StoreTopics> {
   };
 }
 
-/** The changes of a store with records of type `R`. */
+/** The domain `store`, for `createClient({ domains: [store] })`. */
 export const store: StoreDomain = {
   name: "store",
   fingerprint: "75278e7fdfda6466",

@@ -487,7 +487,7 @@ export interface EveryTypeDomain extends Domain<"every_type", EveryTypeEvent, Ev
   };
 }
 
-/** An event for each type. */
+/** The domain `every_type`, for `createClient({ domains: [everyType] })`. */
 export const everyType: EveryTypeDomain = {
   name: "every_type",
   fingerprint: "e3403d8b254cbf0a",

@@ -71,7 +71,7 @@ export interface HelpdeskDomain extends Domain<"helpdesk", HelpdeskEvent, Helpde
   };
 }
 
-/** The changes of tickets. */
+/** The domain `helpdesk`, for `createClient({ domains: [helpdesk] })`. */
 export const helpdesk: HelpdeskDomain = {
   name: "helpdesk",
   fingerprint: "d36c4431b2babc6b",

@@ -63,8 +63,10 @@ fn interface(text: &mut String, domain: &DomainSchema) {
 
 fn constant(text: &mut String, domain: &DomainSchema) {
     let data = data(domain);
-    docs(text, "", domain.event_docs);
-    let _ = writeln!(text, "export const {}: {} = {{", constant_name(domain), type_name(domain, "Domain"));
+    let (name, ty) = (constant_name(domain), type_name(domain, "Domain"));
+    let _ =
+        writeln!(text, "/** The domain `{}`, for `createClient({{ domains: [{name}] }})`. */", domain.name);
+    let _ = writeln!(text, "export const {name}: {ty} = {{");
     let _ = writeln!(text, "  name: {},\n  fingerprint: {},", data["name"], data["fingerprint"]);
     text.push_str("  topics: {\n");
     for topic in domain.topics {

@@ -30,7 +30,7 @@ fn a_domain_is_a_constant_with_its_topics_and_its_data() {
     let text = typescript(&[HELPDESK], Home::User);
     let data = crate::data(&HELPDESK);
     let constant = format!(
-        "/** The changes of tickets. */
+        "/** The domain `help-desk`, for `createClient({{ domains: [helpDesk] }})`. */
 export const helpDesk: HelpDeskDomain = {{
   name: \"help-desk\",
   fingerprint: {},
