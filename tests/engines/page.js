@@ -15,11 +15,12 @@ for (const type of ["visibilitychange", "freeze", "resume"])
     life.push(type === "visibilitychange" ? document.visibilityState : type),
   );
 
-/** When the network came back, in milliseconds of `performance.now()`. */
-let onlineAt = 0;
-addEventListener("online", () => {
-  onlineAt = performance.now();
-});
+/** When the network or the page itself came back, in milliseconds of `performance.now()`. */
+let returnedAt = 0;
+for (const type of ["online", "pageshow"])
+  addEventListener(type, () => {
+    returnedAt = performance.now();
+  });
 
 const told = ({ code, message, hint, retryable, topic }) => ({ code, message, hint, retryable, topic });
 
@@ -35,7 +36,7 @@ class Tab {
   loads = 0;
   /** The data of the last load. */
   data = null;
-  /** Milliseconds from the return of the network to the connection. */
+  /** Milliseconds from the return of the network, or of the page, to the connection. */
   backAfter = 0;
 
   constructor(entry, { tokens, ...options }) {
@@ -44,7 +45,7 @@ class Tab {
     this.client = ENTRIES[entry].createClient({ domains: [staff], ...options });
     this.client.on("status", (status) => {
       this.statuses.push(status);
-      if (status === "open") this.backAfter = performance.now() - onlineAt;
+      if (status === "open") this.backAfter = performance.now() - returnedAt;
     });
     this.client.on("error", (error) => this.errors.push(told(error)));
   }

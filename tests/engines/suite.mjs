@@ -278,6 +278,7 @@ export function suite(name) {
     await window.back();
     const seen = await until("what was missed was to come", ({ events }) => events.length === 1);
     assert.ok(seen.life.includes("pageshow persisted"), seen.life.join());
+    assert.ok(seen.backAfter < 2_000, `it took ${seen.backAfter} ms`);
     assert.deepEqual(seen.notices, ["resumed"]);
   });
 
