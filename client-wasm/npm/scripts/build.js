@@ -6,6 +6,7 @@
 // dist/domains.js       the entry `tidings/domains`: the domains that ship
 // dist/own.js           the entry `tidings/own`: loads a core that the user built
 // dist/testing.js       the entry `tidings/testing`: a hub for tests
+// dist/query.js         the entry `tidings/query`: has neither a core nor TanStack Query in it
 // dist/core-inline.js   the core as text, for environments that can't fetch a file beside a module
 // dist/core-glue.js     wasm-bindgen's glue, as a function that makes a new instance
 // dist/core.wasm        the core
@@ -92,6 +93,7 @@ await build({
   entryPoints: ["index", "url", "wasm", "domains"].map((entry) => join(root, `src/${entry}.ts`)),
   outdir: dist,
 });
+await build({ ...common, entryPoints: [join(root, "src/query.ts")], bundle: true, outdir: dist });
 // Not minified to one line: esbuild would drop the comments that tell other bundlers to leave an import alone.
 await build({
   ...common,

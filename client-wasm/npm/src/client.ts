@@ -3,7 +3,7 @@
 import { checkBuffer, checkPause, expect, expectOptional, expectOptions, list } from "./arguments.js";
 import type { Load } from "./core.js";
 import { checkDomains } from "./domain-list.js";
-import type { TidingsError } from "./errors.js";
+import { report, type TidingsError } from "./errors.js";
 import { Events } from "./events.js";
 import { hostOf } from "./host.js";
 import { Origin } from "./origin.js";
@@ -82,6 +82,11 @@ export class Client<in D extends Domain = never> {
     this.#core = core;
     this.#subscriptions = subscriptions;
     this.#publishes = publishes;
+  }
+
+  /** @internal For `tidings/query`. */
+  get inner(): { state: ClientState; origin: Origin; report: typeof report } {
+    return { state: this.#state, origin: this.#origin, report };
   }
 
   /** Where the client stands. `status` listeners hear of each change. */

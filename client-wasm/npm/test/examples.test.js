@@ -11,8 +11,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const CONTEXT = `
 import { type Client, createClient, type EventOf, type Handler, type PublishableEvent, TidingsError, type Topic } from "tidings";
 import { createTestHub, type TestHub } from "tidings/testing";
+import { liveQueries } from "tidings/query";
 import { projects, staff, type StaffDomain } from "tidings/domains";
+import { QueryClient, queryOptions } from "@tanstack/react-query";
 const client = createClient({ domains: [staff] });
+const queryClient = new QueryClient();
 declare const event: PublishableEvent<StaffDomain>;
 declare const hub: TestHub;
 declare const id: string;
