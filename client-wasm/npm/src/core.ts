@@ -44,7 +44,10 @@ export interface Core {
 
 /** The functions that the core calls. None of them may throw, except `open`. */
 export interface Host {
+  /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
   open(url: string, protocol: string): WebSocket;
+  setTimeout(handler: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
   guard(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown;
   ignore(): void;
   token(connection: number): void;

@@ -5,6 +5,7 @@ import type { Host } from "./core.js";
 import { hold } from "./process.js";
 import type { Publishes } from "./publishing.js";
 import type { Subscriptions } from "./subscription.js";
+import type { Surroundings } from "./surroundings.js";
 import type { Tokens } from "./token.js";
 import type { Domain } from "./topics.js";
 import { unknownDomain } from "./unknown-domain.js";
@@ -22,7 +23,7 @@ export interface HostParts {
 }
 
 /** Makes the functions that the core calls. Each calls the part of the client that it is for. */
-export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "open"> {
+export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | keyof Surroundings> {
   const { subscriptions, publishes, tokens, domains } = parts;
   const { state, origin } = subscriptions;
   return {

@@ -22,7 +22,7 @@ const MAX_FAILURES_PER_MINUTE = 3;
 /** The client of a running core. */
 export interface CoreOwner {
   /** Makes the functions that the core calls. */
-  host(url: string): Omit<Host, "guard" | "open">;
+  host(url: string): Omit<Host, "guard" | keyof Surroundings>;
   /** No core will run: the client closes. */
   failed(error: TidingsError): void;
 }
@@ -145,8 +145,7 @@ export class RunningCore {
         // A core that failed left its socket open. It closes at its next event.
         (args[0] as { target?: { close?(): void } } | undefined)?.target?.close?.();
       };
-    const { open } = this.#surroundings;
-    const host = { ...this.#owner.host(url), guard, open };
+    const host = { ...this.#owner.host(url), ...this.#surroundings, guard };
     const core = new glue.Core(host, url, CLIENT, token !== undefined, domains.map(nameOf));
     return core;
   }

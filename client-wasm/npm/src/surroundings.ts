@@ -1,15 +1,14 @@
 // What a client uses of the page or process that it runs in. The clients of `tidings/testing` have other surroundings.
 
+import type { Host } from "./core.js";
 import { TidingsError } from "./errors.js";
 import { watchPage } from "./page.js";
 import { watchSockets } from "./process.js";
 
-/** WebSockets and the life of the page. */
-export interface Surroundings {
+/** WebSockets, timers, and the life of the page. */
+export interface Surroundings extends Pick<Host, "open" | "setTimeout" | "clearTimeout"> {
   /** Throws if there is no WebSocket. */
   check(): void;
-  /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
-  open(url: string, protocol: string): WebSocket;
   /** Tells when the page wakes (`true`) and when it goes to sleep (`false`), until the signal is aborted. */
   watchPage(tell: (isAwake: boolean) => void, signal: AbortSignal): void;
 }
@@ -23,5 +22,7 @@ export const here: Surroundings = {
     throw new TidingsError({ code: "websocket_unavailable", message });
   },
   open: (url, protocol) => new WebSocket(url, protocol),
+  setTimeout: (handler, ms) => setTimeout(handler, ms),
+  clearTimeout: (handle) => clearTimeout(handle as number),
   watchPage,
 };

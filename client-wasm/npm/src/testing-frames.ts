@@ -4,7 +4,7 @@ import type { UntypedEvent } from "./topics.js";
 
 /** A frame from a client. PROTOCOL.md says what each means. */
 export type ClientFrame =
-  | { op: "hello"; token?: string; client?: string; schema?: string }
+  | { op: "hello"; token?: string; client?: string; domains?: Record<string, string> }
   | { op: "subscribe"; ref: number; topics: string[]; since?: string; more?: boolean }
   | { op: "unsubscribe"; ref: number; topics: string[] }
   | { op: "publish"; ref: number; event: UntypedEvent; topics?: string[]; key?: string; origin?: string }
@@ -25,6 +25,10 @@ const REF: Check = [
   "an integer from 0 to 2^53-1",
   (value) => Number.isSafeInteger(value) && Number(value) >= 0,
 ];
+const TEXTS_BY_NAME: Check = [
+  "an object of texts",
+  (value) => isObject(value) && Object.values(value).every(isText),
+];
 const EVENT: Check = [
   "an event: { domain, event, payload }",
   (value) => isObject(value) && isText(value.domain) && isText(value.event) && "payload" in value,
@@ -32,7 +36,7 @@ const EVENT: Check = [
 
 /** The members of each frame. A name that ends with `?` may be absent. */
 const FRAMES: Record<string, Record<string, Check>> = {
-  hello: { "token?": TEXT, "client?": TEXT },
+  hello: { "token?": TEXT, "client?": TEXT, "domains?": TEXTS_BY_NAME },
   subscribe: { ref: REF, topics: TEXTS, "since?": TEXT, "more?": FLAG },
   unsubscribe: { ref: REF, topics: TEXTS },
   publish: { ref: REF, event: EVENT, "topics?": TEXTS, "key?": TEXT, "origin?": TEXT },

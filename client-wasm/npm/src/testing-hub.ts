@@ -1,8 +1,7 @@
 // The test hub: a hub in the process of the test, and the clients that it makes.
 
-import { Client } from "./client.js";
-import { load } from "./core-inline.js";
-import { watchPage } from "./page.js";
+import type { Client } from "./client.js";
+import { core, TestClient } from "./testing-client.js";
 import type { ClientFrame } from "./testing-frames.js";
 import { topicName } from "./testing-frames.js";
 import { Log, uuid } from "./testing-log.js";
@@ -16,21 +15,13 @@ import {
 } from "./testing-rules.js";
 import { type Network, TestSocket } from "./testing-socket.js";
 import type { Domain, EventOf, UntypedEvent } from "./topics.js";
-import type { ClientOptions, Published, Watch, WatchOptions } from "./types.js";
+import type { ClientOptions, Published } from "./types.js";
 
 /** Turns without anything new after which a hub is settled. A client takes some between the load of its core and its first frame. */
 const QUIET_TURNS = 50;
 
 /** Turns after which `settled` gives up: something goes on without end. */
 const MAX_TURNS = 100_000;
-
-/** The clients of a hub have this address. Nobody connects to it. */
-const ADDRESS = "ws://tidings.test/v1/ws";
-
-/** The core is compiled once, from the import of `tidings/testing` on. */
-const core = load();
-// A client that is used reports why the core cannot be loaded.
-core.catch(() => {});
 
 /** Options of `emit`. */
 export interface EmitOptions {
@@ -104,7 +95,10 @@ export class TestHub {
   createClient<const D extends Domain | string = never>(
     options: Omit<ClientOptions<D>, "url"> = {},
   ): Client<Extract<D, Domain>> {
-    const client = new TestClient(this.WebSocket, this.#minInterval, { ...options, url: ADDRESS });
+    const client = new TestClient(options, this.#minInterval, {
+      open: (url, protocol) => new this.WebSocket(url, protocol),
+      happened: () => void this.#happenings++,
+    });
     this.#clients.push(client);
     return client;
   }
@@ -209,9 +203,9 @@ export class TestHub {
   }
 
   /**
-   * Resolves when nothing more happens at this moment: the clients have loaded their core, all frames have arrived, and
-   * whatever follows from them at once is done. It waits for no time to pass. So it does not wait for frames that `lag`
-   * holds, for a reconnect, or for a load that takes time.
+   * Resolves when nothing more happens at this moment: the clients have loaded their core, all frames have arrived in
+   * both directions, and whatever follows from them at once is done. It waits for no time to pass. So it does not wait
+   * for frames that `lag` holds, for a reconnect, or for a load that takes time.
    *
    * ```ts
    * hub.emit("orders:all", { domain: "orders", event: "paid", payload: {} });
@@ -259,37 +253,6 @@ export class TestHub {
 }
 
 if (Symbol.dispose) TestHub.prototype[Symbol.dispose] = TestHub.prototype.close;
-
-/** A client of a hub. */
-class TestClient extends Client {
-  #minInterval: number;
-  /** What the client does when the network comes back. */
-  #wake: () => void;
-
-  constructor(Socket: typeof WebSocket, minInterval: number, options: ClientOptions) {
-    let wake = () => {};
-    super(() => core, options, {
-      check() {},
-      open: (url, protocol) => new Socket(url, protocol),
-      watchPage(tell, signal) {
-        wake = () => tell(true);
-        watchPage(tell, signal);
-      },
-    });
-    this.#minInterval = minInterval;
-    this.#wake = () => wake();
-  }
-
-  hurry(): void {
-    if (this.status === "reconnecting") this.#wake();
-  }
-
-  override watch(topics: string | readonly string[], options: unknown): Watch {
-    const given = options as WatchOptions<never, unknown> | undefined;
-    const watch = given && { ...given, minInterval: given.minInterval ?? this.#minInterval };
-    return super.watch(topics as string, watch as WatchOptions<UntypedEvent, unknown>);
-  }
-}
 
 /** The names of topics, as the server spells them, each once. */
 function names(call: string, topics: string | readonly string[]): string[] {

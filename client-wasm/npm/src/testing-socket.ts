@@ -46,6 +46,7 @@ export class TestSocket {
     this.#network = network;
     this.#session = new Session(network, {
       send: (frame) => this.#put(() => this.onmessage?.({ target: this, data: JSON.stringify(frame) })),
+      flush: () => this.#arrive(),
       close: (code) => this.#put(() => this.#closed(code)),
     });
     network.sockets.add(this);

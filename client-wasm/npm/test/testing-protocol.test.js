@@ -137,7 +137,7 @@ const lastPosition = ({ got }) => got.findLast(({ position }) => position).posit
 const scenarios = {
   "hello, subscribe, unsubscribe and ping": async (side) => {
     const a = await connect(side);
-    a.send({ op: "hello", client: "test/1", token: side.token?.() });
+    a.send({ op: "hello", client: "test/1", domains: { rows: "0123456789abcdef" } });
     a.send({
       op: "subscribe",
       ref: 1,
@@ -301,6 +301,7 @@ const scenarios = {
         { op: "publish", ref: 1, event: { domain: "rows", event: "changed" }, topics: ["rows:1"] },
       ],
       [{ op: "hello", token: 7 }],
+      [{ op: "hello", domains: { rows: 7 } }],
     ]) {
       const one = await connect(side);
       for (const frame of frames) one.send(frame);
@@ -350,7 +351,7 @@ function normal(connections) {
     return names.get(value);
   };
   const frame = (of) => {
-    const { position, session, message, tenant, schema, domains, unknown_domains, ...rest } = of;
+    const { position, session, message, tenant, unknown_domains, ...rest } = of;
     for (const time of ["at", "heartbeat_ms", "expires_at", "expires_in_ms", "retry_after_ms"])
       if (time in rest) rest[time] = typeof rest[time];
     if (position !== undefined) rest.position = name("position", position);
@@ -407,7 +408,17 @@ compare(
     c.send({ op: "subscribe", ref: 1, topics: ["rows:1"], since });
     await c.fence();
     assert.equal(b.got.filter(({ op }) => op === "event").length, 1_000);
-    return [a, b, c];
+    // The log loses what came while a subscribe had more frames to come.
+    const d = await connect(side);
+    d.send({ op: "hello" });
+    await d.fence();
+    const own = lastPosition(d);
+    d.send({ op: "subscribe", ref: 1, topics: ["rows:3"], since: own, more: true });
+    await d.fence();
+    await side.emitMany(["rows:3", "rows:4"], 1_001);
+    d.send({ op: "subscribe", ref: 2, topics: ["rows:4"], since: own });
+    await d.fence();
+    return [a, b, c, d];
   },
   ["--dev", "--log-max-entries", "1000"],
 );

@@ -123,6 +123,17 @@ test("a publish whose topics nobody says is refused, with the remedy", async () 
   await assert.rejects(failing.createClient().publish(changed), /topicsOf failed: TypeError/);
 });
 
+test("what a client begins and ends on an open connection is in force once the hub has settled", async () => {
+  const hub = createHub();
+  const { client } = await subscribed(hub);
+  const teams = client.subscribe("staff:teams", () => {});
+  await hub.settled();
+  assert.deepEqual(hub.subscriptions, [PEOPLE, "staff:teams"]);
+  teams.unsubscribe();
+  await hub.settled();
+  assert.deepEqual(hub.subscriptions, [PEOPLE]);
+});
+
 test("a watch loads again after an event at once, unless it or the hub names a pause", async () => {
   for (const [hub, minInterval, loads] of [
     [createHub(), undefined, 2],
@@ -201,7 +212,10 @@ test("after a restart the client comes back and is told to load again", async ()
   await hub.settled();
   heard.length = 0;
   hub.restart();
+  // The new log has as many entries as the old one had.
+  hub.emit(PEOPLE, changed);
   await until(() => heard.length >= 4);
+  await hub.settled();
   assert.deepEqual(heard, ["reconnecting", "connecting", "open", { sync: [PEOPLE] }]);
 });
 

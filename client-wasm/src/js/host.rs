@@ -5,7 +5,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods that the shell calls. None of them throws, except `open` (in `socket.rs`).
+    /// The methods that the shell calls. None of them throws, except `open` (in `socket.rs`). The timer's are in
+    /// `timer.rs`.
     pub type Host;
 
     /// Wraps a callback before the shell passes it to the browser. So the host hears of it when the core fails in the

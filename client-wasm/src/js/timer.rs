@@ -9,11 +9,12 @@ use super::host::Host;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(handler: &Function, ms: f64) -> JsValue;
+    /// As in the browser. In a test, the host may let 0 ms pass at once, whatever its clock says.
+    #[wasm_bindgen(method, js_name = setTimeout)]
+    fn set_timeout(this: &Host, handler: &Function, ms: f64) -> JsValue;
 
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn clear_timeout(handle: &JsValue);
+    #[wasm_bindgen(method, js_name = clearTimeout)]
+    fn clear_timeout(this: &Host, handle: &JsValue);
 
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
@@ -30,6 +31,7 @@ pub(crate) fn now_ms() -> u64 {
 /// timer that fires earlier than needed is left alone. When it fires, the core looks at the clock, and the timer is set
 /// again.
 pub(crate) struct Timer {
+    host: Host,
     handler: Function,
     /// When it fires, and its handle.
     set: RefCell<Option<(u64, JsValue)>>,
@@ -41,7 +43,8 @@ impl Timer {
     pub(crate) fn new(host: &Host, fires: impl Fn() + 'static) -> Self {
         let closure = Closure::<dyn Fn()>::new(fires);
         let handler = host.guard(closure.as_ref().unchecked_ref());
-        Self { handler, set: RefCell::default(), _closure: closure }
+        let host = JsValue::from(host).unchecked_into();
+        Self { host, handler, set: RefCell::default(), _closure: closure }
     }
 
     /// Makes the timer fire at this time or earlier, or never. A time in the past means as soon as possible.
@@ -52,9 +55,9 @@ impl Timer {
             return;
         }
         if let Some((_, handle)) = set.take() {
-            clear_timeout(&handle);
+            self.host.clear_timeout(&handle);
         }
-        *set = due.map(|due| (due, set_timeout(&self.handler, due.saturating_sub(now_ms) as f64)));
+        *set = due.map(|due| (due, self.host.set_timeout(&self.handler, due.saturating_sub(now_ms) as f64)));
     }
 
     /// Returns its handle, if it is set.

@@ -35,6 +35,14 @@ export class TestHost {
 
   hold() {}
 
+  setTimeout(handler, ms) {
+    return setTimeout(handler, ms);
+  }
+
+  clearTimeout(handle) {
+    clearTimeout(handle);
+  }
+
   open(url, protocol) {
     return new WebSocket(url, protocol);
   }

@@ -1,0 +1,178 @@
+// Run by `testing-vitest.test.js`, in Vitest with jsdom, with the packed package.
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { createTestHub } from "tidings/testing";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { People } from "./people.jsx";
+
+const ANN = { uuid: "0198c0de-0000-7000-8000-000000000001", name: "Ann" };
+const BEN = { uuid: "0198c0de-0000-7000-8000-000000000002", name: "Ben" };
+const created = { domain: "staff", event: "person_created", payload: { uuid: BEN.uuid } };
+
+let hub;
+let client;
+let people;
+let load;
+
+/** Shows the component, and waits until its data is there. */
+async function show(props) {
+  client = hub.createClient();
+  render(<People client={client} load={load} {...props} />);
+  await act(() => hub.settled());
+}
+
+const names = () => screen.getAllByRole("listitem").map((item) => item.firstChild.textContent);
+
+beforeEach(() => {
+  vi.spyOn(console, "error");
+  load = vi.fn(async () => [...people]);
+  hub = createTestHub();
+  people = [ANN];
+});
+
+afterEach(() => {
+  cleanup();
+  hub.close();
+  vi.useRealTimers();
+  const told = console.error.mock.calls;
+  vi.restoreAllMocks();
+  expect(told).toEqual([]);
+});
+
+test("there is no WebSocket that the client could use", () => {
+  expect(navigator.userAgent).toContain("jsdom");
+  vi.stubGlobal("WebSocket", undefined);
+});
+
+test("shows the people, and a new one when its event comes", async () => {
+  await show();
+  expect(names()).toEqual(["Ann"]);
+  people.push(BEN);
+  hub.emit("staff:people", created);
+  await act(() => hub.settled());
+  expect(names()).toEqual(["Ann", "Ben"]);
+});
+
+test("the same with Testing Library's own waiting", async () => {
+  client = hub.createClient();
+  render(<People client={client} load={load} />);
+  await screen.findByText("Ann");
+  people.push(BEN);
+  hub.emit("staff:people", created);
+  await screen.findByText("Ben");
+});
+
+test("says that it may be out of date while the connection is lost, and catches up", async () => {
+  await show();
+  hub.drop();
+  await act(() => hub.settled());
+  screen.getByText("may be out of date");
+  people.push(BEN);
+  hub.emit("staff:people", created);
+  await screen.findByText("Ben");
+  screen.getByText("live");
+  expect(load).toHaveBeenCalledTimes(2);
+});
+
+test("loads nothing after a short cut, and again after a restart", async () => {
+  vi.useFakeTimers();
+  await show();
+  for (const [trouble, loads] of [
+    [() => hub.drop(), 1],
+    [() => hub.restart(), 2],
+  ]) {
+    trouble();
+    await act(() => hub.settled());
+    screen.getByText("may be out of date");
+    await act(() => vi.advanceTimersByTimeAsync(250));
+    await act(() => hub.settled());
+    screen.getByText("live");
+    expect(load).toHaveBeenCalledTimes(loads);
+  }
+});
+
+test("shows the data after three seconds without a server", async () => {
+  vi.useFakeTimers();
+  hub.stop();
+  await show();
+  const heard = vi.fn();
+  client.on("error", heard);
+  screen.getByText("Loading");
+  await act(() => vi.advanceTimersByTimeAsync(3_000));
+  expect(names()).toEqual(["Ann"]);
+  screen.getByText("may be out of date");
+  hub.start();
+  await act(() => vi.advanceTimersByTimeAsync(250));
+  await act(() => hub.settled());
+  screen.getByText("live");
+  expect(load).toHaveBeenCalledTimes(2);
+  expect(heard.mock.calls.map(([{ code }]) => code)).toEqual(["connect_failed"]);
+});
+
+test("an event that is late comes with the fake time, and a minute of it ends no connection", async () => {
+  vi.useFakeTimers();
+  await show();
+  hub.lag(500);
+  people.push(BEN);
+  hub.emit("staff:people", created);
+  await act(() => vi.advanceTimersByTimeAsync(499));
+  expect(names()).toEqual(["Ann"]);
+  await act(() => vi.advanceTimersByTimeAsync(1));
+  expect(names()).toEqual(["Ann", "Ben"]);
+  hub.lag(0);
+  for (const advance of [() => vi.advanceTimersByTimeAsync(60_000), () => vi.advanceTimersByTime(60_000)]) {
+    await act(advance);
+    await act(() => hub.settled());
+    screen.getByText("live");
+  }
+  expect(hub.frames.filter(({ op }) => op === "hello")).toHaveLength(1);
+});
+
+test("shows why a topic is refused", async () => {
+  hub.refuse("staff:people");
+  await show();
+  expect(screen.getByRole("alert").textContent).toBe("forbidden");
+});
+
+test("a button publishes, and another tab hears of it", async () => {
+  hub = createTestHub({ topicsOf: () => ["staff:people"] });
+  const other = hub.createClient();
+  const heard = vi.fn();
+  other.subscribe("staff:people", heard);
+  const save = (uuid) => client.publish({ domain: "staff", event: "person_updated", payload: { uuid } });
+  await show({ save });
+  fireEvent.click(screen.getByRole("button"));
+  await act(() => hub.settled());
+  expect(hub.published.map(({ event }) => event.payload)).toEqual([{ uuid: ANN.uuid }]);
+  expect(heard).toHaveBeenCalledWith(
+    expect.objectContaining({ event: "person_updated" }),
+    expect.objectContaining({ own: false, decoded: true }),
+  );
+  expect(load).toHaveBeenCalledTimes(2);
+});
+
+test("a request of the page marks the event that its backend publishes as its own", async () => {
+  await show();
+  const heard = vi.fn();
+  client.subscribe("staff:people", (_, { own }) => heard(own));
+  const { "Tidings-Origin": origin } = client.writeHeaders();
+  hub.emit("staff:people", created, { origin });
+  hub.emit("staff:people", created);
+  await act(() => hub.settled());
+  expect(heard.mock.calls).toEqual([[true], [false]]);
+});
+
+test("a component that is gone is subscribed to nothing", async () => {
+  await show();
+  expect(hub.subscriptions).toEqual(["staff:people"]);
+  cleanup();
+  await hub.settled();
+  expect(hub.subscriptions).toEqual([]);
+});
+
+test.each(Array.from({ length: 40 }, (_, number) => number))("one of many quick tests: %i", async () => {
+  await show();
+  people.push(BEN);
+  hub.emit("staff:people", created);
+  await act(() => hub.settled());
+  expect(names()).toEqual(["Ann", "Ben"]);
+});
