@@ -41,7 +41,7 @@ pub(crate) enum WasmToolchain {
 impl WasmToolchain {
     /// Returns `cargo` of this toolchain. The flags keep paths of this machine out of the result.
     pub(crate) fn cargo(&self, project: &Project) -> Cmd {
-        self.apply(Cmd::new("cargo").dir(&project.root)).env("CARGO_ENCODED_RUSTFLAGS", flags(project))
+        self.apply(Cmd::new("cargo").dir(&project.root)).env("CARGO_ENCODED_RUSTFLAGS", self.flags(project))
     }
 
     /// Makes a child use this toolchain for cargo and rustc.
@@ -64,6 +64,18 @@ impl WasmToolchain {
     /// Returns the version of the compiler, on which every build depends.
     pub(crate) fn identity(&self) -> Result<String> {
         self.apply(Cmd::new("rustc").arg("-vV")).read()
+    }
+
+    /// Flags that keep the paths of this machine out of the panic messages in the package.
+    fn flags(&self, project: &Project) -> String {
+        let mut flags = vec![format!("--remap-path-prefix={}=/tidings", project.root.display())];
+        flags.extend(cargo_home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+        // Where the component `rust-src` is installed, the compiler names the files of the standard library there.
+        let sysroot = self.apply(Cmd::new("rustc").args(["--print", "sysroot"])).read();
+        flags.extend(
+            sysroot.map(|path| format!("--remap-path-prefix={}/lib/rustlib/src/rust=/rustc", path.trim())),
+        );
+        flags.join("\u{1f}")
     }
 
     /// Compiles a trivial crate. Only that proves that compiler, standard library and linker work together.
@@ -234,13 +246,6 @@ fn install_standard_library(libraries: &[PathBuf]) -> Result<()> {
     as_root("install")?.arg("-d").arg(folder).read()?;
     as_root("install")?.args(["-m", "644", "-t"]).arg(folder).args(libraries).read()?;
     Ok(())
-}
-
-/// Flags that keep the paths of this machine out of the panic messages in the package.
-fn flags(project: &Project) -> String {
-    let mut flags = vec![format!("--remap-path-prefix={}=/tidings", project.root.display())];
-    flags.extend(cargo_home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
-    flags.join("\u{1f}")
 }
 
 #[cfg(test)]
