@@ -36,10 +36,13 @@ function examples() {
   });
 }
 
-/** The TypeScript of the README, a module for each block. */
+/** The TypeScript of the README: `ts` or `tsx`, and a module for each block. */
 function readme() {
   const text = readFileSync(`${root}/README.md`, "utf8");
-  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block);
+  const blocks = [...text.matchAll(/^```(\w+)\n(.*?)^```/gms)].map(([, kind, block]) => ({ kind, block }));
+  const unknown = blocks.find(({ kind }) => !["ts", "tsx", "sh"].includes(kind));
+  assert.equal(unknown, undefined, "nothing checks a block of this kind");
+  return blocks.filter(({ kind }) => kind.startsWith("ts"));
 }
 
 test("the examples in the docs and in the README compile", (t) => {
@@ -50,7 +53,8 @@ test("the examples in the docs and in the README compile", (t) => {
   assert.ok(inDocs.length >= 11, `${inDocs.length} examples in the docs`);
   assert.ok(inReadme.length >= 6, `${inReadme.length} examples in the README`);
   writeFileSync(`${folder}/docs.ts`, CONTEXT + inDocs.join("\n"));
-  for (const [index, block] of inReadme.entries()) writeFileSync(`${folder}/readme${index}.ts`, block);
+  for (const [index, { kind, block }] of inReadme.entries())
+    writeFileSync(`${folder}/readme${index}.${kind}`, block);
   const args = [
     "node_modules/typescript/bin/tsc",
     "--project",
