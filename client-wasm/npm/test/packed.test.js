@@ -1,7 +1,7 @@
 // The package as a user gets it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -80,4 +80,12 @@ test("its types compile with an older lib, and if only one entry is imported", {
     const run = spawnSync(process.execPath, arguments_, { cwd: folder, encoding: "utf8" });
     assert.equal(run.stdout, "", `${compiler}, lib ${lib}, ${entry}`);
   }
+});
+
+test("no other entry imports the hub for tests", (t) => {
+  const dist = join(unpack(t), "node_modules/tidings/dist");
+  const files = readdirSync(dist).filter((file) => file.endsWith(".js") && file !== "testing.js");
+  assert.ok(files.includes("index.js"));
+  for (const file of files)
+    assert.doesNotMatch(readFileSync(join(dist, file), "utf8"), /testing|TestHub/, file);
 });

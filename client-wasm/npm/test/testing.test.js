@@ -303,6 +303,15 @@ test("lag delays answers and events, and keeps their order", async () => {
   );
 });
 
+test("fake microtasks, as Jest has them, stop nothing", async (t) => {
+  t.mock.method(globalThis, "queueMicrotask", () => {});
+  const hub = createHub();
+  const { heard } = await subscribed(hub);
+  hub.emit(PEOPLE, changed);
+  await hub.settled();
+  assert.equal(heard.length, 1);
+});
+
 test("two runs of a test see the same positions and keys", async () => {
   const run = async () => {
     const hub = createHub();

@@ -77,6 +77,8 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
         match &*language {
             "rust" => folder.write(&format!("{name}/examples/block_{index}.rs"), &with_main(&text))?,
             "ts" => folder.write(&format!("{name}_{index}.ts"), &text)?,
+            // The npm package's own tests compile and run them, with React.
+            "tsx" if readme.starts_with(project.npm_package()) => {}
             "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
             "sh" => {
                 for line in text.lines() {

@@ -1,5 +1,6 @@
 // A component as a user of the package has it.
 import { useEffect, useState } from "react";
+import { staff } from "tidings/domains";
 
 export function People({ client, load, save }) {
   const [people, setPeople] = useState();
@@ -7,7 +8,7 @@ export function People({ client, load, save }) {
   const [status, setStatus] = useState(client.status);
   useEffect(() => client.on("status", setStatus), [client]);
   useEffect(() => {
-    const view = client.watch("staff:people", { load, onData: setPeople, onError: setError });
+    const view = client.watch(staff.topics.people, { load, onData: setPeople, onError: setError });
     return () => view.unsubscribe();
   }, [client, load]);
   if (error) return <p role="alert">{error.code}</p>;

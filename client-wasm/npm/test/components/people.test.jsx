@@ -1,5 +1,6 @@
 // Run by `testing-vitest.test.js`, in Vitest with jsdom, with the packed package.
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { staff } from "tidings/domains";
 import { createTestHub } from "tidings/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { People } from "./people.jsx";
@@ -15,7 +16,7 @@ let load;
 
 /** Shows the component, and waits until its data is there. */
 async function show(props) {
-  client = hub.createClient();
+  client = hub.createClient({ domains: [staff] });
   render(<People client={client} load={load} {...props} />);
   await act(() => hub.settled());
 }
@@ -47,17 +48,17 @@ test("shows the people, and a new one when its event comes", async () => {
   await show();
   expect(names()).toEqual(["Ann"]);
   people.push(BEN);
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created);
   await act(() => hub.settled());
   expect(names()).toEqual(["Ann", "Ben"]);
 });
 
 test("the same with Testing Library's own waiting", async () => {
-  client = hub.createClient();
+  client = hub.createClient({ domains: [staff] });
   render(<People client={client} load={load} />);
   await screen.findByText("Ann");
   people.push(BEN);
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created);
   await screen.findByText("Ben");
 });
 
@@ -67,7 +68,7 @@ test("says that it may be out of date while the connection is lost, and catches 
   await act(() => hub.settled());
   screen.getByText("may be out of date");
   people.push(BEN);
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created);
   await screen.findByText("Ben");
   screen.getByText("live");
   expect(load).toHaveBeenCalledTimes(2);
@@ -113,7 +114,7 @@ test("an event that is late comes with the fake time, and a minute of it ends no
   await show();
   hub.lag(500);
   people.push(BEN);
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created);
   await act(() => vi.advanceTimersByTimeAsync(499));
   expect(names()).toEqual(["Ann"]);
   await act(() => vi.advanceTimersByTimeAsync(1));
@@ -128,16 +129,16 @@ test("an event that is late comes with the fake time, and a minute of it ends no
 });
 
 test("shows why a topic is refused", async () => {
-  hub.refuse("staff:people");
+  hub.refuse(staff.topics.people);
   await show();
   expect(screen.getByRole("alert").textContent).toBe("forbidden");
 });
 
 test("a button publishes, and another tab hears of it", async () => {
-  hub = createTestHub({ topicsOf: () => ["staff:people"] });
-  const other = hub.createClient();
+  hub = createTestHub({ topicsOf: () => [staff.topics.people] });
+  const other = hub.createClient({ domains: [staff] });
   const heard = vi.fn();
-  other.subscribe("staff:people", heard);
+  other.subscribe(staff.topics.people, heard);
   const save = (uuid) => client.publish({ domain: "staff", event: "person_updated", payload: { uuid } });
   await show({ save });
   fireEvent.click(screen.getByRole("button"));
@@ -153,17 +154,17 @@ test("a button publishes, and another tab hears of it", async () => {
 test("a request of the page marks the event that its backend publishes as its own", async () => {
   await show();
   const heard = vi.fn();
-  client.subscribe("staff:people", (_, { own }) => heard(own));
+  client.subscribe(staff.topics.people, (_, { own }) => heard(own));
   const { "Tidings-Origin": origin } = client.writeHeaders();
-  hub.emit("staff:people", created, { origin });
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created, { origin });
+  hub.emit(staff.topics.people, created);
   await act(() => hub.settled());
   expect(heard.mock.calls).toEqual([[true], [false]]);
 });
 
 test("a component that is gone is subscribed to nothing", async () => {
   await show();
-  expect(hub.subscriptions).toEqual(["staff:people"]);
+  expect(hub.subscriptions).toEqual([staff.topics.people]);
   cleanup();
   await hub.settled();
   expect(hub.subscriptions).toEqual([]);
@@ -172,7 +173,7 @@ test("a component that is gone is subscribed to nothing", async () => {
 test.each(Array.from({ length: 40 }, (_, number) => number))("one of many quick tests: %i", async () => {
   await show();
   people.push(BEN);
-  hub.emit("staff:people", created);
+  hub.emit(staff.topics.people, created);
   await act(() => hub.settled());
   expect(names()).toEqual(["Ann", "Ben"]);
 });
