@@ -1,22 +1,21 @@
 // The table of the cases. A case is a project of a stranger: files, what builds them, and what shows an event.
 
-/** The pages of `page/src`, and texts that no script of a page may contain. */
-const PAGES = {
-  plain: [],
-  domain: [],
-  url: [],
-};
+/** The pages of `page/src`, with the domains that each of them may load. */
+const PAGES = { plain: [], domain: ["staff"], url: ["staff"], query: ["staff"] };
 
 /** What a program prints, or a test runner. */
-const HEARD = /^person_updated 0198c0de-0000-7000-8000-000000000001 true$/m;
-const PASSED = /Tests +1 passed/;
+const HEARD = /^person_updated [0-9a-f-]{36} true$/m;
+const PASSED = /Tests:? +2 passed/;
+
+/** Leaves the package to the installation in the folder `app`. */
+const MOVE_TO_APP = 'tsc && rm -r node_modules && cp "$TIDINGS_TARBALL" tidings.tgz && cp -r js app';
 
 /**
  * - `files`: folders of this one; the project gets what is in them, and the packed package
- * - `html`: the address of the script of each page of `PAGES`
+ * - `html`: the address of the script of each page
  * - `build`: type-checks and builds
  * - `pages`: the folder of the built pages; or `serve`: starts a server of the pages, on a free port
- * - `shows`: the pages, if they are not those of `PAGES`
+ * - `shows`: the pages, with the domains that each of them may load, if what is served is a bundle
  * - `run`: a program that ends, and `prints` this
  */
 export const CASES = [
@@ -34,7 +33,7 @@ export const CASES = [
     html: (page) => `/src/${page}.ts`,
     build: "tsc --noEmit",
     serve: "vite --port 0",
-    shows: { domain: [], url: [] },
+    shows: { domain: undefined, url: undefined, query: undefined },
   },
   {
     name: "webpack",
@@ -50,7 +49,7 @@ export const CASES = [
     // Next.js checks the types too, and its own need `skipLibCheck`.
     build: "tsc --skipLibCheck false && next build",
     serve: "next start --port 0",
-    shows: { "": [] },
+    shows: { "": ["staff"] },
   },
   {
     name: "node 20.12",
@@ -61,10 +60,170 @@ export const CASES = [
   },
   { name: "node 26", files: ["runtime"], build: "tsc", run: "$NODE_26 js/main.js", prints: HEARD },
   {
+    name: "npm install",
+    files: ["runtime", "cases/install"],
+    build: MOVE_TO_APP,
+    run: "cd app && npm install --offline && $NODE_26 js/main.js",
+    // No dependency, and none of the optional peers.
+    prints: /added 1 package[\s\S]*person_updated/,
+  },
+  {
     name: "vitest with jsdom",
     files: ["runtime", "cases/vitest"],
     build: "tsc --noEmit",
     run: "vitest run",
     prints: PASSED,
+  },
+  {
+    soak: true,
+    name: "esbuild",
+    files: ["page"],
+    html: (page) => `/${page}.js`,
+    build:
+      "tsc --noEmit && esbuild src/*.ts --bundle --minify --splitting --format=esm --outdir=dist && $COPY_CORE",
+    pages: "dist",
+    shows: PAGES,
+  },
+  {
+    soak: true,
+    name: "rollup",
+    files: ["page"],
+    html: (page) => `/${page}.js`,
+    build: "tsc && rollup js/*.js --plugin @rollup/plugin-node-resolve --format es --dir dist && $COPY_CORE",
+    pages: "dist",
+    // The package query-core asks for `process`, which rollup leaves as it is.
+    shows: { plain: [], domain: ["staff"], url: ["staff"] },
+  },
+  {
+    soak: true,
+    name: "an import map",
+    files: ["page"],
+    html: (page) => `/js/${page}.js`,
+    imports: {
+      tidings: "/node_modules/tidings/dist/index.js",
+      "tidings/": "/node_modules/tidings/dist/",
+      "tidings/url": "/node_modules/tidings/dist/url.js",
+      "tidings/domains": "/node_modules/tidings/dist/domains.js",
+    },
+    build: "tsc",
+    pages: ".",
+    shows: { plain: [], domain: undefined, url: undefined },
+  },
+  {
+    soak: true,
+    name: "next with webpack",
+    files: ["cases/next"],
+    build: "next build --webpack",
+    serve: "next start --port 0",
+    shows: { "": ["staff"] },
+  },
+  {
+    soak: true,
+    name: "next, its development server",
+    files: ["cases/next"],
+    build: "true",
+    serve: "next dev --port 0",
+    shows: { "": undefined },
+  },
+  {
+    soak: true,
+    name: "next, its development server with webpack",
+    files: ["cases/next"],
+    build: "true",
+    serve: "next dev --webpack --port 0",
+    shows: { "": undefined },
+  },
+  {
+    soak: true,
+    name: "workers, with vite",
+    files: ["page", "cases/workers"],
+    // Vite finds workers by their real names.
+    html: (page) => `/js/${page}.js`,
+    build: "tsc && vite build",
+    pages: "dist",
+    shows: { dedicated: undefined, shared: undefined },
+  },
+  {
+    soak: true,
+    name: "workers, with webpack",
+    files: ["page", "cases/workers"],
+    html: (page) => `/${page}.js`,
+    build: "tsc && node webpack.mjs",
+    pages: "dist",
+    shows: { dedicated: undefined, shared: undefined },
+  },
+  {
+    soak: true,
+    name: "node 22",
+    files: ["runtime"],
+    build: "tsc",
+    run: "$NODE_22 js/main.js",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "node 24",
+    files: ["runtime"],
+    build: "tsc",
+    run: "$NODE_24 js/main.js",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "bun",
+    files: ["runtime"],
+    build: "tsc --noEmit",
+    run: "bun src/main.ts",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "deno",
+    files: ["runtime"],
+    build: "tsc",
+    run: "deno run --allow-all js/main.js",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "vitest with happy-dom",
+    files: ["runtime", "cases/vitest"],
+    build:
+      "tsc --noEmit && sed -i s/jsdom/happy-dom/ vitest.config.mjs && sed -i s/jsdom/HappyDOM/ *.test.ts",
+    run: "vitest run",
+    prints: PASSED,
+  },
+  {
+    soak: true,
+    name: "jest",
+    files: ["runtime", "cases/jest"],
+    build: "tsc --noEmit",
+    run: "jest",
+    prints: PASSED,
+  },
+  {
+    soak: true,
+    name: "workerd",
+    files: ["runtime", "cases/workerd"],
+    build:
+      "tsc --noEmit && esbuild worker.ts --bundle --format=esm --conditions=workerd --loader:.wasm=copy --asset-names=[name] --outdir=dist",
+    run: "node ask.mjs",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "pnpm",
+    files: ["runtime", "cases/install"],
+    build: MOVE_TO_APP,
+    run: "cd app && pnpm install && $NODE_26 js/main.js",
+    prints: HEARD,
+  },
+  {
+    soak: true,
+    name: "yarn with plug'n'play",
+    files: ["runtime", "cases/install"],
+    build: MOVE_TO_APP,
+    run: "cd app && touch yarn.lock && yarn install && yarn node --experimental-websocket js/main.js",
+    prints: HEARD,
   },
 ];

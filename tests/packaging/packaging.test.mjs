@@ -1,7 +1,8 @@
 // The packed package in the projects of strangers.
-// TIDINGS_CASES names cases by a regular expression; without it, those of each `cargo xtask test` run.
+// TIDINGS_CASES names cases by a regular expression. Those of the soak run if TIDINGS_SOAK is set.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { Child } from "../browser/child.mjs";
 import { launch } from "../browser/window.mjs";
@@ -9,9 +10,27 @@ import { CASES } from "./cases.mjs";
 import { html, serve, showsEvent } from "./pages.mjs";
 import { Project } from "./project.mjs";
 
-const wanted = new RegExp(process.env.TIDINGS_CASES ?? "");
-const cases = CASES.filter(({ name }) => wanted.test(name));
-assert.ok(cases.length > 0, `no case is named ${wanted}`);
+const HERE = import.meta.dirname;
+const SOAK = `${HERE}/soak`;
+
+const named = new RegExp(process.env.TIDINGS_CASES ?? "");
+const isSoak = Boolean(process.env.TIDINGS_SOAK);
+const cases = CASES.filter(({ name, soak }) => named.test(name) && (isSoak || !soak));
+assert.ok(cases.length > 0, `no case is named ${named}`);
+
+/** The scripts have these domains and no others, and nothing that is only for tests. */
+async function hasOnly(project, scripts, domains) {
+  const dist = `${project.folder}/node_modules/tidings/dist`;
+  const all = await import(`${dist}/domains.js`);
+  const loaded = Object.values(all).filter(({ fingerprint }) => scripts.includes(fingerprint));
+  assert.deepEqual(
+    loaded.map(({ name }) => name),
+    domains,
+  );
+  const words = "a frame is an object with the member";
+  assert.ok((await readFile(`${dist}/testing.js`, "utf8")).includes(words));
+  assert.ok(!scripts.includes(words), "a page loads `tidings/testing`");
+}
 
 describe("the packed package", { concurrency: 2 }, () => {
   let browser;
@@ -30,23 +49,24 @@ describe("the packed package", { concurrency: 2 }, () => {
     await hub?.end("SIGKILL");
   });
 
-  for (const { name, files, html: scriptOf, build, pages, serve: server, shows, run, prints } of cases) {
+  for (const wanted of cases) {
+    const { name, soak, files, html: scriptOf, imports, build, pages, shows, run, prints } = wanted;
     test(name, { timeout: 300_000 }, async (t) => {
-      const project = await Project.make(import.meta.dirname, name, files);
+      const project = await Project.make(soak ? SOAK : HERE, name, files);
       if (scriptOf)
-        for (const page of Object.keys(shows)) await project.write(`${page}.html`, html(scriptOf(page)));
+        for (const page of Object.keys(shows))
+          await project.write(`${page}.html`, html(scriptOf(page), imports));
       await project.run(build);
       if (run) {
         assert.match(await project.run(run, { SERVER: hub.url }), prints);
         return;
       }
-      const url = server
-        ? await project.serve(t, server)
+      const url = wanted.serve
+        ? await project.serve(t, wanted.serve)
         : await serve(t, `${project.folder}/${pages}`, project.folder);
-      for (const [page, without] of Object.entries(shows)) {
+      for (const [page, domains] of Object.entries(shows)) {
         const scripts = await showsEvent(browser, hub, `${url}/${page && `${page}.html`}`);
-        for (const text of without)
-          assert.ok(!scripts.some((script) => script.includes(text)), `${page} loads ${text}`);
+        if (domains) await hasOnly(project, scripts.join(), domains);
       }
     });
   }

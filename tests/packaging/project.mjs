@@ -10,7 +10,16 @@ const here = import.meta.dirname;
 /** How long a command may take. */
 const PATIENCE_MS = 240_000;
 
-const node = (major) => join(here, `node_modules/node-${major}-${arch()}/bin/node`);
+const node = (major, root = here) => join(root, `node_modules/node-${major}-${arch()}/bin/node`);
+
+/** What the commands of the cases use. */
+const TOOLS = {
+  NODE_20: node(20),
+  NODE_22: node(22, join(here, "soak")),
+  NODE_24: node(24, join(here, "soak")),
+  NODE_26: node(26),
+  COPY_CORE: "cp node_modules/tidings/dist/core.wasm dist/",
+};
 
 /** A project that is no part of this repository: it finds tools in the folders above, as a member of a workspace does. */
 export class Project {
@@ -74,8 +83,7 @@ export class Project {
         ...process.env,
         // First this Node.js: the packages of other versions have a program `node` too.
         PATH: [dirname(process.execPath), ...bins, process.env.PATH].join(delimiter),
-        NODE_20: node(20),
-        NODE_26: node(26),
+        ...TOOLS,
         NO_COLOR: "1",
         CI: "true",
         NEXT_TELEMETRY_DISABLED: "1",

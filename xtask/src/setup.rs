@@ -158,6 +158,16 @@ pub(crate) const NPM_PACKAGING: Need = Need {
     install: |project| npm::install(&project.packaging_tests()),
 };
 
+/// More of them, for the soak.
+pub(crate) const NPM_PACKAGING_SOAK: Need = Need {
+    name: "npm: soak",
+    lane: Lane::Npm,
+    usually: 50,
+    how: "installing npm packages",
+    find: |project| npm::find(&project.packaging_tests().join("soak")),
+    install: |project| npm::install(&project.packaging_tests().join("soak")),
+};
+
 /// npm packages of the benchmarks: the peers ws and bun.
 pub(crate) const NPM_BENCH_PEERS: Need = Need {
     name: "npm: peers",

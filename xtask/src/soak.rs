@@ -18,13 +18,25 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 2] = [
+const SOAKS: [Soak; 4] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "hosts",
         says: "times the usual rounds of all suites in an application of axum",
         default: 1,
         run: suite::hosts::soak,
+    },
+    Soak {
+        name: "packaging",
+        says: "times the packed npm package with every bundler, framework, runtime and test runner",
+        default: 1,
+        run: suite::packaging::soak,
+    },
+    Soak {
+        name: "rust-version",
+        says: "times the published crates with the oldest Rust, with each feature alone",
+        default: 1,
+        run: suite::rust_version::soak,
     },
 ];
 

@@ -19,11 +19,11 @@ pub(crate) mod hosts;
 mod layers;
 mod markdown;
 mod own_domain;
-mod packaging;
+pub(crate) mod packaging;
 mod packed;
 mod planted;
 mod readmes;
-mod rust_version;
+pub(crate) mod rust_version;
 mod server;
 mod wasm_tests;
 
@@ -91,7 +91,7 @@ const STEPS: [Step; 23] = [
     },
     Step {
         name: "rust-version",
-        says: "the published crates compile with the oldest Rust that they promise, with each feature alone",
+        says: "the published crates compile with the oldest Rust that they promise, with all features",
         needs: &[setup::WASM_TARGET],
         run: rust_version::run,
     },

@@ -2,6 +2,7 @@
 //
 // dist/client.js        the shell
 // dist/index.js         the entry `tidings`: loads the core from core-inline.js
+// dist/workerd.js       the same for workerd: imports core.wasm, which the bundler compiles
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
 // dist/domains.js       the entry `tidings/domains`: the domains that ship
 // dist/own.js           the entry `tidings/own`: loads a core that the user built
@@ -90,7 +91,7 @@ await build({
 // The entries share the shell, so that all of them have the same error class.
 await build({
   ...common,
-  entryPoints: ["index", "url", "wasm", "domains"].map((entry) => join(root, `src/${entry}.ts`)),
+  entryPoints: ["index", "url", "wasm", "workerd", "domains"].map((entry) => join(root, `src/${entry}.ts`)),
   outdir: dist,
 });
 await build({ ...common, entryPoints: [join(root, "src/query.ts")], bundle: true, outdir: dist });

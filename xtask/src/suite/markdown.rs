@@ -56,19 +56,19 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// Creates the folder. Cargo uses the packed crates there instead of the registry's, and builds into the target folder
-    /// `own-domain`.
+    /// Creates the folder. Cargo uses the packed crates there instead of the registry's, and builds as [`crates::building`]
+    /// says.
     pub(crate) fn new(project: &Project, name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("tidings-{name}-{}", std::process::id()));
-        let target = project.target.join("own-domain");
+        let target = crates::target(project);
         fs::create_dir_all(&target).with_context(|| format!("cannot create {}", target.display()))?;
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let folder = Self { path, target };
-        let mut patch = "[patch.crates-io]\n".to_owned();
+        let mut config = format!("{}\n[patch.crates-io]\n", crates::PROFILE);
         for crates::Packed { name, folder, .. } in crates::pack(project)? {
-            patch += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
+            config += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
         }
-        folder.write(".cargo/config.toml", &patch)?;
+        folder.write(".cargo/config.toml", &config)?;
         // The commands of the guide name files in it.
         #[cfg(unix)]
         std::os::unix::fs::symlink(&folder.target, folder.path.join("target"))?;
@@ -84,8 +84,8 @@ impl Folder {
     }
 
     /// Returns a cargo command in the folder.
-    pub(crate) fn cargo(&self, arguments: &[&str]) -> Cmd {
-        Cmd::new("cargo").args(arguments).dir(&self.path).env("CARGO_TARGET_DIR", &self.target)
+    pub(crate) fn cargo(&self, project: &Project, arguments: &[&str]) -> Cmd {
+        crates::building(project, Cmd::new("cargo").args(arguments).dir(&self.path))
     }
 
     /// Returns the path of a built file.
@@ -108,10 +108,12 @@ impl Folder {
                 }
                 ["npm", "install", names @ ..] => self.install(project, &folder, names)?,
                 // Only builds it: the tests start it.
-                ["cargo", "run", "-p", name, "--", ..] => self.cargo(&["build", "--package", name]).run()?,
+                ["cargo", "run", "-p", name, "--", ..] => {
+                    self.cargo(project, &["build", "--package", name]).run()?
+                }
                 _ => {
-                    let mut cmd = Cmd::new("sh").args(["-ec", line]).dir(&folder);
-                    cmd = cmd.env("CARGO_TARGET_DIR", &self.target).env("PATH", path_with_cargo_bin()?);
+                    let cmd = Cmd::new("sh").args(["-ec", line]).dir(&folder);
+                    let mut cmd = crates::building(project, cmd).env("PATH", path_with_cargo_bin()?);
                     if line.contains(TARGET) {
                         let toolchain = wasm::find(project).context("run `cargo xtask setup`")?;
                         cmd = toolchain.apply(cmd);

@@ -32,7 +32,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     }
     for (name, text) in programs {
         folder.write(&format!("server/examples/{name}.rs"), &text)?;
-        folder.cargo(&["build", "-p", "helpdesk-server", "--example", &name]).run()?;
+        folder.cargo(project, &["build", "-p", "helpdesk-server", "--example", &name]).run()?;
     }
     for (name, text) in modules {
         folder.write(&format!("web/{name}.ts"), &text)?;

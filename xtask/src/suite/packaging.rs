@@ -8,6 +8,7 @@ use crate::package;
 use crate::project::Project;
 use crate::setup::{self, Need, browser};
 
+/// What the cases of each `cargo xtask test` need.
 pub(super) const NEEDS: &[Need] = &[
     setup::WASM_TARGET,
     setup::BINDGEN,
@@ -19,12 +20,25 @@ pub(super) const NEEDS: &[Need] = &[
 
 /// Runs the cases of each `cargo xtask test`.
 pub(super) fn run(project: &Project) -> Result<()> {
+    test(project, "test")
+}
+
+/// Runs all cases, so many times.
+pub(crate) fn soak(project: &Project, times: u64) -> Result<()> {
+    setup::ensure(project, &[NEEDS, &[setup::NPM_PACKAGING_SOAK]].concat())?;
+    for _ in 0..times {
+        test(project, "soak")?;
+    }
+    Ok(())
+}
+
+fn test(project: &Project, script: &str) -> Result<()> {
     let folder = project.packaging_tests();
     require_tests(&folder)?;
     let tarball = package::build(project)?;
     let server = server::binary(project, "tidings-server", "tidings")?;
     Cmd::new("npm")
-        .arg("test")
+        .args(["run", script])
         .dir(folder)
         .env("TIDINGS_TARBALL", tarball)
         .env("TIDINGS_BIN", server)

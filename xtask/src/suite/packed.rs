@@ -124,9 +124,9 @@ fn build(project: &Project, packed: &[Packed]) -> Result<()> {
         format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n[patch.crates-io]\n{patches}");
     write(&folder.join("Cargo.toml"), &manifest)?;
     write(&folder.join("Cargo.lock"), &read(&project.root.join("Cargo.lock"))?)?;
-    // The steps that use the packed crates build there too.
-    let target = project.target.join("own-domain");
-    let cargo = || Cmd::new("cargo").dir(&folder).env("CARGO_TARGET_DIR", &target);
+    fs::create_dir_all(folder.join(".cargo"))?;
+    write(&folder.join(".cargo/config.toml"), crates::PROFILE)?;
+    let cargo = || crates::building(project, Cmd::new("cargo").dir(&folder));
     cargo().args(["build", "--workspace", "--lib", "--bins", "--examples"]).run()?;
     cargo().args(["test", "--workspace", "--doc"]).run()
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     folder.write("Cargo.toml", &format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"))?;
     for name in members {
         // One after the other: together, each would have the features that another one asks for.
-        folder.cargo(&["build", "--package", &name, "--examples"]).run()?;
+        folder.cargo(project, &["build", "--package", &name, "--examples"]).run()?;
     }
     folder.install(project, &folder.path, &packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     folder.write("tsconfig.json", TSCONFIG)?;

@@ -1,5 +1,6 @@
 //! The step `rust-version`: the published crates compile with the oldest Rust that they promise, `rust-version` in the
-//! workspace's manifest, in each combination of features. No dependency asks for a newer one, and README.md says the same.
+//! workspace's manifest, with all features. No dependency asks for a newer one, and README.md says the same. The soak of the
+//! same name compiles them with each feature alone.
 
 use std::fs;
 
@@ -15,8 +16,18 @@ use crate::version::numbers;
 /// The crate that is empty on other targets than [`TARGET`].
 const FOR_BROWSERS: &str = "tidings-client-wasm";
 
-/// Checks the text, the dependencies and the crates.
+/// Checks the text, the dependencies, and the crates with all features.
 pub(crate) fn run(project: &Project) -> Result<()> {
+    check(project, all_features)
+}
+
+/// Checks the text, the dependencies, and the crates with no feature and with each feature alone.
+pub(crate) fn soak(project: &Project, _: u64) -> Result<()> {
+    check(project, combinations)
+}
+
+/// `commands` returns the options of each `cargo check`.
+fn check(project: &Project, commands: fn(&[Value]) -> Vec<Vec<String>>) -> Result<()> {
     let published = crates::published(project)?;
     let promised = published.first().and_then(|package| package["rust_version"].as_str());
     let promised = promised.context("the workspace's manifest has no `rust-version`")?;
@@ -25,7 +36,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     check_dependencies(project, promised)?;
     let [major, minor, patch] = numbers(promised);
     let compiler = Compiler::find(&format!("{major}.{minor}.{patch}"));
-    for options in combinations(&published) {
+    for options in commands(&published) {
         compiler.check(project, &options)?;
     }
     Ok(())
@@ -67,8 +78,16 @@ fn newer_than(promised: &str, packages: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// Returns the options of `cargo check`: one command for all crates without features, and for the others one for no feature
-/// and one for each.
+/// One command for the crates of this machine, and one for browsers. With each feature alone, AWS-LC would be compiled twice.
+fn all_features(published: &[Value]) -> Vec<Vec<String>> {
+    let options =
+        published.iter().map(|package| format!("--package={}", package["name"].as_str().unwrap_or_default()));
+    let (browsers, machine): (Vec<String>, Vec<String>) =
+        options.partition(|option| option.ends_with(FOR_BROWSERS));
+    [machine, browsers].map(|packages| [packages, vec!["--all-features".to_owned()]].concat()).into()
+}
+
+/// One command for all crates without features, and for the others one for no feature and one for each.
 fn combinations(published: &[Value]) -> Vec<Vec<String>> {
     let mut plain = Vec::new();
     let mut others = Vec::new();
@@ -167,6 +186,16 @@ mod tests {
             json!({ "name": "newer", "version": "2.0.0", "rust_version": "1.100" }),
         ];
         assert_eq!(newer_than("1.89", &packages), ["new 1.0.0 (1.89.1)", "newer 2.0.0 (1.100)"]);
+    }
+
+    #[test]
+    fn all_features_are_checked_together_and_browsers_have_their_own_command() {
+        let published = [json!({ "name": "a" }), json!({ "name": FOR_BROWSERS }), json!({ "name": "b" })];
+        let commands: Vec<String> =
+            all_features(&published).iter().map(|options| options.join(" ")).collect();
+        let expected =
+            ["--package=a --package=b --all-features", "--package=tidings-client-wasm --all-features"];
+        assert_eq!(commands, expected);
     }
 
     #[test]

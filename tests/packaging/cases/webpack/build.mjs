@@ -3,7 +3,7 @@ import webpack from "webpack";
 
 const stats = await promisify(webpack)({
   mode: "production",
-  entry: { plain: "./js/plain.js", domain: "./js/domain.js", url: "./js/url.js" },
+  entry: { plain: "./js/plain.js", domain: "./js/domain.js", url: "./js/url.js", query: "./js/query.js" },
   output: { path: `${import.meta.dirname}/dist`, publicPath: "/" },
 });
 if (stats.hasErrors() || stats.hasWarnings())

@@ -1,8 +1,8 @@
 /** The server of the test. */
 export const url = `${new URLSearchParams(location.search).get("server")}/v1/ws`;
 
-/** Shows a text. The test waits for "ready", publishes, and waits for the event. */
+/** Shows a text, after what was there. The test waits for "ready", publishes, and waits for its event. */
 export function say(text: string): void {
   const place = document.querySelector("#said");
-  if (place) place.textContent = text;
+  if (place) place.textContent += `${text} `;
 }

@@ -4,12 +4,14 @@ import { staff } from "tidings/domains";
 /** Publishes an event to a server, and returns the event when it comes back. */
 export async function hear(server: string): Promise<string> {
   const client = createClient({ url: `${server}/v1/ws`, domains: [staff] });
+  // Other tests publish too.
+  const payload = { uuid: crypto.randomUUID() };
   const { promise, resolve } = deferred<string>();
   const subscription = client.subscribe(staff.topics.people, (event, meta) => {
-    if (event.event === "person_updated") resolve(`${event.event} ${event.payload.uuid} ${meta.decoded}`);
+    if (event.event !== "person_updated" || event.payload.uuid !== payload.uuid) return;
+    resolve(`${event.event} ${event.payload.uuid} ${meta.decoded}`);
   });
   await subscription.ready;
-  const payload = { uuid: "0198c0de-0000-7000-8000-000000000001" };
   await client.publish({ domain: "staff", event: "person_updated", payload });
   const heard = await promise;
   client.close();

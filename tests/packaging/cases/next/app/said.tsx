@@ -5,8 +5,9 @@ import { createClient } from "tidings";
 import { staff } from "tidings/domains";
 
 export function Said() {
-  const [said, say] = useState("");
+  const [said, setSaid] = useState("");
   useEffect(() => {
+    const say = (text: string) => setSaid((before) => `${before} ${text}`);
     const server = new URLSearchParams(location.search).get("server");
     const client = createClient({ url: `${server}/v1/ws`, domains: [staff] });
     const { ready } = client.subscribe(staff.topics.people, (event, meta) => {

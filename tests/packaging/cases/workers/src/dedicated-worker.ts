@@ -1,0 +1,3 @@
+import { hear } from "./hear.js";
+
+addEventListener("message", ({ data }) => hear(data, (text) => postMessage(text)));
