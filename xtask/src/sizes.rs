@@ -15,6 +15,7 @@ use crate::project::{Project, read, read_json};
 const SHELL: usize = 8 * 1024 + 512;
 const URL_CORE: usize = 46 * 1024;
 const DEFAULT_ENTRY: usize = 59 * 1024;
+const HELPER: usize = 1024 + 512;
 
 /// Compresses each file by brotli at its highest quality, which is Node's default, and prints its size.
 const BROTLI: &str = "for (const file of process.argv.slice(1)) \
@@ -49,6 +50,7 @@ fn lines(project: &Project) -> Result<Vec<Line>> {
     let package = project.npm_package();
     let main = Graph::of(&package, ".")?;
     let url = Graph::of(&package, "./url")?;
+    let helper = |entry| Ok::<_, anyhow::Error>(Graph::of(&package, entry)?.all);
     let beside = &url.all - &main.at_once;
     let is_wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
     let (wasm, glue) = beside.iter().cloned().partition(is_wasm);
@@ -59,6 +61,7 @@ fn lines(project: &Project) -> Result<Vec<Line>> {
         line("tidings/url: both", beside, Some(URL_CORE)),
         line("shell", main.at_once.clone(), Some(SHELL)),
         line("default entry, in all", main.all, Some(DEFAULT_ENTRY)),
+        line("tidings/react", helper("./react")?, Some(HELPER)),
     ])
 }
 

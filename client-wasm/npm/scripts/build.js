@@ -8,6 +8,7 @@
 // dist/own.js           the entry `tidings/own`: loads a core that the user built
 // dist/testing.js       the entry `tidings/testing`: a hub for tests
 // dist/query.js         the entry `tidings/query`: has neither a core nor TanStack Query in it
+// dist/react.js         the entry `tidings/react`: hooks
 // dist/core-inline.js   the core as text, for environments that can't fetch a file beside a module
 // dist/core-glue.js     wasm-bindgen's glue, as a function that makes a new instance
 // dist/core.wasm        the core
@@ -95,6 +96,15 @@ await build({
   outdir: dist,
 });
 await build({ ...common, entryPoints: [join(root, "src/query.ts")], bundle: true, outdir: dist });
+// For users of React Server Components: hooks run in the browser.
+await build({
+  ...common,
+  entryPoints: [join(root, "src/react.ts")],
+  bundle: true,
+  external: ["react"],
+  banner: { js: '"use client";' },
+  outdir: dist,
+});
 // Not minified to one line: esbuild would drop the comments that tell other bundlers to leave an import alone.
 await build({
   ...common,

@@ -14,6 +14,8 @@ export interface Listeners {
 export class ClientState {
   status: Status = "idle";
   lastError: TidingsError | undefined;
+  /** How often the connection was lost or closed. */
+  connection = 0;
   /** The user called `close()`. */
   isClosedByUser = false;
   #listeners = { status: new Set<Listeners["status"]>(), error: new Set<Listeners["error"]>() };
@@ -41,6 +43,7 @@ export class ClientState {
     if (this.status === status || this.status === "closed") return;
     this.status = status;
     if (status === "open") this.lastError = undefined;
+    else this.connection++;
     for (const listener of [...this.#listeners.status]) call(listener, status);
   }
 

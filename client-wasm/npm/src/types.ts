@@ -176,7 +176,7 @@ export interface WatchOptions<E, Data> {
   minInterval?: number;
   /** Ends the watch when it is aborted. */
   signal?: AbortSignal;
-  /** @internal Called when the view begins or ends a load, and when its data may have changed. */
+  /** @internal Called when a load begins or ends, when the data may have changed, and when a connection is known to have missed nothing. */
   onChange?: () => void;
 }
 

@@ -19,8 +19,8 @@ export class View {
   #load: Options["load"];
   #id: string;
   #running: AbortController | undefined;
-  /** The data may have changed since the last load began, or the last load did not bring it. */
-  #isDue = true;
+  /** The data may have changed since the last load began, or the last load did not bring it. The first load is never due. */
+  #isDue = false;
   /** The last write that began before the last load ended. */
   #lastCovered = 0;
 
@@ -169,6 +169,8 @@ export class WatchHandle extends Handle implements Watch {
   readonly hears: boolean;
   protected override readonly reads: boolean;
   isPaused = false;
+  /** The number of the connection since which it has missed nothing that it does not know of. */
+  #connection: number | undefined;
   #subscriptions: Subscriptions;
   #options: Options;
 
@@ -181,7 +183,10 @@ export class WatchHandle extends Handle implements Watch {
       topics,
       (event, meta) => this.#hear(event, meta),
       { ...options, onSync, onResume },
-      () => this.view.leave(this),
+      () => {
+        this.view.leave(this);
+        call(options.onChange);
+      },
     );
     this.#subscriptions = subscriptions;
     this.#options = options;
@@ -221,7 +226,15 @@ export class WatchHandle extends Handle implements Watch {
     return !this.view.members.has(this);
   }
 
-  /** The view loads, has loaded, or is due. */
+  /** The data is what the server had after the last event. */
+  get isCurrent(): boolean {
+    const { isDue, isLoading } = this.view;
+    return (
+      !(isDue || isLoading || this.hasEnded) && this.#connection === this.#subscriptions.state.connection
+    );
+  }
+
+  /** `isCurrent` or `view.isLoading` may have changed. */
   changed(): void {
     if (!this.hasEnded) call(this.#options.onChange);
   }
@@ -252,9 +265,26 @@ export class WatchHandle extends Handle implements Watch {
     this.#reload(false);
   }
 
+  override isReady(): void {
+    super.isReady();
+    this.#heard();
+  }
+
+  override resumed(): void {
+    super.resumed();
+    this.#heard();
+  }
+
   override sync(sync: Sync): void {
     this.view.due();
     super.sync(sync);
+    this.#heard();
+  }
+
+  /** The client knows whether this watch missed something on the way to the present connection. */
+  #heard(): void {
+    this.#connection = this.#subscriptions.state.connection;
+    this.changed();
   }
 
   lost(): void {

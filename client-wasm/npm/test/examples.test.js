@@ -25,11 +25,27 @@ declare const render: (data: unknown) => void;
 declare const showBadge: (text: string) => void;
 `;
 
-/** The examples of all docs, each in a function of its own. */
-function examples() {
+/** The same for examples with React. */
+const REACT_CONTEXT = `
+import type { ReactNode } from "react";
+import { createRoot } from "react-dom/client";
+import { createClient } from "tidings";
+import { staff } from "tidings/domains";
+import { TidingsProvider, useSubscription, useWatch } from "tidings/react";
+const client = createClient();
+declare const root: Element;
+declare const App: () => ReactNode;
+declare const List: (props: { people: string[] }) => ReactNode;
+declare const toast: (text: string) => void;
+`;
+
+/** The examples of all docs in this language, each in a function of its own. */
+function examples(language) {
   const files = readdirSync(`${root}/dist`).filter((file) => file.endsWith(".d.ts"));
   const docs = files.map((file) => readFileSync(`${root}/dist/${file}`, "utf8")).join("\n");
-  const blocks = [...docs.matchAll(/\* ```ts\n(.*?)\* ```/gs)].map(([, block]) => block);
+  const blocks = [...docs.matchAll(new RegExp(`\\* \`\`\`${language}\\n(.*?)\\* \`\`\``, "gs"))].map(
+    ([, block]) => block,
+  );
   return blocks.map((block, index) => {
     const code = block.replace(/^ *\* ?/gm, "").replace(/^import .*$/gm, "");
     return `export async function example${index}() {\n${code}\n}\n`;
@@ -49,10 +65,12 @@ test("the examples in the docs and in the README compile", (t) => {
   const folder = `${root}/test/examples`;
   mkdirSync(folder, { recursive: true });
   t.after(() => rmSync(folder, { recursive: true }));
-  const [inDocs, inReadme] = [examples(), readme()];
+  const [inDocs, withReact, inReadme] = [examples("ts"), examples("tsx"), readme()];
   assert.ok(inDocs.length >= 11, `${inDocs.length} examples in the docs`);
-  assert.ok(inReadme.length >= 6, `${inReadme.length} examples in the README`);
+  assert.ok(withReact.length >= 3, `${withReact.length} examples with React in the docs`);
+  assert.ok(inReadme.length >= 7, `${inReadme.length} examples in the README`);
   writeFileSync(`${folder}/docs.ts`, CONTEXT + inDocs.join("\n"));
+  writeFileSync(`${folder}/react.tsx`, REACT_CONTEXT + withReact.join("\n"));
   for (const [index, { kind, block }] of inReadme.entries())
     writeFileSync(`${folder}/readme${index}.${kind}`, block);
   const args = [

@@ -18,13 +18,13 @@ function open(t) {
 const changed = () => socket().event([PEOPLE], { uuid: ID });
 
 /** A watch. The test ends its loads. */
-function view(client, options = {}) {
+function view(client, { topics = PEOPLE, ...options } = {}) {
   const [running, shown, errors] = [[], [], []];
   const load = (signal) =>
     new Promise((resolve, reject) => {
       running.push({ signal, resolve, reject });
     });
-  const watch = client.watch(PEOPLE, {
+  const watch = client.watch(topics, {
     load,
     onData: (data) => shown.push(data),
     onError: ({ code }) => errors.push(code),
@@ -81,6 +81,18 @@ test("a watch that is paused before its first load loads when it is resumed, whe
   early.watch.resume();
   await early.watch.ready;
   assert.equal(early.running.length, 1);
+
+  // The core runs already, and still waits for the topic.
+  server.answer = (socket, frame) => frame.op !== "subscribe" && answer(socket, frame);
+  const other = view(client, { topics: topic.staff.teams });
+  other.watch.pause();
+  other.watch.resume();
+  while (frames("subscribe") < 2) await settled();
+  assert.equal(other.running.length, 0);
+  server.answer = undefined;
+  answer(socket(), socket().sent.at(-1));
+  await other.watch.ready;
+  assert.equal(other.running.length, 1);
 
   const late = view(client);
   late.watch.pause();
