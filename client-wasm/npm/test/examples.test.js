@@ -52,7 +52,7 @@ function examples(language) {
   });
 }
 
-/** The TypeScript of the README: `ts` or `tsx`, and a module for each block. */
+/** The TypeScript of the README, a module for each block. The first line of a block may name its file. */
 function readme() {
   const text = readFileSync(`${root}/README.md`, "utf8");
   const blocks = [...text.matchAll(/^```(\w+)\n(.*?)^```/gms)].map(([, kind, block]) => ({ kind, block }));
@@ -72,7 +72,7 @@ test("the examples in the docs and in the README compile", (t) => {
   writeFileSync(`${folder}/docs.ts`, CONTEXT + inDocs.join("\n"));
   writeFileSync(`${folder}/react.tsx`, REACT_CONTEXT + withReact.join("\n"));
   for (const [index, { kind, block }] of inReadme.entries())
-    writeFileSync(`${folder}/readme${index}.${kind}`, block);
+    writeFileSync(`${folder}/${/^\/\/ (\S+\.tsx?)$/m.exec(block)?.[1] ?? `readme${index}.${kind}`}`, block);
   const args = [
     "node_modules/typescript/bin/tsc",
     "--project",
