@@ -179,6 +179,7 @@ const scenarios = {
     await a.fence();
     a.send({ ...publish, ref: 3 });
     await a.fence();
+    await b.fence();
     b.send({ ...publish, ref: 4, topics: ["rows:2", "rows:1"], origin: "other" });
     b.send({ ...publish, ref: 5, topics: ["rows:1"] });
     b.send({ op: "publish", ref: 6, event: changed, topics: ["no topic"] });
