@@ -8,7 +8,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await rm(here("dist"), { recursive: true, force: true });
 await build({
-  entryPoints: [here("page.js")],
+  entryPoints: [here("page.js"), here("worker.js")],
   outdir: here("dist"),
   bundle: true,
   splitting: true,
@@ -16,7 +16,7 @@ await build({
   target: "es2022",
   // Tests take chunks away by the beginning of their names.
   chunkNames: "[name]-[hash]",
-  define: { "process.env.NODE_ENV": '"production"' },
+  define: { "process.env.NODE_ENV": '"development"' },
   logLevel: "warning",
 });
 // esbuild leaves `new URL("./core.wasm", import.meta.url)` as it is.

@@ -91,6 +91,16 @@ class Tab {
 }
 
 const tabs = {};
+let rows;
+
+/** The messages of the worker that nobody has asked for yet. */
+const messages = [];
+
+/** The next message of the worker. */
+async function heard() {
+  while (!messages.length) await new Promise((resolve) => setTimeout(resolve, 10));
+  return messages.shift();
+}
 
 window.page = {
   /** Creates a client by the name of `tab`. */
@@ -104,6 +114,21 @@ window.page = {
   },
   watch: (tab, topics, url, options) => tabs[tab].watch(topics, url, options),
   publish: (tab, event, options) => tabs[tab].client.publish(event, options),
+  /** Starts a worker with a client, and waits until it is subscribed. */
+  startWorker: (url, topics) => {
+    const worker = new Worker("/worker.js", { type: "module" });
+    worker.onmessage = ({ data }) => messages.push(data);
+    worker.onerror = ({ message }) => messages.push(message);
+    worker.postMessage({ url, topics });
+    return heard();
+  },
+  heard,
+  /** Renders a row of React for each person. */
+  render: async (tab, people) => {
+    rows ??= await import("./rows.js");
+    rows.render(tabs[tab].client, people);
+  },
+  texts: () => rows.texts(),
   close: (tab) => tabs[tab].client.close(),
   /** The topic of a person, by the package's builder. */
   person: (uuid) => staff.topics.person(uuid),

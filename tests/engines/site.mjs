@@ -20,6 +20,9 @@ const POLICIES = {
 export class Site {
   /** The store. Tests change it, then publish. */
   store = [];
+  /** The number of each person's row, and how often the rows were loaded. */
+  rows = {};
+  rowLoads = 0;
   /** The status of the next answers with the store. */
   status = 200;
   /** Returns the next token. */
@@ -41,12 +44,16 @@ export class Site {
   async #answer({ url, method }, response) {
     const { pathname } = new URL(url, "http://site");
     const file = /^\/([\w-]+\.(js|wasm))$/.exec(pathname);
+    const row = /^\/row\/(.+)$/.exec(pathname)?.[1];
     const send = (status, type, body) =>
       // Not `no-store`: it keeps a page out of the cache for the way back.
       response.writeHead(status, { "Content-Type": type, "Cache-Control": "no-cache" }).end(body);
     if (POLICIES[pathname]) response.setHeader("Content-Security-Policy", POLICIES[pathname]);
     if (pathname === "/store") send(this.status, "application/json", JSON.stringify(this.store));
-    else if (pathname === "/token" && method === "POST") {
+    else if (row) {
+      this.rowLoads++;
+      send(200, "application/json", JSON.stringify(this.rows[row]));
+    } else if (pathname === "/token" && method === "POST") {
       this.tokens++;
       send(200, "text/plain", this.token());
     } else if (this.missing && pathname.startsWith(this.missing)) send(503, "text/plain", "");

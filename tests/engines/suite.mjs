@@ -96,6 +96,17 @@ export function suite(name) {
    */
   const untilItWaits = () => until("four attempts were to fail", ({ statuses }) => waits(statuses) === 5);
 
+  /** Waits until the rows show what the store has. */
+  async function untilRows({ rows }) {
+    const end = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const [texts, wanted] = [await window.call("texts"), Object.values(rows).map(String)];
+      if (texts.join() === wanted.join()) return;
+      assert.ok(Date.now() < end, `the rows show ${texts}, but the store has ${wanted}`);
+      await pause(20);
+    }
+  }
+
   const payloads = (all) => all.map(({ uuid }) => uuid);
 
   for (const entry of ["tidings", "tidings/url"])
@@ -140,6 +151,47 @@ export function suite(name) {
     }
   });
 
+  test("a client in a worker gets an event", { timeout }, async (t) => {
+    const on = await stage(t);
+    await window.goto(on.site.url);
+    assert.equal(await window.call("startWorker", on.socket, PEOPLE), "ready");
+    await on.publish(personUpdated());
+    assert.deepEqual(await window.call("heard"), { uuid: ANNA });
+  });
+
+  test("rows of React converge, through a lost connection, and load nothing when they are shown again", {
+    timeout,
+  }, async (t) => {
+    const on = await stage(t);
+    const people = uuids(20);
+    for (const uuid of people) on.site.rows[uuid] = 0;
+    await open(on);
+    await window.call("render", "a", people);
+    await untilRows(on.site);
+    assert.deepEqual([on.relay.connections, on.site.rowLoads], [1, people.length]);
+    for (let write = 1; write <= 60; write++) {
+      const uuid = people[(write * 7) % people.length];
+      on.site.rows[uuid]++;
+      await on.publish(personUpdated(uuid));
+      if (write === 30) on.relay.cut();
+    }
+    await untilRows(on.site);
+    // A load may still follow, 250 ms after the one before.
+    await pause(500);
+    const loads = on.site.rowLoads;
+    assert.ok(loads <= people.length + 60, `${loads} loads`);
+    await window.call("render", "a", []);
+    await window.call("render", "a", people);
+    await untilRows(on.site);
+    // If the return caused a load, that load comes before this event.
+    on.site.rows[people[0]]++;
+    await on.publish(personUpdated(people[0]));
+    await untilRows(on.site);
+    assert.equal(on.site.rowLoads, loads + 1);
+    const { errors } = await window.call("look", "a");
+    assert.deepEqual(errors, []);
+  });
+
   test("a client that was cut off resumes, and loads only after an event", { timeout }, async (t) => {
     const on = await stage(t);
     await open(on);
@@ -149,7 +201,7 @@ export function suite(name) {
     on.relay.cut();
     await until("the client was to resume", ({ notices }) => notices.includes("resumed"));
     const [first, ...missed] = uuids(4);
-    // This event comes after whatever the return has caused.
+    // If the return caused a load, that load comes before this event.
     await on.publish(personUpdated(first));
     let seen = await until("the event was to come", ({ events, loads }) => events.length && loads > 1);
     assert.equal(seen.loads, 2, "the return loaded");
