@@ -7,6 +7,7 @@
 mod de;
 mod decode;
 mod host;
+mod json;
 mod shell;
 mod socket;
 mod timer;
@@ -14,12 +15,10 @@ mod value;
 
 use std::rc::Rc;
 
-use tidings_shared::frame::Fingerprints;
 use uuid::Uuid;
 use wasm_bindgen::prelude::*;
 
-pub use self::decode::{Domain, Domains, register};
-use self::{host::Host, shell::Shell, value::JsPayload};
+use self::{decode::Known, host::Host, shell::Shell, value::JsPayload};
 use tidings_client_core::{
     ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,
     limits::MIN_LOAD_INTERVAL_MS,
@@ -37,8 +36,12 @@ pub struct Core(Rc<Shell>);
 #[wasm_bindgen]
 impl Core {
     /// Makes a client that calls the methods of `host`. It connects to `url` (`ws:` or `wss:`) at the first subscription or
-    /// publish. If `asks_for_tokens`, each connection begins with a call of `host.token`. `domains` is an array of further
-    /// domains that the page knows, so that the client does not report them as unknown.
+    /// publish. If `asks_for_tokens`, each connection begins with a call of `host.token`. `domains` is an array of the domains
+    /// that the page knows: the objects of generated modules, by which the client checks events, and names of domains without
+    /// a type.
+    ///
+    /// # Errors
+    /// `{ code, message, retryable }`, if an object is not a domain. The message names the place and the remedy.
     #[wasm_bindgen(constructor)]
     pub fn new(
         host: Host,
@@ -46,19 +49,11 @@ impl Core {
         client: Option<String>,
         asks_for_tokens: bool,
         domains: JsValue,
-    ) -> Self {
-        let mut domains = value::strings(domains).unwrap_or_default();
-        domains.extend(decode::names().map(str::to_owned));
-        Self(Shell::new(
-            host,
-            url,
-            Options {
-                client,
-                fingerprints: Fingerprints::default(),
-                domains: Some(domains),
-                asks_for_tokens,
-            },
-        ))
+    ) -> Result<Self, JsValue> {
+        let Known { names, fingerprints } =
+            decode::read(domains).map_err(|error| value::error(&error, None))?;
+        let options = Options { client, fingerprints, domains: Some(names), asks_for_tokens };
+        Ok(Self(Shell::new(host, url, options)))
     }
 
     /// Subscribes to an array of topics and returns the number of the subscription. If it is watched, `host.load` says when

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 use tidings_client_wasm::js::Core;
+use tidings_shared::domains::SHIPPED;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -54,7 +55,14 @@ fn client() -> (Core, TestHost) {
     );
     let host = TestHost::new();
     let url = format!("{}/v1/ws", url.replacen("http", "ws", 1));
-    (Core::new(host.clone().unchecked_into(), url, None, false, JsValue::UNDEFINED), host)
+    let domains: js_sys::Array = SHIPPED.iter().map(data).collect();
+    let core = Core::new(host.clone().unchecked_into(), url, None, false, domains.into());
+    (core.unwrap_throw(), host)
+}
+
+/// A domain as the page has it.
+fn data(domain: &tidings_generate::DomainSchema) -> JsValue {
+    js_sys::JSON::parse(&tidings_generate::data(domain).to_string()).unwrap_throw()
 }
 
 /// A UUID that no other test uses. So tests that run at the same time do not hear each other.

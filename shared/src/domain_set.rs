@@ -14,7 +14,7 @@ use crate::{
     nearest::nearest,
     schema::{
         DomainSchema, FieldSchema, Fingerprint,
-        check::{check_field, expected, whole_numbers},
+        check::{expected, whole_numbers},
     },
     topic::is_segment,
 };
@@ -79,14 +79,13 @@ impl Domains {
         self.0.iter().map(|domain| (domain.schema.name, domain.fingerprint))
     }
 
-    /// Returns this set's fingerprints of those of the given domains that it has in another form. It leaves out the domains
-    /// that it does not have.
-    pub fn differences(&self, others: &Fingerprints) -> Fingerprints {
-        let differs = |(name, own): (&'static str, Fingerprint)| {
-            let own = own.to_string();
-            others.get(name).is_some_and(|other| other != own).then_some((name, own))
+    /// Returns those of the given domains that this set has in another form: with another fingerprint. A domain that this set
+    /// does not have is none of them.
+    pub fn differences<'a>(&self, others: &'a Fingerprints) -> Vec<&'a str> {
+        let differs = |&(name, other): &(&str, &str)| {
+            self.find(name).is_some_and(|domain| domain.fingerprint.to_string() != other)
         };
-        self.fingerprints().filter_map(differs).collect()
+        others.iter().filter(differs).map(|(name, _)| name).collect()
     }
 
     /// Returns whether the domain of that name is in this set.
@@ -215,7 +214,7 @@ fn object(raw: &RawEvent) -> Result<Members<'_>, String> {
         return Members::parse(text);
     }
     let found: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Err(expected(&"an object", &&found))
+    Err(expected("an object", &Some(&found)))
 }
 
 /// Reads and checks the fields that the payload's type declares.
@@ -228,7 +227,7 @@ fn declared(
         // The text is valid JSON. The only fault that remains is a lone surrogate, because Rust's strings cannot hold it.
         let lone_surrogate = |error| format!("{error} (half of a surrogate pair is not a text)");
         let mut value: Option<Value> = members.nullable(name).map_err(lone_surrogate)?;
-        check_field(name, ty, value.as_ref().as_ref())?;
+        ty.check(&value.as_ref()).map_err(|fault| fault.of_field(name))?;
         if let Some(value) = &mut value {
             whole_numbers(ty, value);
         }

@@ -2,8 +2,10 @@
 //! JSON Schema, AsyncAPI and the tables of PROTOCOL.md from it.
 
 pub mod check;
+mod data;
 mod fingerprint;
 
+pub use data::Domain;
 pub use fingerprint::Fingerprint;
 
 /// A domain.
@@ -124,9 +126,9 @@ pub struct FieldSchema {
     pub docs: &'static str,
 }
 
-/// A field's type.
+/// A field's type. `N` is the form of the names of a choice: a browser keeps them as JavaScript values.
 #[derive(Debug, Clone, Copy)]
-pub enum Type {
+pub enum Type<N: 'static = &'static [&'static str]> {
     /// A UUID, as hyphenated text.
     Uuid,
     /// Text.
@@ -152,19 +154,19 @@ pub enum Type {
     /// One of several names.
     Choice {
         /// The known names.
-        names: &'static [&'static str],
+        names: N,
         /// Whether a later version may have more.
         is_open: bool,
     },
     /// Any JSON value.
     Any,
     /// A value, `null` or nothing.
-    Option(&'static Type),
+    Option(&'static Self),
     /// A list.
-    List(&'static Type),
+    List(&'static Self),
 }
 
-impl Type {
+impl<N> Type<N> {
     /// Returns whether the value may be `null` and the key may be absent.
     pub fn is_option(&self) -> bool {
         matches!(self, Self::Option(_))

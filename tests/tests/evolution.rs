@@ -146,12 +146,12 @@ fn a_domain_of_another_age_differs_and_a_domain_of_one_side_does_not() {
     };
     for (index, server) in ages.iter().enumerate() {
         for (other, client) in ages.iter().enumerate() {
-            let differences = server.differences(&fingerprints(client));
-            let expected = if index == other { Fingerprints::default() } else { fingerprints(server) };
-            assert_eq!(differences, expected, "{index} {other}");
+            let client = fingerprints(client);
+            let differences = server.differences(&client);
+            assert_eq!(differences.contains(&"catalogue"), index != other, "{index} {other}");
         }
     }
     let others = fingerprints(&Domains::none().with::<staff::Event>().with::<every_type::Event>());
-    assert_eq!(ages[0].differences(&others), Fingerprints::default());
+    assert_eq!(ages[0].differences(&others), [""; 0]);
     assert_eq!(catalogue::Topic::Catalogue.name(), last_year::Topic::Catalogue.name());
 }

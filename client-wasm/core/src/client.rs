@@ -38,8 +38,7 @@ pub struct Options {
     pub client: Option<String>,
     /// The domains by which the user checks events, with their fingerprints. The server compares them with its own.
     pub fingerprints: Fingerprints,
-    /// The domains that this client knows: those of the fingerprints, and the ones that its user names. With `None`, the
-    /// client does not report unknown domains.
+    /// The other domains that the user names. With `None`, the client does not report unknown domains.
     pub domains: Option<Vec<String>>,
     /// Whether the user gives tokens. If so, each connection begins with [`Output::Token`], and another one follows before
     /// the token ends.
@@ -294,7 +293,7 @@ impl<P: Clone> Client<P> {
             ServerFrame::Welcome { heartbeat_ms, expires_in_ms, limits, domains, .. } => {
                 self.unauthorized = false;
                 self.outage.end();
-                self.report_other(&domains);
+                self.report_other(domains);
                 self.pace.set_rate(limits.frames_per_second);
                 self.max_message_bytes = limits.max_message_bytes;
                 self.subscriptions.set_limits(limits.max_topics_per_session, limits.max_topics_per_frame);

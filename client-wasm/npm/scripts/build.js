@@ -5,7 +5,6 @@
 // dist/workerd.js       the same for workerd: imports core.wasm, which the bundler compiles
 // dist/url.js           the entry `tidings/url`: loads the core from core.wasm
 // dist/domains.js       the entry `tidings/domains`: the domains that ship
-// dist/own.js           the entry `tidings/own`: loads a core that the user built
 // dist/testing.js       the entry `tidings/testing`: a hub for tests
 // dist/query.js         the entry `tidings/query`: has neither a core nor TanStack Query in it
 // dist/react.js         the entry `tidings/react`: hooks
@@ -103,15 +102,6 @@ await build({
   bundle: true,
   external: ["react"],
   banner: { js: '"use client";' },
-  outdir: dist,
-});
-// Not minified to one line: esbuild would drop the comments that tell other bundlers to leave an import alone.
-await build({
-  ...common,
-  minify: false,
-  minifyIdentifiers: true,
-  minifySyntax: true,
-  entryPoints: [join(root, "src/own.ts")],
   outdir: dist,
 });
 

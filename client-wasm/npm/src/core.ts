@@ -1,5 +1,6 @@
 // The boundary to the WebAssembly core: the exports of `client-wasm/src/js.rs`, and the functions that it calls.
 
+import type { Domain } from "./topics.js";
 import type { EventMeta, Published, Status, Sync } from "./types.js";
 
 /** A refusal of the core: it throws it, or hands it to the host. */
@@ -75,7 +76,7 @@ export interface Glue {
     url: string,
     client: string,
     asksForTokens: boolean,
-    domains: readonly string[],
+    domains: readonly (Domain | string)[],
   ) => Core;
 }
 

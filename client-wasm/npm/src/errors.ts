@@ -35,6 +35,8 @@ export type ClientCode =
   | "token_failed"
   /** `url` is no URL, or its scheme is none of `ws:`, `wss:`, `http:` and `https:`. */
   | "invalid_url"
+  /** A domain in `domains` is not what the generator writes. The message names the place. The client is closed. */
+  | "invalid_domain"
   /** This environment has no `WebSocket`. */
   | "websocket_unavailable"
   /** Several attempts to connect failed. The client goes on trying. It tells this once until it is connected. */
@@ -56,7 +58,7 @@ export type TidingsErrorCode = ServerCode | ClientCode | (string & {});
 /** The general hint of each code. */
 const HINTS: Record<string, string | undefined> = {
   closed: "Make a new client with createClient().",
-  core_failed: "This is a bug in the package, or in your own core. Please report it with its `cause`.",
+  core_failed: "This is a bug in the package. Please report it with its `cause`.",
   forbidden:
     "Do the token's claims `subscribe` and `publish` allow the topics? If you give a publish a `key`, is it a new one?",
   invalid_frame: "Is that a Tidings server, and does no proxy change messages?",

@@ -2,7 +2,6 @@
 
 import type { Ask, Asks } from "./asks.js";
 import type { Core, Glue, Host, Load, Loaded } from "./core.js";
-import { nameOf } from "./domain-list.js";
 import { TidingsError } from "./errors.js";
 import { Pause } from "./pause.js";
 import { socketUrl } from "./socket-url.js";
@@ -146,7 +145,7 @@ export class RunningCore {
         (args[0] as { target?: { close?(): void } } | undefined)?.target?.close?.();
       };
     const host = { ...this.#owner.host(url), ...this.#surroundings, guard };
-    const core = new glue.Core(host, url, CLIENT, token !== undefined, domains.map(nameOf));
+    const core = new glue.Core(host, url, CLIENT, token !== undefined, domains);
     return core;
   }
 

@@ -1,6 +1,7 @@
 // The error of a core that could not be loaded.
 
 import { textOf } from "./arguments.js";
+import { isFailure } from "./core.js";
 import { TidingsError } from "./errors.js";
 
 declare const ServiceWorkerGlobalScope: (new () => object) | undefined;
@@ -33,6 +34,8 @@ const MEANINGS: [RegExp, string, string, boolean?][] = [
 /** Returns the error of a core that could not be loaded, for the value that was thrown. */
 export function unavailable(cause: unknown): TidingsError {
   if (cause instanceof TidingsError) return cause;
+  // The core refuses a domain.
+  if (isFailure(cause)) return new TidingsError(cause);
   const failure = (message: string, hint?: string, retryable = false): TidingsError =>
     new TidingsError({ code: "wasm_unavailable", message, hint, retryable }, { cause });
   const what = textOf(cause);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createClient, TidingsError } from "tidings";
+import { staff } from "tidings/domains";
 import { answer, FakeWebSocket, server, settled, socket, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
@@ -98,7 +99,7 @@ test("a call refuses an argument of a wrong type", async (t) => {
 });
 
 test("the error of a value that is no event says what it is and what it should be", async (t) => {
-  const client = open(t);
+  const client = open(t, { domains: [staff] });
   const circular = { ...event };
   circular.payload = { circular };
   const wrong = [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "tidings";
-import { createClient as createOwn } from "tidings/own";
+import { Client } from "../dist/client.js";
 import { settled, socket, useFake } from "./fake.js";
 
 const URL_ = "http://127.0.0.1:1/v1/ws";
@@ -90,8 +90,7 @@ test("an event whose toJSON throws a value without a text is refused with a code
 test("a core whose import throws a value without a text closes the client with a code", async (t) => {
   useFake(t);
   for (const [thrown, text] of THROWN.slice(0, 3)) {
-    const glue = () => Promise.reject(thrown);
-    const client = createOwn({ url: URL_, core: { glue } });
+    const client = new Client(() => Promise.reject(thrown), { url: URL_ });
     const told = new Promise((resolve) => client.on("error", resolve));
     const { ready } = client.subscribe("staff:people", () => {}, { onError() {} });
     await assert.rejects(ready, { code: "wasm_unavailable", message: `The core was not loaded: ${text}` });

@@ -1,63 +1,68 @@
-//! Checks whether an event is what its domain declares.
+//! The page's domains, and the check whether an event is what its domain declares.
 //!
 //! The check does not change the JavaScript value. So payload keys that no type declares survive.
 //!
-//! The core holds the domains as data, without their docs. It has no code for each domain. A server also builds the Rust type
-//! from the checked payload.
+//! The core has no code for each domain: it reads them as data. A server also builds the Rust type from the checked payload.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
-use super::value::{Found, JsPayload};
+use js_sys::Set;
 use tidings_shared::{
-    Event, RawEvent, Topic,
-    schema::check::{Row, check_field, expected},
+    RawEvent,
+    frame::Fingerprints,
+    schema::{self, check::Json},
 };
+use wasm_bindgen::JsValue;
 
-/// A domain that a client is compiled with.
-#[derive(Debug, Clone, Copy)]
-pub struct Domain {
-    name: &'static str,
-    rows: &'static [Row],
-}
+use super::{
+    json::{JsJson, Key},
+    value::JsPayload,
+};
+use tidings_client_core::Error;
 
-impl Domain {
-    /// The domain of these events, with the rows of their schema.
-    pub const fn new<E: Event>(rows: &'static [Row]) -> Self {
-        Self { name: E::Topic::DOMAIN, rows }
-    }
-}
-
-/// The domains that a client is compiled with, and their fingerprint.
-#[derive(Debug, Clone, Copy)]
-pub struct Domains {
-    /// The domains.
-    pub domains: &'static [Domain],
-}
-
-/// The domains of the npm package.
-#[cfg(feature = "stock")]
-const DEFAULT: Domains = crate::domains_of!(
-    crate::domains::catalogue::Event,
-    crate::domains::staff::Event,
-    crate::domains::projects::Event,
-    crate::domains::crm::Event,
-    crate::domains::store::Event,
-);
-#[cfg(not(feature = "stock"))]
-const DEFAULT: Domains = Domains { domains: &[] };
+type Domain = schema::Domain<Key, Set>;
 
 thread_local! {
-    static DOMAINS: Cell<Domains> = const { Cell::new(DEFAULT) };
+    /// A page makes one instance of the core for each client, so these are the domains of one client.
+    static DOMAINS: Cell<&'static [Domain]> = const { Cell::new(&[]) };
 }
 
-/// Sets the domains that this client is compiled with. [`client!`](crate::client) calls it.
-pub fn register(domains: Domains) {
-    DOMAINS.set(domains);
+/// The domains that a page knows.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The names of the domains without a type.
+    pub(crate) names: Vec<String>,
+    /// The fingerprints of the domains that the core checks.
+    pub(crate) fingerprints: Fingerprints,
 }
 
-/// Returns the names of the domains that this client is compiled with.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    DOMAINS.get().domains.iter().map(|domain| domain.name)
+/// Reads an array of domains: objects of generated modules, and names of domains without a type. TypeScript has checked that
+/// there are at most 64. From then on [`check`] checks by them.
+///
+/// # Errors
+/// The code `invalid_domain`, and a sentence that names the domain, the place at fault, and the remedy.
+pub(crate) fn read(domains: JsValue) -> Result<Known, Error> {
+    let list = JsJson(domains);
+    let mut known = Known::default();
+    let mut read: Vec<Domain> = Vec::new();
+    for index in 0..list.list_length().unwrap_or_default() {
+        let data = list.element(index);
+        match data.to_text() {
+            Some(name) => known.names.push(name),
+            None => match Domain::read(&data) {
+                Ok(domain) => {
+                    known.fingerprints.insert(domain.name(), domain.fingerprint());
+                    read.push(domain);
+                }
+                Err(message) => {
+                    return Err(Error { code: Cow::Borrowed("invalid_domain"), message: message.into() });
+                }
+            },
+        }
+    }
+    // They live as long as the instance. So nobody counts who uses them.
+    DOMAINS.set(read.leak());
+    Ok(known)
 }
 
 /// Checks an event. Returns `true` if the client knows the event, and `false` if it does not.
@@ -65,25 +70,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// A sentence about the fault in the payload of an event that the client knows.
 pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
-    let Some(domain) = DOMAINS.get().domains.iter().find(|domain| domain.name == event.domain) else {
-        return Ok(false);
-    };
-    let is_event = |row: &Row| matches!(row, Row::Event(name) if *name == event.event);
-    let Some(at) = domain.rows.iter().position(is_event) else { return Ok(false) };
-    match check_payload(&domain.rows[at + 1..], Found(event.payload.value().clone())) {
-        Ok(()) => Ok(true),
-        Err(reason) => Err(["payload of ", &event.event, ": ", &reason].concat()),
+    match DOMAINS.get().iter().find(|domain| domain.name() == event.domain) {
+        Some(domain) => domain.check(&event.event, &JsJson(event.payload.value().clone())),
+        None => Ok(false),
     }
-}
-
-/// Checks a payload by the rows of its fields. The row of the next event ends them.
-fn check_payload(rows: &[Row], payload: Found) -> Result<(), String> {
-    if !payload.is_object() {
-        return Err(expected(&"an object", &payload));
-    }
-    for row in rows {
-        let Row::Field(name, ty) = row else { break };
-        check_field(name, ty, payload.member(name).as_ref())?;
-    }
-    Ok(())
 }

@@ -1,13 +1,10 @@
 //! Converts values between JavaScript and Rust.
 
-use std::borrow::Cow;
-
-use js_sys::{Array, JSON, Object, Reflect};
+use js_sys::{JSON, Object, Reflect};
 use serde::{Serialize, de::DeserializeOwned};
 use tidings_shared::{
     RawEvent, TopicName,
     frame::{ClientFrame, FrameMembers, ServerFrame},
-    schema::check::Json,
 };
 use wasm_bindgen::prelude::*;
 
@@ -168,46 +165,10 @@ pub(crate) fn text(value: &JsValue) -> String {
 pub(crate) struct Found(pub(crate) JsValue);
 
 impl Found {
-    pub(crate) fn is_object(&self) -> bool {
-        self.0.is_object() && !self.0.is_array()
-    }
-
     /// Returns an own member of the object.
     pub(crate) fn member(&self, name: &str) -> Option<Self> {
         let name = JsValue::from_str(name);
         let is_own = Object::has_own(self.0.unchecked_ref::<Object>(), &name);
         is_own.then(|| Self(Reflect::get(&self.0, &name).unwrap_or_default()))
-    }
-}
-
-impl Json for Found {
-    fn is_null(&self) -> bool {
-        self.0.is_null()
-    }
-
-    fn is_bool(&self) -> bool {
-        self.0.as_bool().is_some()
-    }
-
-    fn as_number(&self) -> Option<f64> {
-        self.0.as_f64()
-    }
-
-    fn as_text(&self) -> Option<Cow<'_, str>> {
-        let text = self.0.as_string()?;
-        // A Rust string cannot hold a lone surrogate. So the server refuses such a text.
-        (self.0 == text.as_str()).then_some(Cow::Owned(text))
-    }
-
-    fn list_length(&self) -> Option<u32> {
-        self.0.is_array().then(|| self.0.unchecked_ref::<Array>().length())
-    }
-
-    fn element(&self, index: u32) -> Self {
-        Self(Reflect::get_u32(&self.0, index).unwrap_or_default())
-    }
-
-    fn json(&self) -> String {
-        JSON::stringify(&self.0).map(String::from).unwrap_or_default()
     }
 }

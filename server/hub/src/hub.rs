@@ -173,23 +173,23 @@ impl Hub {
         holdings
     }
 
-    /// Returns the server's fingerprints of those of a client's domains that the server has in another form. The hub logs
-    /// each such domain once. A difference is no fault: both sides carry what only the other side knows.
-    pub fn answer_domains(&self, theirs: &Fingerprints, client: Option<&str>) -> Fingerprints {
-        let ours = self.domains().differences(theirs);
+    /// Returns those of a client's domains that the server has in another form. The hub logs each such domain once. A
+    /// difference is no fault: both sides carry what only the other side knows.
+    pub fn compare_domains(&self, theirs: &Fingerprints, client: Option<&str>) -> Vec<String> {
+        let different = self.domains().differences(theirs);
         let mut told = self.shared().other_domains.lock().unwrap_or_else(PoisonError::into_inner);
-        for (domain, own) in ours.iter().filter(|(domain, _)| !told.contains(*domain)).collect::<Vec<_>>() {
-            told.insert(domain.to_owned());
-            let other = theirs.get(domain).unwrap_or_default();
-            tracing::info!(
-                ?client,
-                own,
-                ?other,
-                "a client has another form of the domain {domain:?}: generate the client's file of this domain again, or \
-                 deploy the newer side"
-            );
+        for &domain in &different {
+            if told.insert(domain.to_owned()) {
+                let fingerprint = theirs.get(domain).unwrap_or_default();
+                tracing::info!(
+                    ?client,
+                    ?fingerprint,
+                    "a client has another form of the domain {domain:?}: generate the client's file of this domain again, \
+                     or deploy the newer side"
+                );
+            }
         }
-        ours
+        different.into_iter().map(str::to_owned).collect()
     }
 
     /// Appends an event of a client. Its topics are [computed and checked](Domains::fan_out).

@@ -383,7 +383,7 @@ impl Session {
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
             expires_in_ms: token::left_ms(identity.expires_at, now),
-            domains: self.hub.answer_domains(domains, client),
+            domains: self.hub.compare_domains(domains, client),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,

@@ -16,13 +16,11 @@ use crate::limits::{MAX_COMPARED_DOMAINS, MAX_FINGERPRINT_BYTES, MAX_NAME_BYTES}
 pub struct Fingerprints(Vec<(String, String)>);
 
 impl Fingerprints {
-    /// Adds a domain. It replaces a domain of the same name. Beyond [`MAX_COMPARED_DOMAINS`] it adds nothing: the domain is
-    /// not compared then.
+    /// Adds a domain that is not there yet. Beyond [`MAX_COMPARED_DOMAINS`] it adds nothing: the domain is not compared then.
     pub fn insert(&mut self, domain: impl Into<String>, fingerprint: impl Into<String>) {
-        let (domain, fingerprint) = (domain.into(), fingerprint.into());
-        self.0.retain(|(known, _)| *known != domain);
-        if self.0.len() < MAX_COMPARED_DOMAINS {
-            self.0.push((domain, fingerprint));
+        let domain = domain.into();
+        if self.0.len() < MAX_COMPARED_DOMAINS && self.get(&domain).is_none() {
+            self.0.push((domain, fingerprint.into()));
         }
     }
 
@@ -120,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_beyond_the_limit_is_not_added_and_a_known_one_is_replaced() {
+    fn a_domain_beyond_the_limit_is_not_added_and_a_known_one_stays() {
         let mut all: Fingerprints = domains(MAX_COMPARED_DOMAINS + 1).into_iter().collect();
         assert_eq!((all.iter().count(), all.get("domain-64")), (MAX_COMPARED_DOMAINS, None));
         all.insert("domain-3", "new");
-        assert_eq!((all.iter().count(), all.get("domain-3")), (MAX_COMPARED_DOMAINS, Some("new")));
+        assert_eq!(all.get("domain-3"), Some("0000000000000003"));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Fingerprints, FrameError, publish::read_event};
+use super::{FrameError, publish::read_event};
 use crate::{Code, RawEvent, json::Members};
 
 /// A frame that the server sends. Positions are opaque text. Codes are text because a newer server may have more of
@@ -33,10 +33,9 @@ pub enum ServerFrame<P = Box<RawValue>> {
         /// Milliseconds until the token ends, for clients with a wrong clock.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
-        /// The server's fingerprints of those domains of the hello that the server has in another form. Absent if there are
-        /// none.
-        #[serde(skip_serializing_if = "Fingerprints::is_empty")]
-        domains: Fingerprints,
+        /// The domains of the hello that the server has in another form: with another fingerprint. Absent if there are none.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        domains: Vec<String>,
         /// The limits of this server.
         limits: AnnouncedLimits,
     },

@@ -94,7 +94,7 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         frames_per_second: second,
     });
     prop_oneof![
-        (text(), text(), text(), any::<u64>(), maybe(), maybe(), fingerprints(), limits).prop_map(
+        (text(), text(), text(), any::<u64>(), maybe(), maybe(), texts(), limits).prop_map(
             |(session, tenant, position, heartbeat_ms, expires_at, expires_in_ms, domains, limits)| {
                 ServerFrame::Welcome {
                     session,

@@ -1,9 +1,6 @@
 //! Domains that the two sides do not share: neither side knows them, or each has another form of them.
 
-use tidings_shared::{
-    frame::{Fingerprints, UnknownDomain},
-    limits::MAX_UNKNOWN_DOMAINS,
-};
+use tidings_shared::{frame::UnknownDomain, limits::MAX_UNKNOWN_DOMAINS};
 
 use super::Client;
 use crate::Output;
@@ -22,7 +19,8 @@ impl<P: Clone> Client<P> {
     pub(super) fn report_unknown(&mut self, unknown: Vec<UnknownDomain>) {
         let Some(known) = &self.options.domains else { return };
         for UnknownDomain { domain, nearest } in unknown {
-            let is_known = known.contains(&domain) || self.reported_domains.contains(&domain);
+            let is_known = known.contains(&domain) || self.options.fingerprints.get(&domain).is_some();
+            let is_known = is_known || self.reported_domains.contains(&domain);
             if !is_known && self.reported_domains.len() < MAX_UNKNOWN_DOMAINS {
                 self.reported_domains.push(domain.clone());
                 self.out.push(Output::UnknownDomain { domain, nearest });
@@ -31,12 +29,12 @@ impl<P: Clone> Client<P> {
     }
 
     /// Reports the domains that the server has in another form than this client, each once.
-    pub(super) fn report_other(&mut self, theirs: &Fingerprints) {
-        for (domain, server) in theirs.iter() {
-            let own = self.options.fingerprints.get(domain);
-            if own.is_some_and(|own| own != server) && !self.other_domains.iter().any(|told| told == domain) {
-                self.other_domains.push(domain.to_owned());
-                self.out.push(Output::OtherDomain { domain: domain.to_owned() });
+    pub(super) fn report_other(&mut self, domains: Vec<String>) {
+        for domain in domains {
+            let is_own = self.options.fingerprints.get(&domain).is_some();
+            if is_own && !self.other_domains.contains(&domain) {
+                self.other_domains.push(domain.clone());
+                self.out.push(Output::OtherDomain { domain });
             }
         }
     }

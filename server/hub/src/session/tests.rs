@@ -165,14 +165,8 @@ fn the_welcome_names_the_domains_of_the_hello_that_the_server_has_in_another_for
     let (staff, crm) = (own("staff"), own("crm"));
     assert_eq!(answer(json!({ "staff": staff, "crm": crm })), None);
     assert_eq!(answer(json!({ "helpdesk": "0123456789abcdef" })), None, "only the client has it");
-    assert_eq!(
-        answer(json!({ "staff": "other", "crm": crm, "orders": "x" })),
-        Some(json!({ "staff": staff }))
-    );
-    assert_eq!(
-        answer(json!({ "staff": staff.to_uppercase(), "crm": "" })),
-        Some(json!({ "staff": staff, "crm": crm }))
-    );
+    assert_eq!(answer(json!({ "staff": "other", "crm": crm, "orders": "x" })), Some(json!(["staff"])));
+    assert_eq!(answer(json!({ "crm": "", "staff": staff.to_uppercase() })), Some(json!(["crm", "staff"])));
     assert_eq!(say(&mut session(&hub), json!({ "op": "hello" }))[0].get("domains"), None);
 }
 

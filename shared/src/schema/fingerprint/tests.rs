@@ -14,7 +14,7 @@ fn of_type(ty: Type) -> Fingerprint {
 
 #[test]
 fn the_fingerprint_changes_with_what_a_type_accepts() {
-    let types = [
+    let types: &[Type] = &[
         Type::Integer { min: 0, max: 255 },
         Type::Integer { min: 0, max: 65_535 },
         Type::Integer { min: -1, max: 255 },
