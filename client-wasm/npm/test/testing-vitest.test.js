@@ -26,7 +26,7 @@ function project(t, ...packages) {
 async function runTests(folder) {
   const vitest = join(folder, "node_modules/vitest/vitest.mjs");
   const env = { ...process.env, NO_COLOR: "1" };
-  const options = ["run", "--root", folder, "--environment", "jsdom"];
+  const options = ["run", "--root", folder, "--environment", "jsdom", "--testTimeout", "20000"];
   const run = promisify(execFile)(process.execPath, [vitest, ...options], { cwd: folder, env });
   const { stdout } = await run.catch(({ stdout, stderr }) => assert.fail(`${stdout}${stderr}`));
   return stdout;

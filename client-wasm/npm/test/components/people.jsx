@@ -1,23 +1,18 @@
-// A component as a user of the package has it.
-import { useEffect, useState } from "react";
+// Components as a user of the package has them.
 import { staff } from "tidings/domains";
+import { useClient, useStatus, useSubscription, useWatch } from "tidings/react";
 
-export function People({ client, load, save }) {
-  const [people, setPeople] = useState();
-  const [error, setError] = useState();
-  const [status, setStatus] = useState(client.status);
-  useEffect(() => client.on("status", setStatus), [client]);
-  useEffect(() => {
-    const view = client.watch(staff.topics.people, { load, onData: setPeople, onError: setError });
-    return () => view.unsubscribe();
-  }, [client, load]);
+export function People({ load }) {
+  const client = useClient();
+  const { data, error } = useWatch(staff.topics.people, { load });
   if (error) return <p role="alert">{error.code}</p>;
-  if (!people) return <p>Loading</p>;
+  if (!data) return <p>Loading</p>;
+  const save = (uuid) => client.publish({ domain: "staff", event: "person_updated", payload: { uuid } });
   return (
     <>
-      <output>{status === "open" ? "live" : "may be out of date"}</output>
+      <Badge />
       <ul>
-        {people.map(({ uuid, name }) => (
+        {data.map(({ uuid, name }) => (
           <li key={uuid}>
             {name}
             <button type="button" onClick={() => save(uuid)}>
@@ -28,4 +23,13 @@ export function People({ client, load, save }) {
       </ul>
     </>
   );
+}
+
+function Badge() {
+  return <output>{useStatus() === "open" ? "live" : "may be out of date"}</output>;
+}
+
+export function Listener({ heard }) {
+  useSubscription(staff.topics.people, ({ event }, { own }) => heard(event, own));
+  return null;
 }

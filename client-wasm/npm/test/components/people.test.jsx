@@ -1,24 +1,28 @@
 // Run by `testing-vitest.test.js`, in Vitest with jsdom, with the packed package.
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { staff } from "tidings/domains";
+import { TidingsProvider } from "tidings/react";
 import { createTestHub } from "tidings/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { People } from "./people.jsx";
+import { Listener, People } from "./people.jsx";
 
 const ANN = { uuid: "0198c0de-0000-7000-8000-000000000001", name: "Ann" };
 const BEN = { uuid: "0198c0de-0000-7000-8000-000000000002", name: "Ben" };
 const created = { domain: "staff", event: "person_created", payload: { uuid: BEN.uuid } };
+
+const NUMBERS = Array.from({ length: 100 }, (_, number) => number);
 
 let hub;
 let client;
 let people;
 let load;
 
-/** Shows the component, and waits until its data is there. */
-async function show(props) {
+/** Shows a component of a new client, and waits until its data is there. */
+async function show(component = <People load={load} />) {
   client = hub.createClient({ domains: [staff] });
-  render(<People client={client} load={load} {...props} />);
+  const shown = render(<TidingsProvider client={client}>{component}</TidingsProvider>);
   await act(() => hub.settled());
+  return shown;
 }
 
 const names = () => screen.getAllByRole("listitem").map((item) => item.firstChild.textContent);
@@ -55,7 +59,11 @@ test("shows the people, and a new one when its event comes", async () => {
 
 test("the same with Testing Library's own waiting", async () => {
   client = hub.createClient({ domains: [staff] });
-  render(<People client={client} load={load} />);
+  render(
+    <TidingsProvider client={client}>
+      <People load={load} />
+    </TidingsProvider>,
+  );
   await screen.findByText("Ann");
   people.push(BEN);
   hub.emit(staff.topics.people, created);
@@ -139,8 +147,7 @@ test("a button publishes, and another tab hears of it", async () => {
   const other = hub.createClient({ domains: [staff] });
   const heard = vi.fn();
   other.subscribe(staff.topics.people, heard);
-  const save = (uuid) => client.publish({ domain: "staff", event: "person_updated", payload: { uuid } });
-  await show({ save });
+  await show();
   fireEvent.click(screen.getByRole("button"));
   await act(() => hub.settled());
   expect(hub.published.map(({ event }) => event.payload)).toEqual([{ uuid: ANN.uuid }]);
@@ -152,25 +159,33 @@ test("a button publishes, and another tab hears of it", async () => {
 });
 
 test("a request of the page marks the event that its backend publishes as its own", async () => {
-  await show();
   const heard = vi.fn();
-  client.subscribe(staff.topics.people, (_, { own }) => heard(own));
+  await show(<Listener heard={heard} />);
   const { "Tidings-Origin": origin } = client.writeHeaders();
   hub.emit(staff.topics.people, created, { origin });
   hub.emit(staff.topics.people, created);
   await act(() => hub.settled());
-  expect(heard.mock.calls).toEqual([[true], [false]]);
+  expect(heard.mock.calls).toEqual([
+    ["person_created", true],
+    ["person_created", false],
+  ]);
 });
 
-test("a component that is gone is subscribed to nothing", async () => {
-  await show();
+test("a hundred components have one connection and share one load, and the last one's data lingers", async () => {
+  vi.useFakeTimers();
+  const shown = await show(NUMBERS.map((number) => <People key={number} load={load} />));
+  expect(names()).toHaveLength(NUMBERS.length);
+  expect(hub.frames.map(({ op }) => op)).toEqual(["hello", "subscribe"]);
+  shown.unmount();
+  await hub.settled();
   expect(hub.subscriptions).toEqual([staff.topics.people]);
-  cleanup();
+  await vi.advanceTimersByTimeAsync(30_000);
   await hub.settled();
   expect(hub.subscriptions).toEqual([]);
+  expect(load).toHaveBeenCalledTimes(1);
 });
 
-test.each(Array.from({ length: 40 }, (_, number) => number))("one of many quick tests: %i", async () => {
+test.each(NUMBERS.slice(0, 40))("one of many quick tests: %i", async () => {
   await show();
   people.push(BEN);
   hub.emit(staff.topics.people, created);
