@@ -23,6 +23,10 @@ export class Child {
     this.child = child;
     this.url = url;
     this.ended = once(child, "exit");
+    // If the tests are ended before they have ended this.
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.removeListener("exit", kill));
   }
 
   /** Sends a signal and waits until the process has ended. */

@@ -23,6 +23,9 @@ const ANNA = "0198c0de-0000-7000-8000-000000000001";
 const personUpdated = (uuid = ANNA) => ({ domain: "staff", event: "person_updated", payload: { uuid } });
 const uuids = (count) => Array.from({ length: count }, () => crypto.randomUUID());
 
+// Then the drivers, the servers and the display are ended too, each by its `exit` listener.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 /** Adds the tests of an engine. */
 export function suite(name) {
   const engine = ENGINES[name];

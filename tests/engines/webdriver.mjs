@@ -48,6 +48,9 @@ export class Browser {
         const capability = { alwaysMatch: { ...capabilities, timeouts: { script: COMMAND_MS / 2 } } };
         const session = await browser.#request("POST", "/session", { capabilities: capability });
         browser.session = `/session/${session.sessionId}`;
+        // Not all drivers end their browser when they are killed.
+        const { capabilities: told } = session;
+        browser.pid = told["goog:processID"] ?? told["moz:processID"];
         browser.version = `${session.capabilities.browserName} ${session.capabilities.browserVersion}`;
         return browser;
       } catch (cause) {
@@ -67,7 +70,10 @@ export class Browser {
     this.url = url;
     this.log = log;
     this.ended = once(driver, "exit").catch(() => {});
-    this.kill = () => driver.kill("SIGTERM");
+    this.kill = () => {
+      driver.kill("SIGTERM");
+      if (this.pid) process.kill(this.pid, "SIGKILL");
+    };
     process.once("exit", this.kill);
   }
 
