@@ -62,7 +62,7 @@ const HINTS: Record<string, string | undefined> = {
   forbidden:
     "Do the token's claims `subscribe` and `publish` allow the topics? If you give a publish a `key`, is it a new one?",
   invalid_frame: "Is that a Tidings server, and does no proxy change messages?",
-  invalid_topic: "`topic` of this package builds the topics of the domains that it knows.",
+  invalid_topic: "The module of a domain builds its topics, such as `staff.topics.people`.",
   offline_full: "Publish again when others were answered.",
   overloaded:
     "The client asks again by itself. For a topic, the limit is the server's --max-topics-per-tenant.",

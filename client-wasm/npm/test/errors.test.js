@@ -269,7 +269,7 @@ test("the error of a refused topic names the topic", async (t) => {
   await client.subscribe(["staff:peple", "x:y"], () => {}, { onError }).ready.catch(() => {});
   await settled();
   assert.match(heard[0][1], /^`staff:peple`: The topic breaks the grammar/);
-  assert.match(heard[0][2], /`topic` of this package/);
+  assert.match(heard[0][2], /The module of a domain builds its topics/);
   assert.match(heard[1][1], /^`x:y`: Not allowed, or it does not exist/);
   assert.match(heard[1][2], /claims `subscribe` and `publish`/);
 });
@@ -364,7 +364,7 @@ test("the console shows code, topic and hint of an error without a listener, onc
   await client.subscribe("no topic", () => {}).ready.catch(() => {});
   assert.equal(printed.length, 2);
   assert.match(printed[0], /^tidings: connect_failed: No connection to ws:.*\nIs the server up/);
-  assert.match(printed[1], /^tidings: invalid_topic: `no topic` is not a topic: .*\n`topic` of this package/);
+  assert.match(printed[1], /^tidings: invalid_topic: `no topic` is not a topic: .*\nThe module of a domain builds its topics/);
   socket().receive({ op: "unsubscribed", topics: ["staff:people"], code: "forbidden" });
   assert.match(printed[2], /^tidings: forbidden: `staff:people`: Not allowed.*\nDo the token's claims/);
 });

@@ -84,7 +84,7 @@ test("a watch that is paused before its first load loads when it is resumed, whe
 
   // The core runs already, and still waits for the topic.
   server.answer = (socket, frame) => frame.op !== "subscribe" && answer(socket, frame);
-  const other = view(client, { topics: topic.staff.teams });
+  const other = view(client, { topics: staff.topics.teams });
   other.watch.pause();
   other.watch.resume();
   while (frames("subscribe") < 2) await settled();
