@@ -364,7 +364,10 @@ test("the console shows code, topic and hint of an error without a listener, onc
   await client.subscribe("no topic", () => {}).ready.catch(() => {});
   assert.equal(printed.length, 2);
   assert.match(printed[0], /^tidings: connect_failed: No connection to ws:.*\nIs the server up/);
-  assert.match(printed[1], /^tidings: invalid_topic: `no topic` is not a topic: .*\nThe module of a domain builds its topics/);
+  assert.match(
+    printed[1],
+    /^tidings: invalid_topic: `no topic` is not a topic: .*\nThe module of a domain builds its topics/,
+  );
   socket().receive({ op: "unsubscribed", topics: ["staff:people"], code: "forbidden" });
   assert.match(printed[2], /^tidings: forbidden: `staff:people`: Not allowed.*\nDo the token's claims/);
 });
