@@ -145,6 +145,7 @@ const scenarios = {
     });
     await a.fence();
     await side.emit(["rows:1", "rows:2"]);
+    await a.fence();
     a.send({ op: "ping", ref: 3 });
     a.send({ op: "unsubscribe", ref: 2, topics: ["rows:1", "rows:never", "no topic"] });
     await a.fence();

@@ -70,6 +70,27 @@ test("an event that is not what its domain declares is an error of the subscript
   assert.deepEqual(heard, [{ code: "invalid_event" }]);
 });
 
+test("the client checks the events of a domain of one's own, which the hub does not know", async () => {
+  const shop = {
+    name: "shop",
+    fingerprint: "0123456789abcdef",
+    topics: { orders: "shop:orders" },
+    events: [[["paid"], [["total", ["integer", 0, 1000]]]]],
+  };
+  const hub = createHub();
+  const client = hub.createClient({ domains: [shop] });
+  const heard = [];
+  const onError = ({ code, message }) => heard.push(code, message);
+  client.subscribe(shop.topics.orders, (_, meta) => heard.push(meta.decoded), { onError });
+  await hub.settled();
+  assert.deepEqual(hub.frames[0].domains, { shop: shop.fingerprint });
+  hub.emit(shop.topics.orders, { domain: "shop", event: "paid", payload: { total: 7 } });
+  hub.emit(shop.topics.orders, { domain: "shop", event: "paid", payload: { total: 1001 } });
+  await hub.settled();
+  assert.deepEqual(heard.slice(0, 2), [true, "invalid_event"]);
+  assert.match(heard[2], /`total`/);
+});
+
 test("a topic that is none is refused at once, by each call that names topics", () => {
   const hub = createHub();
   for (const call of [() => hub.emit("no topic", changed), () => hub.sync(["a:"]), () => hub.refuse("")])
