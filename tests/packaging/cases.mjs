@@ -1,7 +1,15 @@
 // The table of the cases. A case is a project of a stranger: files, what builds them, and what shows an event.
 
-/** The pages of `page/src`, with the domains that each of them may load. */
-const PAGES = { plain: [], domain: ["staff"], url: ["staff"], query: ["staff"] };
+/** The pages of `page/src`, with the parts that each of them loads: domains, and React. */
+const PAGES = {
+  plain: [],
+  domain: ["staff"],
+  url: ["staff"],
+  query: ["staff"],
+  react: ["staff", "react"],
+};
+
+const source = (page) => `/src/${page}.${page === "react" ? "tsx" : "ts"}`;
 
 /** What a program prints, or a test runner. */
 const HEARD = /^person_updated [0-9a-f-]{36} true$/m;
@@ -15,14 +23,14 @@ const MOVE_TO_APP = 'tsc && rm -r node_modules && cp "$TIDINGS_TARBALL" tidings.
  * - `html`: the address of the script of each page
  * - `build`: type-checks and builds
  * - `pages`: the folder of the built pages; or `serve`: starts a server of the pages, on a free port
- * - `shows`: the pages, with the domains that each of them may load, if what is served is a bundle
+ * - `shows`: the pages, with the parts that each of them loads, if what is served is a bundle
  * - `run`: a program that ends, and `prints` this
  */
 export const CASES = [
   {
     name: "vite",
     files: ["page", "cases/vite"],
-    html: (page) => `/src/${page}.ts`,
+    html: source,
     build: "tsc --noEmit && vite build",
     pages: "dist",
     shows: PAGES,
@@ -30,10 +38,10 @@ export const CASES = [
   {
     name: "vite, its development server",
     files: ["page"],
-    html: (page) => `/src/${page}.ts`,
+    html: source,
     build: "tsc --noEmit",
     serve: "vite --port 0",
-    shows: { domain: undefined, url: undefined, query: undefined },
+    shows: { domain: undefined, url: undefined, query: undefined, react: undefined },
   },
   {
     name: "webpack",
@@ -49,7 +57,7 @@ export const CASES = [
     // Next.js checks the types too, and its own need `skipLibCheck`.
     build: "tsc --skipLibCheck false && next build",
     serve: "next start --port 0",
-    shows: { "": ["staff"] },
+    shows: { "": ["staff", "react"] },
   },
   {
     name: "node 20.12",
@@ -80,7 +88,7 @@ export const CASES = [
     files: ["page"],
     html: (page) => `/${page}.js`,
     build:
-      "tsc --noEmit && esbuild src/*.ts --bundle --minify --splitting --format=esm --outdir=dist && $COPY_CORE",
+      "tsc --noEmit && esbuild src/*.ts src/*.tsx --bundle --minify --splitting --format=esm --outdir=dist && $COPY_CORE",
     pages: "dist",
     shows: PAGES,
   },
@@ -89,9 +97,10 @@ export const CASES = [
     name: "rollup",
     files: ["page"],
     html: (page) => `/${page}.js`,
-    build: "tsc && rollup js/*.js --plugin @rollup/plugin-node-resolve --format es --dir dist && $COPY_CORE",
+    build:
+      "tsc && rollup js/plain.js js/domain.js js/url.js --plugin @rollup/plugin-node-resolve --format es --dir dist && $COPY_CORE",
     pages: "dist",
-    // The package query-core asks for `process`, which rollup leaves as it is.
+    // query-core asks for `process`, and React is CommonJS: rollup needs more plugins for them.
     shows: { plain: [], domain: ["staff"], url: ["staff"] },
   },
   {
@@ -115,7 +124,7 @@ export const CASES = [
     files: ["cases/next"],
     build: "next build --webpack",
     serve: "next start --port 0",
-    shows: { "": ["staff"] },
+    shows: { "": ["staff", "react"] },
   },
   {
     soak: true,

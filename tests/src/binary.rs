@@ -35,10 +35,11 @@ fn unset(mut command: Command) -> Command {
     command
 }
 
-/// Returns a command that runs an example of the crate `tidings-server`, without settings from the tester's environment.
+/// Returns a command that runs an example of the workspace, without settings from the tester's environment. `cargo test` has
+/// built all examples, with the features of the workspace.
 pub fn example(name: &str) -> Command {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| Ok(build(&["--examples"])?.join("examples")));
+    let folder = FOLDER.get_or_init(|| Ok(build(&["--workspace", "--examples"])?.join("examples")));
     let folder = folder.as_ref().unwrap_or_else(|fault| panic!("{fault}"));
     unset(Command::new(folder.join(format!("{name}{}", env::consts::EXE_SUFFIX))))
 }
@@ -47,19 +48,22 @@ pub fn example(name: &str) -> Command {
 /// of other packages, so that a test could run an old one.
 fn path() -> &'static Path {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = || Ok(build(&["--bin", "tidings"])?.join(format!("tidings{}", env::consts::EXE_SUFFIX)));
+    let built = || {
+        Ok(build(&["--package", "tidings-server", "--bin", "tidings"])?
+            .join(format!("tidings{}", env::consts::EXE_SUFFIX)))
+    };
     let path = PATH.get_or_init(|| env::var_os("TIDINGS_BIN").map_or_else(built, |path| Ok(path.into())));
     path.as_ref().unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-/// Builds programs of the crate `tidings-server`. Returns the folder of the profile.
+/// Builds programs of the workspace. Returns the folder of the profile.
 fn build(programs: &[&str]) -> Result<PathBuf, String> {
     let test = env::current_exe().expect("a test knows its own path");
     // <target>/<profile>/deps/<test>
     let profile = test.ancestors().nth(2).expect("a test lies in its target folder");
     let target = profile.parent().expect("a profile lies in a target folder");
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--offline", "--package", "tidings-server"]).args(programs);
+    build.args(["build", "--quiet", "--offline"]).args(programs);
     build.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", target);
     if profile.ends_with("release") {
         build.arg("--release");

@@ -1,3 +1,3 @@
 export default {
-  build: { rollupOptions: { input: ["plain.html", "domain.html", "url.html", "query.html"] } },
+  build: { rollupOptions: { input: ["plain.html", "domain.html", "url.html", "query.html", "react.html"] } },
 };
