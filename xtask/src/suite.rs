@@ -137,10 +137,10 @@ const STEPS: [Step; 23] = [
     },
     Step {
         name: "own-domain",
-        says: "the guide to an own domain works",
+        says: "the guide to an own domain works, and a core in Node and in Chromium checks as Rust does",
         needs: &[
             setup::WASM_TARGET,
-            setup::WASM_BINDGEN_CLI,
+            setup::BINDGEN,
             setup::NPM_PACKAGE,
             setup::NPM_OWN_DOMAIN,
             setup::BROWSER,

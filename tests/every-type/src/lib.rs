@@ -2,6 +2,7 @@
 //! the values that are accepted and refused.
 
 mod cases;
+pub mod random;
 
 pub use cases::{Case, cases};
 

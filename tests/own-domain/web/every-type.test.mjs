@@ -12,14 +12,19 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import * as esbuild from "esbuild";
-import { createClient } from "tidings/own";
+import { createClient } from "tidings";
+import * as shipped from "tidings/domains";
 import { WebSocket } from "ws";
 import { launch } from "./browser.mjs";
 import { cases } from "./every-type/cases.mjs";
 import { judge } from "./every-type/judge.mjs";
+import { module } from "./typescript.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const json = async (path) => JSON.parse(await readFile(here(path), "utf8"));
+
+/** `RANDOM_SEED` and `RANDOM_COUNT` make it other or more random payloads of each event. */
+const { RANDOM_SEED: SEED = "1", RANDOM_COUNT: COUNT = "100" } = process.env;
 
 assert.ok(cases.length > 2_000);
 // Node.js has a WebSocket since version 22.
@@ -40,12 +45,8 @@ async function serve(t) {
 }
 
 test("Node.js sends and receives each value of each type, or reports a typed error", async (t) => {
-  const wasm = await readFile(here("pkg/types_client_bg.wasm"));
-  const core = {
-    glue: () => import("./pkg/types_client.js"),
-    wasm: `data:application/wasm;base64,${wasm.toString("base64")}`,
-  };
-  none(await judge({ createClient, server: await serve(t), core, cases }));
+  const { everyType } = await module(new URL("./every-type.ts", import.meta.url));
+  none(await judge({ createClient, server: await serve(t), domain: everyType, cases }));
 });
 
 test("a browser sends and receives each value of each type, or reports a typed error", async (t) => {
@@ -59,29 +60,57 @@ test("a browser sends and receives each value of each type, or reports a typed e
   const files = {
     "/": ["text/html", '<!doctype html><script type="module" src="/page.js"></script>'],
     "/page.js": ["text/javascript", script.outputFiles[0].text],
-    "/types.js": ["text/javascript", await readFile(here("pkg/types_client.js"))],
-    "/types.wasm": ["application/wasm", await readFile(here("pkg/types_client_bg.wasm"))],
   };
   const pages = createServer(({ url }, response) => {
-    // The client loads a second copy of the glue with a query.
-    const [type, body] = files[url.split("?")[0]] ?? [];
+    const [type, body] = files[url] ?? [];
     response.writeHead(type ? 200 : 404, { "content-type": type ?? "text/plain" }).end(body);
   });
   t.after(() => pages.close());
   await once(pages.listen(0, "127.0.0.1"), "listening");
-  const at = `http://127.0.0.1:${pages.address().port}`;
   const browser = await launch();
   t.after(() => browser.close());
   const page = await browser.newPage();
-  await page.goto(at);
+  await page.goto(`http://127.0.0.1:${pages.address().port}`);
   await page.waitForFunction(() => globalThis.judge);
-  const options = {
-    server: await serve(t),
-    core: { glue: `${at}/types.js`, wasm: `${at}/types.wasm` },
-    cases,
-  };
-  none(await page.evaluate((options) => globalThis.judge(options), options));
+  none(await page.evaluate((options) => globalThis.judge(options), { server: await serve(t), cases }));
 });
+
+test("random payloads of each event are refused as Rust refuses them, and the others are sent", async () => {
+  const { everyType } = await module(new URL("./every-type.ts", import.meta.url));
+  const client = createClient({
+    url: "ws://127.0.0.1:1/",
+    domains: [everyType, ...Object.values(shipped)],
+  });
+  client.on("error", () => {});
+  const publish = (event, signal) =>
+    client.publish(event, { topics: ["every_type:all"], signal }).catch((error) => error);
+  // The first publish waits until the core is loaded.
+  await publish({ domain: "every_type", event: "u8", payload: {} });
+  const { stdout } = await promisify(execFile)(process.env.RANDOM_PAYLOADS, [SEED, COUNT], {
+    maxBuffer: 1 << 30,
+  });
+  const lines = stdout.trim().split("\n");
+  assert.ok(lines.length > 2_000, `${lines.length}`);
+  const faults = [];
+  for (const line of lines) {
+    const { refusal, payload, ...event } = JSON.parse(line);
+    const abort = new AbortController();
+    const answer = publish({ ...event, payload: JSON.parse(payload) }, abort.signal);
+    const sent = new Error("it would have left");
+    abort.abort(sent);
+    const error = await answer;
+    if (refusal === null ? error !== sent : !isSameRefusal(error, refusal)) faults.push(`${line} ${error}`);
+  }
+  client.close();
+  none(faults);
+});
+
+/** Whether both name the same fault at the same place. The found value may be written in another way. */
+function isSameRefusal({ code, message }, refusal) {
+  const place = (text) => text.split(", found ")[0];
+  const isNoJson = refusal.includes("half of a surrogate pair");
+  return code === "invalid_event" && (isNoJson || place(message) === place(refusal));
+}
 
 test("TypeScript takes each accepted value and no value of another type", async () => {
   const lines = cases

@@ -5,13 +5,15 @@
 mod client;
 mod codec;
 mod log;
+mod payloads;
 
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed};
 
-/// Returns the settings for this many inputs.
+/// Returns the settings for this many inputs, or for as many as `PROPTEST_CASES` says.
 fn cases(cases: u32) -> Config {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     Config {
-        cases,
+        cases: asked.unwrap_or(cases),
         failure_persistence: None,
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(0x7469_6469_6e67_7300),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cmd::{Cmd, path_with_cargo_bin};
 use crate::project::{Project, read};
-use crate::setup::wasm::{self, TARGET};
+use crate::setup::wasm::TARGET;
 use crate::{crates, package};
 
 /// A block of code.
@@ -45,13 +45,17 @@ fn named(text: &str) -> Option<String> {
 /// A folder outside the repository. Dropping it deletes the folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    root: PathBuf,
+    /// The root, or the folder in it that `cargo new` made.
     pub(crate) path: PathBuf,
     target: PathBuf,
+    /// The compiler of cargo commands, if it is not rustc itself.
+    wrapper: Option<PathBuf>,
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
@@ -63,16 +67,35 @@ impl Folder {
         let target = crates::target(project);
         fs::create_dir_all(&target).with_context(|| format!("cannot create {}", target.display()))?;
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        let folder = Self { path, target };
+        let folder = Self { root: path.clone(), path, target, wrapper: None };
         let mut config = format!("{}\n[patch.crates-io]\n", crates::PROFILE);
         for crates::Packed { name, folder, .. } in crates::pack(project)? {
             config += &format!("{name} = {{ path = {:?} }}\n", folder.display().to_string());
         }
         folder.write(".cargo/config.toml", &config)?;
-        // The commands of the guide name files in it.
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(&folder.target, folder.path.join("target"))?;
         Ok(folder)
+    }
+
+    /// Lets every command that compiles for `wasm32` fail, as on a machine that has no compiler for it.
+    pub(crate) fn refuse_wasm(&mut self) -> Result<()> {
+        let wrapper = self.root.join("rustc.sh");
+        fs::write(&wrapper, NO_WASM)?;
+        #[cfg(unix)]
+        fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let compile = |target: &str| {
+            Cmd::new(&wrapper).args(["rustc", "--target", target, "--print", "cfg"]).read().is_ok()
+        };
+        ensure!(!compile(TARGET), "{} lets a command compile for {TARGET}", wrapper.display());
+        self.wrapper = Some(wrapper);
+        Ok(())
+    }
+
+    fn building(&self, project: &Project, cmd: Cmd) -> Cmd {
+        let cmd = crates::building(project, cmd);
+        match &self.wrapper {
+            Some(wrapper) => cmd.env("RUSTC_WRAPPER", wrapper),
+            None => cmd,
+        }
     }
 
     /// Writes a file.
@@ -85,7 +108,7 @@ impl Folder {
 
     /// Returns a cargo command in the folder.
     pub(crate) fn cargo(&self, project: &Project, arguments: &[&str]) -> Cmd {
-        crates::building(project, Cmd::new("cargo").args(arguments).dir(&self.path))
+        self.building(project, Cmd::new("cargo").args(arguments).dir(&self.path))
     }
 
     /// Returns the path of a built file.
@@ -94,32 +117,22 @@ impl Folder {
     }
 
     /// Runs the commands of a block as they are written, except those that need a registry or do not end.
-    pub(crate) fn run(&self, project: &Project, commands: &str) -> Result<()> {
+    pub(crate) fn run(&mut self, project: &Project, commands: &str) -> Result<()> {
         let mut folder = self.path.clone();
         for line in commands.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match &words[..] {
                 ["cd", path] => folder.push(path),
-                // The set-up has added the target.
-                ["rustup", "target", "add", _] => {}
-                ["cargo", "install", program, "--version", version] => {
-                    let pinned = project.locked_version(program.trim_end_matches("-cli"))?;
-                    ensure!(pinned == *version, "`{line}`: Cargo.lock has {pinned}");
-                }
                 ["npm", "install", names @ ..] => self.install(project, &folder, names)?,
                 // Only builds it: the tests start it.
-                ["cargo", "run", "-p", name, "--", ..] => {
-                    self.cargo(project, &["build", "--package", name]).run()?
-                }
+                ["cargo", "run", "--", ..] => self.cargo(project, &["build"]).run()?,
                 _ => {
                     let cmd = Cmd::new("sh").args(["-ec", line]).dir(&folder);
-                    let mut cmd = crates::building(project, cmd).env("PATH", path_with_cargo_bin()?);
-                    if line.contains(TARGET) {
-                        let toolchain = wasm::find(project).context("run `cargo xtask setup`")?;
-                        cmd = toolchain.apply(cmd);
-                    }
-                    cmd.run()?;
+                    self.building(project, cmd).env("PATH", path_with_cargo_bin()?).run()?;
                 }
+            }
+            if let ["cargo", "new", .., name] = &words[..] {
+                self.path.push(name);
             }
         }
         Ok(())
@@ -149,6 +162,12 @@ impl Folder {
         Ok(())
     }
 }
+
+/// Stands between cargo and rustc.
+const NO_WASM: &str = r#"#!/bin/sh
+case "$*" in *wasm32*) echo "nothing here compiles for wasm32" >&2; exit 1 ;; esac
+exec "$@"
+"#;
 
 /// Returns the blocks of a file.
 pub(crate) fn blocks_of(path: &Path) -> Result<Vec<Block>> {

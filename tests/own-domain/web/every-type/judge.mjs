@@ -15,20 +15,20 @@ function explains({ event, path }, what, { code, message }) {
 }
 
 /** Returns a line for each case that fails. */
-export async function judge({ createClient, server, core, cases }) {
+export async function judge({ createClient, server, domain, cases }) {
   const faults = [];
   const check = (theCase, what, error) => {
     const isGood = theCase.kind === "accepted" ? !error : error && explains(theCase, what, error);
     if (!isGood) faults.push(`${theCase.name} ${what}: ${error}`);
   };
-  await leave({ createClient, core, cases, check });
-  await arrive({ createClient, server, core, cases, check });
+  await leave({ createClient, domain, cases, check });
+  await arrive({ createClient, server, domain, cases, check });
   return faults;
 }
 
 /** Publishes each case with a client that never connects, so that only its core can refuse it. */
-async function leave({ createClient, core, cases, check }) {
-  const client = createClient({ url: "ws://127.0.0.1:1/", core });
+async function leave({ createClient, domain, cases, check }) {
+  const client = createClient({ url: "ws://127.0.0.1:1/", domains: [domain] });
   client.on("error", () => {});
   const publish = (event, payload, signal) =>
     client
@@ -48,8 +48,8 @@ async function leave({ createClient, core, cases, check }) {
 }
 
 /** Posts each case to a server that does not know the domain, and so lets everything pass. */
-async function arrive({ createClient, server, core, cases, check }) {
-  const client = createClient({ url: `${server}/v1/ws`, core });
+async function arrive({ createClient, server, domain, cases, check }) {
+  const client = createClient({ url: `${server}/v1/ws`, domains: [domain] });
   const told = [];
   const subscription = client.subscribe(TOPIC, (event, meta) => told.push({ event, meta }), {
     onError: (error) => told.push({ error }),

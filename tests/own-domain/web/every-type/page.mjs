@@ -1,4 +1,5 @@
-import { createClient } from "tidings/own";
+import { createClient } from "tidings";
+import { everyType } from "../every-type.ts";
 import { judge } from "./judge.mjs";
 
-globalThis.judge = (options) => judge({ createClient, ...options });
+globalThis.judge = (options) => judge({ createClient, domain: everyType, ...options });

@@ -8,6 +8,12 @@ export interface HelpdeskTicketPayload {
   uuid: string;
   /** The queue of the ticket. */
   queue: string;
+  /** Who works on it. Absent if nobody does yet. */
+  assignee?: string | null;
+  /** From 0, which can wait, to 255. */
+  priority: number;
+  /** Words to find it by. */
+  tags: string[];
 }
 
 /** An answer to a ticket. */
@@ -16,8 +22,10 @@ export interface HelpdeskReplyPayload {
   uuid: string;
   /** The author of the answer. */
   author: string;
-  /** Whether the answer is hidden from the customer. */
-  internal: boolean;
+  /** Who may read the answer. */
+  audience: "customer" | "agents";
+  /** The hours that it took, if they were counted. */
+  hours?: number | null;
 }
 
 /**
@@ -47,6 +55,9 @@ export type HelpdeskEvent =
 /** The events that `helpdesk:queue:{name}` can bring. */
 export type HelpdeskQueueEvent = HelpdeskOnTicket;
 
+/** The events that `helpdesk:agent:{uuid}` can bring. */
+export type HelpdeskAgentEvent = HelpdeskOnTicket;
+
 /** The events that `helpdesk:ticket:{uuid}` can bring. */
 export type HelpdeskTicketEvent =
   | HelpdeskOnTicket
@@ -56,6 +67,8 @@ export type HelpdeskTicketEvent =
 export interface HelpdeskTopics {
   /** The tickets of a queue. */
   [topic: `helpdesk:queue:${string}`]: HelpdeskQueueEvent;
+  /** The tickets of an agent. */
+  [topic: `helpdesk:agent:${string}`]: HelpdeskAgentEvent;
   /** One ticket. */
   [topic: `helpdesk:ticket:${string}`]: HelpdeskTicketEvent;
 }
@@ -66,6 +79,8 @@ export interface HelpdeskDomain extends Domain<"helpdesk", HelpdeskEvent, Helpde
   readonly topics: {
     /** The tickets of a queue. */
     readonly queue: (name: string) => Topic<HelpdeskQueueEvent>;
+    /** The tickets of an agent. */
+    readonly agent: (uuid: string) => Topic<HelpdeskAgentEvent>;
     /** One ticket. */
     readonly ticket: (uuid: string) => Topic<HelpdeskTicketEvent>;
   };
@@ -74,14 +89,15 @@ export interface HelpdeskDomain extends Domain<"helpdesk", HelpdeskEvent, Helpde
 /** The domain `helpdesk`, for `createClient({ domains: [helpdesk] })`. */
 export const helpdesk: HelpdeskDomain = {
   name: "helpdesk",
-  fingerprint: "d36c4431b2babc6b",
+  fingerprint: "9ff5925ad7e0a043",
   topics: {
     queue: (name) => `helpdesk:queue:${_segment("`name` of helpdesk:queue:{name}", name)}` as Topic<HelpdeskQueueEvent>,
+    agent: (uuid) => `helpdesk:agent:${_segment("`uuid` of helpdesk:agent:{uuid}", uuid)}` as Topic<HelpdeskAgentEvent>,
     ticket: (uuid) => `helpdesk:ticket:${_segment("`uuid` of helpdesk:ticket:{uuid}", uuid)}` as Topic<HelpdeskTicketEvent>,
   },
   events: [
-    [["opened", "closed"], [["uuid", "uuid"], ["queue", ["segment", 128]]]],
-    [["replied"], [["uuid", "uuid"], ["author", "string"], ["internal", "bool"]]],
+    [["opened", "closed"], [["uuid", "uuid"], ["queue", ["segment", 128]], ["assignee", ["option", "uuid"]], ["priority", ["integer", 0, 255]], ["tags", ["list", "string"]]]],
+    [["replied"], [["uuid", "uuid"], ["author", "string"], ["audience", ["choice", ["customer", "agents"]]], ["hours", ["option", "number"]]]],
   ],
 };
 

@@ -2,7 +2,7 @@
 
 use tidings_shared::{
     Segment,
-    derive::{Event, Payload, Topic},
+    derive::{Choice, Event, Payload, Topic},
 };
 use uuid::Uuid;
 
@@ -13,6 +13,9 @@ pub enum Topic {
     /// The tickets of a queue.
     #[topic("queue:{name}")]
     Queue(Segment),
+    /// The tickets of an agent.
+    #[topic("agent:{uuid}")]
+    Agent(Uuid),
     /// One ticket.
     #[topic("ticket:{uuid}")]
     Ticket(Uuid),
@@ -20,12 +23,18 @@ pub enum Topic {
 
 /// A ticket.
 #[derive(Debug, Clone, PartialEq, Payload)]
-#[payload(reaches(Queue(queue), Ticket(uuid)))]
+#[payload(reaches(Queue(queue), Ticket(uuid), Agent(assignee)))]
 pub struct Ticket {
     /// The ticket's id.
     pub uuid: Uuid,
     /// The queue of the ticket.
     pub queue: Segment,
+    /// Who works on it. Absent if nobody does yet.
+    pub assignee: Option<Uuid>,
+    /// From 0, which can wait, to 255.
+    pub priority: u8,
+    /// Words to find it by.
+    pub tags: Vec<String>,
 }
 
 /// An answer to a ticket.
@@ -36,8 +45,19 @@ pub struct Reply {
     pub uuid: Uuid,
     /// The author of the answer.
     pub author: String,
-    /// Whether the answer is hidden from the customer.
-    pub internal: bool,
+    /// Who may read the answer.
+    pub audience: Audience,
+    /// The hours that it took, if they were counted.
+    pub hours: Option<f64>,
+}
+
+/// Who may read an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Choice)]
+pub enum Audience {
+    /// The customer and all agents.
+    Customer,
+    /// Agents only.
+    Agents,
 }
 
 /// The changes of tickets.
