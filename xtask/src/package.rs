@@ -41,7 +41,6 @@ pub(crate) fn build(project: &Project) -> Result<PathBuf> {
         let wasm = compile(project, &toolchain)?;
         bind(project, &wasm)?;
         optimise(project)?;
-        compress(project)?;
         assemble(project, &folder)?;
         ensure!(tarball.is_file(), "`npm pack` wrote no {}", tarball.display());
         stamp::write(&stamp, &digest)?;
@@ -136,6 +135,8 @@ fn optimise(project: &Project) -> Result<()> {
         .args(["--flatten", "--rereloop", "-Oz", "-Oz", "-Oz", "--strip-producers"])
         // No data lies in the lowest kilobyte: it is the far end of a stack of one megabyte.
         .arg("--low-memory-unused")
+        // A function with one caller stays whole. The file is larger, but compresses better.
+        .arg("--one-caller-inline-max-function-size=0")
         .args(["--minify-imports-and-exports-and-modules", "-o"])
         .arg(&wasm)
         .arg(&wasm)
@@ -144,16 +145,6 @@ fn optimise(project: &Project) -> Result<()> {
         )
         .read()?;
     fs::write(pkg.join(format!("{CORE}.names.json")), names).context("cannot write the glue's names")
-}
-
-/// Compresses the wasm for the default entry, which carries it as text. zopfli makes it 3 KiB smaller than zlib would; without
-/// compression the entry would be 6 KiB larger (tests/bench/README.md).
-fn compress(project: &Project) -> Result<()> {
-    let pkg = project.npm_package().join("pkg");
-    let wasm = fs::File::open(pkg.join(format!("{CORE}_bg.wasm")))?;
-    let packed = fs::File::create(pkg.join(format!("{CORE}.deflate")))?;
-    zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, wasm, packed)
-        .context("cannot compress the core")
 }
 
 /// Builds the package's JavaScript around the core, and packs it.

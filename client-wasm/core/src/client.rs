@@ -20,7 +20,7 @@ use tidings_shared::{
 
 use self::outage::{Ended, Outage};
 use super::{
-    ConnectionId, Error, Now, Output, Publication, Status,
+    ConnectionId, Error, Frame, Now, Output, Payload, Status,
     backoff::Backoff,
     connection::{Connection, Stage},
     limits::MAX_RETRY_AFTER_MS,
@@ -49,7 +49,7 @@ pub struct Options {
 ///
 /// The [crate](crate) says how to drive it.
 #[derive(Debug)]
-pub struct Client<P> {
+pub struct Client<P: Payload> {
     options: Options,
     connection: Connection,
     last_connection: u64,
@@ -81,7 +81,7 @@ pub struct Client<P> {
     out: Outputs<P>,
 }
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Makes a client, which does nothing until the user asks for something.
     pub fn new(options: Options) -> Self {
         Self {
@@ -161,7 +161,7 @@ impl<P: Clone> Client<P> {
     pub fn handle_frame(
         &mut self,
         connection: ConnectionId,
-        frame: Result<ServerFrame<P>, impl fmt::Display>,
+        frame: Result<impl Into<Frame<P>>, impl fmt::Display>,
         now: Now,
     ) {
         if self.connection.sendable() != Some(connection) {
@@ -171,7 +171,16 @@ impl<P: Clone> Client<P> {
         // An error that the server sent before did not end the connection.
         self.server_error = None;
         match frame {
-            Ok(frame) => self.handle_server_frame(frame, now),
+            Ok(frame) => match frame.into() {
+                Frame::Event { position, topics, publication } => {
+                    self.advance_to(position);
+                    let deliveries = self.subscriptions.deliveries(&topics);
+                    if !deliveries.is_empty() {
+                        self.out.push(Output::Event { deliveries, publication });
+                    }
+                }
+                Frame::Other(frame) => self.handle_server_frame(frame, now),
+            },
             Err(error) => {
                 // It may have been an event. A new connection would only get the same message again.
                 let position = self.position.as_deref().unwrap_or_default();
@@ -315,14 +324,6 @@ impl<P: Clone> Client<P> {
             ServerFrame::Unsubscribed { r#ref: None, topics, code } => {
                 self.subscriptions.revoked(&topics, &Error::of_code(code), &mut self.out);
             }
-            ServerFrame::Event { position, key, at, origin, topics, event } => {
-                self.advance_to(position.clone());
-                let deliveries = self.subscriptions.deliveries(&topics);
-                if !deliveries.is_empty() {
-                    let publication = Publication { position, key, at, origin, event };
-                    self.out.push(Output::Event { deliveries, publication });
-                }
-            }
             ServerFrame::Sync { position, topics } => {
                 self.subscriptions.sync(self.subscriptions.deliveries(&topics), &position, &mut self.out);
                 self.advance_to(position);
@@ -348,7 +349,7 @@ impl<P: Clone> Client<P> {
             ServerFrame::Error { r#ref, code, message } => {
                 self.refused(r#ref, Error::new(code, message), now)
             }
-            // Answers that need no reaction, and frames of a newer server.
+            // Answers that need no reaction, and frames of a newer server. An event is a `Frame::Event`.
             _ => {}
         }
     }

@@ -51,6 +51,7 @@ mod backoff;
 mod client;
 mod connection;
 pub mod error;
+mod frame;
 pub mod limits;
 mod now;
 mod output;
@@ -64,8 +65,9 @@ mod watch;
 
 pub use client::{Client, Options};
 pub use error::Error;
+pub use frame::Frame;
 pub use now::Now;
 pub use output::{
-    ConnectionId, Delivery, LoadId, Output, Publication, Publish, PublishId, Status, SubscriptionId,
+    ConnectionId, Delivery, LoadId, Output, Payload, Publication, Publish, PublishId, Status, SubscriptionId,
 };
 pub use watch::{Loaded, Watching};

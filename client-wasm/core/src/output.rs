@@ -1,7 +1,8 @@
 //! The outputs of the client: tasks for its driver, and messages for its user.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
+use serde_json::value::RawValue;
 use tidings_shared::{RawEvent, TopicName, frame::ClientFrame};
 use uuid::Uuid;
 
@@ -69,6 +70,17 @@ pub(crate) fn deliver(deliveries: &mut Vec<Delivery>, subscription: Subscription
     }
 }
 
+/// A type of payloads. It also says in which form an event reaches the user.
+pub trait Payload: fmt::Debug + Clone {
+    /// An event that arrived. A native driver keeps a [`Publication`]. A browser keeps the frame as JavaScript has parsed it.
+    type Publication: fmt::Debug;
+}
+
+/// JSON text, as it stood in the frame.
+impl Payload for Box<RawValue> {
+    type Publication = Publication<Self>;
+}
+
 /// An event with its position, as the server delivers it: once for all subscriptions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication<P> {
@@ -100,7 +112,7 @@ pub struct Publish<P> {
 /// An output of the client. The first four are tasks for the driver. The others are for the user.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "an output that is dropped is a frame that is not sent or an event that nobody sees"]
-pub enum Output<P> {
+pub enum Output<P: Payload> {
     /// Ask the user for a fresh token, and pass it to `handle_token`.
     Token {
         /// The attempt that needs the token, or the connection whose token ends soon.
@@ -147,8 +159,8 @@ pub enum Output<P> {
     Event {
         /// The subscriptions that get it, each once.
         deliveries: Vec<Delivery>,
-        /// The event.
-        publication: Publication<P>,
+        /// What the driver keeps of it.
+        publication: P::Publication,
     },
     /// A subscription may have missed something: load its data again.
     Sync {
@@ -207,15 +219,15 @@ pub enum Output<P> {
 
 /// The outputs that the driver has not taken yet. The limits of subscriptions and publishes bound how many one input adds.
 #[derive(Debug)]
-pub(crate) struct Outputs<P>(VecDeque<Output<P>>);
+pub(crate) struct Outputs<P: Payload>(VecDeque<Output<P>>);
 
-impl<P> Default for Outputs<P> {
+impl<P: Payload> Default for Outputs<P> {
     fn default() -> Self {
         Self(VecDeque::new())
     }
 }
 
-impl<P> Outputs<P> {
+impl<P: Payload> Outputs<P> {
     pub(crate) fn pop(&mut self) -> Option<Output<P>> {
         self.0.pop_front()
     }

@@ -2,7 +2,9 @@
 
 use tidings_shared::frame::{self, ClientFrame};
 
-use super::{Error, Output, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs};
+use super::{
+    Error, Output, Payload, Publish, PublishId, error::OFFLINE_FULL, limits::MAX_PUBLISHES, output::Outputs,
+};
 
 /// The publishes that wait for an answer, in the user's order. The client sends them in this order, also after a reconnect.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl<P> Default for Publishes<P> {
     }
 }
 
-impl<P: Clone> Publishes<P> {
+impl<P: Payload> Publishes<P> {
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }

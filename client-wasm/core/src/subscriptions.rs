@@ -24,7 +24,7 @@ use tidings_shared::{
 pub(crate) use self::changes::Change;
 use self::views::{View, ViewId, find_view};
 use super::{
-    Delivery, Error, Now, Output, SubscriptionId,
+    Delivery, Error, Now, Output, Payload, SubscriptionId,
     limits::{MAX_SUBSCRIPTIONS, MAX_TOPICS},
     output::{Outputs, deliver},
     watch::Watching,
@@ -155,7 +155,7 @@ impl Subscriptions {
         self.changed
     }
 
-    pub(crate) fn add<P>(
+    pub(crate) fn add<P: Payload>(
         &mut self,
         topics: &[impl AsRef<str>],
         watching: Option<Watching>,
@@ -302,7 +302,12 @@ impl Subscriptions {
     }
 
     /// Reports to subscriptions that they may have missed something.
-    pub(crate) fn sync<P>(&mut self, deliveries: Vec<Delivery>, position: &str, out: &mut Outputs<P>) {
+    pub(crate) fn sync<P: Payload>(
+        &mut self,
+        deliveries: Vec<Delivery>,
+        position: &str,
+        out: &mut Outputs<P>,
+    ) {
         for delivery in deliveries {
             if let Some(watch) = self.watch(delivery.subscription) {
                 watch.outdated();
@@ -312,7 +317,7 @@ impl Subscriptions {
     }
 
     /// Fails and removes all subscriptions.
-    pub(crate) fn fail_all<P>(&mut self, error: &Error, out: &mut Outputs<P>) {
+    pub(crate) fn fail_all<P: Payload>(&mut self, error: &Error, out: &mut Outputs<P>) {
         for Subscription { id, .. } in std::mem::take(self).subscriptions {
             out.push(Output::Failed { subscription: id, topic: None, error: error.clone(), waits: false });
         }
@@ -360,7 +365,7 @@ fn insert<T: Ord>(sorted: &mut Vec<T>, value: T) {
 }
 
 /// Counts one more topic of a subscription that had its first outcome.
-fn settle_topic<P>(
+fn settle_topic<P: Payload>(
     subscriptions: &mut [Subscription],
     views: &mut [View],
     id: SubscriptionId,
@@ -373,7 +378,7 @@ fn settle_topic<P>(
 }
 
 /// Reports that a subscription is ready, if all of its topics are in force.
-fn settle<P>(
+fn settle<P: Payload>(
     subscriptions: &mut [Subscription],
     views: &mut [View],
     id: SubscriptionId,

@@ -26,6 +26,10 @@ mod watching;
 
 type Payload = serde_json::Value;
 
+impl crate::Payload for Payload {
+    type Publication = crate::Publication<Self>;
+}
+
 /// A frame with a payload that tests can compare.
 struct Members(serde_json::Map<String, Payload>);
 
@@ -200,7 +204,7 @@ fn publish(key: u128) -> Publish<Payload> {
 
 /// The outputs for the user, as short texts.
 fn told(outputs: Vec<Output<Payload>>) -> Vec<String> {
-    let short = |output| match output {
+    let short = |output: Output<Payload>| match output {
         Output::Ready { subscription } => Some(format!("ready {}", subscription.0)),
         Output::Resumed { subscription } => Some(format!("resumed {}", subscription.0)),
         Output::Load { subscription, load } => Some(format!("load {} of {}", load.0, subscription.0)),

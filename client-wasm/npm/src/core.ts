@@ -1,7 +1,7 @@
 // The boundary to the WebAssembly core: the exports of `client-wasm/src/js.rs`, and the functions that it calls.
 
 import type { Domain } from "./topics.js";
-import type { EventMeta, Published, Status, Sync } from "./types.js";
+import type { Published, Status, Sync } from "./types.js";
 
 /** A refusal of the core: it throws it, or hands it to the host. */
 export interface CoreFailure {
@@ -43,20 +43,34 @@ export interface Core {
   free(): void;
 }
 
+/** A frame with an event, as it was parsed from the message. The core has checked its members. */
+export interface EventFrame {
+  readonly topics: readonly string[];
+  readonly position: string;
+  readonly key: string;
+  readonly at: number;
+  readonly origin?: string | null;
+  readonly event: { domain: string; event: string; payload: unknown };
+}
+
+/** Takes a frame of the server. `head` and `payload` are those of an event: see `message.ts`. */
+export type MessageCallback = (frame: unknown, head: string | undefined, payload: unknown) => unknown;
+
 /** The functions that the core calls. None of them may throw, except `open`. */
 export interface Host {
   /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
   open(url: string, protocol: string): WebSocket;
   setTimeout(handler: () => void, ms: number): unknown;
   clearTimeout(handle: unknown): void;
-  guard(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown;
+  guard(callback: (event: unknown) => unknown): (event: unknown) => void;
+  messages(callback: MessageCallback): (message: MessageEvent) => void;
   ignore(): void;
   token(connection: number): void;
   status(status: Status): void;
   ready(subscription: number): void;
   resumed(subscription: number): void;
   load(subscription: number, load: number): void;
-  event(subscription: number, event: unknown, meta: Omit<EventMeta, "own">, isShared: boolean): void;
+  event(subscription: number, frame: EventFrame, decoded: boolean, isShared: boolean): void;
   sync(subscription: number, sync: Sync): void;
   malformed(subscription: number, failure: CoreFailure): void;
   failed(subscription: number, failure: CoreFailure): void;

@@ -23,9 +23,9 @@ export interface HostParts {
 }
 
 /** Makes the functions that the core calls. Each calls the part of the client that it is for. */
-export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | keyof Surroundings> {
+export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "messages" | keyof Surroundings> {
   const { subscriptions, publishes, tokens, domains } = parts;
-  const { state, origin } = subscriptions;
+  const { state } = subscriptions;
   return {
     ignore() {},
     token: (connection) => void tokens.ask(connection),
@@ -33,8 +33,7 @@ export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | keyo
     ready: (id) => subscriptions.of(id)?.isReady(),
     resumed: (id) => subscriptions.of(id)?.resumed(),
     load: (id, load) => void (subscriptions.of(id) as WatchHandle | undefined)?.view.run(load),
-    event: (id, event, meta, isShared) =>
-      subscriptions.of(id)?.event(event, { ...meta, own: origin.isOwn(meta.origin) }, isShared),
+    event: (id, frame, decoded, isShared) => subscriptions.of(id)?.deliver(frame, decoded, isShared),
     sync: (id, sync) => subscriptions.of(id)?.sync(sync),
     malformed: (id, failure) => subscriptions.of(id)?.malformed(failure),
     // A failure without a topic is one of the whole client, which the core tells by `error` too.

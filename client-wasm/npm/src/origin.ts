@@ -16,7 +16,7 @@ export class Origin {
     return this.#client + ++this.writes;
   }
 
-  isOwn(origin: string | undefined): boolean {
+  isOwn(origin: string | null | undefined): boolean {
     return this.#client !== undefined && origin?.startsWith(this.#client) === true;
   }
 }

@@ -1,7 +1,7 @@
 // The subscriptions of a client, and the handle of each.
 
 import { type Ask, Asks } from "./asks.js";
-import type { Core } from "./core.js";
+import type { Core, EventFrame } from "./core.js";
 import { call, type Failure, TidingsError } from "./errors.js";
 import type { Origin } from "./origin.js";
 import type { RunningCore } from "./running-core.js";
@@ -106,9 +106,25 @@ export class Handle implements Subscription, Ask {
     this.#settle.resolve();
   }
 
-  /** `isShared`: other subscriptions get the same object, so this one gets a copy. */
-  event(event: unknown, meta: EventMeta, isShared: boolean): void {
-    if (this.#owner) call(this.#handler, (isShared && this.reads ? copy(event) : event) as never, meta);
+  /** Hands the event of a frame to the handler. `isShared`: other subscriptions get it too, so this one gets a copy. */
+  deliver(
+    { topics, position, key, at, origin, event }: EventFrame,
+    decoded: boolean,
+    isShared: boolean,
+  ): void {
+    const owner = this.#owner;
+    if (!owner) return;
+    const payload = isShared && this.reads ? copy(event.payload) : event.payload;
+    const meta: EventMeta = {
+      topics: topics.filter((topic) => this.held.has(topic)),
+      position,
+      key,
+      at,
+      ...(origin != null && { origin }),
+      own: owner.origin.isOwn(origin),
+      decoded,
+    };
+    call(this.#handler, { domain: event.domain, event: event.event, payload } as never, meta);
   }
 
   sync(sync: Sync): void {

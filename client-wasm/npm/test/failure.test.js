@@ -16,15 +16,18 @@ async function open(t) {
     const real = glue();
     class Core extends real.Core {
       constructor(host, ...rest) {
-        const guard = (callback) =>
-          host.guard((...args) => {
+        const fails =
+          (callback) =>
+          (...args) => {
             if (sabotage.next || sabotage.always) {
               sabotage.next = false;
               throw new WebAssembly.RuntimeError("unreachable");
             }
             return callback(...args);
-          });
-        super(Object.assign(Object.create(host), host, { guard }), ...rest);
+          };
+        const guard = (callback) => host.guard(fails(callback));
+        const messages = (callback) => host.messages(fails(callback));
+        super(Object.assign(Object.create(host), host, { guard, messages }), ...rest);
       }
     }
     return { initSync: real.initSync, Core };

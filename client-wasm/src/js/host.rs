@@ -14,6 +14,11 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn guard(this: &Host, callback: &Function) -> Function;
 
+    /// Makes the handler of a WebSocket's messages. It parses the text of each message, and calls `callback` with the frame.
+    /// If the frame is an event, it adds the event's head and payload: see [`SocketEvent::Message`](super::socket::SocketEvent).
+    #[wasm_bindgen(method)]
+    pub(crate) fn messages(this: &Host, callback: &Function) -> Function;
+
     /// Returns a function that does nothing.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn ignore(this: &Host) -> Function;
@@ -38,9 +43,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn load(this: &Host, subscription: f64, load: f64);
 
-    /// Delivers an event to a subscription. If `is_shared`, another subscription gets the same object after it.
+    /// Delivers the event of a frame to a subscription. `decoded` says that its domain is known and the event was checked. If
+    /// `is_shared`, another subscription gets the same frame after it.
     #[wasm_bindgen(method)]
-    pub(crate) fn event(this: &Host, subscription: f64, event: &JsValue, meta: JsValue, is_shared: bool);
+    pub(crate) fn event(this: &Host, subscription: f64, frame: &JsValue, decoded: bool, is_shared: bool);
 
     /// Reports that a subscription may have missed something: on these topics, up to this position.
     #[wasm_bindgen(method)]

@@ -14,7 +14,8 @@ use super::{
     timer::{self, Timer},
     value::{self, JsPayload},
 };
-use tidings_client_core::{Client, ConnectionId, Delivery, Error, Now, Options, Output, Publication};
+use tidings_client_core::{Client, ConnectionId, Delivery, Error, Now, Options, Output};
+use tidings_shared::RawEvent;
 
 pub(crate) struct Shell {
     host: Host,
@@ -86,7 +87,7 @@ impl Shell {
             self.carry_out(output);
         }
         self.draining.set(false);
-        self.timer.set(self.client.borrow().poll_timeout(), now().ms);
+        self.timer.set(self.client.borrow().poll_timeout());
         self.hold();
     }
 
@@ -141,14 +142,13 @@ impl Shell {
         }
     }
 
-    fn deliver(&self, deliveries: &[Delivery], publication: &Publication<JsPayload>) {
-        match decode::check(&publication.event) {
+    fn deliver(&self, deliveries: &[Delivery], event: &RawEvent<JsPayload>) {
+        match decode::check(event) {
             Ok(decoded) => {
-                let event = value::event(&publication.event);
+                let frame = event.payload.frame();
                 for (index, delivery) in deliveries.iter().enumerate() {
-                    let meta = value::meta(publication, &delivery.topics, decoded);
                     let is_shared = index + 1 < deliveries.len();
-                    self.host.event(delivery.subscription.0 as f64, &event, meta, is_shared);
+                    self.host.event(delivery.subscription.0 as f64, frame, decoded, is_shared);
                 }
             }
             Err(error) => {
@@ -180,8 +180,11 @@ impl Shell {
     fn handle(self: &Rc<Self>, connection: ConnectionId, event: SocketEvent) {
         match event {
             SocketEvent::Open => self.drive(|client, now| client.handle_open(connection, now)),
-            SocketEvent::Message(text) => {
-                let frame = value::parse_frame(&text);
+            SocketEvent::Message { frame, head, payload } => {
+                let frame = match head.and_then(|head| value::event_frame(&frame, &head, payload)) {
+                    Some(event) => Ok(event),
+                    None => value::read_frame(frame),
+                };
                 self.drive(|client, now| client.handle_frame(connection, frame, now));
             }
             SocketEvent::Error => self.drive(|client, now| client.handle_error(connection, now)),

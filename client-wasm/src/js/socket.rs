@@ -3,7 +3,7 @@
 use js_sys::Function;
 use tidings_shared::frame::SUBPROTOCOL;
 use wasm_bindgen::prelude::*;
-use web_sys::{CloseEvent, MessageEvent, WebSocket};
+use web_sys::{CloseEvent, WebSocket};
 
 use super::host::Host;
 
@@ -18,8 +18,17 @@ extern "C" {
 /// An event of a WebSocket.
 pub(crate) enum SocketEvent {
     Open,
-    /// With the text of the message.
-    Message(JsValue),
+    /// A message of the server.
+    Message {
+        /// The frame, parsed but not checked. A message that is no JSON is here as it came.
+        frame: JsValue,
+        /// The parts of an event that the core needs, in one text, so that they cross the boundary at once. One line each:
+        /// the number of its topics, its position, its domain, its name, and its topics. Absent if the frame is no event, or
+        /// not a usual one.
+        head: Option<String>,
+        /// The payload of an event with a head.
+        payload: JsValue,
+    },
     /// It gives no reason. A close usually follows. It does not follow if the WebSocket never opened in Node.js 20 and 22, or
     /// if the page's policy forbids the connection in Chromium.
     Error,
@@ -31,12 +40,14 @@ pub(crate) enum SocketEvent {
 pub(crate) struct Socket {
     socket: WebSocket,
     /// They live as long as the browser may call them.
-    _handlers: (Handler<JsValue>, Handler<MessageEvent>, Handler<JsValue>, Handler<CloseEvent>),
+    _handlers: Handlers,
     /// The handler for errors after the others are removed.
     ignore: Function,
 }
 
 type Handler<E> = Closure<dyn Fn(E)>;
+type MessageHandler = Closure<dyn Fn(JsValue, Option<String>, JsValue)>;
+type Handlers = (Handler<JsValue>, MessageHandler, Handler<JsValue>, Handler<CloseEvent>);
 
 impl Socket {
     /// Lets the host begin to connect. The WebSocket calls `on` for each event, but never before this returns.
@@ -48,12 +59,14 @@ impl Socket {
         let socket = host.open(url, SUBPROTOCOL)?;
         let (on_open, on_message, on_error, on_close) = (on.clone(), on.clone(), on.clone(), on);
         let open = Closure::new(move |_| on_open(SocketEvent::Open));
-        let message = Closure::new(move |event: MessageEvent| on_message(SocketEvent::Message(event.data())));
+        let message = Closure::new(move |frame, head, payload| {
+            on_message(SocketEvent::Message { frame, head, payload })
+        });
         let error = Closure::new(move |_| on_error(SocketEvent::Error));
         let close = Closure::new(move |event: CloseEvent| on_close(SocketEvent::Closed(event.code())));
         let guard = |handler: &JsValue| -> Function { host.guard(handler.unchecked_ref()) };
         socket.set_onopen(Some(&guard(open.as_ref())));
-        socket.set_onmessage(Some(&guard(message.as_ref())));
+        socket.set_onmessage(Some(&host.messages(message.as_ref().unchecked_ref())));
         socket.set_onerror(Some(&guard(error.as_ref())));
         socket.set_onclose(Some(&guard(close.as_ref())));
         Ok(Self { socket, _handlers: (open, message, error, close), ignore: host.ignore() })

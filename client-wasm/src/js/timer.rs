@@ -48,7 +48,7 @@ impl Timer {
     }
 
     /// Makes the timer fire at this time or earlier, or never. A time in the past means as soon as possible.
-    pub(crate) fn set(&self, due: Option<u64>, now_ms: u64) {
+    pub(crate) fn set(&self, due: Option<u64>) {
         let mut set = self.set.borrow_mut();
         let is_set = set.as_ref().is_some_and(|(earlier, _)| due.is_some_and(|due| *earlier <= due));
         if is_set {
@@ -57,7 +57,8 @@ impl Timer {
         if let Some((_, handle)) = set.take() {
             self.host.clear_timeout(&handle);
         }
-        *set = due.map(|due| (due, self.host.set_timeout(&self.handler, due.saturating_sub(now_ms) as f64)));
+        *set =
+            due.map(|due| (due, self.host.set_timeout(&self.handler, due.saturating_sub(now_ms()) as f64)));
     }
 
     /// Returns its handle, if it is set.
@@ -73,6 +74,6 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.set(None, 0);
+        self.set(None);
     }
 }

@@ -1,7 +1,7 @@
 //! Converts values between JavaScript and Rust.
 
-use js_sys::{JSON, Object, Reflect};
-use serde::{Serialize, de::DeserializeOwned};
+use js_sys::{JSON, Reflect};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 use tidings_shared::{
     RawEvent, TopicName,
     frame::{ClientFrame, FrameMembers, ServerFrame},
@@ -9,7 +9,7 @@ use tidings_shared::{
 use wasm_bindgen::prelude::*;
 
 use super::de;
-use tidings_client_core::{Error, Publication};
+use tidings_client_core::{Error, Frame, Payload};
 
 #[wasm_bindgen]
 extern "C" {
@@ -22,26 +22,34 @@ extern "C" {
 }
 
 /// A payload: the JavaScript value as it was parsed from the message.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-pub(crate) struct JsPayload(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
+#[derive(Debug, Clone)]
+pub(crate) struct JsPayload {
+    value: JsValue,
+    /// The frame that brought it, or `undefined`. The page's handler gets the frame's values, so none of them crosses the
+    /// boundary twice.
+    frame: JsValue,
+}
 
 impl JsPayload {
     pub(crate) fn value(&self) -> &JsValue {
-        &self.0
+        &self.value
+    }
+
+    /// Returns the frame that brought the payload.
+    pub(crate) fn frame(&self) -> &JsValue {
+        &self.frame
     }
 }
 
-/// The second argument of a page's event handler.
-#[derive(Serialize)]
-struct Meta<'a> {
-    topics: &'a [TopicName],
-    position: &'a str,
-    key: &'a str,
-    at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'a str>,
-    decoded: bool,
+/// The page gets an event from its frame.
+impl Payload for JsPayload {
+    type Publication = RawEvent<Self>;
+}
+
+impl Serialize for JsPayload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_wasm_bindgen::preserve::serialize(&self.value, serializer)
+    }
 }
 
 #[derive(Serialize)]
@@ -64,11 +72,6 @@ struct Failure<'a> {
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a TopicName>,
-}
-
-pub(crate) fn meta(publication: &Publication<JsPayload>, topics: &[TopicName], decoded: bool) -> JsValue {
-    let Publication { position, key, at, origin, .. } = publication;
-    to_js(&Meta { topics, position, key, at: *at, origin: origin.as_deref(), decoded })
 }
 
 pub(crate) fn sync(topics: &[TopicName], position: &str) -> JsValue {
@@ -100,21 +103,34 @@ pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> String {
     JSON::stringify(&to_js(frame)).map(String::from).unwrap_or_default()
 }
 
-/// Converts an event with its payload.
-pub(crate) fn event(event: &RawEvent<JsPayload>) -> JsValue {
-    to_js(event)
+/// Makes the frame of an event from its head. `None` if a text in the head has a line break.
+pub(crate) fn event_frame(frame: &JsValue, head: &str, payload: JsValue) -> Option<Frame<JsPayload>> {
+    let mut lines = head.split('\n').map(str::to_owned);
+    let count = lines.next()?;
+    let (position, domain, event) = (lines.next()?, lines.next()?, lines.next()?);
+    let topics: Vec<_> = lines.collect();
+    let payload = JsPayload { value: payload, frame: frame.clone() };
+    let is_whole = topics.len().to_string() == count;
+    is_whole.then_some(Frame::Event { position, topics, publication: RawEvent { domain, event, payload } })
 }
 
-/// Reads a frame from the text of a message.
-pub(crate) fn parse_frame(text: &JsValue) -> Result<ServerFrame<JsPayload>, String> {
-    let value = json_parse(text).map_err(|error| self::text(&error))?;
-    ServerFrame::read(&Frame(value)).map_err(|error| error.to_string())
+/// Reads a frame from a parsed message, member by member.
+pub(crate) fn read_frame(value: JsValue) -> Result<Frame<JsPayload>, String> {
+    if value.is_string() {
+        json_parse(&value).map_err(|error| text(&error))?;
+    }
+    Ok(match ServerFrame::read(&Object(value)).map_err(|error| error.to_string())? {
+        ServerFrame::Event { position, topics, event, .. } => {
+            Frame::Event { position, topics, publication: event }
+        }
+        other => Frame::Other(other),
+    })
 }
 
-/// A frame whose members are not read yet.
-struct Frame(JsValue);
+/// An object whose members are not read yet.
+struct Object(JsValue);
 
-impl FrameMembers<JsPayload> for Frame {
+impl FrameMembers<JsPayload> for Object {
     fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let value = member(&self.0, name)?;
         if value.is_null() || value.is_undefined() {
@@ -124,7 +140,10 @@ impl FrameMembers<JsPayload> for Frame {
     }
 
     fn event(&self) -> Result<RawEvent<JsPayload>, String> {
-        read_event(member(&self.0, "event")?).map_err(|error| ["`event`: ", &error].concat())
+        let mut event =
+            read_event(member(&self.0, "event")?).map_err(|error| ["`event`: ", &error].concat())?;
+        event.payload.frame = self.0.clone();
+        Ok(event)
     }
 }
 
@@ -135,11 +154,11 @@ pub(crate) fn parse_event(text: &str) -> Result<RawEvent<JsPayload>, String> {
 
 fn read_event(value: JsValue) -> Result<RawEvent<JsPayload>, String> {
     let missing = |name| ["`", name, "` is missing"].concat();
-    let value = Frame(value);
+    let value = Object(value);
     let text = |name| value.optional(name)?.ok_or_else(|| missing(name));
     let (domain, event) = (text("domain")?, text("event")?);
     let Found(payload) = Found(value.0).member("payload").ok_or_else(|| missing("payload"))?;
-    Ok(RawEvent { domain, event, payload: JsPayload(payload) })
+    Ok(RawEvent { domain, event, payload: JsPayload { value: payload, frame: JsValue::UNDEFINED } })
 }
 
 fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, String> {
@@ -168,7 +187,7 @@ impl Found {
     /// Returns an own member of the object.
     pub(crate) fn member(&self, name: &str) -> Option<Self> {
         let name = JsValue::from_str(name);
-        let is_own = Object::has_own(self.0.unchecked_ref::<Object>(), &name);
+        let is_own = js_sys::Object::has_own(self.0.unchecked_ref::<js_sys::Object>(), &name);
         is_own.then(|| Self(Reflect::get(&self.0, &name).unwrap_or_default()))
     }
 }

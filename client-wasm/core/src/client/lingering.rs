@@ -2,12 +2,12 @@
 
 use super::{Client, Now};
 use crate::{
-    Output,
+    Output, Payload,
     connection::Connection,
     limits::{HEALTHY_MS, LINGER_MS},
 };
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Returns whether the user has a subscription or waits for a publish.
     pub fn is_wanted(&self) -> bool {
         !self.subscriptions.is_empty() || self.publishes.any_wanted()

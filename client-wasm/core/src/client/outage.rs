@@ -4,7 +4,7 @@ use tidings_shared::code::close;
 
 use super::{Client, Now};
 use crate::{
-    ConnectionId, Error, Output,
+    ConnectionId, Error, Output, Payload,
     connection::{Connection, Stage},
     error::CONNECT_FAILED,
     limits::{QUIET_ATTEMPTS, QUIET_ATTEMPTS_OF_A_KNOWN_SERVER},
@@ -43,7 +43,7 @@ impl Outage {
     }
 }
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Reports an error of a WebSocket. If the WebSocket never opened, the attempt ends, because some environments then
     /// report no close. After an error of an open one, its close follows.
     pub fn handle_error(&mut self, connection: ConnectionId, now: Now) {

@@ -7,9 +7,9 @@
 use tidings_shared::frame::ClientFrame;
 
 use super::{Client, Now};
-use crate::{connection::Connection, limits::PROBE_TIMEOUT_MS};
+use crate::{Payload, connection::Connection, limits::PROBE_TIMEOUT_MS};
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Reports that the page is shown or thawed, or that the network is back. Waits for the next attempt to connect and for
     /// the retry of a load become short. The server must answer a ping soon: timers may have stopped meanwhile, and the
     /// connection may be dead.

@@ -7,14 +7,14 @@ use tidings_shared::{
 };
 
 use super::{Client, Now};
-use crate::{Error, Publish, PublishId, limits::PUBLISH_OVERHEAD_BYTES};
+use crate::{Error, Payload, Publish, PublishId, limits::PUBLISH_OVERHEAD_BYTES};
 
 /// Containers within containers in an event. The frame around it is one more.
 const MAX_EVENT_DEPTH: usize = MAX_JSON_DEPTH - 1;
 const TOO_DEEP: &str = "An event's containers are nested at most 31 deep.";
 const _: () = assert!(MAX_EVENT_DEPTH == 31, "TOO_DEEP names the number");
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Checks the JSON text of an event, and the topics that are named with it. The server would close the connection, or
     /// refuse the frame, because of the faults that this finds.
     ///

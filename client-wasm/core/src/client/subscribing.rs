@@ -3,9 +3,9 @@
 use tidings_shared::frame::ClientFrame;
 
 use super::{Client, Now};
-use crate::{Error, SubscriptionId, Watching, subscriptions::Change};
+use crate::{Error, Payload, SubscriptionId, Watching, subscriptions::Change};
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Subscribes to topics.
     ///
     /// # Errors

@@ -8,13 +8,13 @@ use tidings_shared::{Code, frame::ClientFrame};
 
 use super::{Client, Now};
 use crate::{
-    ConnectionId, Error, Output,
+    ConnectionId, Error, Output, Payload,
     connection::{Connection, Stage},
     error::TOKEN_FAILED,
     refresh::Refresh,
 };
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Reports the answer to [`Output::Token`]: a token, no token, or why there is none.
     ///
     /// Without a fresh token that the server accepts, an open session keeps its old token until the server ends it.

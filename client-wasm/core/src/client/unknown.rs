@@ -3,9 +3,9 @@
 use tidings_shared::{frame::UnknownDomain, limits::MAX_UNKNOWN_DOMAINS};
 
 use super::Client;
-use crate::Output;
+use crate::{Output, Payload};
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Adds a domain by which the user checks events. The next hello names it.
     pub fn handle_domain(&mut self, name: &str, fingerprint: impl FnOnce() -> String) {
         let fingerprints = &mut self.options.fingerprints;

@@ -1,9 +1,9 @@
 //! Watched subscriptions: the client says when to load data, and the user loads it.
 
 use super::{Client, Now};
-use crate::{Error, LoadId, Loaded, Output, SubscriptionId, Watching};
+use crate::{Error, LoadId, Loaded, Output, Payload, SubscriptionId, Watching};
 
-impl<P: Clone> Client<P> {
+impl<P: Payload> Client<P> {
     /// Subscribes for data that changes with these topics. [`Output::Load`] says when to load the data.
     ///
     /// [`Output::Load`]: crate::Output::Load

@@ -2,7 +2,7 @@
 
 use super::{State, Subscriptions};
 use crate::{
-    Now,
+    Now, Payload,
     limits::{FRAME_OVERHEAD_BYTES, RETRY_FIRST_MS, RETRY_MAX_MS},
     output::Outputs,
 };
@@ -32,7 +32,7 @@ impl Subscriptions {
     ///
     /// Topics that were in force before are resumed from `position`. If they need several frames, these are one resume: the
     /// session reads on when it has the last frame.
-    pub(crate) fn next_change<P>(
+    pub(crate) fn next_change<P: Payload>(
         &mut self,
         r#ref: u64,
         position: Option<&String>,
@@ -72,7 +72,7 @@ impl Subscriptions {
     }
 
     /// Returns the next frame of wanted topics, or the frame without topics that ends a resume.
-    fn next_subscribe<P>(
+    fn next_subscribe<P: Payload>(
         &mut self,
         mut frame: Frame,
         r#ref: u64,
@@ -114,7 +114,7 @@ impl Subscriptions {
 
     /// Gives the room of the session to wanted topics first, and then to topics that wait for room. Wanted topics without
     /// room wait.
-    fn share_room<P>(&mut self, out: &mut Outputs<P>) {
+    fn share_room<P: Payload>(&mut self, out: &mut Outputs<P>) {
         let has_room = std::mem::take(&mut self.may_have_room);
         let is_there = |topic: &&super::Topic| matches!(topic.state, State::Asked(_) | State::InForce);
         let mut room = self.max_topics.saturating_sub(self.topics.iter().filter(is_there).count());

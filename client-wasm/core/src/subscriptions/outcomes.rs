@@ -7,13 +7,13 @@ use tidings_shared::{
 
 use super::{Holder, State, Subscriptions, find, settle, settle_topic};
 use crate::{
-    Error, Now, Output,
+    Error, Now, Output, Payload,
     output::{Outputs, deliver},
 };
 
 impl Subscriptions {
     /// Handles the outcomes of the subscribe with this `ref`.
-    pub(crate) fn subscribed<P>(
+    pub(crate) fn subscribed<P: Payload>(
         &mut self,
         r#ref: u64,
         position: &str,
@@ -62,7 +62,7 @@ impl Subscriptions {
     }
 
     /// After the last answer: reports the subscriptions that have missed nothing.
-    fn report_resumed<P>(&mut self, out: &mut Outputs<P>) {
+    fn report_resumed<P: Payload>(&mut self, out: &mut Outputs<P>) {
         for subscription in &mut self.subscriptions {
             if subscription.resumed.take() == Some(true) {
                 out.push(Output::Resumed { subscription: subscription.id });
@@ -72,7 +72,7 @@ impl Subscriptions {
 
     /// Handles the refusal of the whole subscribe with this `ref`. If the frame was filled by another server's limit, the
     /// client subscribes again in smaller frames.
-    pub(crate) fn refused<P>(&mut self, r#ref: u64, error: &Error, out: &mut Outputs<P>) {
+    pub(crate) fn refused<P: Payload>(&mut self, r#ref: u64, error: &Error, out: &mut Outputs<P>) {
         let is_its =
             |(index, topic): (usize, &super::Topic)| (topic.state == State::Asked(r#ref)).then_some(index);
         let its: Vec<usize> = self.topics.iter().enumerate().filter_map(is_its).collect();
@@ -102,7 +102,7 @@ impl Subscriptions {
     }
 
     /// Handles the loss of the right to these topics. If the client has subscribed to one again, the answer to that counts.
-    pub(crate) fn revoked<P>(&mut self, topics: &[String], error: &Error, out: &mut Outputs<P>) {
+    pub(crate) fn revoked<P: Payload>(&mut self, topics: &[String], error: &Error, out: &mut Outputs<P>) {
         for name in topics {
             if let Some(index) = self.find(name).filter(|&index| self.topics[index].state == State::InForce) {
                 self.lose(index, error, out);
@@ -119,7 +119,7 @@ impl Subscriptions {
     }
 
     /// Handles the refusal of a topic: for good, or until there is room.
-    fn refuse<P>(&mut self, index: usize, code: Option<String>, now: Now, out: &mut Outputs<P>) {
+    fn refuse<P: Payload>(&mut self, index: usize, code: Option<String>, now: Now, out: &mut Outputs<P>) {
         let is_too_many = code.as_deref() == Some(Code::TooManyTopics.as_str());
         let error = if is_too_many { self.no_room() } else { Error::of_code(code) };
         if is_too_many || error.may_retry() {
@@ -140,7 +140,7 @@ impl Subscriptions {
     }
 
     /// Lets a topic wait for room, and reports it to its holders once.
-    pub(super) fn wait_for_room<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
+    pub(super) fn wait_for_room<P: Payload>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
         let topic = &mut self.topics[index];
         topic.state = State::NoRoom;
         for holder in topic.holders.iter_mut().filter(|holder| !holder.waits) {
@@ -156,7 +156,7 @@ impl Subscriptions {
     }
 
     /// Takes a topic from its holders for good. A later subscription may try it again.
-    fn lose<P>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
+    fn lose<P: Payload>(&mut self, index: usize, error: &Error, out: &mut Outputs<P>) {
         let topic = &mut self.topics[index];
         // The next change removes it, without a frame.
         (topic.state, self.may_have_room) = (State::Wanted, true);

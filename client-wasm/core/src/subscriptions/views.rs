@@ -6,7 +6,7 @@
 
 use super::{Subscription, Subscriptions, find};
 use crate::{
-    LoadId, Now, Output, SubscriptionId,
+    LoadId, Now, Output, Payload, SubscriptionId,
     watch::{Watch, Watching},
 };
 
@@ -61,7 +61,7 @@ impl Subscriptions {
     }
 
     /// Begins a load that is due.
-    pub(crate) fn begin_load<P>(&mut self, now: Now) -> Option<Output<P>> {
+    pub(crate) fn begin_load<P: Payload>(&mut self, now: Now) -> Option<Output<P>> {
         let load = LoadId(self.last_load + 1);
         let View { members, .. } =
             self.views.iter_mut().find_map(|view| view.watch.begin(load, now).then_some(view))?;
