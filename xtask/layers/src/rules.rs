@@ -51,7 +51,7 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         package: "tidings-client-core",
         layers: &[
-            Layer { name: "values", modules: &["error", "limits", "now", "output"] },
+            Layer { name: "values", modules: &["error", "frame", "limits", "now", "output"] },
             Layer { name: "timing", modules: &["backoff", "pace", "refresh"] },
             Layer { name: "parts", modules: &["connection", "publishes", "subscriptions", "watch"] },
             Layer { name: "client", modules: &["client"] },
