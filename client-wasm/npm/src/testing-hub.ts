@@ -46,7 +46,7 @@ export interface EmitOptions {
 export class TestHub {
   declare [Symbol.dispose]: () => void;
   /**
-   * A `WebSocket` whose connections all lead to this hub. It is for a client that the page creates by itself with
+   * A `WebSocket` that connects to this hub, whatever its address. It is for a client that the page creates by itself with
    * `createClient`: `vi.stubGlobal("WebSocket", hub.WebSocket)`.
    */
   readonly WebSocket: typeof globalThis.WebSocket;
@@ -203,9 +203,9 @@ export class TestHub {
   }
 
   /**
-   * Resolves when nothing more happens at this moment: the clients have loaded their core, all frames have arrived in
-   * both directions, and whatever follows from them at once is done. It waits for no time to pass. So it does not wait
-   * for frames that `lag` holds, for a reconnect, or for a load that takes time.
+   * Resolves when nothing more happens at this moment. The clients have loaded their core, and all frames have arrived,
+   * in both directions. What follows from them at once is done. It waits for no time to pass: not for frames that `lag`
+   * holds, not for a reconnect, and not for a load that takes time.
    *
    * ```ts
    * hub.emit("orders:all", { domain: "orders", event: "paid", payload: {} });

@@ -333,6 +333,22 @@ test("fake microtasks, as Jest has them, stop nothing", async (t) => {
   assert.equal(heard.length, 1);
 });
 
+test("a client that tries again and again without a wait does not stop the process", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const hub = createHub();
+  const { client } = await subscribed(hub);
+  client.on("error", () => {});
+  hub.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  hub.start();
+  await until(() => client.status === "open");
+  hub.refuseTokens("token_not_yet_valid");
+  hub.drop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  hub.allow();
+  await until(() => client.status === "open");
+});
+
 test("two runs of a test see the same positions and keys", async () => {
   const run = async () => {
     const hub = createHub();
