@@ -135,20 +135,32 @@ test("a view ends when it has lingered, and the oldest ends when too many linger
   page.render(h(Viewer));
   await page.shows("1");
   assert.equal(store.loads, 2);
+  // A view that is shown again does not end.
+  page.render();
+  await page.shows("");
+  page.render(h(Viewer));
+  await page.shows("1");
+  await pause(60);
+  assert.deepEqual([store.loads, frames("unsubscribe").length], [2, 1]);
 
-  // The views of one commit linger together, and the first ones end.
   const LIMIT = 2_000;
   const Item = ({ item }) =>
     h("i", null, useWatch(PEOPLE, { key: item, load: () => ++store.loads }).data && "x");
-  const items = Array.from({ length: LIMIT + 5 }, (_, item) => h(Item, { key: item, item: `${item}` }));
+  const items = (keys) =>
+    Array.from({ length: LIMIT + 5 }, (_, item) => h(Item, { key: keys + item, item: `${item}` }));
   const all = "x".repeat(LIMIT + 5);
-  page.render(items);
+  page.render(items("a"));
   await page.shows(all);
+  store.loads = 0;
+  // Mounted anew in one commit: none of them ends.
+  page.render(items("b"));
+  await pause(50);
+  await page.shows(all);
+  assert.equal(store.loads, 0);
   page.render();
   await page.shows("");
   await pause(20);
-  store.loads = 0;
-  page.render(items);
+  page.render(items("c"));
   await page.shows(all);
   assert.equal(store.loads, 5);
   assert.deepEqual([frames("subscribe").length, page.faults], [2, []]);

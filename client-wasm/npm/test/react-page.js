@@ -89,8 +89,7 @@ export function backend() {
 }
 
 /** Renders into a page of its own. */
-export function open(t, options = {}) {
-  const client = createClient({ url: `${url}/v1/ws`, domains: [staff], ...options });
+export function open(t, client = createClient({ url: `${url}/v1/ws`, domains: [staff] })) {
   const container = document.body.appendChild(document.createElement("div"));
   const faults = [];
   const note = (error) => faults.push(error.message);

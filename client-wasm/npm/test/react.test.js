@@ -1,11 +1,13 @@
 // What the hooks of `tidings/react` show, in jsdom and with the real React, against a real server.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { staff } from "tidings/domains";
 import { useClient, useStatus, useSubscription, useWatch } from "tidings/react";
+import { createTestHub } from "tidings/testing";
 import {
   backend,
   frames,
+  ID,
   open,
   PEOPLE,
   pause,
@@ -157,14 +159,20 @@ test("an own write that is shown at once is not loaded, and nothing else is skip
   assert.deepEqual([store.loads, page.text(), last.view.isStale], [1, "22", false]);
   await write(3);
   await page.shows("33");
+  await until(() => !last.view.isStale);
+  // One of two components does not show the write.
+  page.render(h(Viewer, { key: 1 }), h(Viewer, { key: 2, options: { skipOwn: () => false } }));
+  await pause(20);
+  await write(4, own());
+  await page.shows("44");
   // A view that lingers has not shown the write.
   page.render();
   await page.shows("");
-  await write(4, own());
-  await until(() => heard === 3);
+  await write(5, own());
+  await until(() => heard === 4);
   page.render(h(Viewer));
-  await page.shows("4");
-  assert.equal(store.loads, 3);
+  await page.shows("5");
+  assert.equal(store.loads, 4);
 });
 
 test("an error is shown beside the data, and `reload` loads again", { skip }, async (t) => {
@@ -268,4 +276,69 @@ test("a subscription calls the newest handler, and subscribes again only for oth
 test("a hook without a provider is an error", (_t) => {
   const Lost = () => useClient() && "";
   assert.throws(() => renderToString(h(Lost)), /no TidingsProvider/);
+});
+
+test("a refused topic is an error of its view, and `reload` and a remount ask for it again", async (t) => {
+  const hub = createTestHub();
+  t.after(() => hub.close());
+  const { store, load } = backend();
+  const page = open(t, hub.createClient({ domains: [staff] }));
+  const { Viewer, last } = viewer({ load, key: "people" });
+  hub.refuse([PEOPLE]);
+  page.render(h(Viewer));
+  await until(() => last.view?.error);
+  assert.deepEqual([last.view.error.code, last.view.isLoading, store.loads], ["forbidden", false, 0]);
+  const asked = () => hub.frames.filter(({ op }) => op === "subscribe").length;
+  assert.equal(asked(), 1);
+  last.view.reload();
+  await until(() => asked() === 2 && last.view.error);
+  page.render();
+  await page.shows("");
+  hub.allow();
+  page.render(h(Viewer));
+  await page.shows("1");
+  // One of two topics is taken away: the view goes on, and knows that it may be out of date.
+  const [people, teams] = [PEOPLE, staff.topics.teams];
+  page.render(h(Viewer, { topics: [people, teams], options: { minInterval: 0 } }));
+  await page.shows("1");
+  await until(() => !last.view.isStale);
+  hub.refuse([teams]);
+  await until(() => last.view.error);
+  assert.equal(last.view.error.topic, teams);
+  store.value = 2;
+  hub.emit([people], { domain: "staff", event: "person_updated", payload: { uuid: ID } });
+  await page.shows("2");
+  await until(() => !last.view.isLoading);
+  assert.deepEqual([last.view.error.topic, last.view.isStale, page.faults], [teams, true, []]);
+});
+
+test("topics that linger make room for those that are shown", async (t) => {
+  const hub = createTestHub();
+  t.after(() => hub.close());
+  const { load } = backend();
+  const page = open(t, hub.createClient());
+  const { Viewer, last } = viewer({ load, key: "k" });
+  hub.refuse(["things:new"], "too_many_topics");
+  const ends = mock.fn();
+  const { watch } = page.client;
+  page.client.watch = (...args) => {
+    const handle = watch.apply(page.client, args);
+    const { unsubscribe } = handle;
+    handle.unsubscribe = () => {
+      ends(args[0]);
+      unsubscribe.call(handle);
+    };
+    return handle;
+  };
+  page.render(h(Viewer, { topics: "things:old" }));
+  await page.shows("1");
+  page.render(h(Viewer, { topics: "things:new" }));
+  await until(() => last.view.error);
+  assert.deepEqual([last.view.error.code, last.view.error.retryable], ["too_many_topics", true]);
+  assert.deepEqual(ends.mock.calls[0].arguments, [["things:old"]]);
+  hub.allow();
+  // The client asks again when a topic is given back.
+  page.client.subscribe("things:other", () => {}).unsubscribe();
+  await page.shows("1");
+  await until(() => !last.view.error && !last.view.isStale);
 });
