@@ -14,10 +14,14 @@ function program(variable) {
   return path;
 }
 
-/** Each engine starts a browser. `cannot` says why a test is skipped, by the test's name. */
+/**
+ * Each engine starts a browser. `cannot` says why a test is skipped. `retriesModules`: a second `import()` of a module whose
+ * file could not be loaded asks for the file again. By the HTML standard it fails at once.
+ */
 export const ENGINES = {
   chromium: {
     cannot: {},
+    retriesModules: true,
     start: () =>
       Browser.start({
         name: "Chromium",
@@ -56,6 +60,7 @@ export const ENGINES = {
       cache: "Firefox keeps no page with an open WebSocket in its cache: it loads the page anew",
       freeze: "Firefox has no event `freeze`",
     },
+    retriesModules: false,
     start: () =>
       Browser.start({
         name: "Firefox",
@@ -92,6 +97,7 @@ export const ENGINES = {
       freeze: "WebKit has no event `freeze`",
       offline: "the driver of WebKitGTK cannot take the network away, so `navigator.onLine` stays true",
     },
+    retriesModules: true,
     async start() {
       const display = await Display.start();
       const browser = await Browser.start({

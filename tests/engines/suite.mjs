@@ -403,8 +403,15 @@ export function suite(name) {
     {
       what: "a module that was not served",
       missing: "/core-inline",
-      error: { code: "wasm_unavailable", retryable: true },
-      says: /^The module with the core was not loaded\./,
+      error: { code: "wasm_unavailable", retryable: engine.retriesModules },
+      says: /^The module with the core was not loaded/,
+      hint: /Is its file served/,
+    },
+    {
+      what: "a module of that module that was not served",
+      missing: "/chunk",
+      error: { code: "wasm_unavailable", retryable: engine.retriesModules },
+      says: /^The module with the core was not loaded/,
       hint: /Is its file served/,
     },
     {
@@ -428,8 +435,8 @@ export function suite(name) {
     const on = await stage(t);
     for (const { what, error, says, hint, entries = ["tidings"], missing, ...options } of errorCases)
       for (const entry of entries) {
-        on.site.missing = missing;
         await open(on, { entry, ...options });
+        on.site.missing = missing;
         const begun = Date.now();
         await window.call("begin", "a", PEOPLE);
         const { lastError } = await until(`${what} was to be an error`, ({ lastError }) => lastError);
@@ -438,8 +445,10 @@ export function suite(name) {
         assert.match(lastError.message, says, what);
         assert.match(lastError.hint, hint, what);
         assert.ok(Date.now() - begun < 9_000, `${what}: the client waited for the handshake's timeout`);
+        on.site.missing = undefined;
+        if (!retryable) assert.equal((await window.call("look", "a")).status, "closed");
+        else if (missing) await until(`${what} was to be tried again`, ({ status }) => status === "open");
       }
-    on.site.missing = undefined;
     await open(on);
     await assert.rejects(window.call("subscribe", "a", "staff:person:undefined"), { code: "invalid_topic" });
     const wrong = { domain: "staff", event: "person_updated", payload: { uuid: 7 } };

@@ -6,6 +6,12 @@ import { TidingsError } from "./errors.js";
 
 declare const ServiceWorkerGlobalScope: (new () => object) | undefined;
 
+/** The message and the hint of a module that was not loaded. */
+const UNLOADED: [string, string] = [
+  "The module with the core was not loaded.",
+  "Is its file served, and does script-src allow it? In Firefox, and after a release, load the page again.",
+];
+
 /** Patterns of a cause, each with its message, its hint, and whether another attempt may help. */
 const MEANINGS: [RegExp, string, string, boolean?][] = [
   [
@@ -14,11 +20,11 @@ const MEANINGS: [RegExp, string, string, boolean?][] = [
     "Add 'wasm-unsafe-eval' to its script-src.",
   ],
   [
-    /dynamically imported module|importing a module script|chunk/i,
-    "The module with the core was not loaded.",
-    "Is its file served, and does script-src allow it? After a new release the page has to be loaded again.",
-    true,
+    // Firefox's words. As the HTML standard says, a module that failed once fails until the page is loaded again.
+    /error loading dynamically/,
+    ...UNLOADED,
   ],
+  [/dynamically imported|importing a module|chunk/i, ...UNLOADED, true],
   [
     /cannot find (module|package)/i,
     "The module with the core is missing.",

@@ -150,7 +150,7 @@ test("the errors of browsers and bundlers are told apart", { timeout }, async (t
       /^The core is damaged, or of another version/,
     ],
     [new TypeError("Failed to fetch dynamically imported module: http://localhost/x.js"), true, unloaded],
-    [new TypeError("error loading dynamically imported module"), true, unloaded],
+    [new TypeError("error loading dynamically imported module: http://localhost/x.js"), false, unloaded],
     [new TypeError("Importing a module script failed."), true, unloaded],
     [chunk, true, unloaded],
     [missing, false, /^The module with the core is missing\. \(Error: Cannot find module/],
