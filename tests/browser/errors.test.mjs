@@ -111,7 +111,7 @@ test("the error of a module that could not be loaded says so", { timeout }, asyn
     message,
     /^The module with the core was not loaded\. \(TypeError: Failed to fetch dynamically/,
   );
-  assert.match(hint, /has to be loaded again/);
+  assert.match(hint, /after a release, load the page again/);
 });
 
 test("the client tries again after a temporary error until it has the core", { timeout }, async (t) => {
