@@ -15,6 +15,7 @@ use crate::project::{Project, read, read_json};
 const SHELL: usize = 9 * 1024;
 const URL_CORE: usize = 48 * 1024;
 const DEFAULT_ENTRY: usize = 58 * 1024;
+/// An entry that binds a library of the page to a client. It comes on top of the client.
 const HELPER: usize = 1024 + 512;
 
 /// Compresses each file by brotli at its highest quality, which is Node's default, and prints its size.
@@ -62,6 +63,7 @@ fn lines(project: &Project) -> Result<Vec<Line>> {
         line("shell", main.at_once.clone(), Some(SHELL)),
         line("default entry, in all", main.all, Some(DEFAULT_ENTRY)),
         line("tidings/react", helper("./react")?, Some(HELPER)),
+        line("tidings/query", helper("./query")?, Some(HELPER)),
     ])
 }
 

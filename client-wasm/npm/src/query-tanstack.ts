@@ -29,7 +29,7 @@ export interface Query {
 export interface Observer {
   readonly options: {
     readonly enabled?: boolean | ((query: Query) => boolean);
-    readonly persister?: object;
+    readonly persister: object;
   };
   refetch(options: { cancelRefetch: boolean }): unknown;
 }

@@ -1,7 +1,6 @@
 // The entry `tidings/query`: queries of TanStack Query that are loaded again when an event may have changed them.
 
 import type { Client } from "./client.js";
-import type { TidingsError } from "./errors.js";
 import { bind } from "./query-binding.js";
 import type { QueryClientLike } from "./query-tanstack.js";
 import type { Domain, EventOf, Spelt, TypedTopic } from "./topics.js";
@@ -11,11 +10,6 @@ export type { QueryClientLike } from "./query-tanstack.js";
 
 /** Options of `liveQueries`. */
 export interface LiveQueriesOptions {
-  /**
-   * Called with an error of a subscription: a topic was refused or taken away, or an error closed the client. Without
-   * it, the client's `error` listeners hear the error. A query without its topics is an ordinary query.
-   */
-  onError?: (error: TidingsError) => void;
   /**
    * The least time between the starts of two loads of a query, in milliseconds. The default is 300. The first event loads
    * at once; all events during the interval cause one load at its end. Your own refetches do not wait.
@@ -77,12 +71,8 @@ export interface Live<D extends Domain = never> {
  *   });
  * ```
  */
-export function liveQueries<D extends Domain = never>(
+export const liveQueries: <D extends Domain = never>(
   client: Client<D>,
   queryClient: QueryClientLike,
-  options: LiveQueriesOptions = {},
-): Live<D> {
-  const live = bind(client, queryClient, options);
-  return (topics: string | readonly string[], rules?: LiveRules<never>) =>
-    live(typeof topics === "string" ? [topics] : topics, rules);
-}
+  options?: LiveQueriesOptions,
+) => Live<D> = bind;

@@ -95,6 +95,11 @@ export class StandIn {
     if (this.status === "open") this.#syncs();
   }
 
+  /** The server refuses something. */
+  fail(error) {
+    for (const { options } of [...this.#subscriptions]) options.onError(error);
+  }
+
   /** The connection is lost. */
   cut() {
     this.status = "reconnecting";
