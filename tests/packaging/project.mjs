@@ -12,7 +12,7 @@ const PATIENCE_MS = 240_000;
 
 const node = (major, root = here) => join(root, `node_modules/node-${major}-${arch()}/bin/node`);
 
-/** What the commands of the cases use. */
+/** What the commands of the cases use. For arm64 the registry has no Node.js 20.12: there it is 20.18. */
 const TOOLS = {
   NODE_20: node(20),
   NODE_22: node(22, join(here, "soak")),
