@@ -33,6 +33,23 @@ export class TestHost {
     return callback;
   }
 
+  /** As `message.ts` of the npm package. */
+  messages(callback) {
+    return ({ data }) => {
+      let frame = data;
+      try {
+        frame = JSON.parse(data);
+      } catch {
+        // The core says what is wrong.
+      }
+      const { op, position, topics, event } = frame;
+      const isUsual = op === "event" && Array.isArray(topics) && event?.payload !== undefined;
+      if (!isUsual) return callback(frame, undefined, undefined);
+      const head = [topics.length, position, event.domain, event.event, ...topics].join("\n");
+      callback(frame, head, event.payload);
+    };
+  }
+
   hold() {}
 
   setTimeout(handler, ms) {
@@ -97,8 +114,8 @@ export class TestHost {
   load(id, load) {
     this.hear("load", { id, load });
   }
-  event(id, event, meta) {
-    this.hear("event", { id, event, meta });
+  event(id, { event, ...meta }, decoded) {
+    this.hear("event", { id, event, meta: { ...meta, decoded } });
     const { callback } = this;
     this.callback = undefined;
     callback?.();
