@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 
 export class Child {
   /** Starts a program and waits until it listens. A failure calls it `name`. */
-  static async start(name, binary, args) {
-    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
+  static async start(name, binary, args, options = {}) {
+    const child = spawn(binary, args, { ...options, stdio: ["ignore", "pipe", "inherit"] });
     const listening = new Promise((resolve, reject) => {
       createInterface({ input: child.stdout }).on("line", (line) => {
         const url = /^listening on (.*)$/.exec(line)?.[1];
