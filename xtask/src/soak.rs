@@ -18,13 +18,19 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 4] = [
+const SOAKS: [Soak; 5] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "hosts",
         says: "times the usual rounds of all suites in an application of axum",
         default: 1,
         run: suite::hosts::soak,
+    },
+    Soak {
+        name: "query",
+        says: "worlds of `tidings/query`, and planted faults that they must find",
+        default: 10_000,
+        run: query,
     },
     Soak {
         name: "packaging",
@@ -69,6 +75,16 @@ fn list() {
         // A reader such as `head` may close the pipe early.
         let _ = writeln!(io::stdout(), "{:<12} {} {}", soak.name, soak.default, soak.says);
     }
+}
+
+/// Runs the worlds on the package that `cargo xtask build` has made.
+fn query(project: &Project, seeds: u64) -> Result<()> {
+    Cmd::new("node")
+        .args(["--no-warnings", "--test", "--test-reporter=spec", "test/query-seeds.test.js"])
+        .dir(project.npm_package())
+        .env("SEEDS", seeds.to_string())
+        .env("PLANTED", "1")
+        .run()
 }
 
 fn simulation(project: &Project, seeds: u64) -> Result<()> {
