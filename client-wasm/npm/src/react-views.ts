@@ -192,8 +192,9 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
       components.set(tell, latest);
       last = latest;
       keep(lingering, end);
-      if (!watch) begin();
-      else if (components.size === 1) watch.resume();
+      if (components.size === 1)
+        if (!watch || watch.hasEnded) begin();
+        else watch.resume();
       if (leftOut) watch?.reload();
       // Not if `begin` threw, because no such view can be meant.
       views.set(id, view);
@@ -206,8 +207,8 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
       };
     },
     reload() {
-      if (watch?.hasEnded) begin();
-      else watch?.reload();
+      if (!watch || watch.hasEnded) begin();
+      else watch.reload();
     },
     setData(change) {
       data = { is: change(data?.is as never) };

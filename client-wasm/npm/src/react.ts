@@ -37,7 +37,7 @@ const ClientContext = React.createContext<Client | undefined>(undefined);
  * );
  * ```
  */
-export function TidingsProvider(props: { client: Client; children?: React.ReactNode }): React.ReactNode {
+export function TidingsProvider(props: { client: Client; children?: React.ReactNode }): React.ReactElement {
   return React.createElement(ClientContext.Provider, { value: props.client }, props.children);
 }
 

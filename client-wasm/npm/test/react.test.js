@@ -297,17 +297,26 @@ test("a refused topic is an error of its view, and `reload` and a remount ask fo
   hub.allow();
   page.render(h(Viewer));
   await page.shows("1");
+  // It is taken away while the view lingers.
+  page.render();
+  await page.shows("");
+  hub.refuse([PEOPLE]);
+  await until(() => hub.subscriptions.length === 0);
+  hub.allow();
+  store.value = 2;
+  page.render(h(Viewer));
+  await page.shows("2");
   // One of two topics is taken away: the view goes on, and knows that it may be out of date.
   const [people, teams] = [PEOPLE, staff.topics.teams];
   page.render(h(Viewer, { topics: [people, teams], options: { minInterval: 0 } }));
-  await page.shows("1");
+  await page.shows("2");
   await until(() => !last.view.isStale);
   hub.refuse([teams]);
   await until(() => last.view.error);
   assert.equal(last.view.error.topic, teams);
-  store.value = 2;
+  store.value = 3;
   hub.emit([people], { domain: "staff", event: "person_updated", payload: { uuid: ID } });
-  await page.shows("2");
+  await page.shows("3");
   await until(() => !last.view.isLoading);
   assert.deepEqual([last.view.error.topic, last.view.isStale, page.faults], [teams, true, []]);
 });
