@@ -19,8 +19,8 @@ const TYPES = {
 const POLICY =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws:; img-src data:";
 
-/** How long to wait for a page. */
-const PATIENCE_MS = 30_000;
+/** How long to wait for a page. A development server builds it only now. */
+const PATIENCE_MS = 100_000;
 
 /** A page that loads one script. `imports` are those of an import map. */
 export function html(script, imports) {

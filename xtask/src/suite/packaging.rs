@@ -37,6 +37,7 @@ fn test(project: &Project, script: &str) -> Result<()> {
     require_tests(&folder)?;
     let tarball = package::build(project)?;
     let server = server::binary(project, "tidings-server", "tidings")?;
+    // The scripts run the Node.js that runs npm. Their `node` would be one of the versions that the cases use.
     Cmd::new("npm")
         .args(["run", script])
         .dir(folder)

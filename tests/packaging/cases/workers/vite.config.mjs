@@ -1,5 +1,3 @@
 export default {
   build: { rollupOptions: { input: ["dedicated.html", "shared.html"] } },
-  // Vite's default, `iife`, cannot split the core off.
-  worker: { format: "es" },
 };
