@@ -267,6 +267,50 @@ fn the_program_is_warned_once_of_a_domain_that_nobody_knows_unless_it_means_it()
     });
 }
 
+/// The staff of next year: a person has a name.
+mod next_year {
+    use tidings_shared::{
+        derive::{Event, Payload},
+        domains::staff::Topic,
+    };
+    use uuid::Uuid;
+
+    /// A person.
+    #[derive(Debug, Clone, PartialEq, Eq, Payload)]
+    #[payload(reaches(Person(uuid)))]
+    pub(crate) struct Named {
+        /// The id.
+        pub(crate) uuid: Uuid,
+        /// The name.
+        pub(crate) name: Option<String>,
+    }
+
+    /// Events.
+    #[derive(Debug, Clone, PartialEq, Eq, Event)]
+    pub(crate) enum Event {
+        /// A person changed.
+        PersonUpdated(Named),
+    }
+}
+
+#[test]
+fn the_server_says_once_that_a_program_has_another_form_of_a_domain() {
+    let mut server = Server::start();
+    run(async {
+        for _ in 0..2 {
+            let same = client(&server);
+            same.subscribe::<projects::Event>(&[projects::Topic::All]).unwrap().ready().await.unwrap();
+            let other = client(&server);
+            other.subscribe::<next_year::Event>(&[staff::Topic::People]).unwrap().ready().await.unwrap();
+        }
+    });
+    let said = "a client has another form of the domain";
+    eventually("the log says it", || server.process().log().contains(said));
+    let log = server.process().log();
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    assert!(log.contains(&format!("{said} \"staff\"")), "{log}");
+}
+
 #[test]
 fn a_topic_without_room_is_no_final_error_and_a_sync_says_when_it_is_in_force() {
     let server = Server::with(&["--max-topics-per-session", "1"]);
