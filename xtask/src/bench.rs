@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures the server and its peers under load, the parts of the hot path, and the browser client.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -14,6 +15,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, filter)) if name == "micro" => micro(project, filter),
         Some((name, [])) if name == "wasm" => wasm(project),
+        Some((name, [])) if name == "browser" => browser(project),
         _ => load(project, arguments),
     }
 }
@@ -38,11 +40,26 @@ fn micro(project: &Project, filter: &[String]) -> Result<()> {
 
 /// Measures the packed browser client in Node.
 fn wasm(project: &Project) -> Result<()> {
+    let folder = unpacked(project)?;
+    Cmd::new("node").arg(project.bench_peers().join("client.mjs")).arg(folder).exec()
+}
+
+/// Measures the packed browser client in Chromium, beside a bare WebSocket.
+fn browser(project: &Project) -> Result<()> {
+    setup::ensure(project, &[setup::BROWSER, setup::NPM_BROWSER_TESTS])?;
+    let folder = unpacked(project)?;
+    let build = ["build", "--release", "--locked", "--package", "tidings-server"];
+    Cmd::new("cargo").args(build).dir(&project.root).work()?;
+    let server = project.target.join("release/tidings");
+    Cmd::new("node").arg(project.bench_peers().join("browser.mjs")).arg(folder).arg(server).exec()
+}
+
+/// Builds the npm package, and returns a folder that it is unpacked into.
+fn unpacked(project: &Project) -> Result<PathBuf> {
     setup::ensure(project, setup::BUILD)?;
     let tarball = package::build(project)?;
     let folder = project.scratch("bench-wasm")?;
     fs::create_dir_all(folder.join("node_modules")).context("cannot create node_modules")?;
     package::unpack_into(project, &tarball, &folder)?;
-    let script = project.bench_peers().join("client.mjs");
-    Cmd::new("node").arg(script).arg(folder).exec()
+    Ok(folder)
 }

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, Agent, request } from "node:http";
+import { Agent, createServer, request } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,7 +63,9 @@ const COMMON = `
 
 /** A server of tidings, and its address. */
 async function serve() {
-  const child = spawn(program, ["serve", "--dev", "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(program, ["serve", "--dev", "--listen", "127.0.0.1:0"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const [line] = await once(createInterface({ input: child.stdout }), "line");
   return { child, url: line.replace("listening on ", "") };
 }
@@ -106,7 +108,9 @@ function publish(server) {
   const event = { domain: "staff", event: "person_updated", payload: { uuid: ID, note: "x".repeat(60) } };
   return new Promise((resolve, reject) => {
     const asked = request(`${server}/v1/publish`, { method: "POST", agent }, (answer) => {
-      answer.resume().on("end", () => (answer.statusCode === 200 ? resolve() : reject(new Error(`${answer.statusCode}`))));
+      answer
+        .resume()
+        .on("end", () => (answer.statusCode === 200 ? resolve() : reject(new Error(`${answer.statusCode}`))));
     });
     asked.on("error", reject);
     asked.end(JSON.stringify({ event, origin: "bench" }));
@@ -200,11 +204,17 @@ try {
     }
   for (let run = 0; run < RUNS; run++)
     for (const name of names) cost.get(name).push(await perEvent(browser, site.url, server.url, name));
-  console.log(`\nbrowser: ${EVENTS} events at ${PER_SECOND}/s, ${RUNS} runs; ${STARTS} cold starts; in Chromium\n`);
-  console.log("| client | script per event, µs | × bare | cold start to `ready`, ms | × bare |\n|---|---|---|---|---|");
+  console.log(
+    `\nbrowser: ${EVENTS} events at ${PER_SECOND}/s, ${RUNS} runs; ${STARTS} cold starts; in Chromium\n`,
+  );
+  console.log(
+    "| client | script per event, µs | × bare | cold start to `ready`, ms | × bare |\n|---|---|---|---|---|",
+  );
   for (const name of names) {
     const times = (all) => (median(all.get(name)) / median(all.get("bare"))).toFixed(2);
-    console.log(`| ${name} | ${spread(cost.get(name), 1)} | ${times(cost)} | ${spread(start.get(name), 0)} | ${times(start)} |`);
+    console.log(
+      `| ${name} | ${spread(cost.get(name), 1)} | ${times(cost)} | ${spread(start.get(name), 0)} | ${times(start)} |`,
+    );
   }
 } finally {
   await browser.close();
