@@ -13,8 +13,6 @@ mod socket;
 mod timer;
 mod value;
 
-use std::rc::Rc;
-
 use uuid::Uuid;
 use wasm_bindgen::prelude::*;
 
@@ -31,7 +29,7 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 /// A client with its WebSocket. Subscriptions, loads, publishes and connections have numbers.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct Core(Rc<Shell>);
+pub struct Core(Shell);
 
 #[wasm_bindgen]
 impl Core {
@@ -161,6 +159,38 @@ impl Core {
     /// Cancels a publish. If it was sent already, the server may publish it nevertheless.
     pub fn cancel(&self, publish: f64) {
         self.0.drive(|client, _| client.handle_cancel(PublishId(publish as u64)));
+    }
+
+    /// Reports that a WebSocket is open.
+    pub fn opened(&self, connection: f64) {
+        let connection = ConnectionId(connection as u64);
+        self.0.drive(|client, now| client.handle_open(connection, now));
+    }
+
+    /// Reports a message of the server. `frame` is parsed, but not checked. A message that is no JSON is here as it came.
+    ///
+    /// `head` has the parts of an event that the core needs, in one text, so that they cross the boundary at once. It has one
+    /// line each: the number of the event's topics, its position, its domain, its name, and its topics. `payload` is the
+    /// event's. Both are absent if the frame is no event, or not as usual. Then the core reads it member by member.
+    pub fn message(&self, connection: f64, frame: JsValue, head: Option<String>, payload: JsValue) {
+        self.0.message(ConnectionId(connection as u64), frame, head, payload);
+    }
+
+    /// Reports an error of a WebSocket. It gives no reason. A close usually follows. It does not follow if the WebSocket never
+    /// opened in Node.js 20 and 22, or if the page's policy forbids the connection in Chromium.
+    pub fn failed(&self, connection: f64) {
+        let connection = ConnectionId(connection as u64);
+        self.0.drive(|client, now| client.handle_error(connection, now));
+    }
+
+    /// Reports that a WebSocket was closed, with its close code.
+    pub fn closed(&self, connection: f64, code: u16) {
+        self.0.closed(ConnectionId(connection as u64), code);
+    }
+
+    /// Reports that the timer has fired.
+    pub fn timeout(&self) {
+        self.0.timeout();
     }
 
     /// Answers `host.token`: a token, or nothing if the server needs none.

@@ -37,6 +37,12 @@ export interface Core {
   ): number;
   cancel(publish: number): void;
   run(): void;
+  opened(connection: number): void;
+  /** `head` and `payload` are those of an event: see `message.ts`. */
+  message(connection: number, frame: unknown, head: string | undefined, payload: unknown): void;
+  failed(connection: number): void;
+  closed(connection: number, code: number): void;
+  timeout(): void;
   token(connection: number, token: string | undefined): void;
   tokenFailed(connection: number, message: string): void;
   close(): void;
@@ -53,18 +59,18 @@ export interface EventFrame {
   readonly event: { domain: string; event: string; payload: unknown };
 }
 
-/** Takes a frame of the server. `head` and `payload` are those of an event: see `message.ts`. */
-export type MessageCallback = (frame: unknown, head: string | undefined, payload: unknown) => unknown;
-
-/** The functions that the core calls. None of them may throw, except `open`. */
-export interface Host {
+/** The WebSocket and the timer of a core. Their events go to the core. */
+export interface Driver {
   /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
-  open(url: string, protocol: string): WebSocket;
-  setTimeout(handler: () => void, ms: number): unknown;
-  clearTimeout(handle: unknown): void;
-  guard(callback: (event: unknown) => unknown): (event: unknown) => void;
-  messages(callback: MessageCallback): (message: MessageEvent) => void;
-  ignore(): void;
+  connect(connection: number, url: string, protocol: string): WebSocket;
+  /** Sets the timer, or clears it. */
+  setTimer(ms: number | undefined): void;
+  /** Whether a process must keep running for them. */
+  hold(isWanted: boolean): void;
+}
+
+/** The functions that the core calls. None of them may throw, except `connect`. */
+export interface Host extends Driver {
   token(connection: number): void;
   status(status: Status): void;
   ready(subscription: number): void;
@@ -79,7 +85,6 @@ export interface Host {
   error(failure: CoreFailure): void;
   otherDomain(domain: string): void;
   unknownDomain(domain: string, nearest: string): void;
-  hold(timer: unknown, socket: object | undefined, isWanted: boolean): void;
 }
 
 /** The JavaScript that wasm-bindgen makes for one instance. */

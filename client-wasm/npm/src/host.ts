@@ -1,11 +1,9 @@
 // The functions that the core calls.
 
 import { connectFailed } from "./connect-failed.js";
-import type { Host } from "./core.js";
-import { hold } from "./process.js";
+import type { Driver, Host } from "./core.js";
 import type { Publishes } from "./publishing.js";
 import type { Subscriptions } from "./subscription.js";
-import type { Surroundings } from "./surroundings.js";
 import type { Tokens } from "./token.js";
 import type { Domain } from "./topics.js";
 import { unknownDomain } from "./unknown-domain.js";
@@ -23,11 +21,10 @@ export interface HostParts {
 }
 
 /** Makes the functions that the core calls. Each calls the part of the client that it is for. */
-export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "messages" | keyof Surroundings> {
+export function hostOf(parts: HostParts, url: string): Omit<Host, keyof Driver> {
   const { subscriptions, publishes, tokens, domains } = parts;
   const { state } = subscriptions;
   return {
-    ignore() {},
     token: (connection) => void tokens.ask(connection),
     status: (status) => (status === "closed" ? parts.closed() : state.setStatus(status)),
     ready: (id) => subscriptions.of(id)?.isReady(),
@@ -45,7 +42,6 @@ export function hostOf(parts: HostParts, url: string): Omit<Host, "guard" | "mes
       const isUnreachable = failure.code === "connect_failed";
       state.connectionError(isUnreachable ? connectFailed(failure, url) : tokens.explain(failure));
     },
-    hold,
     unknownDomain: (domain, nearest) => unknownDomain(domain, nearest, domains),
     otherDomain: (domain) =>
       console.info(

@@ -1,6 +1,6 @@
 // Reads the messages of the server.
 
-import type { EventFrame, MessageCallback } from "./core.js";
+import type { Core, EventFrame } from "./core.js";
 
 /**
  * Parses a message and hands it to the core. The core needs little of an event: its position, domain, name and topics. They
@@ -8,17 +8,18 @@ import type { EventFrame, MessageCallback } from "./core.js";
  *
  * An event that is not as usual has no head. The core then reads it member by member, and says what is wrong.
  */
-export function readMessage({ data }: MessageEvent, callback: MessageCallback): void {
+export function readMessage(data: string, core: Core, connection: number): void {
   let frame: unknown;
   try {
     frame = JSON.parse(data);
   } catch {
     // The core says what is wrong.
-    callback(data, undefined, undefined);
+    core.message(connection, data, undefined, undefined);
     return;
   }
   const head = isEvent(frame) ? headOf(frame) : undefined;
-  callback(frame, head, head === undefined ? undefined : (frame as EventFrame).event.payload);
+  const payload = head === undefined ? undefined : (frame as EventFrame).event.payload;
+  core.message(connection, frame, head, payload);
 }
 
 function isEvent(frame: unknown): frame is EventFrame {

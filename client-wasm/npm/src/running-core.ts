@@ -1,9 +1,9 @@
 // Loads the core, runs it, and replaces it when it fails.
 
 import type { Ask, Asks } from "./asks.js";
-import type { Core, Glue, Host, Load, Loaded } from "./core.js";
+import type { Core, Driver, Glue, Host, Load, Loaded } from "./core.js";
+import { driverOf } from "./driver.js";
 import { TidingsError } from "./errors.js";
-import { readMessage } from "./message.js";
 import { Pause } from "./pause.js";
 import { socketUrl } from "./socket-url.js";
 import type { ClientState } from "./state.js";
@@ -22,7 +22,7 @@ const MAX_FAILURES_PER_MINUTE = 3;
 /** The client of a running core. */
 export interface CoreOwner {
   /** Makes the functions that the core calls. */
-  host(url: string): Omit<Host, "guard" | "messages" | keyof Surroundings>;
+  host(url: string): Omit<Host, keyof Driver>;
   /** No core will run: the client closes. */
   failed(error: TidingsError): void;
 }
@@ -138,19 +138,12 @@ export class RunningCore {
 
   #instance(glue: Glue, url: string): Core {
     const { token, domains = [] } = this.#options;
-    const guard: Host["guard"] = (callback) => (event) => {
-      // A core that failed left its socket open. It closes at its next event.
-      if (core !== this.#core)
-        return (event as { target?: { close?(): void } } | undefined)?.target?.close?.();
-      try {
-        callback(event);
-      } catch (cause) {
-        this.#replace(core, cause);
-      }
-    };
-    const messages: Host["messages"] = (callback) =>
-      guard((event) => readMessage(event as MessageEvent, callback));
-    const host = { ...this.#owner.host(url), ...this.#surroundings, guard, messages };
+    const driver = driverOf(this.#surroundings, (call) => {
+      const isUsed = core !== undefined && core === this.#core;
+      if (isUsed) this.use(call);
+      return isUsed;
+    });
+    const host = { ...this.#owner.host(url), ...driver };
     const core = new glue.Core(host, url, CLIENT, token !== undefined, domains);
     return core;
   }

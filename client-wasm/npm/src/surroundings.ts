@@ -1,12 +1,15 @@
 // What a client uses of the page or process that it runs in. The clients of `tidings/testing` have other surroundings.
 
-import type { Host } from "./core.js";
 import { TidingsError } from "./errors.js";
 import { watchPage } from "./page.js";
 import { watchSockets } from "./process.js";
 
 /** WebSockets, timers, and the life of the page. */
-export interface Surroundings extends Pick<Host, "open" | "setTimeout" | "clearTimeout"> {
+export interface Surroundings {
+  /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
+  open(url: string, protocol: string): WebSocket;
+  setTimeout(handler: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
   /** Throws if there is no WebSocket. */
   check(): void;
   /** Tells when the page wakes (`true`) and when it goes to sleep (`false`), until the signal is aborted. */

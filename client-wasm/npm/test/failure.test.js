@@ -12,22 +12,21 @@ async function open(t) {
   useFake(t);
   const { module, glue } = await load();
   const sabotage = { next: false, always: false };
+  const fail = () => {
+    if (!(sabotage.next || sabotage.always)) return;
+    sabotage.next = false;
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
   const failing = () => {
     const real = glue();
     class Core extends real.Core {
-      constructor(host, ...rest) {
-        const fails =
-          (callback) =>
-          (...args) => {
-            if (sabotage.next || sabotage.always) {
-              sabotage.next = false;
-              throw new WebAssembly.RuntimeError("unreachable");
-            }
-            return callback(...args);
-          };
-        const guard = (callback) => host.guard(fails(callback));
-        const messages = (callback) => host.messages(fails(callback));
-        super(Object.assign(Object.create(host), host, { guard, messages }), ...rest);
+      message(...args) {
+        fail();
+        super.message(...args);
+      }
+      timeout() {
+        fail();
+        super.timeout();
       }
     }
     return { initSync: real.initSync, Core };

@@ -1,27 +1,27 @@
 //! The interface of the host, which the TypeScript of the npm package implements.
 
-use js_sys::Function;
 use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods that the shell calls. None of them throws, except `open` (in `socket.rs`). The timer's are in
-    /// `timer.rs`.
+    /// The methods that the shell calls. None of them throws, except [`Self::connect`].
     pub type Host;
 
-    /// Wraps a callback before the shell passes it to the browser. So the host hears of it when the core fails in the
-    /// callback.
-    #[wasm_bindgen(method)]
-    pub(crate) fn guard(this: &Host, callback: &Function) -> Function;
+    /// Begins to open a WebSocket, and throws if the browser refuses the address. The host reports what the WebSocket does by
+    /// [`Core::opened`](super::Core::opened), `message`, `failed` and `closed`, with this connection, and never before
+    /// this returns. In a test, the host may return an object that behaves like a WebSocket.
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn connect(
+        this: &Host,
+        connection: f64,
+        url: &str,
+        protocol: &str,
+    ) -> Result<WebSocket, JsValue>;
 
-    /// Makes the handler of a WebSocket's messages. It parses the text of each message, and calls `callback` with the frame.
-    /// If the frame is an event, it adds the event's head and payload: see [`SocketEvent::Message`](super::socket::SocketEvent).
-    #[wasm_bindgen(method)]
-    pub(crate) fn messages(this: &Host, callback: &Function) -> Function;
-
-    /// Returns a function that does nothing.
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn ignore(this: &Host) -> Function;
+    /// Sets the only timer, or clears it. The host calls [`Core::timeout`](super::Core::timeout) after so many milliseconds.
+    #[wasm_bindgen(method, js_name = setTimer)]
+    pub(crate) fn set_timer(this: &Host, ms: Option<f64>);
 
     /// Asks for a token for this connection.
     #[wasm_bindgen(method)]
@@ -76,9 +76,9 @@ extern "C" {
     #[wasm_bindgen(method, js_name = unknownDomain)]
     pub(crate) fn unknown_domain(this: &Host, domain: &str, nearest: &str);
 
-    /// Says whether a process must keep running for this timer and this WebSocket.
+    /// Says whether a process must keep running for the timer and the WebSocket.
     #[wasm_bindgen(method)]
-    pub(crate) fn hold(this: &Host, timer: JsValue, socket: JsValue, is_wanted: bool);
+    pub(crate) fn hold(this: &Host, is_wanted: bool);
 
     /// Reports an error that belongs to no subscription or publish.
     #[wasm_bindgen(method)]

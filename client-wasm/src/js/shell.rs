@@ -1,16 +1,13 @@
 //! Drives the core: carries out its outputs, and calls it when a timeout is due.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::{Rc, Weak},
-};
+use std::cell::{Cell, RefCell};
 
 use wasm_bindgen::JsValue;
 
 use super::{
     decode,
     host::Host,
-    socket::{Socket, SocketEvent},
+    socket::Socket,
     timer::{self, Timer},
     value::{self, JsPayload},
 };
@@ -36,29 +33,20 @@ impl std::fmt::Debug for Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(host: Host, url: String, options: Options) -> Rc<Self> {
-        Rc::new_cyclic(|weak: &Weak<Self>| {
-            let weak = weak.clone();
-            let timer = Timer::new(&host, move || {
-                if let Some(shell) = weak.upgrade() {
-                    shell.timer.fired();
-                    shell.drive(|client, now| client.handle_timeout(now));
-                }
-            });
-            Self {
-                host,
-                url,
-                client: RefCell::new(Client::new(options)),
-                socket: RefCell::default(),
-                timer,
-                draining: Cell::new(false),
-                wanted: Cell::new(true),
-            }
-        })
+    pub(crate) fn new(host: Host, url: String, options: Options) -> Self {
+        Self {
+            host,
+            url,
+            client: RefCell::new(Client::new(options)),
+            socket: RefCell::default(),
+            timer: Timer::default(),
+            draining: Cell::new(false),
+            wanted: Cell::new(true),
+        }
     }
 
     /// Gives the core an input, and carries out its outputs.
-    pub(crate) fn drive(self: &Rc<Self>, input: impl FnOnce(&mut Client<JsPayload>, Now)) {
+    pub(crate) fn drive(&self, input: impl FnOnce(&mut Client<JsPayload>, Now)) {
         self.with_client(input);
         self.drain();
     }
@@ -78,7 +66,7 @@ impl Shell {
         }
     }
 
-    fn drain(self: &Rc<Self>) {
+    fn drain(&self) {
         if self.draining.replace(true) {
             // The host called the shell from within this loop, which goes on.
             return;
@@ -87,7 +75,7 @@ impl Shell {
             self.carry_out(output);
         }
         self.draining.set(false);
-        self.timer.set(self.client.borrow().poll_timeout());
+        self.timer.set(self.client.borrow().poll_timeout(), &self.host);
         self.hold();
     }
 
@@ -97,8 +85,7 @@ impl Shell {
         let is_wanted = self.client.borrow().is_wanted();
         let was_wanted = self.wanted.replace(is_wanted);
         if !(is_wanted && was_wanted) {
-            let socket = self.socket.borrow().as_ref().map_or(JsValue::UNDEFINED, Socket::value);
-            self.host.hold(self.timer.handle(), socket, is_wanted);
+            self.host.hold(is_wanted);
         }
     }
 
@@ -106,7 +93,7 @@ impl Shell {
         self.client.borrow_mut().poll_output()
     }
 
-    fn carry_out(self: &Rc<Self>, output: Output<JsPayload>) {
+    fn carry_out(&self, output: Output<JsPayload>) {
         let host = &self.host;
         match output {
             Output::Token { connection } => host.token(connection.0 as f64),
@@ -162,14 +149,8 @@ impl Shell {
         }
     }
 
-    fn connect(self: &Rc<Self>, connection: ConnectionId) {
-        let weak = Rc::downgrade(self);
-        let socket = Socket::open(&self.url, &self.host, move |event| {
-            if let Some(shell) = weak.upgrade() {
-                shell.handle(connection, event);
-            }
-        });
-        match socket {
+    fn connect(&self, connection: ConnectionId) {
+        match Socket::open(&self.url, &self.host, connection) {
             Ok(socket) => drop(self.socket.replace(Some(socket))),
             Err(reason) => {
                 self.client.borrow_mut().handle_refused(connection, &value::text(&reason), now());
@@ -177,22 +158,39 @@ impl Shell {
         }
     }
 
-    fn handle(self: &Rc<Self>, connection: ConnectionId, event: SocketEvent) {
-        match event {
-            SocketEvent::Open => self.drive(|client, now| client.handle_open(connection, now)),
-            SocketEvent::Message { frame, head, payload } => {
-                let frame = match head.and_then(|head| value::event_frame(&frame, &head, payload)) {
-                    Some(event) => Ok(event),
-                    None => value::read_frame(frame),
-                };
-                self.drive(|client, now| client.handle_frame(connection, frame, now));
-            }
-            SocketEvent::Error => self.drive(|client, now| client.handle_error(connection, now)),
-            SocketEvent::Closed(code) => {
-                drop(self.socket.take());
-                self.drive(|client, now| client.handle_closed(connection, code, now));
-            }
-        }
+    /// Handles a message. [`Core::message`](super::Core::message) says what the arguments are.
+    pub(crate) fn message(
+        &self,
+        connection: ConnectionId,
+        frame: JsValue,
+        head: Option<String>,
+        payload: JsValue,
+    ) {
+        let frame = match head.and_then(|head| value::event_frame(&frame, &head, payload)) {
+            Some(event) => Ok(event),
+            None => value::read_frame(frame),
+        };
+        self.drive(|client, now| client.handle_frame(connection, frame, now));
+    }
+
+    /// Handles that a WebSocket was closed.
+    pub(crate) fn closed(&self, connection: ConnectionId, code: u16) {
+        // An older WebSocket may be closed after the next one was opened.
+        let closed = self.socket.borrow_mut().take_if(|socket| socket.connection == connection);
+        drop(closed);
+        self.drive(|client, now| client.handle_closed(connection, code, now));
+    }
+
+    /// Handles that the timer has fired.
+    pub(crate) fn timeout(&self) {
+        self.timer.fired();
+        self.drive(|client, now| client.handle_timeout(now));
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.timer.set(None, &self.host);
     }
 }
 

@@ -18,24 +18,16 @@ export function forge(text) {
   sockets.at(-1).onmessage(new MessageEvent("message", { data: text }));
 }
 
-/** Counts the closed and closing sockets that still have a handler. */
-export function handlersLeft() {
-  const isOver = ({ readyState }) => readyState >= WebSocket.CLOSING;
-  return sockets.filter(isOver).filter((socket) => socket.onopen || socket.onmessage || socket.onclose).length;
-}
-
 export class TestHost {
   heard = [];
   waiting = [];
-  ignore = () => {};
-
-  guard(callback) {
-    return callback;
-  }
-
-  /** As `message.ts` of the npm package. */
-  messages(callback) {
-    return ({ data }) => {
+  /** As `driver.ts` and `message.ts` of the npm package. `tell` calls the core's method of this name. */
+  connect(connection, url, protocol) {
+    const socket = new WebSocket(url, protocol);
+    socket.onopen = () => this.tell("opened", connection);
+    socket.onerror = () => this.tell("failed", connection);
+    socket.onclose = ({ code }) => this.tell("closed", connection, code);
+    socket.onmessage = ({ data }) => {
       let frame = data;
       try {
         frame = JSON.parse(data);
@@ -44,25 +36,19 @@ export class TestHost {
       }
       const { op, position, topics, event } = frame;
       const isUsual = op === "event" && Array.isArray(topics) && event?.payload !== undefined;
-      if (!isUsual) return callback(frame, undefined, undefined);
+      if (!isUsual) return this.tell("message", connection, frame);
       const head = [topics.length, position, event.domain, event.event, ...topics].join("\n");
-      callback(frame, head, event.payload);
+      this.tell("message", connection, frame, head, event.payload);
     };
+    return socket;
+  }
+
+  setTimer(ms) {
+    clearTimeout(this.timer);
+    this.timer = ms === undefined ? ms : setTimeout(() => this.tell("timeout", 0), ms);
   }
 
   hold() {}
-
-  setTimeout(handler, ms) {
-    return setTimeout(handler, ms);
-  }
-
-  clearTimeout(handle) {
-    clearTimeout(handle);
-  }
-
-  open(url, protocol) {
-    return new WebSocket(url, protocol);
-  }
 
   unknownDomain() {}
 
