@@ -1,23 +1,11 @@
 //! The interface of the host, which the TypeScript of the npm package implements.
 
 use wasm_bindgen::prelude::*;
-use web_sys::WebSocket;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods that the shell calls. None of them throws, except [`Self::connect`].
+    /// The methods that the shell calls. None of them throws, except `connect`, which `socket.rs` has.
     pub type Host;
-
-    /// Begins to open a WebSocket, and throws if the browser refuses the address. The host reports what the WebSocket does by
-    /// [`Core::opened`](super::Core::opened), `message`, `failed` and `closed`, with this connection, and never before
-    /// this returns. In a test, the host may return an object that behaves like a WebSocket.
-    #[wasm_bindgen(method, catch)]
-    pub(crate) fn connect(
-        this: &Host,
-        connection: f64,
-        url: &str,
-        protocol: &str,
-    ) -> Result<WebSocket, JsValue>;
 
     /// Sets the only timer, or clears it. The host calls [`Core::timeout`](super::Core::timeout) after so many milliseconds.
     #[wasm_bindgen(method, js_name = setTimer)]

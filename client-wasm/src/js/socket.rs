@@ -7,6 +7,15 @@ use web_sys::WebSocket;
 use super::host::Host;
 use tidings_client_core::ConnectionId;
 
+#[wasm_bindgen]
+extern "C" {
+    /// Begins to open a WebSocket, and throws if the browser refuses the address. The host reports what the WebSocket does by
+    /// [`Core::opened`](super::Core::opened), `message`, `failed` and `closed`, with this connection, and never before
+    /// this returns. In a test, the host may return an object that behaves like a WebSocket.
+    #[wasm_bindgen(method, catch)]
+    fn connect(this: &Host, connection: f64, url: &str, protocol: &str) -> Result<WebSocket, JsValue>;
+}
+
 /// A WebSocket. The host has opened it, and reports its events. Dropping it removes the handlers and closes it.
 #[derive(Debug)]
 pub(crate) struct Socket {
