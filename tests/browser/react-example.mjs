@@ -1,4 +1,4 @@
-// The example with React (client-wasm/npm/examples/react), as a user has it: with the packed package, type-checked and built.
+// The examples with React (client-wasm/npm/examples), as a user has them: with the packed package, type-checked and built.
 
 import { execFile } from "node:child_process";
 import { cp, mkdir, symlink } from "node:fs/promises";
@@ -11,11 +11,12 @@ import { Child } from "./child.mjs";
 const npm = fileURLToPath(new URL("../../client-wasm/npm/", import.meta.url));
 const run = promisify(execFile);
 
-/** Builds the example, and serves it with its backend. Returns the address of the page. */
-export async function example(t, hub) {
+/** Builds the example of this name, and serves it with its backend. Returns the address of the page. */
+export async function example(t, hub, example) {
   const folder = unpack(t);
-  await cp(join(npm, "examples/react"), folder, { recursive: true });
+  await cp(join(npm, "examples", example), folder, { recursive: true });
   for (const name of [
+    "@tanstack/react-query",
     "@types/react",
     "@types/react-dom",
     "csstype",

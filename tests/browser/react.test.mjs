@@ -175,49 +175,50 @@ test("10,000 mounts leave nothing behind, and a planted leak is found", { timeou
 /** Bytes that may be left. A single object of a mount that stayed would be more: 10,000 times 40 bytes. */
 const LIMIT = 400_000;
 
-test("the example is type-checked and built, and shows in two windows what is stored", {
-  timeout,
-}, async (t) => {
-  const url = await example(t, hub);
-  const windows = await Promise.all([1, 2].map(() => browser.newPage()));
-  t.after(() => Promise.all(windows.map((page) => page.close())));
-  const [loads, faults] = [[0, 0], []];
-  for (const [n, page] of windows.entries()) {
-    page.on(
-      "request",
-      (request) => request.method() === "GET" && request.url().endsWith("/api/people") && loads[n]++,
-    );
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-  }
-  const shows = (page, name, status = "open") =>
-    page.waitForFunction(
-      (name, status) =>
-        document.querySelector("li")?.textContent.startsWith(`${name} `) &&
-        document.querySelector("[role=status]").textContent === status,
-      // A window behind another has no animation frames.
-      { polling: 20 },
-      name,
-      status,
-    );
-  const rename = async (page, name) => {
-    await page.locator("li:first-child button").click();
-    await page.locator("input").fill(name);
-    await page.locator("form button").click();
-    await page.waitForFunction(() => !document.querySelector("form"), { polling: 20 });
-  };
-  const [one, other] = windows;
-  for (const page of windows) {
-    await page.goto(url);
-    await shows(page, "Ada");
-  }
-  await one.bringToFront();
-  await rename(one, "Ada Lovelace");
-  for (const page of windows) await shows(page, "Ada Lovelace");
-  // The window that wrote has shown it at once, and loads nothing for it.
-  assert.deepEqual([loads, faults], [[1, 2], []]);
-  await other.bringToFront();
-  await rename(other, "Countess Ada");
-  for (const page of windows) await shows(page, "Countess Ada");
-  assert.deepEqual([loads, faults], [[2, 2], []]);
-});
+for (const name of ["react", "query"])
+  test(`the example \`${name}\` is type-checked and built, and shows in two windows what is stored`, {
+    timeout,
+  }, async (t) => {
+    const url = await example(t, hub, name);
+    const windows = await Promise.all([1, 2].map(() => browser.newPage()));
+    t.after(() => Promise.all(windows.map((page) => page.close())));
+    const [loads, faults] = [[0, 0], []];
+    for (const [n, page] of windows.entries()) {
+      page.on(
+        "request",
+        (request) => request.method() === "GET" && request.url().endsWith("/api/people") && loads[n]++,
+      );
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+    }
+    const shows = (page, name, status = "open") =>
+      page.waitForFunction(
+        (name, status) =>
+          document.querySelector("li")?.textContent.startsWith(`${name} `) &&
+          document.querySelector("[role=status]").textContent === status,
+        // A window behind another has no animation frames.
+        { polling: 20 },
+        name,
+        status,
+      );
+    const rename = async (page, name) => {
+      await page.locator("li:first-child button").click();
+      await page.locator("input").fill(name);
+      await page.locator("form button").click();
+      await page.waitForFunction(() => !document.querySelector("form"), { polling: 20 });
+    };
+    const [one, other] = windows;
+    for (const page of windows) {
+      await page.goto(url);
+      await shows(page, "Ada");
+    }
+    await one.bringToFront();
+    await rename(one, "Ada Lovelace");
+    for (const page of windows) await shows(page, "Ada Lovelace");
+    // The window that wrote has shown it at once, and loads nothing for it.
+    assert.deepEqual([loads, faults], [[1, 2], []]);
+    await other.bringToFront();
+    await rename(other, "Countess Ada");
+    for (const page of windows) await shows(page, "Countess Ada");
+    assert.deepEqual([loads, faults], [[2, 2], []]);
+  });

@@ -100,22 +100,19 @@ export function createLive<F extends Feed>(
   }
 
   function updated({ type, manual }: Action): void {
-    if (type === "fetch") {
-      // If the fetch before has not ended, this one took its place.
-      ended(isLoading);
-    }
-    if (type === "invalidate") stale.add(query);
-    if (type === "error") ended(true);
-    if (type === "success") {
+    // If the fetch before has not ended, this one took its place.
+    if (type === "fetch") ended(isLoading);
+    else if (type === "invalidate") stale.add(query);
+    else if (type === "success") {
       if (!manual) ended(!loaded.has(query));
       // The new data has cleared the mark.
       if (stale.has(query)) changed();
-    }
-    // The fetch was cancelled, or somebody else put data into the cache.
-    if (type === "setState" && query.state.fetchStatus === "idle") {
+    } else if (query.state.fetchStatus === "idle") {
+      // The fetch failed or was cancelled, or somebody else put data into the cache.
       ended(true);
       pause();
-      if (query.state.data !== undefined) schedule();
+      // A query with an error knows that it is stale. A first load that the user cancelled has shown nothing.
+      if (query.state.status === "success") schedule();
     }
   }
 

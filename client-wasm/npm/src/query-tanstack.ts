@@ -18,6 +18,7 @@ export interface Query {
   readonly queryHash: string;
   readonly state: {
     readonly data: unknown;
+    readonly status: "pending" | "success" | "error";
     readonly fetchStatus: "fetching" | "paused" | "idle";
     readonly fetchMeta: { fetchMore?: unknown } | null;
   };
