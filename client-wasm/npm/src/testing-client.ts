@@ -3,7 +3,7 @@
 import { Client } from "./client.js";
 import { load } from "./core-inline.js";
 import { watchPage } from "./page.js";
-import { inBackground } from "./testing-session.js";
+import { timers } from "./testing-turn.js";
 import type { UntypedEvent } from "./topics.js";
 import type { ClientOptions, Watch, WatchOptions } from "./types.js";
 
@@ -14,22 +14,6 @@ core.catch(() => {});
 
 /** The clients of a hub have this address. Nobody connects to it. */
 const ADDRESS = "ws://tidings.test/v1/ws";
-
-/**
- * Handlers that run at once in one turn of the event loop. Beyond it they wait for a timer. So a client that would try
- * again without end, because a test has replaced `Math.random`, does not stop the process.
- */
-const MAX_AT_ONCE = 1_000;
-
-/** How many ran at once in this turn. */
-let atOnce = 0;
-
-// Not that of fake timers, which do not tell turns.
-const realSetTimeout = globalThis.setTimeout;
-
-function turn(): void {
-  atOnce = 0;
-}
 
 /** What a client needs of its hub. */
 export interface ClientHub {
@@ -43,10 +27,7 @@ class Soon {
   isCleared = false;
 
   constructor(handler: () => void) {
-    if (!atOnce) inBackground(realSetTimeout(turn));
-    atOnce += 1;
-    // Not `queueMicrotask`, which fake timers of Jest replace.
-    void Promise.resolve().then(() => this.isCleared || handler());
+    timers.run(() => this.isCleared || handler());
   }
 }
 
@@ -69,7 +50,7 @@ export class TestClient extends Client {
             hub.happened();
             handler();
           };
-          return ms > 0 || atOnce >= MAX_AT_ONCE ? setTimeout(fire, ms) : new Soon(fire);
+          return ms > 0 || timers.isFull ? setTimeout(fire, ms) : new Soon(fire);
         },
         clearTimeout(handle) {
           if (handle instanceof Soon) handle.isCleared = true;

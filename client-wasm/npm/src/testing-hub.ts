@@ -14,14 +14,15 @@ import {
   type TopicCode,
 } from "./testing-rules.js";
 import { type Network, TestSocket } from "./testing-socket.js";
+import { frames } from "./testing-turn.js";
 import type { Domain, EventOf, UntypedEvent } from "./topics.js";
 import type { ClientOptions, Published } from "./types.js";
 
-/** Turns without anything new after which a hub is settled. A client takes some between the load of its core and its first frame. */
-const QUIET_TURNS = 50;
+/** Promises that settle one after the other, without anything new, after which a hub is settled. A client takes some between the load of its core and its first frame. */
+const QUIET_PROMISES = 50;
 
-/** Turns after which `settled` gives up: something goes on without end. */
-const MAX_TURNS = 100_000;
+/** Turns with as many frames as a turn may have, after which `settled` gives up. The first may be full of another test's. */
+const MAX_FULL_TURNS = 3;
 
 /** Options of `emit`. */
 export interface EmitOptions {
@@ -214,13 +215,21 @@ export class TestHub {
    */
   async settled(): Promise<void> {
     await core.catch(() => {});
+    for (let turns = 0; turns < MAX_FULL_TURNS; turns++) {
+      await this.#quiet();
+      if (!frames.later) return;
+      await frames.ended();
+    }
+    throw new Error("The test hub does not settle: frames go to and fro without end.");
+  }
+
+  /** Resolves when nothing more happens in this turn. */
+  async #quiet(): Promise<void> {
     let seen = this.#happenings;
-    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS; turns++, quiet++) {
+    for (let quiet = 0; quiet < QUIET_PROMISES; quiet++) {
       await undefined;
       if (seen !== this.#happenings) quiet = 0;
       seen = this.#happenings;
-      if (turns > MAX_TURNS)
-        throw new Error("The test hub does not settle: frames go to and fro without end.");
     }
   }
 

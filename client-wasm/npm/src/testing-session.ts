@@ -5,6 +5,7 @@ import type { ServerCode } from "./errors.js";
 import { type ClientFrame, readFrame, topicName } from "./testing-frames.js";
 import { type Log, type Publication, uuid } from "./testing-log.js";
 import type { PublishedEvent, Records, Rules, TopicCode } from "./testing-rules.js";
+import { inBackground } from "./testing-turn.js";
 import type { UntypedEvent } from "./topics.js";
 
 /** Milliseconds between two pings. A client that hears nothing for 10 s longer comes back by a new connection. */
@@ -341,9 +342,3 @@ export class Session {
 
 const unknownTopics = ({ domain, event }: UntypedEvent): string =>
   `the test hub does not know which topics ${domain}'s ${event} reaches: say it with createTestHub({ topicsOf })`;
-
-/** Lets a Node.js process end in spite of a timer. */
-export function inBackground<T>(timer: T): T {
-  (timer as { unref?(): void } | undefined)?.unref?.();
-  return timer;
-}

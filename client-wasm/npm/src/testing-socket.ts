@@ -1,6 +1,7 @@
 // A WebSocket within one process: one end is an object for the client, the other a session of the test hub.
 
 import { Session, type Shared } from "./testing-session.js";
+import { frames } from "./testing-turn.js";
 
 /** Frames on their way to one client. Beyond it the hub closes the connection with 4410, as a server does. */
 const MAX_QUEUED = 10_000;
@@ -124,15 +125,15 @@ export class TestSocket {
   }
 
   #arrive(): void {
-    while (this.#queue[0]?.isDue) {
+    // What a handler causes comes later: it has a turn of its own.
+    for (let left = this.#queue.length; left > 0 && this.#queue[0]?.isDue; left--) {
       this.#network.happened();
       this.#queue.shift()?.arrive();
     }
   }
 
-  /** Not `queueMicrotask`, which fake timers of Jest replace. */
   #soon(then: () => void): void {
-    void Promise.resolve().then(() => {
+    frames.run(() => {
       this.#network.happened();
       then();
     });

@@ -349,6 +349,37 @@ test("a client that tries again and again without a wait does not stop the proce
   await until(() => client.status === "open");
 });
 
+test("a hub whose frames go to and fro without end says so", async () => {
+  const hub = createHub();
+  const client = hub.createClient();
+  client.subscribe("echo:1", (event) => hub.emit("echo:1", event));
+  await hub.settled();
+  hub.emit("echo:1", { domain: "echo", event: "said", payload: {} });
+  await assert.rejects(hub.settled(), /does not settle/);
+});
+
+test("a client for which too much is on its way is cut off, as by a server", async () => {
+  const hub = createHub();
+  const { heard } = await subscribed(hub);
+  hub.lag(60_000);
+  for (let events = 0; events <= 10_000; events++) hub.emit(PEOPLE, changed);
+  await hub.settled();
+  assert.deepEqual(heard.splice(0), ["reconnecting"]);
+  hub.lag(0);
+  await until(() => heard.length >= 3);
+  assert.deepEqual(heard, ["connecting", "open", { sync: [PEOPLE] }]);
+});
+
+test("the hub keeps the last 1,000 frames", async () => {
+  const hub = createHub();
+  const socket = new hub.WebSocket("ws://example.com/v1/ws");
+  await hub.settled();
+  socket.send('{"op":"hello"}');
+  for (let ref = 1; ref <= 1_001; ref++) socket.send(JSON.stringify({ op: "ping", ref }));
+  await hub.settled();
+  assert.deepEqual([hub.frames.length, hub.frames[0].ref, hub.frames.at(-1).ref], [1_000, 2, 1_001]);
+});
+
 test("two runs of a test see the same positions and keys", async () => {
   const run = async () => {
     const hub = createHub();
