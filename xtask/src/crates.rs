@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::cmd::Cmd;
 use crate::project::{Project, read};
 
-/// The profile of the dependencies, which is that of the workspace, for a `.cargo/config.toml`.
-pub(crate) const PROFILE: &str = "[profile.dev.package.\"*\"]\ndebug = false\n";
+/// The profile of the workspace, for a `.cargo/config.toml`.
+pub(crate) const PROFILE: &str =
+    "[profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.\"*\"]\ndebug = false\n";
 
 /// Files of the repository's root that each packed crate contains.
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
