@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { environmentManager } from "@tanstack/query-core";
 import { build } from "esbuild";
-import { run } from "./query-world.js";
+import { run, TestServer } from "./query-world.js";
 
 const SEEDS = Number(process.env.SEEDS ?? 1_000);
 
@@ -29,9 +29,9 @@ const naive = (cancelRefetch) => (client, queryClient) => {
 };
 
 /** The first fault of this kind that any of these worlds shows, with its seed. */
-async function firstFault(bind, seeds, { counts, kind = /./ } = {}) {
+async function firstFault(bind, seeds, { counts, kind = /./, Server } = {}) {
   for (let seed = 1; seed <= seeds; seed++) {
-    const fault = await run(seed, bind, counts);
+    const fault = await run(seed, bind, counts, Server);
     if (fault?.match(kind)) return `seed ${seed}: ${fault}`;
   }
 }
@@ -44,6 +44,15 @@ test("when writes stop, each query that is shown has what is stored, and no quer
   assert.ok(counts.checked > 2 * SEEDS && counts.loads > 20 * SEEDS, JSON.stringify(counts));
   // A query whose load has failed says so. There must be few of them, because they are not compared.
   assert.ok((counts.errors ?? 0) + (counts.cancelled ?? 0) < counts.checked / 100, JSON.stringify(counts));
+});
+
+test("the same holds for the real client", async (t) => {
+  const { liveQueries } = await import("tidings/query");
+  await TestServer.load();
+  const counts = {};
+  assert.equal(await firstFault(bound(liveQueries), SEEDS / 5, { counts, Server: TestServer }), undefined);
+  t.diagnostic(`${SEEDS / 5} worlds: ${JSON.stringify(counts)}`);
+  assert.ok(counts.checked > SEEDS / 5, JSON.stringify(counts));
 });
 
 for (const cancelRefetch of [true, false])

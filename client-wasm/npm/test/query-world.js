@@ -8,6 +8,7 @@ import {
   QueryClient,
   QueryObserver,
 } from "@tanstack/query-core";
+import { createTestHub } from "tidings/testing";
 import { Clock } from "./clock.js";
 
 /** A generator of random numbers: mulberry32. */
@@ -46,6 +47,16 @@ export class StandIn {
   constructor(clock, delay) {
     this.#clock = clock;
     this.#delay = delay;
+  }
+
+  /** Its client. */
+  get client() {
+    return this;
+  }
+
+  /** The mark of a write that begins. */
+  write() {
+    return `${"-".repeat(37)}${++this.origin.writes}`;
   }
 
   get subscriptions() {
@@ -170,6 +181,58 @@ export class StandIn {
   }
 }
 
+/** The real client, on the hub of `tidings/testing`. */
+export class TestServer {
+  errors = [];
+  isAsking = false;
+  #delay;
+  #hub = createTestHub();
+  client = this.#hub.createClient();
+
+  constructor(_clock, delay) {
+    this.#delay = delay;
+    this.client.on("error", (error) => error.code !== "connect_failed" && this.errors.push(error));
+  }
+
+  /** The core is loaded in real time. */
+  static async load() {
+    const hub = createTestHub();
+    hub.createClient().subscribe("staff:people", () => {});
+    await hub.settled();
+    hub.close();
+  }
+
+  write() {
+    return this.client.writeHeaders()["Tidings-Origin"];
+  }
+
+  get subscriptions() {
+    return this.#hub.subscriptions.length;
+  }
+
+  publish(event, origin) {
+    this.#hub.lag(this.#delay());
+    this.#hub.emit("staff:people", event, { origin });
+  }
+
+  lag() {
+    this.#hub.sync();
+  }
+
+  cut() {
+    this.#hub.stop();
+  }
+
+  reconnect(resumes) {
+    if (!resumes) this.#hub.restart();
+    this.#hub.start();
+  }
+
+  close() {
+    this.#hub.close();
+  }
+}
+
 /** How long things happen, in milliseconds. */
 const BUSY_MS = 8_000;
 
@@ -179,7 +242,7 @@ const KEYS = [["list"], ["item", 0], ["item", 1], ["item", 2], ["pages"]];
  * Runs one world until nothing moves any more. `bind(client, queryClient)` returns `(rules) => options`. Returns what is
  * wrong, or undefined.
  */
-export async function run(seed, bind, counts = {}) {
+export async function run(seed, bind, counts = {}, Server = StandIn) {
   const next = random(seed);
   const below = (count) => Math.floor(next() * count);
   const chance = (of) => next() < of;
@@ -203,7 +266,7 @@ export async function run(seed, bind, counts = {}) {
     ].map((name) => [name, chance(0.3)]),
   );
   const delay = () => (chance(0.1) ? below(1_500) : below(has.slow ? 400 : 60));
-  const client = new StandIn(clock, delay);
+  const server = new Server(clock, delay);
   const saved = new Map();
   /** Restores what it saved before. */
   const persister = async (queryFn, context, query) => {
@@ -226,7 +289,7 @@ export async function run(seed, bind, counts = {}) {
   const skipOwn = chance(0.5);
   // A `queryFn` that ignores its signal goes on when its query is removed.
   const usesSignal = has.cancels || has.removal || chance(0.5);
-  const live = bind(client, queryClient);
+  const live = bind(server.client, queryClient);
   const store = [0, 0, 0];
   let isOver = false;
   let fault;
@@ -241,7 +304,7 @@ export async function run(seed, bind, counts = {}) {
     const count = (running.get(name) ?? 0) + 1;
     running.set(name, count);
     if (count > 1) fault ??= `${count} fetches of ${name} at ${clock.now}`;
-    if (client.isAsking) fault ??= `${name} is loaded before its topic is in force at ${clock.now}`;
+    if (server.isAsking) fault ??= `${name} is loaded before its topic is in force at ${clock.now}`;
     let isCounted = true;
     const end = () => {
       if (isCounted) running.set(name, running.get(name) - 1);
@@ -286,7 +349,7 @@ export async function run(seed, bind, counts = {}) {
     const [id, value] = [below(3), below(1_000_000)];
     let origin;
     if (isOwn) {
-      origin = `${"-".repeat(37)}${++client.origin.writes}`;
+      origin = server.write();
       queryClient.setQueryData(["list"], (old) => old && { items: old.items.with(id, value) });
       queryClient.setQueryData(["item", id], (old) => old && { items: [value] });
       queryClient.setQueryData(
@@ -297,7 +360,10 @@ export async function run(seed, bind, counts = {}) {
     }
     const commit = () => {
       store[id] = value;
-      setTimeout(() => client.publish({ domain: "x", event: "changed", payload: { id } }, origin), delay());
+      setTimeout(
+        () => server.publish({ domain: "staff", event: "changed", payload: { id } }, origin),
+        delay(),
+      );
     };
     if (!isOwn) commit();
     else if (chance(0.8)) setTimeout(commit, delay());
@@ -337,10 +403,10 @@ export async function run(seed, bind, counts = {}) {
       focusManager.setFocused(false);
       focusManager.setFocused(true);
     },
-    () => client.lag(),
+    () => server.lag(),
     () => {
-      client.cut();
-      setTimeout(() => client.reconnect(chance(0.6)), chance(0.2) ? 5_000 : delay());
+      server.cut();
+      setTimeout(() => server.reconnect(chance(0.6)), chance(0.2) ? 5_000 : delay());
     },
     () => {
       // Renders again.
@@ -376,7 +442,7 @@ export async function run(seed, bind, counts = {}) {
     isOver = true;
     onlineManager.setOnline(true);
     await clock.advance(6_000);
-    client.reconnect(false);
+    server.reconnect(false);
     for (const { observer, key } of mounted)
       if (observer.options.enabled === false) observer.setOptions(optionsOf(key));
     await clock.advance(10_000);
@@ -398,9 +464,10 @@ export async function run(seed, bind, counts = {}) {
     queryClient.unmount();
     queryClient.clear();
     await clock.advance(40_000);
-    if (client.subscriptions) fault ??= `${client.subscriptions} subscriptions were left`;
-    if (clock.pending) fault ??= `${clock.pending} timers were left`;
-    if (client.errors.length) fault ??= String(client.errors[0]);
+    if (server.subscriptions) fault ??= `${server.subscriptions} subscriptions were left`;
+    server.close?.();
+    if (Server === StandIn && clock.pending) fault ??= `${clock.pending} timers were left`;
+    if (server.errors.length) fault ??= String(server.errors[0]);
     return fault;
   } finally {
     restore();
