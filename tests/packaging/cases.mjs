@@ -68,6 +68,13 @@ export const CASES = [
   },
   { name: "node 26", files: ["runtime"], build: "tsc", run: "$NODE_26 js/main.js", prints: HEARD },
   {
+    name: "node 26, by require()",
+    files: ["runtime"],
+    build: "tsc",
+    run: `$NODE_26 --input-type=commonjs --eval 'require("./js/hear.js").hear(process.env.SERVER).then(console.log)'`,
+    prints: HEARD,
+  },
+  {
     name: "npm install",
     files: ["runtime", "cases/install"],
     build: MOVE_TO_APP,
