@@ -95,7 +95,7 @@ export function bind(
   /** A query is shown from now on, or not. */
   function show(live: Member | undefined, isShown: boolean): void {
     if (!live) return;
-    // Not each time: a query whose load has failed must not be loaded again because a component renders.
+    // Not each time: a load that failed must not be tried again at each render.
     if (isShown && !live.isShown) live.schedule();
     live.isShown = isShown;
     for (const feed of live.feeds) feed.keep();
@@ -151,24 +151,21 @@ export function bind(
       });
     }
 
-    const feed: MemberFeed = {
-      members,
-      keep,
-      isInForce: false,
-      opening: new Promise<void>((resolve) => {
-        setTimeout(resolve, PATIENCE_MS);
-        // A load that failed while the server was away may succeed after `onResume`.
-        const onResume = () => all((live) => live.schedule());
-        const options = { onSync: changed, onResume, onError: failed };
-        subscription = client.subscribe(topics.split(" ") as never[], hear, options);
-        const ready = subscription.ready.then(() => {
-          feed.isInForce = true;
-          // What was loaded before may have missed events.
-          changed();
-        });
-        ready.then(resolve, resolve);
-      }).catch(failed),
-    };
+    const feed: MemberFeed = { members, keep, isInForce: false, opening: undefined };
+    feed.opening = new Promise<void>((resolve) => {
+      setTimeout(resolve, PATIENCE_MS);
+      // A load that failed while the server was away may succeed after `onResume`.
+      const onResume = () => all((live) => live.schedule());
+      const options = { onSync: changed, onResume, onError: failed };
+      // A client that is closed fails before this returns.
+      subscription = client.subscribe(topics.split(" ") as never[], hear, options);
+      const ready = subscription.ready.then(() => {
+        feed.isInForce = true;
+        // What was loaded before may have missed events.
+        changed();
+      });
+      ready.then(resolve, resolve);
+    }).catch(failed);
     feeds.set(topics, feed);
     return feed;
   }

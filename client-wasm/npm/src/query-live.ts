@@ -1,28 +1,28 @@
 // When a query of TanStack Query is stale, and when it is fetched again.
 //
-// A query is stale from an event until a fetch calls the user's `queryFn`. The cache tells of each fetch, whoever began
-// it. An event during a fetch leaves the query stale, so it is fetched again when that fetch has ended. A fetch that ends
+// A query is stale from an event until a fetch calls the user's `queryFn`. The cache tells of each fetch, also of the
+// user's own. An event during a fetch leaves the query stale, so it is fetched again when that fetch has ended. A fetch that ends
 // without data leaves it stale, too.
 
 import type { Origin } from "./origin.js";
 import type { Action, Query, QueryFn } from "./query-tanstack.js";
 
 /**
- * The queries whose data may be older than the last event. Two bindings of one query must know of each other's loads, so
+ * The queries that may have older data than the last event left. Two bindings of one query must know of each other's loads, so
  * they share this.
  */
 const stale = new WeakSet<Query>();
 
 /**
- * The queries whose present fetch has called `queryFn`, or whose last fetch has. Other data may be of any age: a persister
- * restored it, or a server sent it.
+ * The queries that got their data from `queryFn`: the fetch that runs has called it, or the last fetch did. Other data
+ * may be of any age: a persister restored it, or a server sent it.
  */
 export const loaded = new WeakSet<Query>();
 
 /** The subscription to some topics. */
 export interface Feed {
   /** Loads wait for this: the topics are in force or refused, or the patience is over. */
-  readonly opening: Promise<unknown>;
+  opening: Promise<unknown> | undefined;
   /** All topics are in force, so each event is heard. */
   isInForce: boolean;
   /** Ends the subscription after a while if no component shows a query that depends on it. */

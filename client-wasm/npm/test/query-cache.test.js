@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { dehydrate, hydrate, InfiniteQueryObserver, QueryClient, QueryObserver } from "@tanstack/query-core";
 import { liveQueries } from "tidings/query";
+import { createTestHub } from "tidings/testing";
 import { LOAD, PEOPLE, page, WAY } from "./query-page.js";
 import { StandIn } from "./query-world.js";
 
@@ -270,6 +271,22 @@ test("nothing is kept of a query that was removed", async (t) => {
   await clock.advance(1_000);
   collect();
   assert.equal(removed.deref(), undefined);
+});
+
+test("with a client that is closed, a query is an ordinary one, and nothing is reported", async (t) => {
+  const [queryClient, reported] = [new QueryClient(), []];
+  t.mock.method(console, "error", (...what) => reported.push(what));
+  const client = createTestHub().createClient();
+  client.close();
+  const live = liveQueries(client, queryClient);
+  const observer = new QueryObserver(queryClient, {
+    ...live(PEOPLE),
+    queryKey: ["people"],
+    queryFn: () => 7,
+  });
+  await new Promise((resolve) => observer.subscribe(({ data }) => data && resolve()));
+  assert.deepEqual([observer.getCurrentResult().isStale, reported], [true, []]);
+  queryClient.clear();
 });
 
 test("another QueryClient takes the same options, which do nothing there", async (t) => {
