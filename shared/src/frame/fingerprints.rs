@@ -1,4 +1,4 @@
-//! The fingerprints of domains in `hello` and `welcome`.
+//! The fingerprints of domains in `hello`.
 
 use std::fmt;
 
