@@ -408,7 +408,8 @@ test("measures the time of an event from the POST to the tab", async (t) => {
             if (feed.childElementCount > before) times.event ??= performance.now() - start;
             if (value.textContent === role) resolve({ ...times, shown: performance.now() - start });
           });
-          for (const element of [value, feed]) observer.observe(element, { childList: true, subtree: true });
+          const all = { characterData: true, childList: true, subtree: true };
+          for (const element of [value, feed]) observer.observe(element, all);
           const start = performance.now();
           await fetch(`/api/people/${uuid}`, {
             method: "PATCH",

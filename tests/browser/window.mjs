@@ -10,6 +10,9 @@ const SCREENSHOTS = fileURLToPath(new URL("screenshots", import.meta.url));
 /** How long to wait for a condition. A page that needs longer is broken. */
 const PATIENCE_MS = 15_000;
 
+/** How often the page is asked for a text. */
+const POLLING_MS = 20;
+
 /** For root in a container, and without the requests that a browser makes by itself. */
 const FLAGS = [
   "--no-sandbox",
@@ -113,8 +116,9 @@ export class Window {
     const seen = (css, wanted) =>
       [...document.querySelectorAll(css)].some((e) => e.textContent.includes(wanted));
     try {
-      // Not by animation frames: a window that was thawed behind another one has none.
-      await this.page.waitForFunction(seen, { polling: "mutation" }, testid(name), text);
+      // Not by animation frames: a window that was thawed behind another one has none. Not by puppeteer's mutations: they
+      // do not tell of a text that changes in place.
+      await this.page.waitForFunction(seen, { polling: POLLING_MS }, testid(name), text);
     } catch (error) {
       const found = await this.page.$$eval(testid(name), (all) => all.map((e) => e.textContent));
       throw new Error(`[${name}] never showed ${JSON.stringify(text)}, but ${JSON.stringify(found)}`, {

@@ -1,25 +1,18 @@
-import type * as model from "./model.ts";
+import { Problem } from "./problem.ts";
+import type { ProjectAction } from "./records.ts";
 import { client } from "./tidings.ts";
 
 /** After this many milliseconds a request fails with an error that may be retried. */
 const TIMEOUT_MS = 10_000;
 
-/** An error of the API, or of the connection to it. */
-export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    detail: string,
-    readonly field?: string,
-  ) {
-    super(detail);
-  }
-
-  /** Whether the same request may succeed later. */
-  get retryable(): boolean {
-    return this.status === 0 || this.status === 408 || this.status >= 500;
-  }
-}
+export const load = <T>(path: string, signal: AbortSignal) => call<T>("GET", path, undefined, signal);
+export const create = (path: string, body: object) => call<unknown>("POST", path, body);
+export const update = (path: string, body: object) => call<unknown>("PATCH", path, body);
+export const remove = (path: string) => call<unknown>("DELETE", path);
+export const act = (project: string, action: ProjectAction) =>
+  call<unknown>("POST", `projects/${project}/action`, { action });
+export const order = (project: string, assignments: string[]) =>
+  call<unknown>("PUT", `projects/${project}/order`, { assignments });
 
 async function call<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -61,12 +54,3 @@ function problemOf(status: number, text: string): Problem {
     return new Problem(status, "unknown", `The server answered with status ${status} and no reason.`);
   }
 }
-
-export const load = <T>(path: string, signal?: AbortSignal) => call<T>("GET", path, undefined, signal);
-export const create = <T extends { uuid: string }>(path: string, body: object) => call<T>("POST", path, body);
-export const update = (path: string, body: object) => call<unknown>("PATCH", path, body);
-export const remove = (path: string) => call<void>("DELETE", path);
-export const act = (project: string, action: model.ProjectAction) =>
-  call<unknown>("POST", `projects/${project}/action`, { action });
-export const order = (project: string, assignments: string[]) =>
-  call<unknown>("PUT", `projects/${project}/order`, { assignments });

@@ -112,7 +112,7 @@ pub(crate) const NPM_PACKAGE: Need = Need {
 pub(crate) const NPM_DEMO: Need = Need {
     name: "npm: demo",
     lane: Lane::Npm,
-    usually: 3,
+    usually: 6,
     how: "installing npm packages",
     find: |project| npm::find(&project.www()),
     install: |project| npm::install(&project.www()),

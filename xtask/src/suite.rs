@@ -155,7 +155,7 @@ const STEPS: [Step; 23] = [
     },
     Step {
         name: "browser",
-        says: "the demo converges in two windows, and event streams come back",
+        says: "the demo's components hold, it converges in two windows, and event streams come back",
         needs: &[
             setup::WASM_TARGET,
             setup::BINDGEN,
@@ -309,7 +309,9 @@ fn npm(project: &Project) -> Result<()> {
 
 fn in_browser(project: &Project) -> Result<()> {
     require_tests(&project.browser_tests())?;
+    require_tests(&project.www().join("test"))?;
     demo::build_page(project)?;
+    Cmd::new("npm").arg("test").dir(project.www()).run()?;
     let browser = browser::find()?;
     let server = server::binary(project, "tidings-server", "tidings")?;
     let demo = server::binary(project, "tidings-demo", "tidings-demo")?;

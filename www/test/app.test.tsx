@@ -1,0 +1,152 @@
+// The page on a hub in the process of the test, with the client that it creates itself.
+
+import { QueryClientProvider } from "@tanstack/react-query";
+import { act, cleanup, fireEvent, render, screen, within } from "@testing-library/react";
+import { TidingsProvider } from "tidings/react";
+import { createTestHub } from "tidings/testing";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { App } from "../src/app.tsx";
+import { clearFeed } from "../src/feed.ts";
+import { Problem } from "../src/problem.ts";
+import { client, queryClient } from "../src/tidings.ts";
+import { Backend, LAMP, MEI } from "./backend.ts";
+import { PATIENCE_MS } from "./setup.ts";
+
+const hub = createTestHub();
+let backend: Backend;
+
+/** Waits as long as a machine needs that does other work. */
+const until = (holds: () => void) => vi.waitFor(holds, PATIENCE_MS);
+
+/** Opens a view, and waits until it is live and its data is there. */
+async function open(path: string) {
+  location.hash = path;
+  render(
+    <TidingsProvider client={client}>
+      <QueryClientProvider client={queryClient}>
+        <App />
+      </QueryClientProvider>
+    </TidingsProvider>,
+  );
+  await until(() => shows("status", "live"));
+  await screen.findByRole("heading", { level: 1 });
+  await until(() => expect(queryClient.isFetching()).toBe(0));
+  backend.answer.mockClear();
+}
+
+const shows = (testid: string, text: string) =>
+  expect(screen.getByTestId(testid).textContent).toContain(text);
+const box = () => screen.getByRole<HTMLInputElement>("checkbox", { name: "Test it is done" });
+
+beforeEach(() => {
+  backend = new Backend(hub);
+  vi.stubGlobal("WebSocket", hub.WebSocket);
+  vi.stubGlobal("fetch", backend.fetch);
+});
+
+afterEach(() => {
+  cleanup();
+  queryClient.clear();
+  clearFeed();
+});
+
+test("a list shows what another window changed, and the feed says so", async () => {
+  await open("/people");
+  shows("people", "Engineer");
+  backend.changePerson({ role: "Head of hardware" });
+  await within(screen.getByTestId("people")).findByText("Head of hardware");
+  expect(backend.loads).toBe(1);
+  shows("feed", "person updated");
+  shows("feed", "another window");
+  await until(() => shows("announcer", "In another window: staff, person updated"));
+});
+
+test("a saved form shows the stored record, and the feed knows whose change it was", async () => {
+  await open(`/people/${MEI}`);
+  fireEvent.click(screen.getByTestId("edit"));
+  fireEvent.change(screen.getByLabelText("Role"), { target: { value: "Head of hardware" } });
+  fireEvent.submit(screen.getByTestId("edit-form"));
+  await until(() => shows("value-role", "Head of hardware"));
+  expect(screen.queryByTestId("edit-form")).toBeNull();
+  expect(document.activeElement).toBe(screen.getByTestId("edit"));
+  shows("feed", "this window");
+  const [written] = backend.answer.mock.calls.find(([{ method }]) => method === "PATCH") ?? [];
+  expect(written?.body).toEqual({ role: "Head of hardware" });
+});
+
+test("a form keeps what was typed when newer data arrives, and offers the newer data", async () => {
+  await open(`/people/${MEI}`);
+  fireEvent.click(screen.getByTestId("edit"));
+  fireEvent.change(screen.getByLabelText("Role"), { target: { value: "Typed by hand" } });
+  backend.changePerson({ role: "From elsewhere", email: "new@example.com" });
+  await until(() => shows("newer", "Role"));
+  expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Typed by hand");
+  expect(screen.getByLabelText<HTMLInputElement>("E-mail").value).toBe("new@example.com");
+
+  fireEvent.click(screen.getByTestId("newer-keep"));
+  expect(screen.queryByTestId("newer")).toBeNull();
+  expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Typed by hand");
+
+  backend.changePerson({ role: "Again from elsewhere" });
+  await until(() => shows("newer", "Role"));
+  fireEvent.click(screen.getByTestId("newer-take"));
+  expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Again from elsewhere");
+});
+
+test("a form says why the API refuses a value, and its field gets the focus", async () => {
+  await open(`/people/${MEI}`);
+  fireEvent.click(screen.getByTestId("edit"));
+  fireEvent.change(screen.getByLabelText("Role"), { target: { value: "x" } });
+  backend.answer.mockRejectedValueOnce(new Problem(422, "invalid_field", "too short", "role"));
+  fireEvent.submit(screen.getByTestId("edit-form"));
+  await until(() => shows("fault", "too short"));
+  expect(screen.getByLabelText("Role").getAttribute("aria-invalid")).toBe("true");
+  expect(document.activeElement).toBe(screen.getByLabelText("Role"));
+});
+
+test("a box is ticked at once, and the event of that write loads nothing", async () => {
+  await open(`/projects/${LAMP}`);
+  const write = backend.answer.getMockImplementation();
+  let release = () => {};
+  backend.answer.mockImplementationOnce(async (request) => {
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return write?.(request);
+  });
+  fireEvent.click(box());
+  await until(() => expect(box().checked).toBe(true));
+  expect(backend.project.assignments[0]?.is_done).toBe(false);
+  release();
+  await until(() => shows("view-heard", "Your change is shown already"));
+  expect(backend.project.assignments[0]?.is_done).toBe(true);
+  expect(backend.loads).toBe(0);
+});
+
+test("a box that could not be ticked shows the stored value, and a toast says why", async () => {
+  await open(`/projects/${LAMP}`);
+  backend.answer.mockRejectedValueOnce(new Error("away"));
+  fireEvent.click(box());
+  await until(() => shows("toasts", "cannot be reached"));
+  await until(() => expect(box().checked).toBe(false));
+  expect(backend.loads).toBe(1);
+});
+
+test("after a cut in which nothing was missed nothing is loaded, and meanwhile the badge warns", async () => {
+  await open("/people");
+  act(() => hub.stop());
+  await until(() => shows("status", "may be out of date"));
+  act(() => hub.start());
+  await until(() => shows("status", "live"));
+  shows("view-heard", "Nothing was missed");
+  expect(backend.loads).toBe(0);
+});
+
+test("after a restart of the server everything is loaded again", async () => {
+  await open("/people");
+  backend.person = { ...backend.person, role: "Changed while away" };
+  act(() => hub.restart());
+  await until(() => shows("people", "Changed while away"));
+  shows("view-heard", "Events may have been missed");
+  shows("feed", "load again");
+});
