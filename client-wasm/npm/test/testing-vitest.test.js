@@ -41,7 +41,7 @@ test("components are tested without a server and without a WebSocket", { timeout
 });
 
 test("the README's components compile, and their tests pass", { timeout }, async (t) => {
-  const folder = project(t, ...PACKAGES, "typescript");
+  const folder = project(t, ...PACKAGES, "@tanstack", "typescript");
   const readme = readFileSync(join(folder, "node_modules/tidings/README.md"), "utf8");
   const blocks = [...readme.matchAll(/^```tsx\n(?:\/\/ (\S+\.tsx)\n)?(.*?)^```$/gms)];
   for (const [index, [, name = `block_${index}.tsx`, code]] of blocks.entries())
