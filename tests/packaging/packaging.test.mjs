@@ -13,6 +13,11 @@ import { Project } from "./project.mjs";
 const HERE = import.meta.dirname;
 const SOAK = `${HERE}/soak`;
 
+// Then the children are ended too, each by its `exit` listener.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+// One for each child.
+process.setMaxListeners(100);
+
 const named = new RegExp(process.env.TIDINGS_CASES ?? "");
 const isSoak = Boolean(process.env.TIDINGS_SOAK);
 const cases = CASES.filter(({ name, soak }) => named.test(name) && (isSoak || !soak));

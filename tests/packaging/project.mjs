@@ -74,7 +74,7 @@ export class Project {
 
   #spawn(command, env) {
     const bins = [this.folder, this.root, here].map((folder) => join(folder, "node_modules/.bin"));
-    return spawn("/bin/sh", ["-c", command], {
+    const child = spawn("/bin/sh", ["-c", command], {
       cwd: this.folder,
       // A group, because a server may start others.
       detached: true,
@@ -92,6 +92,11 @@ export class Project {
         ...env,
       },
     });
+    // If the tests are ended before they have ended it.
+    const kill = () => end(child);
+    process.once("exit", kill);
+    child.once("close", () => process.removeListener("exit", kill));
+    return child;
   }
 }
 
