@@ -1,9 +1,10 @@
 import { Problem } from "./problem.ts";
-import type { ProjectAction } from "./records.ts";
 import { client } from "./tidings.ts";
 
 /** After this many milliseconds a request fails with an error that may be retried. */
 const TIMEOUT_MS = 10_000;
+
+export type ProjectAction = "start" | "hold" | "complete" | "reopen" | "archive" | "unarchive";
 
 export const load = <T>(path: string, signal: AbortSignal) => call<T>("GET", path, undefined, signal);
 export const create = (path: string, body: object) => call<unknown>("POST", path, body);

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde_json::Value;
 use tidings_server::{Changes, Hub};
 use tokio::sync::oneshot;
 
@@ -35,9 +34,10 @@ impl Database {
     }
 
     /// Reads in one transaction, so that the queries of an answer see the same state.
-    pub(crate) async fn read<F>(&self, query: F) -> Result<Value, Fault>
+    pub(crate) async fn read<T, F>(&self, query: F) -> Result<T, Fault>
     where
-        F: FnOnce(&Connection) -> Result<Value, Fault> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
@@ -48,9 +48,10 @@ impl Database {
 
     /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone, so a
     /// committed write is always announced.
-    pub(crate) async fn write<F>(&self, origin: Option<String>, write: F) -> Result<Value, Fault>
+    pub(crate) async fn write<T, F>(&self, origin: Option<String>, write: F) -> Result<T, Fault>
     where
-        F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<Value, Fault> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<T, Fault> + Send + 'static,
     {
         let hub = self.hub.clone();
         self.call(move |connection| {
@@ -70,9 +71,10 @@ impl Database {
         .await
     }
 
-    async fn call<F>(&self, work: F) -> Result<Value, Fault>
+    async fn call<T, F>(&self, work: F) -> Result<T, Fault>
     where
-        F: FnOnce(&mut Connection) -> Result<Value, Fault> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
@@ -114,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_one_request_is_an_error_for_its_caller_only() {
         let database = database();
-        let fault = database.write(None, |_, _| panic!("on purpose")).await.unwrap_err();
+        let fault = database.write::<(), _>(None, |_, _| panic!("on purpose")).await.unwrap_err();
         assert_eq!(fault.status, 500);
         assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap(), json!(1));
     }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use rusqlite::{Connection, Transaction};
+use serde::Serialize;
 use serde_json::Value;
 use tidings_server::{Changes, origin_tag};
 use uuid::Uuid;
@@ -39,62 +40,82 @@ enum Call {
 }
 use Call::{Create, Delete, List, Read, Update};
 
+/// The call of a store's function, whose record becomes JSON.
+macro_rules! call {
+    (List $function:path) => {
+        List(|db| to_json($function(db)?))
+    };
+    (Read $function:path) => {
+        Read(|db, uuid| to_json($function(db, uuid)?))
+    };
+    (Create $function:path) => {
+        Create(|tx, body, changes| to_json($function(tx, body, changes)?))
+    };
+    (Update $function:path) => {
+        Update(|tx, uuid, body, changes| to_json($function(tx, uuid, body, changes)?))
+    };
+}
+
+fn to_json(record: impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(record).map_err(|_| Fault::internal())
+}
+
 /// Method, path below `/api/` (`*` is a uuid), and function.
 const ROUTES: &[(Method, &[&str], Call)] = &[
-    (Method::GET, &["departments"], List(staff::departments)),
-    (Method::POST, &["departments"], Create(staff::create_department)),
-    (Method::GET, &["departments", "*"], Read(staff::department)),
-    (Method::PATCH, &["departments", "*"], Update(staff::update_department)),
+    (Method::GET, &["departments"], call!(List staff::departments)),
+    (Method::POST, &["departments"], call!(Create staff::create_department)),
+    (Method::GET, &["departments", "*"], call!(Read staff::department)),
+    (Method::PATCH, &["departments", "*"], call!(Update staff::update_department)),
     (Method::DELETE, &["departments", "*"], Delete(staff::delete_department)),
-    (Method::GET, &["teams"], List(staff::teams)),
-    (Method::POST, &["teams"], Create(staff::create_team)),
-    (Method::GET, &["teams", "*"], Read(staff::team)),
-    (Method::PATCH, &["teams", "*"], Update(staff::update_team)),
+    (Method::GET, &["teams"], call!(List staff::teams)),
+    (Method::POST, &["teams"], call!(Create staff::create_team)),
+    (Method::GET, &["teams", "*"], call!(Read staff::team)),
+    (Method::PATCH, &["teams", "*"], call!(Update staff::update_team)),
     (Method::DELETE, &["teams", "*"], Delete(staff::delete_team)),
-    (Method::GET, &["people"], List(staff::people)),
-    (Method::POST, &["people"], Create(staff::create_person)),
-    (Method::GET, &["people", "*"], Read(staff::person)),
-    (Method::PATCH, &["people", "*"], Update(staff::update_person)),
+    (Method::GET, &["people"], call!(List staff::people)),
+    (Method::POST, &["people"], call!(Create staff::create_person)),
+    (Method::GET, &["people", "*"], call!(Read staff::person)),
+    (Method::PATCH, &["people", "*"], call!(Update staff::update_person)),
     (Method::DELETE, &["people", "*"], Delete(staff::delete_person)),
-    (Method::POST, &["memberships"], Create(staff::create_membership)),
+    (Method::POST, &["memberships"], call!(Create staff::create_membership)),
     (Method::DELETE, &["memberships", "*"], Delete(staff::delete_membership)),
-    (Method::GET, &["projects"], List(projects::projects)),
-    (Method::POST, &["projects"], Create(projects::create_project)),
-    (Method::GET, &["projects", "*"], Read(projects::project)),
-    (Method::PATCH, &["projects", "*"], Update(projects::update_project)),
+    (Method::GET, &["projects"], call!(List projects::projects)),
+    (Method::POST, &["projects"], call!(Create projects::create_project)),
+    (Method::GET, &["projects", "*"], call!(Read projects::project)),
+    (Method::PATCH, &["projects", "*"], call!(Update projects::update_project)),
     (Method::DELETE, &["projects", "*"], Delete(projects::delete_project)),
-    (Method::POST, &["projects", "*", "action"], Update(projects::act_on_project)),
-    (Method::PUT, &["projects", "*", "order"], Update(projects::order_assignments)),
-    (Method::POST, &["assignments"], Create(projects::create_assignment)),
-    (Method::PATCH, &["assignments", "*"], Update(projects::update_assignment)),
+    (Method::POST, &["projects", "*", "action"], call!(Update projects::act_on_project)),
+    (Method::PUT, &["projects", "*", "order"], call!(Update projects::order_assignments)),
+    (Method::POST, &["assignments"], call!(Create projects::create_assignment)),
+    (Method::PATCH, &["assignments", "*"], call!(Update projects::update_assignment)),
     (Method::DELETE, &["assignments", "*"], Delete(projects::delete_assignment)),
-    (Method::GET, &["tasks"], List(projects::tasks)),
-    (Method::POST, &["tasks"], Create(projects::create_task)),
-    (Method::GET, &["tasks", "*"], Read(projects::task)),
-    (Method::PATCH, &["tasks", "*"], Update(projects::update_task)),
+    (Method::GET, &["tasks"], call!(List projects::tasks)),
+    (Method::POST, &["tasks"], call!(Create projects::create_task)),
+    (Method::GET, &["tasks", "*"], call!(Read projects::task)),
+    (Method::PATCH, &["tasks", "*"], call!(Update projects::update_task)),
     (Method::DELETE, &["tasks", "*"], Delete(projects::delete_task)),
-    (Method::GET, &["catalogues"], List(catalogue::catalogues)),
-    (Method::POST, &["catalogues"], Create(catalogue::create_catalogue)),
-    (Method::GET, &["catalogues", "*"], Read(catalogue::catalogue)),
-    (Method::PATCH, &["catalogues", "*"], Update(catalogue::update_catalogue)),
+    (Method::GET, &["catalogues"], call!(List catalogue::catalogues)),
+    (Method::POST, &["catalogues"], call!(Create catalogue::create_catalogue)),
+    (Method::GET, &["catalogues", "*"], call!(Read catalogue::catalogue)),
+    (Method::PATCH, &["catalogues", "*"], call!(Update catalogue::update_catalogue)),
     (Method::DELETE, &["catalogues", "*"], Delete(catalogue::delete_catalogue)),
-    (Method::POST, &["categories"], Create(catalogue::create_category)),
+    (Method::POST, &["categories"], call!(Create catalogue::create_category)),
     (Method::DELETE, &["categories", "*"], Delete(catalogue::delete_category)),
-    (Method::GET, &["manufacturers"], List(catalogue::manufacturers)),
-    (Method::POST, &["manufacturers"], Create(catalogue::create_manufacturer)),
+    (Method::GET, &["manufacturers"], call!(List catalogue::manufacturers)),
+    (Method::POST, &["manufacturers"], call!(Create catalogue::create_manufacturer)),
     (Method::DELETE, &["manufacturers", "*"], Delete(catalogue::delete_manufacturer)),
-    (Method::POST, &["items"], Create(catalogue::create_item)),
-    (Method::GET, &["items", "*"], Read(catalogue::item)),
-    (Method::PATCH, &["items", "*"], Update(catalogue::update_item)),
+    (Method::POST, &["items"], call!(Create catalogue::create_item)),
+    (Method::GET, &["items", "*"], call!(Read catalogue::item)),
+    (Method::PATCH, &["items", "*"], call!(Update catalogue::update_item)),
     (Method::DELETE, &["items", "*"], Delete(catalogue::delete_item)),
-    (Method::GET, &["contacts"], List(crm::contacts)),
-    (Method::POST, &["contacts"], Create(crm::create_contact)),
-    (Method::GET, &["contacts", "*"], Read(crm::contact)),
-    (Method::PATCH, &["contacts", "*"], Update(crm::update_contact)),
+    (Method::GET, &["contacts"], call!(List crm::contacts)),
+    (Method::POST, &["contacts"], call!(Create crm::create_contact)),
+    (Method::GET, &["contacts", "*"], call!(Read crm::contact)),
+    (Method::PATCH, &["contacts", "*"], call!(Update crm::update_contact)),
     (Method::DELETE, &["contacts", "*"], Delete(crm::delete_contact)),
-    (Method::GET, &["contacts", "*", "interactions"], Read(crm::interactions)),
-    (Method::POST, &["interactions"], Create(crm::create_interaction)),
-    (Method::PATCH, &["interactions", "*"], Update(crm::update_interaction)),
+    (Method::GET, &["contacts", "*", "interactions"], call!(Read crm::interactions)),
+    (Method::POST, &["interactions"], call!(Create crm::create_interaction)),
+    (Method::PATCH, &["interactions", "*"], call!(Update crm::update_interaction)),
     (Method::DELETE, &["interactions", "*"], Delete(crm::delete_interaction)),
 ];
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 mod database;
 mod fault;
 mod http;
+mod records;
 mod schema;
 mod seed;
 mod store;

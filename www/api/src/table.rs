@@ -2,6 +2,7 @@
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, types::Value as Cell};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -202,23 +203,39 @@ impl Kind {
     }
 }
 
-/// Every row of a query as an object, its columns' names as keys.
+/// Every row of a query as a record, whose fields are the columns.
 ///
 /// # Errors
-/// An error of the database.
-pub(crate) fn rows(db: &Connection, sql: &str, params: impl Params) -> Result<Value, Fault> {
+/// An error of the database, or the columns do not fit the record.
+pub(crate) fn rows<T: DeserializeOwned>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<T>, Fault> {
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params, object)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(Value::Array(rows))
+    let objects = statement.query_map(params, object)?.collect::<Result<Vec<_>, _>>()?;
+    objects.into_iter().map(record).collect()
 }
 
-/// The one row of a query as an object.
+/// The one row of a query as a record.
 ///
 /// # Errors
-/// There is no row: then the error says that there is no `noun`.
-pub(crate) fn row(db: &Connection, noun: &str, sql: &str, params: impl Params) -> Result<Value, Fault> {
-    let row = db.prepare_cached(sql)?.query_row(params, object).optional()?;
-    row.ok_or_else(|| Fault::missing(noun))
+/// There is no row: then the error says that there is no `noun`. Or the columns do not fit the record.
+pub(crate) fn row<T: DeserializeOwned>(
+    db: &Connection,
+    noun: &str,
+    sql: &str,
+    params: impl Params,
+) -> Result<T, Fault> {
+    let object = db.prepare_cached(sql)?.query_row(params, object).optional()?;
+    record(object.ok_or_else(|| Fault::missing(noun))?)
+}
+
+fn record<T: DeserializeOwned>(object: Value) -> Result<T, Fault> {
+    serde_json::from_value(object).map_err(|error| {
+        tracing::error!(%error, "a row does not fit its record");
+        Fault::internal()
+    })
 }
 
 /// In this schema, blobs are UUIDs, and integers named `is_…` are flags.

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { act, create, order, remove, update } from "../api.ts";
+import { act, create, order, type ProjectAction, remove, update } from "../api.ts";
 import { ActionButton } from "../components/buttons.tsx";
 import { asOptions } from "../components/fields.tsx";
 import { AddForm } from "../components/form.tsx";
@@ -7,13 +7,7 @@ import { Fact, RecordCard } from "../components/record.tsx";
 import { Table } from "../components/table.tsx";
 import { Part, RecordView } from "../components/view.tsx";
 import * as queries from "../queries.ts";
-import type {
-  Assignment,
-  PersonRow,
-  ProjectAction,
-  Project as ProjectBase,
-  ProjectDetail,
-} from "../records.ts";
+import type { Assignment, PersonRow, Project as ProjectBase, ProjectDetail } from "../records.ts";
 import { projectFields, Status } from "./projects.tsx";
 
 export function Project({ uuid }: { uuid: string }) {

@@ -1,13 +1,13 @@
 //! Catalogues, their categories and items, and the manufacturers that all catalogues share.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use serde_json::Value;
 use tidings_server::Changes;
 use tidings_shared::domains::catalogue;
 use uuid::Uuid;
 
 use crate::{
     fault::Fault,
+    records::{CatalogueDetail, CatalogueRow, Category, Item, Manufacturer},
     table::{Body, Field, Kind, Table, row, rows},
 };
 
@@ -47,7 +47,7 @@ const ITEMS: Table = Table {
 };
 
 /// All catalogues, with how many items each holds.
-pub(crate) fn catalogues(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn catalogues(db: &Connection) -> Result<Vec<CatalogueRow>, Fault> {
     rows(
         db,
         "SELECT c.*, (SELECT count(*) FROM items i WHERE i.catalogue_uuid = c.uuid) AS items
@@ -57,30 +57,34 @@ pub(crate) fn catalogues(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A catalogue with its categories and items.
-pub(crate) fn catalogue(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut catalogue = row(db, "catalogue", "SELECT * FROM catalogues WHERE uuid = ?", [uuid])?;
-    catalogue["categories"] = rows(
-        db,
+pub(crate) fn catalogue(db: &Connection, uuid: Uuid) -> Result<CatalogueDetail, Fault> {
+    let catalogue = row(db, "catalogue", "SELECT * FROM catalogues WHERE uuid = ?", [uuid])?;
+    let categories = rows(db, &category_query("c.catalogue_uuid = ?"), [uuid])?;
+    let items = rows(db, &item_query("i.catalogue_uuid = ?"), [uuid])?;
+    Ok(CatalogueDetail { catalogue, categories, items })
+}
+
+fn category_query(condition: &'static str) -> String {
+    format!(
         "SELECT c.uuid, c.name, (SELECT count(*) FROM items i WHERE i.category_uuid = c.uuid) AS items
-         FROM categories c WHERE c.catalogue_uuid = ? ORDER BY c.name COLLATE NOCASE, c.uuid",
-        [uuid],
-    )?;
-    catalogue["items"] = rows(db, &item_query("i.catalogue_uuid = ?"), [uuid])?;
-    Ok(catalogue)
+         FROM categories c WHERE {condition} ORDER BY c.name COLLATE NOCASE, c.uuid"
+    )
 }
 
 /// All manufacturers, with how many items each makes.
-pub(crate) fn manufacturers(db: &Connection) -> Result<Value, Fault> {
-    rows(
-        db,
+pub(crate) fn manufacturers(db: &Connection) -> Result<Vec<Manufacturer>, Fault> {
+    rows(db, &manufacturer_query("true"), [])
+}
+
+fn manufacturer_query(condition: &'static str) -> String {
+    format!(
         "SELECT m.*, (SELECT count(*) FROM items i WHERE i.manufacturer_uuid = m.uuid) AS items
-         FROM manufacturers m ORDER BY m.name COLLATE NOCASE, m.uuid",
-        [],
+         FROM manufacturers m WHERE {condition} ORDER BY m.name COLLATE NOCASE, m.uuid"
     )
 }
 
 /// An item, with the names of its catalogue, category and manufacturer.
-pub(crate) fn item(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+pub(crate) fn item(db: &Connection, uuid: Uuid) -> Result<Item, Fault> {
     row(db, "item", &item_query("i.uuid = ?"), [uuid])
 }
 
@@ -98,7 +102,7 @@ pub(crate) fn create_catalogue(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<CatalogueDetail, Fault> {
     let uuid = CATALOGUES.insert(tx, body)?;
     changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
     catalogue(tx, uuid)
@@ -109,7 +113,7 @@ pub(crate) fn update_catalogue(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<CatalogueDetail, Fault> {
     CATALOGUES.update(tx, uuid, body)?;
     changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
     catalogue(tx, uuid)
@@ -126,10 +130,10 @@ pub(crate) fn create_category(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Category, Fault> {
     let uuid = CATEGORIES.insert(tx, body)?;
     changes.add(&changed(catalogue::Kind::Category, uuid, parent_of(tx, &CATEGORIES, uuid)?));
-    row(tx, "category", "SELECT * FROM categories WHERE uuid = ?", [uuid])
+    row(tx, "category", &category_query("c.uuid = ?"), [uuid])
 }
 
 /// Deletes a category. Its items stay, without a category.
@@ -144,10 +148,10 @@ pub(crate) fn create_manufacturer(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Manufacturer, Fault> {
     let uuid = MANUFACTURERS.insert(tx, body)?;
     changes.add(&changed(catalogue::Kind::Manufacturer, uuid, None));
-    row(tx, "manufacturer", "SELECT * FROM manufacturers WHERE uuid = ?", [uuid])
+    row(tx, "manufacturer", &manufacturer_query("m.uuid = ?"), [uuid])
 }
 
 /// Deletes a manufacturer. Its items stay, without a manufacturer.
@@ -161,7 +165,7 @@ pub(crate) fn delete_manufacturer(
     Ok(())
 }
 
-pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
+pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Item, Fault> {
     let uuid = ITEMS.insert(tx, body)?;
     check_category(tx, uuid)?;
     changes.add(&changed(catalogue::Kind::Item, uuid, parent_of(tx, &ITEMS, uuid)?));
@@ -175,7 +179,7 @@ pub(crate) fn update_item(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Item, Fault> {
     let before = parent_of(tx, &ITEMS, uuid)?;
     ITEMS.update(tx, uuid, body)?;
     let after = parent_of(tx, &ITEMS, uuid)?;

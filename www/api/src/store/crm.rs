@@ -2,13 +2,14 @@
 //! records; an interaction's event says only that there was one, to each contact that took part.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidings_server::Changes;
 use tidings_shared::domains::{crm, store};
 use uuid::Uuid;
 
 use crate::{
     fault::Fault,
+    records::{Contact, Interaction, Party, ToldInteraction},
     table::{Body, Field, Kind, Table, row, rows},
 };
 
@@ -39,46 +40,41 @@ const INTERACTIONS: Table = Table {
 };
 
 /// All contacts, with how many interactions each took part in.
-pub(crate) fn contacts(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn contacts(db: &Connection) -> Result<Vec<Contact>, Fault> {
     rows(db, "SELECT * FROM contacts ORDER BY name COLLATE NOCASE, uuid", [])
 }
 
 /// One contact.
-pub(crate) fn contact(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
+pub(crate) fn contact(db: &Connection, uuid: Uuid) -> Result<Contact, Fault> {
     row(db, "contact", "SELECT * FROM contacts WHERE uuid = ?", [uuid])
 }
 
 /// A contact's interactions, the newest first: as subject or as a party.
-pub(crate) fn interactions(db: &Connection, contact: Uuid) -> Result<Value, Fault> {
+pub(crate) fn interactions(db: &Connection, contact: Uuid) -> Result<Vec<Interaction>, Fault> {
     CONTACTS.expect(db, contact)?;
-    let mut interactions = rows(
-        db,
-        "SELECT i.*, s.name AS subject_name FROM interactions i JOIN contacts s ON s.uuid = i.subject_uuid
-         WHERE i.subject_uuid = ?1
-            OR i.uuid IN (SELECT interaction_uuid FROM interaction_parties WHERE contact_uuid = ?1)
-         ORDER BY i.happened_at DESC, i.uuid DESC",
-        [contact],
-    )?;
-    for interaction in interactions.as_array_mut().into_iter().flatten() {
-        let uuid = interaction["uuid"].as_str().and_then(|text| Uuid::parse_str(text).ok());
-        interaction["parties"] = party_rows(db, uuid.ok_or_else(Fault::internal)?)?;
-    }
-    Ok(interactions)
+    let condition = "i.subject_uuid = ?1
+            OR i.uuid IN (SELECT interaction_uuid FROM interaction_parties WHERE contact_uuid = ?1)";
+    let told: Vec<ToldInteraction> = rows(db, &interaction_query(condition), [contact])?;
+    told.into_iter().map(|told| with_party_names(db, told)).collect()
 }
 
-fn interaction(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut interaction = row(
-        db,
-        "interaction",
-        "SELECT i.*, s.name AS subject_name FROM interactions i JOIN contacts s ON s.uuid = i.subject_uuid
-         WHERE i.uuid = ?",
-        [uuid],
-    )?;
-    interaction["parties"] = party_rows(db, uuid)?;
-    Ok(interaction)
+fn interaction(db: &Connection, uuid: Uuid) -> Result<Interaction, Fault> {
+    with_party_names(db, row(db, "interaction", &interaction_query("i.uuid = ?"), [uuid])?)
 }
 
-fn party_rows(db: &Connection, interaction: Uuid) -> Result<Value, Fault> {
+fn interaction_query(condition: &'static str) -> String {
+    format!(
+        "SELECT i.*, s.name AS subject_name FROM interactions i JOIN contacts s ON s.uuid = i.subject_uuid
+         WHERE {condition} ORDER BY i.happened_at DESC, i.uuid DESC"
+    )
+}
+
+fn with_party_names(db: &Connection, interaction: ToldInteraction) -> Result<Interaction, Fault> {
+    let parties = party_rows(db, interaction.uuid)?;
+    Ok(Interaction { interaction, parties })
+}
+
+fn party_rows(db: &Connection, interaction: Uuid) -> Result<Vec<Party>, Fault> {
     rows(
         db,
         "SELECT c.uuid, c.name FROM interaction_parties p JOIN contacts c ON c.uuid = p.contact_uuid
@@ -91,7 +87,7 @@ pub(crate) fn create_contact(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Contact, Fault> {
     let uuid = CONTACTS.insert(tx, body)?;
     push_contact(tx, uuid, changes)
 }
@@ -101,7 +97,7 @@ pub(crate) fn update_contact(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Contact, Fault> {
     CONTACTS.update(tx, uuid, body)?;
     push_contact(tx, uuid, changes)
 }
@@ -131,7 +127,7 @@ pub(crate) fn create_interaction(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Interaction, Fault> {
     let (body, parties) = split_parties(body)?;
     let uuid = INTERACTIONS.insert(tx, &body)?;
     set_parties(tx, uuid, parties.as_deref().unwrap_or_default())?;
@@ -145,7 +141,7 @@ pub(crate) fn update_interaction(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Interaction, Fault> {
     let before = one_involved(tx, uuid)?;
     let (body, parties) = split_parties(body)?;
     INTERACTIONS.update(tx, uuid, &body)?;
@@ -168,12 +164,12 @@ pub(crate) fn delete_interaction(
     Ok(())
 }
 
-fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<Value, Fault> {
+fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<Contact, Fault> {
     let record = contact(tx, uuid)?;
     changes.add(&store::Event::Upserted(store::Upserted {
         schema: schema()?,
         key: uuid.to_string(),
-        record: record.clone(),
+        record: json!(record),
     }));
     Ok(record)
 }

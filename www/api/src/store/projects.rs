@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     fault::Fault,
+    records::{Assignment, ProjectDetail, ProjectRow, TaskDetail, TaskRow},
     store::{assignments::assignment_events, staff::PEOPLE},
     table::{Body, Field, Kind, Table, row, rows},
 };
@@ -89,7 +90,7 @@ const ACTIONS: &[Action] = &[
 ];
 
 /// All projects and templates, each with the name of its lead and its progress.
-pub(crate) fn projects(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn projects(db: &Connection) -> Result<Vec<ProjectRow>, Fault> {
     rows(
         db,
         "SELECT p.*, l.name AS lead_name,
@@ -102,22 +103,24 @@ pub(crate) fn projects(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A project, its lead's name and its assignments in their order.
-pub(crate) fn project(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut project = row(
+pub(crate) fn project(db: &Connection, uuid: Uuid) -> Result<ProjectDetail, Fault> {
+    let project = row(
         db,
         "project",
         "SELECT p.*, l.name AS lead_name
          FROM projects p LEFT JOIN people l ON l.uuid = p.lead_uuid WHERE p.uuid = ?",
         [uuid],
     )?;
-    project["assignments"] = rows(
-        db,
+    let assignments = rows(db, &assignment_query("a.project_uuid = ?"), [uuid])?;
+    Ok(ProjectDetail { project, assignments })
+}
+
+fn assignment_query(condition: &'static str) -> String {
+    format!(
         "SELECT a.uuid, a.task_uuid, t.title, a.person_uuid, p.name AS person_name, a.is_done
          FROM assignments a JOIN tasks t ON t.uuid = a.task_uuid LEFT JOIN people p ON p.uuid = a.person_uuid
-         WHERE a.project_uuid = ? ORDER BY a.place, a.uuid",
-        [uuid],
-    )?;
-    Ok(project)
+         WHERE {condition} ORDER BY a.place, a.uuid"
+    )
 }
 
 /// With `template_uuid` in the body it starts with the template's assignments.
@@ -125,7 +128,7 @@ pub(crate) fn create_project(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<ProjectDetail, Fault> {
     let mut body = body.clone();
     let template = body.remove("template_uuid").filter(|template| !template.is_null());
     let uuid = PROJECTS.insert(tx, &body)?;
@@ -162,7 +165,7 @@ pub(crate) fn update_project(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<ProjectDetail, Fault> {
     let before = as_event(tx, uuid)?;
     PROJECTS.update(tx, uuid, body)?;
     let mut event = as_event(tx, uuid)?;
@@ -187,7 +190,7 @@ pub(crate) fn act_on_project(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<ProjectDetail, Fault> {
     let event = as_event(tx, uuid)?;
     let action = ACTIONS.iter().find(|action| body.get("action").is_some_and(|name| name == action.name));
     let action = action.ok_or_else(|| {
@@ -214,7 +217,7 @@ pub(crate) fn order_assignments(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<ProjectDetail, Fault> {
     PROJECTS.expect(tx, uuid)?;
     let mut stored = tx
         .prepare_cached("SELECT uuid FROM assignments WHERE project_uuid = ?")?
@@ -247,7 +250,7 @@ pub(crate) fn create_assignment(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Assignment, Fault> {
     let uuid = ASSIGNMENTS.insert(tx, body)?;
     tx.execute(
         "UPDATE assignments SET place = (
@@ -263,7 +266,7 @@ pub(crate) fn update_assignment(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Assignment, Fault> {
     if body.contains_key("project_uuid") {
         return Err(Fault::field(
             "project_uuid",
@@ -286,7 +289,7 @@ pub(crate) fn delete_assignment(
 }
 
 /// All tasks, with how many projects use each.
-pub(crate) fn tasks(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn tasks(db: &Connection) -> Result<Vec<TaskRow>, Fault> {
     rows(
         db,
         "SELECT t.*, (SELECT count(DISTINCT a.project_uuid) FROM assignments a WHERE a.task_uuid = t.uuid) AS projects
@@ -296,19 +299,23 @@ pub(crate) fn tasks(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A task and the projects that use it.
-pub(crate) fn task(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut task = row(db, "task", "SELECT * FROM tasks WHERE uuid = ?", [uuid])?;
-    task["projects"] = rows(
+pub(crate) fn task(db: &Connection, uuid: Uuid) -> Result<TaskDetail, Fault> {
+    let task = row(db, "task", "SELECT * FROM tasks WHERE uuid = ?", [uuid])?;
+    let projects = rows(
         db,
         "SELECT p.uuid, p.name, p.status, p.is_template, p.is_archived FROM projects p
          WHERE p.uuid IN (SELECT project_uuid FROM assignments WHERE task_uuid = ?)
          ORDER BY p.name COLLATE NOCASE, p.uuid",
         [uuid],
     )?;
-    Ok(task)
+    Ok(TaskDetail { task, projects })
 }
 
-pub(crate) fn create_task(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
+pub(crate) fn create_task(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<TaskDetail, Fault> {
     let uuid = TASKS.insert(tx, body)?;
     changes.add(&projects::Event::TaskCreated(projects::Task { uuid }));
     task(tx, uuid)
@@ -320,7 +327,7 @@ pub(crate) fn update_task(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<TaskDetail, Fault> {
     TASKS.update(tx, uuid, body)?;
     changes.add(&projects::Event::TaskUpdated(projects::Task { uuid }));
     for assignment in assignment_events(tx, "task_uuid", uuid)? {
@@ -344,11 +351,11 @@ fn push_assignment(
     uuid: Uuid,
     changes: &mut Changes,
     event: fn(projects::Assignment) -> projects::Event,
-) -> Result<Value, Fault> {
+) -> Result<Assignment, Fault> {
     for assignment in assignment_events(tx, "uuid", uuid)? {
         changes.add(&event(assignment));
     }
-    row(tx, "assignment", "SELECT * FROM assignments WHERE uuid = ?", [uuid])
+    row(tx, "assignment", &assignment_query("a.uuid = ?"), [uuid])
 }
 
 fn as_event(db: &Connection, uuid: Uuid) -> Result<projects::Project, Fault> {

@@ -1,13 +1,13 @@
 //! Departments, teams, people, and who belongs to which team.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use serde_json::Value;
 use tidings_server::Changes;
 use tidings_shared::domains::{projects, staff};
 use uuid::Uuid;
 
 use crate::{
     fault::Fault,
+    records::{DepartmentDetail, DepartmentRow, Membership, PersonDetail, PersonRow, TeamDetail, TeamRow},
     store::assignments::assignment_events,
     table::{Body, Field, Kind, Table, row, rows},
 };
@@ -48,7 +48,7 @@ const MEMBERSHIPS: Table = Table {
 };
 
 /// All departments, with how many teams each has.
-pub(crate) fn departments(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn departments(db: &Connection) -> Result<Vec<DepartmentRow>, Fault> {
     rows(
         db,
         "SELECT d.*, (SELECT count(*) FROM teams t WHERE t.department_uuid = d.uuid) AS teams
@@ -58,22 +58,22 @@ pub(crate) fn departments(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A department and its teams.
-pub(crate) fn department(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut department = row(db, "department", "SELECT * FROM departments WHERE uuid = ?", [uuid])?;
-    department["teams"] = rows(
+pub(crate) fn department(db: &Connection, uuid: Uuid) -> Result<DepartmentDetail, Fault> {
+    let department = row(db, "department", "SELECT * FROM departments WHERE uuid = ?", [uuid])?;
+    let teams = rows(
         db,
         "SELECT t.*, (SELECT count(*) FROM memberships m WHERE m.team_uuid = t.uuid) AS members
          FROM teams t WHERE t.department_uuid = ? ORDER BY t.name COLLATE NOCASE, t.uuid",
         [uuid],
     )?;
-    Ok(department)
+    Ok(DepartmentDetail { department, teams })
 }
 
 pub(crate) fn create_department(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<DepartmentDetail, Fault> {
     let uuid = DEPARTMENTS.insert(tx, body)?;
     changes.add(&staff::Event::DepartmentCreated(staff::Department { uuid }));
     department(tx, uuid)
@@ -84,7 +84,7 @@ pub(crate) fn update_department(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<DepartmentDetail, Fault> {
     DEPARTMENTS.update(tx, uuid, body)?;
     changes.add(&staff::Event::DepartmentUpdated(staff::Department { uuid }));
     department(tx, uuid)
@@ -110,7 +110,7 @@ pub(crate) fn delete_department(
 }
 
 /// All teams, with their department's name and how many members each has.
-pub(crate) fn teams(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn teams(db: &Connection) -> Result<Vec<TeamRow>, Fault> {
     rows(
         db,
         "SELECT t.*, d.name AS department_name,
@@ -122,25 +122,29 @@ pub(crate) fn teams(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A team, its department's name and its members.
-pub(crate) fn team(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut team = row(
+pub(crate) fn team(db: &Connection, uuid: Uuid) -> Result<TeamDetail, Fault> {
+    let team = row(
         db,
         "team",
         "SELECT t.*, d.name AS department_name
          FROM teams t LEFT JOIN departments d ON d.uuid = t.department_uuid WHERE t.uuid = ?",
         [uuid],
     )?;
-    team["members"] = rows(
+    let members = rows(
         db,
         "SELECT m.uuid, m.person_uuid, p.name, p.role
          FROM memberships m JOIN people p ON p.uuid = m.person_uuid
          WHERE m.team_uuid = ? ORDER BY p.name COLLATE NOCASE, p.uuid",
         [uuid],
     )?;
-    Ok(team)
+    Ok(TeamDetail { team, members })
 }
 
-pub(crate) fn create_team(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Value, Fault> {
+pub(crate) fn create_team(
+    tx: &Transaction<'_>,
+    body: &Body,
+    changes: &mut Changes,
+) -> Result<TeamDetail, Fault> {
     let uuid = TEAMS.insert(tx, body)?;
     let department_uuid = department_of(tx, uuid)?;
     changes.add(&staff::Event::TeamCreated(staff::Team {
@@ -156,7 +160,7 @@ pub(crate) fn update_team(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<TeamDetail, Fault> {
     let before = department_of(tx, uuid)?;
     TEAMS.update(tx, uuid, body)?;
     let after = department_of(tx, uuid)?;
@@ -184,7 +188,7 @@ pub(crate) fn delete_team(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Change
 }
 
 /// All people, with the names of their teams.
-pub(crate) fn people(db: &Connection) -> Result<Value, Fault> {
+pub(crate) fn people(db: &Connection) -> Result<Vec<PersonRow>, Fault> {
     rows(
         db,
         "SELECT p.*, (SELECT group_concat(name, ', ') FROM (
@@ -196,23 +200,23 @@ pub(crate) fn people(db: &Connection) -> Result<Value, Fault> {
 }
 
 /// A person and the teams that they belong to.
-pub(crate) fn person(db: &Connection, uuid: Uuid) -> Result<Value, Fault> {
-    let mut person = row(db, "person", "SELECT * FROM people WHERE uuid = ?", [uuid])?;
-    person["teams"] = rows(
+pub(crate) fn person(db: &Connection, uuid: Uuid) -> Result<PersonDetail, Fault> {
+    let person = row(db, "person", "SELECT * FROM people WHERE uuid = ?", [uuid])?;
+    let teams = rows(
         db,
         "SELECT m.uuid, m.team_uuid, t.name, t.purpose
          FROM memberships m JOIN teams t ON t.uuid = m.team_uuid
          WHERE m.person_uuid = ? ORDER BY t.name COLLATE NOCASE, t.uuid",
         [uuid],
     )?;
-    Ok(person)
+    Ok(PersonDetail { person, teams })
 }
 
 pub(crate) fn create_person(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<PersonDetail, Fault> {
     let uuid = PEOPLE.insert(tx, body)?;
     changes.add(&staff::Event::PersonCreated(staff::Person { uuid }));
     person(tx, uuid)
@@ -223,7 +227,7 @@ pub(crate) fn update_person(
     uuid: Uuid,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<PersonDetail, Fault> {
     PEOPLE.update(tx, uuid, body)?;
     changes.add(&staff::Event::PersonUpdated(staff::Person { uuid }));
     person(tx, uuid)
@@ -256,7 +260,7 @@ pub(crate) fn create_membership(
     tx: &Transaction<'_>,
     body: &Body,
     changes: &mut Changes,
-) -> Result<Value, Fault> {
+) -> Result<Membership, Fault> {
     let uuid = MEMBERSHIPS.insert(tx, body)?;
     let membership = memberships(tx, "uuid", uuid)?.pop().ok_or_else(Fault::internal)?;
     changes.add(&staff::Event::TeamPersonAdded(membership));

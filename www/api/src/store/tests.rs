@@ -4,6 +4,7 @@ use std::{pin::pin, task::Poll};
 
 use futures_util::{FutureExt, StreamExt};
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tidings_server::{Changes, Delivery, Hub, HubSettings, SystemHost, hub::Subscription};
 use tidings_shared::TopicName;
@@ -12,9 +13,13 @@ use uuid::Uuid;
 use super::{catalogue, crm, projects, staff};
 use crate::{database::Database, fault::Fault, schema, table::Body};
 
-type Create = fn(&rusqlite::Transaction<'_>, &Body, &mut Changes) -> Result<Value, Fault>;
-type Update = fn(&rusqlite::Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<Value, Fault>;
+type Create<T> = fn(&rusqlite::Transaction<'_>, &Body, &mut Changes) -> Result<T, Fault>;
+type Update<T> = fn(&rusqlite::Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<T, Fault>;
 type Delete = fn(&rusqlite::Transaction<'_>, Uuid, &mut Changes) -> Result<(), Fault>;
+
+/// What the store answers.
+trait Record: Serialize + Send + 'static {}
+impl<T: Serialize + Send + 'static> Record for T {}
 
 /// A new database, and a hub that somebody listens to.
 struct World {
@@ -29,26 +34,24 @@ impl World {
         Self { database, hub }
     }
 
-    async fn create(&self, create: Create, body: Value) -> Result<Uuid, Fault> {
+    async fn create<T: Record>(&self, create: Create<T>, body: Value) -> Result<Uuid, Fault> {
         let body = object(body);
         let made = self.database.write(None, move |tx, changes| create(tx, &body, changes)).await?;
-        Ok(uuid_of(&made))
+        Ok(uuid_of(&json!(made)))
     }
 
-    async fn update(&self, update: Update, uuid: Uuid, body: Value) -> Result<Value, Fault> {
+    async fn update<T: Record>(&self, update: Update<T>, uuid: Uuid, body: Value) -> Result<Value, Fault> {
         let body = object(body);
-        self.database.write(None, move |tx, changes| update(tx, uuid, &body, changes)).await
+        let updated = self.database.write(None, move |tx, changes| update(tx, uuid, &body, changes)).await?;
+        Ok(json!(updated))
     }
 
     async fn delete(&self, delete: Delete, uuid: Uuid) -> Result<(), Fault> {
-        self.database
-            .write(None, move |tx, changes| delete(tx, uuid, changes).map(|()| Value::Null))
-            .await
-            .map(drop)
+        self.database.write(None, move |tx, changes| delete(tx, uuid, changes)).await
     }
 
-    async fn read(&self, read: fn(&Connection, Uuid) -> Result<Value, Fault>, uuid: Uuid) -> Value {
-        self.database.read(move |db| read(db, uuid)).await.unwrap()
+    async fn read<T: Record>(&self, read: fn(&Connection, Uuid) -> Result<T, Fault>, uuid: Uuid) -> Value {
+        json!(self.database.read(move |db| read(db, uuid)).await.unwrap())
     }
 
     /// Subscribes to these topics.
@@ -235,12 +238,12 @@ async fn what_was_half_done_when_a_write_failed_is_undone() {
     let mut all = world.hear(&topics(["staff:people"]));
     let failed = world.database.write(None, |tx, changes| {
         staff::create_person(tx, &object(json!({ "name": "Half" })), changes)?;
-        Err(Fault::conflict("on purpose"))
+        Err::<(), _>(Fault::conflict("on purpose"))
     });
     assert_eq!(failed.await.unwrap_err().status, 409);
     assert_eq!(heard(&mut all), []);
     let people = world.database.read(staff::people).await.unwrap();
-    assert!(people.as_array().unwrap().iter().all(|person| person["name"] != "Half"));
+    assert!(people.iter().all(|row| row.person.name != "Half"));
 }
 
 #[tokio::test]
@@ -261,17 +264,16 @@ async fn a_write_whose_commit_fails_announces_nothing() {
 async fn a_write_that_panics_is_rolled_back_and_announced_all_the_same() {
     let world = World::new();
     let mut people = world.hear(&topics(["staff:people"]));
-    let failed = world.database.write(None, |tx, changes| {
+    let failed = world.database.write::<(), _>(None, |tx, changes| {
         staff::create_person(tx, &object(json!({ "name": "Never" })), changes)?;
         panic!("on purpose")
     });
     assert_eq!(failed.await.unwrap_err().status, 500);
     let count = world.database.read(|db| {
-        Ok(db
-            .query_row("SELECT count(*) FROM people WHERE name = 'Never'", [], |row| row.get::<_, i64>(0))?
-            .into())
+        let sql = "SELECT count(*) FROM people WHERE name = 'Never'";
+        Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?)
     });
-    assert_eq!(count.await.unwrap(), json!(0));
+    assert_eq!(count.await.unwrap(), 0);
     assert_eq!(heard(&mut people).len(), 1, "the guard does not know how the transaction ended");
 }
 
@@ -466,7 +468,7 @@ async fn a_full_table_refuses_another_row() {
             let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
                        INSERT INTO manufacturers SELECT randomblob(16), 'M' || i FROM n";
             tx.execute(sql, [crate::table::MAX_ROWS])?;
-            Ok(Value::Null)
+            Ok(())
         })
         .await
         .unwrap();
