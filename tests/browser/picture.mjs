@@ -28,6 +28,7 @@ const edits = await Window.open(browser, demo.url, `#/people/${person.uuid}`);
 const shows = await Window.open(browser, demo.url, "#/people");
 await edits.page.setViewport({ width: 520, height: 276 });
 await shows.page.setViewport({ width: 1120, height: 600 });
+for (const window of [edits, shows]) await window.click("intro-hide");
 
 await demo.call("PATCH", `people/${person.uuid}`, { email: "amara.okafor@example.com" });
 for (let at = 0; at < WARM_UPS; at++) {

@@ -82,10 +82,12 @@ test("a form keeps what was typed when newer data arrives, and offers the newer 
   await until(() => shows("newer", "Role"));
   expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Typed by hand");
   expect(screen.getByLabelText<HTMLInputElement>("E-mail").value).toBe("new@example.com");
+  fireEvent.change(screen.getByLabelText("Role"), { target: { value: "Typed further" } });
+  shows("newer", "Role");
 
   fireEvent.click(screen.getByTestId("newer-keep"));
   expect(screen.queryByTestId("newer")).toBeNull();
-  expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Typed by hand");
+  expect(screen.getByLabelText<HTMLInputElement>("Role").value).toBe("Typed further");
 
   backend.changePerson({ role: "Again from elsewhere" });
   await until(() => shows("newer", "Role"));

@@ -34,7 +34,7 @@ export function Intro() {
           remember();
           hide(true);
           // The button is gone.
-          document.getElementById("main")?.focus();
+          document.getElementById("main")?.focus({ preventScroll: true });
         }}
       >
         Hide this
