@@ -89,7 +89,7 @@ export interface Host extends Driver {
 
 /** The JavaScript that wasm-bindgen makes for one instance. */
 export interface Glue {
-  initSync(options: { module: WebAssembly.Module | undefined }): unknown;
+  initSync(options: { module: WebAssembly.Module }): unknown;
   Core: new (
     host: Host,
     url: string,
@@ -101,9 +101,9 @@ export interface Glue {
 
 /** A compiled core. Instances are made of it. */
 export interface Loaded {
-  /** Not set if the glue has its instance already. */
-  module: WebAssembly.Module | undefined;
-  glue(): Glue | Promise<Glue>;
+  module: WebAssembly.Module;
+  /** Makes the glue of a new instance. */
+  glue(): Glue;
 }
 
 /** Loads and compiles the core. This is the only difference between the entries of the package. */

@@ -131,7 +131,7 @@ export class RunningCore {
   async #glue(): Promise<Glue> {
     this.#surroundings.check();
     this.#loaded ??= await this.#load();
-    const glue = await this.#loaded.glue();
+    const glue = this.#loaded.glue();
     glue.initSync({ module: this.#loaded.module });
     return glue;
   }
