@@ -57,7 +57,7 @@ test("the same holds for the real client", async (t) => {
 
 for (const cancelRefetch of [true, false])
   test(`\`invalidateQueries\` at each event, with \`cancelRefetch: ${cancelRefetch}\`, leaves a query stale`, async (t) => {
-    const fault = await firstFault(naive(cancelRefetch), 200, { kind: /shows .*stale: false/ });
+    const fault = await firstFault(naive(cancelRefetch), 1_000, { kind: /shows .*stale: false/ });
     assert.ok(fault);
     t.diagnostic(fault);
   });

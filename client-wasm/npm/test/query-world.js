@@ -436,6 +436,11 @@ export async function run(seed, bind, counts = {}, Server = StandIn) {
 
   try {
     if (chance(0.7)) mount();
+    if (chance(0.2)) {
+      // The first loads begin without their topics.
+      server.cut();
+      setTimeout(() => server.reconnect(true), 3_000 + below(2_000));
+    }
     while (clock.now < BUSY_MS) {
       await clock.advance(chance(0.3) ? below(3) : below(300));
       actions[below(actions.length)]();
