@@ -167,9 +167,9 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
         }
         update();
       },
-      onNotice(notice: string) {
-        // A topic that waited for room is in force.
-        if (notice === "sync" && topicError?.retryable) topicError = undefined;
+      onNotice() {
+        // All topics that waited for room are in force.
+        if (!watch?.lacking.size) topicError = undefined;
       },
     };
     watch = client.watch(

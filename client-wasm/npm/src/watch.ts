@@ -169,6 +169,8 @@ export class WatchHandle extends Handle implements Watch {
   readonly hears: boolean;
   protected override readonly reads: boolean;
   isPaused = false;
+  /** The topics that were refused, also for now, and are not in force. */
+  readonly lacking = new Set<string>();
   /** The number of the connection since which it has missed nothing that it does not know of. */
   #connection: number | undefined;
   #subscriptions: Subscriptions;
@@ -229,9 +231,8 @@ export class WatchHandle extends Handle implements Watch {
   /** The data is what the server had after the last event. */
   get isCurrent(): boolean {
     const { isDue, isLoading } = this.view;
-    return (
-      !(isDue || isLoading || this.hasEnded) && this.#connection === this.#subscriptions.state.connection
-    );
+    const isWhole = !this.lacking.size && this.#connection === this.#subscriptions.state.connection;
+    return isWhole && !(isDue || isLoading || this.hasEnded);
   }
 
   /** `isCurrent` or `view.isLoading` may have changed. */
@@ -275,7 +276,13 @@ export class WatchHandle extends Handle implements Watch {
     this.#heard();
   }
 
+  override failed(failure: Failure | TidingsError, isTold = false): void {
+    if (failure.topic !== undefined) this.lacking.add(failure.topic);
+    super.failed(failure, isTold);
+  }
+
   override sync(sync: Sync): void {
+    for (const topic of sync.topics) this.lacking.delete(topic);
     this.view.due();
     super.sync(sync);
     this.#heard();

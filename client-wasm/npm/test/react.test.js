@@ -352,3 +352,25 @@ test("topics that linger make room for those that are shown", async (t) => {
   await page.shows("1");
   await until(() => !last.view.error && !last.view.isStale);
 });
+
+test("a view that waits for room for a topic says so, though another of its topics gets a sync", async (t) => {
+  const hub = createTestHub();
+  t.after(() => hub.close());
+  const { store, load } = backend();
+  const page = open(t, hub.createClient());
+  const { Viewer, last } = viewer({ load, key: "k" }, ["things:here", "things:waits"]);
+  hub.refuse(["things:waits"], "too_many_topics");
+  page.render(h(Viewer));
+  await page.shows("1");
+  store.value = 2;
+  hub.sync("things:here");
+  await page.shows("2");
+  await until(() => !last.view.isLoading);
+  assert.deepEqual([last.view.error?.topic, last.view.isStale], ["things:waits", true]);
+  store.value = 3;
+  hub.allow();
+  hub.drop();
+  await page.shows("3");
+  await until(() => !last.view.error && !last.view.isStale);
+  assert.deepEqual(page.faults, []);
+});
