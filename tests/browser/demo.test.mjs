@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { Demo } from "./demo.mjs";
 import { launch, Window } from "./window.mjs";
@@ -386,6 +388,28 @@ test("the page works with the keyboard alone", async () => {
   await b.shows("departments", "Finance");
   const outline = await a.page.$eval(":focus", (element) => getComputedStyle(element).outlineStyle);
   assert.notEqual(outline, "none", "one sees where the focus is");
+});
+
+test("the page keeps the rules of axe for contrast, names, labels and headings, in light and in dark", async () => {
+  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+  const person = await find("people", "Mei Tanaka");
+  const project = await find("projects", "Lamp 3");
+  const [a] = await twoWindows("#/people");
+  await a.page.evaluate(axe);
+  const rules = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
+  for (const scheme of ["light", "dark"]) {
+    await a.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    for (const view of [`people/${person.uuid}`, `projects/${project.uuid}`]) {
+      await a.visit(`#/${view}`);
+      await a.click("edit");
+      const broken = await a.page.evaluate(async (runOnly) => {
+        const { violations, passes } = await globalThis.axe.run({ runOnly });
+        if (passes.length < 20) return ["axe has looked at next to nothing"];
+        return violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)].join("\n"));
+      }, rules);
+      assert.deepEqual(broken, [], `${view} in ${scheme}`);
+    }
+  }
 });
 
 test("measures the time of an event from the POST to the tab", async (t) => {

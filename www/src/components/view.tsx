@@ -34,9 +34,12 @@ export function RecordView<T>({ back, query, children }: RecordViewProps<T>) {
         <a href={back.href}>← {back.label}</a>
       </p>
       {isGone ? (
-        <Notice>
-          This {back.noun} does not exist any more. <a href={back.href}>{back.label}</a>
-        </Notice>
+        <>
+          <h1>No such {back.noun}</h1>
+          <Notice>
+            This {back.noun} does not exist any more. <a href={back.href}>{back.label}</a>
+          </Notice>
+        </>
       ) : (
         <Content query={query}>{children}</Content>
       )}
