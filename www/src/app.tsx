@@ -8,6 +8,7 @@ import { Sections } from "./components/sections.tsx";
 import { Toasts } from "./components/toasts.tsx";
 import { useFeed } from "./feed.ts";
 import { useTitle } from "./use-title.ts";
+import { isUuid } from "./uuid.ts";
 import { Catalogue, Catalogues, ItemView, Manufacturers } from "./views/catalogue.tsx";
 import { Contacts, ContactView } from "./views/contacts.tsx";
 import { Department, Departments } from "./views/departments.tsx";
@@ -74,13 +75,11 @@ function Main() {
   );
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** A view of one record. `key`: a form of one record must not keep its input for another. */
 const ofRecord =
   (View: ComponentType<{ uuid: string }>) =>
   ({ uuid }: { uuid: string }) =>
-    UUID.test(uuid) ? <View key={uuid} uuid={uuid} /> : <NoSuchPage />;
+    isUuid(uuid) ? <View key={uuid} uuid={uuid} /> : <NoSuchPage />;
 
 function NoSuchPage() {
   useTitle("No such page");

@@ -1,5 +1,5 @@
-// What the page shows. Each query names the topics whose events may change its data, and how to load it. Nothing else is
-// needed to keep it up to date: `useQuery(people)`.
+// What the page shows. Each query says how to load its data, and which topics tell of changes. A component needs nothing
+// else to stay up to date: `useQuery(people)`.
 
 import { queryOptions } from "@tanstack/react-query";
 import { catalogue as catalogueDomain, crm, projects as projectsDomain, staff, store } from "tidings/domains";
@@ -71,7 +71,8 @@ export const department = (uuid: string) =>
 
 /** Projects and templates. */
 export const projects = queryOptions({
-  ...live([projectsDomain.topics.all, projectsDomain.topics.templates, staff.topics.people]),
+  // The list shows the names of the leads.
+  ...live([projectsDomain.topics.all, staff.topics.people]),
   queryKey: ["projects"],
   queryFn: ({ signal }) => load<ProjectRow[]>("projects", signal),
 });

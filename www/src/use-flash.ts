@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "react";
 
 /**
- * Returns a ref whose element lights up for a moment when `value` changes. Without a value, the text of the element counts.
- * `isNew`: it lights up when it appears, too.
+ * Returns a ref. Its element lights up for a moment when `value` changes. Without a value, the text of the element counts.
+ * With `isNew` it lights up when it appears, too.
  */
 export function useFlash<E extends HTMLElement>(value?: unknown, isNew = false) {
   const ref = useRef<E>(null);

@@ -134,6 +134,11 @@ test("a box that could not be ticked shows the stored value, and a toast says wh
   expect(backend.loads).toBe(1);
 });
 
+test("an address that names no record says so", async () => {
+  await open("/people/undefined");
+  screen.getByRole("heading", { name: "No such page" });
+});
+
 test("after a cut in which nothing was missed nothing is loaded, and meanwhile the badge warns", async () => {
   await open("/people");
   act(() => hub.stop());

@@ -3,6 +3,7 @@ import { useSubscription } from "tidings/react";
 import { useHashLocation } from "wouter/use-hash-location";
 import { clearFeed, type EventEntry, hear, missed, resumed, type SyncEntry, useFeed } from "../feed.ts";
 import { time, words } from "../format.ts";
+import { isUuid } from "../uuid.ts";
 
 /** The topics of all lists. */
 const TOPICS: string[] = [
@@ -29,7 +30,7 @@ const RECORD_TOPICS: Record<string, (uuid: string) => string> = {
 export function Feed() {
   const [path] = useHashLocation();
   const [, view = "", uuid] = path.split("/");
-  const record = uuid ? RECORD_TOPICS[view]?.(uuid) : undefined;
+  const record = isUuid(uuid) ? RECORD_TOPICS[view]?.(uuid) : undefined;
   useSubscription(record ? [...TOPICS, record] : TOPICS, hear, { onSync: missed, onResume: resumed });
 
   const { entries, spoken } = useFeed();
