@@ -77,6 +77,14 @@ export function readFrame(text: string): ClientFrame | Refused {
   return frame as unknown as ClientFrame;
 }
 
+const NAME = /^[\w.~-]{1,64}$/;
+
+/** Why no server takes an event with these names. `undefined` if servers do. */
+export function nameFault({ domain, event }: UntypedEvent): string | undefined {
+  const [wrong] = Object.entries({ domain, event }).find(([, name]) => !NAME.test(name)) ?? [];
+  return wrong && `\`${wrong}\` has 1 to 64 characters of A-Z a-z 0-9 _ . ~ -`;
+}
+
 /** Bytes of a topic. A longer one is no topic. Its characters have one byte each. */
 const MAX_TOPIC_BYTES = 255;
 

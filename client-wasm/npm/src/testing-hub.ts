@@ -1,9 +1,10 @@
 // The test hub: a hub in the process of the test, and the clients that it makes.
 
 import type { Client } from "./client.js";
+import { eventText } from "./event-text.js";
 import { core, TestClient } from "./testing-client.js";
 import type { ClientFrame } from "./testing-frames.js";
-import { topicName } from "./testing-frames.js";
+import { nameFault, topicName } from "./testing-frames.js";
 import { Log, uuid } from "./testing-log.js";
 import {
   type PublishedEvent,
@@ -108,7 +109,8 @@ export class TestHub {
    * Publishes an event to a topic, or to several, as a backend does. Name each topic that the event reaches: this hub
    * knows no domain, so it computes none. The clients check the event.
    *
-   * Throws a `TypeError` for a topic that is none.
+   * Throws a `TypeError` for a topic that is none, and for an event that no backend can publish: without a payload, or
+   * with a value that JSON does not have.
    *
    * ```ts
    * hub.emit("staff:people", { domain: "staff", event: "person_updated", payload: { uuid: id } });
@@ -121,9 +123,7 @@ export class TestHub {
     event: UntypedEvent,
     { origin, key }: EmitOptions = {},
   ): Published {
-    // The hub keeps a copy, as a network does: the test may change its object.
-    const sent = JSON.parse(JSON.stringify(event)) as UntypedEvent;
-    return this.#append(names("emit", topics), sent, origin, key);
+    return this.#append(names("emit", topics), sendable(event), origin, key);
   }
 
   /** Makes everything that the hub sends from now on late by so many milliseconds. 0 ends it. */
@@ -262,6 +262,18 @@ export class TestHub {
 }
 
 if (Symbol.dispose) TestHub.prototype[Symbol.dispose] = TestHub.prototype.close;
+
+/** A copy of an event, as a network makes one: the test may change its object. */
+function sendable(event: UntypedEvent): UntypedEvent {
+  try {
+    const sent = JSON.parse(eventText(event)) as UntypedEvent;
+    const fault = nameFault(sent);
+    if (fault) throw new TypeError(fault);
+    return sent;
+  } catch (cause) {
+    throw new TypeError(`emit: ${(cause as Error).message}`, { cause });
+  }
+}
 
 /** The names of topics, as the server spells them, each once. */
 function names(call: string, topics: string | readonly string[]): string[] {

@@ -2,7 +2,7 @@
 
 import { textOf } from "./arguments.js";
 import type { ServerCode } from "./errors.js";
-import { type ClientFrame, readFrame, topicName } from "./testing-frames.js";
+import { type ClientFrame, nameFault, readFrame, topicName } from "./testing-frames.js";
 import { type Log, type Publication, uuid } from "./testing-log.js";
 import type { PublishedEvent, Records, Rules, TopicCode } from "./testing-rules.js";
 import { inBackground } from "./testing-turn.js";
@@ -305,6 +305,8 @@ export class Session {
 
   /** The topics that an event reaches, or why they cannot be said. */
   #reach(event: UntypedEvent, named?: readonly string[]): Set<string> | Refusal {
+    const fault = nameFault(event);
+    if (fault) return ["invalid_event", fault];
     let texts = named;
     if (!texts) {
       const { topicsOf } = this.#shared.rules;

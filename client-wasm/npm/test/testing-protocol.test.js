@@ -185,6 +185,8 @@ const scenarios = {
     b.send({ ...publish, ref: 5, topics: ["rows:1"] });
     b.send({ op: "publish", ref: 6, event: changed, topics: ["no topic"] });
     b.send({ op: "publish", ref: 7, event: changed, topics: [] });
+    b.send({ op: "publish", ref: 9, event: { ...changed, event: "two words" }, topics: ["rows:1"] });
+    b.send({ op: "publish", ref: 10, event: { ...changed, domain: "" }, topics: ["rows:1"] });
     b.send({ op: "publish", ref: 8, event: changed, topics: ["rows:1"] });
     await b.fence();
     await a.fence();

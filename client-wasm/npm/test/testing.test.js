@@ -97,6 +97,17 @@ test("a topic that is none is refused at once, by each call that names topics", 
     assert.throws(call, TypeError);
 });
 
+test("an event that no backend can publish is refused at once", () => {
+  const hub = createHub();
+  for (const wrong of [
+    { payload: undefined },
+    { payload: { total: Number.NaN } },
+    { event: "two words" },
+    { domain: "" },
+  ])
+    assert.throws(() => hub.emit(PEOPLE, { ...changed, ...wrong }), /^TypeError: emit: /);
+});
+
 test("the hub keeps a copy of an event", async () => {
   const hub = createHub();
   const { heard } = await subscribed(hub);
