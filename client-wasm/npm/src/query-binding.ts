@@ -17,6 +17,9 @@ const PATIENCE_MS = 3_000;
 /** How long a subscription goes on when no component shows its queries any more, unless the user names another time. */
 const LINGER_MS = 30_000;
 
+/** The longest time that a subscription lingers, in milliseconds: 11 days. A timer would take `Infinity` for zero. */
+const MAX_LINGER_MS = 1e9;
+
 /** How many subscriptions may go on without a component. Beyond it, the one that was left first ends. */
 const MAX_LINGERING = 100;
 
@@ -134,7 +137,7 @@ export function bind(
       lingering.delete(end);
       for (const { isShown } of members.keys()) if (isShown) return;
       lingering.add(end);
-      timer = setTimeout(end, linger);
+      timer = setTimeout(end, Math.min(linger, MAX_LINGER_MS));
       const [first] = lingering;
       if (lingering.size > MAX_LINGERING) first?.();
     }
@@ -151,7 +154,7 @@ export function bind(
       });
     }
 
-    const feed: MemberFeed = { members, keep, isInForce: false, opening: undefined };
+    const feed: MemberFeed = { members, keep };
     feed.opening = new Promise<void>((resolve) => {
       setTimeout(resolve, PATIENCE_MS);
       // A load that failed while the server was away may succeed after `onResume`.

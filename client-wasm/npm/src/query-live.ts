@@ -22,9 +22,9 @@ export const loaded = new WeakSet<Query>();
 /** The subscription to some topics. */
 export interface Feed {
   /** Loads wait for this: the topics are in force or refused, or the patience is over. */
-  opening: Promise<unknown> | undefined;
+  opening?: Promise<unknown>;
   /** All topics are in force, so each event is heard. */
-  isInForce: boolean;
+  isInForce?: boolean;
   /** Ends the subscription after a while if no component shows a query that depends on it. */
   keep(): void;
 }
@@ -34,7 +34,7 @@ export interface Live<F extends Feed> {
   readonly query: Query;
   readonly feeds: Set<F>;
   /** Whether a component shows it. */
-  isShown: boolean;
+  isShown?: boolean;
   /** Whether no event has changed the data since it was loaded. */
   isFresh(): boolean;
   /** The data may have changed. */
@@ -138,7 +138,6 @@ export function createLive<F extends Feed>(
   return {
     query,
     feeds,
-    isShown: false,
     isFresh: () => !stale.has(query) && [...feeds].every(({ isInForce }) => isInForce),
     changed,
     schedule,

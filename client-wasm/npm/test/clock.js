@@ -18,7 +18,9 @@ export class Clock {
     const [date, performanceNow] = [Date.now, performance.now];
     const add = (callback, ms, every) => {
       const id = ++this.#last;
-      this.#timers.set(id, { callback, at: this.now + Math.max(0, Number(ms) || 0), every, id });
+      // A browser takes a time beyond 31 bits for none.
+      const wait = ms > 2 ** 31 - 1 ? 0 : Number(ms) || 0;
+      this.#timers.set(id, { callback, at: this.now + Math.max(0, wait), every, id });
       return id;
     };
     globalThis.setTimeout = (callback, ms, ...args) => add(() => callback(...args), ms);

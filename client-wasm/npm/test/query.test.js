@@ -158,6 +158,16 @@ test("a subscription goes on for 30 seconds without a component, and then the qu
   assert.equal(loads.length, length + 1);
 });
 
+test("with `linger: Infinity`, a subscription goes on", async (t) => {
+  const { clock, client, loads, show } = page(t, { options: { linger: Number.POSITIVE_INFINITY } });
+  show().hide();
+  await clock.advance(100_000);
+  assert.equal(client.subscriptions, 1);
+  show();
+  await clock.advance(1_000);
+  assert.equal(loads.length, 1);
+});
+
 test("at most 100 subscriptions go on without a component: the one that was left first ends", async (t) => {
   const { clock, client, show, query } = page(t);
   for (let id = 0; id < 120; id++) show(query(`staff:person:${id}`, {}, { queryKey: ["person", id] })).hide();
