@@ -135,7 +135,9 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
     for (const tell of components.keys()) tell();
   };
 
+  /** Asks for all topics. */
   const begin = () => {
+    watch?.unsubscribe();
     topicError = undefined;
     const options = {
       minInterval: last.current.minInterval,
@@ -169,7 +171,7 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
       },
       onNotice() {
         // All topics that waited for room are in force.
-        if (!watch?.lacking.size) topicError = undefined;
+        if (watch?.isWhole) topicError = undefined;
       },
     };
     watch = client.watch(
@@ -193,8 +195,8 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
       last = latest;
       keep(lingering, end);
       if (components.size === 1)
-        if (!watch || watch.hasEnded) begin();
-        else watch.resume();
+        if (watch?.isWhole) watch.resume();
+        else begin();
       if (leftOut) watch?.reload();
       // Not if `begin` threw, because no such view can be meant.
       views.set(id, view);
@@ -207,8 +209,8 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
       };
     },
     reload() {
-      if (!watch || watch.hasEnded) begin();
-      else watch.reload();
+      if (watch?.isWhole) watch.reload();
+      else begin();
     },
     setData(change) {
       data = { is: change(data?.is as never) };

@@ -166,7 +166,7 @@ export interface Watched<Data> {
    * `false`, the data is what the server had after the last event.
    */
   readonly isStale: boolean;
-  /** Loads now. If the topics were refused, it asks for them again. */
+  /** Loads now. If a topic was refused, it asks for the topics again. */
   reload(): void;
   /** Shows what the function makes of the present data, until the next load. Components that share the view show it too. */
   setData(change: (data: Data | undefined) => Data): void;

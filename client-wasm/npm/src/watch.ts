@@ -169,8 +169,8 @@ export class WatchHandle extends Handle implements Watch {
   readonly hears: boolean;
   protected override readonly reads: boolean;
   isPaused = false;
-  /** The topics that were refused, also for now, and are not in force. */
-  readonly lacking = new Set<string>();
+  /** The topics that were refused, for good or for now. */
+  #lacking = new Set<string>();
   /** The number of the connection since which it has missed nothing that it does not know of. */
   #connection: number | undefined;
   #subscriptions: Subscriptions;
@@ -228,11 +228,17 @@ export class WatchHandle extends Handle implements Watch {
     return !this.view.members.has(this);
   }
 
+  /** It has not ended, and no topic was refused. */
+  get isWhole(): boolean {
+    return !(this.hasEnded || this.#lacking.size);
+  }
+
   /** The data is what the server had after the last event. */
   get isCurrent(): boolean {
     const { isDue, isLoading } = this.view;
-    const isWhole = !this.lacking.size && this.#connection === this.#subscriptions.state.connection;
-    return isWhole && !(isDue || isLoading || this.hasEnded);
+    return (
+      this.isWhole && !(isDue || isLoading) && this.#connection === this.#subscriptions.state.connection
+    );
   }
 
   /** `isCurrent` or `view.isLoading` may have changed. */
@@ -277,12 +283,12 @@ export class WatchHandle extends Handle implements Watch {
   }
 
   override failed(failure: Failure | TidingsError, isTold = false): void {
-    if (failure.topic !== undefined) this.lacking.add(failure.topic);
+    if (failure.topic !== undefined) this.#lacking.add(failure.topic);
     super.failed(failure, isTold);
   }
 
   override sync(sync: Sync): void {
-    for (const topic of sync.topics) this.lacking.delete(topic);
+    for (const topic of sync.topics) this.#lacking.delete(topic);
     this.view.due();
     super.sync(sync);
     this.#heard();

@@ -320,6 +320,20 @@ test("a refused topic is an error of its view, and `reload` and a remount ask fo
   await page.shows("3");
   await until(() => !last.view.isLoading);
   assert.deepEqual([last.view.error.topic, last.view.isStale, page.faults], [teams, true, []]);
+  hub.allow();
+  store.value = 4;
+  last.view.reload();
+  await page.shows("4");
+  await until(() => !last.view.isStale && last.view.error === undefined);
+  // The same while the view lingers.
+  page.render();
+  await page.shows("");
+  hub.refuse([teams]);
+  await until(() => !hub.subscriptions.includes(teams));
+  hub.allow();
+  page.render(h(Viewer, { topics: [people, teams] }));
+  await until(() => hub.subscriptions.includes(teams) && !last.view.isStale);
+  assert.deepEqual([last.view.error, page.faults], [undefined, []]);
 });
 
 test("topics that linger make room for those that are shown", async (t) => {
