@@ -236,9 +236,7 @@ export class WatchHandle extends Handle implements Watch {
   /** The data is what the server had after the last event. */
   get isCurrent(): boolean {
     const { isDue, isLoading } = this.view;
-    return (
-      this.isWhole && !(isDue || isLoading) && this.#connection === this.#subscriptions.state.connection
-    );
+    return this.isWhole && !(isDue || isLoading) && this.#connection === this.#subscriptions.state.connection;
   }
 
   /** `isCurrent` or `view.isLoading` may have changed. */
