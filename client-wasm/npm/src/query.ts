@@ -41,7 +41,8 @@ export interface LiveRules<E> {
  *
  * They set three options: `persister`, by which they see each fetch and let it wait for the topics; `staleTime`, so that
  * data is fresh until an event says otherwise; and `refetchOnReconnect`, because the client knows after a reconnect
- * whether something was missed.
+ * whether something was missed. With a `persister`, TanStack Query takes `offlineFirst` as `networkMode`, unless you set
+ * it.
  */
 export interface LiveOptions {
   /** The data is fresh while its topics are in force and no event has changed it. */
