@@ -150,9 +150,7 @@ export function viewOf(client: Client, id: string, topics: readonly string[], be
         leftOut ||= !concerned;
         return concerned;
       },
-      // A view that lingers does not show the writes of the page.
       skipOwn: (event: never, meta: EventMeta) =>
-        components.size > 0 &&
         wanted().every(({ skipOwn }) => (typeof skipOwn === "function" ? skipOwn(event, meta) : skipOwn)),
       onChange: update,
       onData(is: unknown) {

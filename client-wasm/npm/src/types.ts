@@ -161,7 +161,7 @@ export interface WatchOptions<E, Data> {
    * the page shows a write at the moment it sends it. Call `reload` if the write fails, or may have failed.
    *
    * An event is not skipped if a load ran, or another write of this client began, since the write. Otherwise older data
-   * could stay on top.
+   * could stay on top. Nor is it skipped while the watch is paused, because the page does not show the write then.
    */
   skipOwn?: boolean | ((event: E, meta: EventMeta) => boolean);
   /**

@@ -253,7 +253,7 @@ export class WatchHandle extends Handle implements Watch {
     const { concerns, skipOwn = false, onNotice } = this.#options;
     try {
       if (concerns?.(event, meta) === false) return;
-      const isShown = meta.own && this.view.shows(writeOf(meta));
+      const isShown = meta.own && !this.isPaused && this.view.shows(writeOf(meta));
       if (isShown && (typeof skipOwn === "function" ? skipOwn(event, meta) : skipOwn)) {
         call(onNotice, "own");
         return;

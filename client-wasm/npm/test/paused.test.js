@@ -64,6 +64,23 @@ test("a paused watch keeps its subscription and loads nothing, and loads at once
   assert.deepEqual([frames("subscribe"), frames("unsubscribe")], [1, 0]);
 });
 
+test("a paused watch does not show the writes of the page, so `skipOwn` skips none of them", async (t) => {
+  const client = open(t);
+  const { watch, running } = await loaded(client, { skipOwn: true });
+  const write = () => {
+    const origin = client.writeHeaders()["Tidings-Origin"];
+    socket().event([PEOPLE], { uuid: ID }, { origin });
+  };
+  write();
+  watch.pause();
+  watch.resume();
+  assert.equal(running.length, 1);
+  watch.pause();
+  write();
+  watch.resume();
+  assert.equal(running.length, 2);
+});
+
 test("a watch that missed nothing while it was paused loads nothing", async (t) => {
   const { watch, running } = await loaded(open(t), { concerns: ({ event }) => event === "person_updated" });
   watch.pause();
