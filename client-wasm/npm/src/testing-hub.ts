@@ -59,6 +59,7 @@ export class TestHub {
   #sockets = new Set<TestSocket>();
   #clients: TestClient[] = [];
   #minInterval: number;
+  #isClosed = false;
   /** The last number that was given. */
   #last = 0;
   /** How much has happened. */
@@ -87,7 +88,7 @@ export class TestHub {
   }
 
   /**
-   * Creates a client of this hub. Two clients of one hub are as two tabs.
+   * Creates a client of this hub. Two clients of one hub are as two tabs. Throws if the hub is closed.
    *
    * ```ts
    * const hub = createTestHub();
@@ -97,6 +98,7 @@ export class TestHub {
   createClient<const D extends Domain | string = never>(
     options: Omit<ClientOptions<D>, "url"> = {},
   ): Client<Extract<D, Domain>> {
+    if (this.#isClosed) throw new Error("The test hub is closed. Create a hub for each test.");
     const client = new TestClient(options, this.#minInterval, {
       open: (url, protocol) => new this.WebSocket(url, protocol),
       happened: () => void this.#happenings++,
@@ -233,8 +235,9 @@ export class TestHub {
     }
   }
 
-  /** Closes the clients that this hub created, and all connections. */
+  /** Closes the clients that this hub created, and all connections. It creates no client any more. */
   close(): void {
+    this.#isClosed = true;
     for (const client of this.#clients) client.close();
     this.#clients = [];
     this.stop();

@@ -108,6 +108,12 @@ test("an event that no backend can publish is refused at once", () => {
     assert.throws(() => hub.emit(PEOPLE, { ...changed, ...wrong }), /^TypeError: emit: /);
 });
 
+test("a hub that is closed makes no client, because it would never connect", () => {
+  const hub = createHub();
+  hub.close();
+  assert.throws(() => hub.createClient(), /The test hub is closed\. Create a hub for each test\./);
+});
+
 test("the hub keeps a copy of an event", async () => {
   const hub = createHub();
   const { heard } = await subscribed(hub);
