@@ -62,7 +62,7 @@ export function useStatus(): Status {
   );
 }
 
-/** Topics of a hook. `null` or `undefined`: nothing yet. */
+/** Topics of a hook. `null`, `undefined` or an empty list: nothing yet. */
 export type HookTopics<T extends string> = T | readonly T[] | null | undefined;
 
 /** Options of `useSubscription`. */
@@ -261,7 +261,7 @@ const nameOf = (load: object) => ofEach(names, load, (): [number, Shown] => [++f
 
 /** Names topics and what is wanted of them. The name is empty if there are no topics yet. */
 function idOf(topics: string | readonly string[] | null | undefined, name?: unknown): string {
-  return topics == null ? "" : JSON.stringify([[topics].flat().sort(), name]);
+  return topics?.length ? JSON.stringify([[topics].flat().sort(), name]) : "";
 }
 
 const topicsOf = (id: string): string[] => JSON.parse(id)[0];
