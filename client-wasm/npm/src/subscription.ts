@@ -2,7 +2,7 @@
 
 import { type Ask, Asks } from "./asks.js";
 import type { Core, EventFrame } from "./core.js";
-import { call, type Failure, TidingsError } from "./errors.js";
+import { call, type Failure, report, TidingsError } from "./errors.js";
 import type { Origin } from "./origin.js";
 import type { RunningCore } from "./running-core.js";
 import type { ClientState } from "./state.js";
@@ -115,16 +115,18 @@ export class Handle implements Subscription, Ask {
     const owner = this.#owner;
     if (!owner) return;
     const payload = isShared && this.reads ? copy(event.payload) : event.payload;
-    const meta: EventMeta = {
-      topics: topics.filter((topic) => this.held.has(topic)),
-      position,
-      key,
-      at,
-      ...(origin != null && { origin }),
-      own: owner.origin.isOwn(origin),
-      decoded,
-    };
-    call(this.#handler, { domain: event.domain, event: event.event, payload } as never, meta);
+    const own = owner.origin.isOwn(origin);
+    const held = topics.filter((topic) => this.held.has(topic));
+    const meta: EventMeta =
+      origin == null
+        ? { topics: held, position, key, at, own, decoded }
+        : { topics: held, position, key, at, origin, own, decoded };
+    // Not `call`: this runs for each event.
+    try {
+      this.#handler({ domain: event.domain, event: event.event, payload } as never, meta);
+    } catch (error) {
+      report(error);
+    }
   }
 
   sync(sync: Sync): void {
