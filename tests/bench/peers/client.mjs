@@ -3,7 +3,7 @@
 // CPU time, that of the garbage collector included, because it survives what else the machine does.
 import { FakeWebSocket, socket } from "../../../client-wasm/npm/test/fake.js";
 
-const ROUNDS = 7;
+const ROUNDS = 25;
 const MICROSECONDS = 100_000;
 const ID = "0198c0de-0000-7000-8000-000000000001";
 
