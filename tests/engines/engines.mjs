@@ -15,8 +15,8 @@ function program(variable) {
 }
 
 /**
- * Each engine starts a browser. `cannot` says why a test is skipped. `retriesModules`: a second `import()` of a module whose
- * file could not be loaded asks for the file again. By the HTML standard it fails at once.
+ * Each engine starts a browser. `cannot` says why a test is skipped. `retriesModules`: after a failed `import()`, the next
+ * one asks for the file again. By the HTML standard it fails at once.
  */
 export const ENGINES = {
   chromium: {

@@ -31,6 +31,7 @@ function headOf({ position, key, at, origin, topics, event }: EventFrame): strin
     isText(position) &&
     isText(key) &&
     Number.isSafeInteger(at) &&
+    at >= 0 &&
     (origin == null || isText(origin)) &&
     Array.isArray(topics) &&
     topics.every(isText) &&

@@ -231,7 +231,7 @@ function useLatest<V>(value: V): { current: V } {
 
 /**
  * Throws if each render makes a new `load` without a key. Each would be another view, so its data would cause a render,
- * the render a load, and so on. A function whose dependencies changed is new too, but not because of its own data.
+ * the render a load, and so on. A function is also new when its dependencies change. Then its own data is not the cause.
  */
 function useSteadyLoad(
   views: ReadonlyMap<string, View>,

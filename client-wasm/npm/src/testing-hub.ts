@@ -48,7 +48,7 @@ export interface EmitOptions {
 export class TestHub {
   declare [Symbol.dispose]: () => void;
   /**
-   * A `WebSocket` that connects to this hub, whatever its address. It is for a client that the page creates by itself with
+   * A `WebSocket` that connects to this hub. It accepts any address. It is for a client that the page creates by itself with
    * `createClient`: `vi.stubGlobal("WebSocket", hub.WebSocket)`.
    */
   readonly WebSocket: typeof globalThis.WebSocket;

@@ -136,8 +136,8 @@ export interface WatchOptions<E, Data> {
    */
   load: (signal: AbortSignal) => Data | Promise<Data>;
   /**
-   * A name for what `load` loads. Watches with equal keys, the same topics and the same `minInterval` share their loads,
-   * whatever their functions are: the function of the newest watch is called. So the key must name everything that
+   * A name for what `load` loads. Watches with equal keys, the same topics and the same `minInterval` share their loads.
+   * Their functions may differ: the client calls the function of the newest watch. So the key must name everything that
    * `load` depends on, such as the page of a list. A watch without a key shares nothing with one that has a key.
    */
   key?: string;

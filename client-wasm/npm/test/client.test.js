@@ -143,6 +143,27 @@ test("a callback may unsubscribe, subscribe and close, and an error that it thro
   assert.equal(socket().onmessage, undefined);
 });
 
+test("an event whose name has a line break is read as any other", async (t) => {
+  const { client } = open(t);
+  const heard = [];
+  await client.subscribe("staff:people", ({ event }, { decoded }) => heard.push([event, decoded])).ready;
+  // The first line alone would be an event of staff, which needs a `uuid`.
+  socket().event(["staff:people"], {}, { event: "person_updated\nx" });
+  assert.deepEqual(heard, [["person_updated\nx", false]]);
+});
+
+test("an event with a time before 1970 cannot be read", async (t) => {
+  const { client } = open(t);
+  const [heard, errors] = [[], []];
+  client.on("error", ({ code }) => errors.push(code));
+  await client.subscribe("staff:people", (event) => heard.push(event)).ready;
+  const event = { domain: "staff", event: "person_updated", payload: { uuid: ID } };
+  const position = "000000000abc.8.0000001f";
+  socket().receive({ op: "event", position, key: ID, at: -1, topics: ["staff:people"], event });
+  assert.ok(errors.includes("invalid_frame"));
+  assert.deepEqual(heard, []);
+});
+
 test("a malformed event is an error of its subscription, which goes on", async (t) => {
   const { client } = open(t);
   const [heard, errors] = [[], []];

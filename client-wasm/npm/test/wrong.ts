@@ -17,7 +17,7 @@ client.subscribe(staff.topics.persons(""), () => {});
 // A module in the place of its domain.
 createClient({ domains: [domains] });
 
-// A domain of a newer generator, whose data has a type that this package does not know, and one of an older generator.
+// Two domains of other generators. The newer one has a type that this package does not know.
 const newer: Domain<"staff", StaffEvent, StaffTopics> = {
   name: "staff",
   fingerprint: "0123456789abcdef",

@@ -157,7 +157,10 @@ fn read_event(value: JsValue) -> Result<RawEvent<JsPayload>, String> {
     let value = Object(value);
     let text = |name| value.optional(name)?.ok_or_else(|| missing(name));
     let (domain, event) = (text("domain")?, text("event")?);
-    let Found(payload) = Found(value.0).member("payload").ok_or_else(|| missing("payload"))?;
+    let payload = member(&value.0, "payload")?;
+    if payload.is_undefined() {
+        return Err(missing("payload"));
+    }
     Ok(RawEvent { domain, event, payload: JsPayload { value: payload, frame: JsValue::UNDEFINED } })
 }
 
@@ -178,16 +181,4 @@ pub(crate) fn strings(array: JsValue) -> Result<Vec<String>, String> {
 /// Converts a value to text, as JavaScript's `String` does.
 pub(crate) fn text(value: &JsValue) -> String {
     to_string(value)
-}
-
-/// A value in a payload.
-pub(crate) struct Found(pub(crate) JsValue);
-
-impl Found {
-    /// Returns an own member of the object.
-    pub(crate) fn member(&self, name: &str) -> Option<Self> {
-        let name = JsValue::from_str(name);
-        let is_own = js_sys::Object::has_own(self.0.unchecked_ref::<js_sys::Object>(), &name);
-        is_own.then(|| Self(Reflect::get(&self.0, &name).unwrap_or_default()))
-    }
 }

@@ -40,7 +40,7 @@ enum Call {
 }
 use Call::{Create, Delete, List, Read, Update};
 
-/// The call of a store's function, whose record becomes JSON.
+/// Makes the call of a store's function. It returns the function's record as JSON.
 macro_rules! call {
     (List $function:path) => {
         List(|db| to_json($function(db)?))

@@ -203,7 +203,7 @@ impl Kind {
     }
 }
 
-/// Every row of a query as a record, whose fields are the columns.
+/// Returns the rows of a query as records. A record has a field for each column.
 ///
 /// # Errors
 /// An error of the database, or the columns do not fit the record.
