@@ -19,6 +19,7 @@ pub mod access;
 pub mod event_stream;
 pub mod host;
 pub mod hub;
+pub mod journal;
 pub mod keys;
 pub mod log;
 pub mod metrics;

@@ -31,6 +31,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 ],
             },
             Layer { name: "log", modules: &["keys", "log", "publication", "reader", "tenant_log"] },
+            Layer { name: "journal", modules: &["journal"] },
             Layer { name: "rights", modules: &["access", "refusals", "revocation"] },
             Layer { name: "hub", modules: &["hub", "publish"] },
             Layer { name: "sessions", modules: &["event_stream", "session", "shard"] },
