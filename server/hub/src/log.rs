@@ -69,6 +69,10 @@ pub struct Log {
     /// The position of the newest evicted entry. If none was evicted: the position before the first entry.
     evicted: Position,
     topics: HashMap<TopicName, TopicIndex>,
+    /// The offsets of the gaps of the whole tenant, in order.
+    gaps_of_all: Offsets,
+    /// No gap of the whole tenant after this offset was evicted.
+    evicted_gap_of_all: u64,
     held_topics: usize,
     holds: usize,
     /// The offsets of the entries, by their keys.
@@ -108,6 +112,8 @@ impl Log {
             bytes: 0,
             evicted,
             topics: HashMap::new(),
+            gaps_of_all: Offsets::default(),
+            evicted_gap_of_all: 0,
             held_topics: 0,
             holds: 0,
             keys: HashMap::new(),
@@ -134,13 +140,16 @@ impl Log {
         published
     }
 
-    /// Appends an entry that tells the readers of these topics to load again. It stands for an event that cannot be
-    /// published. The `key` must be new. It goes into the position's tag, and is not the key of a publication.
-    pub fn append_sync(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
+    /// Appends a gap: an entry that tells the readers of these topics to load again. Without topics, it tells all readers
+    /// of the tenant. The `key` must be new. It goes into the position's tag, and is not the key of a publication.
+    pub fn append_gap(&mut self, key: Uuid, mut topics: Vec<TopicName>, now: Moment) -> Position {
         self.evict_aged(now);
         let position = self.next(key);
         self.note(&mut topics, position.offset);
-        self.push(Publication::sync(key, topics, position, now));
+        if topics.is_empty() {
+            self.bytes += self.gaps_of_all.push(position.offset);
+        }
+        self.push(Publication::gap(key, topics, position, now));
         position
     }
 
@@ -205,13 +214,17 @@ impl Log {
         let Some(entry) = self.entries.pop_front() else { return };
         self.evicted = entry.position;
         self.bytes -= entry.cost();
-        if !entry.is_sync {
+        if !entry.is_gap {
             self.keys.remove(&entry.key);
         }
         self.entries.shrink();
         self.keys.shrink();
         if entry.may_come_again {
             self.evicted_keys.remember(entry.published(), entry.appended);
+        }
+        if entry.is_gap_of_all() {
+            self.bytes -= self.gaps_of_all.pop();
+            self.evicted_gap_of_all = entry.position.offset;
         }
         for topic in &entry.topics {
             let Some(index) = self.topics.get_mut(topic) else { continue };
@@ -262,10 +275,15 @@ impl Log {
         self.topics.get(topic).into_iter().flat_map(move |index| index.offsets.after(offset))
     }
 
+    /// Returns the offsets of the gaps of the whole tenant after `offset`, in order.
+    pub fn gaps_of_all_after(&self, offset: u64) -> impl Iterator<Item = u64> {
+        self.gaps_of_all.after(offset)
+    }
+
     /// Returns whether an entry of the topic after `offset` may have been evicted.
     pub fn may_have_lost(&self, topic: &TopicName, offset: u64) -> bool {
         let evicted = self.topics.get(topic).map_or(self.evicted.offset, |index| index.evicted);
-        evicted > offset
+        evicted.max(self.evicted_gap_of_all) > offset
     }
 
     /// Keeps the index of a topic while a reader subscribes to it. Returns the log's own copy of the topic, which

@@ -60,8 +60,8 @@ pub struct Publication {
     pub event: RawEvent,
     pub(crate) appended: Duration,
     pub(crate) may_come_again: bool,
-    /// It stands for an event that was not published. Its readers get a sync.
-    pub(crate) is_sync: bool,
+    /// It is a gap: something was lost. The readers of its topics get a sync. Without topics, all readers of the tenant do.
+    pub(crate) is_gap: bool,
     /// If there are many topics: their indices, sorted by the topics' names. Otherwise empty.
     by_name: Box<[u16]>,
     /// The beginning of the frame, up to the names of the topics.
@@ -207,7 +207,7 @@ impl Publication {
         }
         head.extend_from_slice(br#""topics":["#);
         let by_name = by_name(&topics);
-        let (frames, is_sync) = (Mutex::default(), false);
+        let (frames, is_gap) = (Mutex::default(), false);
         Self {
             position,
             key,
@@ -217,15 +217,15 @@ impl Publication {
             event,
             appended,
             may_come_again,
-            is_sync,
+            is_gap,
             by_name,
             head,
             frames,
         }
     }
 
-    /// Returns an entry whose readers get a sync.
-    pub(crate) fn sync(key: Uuid, topics: Vec<TopicName>, position: Position, now: Moment) -> Self {
+    /// Returns a gap of these topics. Without topics, it is a gap of the whole tenant.
+    pub(crate) fn gap(key: Uuid, topics: Vec<TopicName>, position: Position, now: Moment) -> Self {
         let (by_name, payload) = (by_name(&topics), Box::<RawValue>::default());
         Self {
             position,
@@ -236,11 +236,16 @@ impl Publication {
             event: RawEvent { domain: String::new(), event: String::new(), payload },
             appended: now.since_start,
             may_come_again: false,
-            is_sync: true,
+            is_gap: true,
             by_name,
             head: Vec::new(),
             frames: Mutex::default(),
         }
+    }
+
+    /// Returns whether it is a gap of the whole tenant.
+    pub(crate) fn is_gap_of_all(&self) -> bool {
+        self.is_gap && self.topics.is_empty()
     }
 
     /// Returns whether it has more topics than fit into the bits. Then each session reads it from the log.
@@ -334,7 +339,7 @@ impl Publication {
     /// each topic. The log counts the topics' own index and names once.
     pub(crate) fn cost(&self) -> usize {
         let topics = TOPIC_OVERHEAD * self.topics.len();
-        let frames = if self.reaches_many() || self.is_sync {
+        let frames = if self.reaches_many() || self.is_gap {
             0
         } else {
             let names = self.topics.iter().map(|topic| topic.as_str().len() + 3).sum();

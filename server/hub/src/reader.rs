@@ -191,6 +191,9 @@ impl Reader {
         if head.saturating_sub(position) <= self.topics.len() as u64 / TOPICS_PER_ENTRY {
             let wants = |offset: &u64| {
                 log.entry(*offset).is_some_and(|entry| {
+                    if entry.is_gap_of_all() {
+                        return self.wanting(*offset).next().is_some();
+                    }
                     entry.reaches(self.topics.keys(), |topic| self.wants(topic, *offset))
                 })
             };
@@ -203,10 +206,17 @@ impl Reader {
         let (first, mut rests): (Vec<u64>, Vec<_>) = start.unzip();
         let heads = first.into_iter().enumerate();
         let mut next: BinaryHeap<_> = heads.map(|(topic, offset)| Reverse((offset, topic))).collect();
+        // A gap of the whole tenant is for each topic.
+        let first_after = self.topics.values().min().map(|after| position.max(*after));
+        let mut gaps = first_after.into_iter().flat_map(|after| log.gaps_of_all_after(after)).peekable();
         let mut offsets = Vec::new();
-        while offsets.len() < max
-            && let Some(Reverse((offset, topic))) = next.pop()
-        {
+        while offsets.len() < max {
+            let first = next.peek().map(|Reverse((offset, _))| *offset);
+            if let Some(gap) = gaps.next_if(|gap| first.is_none_or(|first| *gap < first)) {
+                offsets.push(gap);
+                continue;
+            }
+            let Some(Reverse((offset, topic))) = next.pop() else { break };
             if offsets.last() != Some(&offset) {
                 offsets.push(offset);
             }
@@ -217,6 +227,11 @@ impl Reader {
 
     fn wants(&self, topic: &TopicName, offset: u64) -> bool {
         self.topics.get(topic).is_some_and(|&after| after < offset)
+    }
+
+    /// Returns the topics that want an entry at this offset, if it is for all topics.
+    fn wanting(&self, offset: u64) -> impl Iterator<Item = &TopicName> {
+        self.topics.iter().filter(move |(_, after)| **after < offset).map(|(topic, _)| topic)
     }
 
     /// Reads the next deliveries, in the log's order: at most `max` publications, fewer if they are large. A sync comes
@@ -237,12 +252,19 @@ impl Reader {
                 break;
             }
             let Some(publication) = log.entry(offset) else { continue };
+            if publication.is_gap_of_all() {
+                let topics: Vec<_> = self.wanting(offset).cloned().collect();
+                self.position = publication.position;
+                bytes += topics.iter().map(|topic| topic.as_str().len()).sum::<usize>();
+                deliveries.push(Delivery::Sync { position: self.position, topics, is_asked: true });
+                continue;
+            }
             let wants = |topic: &TopicName| self.wants(topic, offset);
             let matched = Matched::of(publication, self.topics.keys(), wants);
             self.position = publication.position;
             bytes += publication.event.payload.get().len();
             bytes += matched.topics(publication).map(|topic| topic.as_str().len()).sum::<usize>();
-            if publication.is_sync {
+            if publication.is_gap {
                 let topics = matched.topics(publication).cloned().collect();
                 deliveries.push(Delivery::Sync { position: self.position, topics, is_asked: true });
                 continue;

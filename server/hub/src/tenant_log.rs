@@ -143,13 +143,13 @@ impl TenantLog {
         published
     }
 
-    /// Tells the readers of these topics to load again.
+    /// Tells the readers of these topics to load again. Without topics, it tells all readers of the tenant.
     pub(crate) fn sync(&self, key: Uuid, topics: Vec<TopicName>, now: Moment) {
         let wakers = {
             let mut state = self.lock();
             state.unused_since = None;
             let wakers = state.take_waiting(&topics);
-            state.log.append_sync(key, topics, now);
+            state.log.append_gap(key, topics, now);
             self.count_bytes(&mut state);
             wakers
         };
@@ -284,8 +284,10 @@ impl State {
 
     fn take_waiting(&mut self, topics: &[TopicName]) -> Vec<Waker> {
         let Self { followers_of, waiting, waiting_shards, .. } = self;
+        let of_all = topics.is_empty().then(|| std::mem::take(waiting).into_values());
         let followers = topics.iter().filter_map(|topic| followers_of.get(topic)).flatten();
-        followers.filter_map(|follower| waiting.remove(follower)).chain(waiting_shards.drain(..)).collect()
+        let followers = followers.filter_map(|follower| waiting.remove(follower));
+        followers.chain(of_all.into_iter().flatten()).chain(waiting_shards.drain(..)).collect()
     }
 
     fn unfollow(&mut self, topic: &TopicName, follower: u64) {

@@ -64,12 +64,14 @@ struct Since {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let topics = || prop::collection::btree_set(0..TOPICS, 1..3).prop_map(|set| set.into_iter().collect());
+    let gap_topics =
+        || prop::collection::btree_set(0..TOPICS, 0..3).prop_map(|set| set.into_iter().collect::<Vec<u8>>());
     let since = (0..12_u8, prop::bool::weighted(0.1)).prop_map(|(back, is_forged)| Since { back, is_forged });
     let reader = 0..READERS;
     let step = prop_oneof![
         6 => (0..60_u8, topics(), prop::bool::weighted(0.3))
             .prop_map(|(key, topics, is_wide)| Step::Append { key, topics, is_wide }),
-        1 => (topics(), prop::bool::weighted(0.3)).prop_map(|(topics, is_wide)| Step::Sync { topics, is_wide }),
+        1 => (gap_topics(), prop::bool::weighted(0.3)).prop_map(|(topics, is_wide)| Step::Sync { topics, is_wide }),
         1 => (0..12_u8).prop_map(|seconds| Step::Pass { seconds }),
         3 => (reader.clone(), topics(), prop::option::of(since))
             .prop_map(|(reader, topics, since)| Step::Subscribe { reader, topics, since }),
@@ -168,9 +170,11 @@ impl Model {
             Step::Append { key, topics, is_wide } => self.append(key, topics, is_wide)?,
             Step::Sync { topics, is_wide } => {
                 let key = Uuid::from_u128(1_000 + u128::from(self.head()));
-                let position = self.log.append_sync(key, names(&topics, is_wide), self.now);
+                let position = self.log.append_gap(key, names(&topics, is_wide), self.now);
                 prop_assert_eq!(position, Position::new(7, self.head() + 1, Position::tag_of(key)));
-                self.noted(position, topics, true);
+                // A gap without topics is for all.
+                let all = names(&topics, is_wide).is_empty().then(|| (0..TOPICS).collect());
+                self.noted(position, all.unwrap_or(topics), true);
             }
             Step::Pass { seconds } => {
                 self.now.since_start += Duration::from_secs(seconds.into());
@@ -358,10 +362,12 @@ impl Model {
         for number in 0..TOPICS {
             let of_topic = |&offset: &u64| self.entries[offset as usize - 1].topics.contains(&number);
             let expected: Vec<u64> = (tail + 1..=head).filter(of_topic).collect();
-            prop_assert_eq!(log.offsets_after(&topic(number), 0).collect::<Vec<_>>(), expected);
+            let topic = topic(number);
+            let known: BTreeSet<u64> = log.offsets_after(&topic, 0).chain(log.gaps_of_all_after(0)).collect();
+            prop_assert_eq!(known.into_iter().collect::<Vec<_>>(), expected);
             for offset in 0..=head {
                 let has_lost = (offset + 1..=tail).any(|offset| of_topic(&offset));
-                let says_so = log.may_have_lost(&topic(number), offset);
+                let says_so = log.may_have_lost(&topic, offset);
                 prop_assert!(says_so || !has_lost, "{} of {} after {}", tail, number, offset);
                 prop_assert!(!says_so || offset < tail, "nothing after {} was evicted", offset);
             }

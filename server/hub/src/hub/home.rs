@@ -216,6 +216,19 @@ impl Hub {
         self.home.sync_raw(topics, key);
     }
 
+    /// Tells all subscribers of the home tenant to load again. Use it if nobody knows which topics a change touches.
+    ///
+    /// ```
+    /// use tidings_hub::Hub;
+    ///
+    /// fn backup_was_restored(hub: &Hub) {
+    ///     hub.sync_all();
+    /// }
+    /// ```
+    pub fn sync_all(&self) {
+        self.home.sync_all();
+    }
+
     /// Subscribes to a topic, from now on. The subscription begins at once, and not when the future is polled.
     ///
     /// ```

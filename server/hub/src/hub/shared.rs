@@ -110,6 +110,12 @@ impl Shared {
         self.bound_logs();
     }
 
+    /// Tells all subscribers of a tenant to load again.
+    pub(super) fn sync_all(&self, tenant: &TenantId, now: Moment) {
+        self.tenant_log(tenant).sync(self.host.new_key(), Vec::new(), now);
+        self.bound_logs();
+    }
+
     /// Tells the subscribers of these topics to load again a moment later: nobody knows how their transaction ended.
     pub(super) fn sync_later(&self, tenant: &TenantId, topics: Vec<TopicName>) {
         let now = self.host.now();

@@ -105,6 +105,11 @@ impl Tenant {
         self.shared.sync(&self.id, topics, key, self.shared.host.now());
     }
 
+    /// Tells all subscribers of the tenant to load again. See [`Hub::sync_all`](crate::Hub::sync_all).
+    pub fn sync_all(&self) {
+        self.shared.sync_all(&self.id, self.shared.host.now());
+    }
+
     /// Subscribes to a topic, from now on. See [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe<T: Topic>(&self, topic: &T) -> Subscribing {
         self.subscribe_raw(&[topic.name()])

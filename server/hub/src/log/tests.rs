@@ -110,7 +110,7 @@ fn the_cost_of_a_topic_ends_with_its_last_entry() {
         let topics: &[&str] = if key % 3 == 0 { &["a", "b"] } else { &["a"] };
         log.append(draft(key, topics), at(0));
         log.append(draft(100 + key, &["c"]), at(0));
-        log.append_sync(Uuid::from_u128(200 + key), vec![topic("b"), topic("d")], at(0));
+        log.append_gap(Uuid::from_u128(200 + key), vec![topic("b"), topic("d")], at(0));
         log.append(wide(300 + key, key as usize * 500), at(0));
         assert_eq!(log.len(), 2);
     }
@@ -121,7 +121,7 @@ fn the_cost_of_a_topic_ends_with_its_last_entry() {
 #[test]
 fn the_key_of_a_sync_is_not_the_key_of_a_publication() {
     let mut log = log(10);
-    let place = log.append_sync(Uuid::from_u128(1), vec![topic("a")], at(0));
+    let place = log.append_gap(Uuid::from_u128(1), vec![topic("a")], at(0));
     assert_eq!((place.offset, log.head()), (1, place));
     assert_eq!(place.tag, Position::tag_of(Uuid::from_u128(1)));
     let published = log.append(draft(1, &["b"]), at(0));

@@ -87,7 +87,7 @@ fn a_batch_with_many_topic_names_ends_early_and_loses_nothing() {
     subscribe(&mut reader, &mut log, &all, None);
     for key in 0..5 {
         log.append(draft(2 * key, &all), at(0));
-        log.append_sync(Uuid::from_u128(2 * key + 1), all.iter().copied().map(topic).collect(), at(0));
+        log.append_gap(Uuid::from_u128(2 * key + 1), all.iter().copied().map(topic).collect(), at(0));
     }
     // Each publication has three times as many bytes as a turn.
     let turns: Vec<usize> = (0..11).map(|_| reader.read(&log, 256).len()).collect();
@@ -102,7 +102,7 @@ fn a_sync_reaches_the_readers_of_its_topics_also_if_they_come_back_later() {
     subscribe(&mut reader, &mut log, &["a", "b"], None);
     let start = log.append(draft(1, &["a"]), at(0)).position;
     let topics = ["a", "x"].map(topic).to_vec();
-    let place = log.append_sync(Uuid::from_u128(2), topics, at(0));
+    let place = log.append_gap(Uuid::from_u128(2), topics, at(0));
     let last = log.append(draft(3, &["b", "a"]), at(0)).position;
     assert_eq!(read(&mut reader, &log, 10), ["1 a", "sync@2 a", "3 b,a"]);
     assert_eq!(reader.position(), last);
@@ -118,6 +118,37 @@ fn a_sync_reaches_the_readers_of_its_topics_also_if_they_come_back_later() {
         assert_eq!(read(&mut back, &log, 10), expected, "{own} since {since}");
         back.clear(&mut log);
     }
+}
+
+#[test]
+fn a_gap_of_the_whole_tenant_reaches_all_topics_that_began_before_it() {
+    let mut log = log(10);
+    let (mut reader, mut later) = (Reader::new(&log), Reader::new(&log));
+    let start = log.head();
+    subscribe(&mut reader, &mut log, &["a", "b"], None);
+    log.append(draft(1, &["a"]), at(0));
+    log.append_gap(Uuid::from_u128(2), Vec::new(), at(0));
+    subscribe(&mut reader, &mut log, &["c"], None);
+    log.append(draft(3, &["b"]), at(0));
+    assert_eq!(
+        read(&mut reader, &log, 10),
+        ["1 a", "sync@2 a,b,c", "3 b"],
+        "the position was before the gap"
+    );
+    subscribe(&mut later, &mut log, &["d"], Some(start));
+    assert_eq!(read(&mut later, &log, 10), ["sync@2 d"]);
+    subscribe(&mut later, &mut log, &["e"], None);
+    assert_eq!(read(&mut later, &log, 10), [""; 0]);
+}
+
+#[test]
+fn an_evicted_gap_of_the_whole_tenant_is_lost_for_each_topic() {
+    let mut log = log(2);
+    let mut reader = Reader::new(&log);
+    subscribe(&mut reader, &mut log, &["a", "quiet"], None);
+    log.append_gap(Uuid::from_u128(1), Vec::new(), at(0));
+    (2..=4).for_each(|key| drop(log.append(draft(key, &["a"]), at(0))));
+    assert_eq!(read(&mut reader, &log, 10), ["sync@4 a,quiet"]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl<S: Sink> Shard<S> {
                 followed.batch.since = publications.first().map_or(Duration::ZERO, |first| first.appended);
                 let mut bytes = 0;
                 for publication in publications {
-                    if publication.reaches_many() || publication.is_sync {
+                    if publication.reaches_many() || publication.is_gap {
                         // The connections that it reaches must first get what is in the batch.
                         if followed.batch.deliveries() > 0 {
                             break;

@@ -85,8 +85,9 @@ impl Followed {
         connections: &mut Slab<Connection<S>>,
         marks: &mut [Mark],
     ) {
-        let reached = publication.topics.iter().filter_map(|topic| self.topics.get(topic)).flatten();
-        for &key in reached {
+        let of_all = publication.is_gap_of_all().then_some(self.topics.values());
+        let named = publication.topics.iter().filter_map(|topic| self.topics.get(topic));
+        for &key in named.chain(of_all.into_iter().flatten()).flatten() {
             let mark = &mut marks[key.slot()];
             if mark.wants(publication.position.offset) {
                 mark.fall_behind();

@@ -332,6 +332,24 @@ fn live_connections_get_one_sync_when_the_log_has_evicted_entries_before_the_sha
 }
 
 #[test]
+fn a_gap_of_the_whole_tenant_reaches_each_live_connection_once() {
+    let mut world = World::new();
+    let (one, of_one) = world.connect(&["t:1", "t:2"]);
+    let (other, of_other) = world.connect(&["t:3"]);
+    world.publish(&["t:1"]);
+    world.hub.sync_all();
+    world.publish(&["t:3"]);
+    world.fan_out();
+    world.fan_out();
+    assert_eq!((world.pump(one), world.pump(other)), (Pumped::Idle, Pumped::Idle));
+    let told = |pipe: &Pipe| {
+        pipe.frames().iter().map(|f| format!("{} {}", f["op"], f["topics"])).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&of_one), [r#""event" ["t:1"]"#, r#""sync" ["t:1","t:2"]"#]);
+    assert_eq!(told(&of_other), [r#""sync" ["t:3"]"#, r#""event" ["t:3"]"#]);
+}
+
+#[test]
 fn an_event_of_several_topics_comes_once_and_names_the_topics_of_each_connection() {
     let mut world = World::new();
     let all = ["t:1", "t:2", "t:3", "t:4"];
