@@ -11,6 +11,7 @@ mod config;
 mod disturb;
 mod fan_out;
 mod invariant;
+mod journal;
 mod ledger;
 mod link;
 mod node;
