@@ -6,6 +6,7 @@
 mod binary;
 mod client;
 mod http;
+pub mod postgres;
 mod process;
 mod proxy;
 mod random;
@@ -25,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::postgres::Postgres;
 pub use binary::{Finished, example, finish, tidings, tidings_with_files};
 pub use client::{Client, Incoming};
 pub use http::{Block, EventStream, Request, Response};

@@ -15,6 +15,7 @@ pub(crate) mod browser;
 mod debian;
 pub(crate) mod engines;
 pub(crate) mod npm;
+mod postgres;
 mod programs;
 mod progress;
 pub(crate) mod tools;
@@ -228,6 +229,16 @@ pub(crate) const PROGRAMS: Need = Need {
     install: |_| programs::install(),
 };
 
+/// A database server that the Rust tests start.
+pub(crate) const POSTGRES: Need = Need {
+    name: "PostgreSQL",
+    lane: Lane::Debian,
+    usually: 20,
+    how: "installing Debian's PostgreSQL, without a running server",
+    find: |_| Ok(postgres::find()),
+    install: |_| postgres::install(),
+};
+
 /// The needs of the npm package.
 pub(crate) const BUILD: &[Need] = &[WASM_TARGET, BINDGEN, NPM_PACKAGE];
 
@@ -255,6 +266,7 @@ pub(crate) const TEST: &[Need] = &[
     FIREFOX,
     WEBKIT,
     PROGRAMS,
+    POSTGRES,
 ];
 
 /// Installs the missing ones of `needs`.

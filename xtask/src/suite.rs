@@ -76,7 +76,7 @@ const STEPS: [Step; 23] = [
         needs: &[setup::WASM_TARGET],
         run: doc,
     },
-    Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS], run: rust },
+    Step { name: "rust", says: "Rust tests", needs: &[setup::PROGRAMS, setup::POSTGRES], run: rust },
     Step {
         name: "hosts",
         says: "suites of the server hold in an application of axum",

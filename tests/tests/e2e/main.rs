@@ -38,6 +38,7 @@ mod operate;
 mod order;
 mod origins;
 mod panics;
+mod postgres;
 mod process;
 mod proxies;
 mod publish;

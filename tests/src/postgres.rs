@@ -1,0 +1,296 @@
+//! A PostgreSQL server for tests.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use postgres::{Client, NoTls};
+
+use crate::eventually;
+
+/// The password of the user `owner`, who may do everything.
+const PASSWORD: &str = "secret";
+
+/// The settings of the server. A test may stop the processes of the server, but not the machine, so nothing has to
+/// reach the disk.
+const SETTINGS: &str = "
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = 32MB
+max_connections = 200
+fsync = off
+full_page_writes = off
+log_line_prefix = '%m %u@%d '
+";
+
+/// Makes the files of a server, starts and kills it, as its standard input says. When that ends, the test's process has
+/// ended, by whatever cause. Then this script kills the server and removes its folder.
+///
+/// SIGQUIT is what `pg_ctl stop -m immediate` sends. A stopped process receives it after SIGCONT only.
+const GUARD: &str = r#"
+trap '' INT TERM HUP PIPE
+folder=$1 initdb=$2 postgres=$3
+shift 3 # what remains runs a command as the server's user
+cd "$folder"
+kill_server() { kill -CONT $server && kill -QUIT $server; wait $server; server=; } 2>/dev/null
+while read -r command; do
+    case $command in
+        init)
+            "$@" "$initdb" -D data -U owner --pwfile=password --auth=scram-sha-256 --encoding=UTF8 --locale=C \
+                --no-sync --no-instructions </dev/null >>log 2>&1
+            echo $?;;
+        start)
+            "$@" "$postgres" -D data </dev/null >>log 2>&1 &
+            server=$!
+            echo $server;;
+        kill)
+            kill_server
+            echo killed;;
+    esac
+done
+[ -z "$server" ] || kill_server
+cd /
+rm -rf "$folder"
+"#;
+
+/// Ports of the tests' servers. The system gives none of them to outgoing connections, so that a server that is
+/// started again finds its own port free.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// A running PostgreSQL server in a folder of its own, on a port of loopback. It ends with this value, and with the
+/// test's process at the latest.
+#[derive(Debug)]
+pub struct Postgres {
+    guard: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    address: SocketAddr,
+    folder: PathBuf,
+    /// The server's process. `None` after [`Self::kill`].
+    process: Option<u32>,
+}
+
+impl Postgres {
+    /// Returns a server that all tests of this process share. Each test asks for a [`database`](Self::database) of its own.
+    #[track_caller]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// Starts a server for a test that kills or freezes it.
+    #[track_caller]
+    pub fn start() -> Self {
+        let folder = new_folder();
+        fs::write(folder.join("password"), PASSWORD).expect("a folder for temporary files");
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "sh"]).arg(&folder).args([program("initdb"), program("postgres")]);
+        command.args(as_server_user()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut guard = command.spawn().expect("a shell starts");
+        let commands = guard.stdin.take();
+        let answers = BufReader::new(guard.stdout.take().expect("standard output is piped"));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut server = Self { guard, commands, answers, address, folder, process: None };
+        assert_eq!(server.ask("init"), "0", "PostgreSQL makes no files: {}", server.log());
+        // Another process may take a port first.
+        let started = (0..10).any(|_| {
+            server.address = free_address();
+            server.configure();
+            server.run()
+        });
+        assert!(started, "PostgreSQL does not start: {}", server.log());
+        server
+    }
+
+    /// Writes the settings. The last of two settings of the same name counts.
+    fn configure(&self) {
+        let settings = format!("{SETTINGS}port = {}\n", self.address.port());
+        let path = self.folder.join("data/postgresql.conf");
+        let file = fs::OpenOptions::new().append(true).open(&path);
+        file.and_then(|mut file| file.write_all(settings.as_bytes())).expect("the file of settings");
+    }
+
+    /// Starts the server's process, and waits until it serves. Returns false if it has ended instead.
+    #[track_caller]
+    fn run(&mut self) -> bool {
+        let process = self.ask("start").parse().expect("the guard names the process");
+        self.process = Some(process);
+        let mut serves = false;
+        eventually("PostgreSQL serves", || {
+            serves = Client::connect(&self.url("postgres"), NoTls).is_ok();
+            serves || !is_running(process)
+        });
+        serves
+    }
+
+    /// Returns the owner's URL of a new, empty database.
+    #[track_caller]
+    pub fn database(&self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        // Two copies of the template at the same time refuse each other.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        connect(&self.url("postgres"))
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .expect("a new database");
+        self.url(&name)
+    }
+
+    /// Returns the owner's URL of the database with this name.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://owner:{PASSWORD}@{}/{database}", self.address)
+    }
+
+    /// Returns the address on which it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the server as a crash does: `pg_ctl stop -m immediate`.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        assert_eq!(self.ask("kill"), "killed", "the guard's answer");
+        self.process = None;
+    }
+
+    /// Starts the server again after [`Self::kill`], on the same port and with the same data.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        assert!(self.run(), "PostgreSQL does not start again: {}", self.log());
+    }
+
+    /// Stops all its processes where they are. It then accepts connections and does not answer.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets its processes go on after [`Self::freeze`].
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Returns its log until now.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Sends a signal to the server's process first, so that it starts no other, and then to its children.
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let process = self.process.expect("it runs");
+        let script = format!("kill -{name} {process} && kill -{name} $(ps -o pid= --ppid {process})");
+        let status = Command::new("sh").args(["-c", &script]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{script}");
+    }
+
+    /// Gives the guard a command, and returns its answer.
+    #[track_caller]
+    fn ask(&mut self, command: &str) -> String {
+        let commands = self.commands.as_mut().expect("it is taken when the value is dropped");
+        writeln!(commands, "{command}").expect("the guard reads");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the guard answers");
+        answer.trim().to_owned()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of PostgreSQL:\n{}", self.log());
+        }
+        // The guard kills the server, removes its folder and ends.
+        drop(self.commands.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Connects to a database, without TLS.
+#[track_caller]
+pub fn connect(url: &str) -> Client {
+    Client::connect(url, NoTls).unwrap_or_else(|error| panic!("{url}: {error:?}"))
+}
+
+/// Returns the URL of the same database for another user.
+#[track_caller]
+pub fn as_user(url: &str, user: &str, password: &str) -> String {
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (_, place) = rest.split_once('@').expect("a URL with a user");
+    format!("{scheme}://{user}:{password}@{place}")
+}
+
+/// Returns the words before a command that the server's user must run. PostgreSQL refuses to run as root, and Debian's
+/// package has made a user for it.
+fn as_server_user() -> &'static [&'static str] {
+    if !is_root() {
+        return &[];
+    }
+    &["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+}
+
+fn is_root() -> bool {
+    id(&["-u"]) == Some(0)
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// Makes a folder that belongs to the server's user.
+fn new_folder() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("tidings-postgres-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    if is_root() {
+        let (user, group) = (id(&["-u", "postgres"]), id(&["-g", "postgres"]));
+        assert!(user.is_some(), "there is no user `postgres`: {HOW_TO_INSTALL}");
+        std::os::unix::fs::chown(&folder, user, group).expect("root gives folders away");
+    }
+    folder
+}
+
+/// Returns a loopback address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    // Processes that start at the same time begin to search at different places.
+    let start = std::process::id() as usize * 101 + COUNT.fetch_add(1, Ordering::Relaxed);
+    let ports = (0..PORTS.len()).map(|step| PORTS.start + ((start + step) % PORTS.len()) as u16);
+    let mut addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).expect("a free port")
+}
+
+/// Whether a process runs. The guard is its parent and has not waited for it, so an ended one is a zombie.
+fn is_running(process: u32) -> bool {
+    let output = Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output();
+    output.is_ok_and(|output| !output.stdout.is_empty() && !output.stdout.starts_with(b"Z"))
+}
+
+const HOW_TO_INSTALL: &str =
+    "`cargo xtask setup` installs PostgreSQL, and so does `apt-get install postgresql`";
+
+/// Finds a program of the server: on the path, or the newest in Debian's folder.
+fn program(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file());
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let installed = versions.filter_map(|entry| {
+        let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+        Some((version, entry.path().join("bin").join(name))).filter(|(_, program)| program.is_file())
+    });
+    let newest = || installed.max().map(|(_, program)| program);
+    on_path.or_else(newest).unwrap_or_else(|| panic!("{name} is not installed: {HOW_TO_INSTALL}"))
+}
