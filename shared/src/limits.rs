@@ -104,6 +104,11 @@ limits! {
     /// their own.
     pub const MAX_UNKNOWN_DOMAINS: usize = 8;
 
+    /// Time without anything from the journal after which a session or an event stream gets `degraded`.
+    ///
+    /// Longer than a database takes to restart or to change its leader. Short enough that nobody works with old data for long.
+    pub const DEGRADED_AFTER: Duration = Duration::from_secs(10);
+
     /// The shortest pause before an event stream comes back. Each stream gets a random one between this and twice this.
     ///
     /// The spread is there because the client keeps its pause for as long as nobody answers. The mean is the default of browsers,

@@ -118,6 +118,16 @@ pub enum ServerFrame<P = Box<RawValue>> {
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<String>,
     },
+    /// The server has heard nothing from its journal for a while, so events may be late. Nothing is lost.
+    Degraded {
+        /// Since when, in milliseconds since 1970 by the server's clock.
+        since: u64,
+    },
+    /// The server hears its journal again, and this session has caught up.
+    Restored {
+        /// This session has had everything up to this position.
+        position: String,
+    },
     /// The server is about to close the connection.
     Goaway {
         /// Come back after so many milliseconds.
@@ -297,6 +307,8 @@ impl<M> Reader<'_, M> {
             },
             "pong" => ServerFrame::Pong { r#ref: self.required("ref") },
             "ping" => ServerFrame::Ping { position: self.optional("position") },
+            "degraded" => ServerFrame::Degraded { since: self.required("since") },
+            "restored" => ServerFrame::Restored { position: self.required("position") },
             "goaway" => ServerFrame::Goaway { retry_after_ms: self.required("retry_after_ms") },
             "error" => ServerFrame::Error {
                 r#ref: self.optional("ref"),

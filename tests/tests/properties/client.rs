@@ -51,7 +51,7 @@ enum Input {
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let topics = || prop::collection::vec(0..6_u8, 0..4);
     let codes = prop::sample::select(vec![1000, 1001, 1006, 1009, 1012, 4401, 4408, 4429, 4503, 9]);
-    let frame = (0..15_u8, 0..40_u8, topics(), 0..5_u8, any::<u64>(), prop::bool::weighted(0.1)).prop_map(
+    let frame = (0..17_u8, 0..40_u8, topics(), 0..5_u8, any::<u64>(), prop::bool::weighted(0.1)).prop_map(
         |(kind, r#ref, topics, outcome, number, is_old)| Input::Frame {
             kind,
             r#ref,
@@ -121,6 +121,8 @@ fn server_text(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> 
         11 => serde_json::json!({ "op": "ping", "position": "p" }),
         12 => serde_json::json!({ "op": "goaway", "retry_after_ms": number }),
         13 => serde_json::json!({ "op": "token_accepted", "ref": r#ref, "expires_in_ms": number % 100_000 }),
+        14 => serde_json::json!({ "op": "degraded", "since": number }),
+        15 => serde_json::json!({ "op": "restored", "position": "p" }),
         _ => {
             let code =
                 ["rate_limited", "forbidden", "too_many_topics", "going_away", "x"][(number % 5) as usize];

@@ -137,6 +137,8 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         }),
         any::<u64>().prop_map(|r#ref| ServerFrame::Pong { r#ref }),
         prop::option::of(text()).prop_map(|position| ServerFrame::Ping { position }),
+        any::<u64>().prop_map(|since| ServerFrame::Degraded { since }),
+        text().prop_map(|position| ServerFrame::Restored { position }),
         any::<u64>().prop_map(|retry_after_ms| ServerFrame::Goaway { retry_after_ms }),
         (maybe(), text(), text()).prop_map(|(r#ref, code, message)| ServerFrame::Error {
             r#ref,
