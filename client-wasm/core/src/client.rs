@@ -271,6 +271,11 @@ impl<P: Payload> Client<P> {
 
     fn set_connection(&mut self, connection: Connection) {
         self.connection = connection;
+        self.tell_status();
+    }
+
+    /// Tells the user of the status if it has changed.
+    fn tell_status(&mut self) {
         let status = self.connection.status();
         if std::mem::replace(&mut self.status, status) != status {
             self.out.push(Output::Status(status));
@@ -295,6 +300,20 @@ impl<P: Payload> Client<P> {
             self.subscriptions.position_advanced();
         }
         self.position = Some(position);
+    }
+
+    /// Takes over a position that the server tells beside the events. It says nothing about topics whose subscribe is not
+    /// answered yet: then the client keeps its own.
+    fn told(&mut self, position: Option<String>) {
+        if !self.subscriptions.any_asked() {
+            self.position = position.or(self.position.take());
+        }
+    }
+
+    /// Notes whether the server hears its journal.
+    fn degraded(&mut self, is_degraded: bool) {
+        self.connection.degraded(is_degraded);
+        self.tell_status();
     }
 
     fn handle_server_frame(&mut self, frame: ServerFrame<P>, now: Now) {
@@ -337,11 +356,13 @@ impl<P: Payload> Client<P> {
                 self.token_accepted(r#ref, expires_in_ms, now);
             }
             ServerFrame::Ping { position } => {
-                // The position of a ping says nothing about topics whose subscribe is not answered yet.
-                if !self.subscriptions.any_asked() {
-                    self.position = position.or(self.position.take());
-                }
+                self.told(position);
                 self.send(ClientFrame::Pong, now);
+            }
+            ServerFrame::Degraded { .. } => self.degraded(true),
+            ServerFrame::Restored { position } => {
+                self.told(Some(position));
+                self.degraded(false);
             }
             ServerFrame::Goaway { retry_after_ms } => {
                 self.backoff.not_before(now.ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS)));

@@ -16,7 +16,15 @@ pub(crate) enum Connection {
     /// An attempt to connect runs.
     Trying { id: ConnectionId, stage: Stage, deadline_ms: u64 },
     /// The server has welcomed the client.
-    Open { id: ConnectionId, since_ms: u64, silence_ms: u64, dead_ms: u64, refresh: Refresh },
+    Open {
+        id: ConnectionId,
+        since_ms: u64,
+        silence_ms: u64,
+        dead_ms: u64,
+        refresh: Refresh,
+        /// The server hears nothing from its journal.
+        is_degraded: bool,
+    },
     /// The client is closed for good.
     Closed,
 }
@@ -46,13 +54,21 @@ impl Connection {
     #[inline]
     pub(crate) fn open(id: ConnectionId, heartbeat_ms: u64, refresh: Refresh, now: Now) -> Self {
         let silence_ms = heartbeat_ms.min(MAX_HEARTBEAT_MS) + WATCHDOG_GRACE_MS;
-        Self::Open { id, since_ms: now.ms, silence_ms, dead_ms: now.ms.saturating_add(silence_ms), refresh }
+        let dead_ms = now.ms.saturating_add(silence_ms);
+        Self::Open { id, since_ms: now.ms, silence_ms, dead_ms, refresh, is_degraded: false }
     }
 
     /// Notes that the server sent something.
     pub(crate) fn heard(&mut self, now: Now) {
         if let Self::Open { silence_ms, dead_ms, .. } = self {
             *dead_ms = now.ms.saturating_add(*silence_ms);
+        }
+    }
+
+    /// Notes whether the server hears its journal.
+    pub(crate) fn degraded(&mut self, degraded: bool) {
+        if let Self::Open { is_degraded, .. } = self {
+            *is_degraded = degraded;
         }
     }
 
@@ -104,6 +120,7 @@ impl Connection {
             Self::Idle => Status::Idle,
             Self::Waiting { .. } => Status::Reconnecting,
             Self::Trying { .. } => Status::Connecting,
+            Self::Open { is_degraded: true, .. } => Status::Degraded,
             Self::Open { .. } => Status::Open,
             Self::Closed => Status::Closed,
         }

@@ -34,6 +34,10 @@ pub enum Status {
     Connecting,
     /// It has a session.
     Open,
+    /// It has a session, but the server has heard nothing from its journal for a while. So events may be late, and data may be
+    /// out of date. Loads and publishes go on, and a publish may fail with `overloaded`. [`Self::Open`] follows when
+    /// everything has arrived.
+    Degraded,
     /// It lost its connection, or could not connect, and waits before the next attempt.
     Reconnecting,
     /// It is closed for good.
@@ -47,6 +51,7 @@ impl Status {
             Self::Idle => "idle",
             Self::Connecting => "connecting",
             Self::Open => "open",
+            Self::Degraded => "degraded",
             Self::Reconnecting => "reconnecting",
             Self::Closed => "closed",
         }

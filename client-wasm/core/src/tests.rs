@@ -14,6 +14,7 @@ use super::{
 };
 
 mod connecting;
+mod degraded;
 mod evolution;
 mod lingering;
 mod many_topics;

@@ -240,7 +240,7 @@ impl Shared {
     pub(crate) fn no_connection(&self) -> Option<String> {
         let state = self.lock();
         match (&state.last_failure, &state.last_error, state.core.status()) {
-            (.., Status::Open) => None,
+            (.., Status::Open | Status::Degraded) => None,
             (None, Some(error), _) => {
                 Some(format!("{}: {}: {}", self.settings.url, error.code, error.message))
             }

@@ -43,7 +43,7 @@ export class ClientState {
     if (this.status === status || this.status === "closed") return;
     this.status = status;
     if (status === "open") this.lastError = undefined;
-    else this.connection++;
+    else if (status !== "degraded") this.connection++;
     for (const listener of [...this.#listeners.status]) call(listener, status);
   }
 

@@ -159,6 +159,21 @@ export class TestHub {
     this.#log.forget();
   }
 
+  /**
+   * Takes the journal away from the hub, as when a server's database is away. The clients have the status `degraded`. The hub
+   * hears of nothing that is emitted until `restore`, and refuses what clients publish with `overloaded`.
+   */
+  degrade(): void {
+    this.#log.journalLeft();
+    this.#appended();
+  }
+
+  /** Gives the journal back after `degrade`. The clients get what was emitted meanwhile, and then have the status `open`. */
+  restore(): void {
+    this.#log.journalReturned();
+    this.#appended();
+  }
+
   /** Says that events of these topics may have been missed, or of all topics. Watches load, subscriptions get a sync. */
   sync(topics?: string | readonly string[]): void {
     this.#append(topics === undefined ? undefined : names("sync", topics), undefined);

@@ -30,9 +30,18 @@ export class Log {
   /** The offset of the newest entry that the log has lost. */
   #tail = 0;
   #byKey = new Map<string, Publication>();
+  /** While the journal is away, the hub has heard of the entries up to this offset. */
+  #heard = Number.POSITIVE_INFINITY;
+  /** Since when the journal is away, in milliseconds since 1970. */
+  awaySince: number | undefined;
+
+  /** The offset of the newest entry of which the hub has heard. */
+  get head(): number {
+    return Math.max(this.#tail, Math.min(this.#heard, this.#end));
+  }
 
   /** The offset of the newest entry. */
-  get head(): number {
+  get #end(): number {
     return this.#tail + this.#entries.length;
   }
 
@@ -44,7 +53,7 @@ export class Log {
   append({ key, origin, topics, event }: Entry): Publication {
     const known = this.#byKey.get(key);
     if (known) return known;
-    const offset = this.head + 1;
+    const offset = this.#end + 1;
     const position = this.position(offset);
     const publication = { offset, position, key, at: Date.now(), origin, topics, event };
     this.#entries.push(publication);
@@ -63,7 +72,19 @@ export class Log {
 
   /** The entries after an offset, in order. */
   after(offset: number): readonly Publication[] {
-    return this.#entries.slice(Math.max(0, offset - this.#tail));
+    return this.#entries.slice(Math.max(0, offset - this.#tail), this.head - this.#tail);
+  }
+
+  /** The hub hears of no further entry. */
+  journalLeft(): void {
+    this.#heard = this.head;
+    this.awaySince ??= Date.now();
+  }
+
+  /** The hub hears of all entries. */
+  journalReturned(): void {
+    this.#heard = Number.POSITIVE_INFINITY;
+    this.awaySince = undefined;
   }
 
   /** The position of an offset. */
@@ -85,6 +106,7 @@ export class Log {
     this.#entries = [];
     this.#tail = 0;
     this.#byKey.clear();
+    if (this.awaySince !== undefined) this.#heard = 0;
   }
 }
 

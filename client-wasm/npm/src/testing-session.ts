@@ -73,6 +73,8 @@ export class Session {
   #hasStarted = false;
   /** A subscribe has more frames to come. Until then the session reads nothing. */
   #isPaused = false;
+  /** Since when the journal is away, as the client has heard. */
+  #awaySince: number | undefined;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #expiry: ReturnType<typeof setTimeout> | undefined;
 
@@ -129,6 +131,11 @@ export class Session {
       if (topics.length) this.#peer.send({ op: "sync", position: log.position(log.head), topics });
     } else for (const publication of log.after(this.#offset)) this.#deliver(publication);
     this.#offset = log.head;
+    if (this.#awaySince === log.awaySince) return;
+    this.#awaySince = log.awaySince;
+    if (log.awaySince === undefined)
+      this.#peer.send({ op: "restored", position: log.position(this.#offset) });
+    else this.#peer.send({ op: "degraded", since: log.awaySince });
   }
 
   #deliver(publication: Publication): void {
@@ -183,6 +190,7 @@ export class Session {
       ...this.#life(),
       limits: LIMITS,
     });
+    this.read();
     this.#heartbeat = inBackground(
       setInterval(() => {
         const position = this.#isPaused ? undefined : log.position(this.#offset);
@@ -278,7 +286,8 @@ export class Session {
   ): void {
     const { log, published } = this.#shared;
     const { ref, event, origin, key } = publish;
-    const refusal = this.#refusal(topics, key);
+    const refusal: Refusal | undefined =
+      log.awaySince === undefined ? this.#refusal(topics, key) : ["overloaded", "the journal is away"];
     if (refusal) {
       this.#refuse(ref, ...refusal);
       return;

@@ -9,10 +9,12 @@ import type { Domain } from "./topics.js";
  * - `idle`: it has no connection, because nothing is asked of it.
  * - `connecting`: it loads its core or connects.
  * - `open`: it is connected, and events arrive.
+ * - `degraded`: it is connected, but its server hears nothing from its journal. Events come late, and data may be out of
+ *   date. Loads and publishes go on; a publish may fail with `overloaded`. `open` follows when all events have arrived.
  * - `reconnecting`: it lost the connection, or could not connect, and waits before the next attempt.
  * - `closed`: it was closed for good, by `close()` or by an error (`client.lastError`).
  */
-export type Status = "idle" | "connecting" | "open" | "reconnecting" | "closed";
+export type Status = "idle" | "connecting" | "open" | "degraded" | "reconnecting" | "closed";
 
 /** The circumstances of an event. */
 export interface EventMeta {

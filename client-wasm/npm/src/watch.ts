@@ -236,7 +236,8 @@ export class WatchHandle extends Handle implements Watch {
   /** The data is what the server had after the last event. */
   get isCurrent(): boolean {
     const { isDue, isLoading } = this.view;
-    return this.isWhole && !(isDue || isLoading) && this.#connection === this.#subscriptions.state.connection;
+    const { connection, status } = this.#subscriptions.state;
+    return this.isWhole && !(isDue || isLoading || status === "degraded") && this.#connection === connection;
   }
 
   /** `isCurrent` or `view.isLoading` may have changed. */

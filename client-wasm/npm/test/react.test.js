@@ -237,6 +237,38 @@ test("data is stale while there is no connection, and until it is known that not
   assert.deepEqual([last.view.isStale, last.view.isLoading, page.faults], [true, false, []]);
 });
 
+test("data is stale while the server hears nothing from its journal", async (t) => {
+  const hub = createTestHub();
+  t.after(() => hub.close());
+  const { store, load } = backend();
+  const page = open(t, hub.createClient({ domains: [staff] }));
+  const { Viewer, seen, last } = viewer({ load, key: "people" });
+  const Status = () => useStatus();
+  page.render(h(Status), h(Viewer));
+  await page.shows("open1");
+  await until(() => !last.view.isStale);
+  seen.length = 0;
+  hub.degrade();
+  await page.shows("degraded1");
+  assert.deepEqual(seen.splice(0), [[1, false, true]]);
+  last.view.reload();
+  await until(() => store.loads === 2);
+  await until(() => !last.view.isLoading);
+  assert.equal(last.view.isStale, true, "a load says nothing of what comes late");
+  hub.restore();
+  await page.shows("open1");
+  await until(() => !last.view.isStale);
+  assert.deepEqual([store.loads, page.faults], [2, []]);
+  hub.degrade();
+  store.value = 2;
+  hub.emit(PEOPLE, { domain: "staff", event: "person_updated", payload: { uuid: ID } });
+  await page.shows("degraded1");
+  hub.restore();
+  await page.shows("open2");
+  await until(() => !last.view.isStale);
+  assert.deepEqual([store.loads, page.faults], [3, []]);
+});
+
 test("a subscription calls the newest handler, and subscribes again only for other topics", {
   skip,
 }, async (t) => {

@@ -1,48 +1,9 @@
 // The hub of `tidings/testing`, with real clients.
 import assert from "node:assert/strict";
-import { afterEach, mock, test } from "node:test";
+import { mock, test } from "node:test";
 import { TidingsError } from "tidings";
-import { staff } from "tidings/domains";
 import { createTestHub } from "tidings/testing";
-
-const ID = "0198c0de-0000-7000-8000-000000000001";
-const PEOPLE = staff.topics.people;
-const changed = { domain: "staff", event: "person_updated", payload: { uuid: ID } };
-
-const open = [];
-afterEach(() => {
-  for (const hub of open.splice(0)) hub.close();
-});
-
-function createHub(options) {
-  const hub = createTestHub(options);
-  open.push(hub);
-  return hub;
-}
-
-/** A client with a subscription that is in force, and what it heard. */
-async function subscribed(hub, topics = PEOPLE) {
-  const client = hub.createClient({ domains: [staff] });
-  const heard = [];
-  client.on("status", (status) => heard.push(status));
-  client.subscribe(topics, (event, meta) => heard.push({ event, meta }), {
-    onSync: (sync) => heard.push({ sync: sync.topics }),
-    onResume: () => heard.push("resumed"),
-    onError: ({ code }) => heard.push({ code }),
-  });
-  await hub.settled();
-  assert.deepEqual(heard.splice(0), ["connecting", "open"]);
-  return { client, heard };
-}
-
-/** Lets real time pass until this holds. */
-async function until(holds) {
-  const begun = performance.now();
-  while (!holds()) {
-    assert.ok(performance.now() - begun < 5_000, `not in time: ${holds}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+import { changed, createHub, ID, PEOPLE, subscribed, until } from "./hub.js";
 
 test("an event reaches the subscribers of its topics, checked and with its meta", async () => {
   const hub = createHub();

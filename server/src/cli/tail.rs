@@ -39,14 +39,22 @@ impl Tail {
 
 /// Prints deliveries, until nobody reads standard output or a topic is refused for good.
 async fn print_all(mut deliveries: Subscription, mut statuses: Statuses) -> Result<(), Failure> {
-    let (mut is_open, mut last_error) = (false, None);
+    let (mut is_open, mut is_degraded, mut last_error) = (false, false, None);
     loop {
         let delivery = tokio::select! {
             Some(status) = statuses.next() => {
-                if status == Status::Open {
-                    (is_open, last_error) = (true, None);
-                } else if status != Status::Closed && std::mem::take(&mut is_open) {
-                    say("disconnected; trying again");
+                let was_degraded = std::mem::replace(&mut is_degraded, status == Status::Degraded);
+                match status {
+                    Status::Open => {
+                        if was_degraded {
+                            say("the server hears its journal again, and all events have arrived");
+                        }
+                        (is_open, last_error) = (true, None);
+                    }
+                    Status::Degraded => say("the server hears nothing from its journal: events come late"),
+                    Status::Closed => {}
+                    _ if std::mem::take(&mut is_open) => say("disconnected; trying again"),
+                    _ => {}
                 }
                 continue;
             }

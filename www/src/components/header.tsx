@@ -44,6 +44,7 @@ const FRESHNESS = {
   idle: "not connected",
   connecting: "connecting …",
   open: "live",
+  degraded: "delayed: may be out of date",
   reconnecting: "reconnecting … may be out of date",
   closed: "closed: may be out of date",
 };
