@@ -480,7 +480,7 @@ impl World {
         let all: BTreeSet<_> = actor.subscriptions.values().flat_map(SubscriptionCheck::topics).collect();
         let waiting: BTreeSet<_> =
             actor.subscriptions.values().flat_map(SubscriptionCheck::waiting).collect();
-        let beyond = all.len().saturating_sub(self.node.settings.max_topics);
+        let beyond = all.len().saturating_sub(self.config.session.max_topics);
         holds!(waiting.len() == beyond, Answered, "client {client}: {waiting:?} of {all:?} wait for room");
         self.views_equal_the_store(client)
     }

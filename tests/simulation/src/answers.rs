@@ -76,7 +76,7 @@ impl World {
                 Answer::Identity(Err(unavailable()))
             }
             _ if fault < 2 * fault_percent => Answer::Topics(Err(unavailable())),
-            question => self.node.application.judge(question, now),
+            question => self.application.judge(question, now),
         });
         if fault < 2 * fault_percent {
             let has_failed = fault < fault_percent;
@@ -95,7 +95,7 @@ impl World {
             return Ok(());
         };
         self.say(|| short(&format!("link {link}: answer {number}: {answer:?}")));
-        let protocol = self.node.workers[served.shard].shard.protocol(served.key);
+        let protocol = self.workers[served.shard].shard.protocol(served.key);
         let awaited = served.open == Some(number) && served.check.ledger.is_asking() && !protocol.is_closed();
         let awaits = protocol.awaits(id);
         holds!(
@@ -111,13 +111,13 @@ impl World {
         let before = self.before_answer(&served, &question, &answer);
         let now = self.moment();
         let mut next = None;
-        let workers = &mut self.node.workers;
+        let workers = &mut self.workers;
         workers[served.shard].shard.handle_session(served.key, now, |session: &mut Session| {
             session.handle_answer(id, answer.clone(), now);
             next = session.poll_question();
         });
-        let is_closed = self.node.workers[served.shard].shard.protocol(served.key).is_closed();
-        let scene = self.node.revoked.scene(&self.reference, self.now, is_closed);
+        let is_closed = self.workers[served.shard].shard.protocol(served.key).is_closed();
+        let scene = self.nodes[0].revoked.scene(&self.reference, self.now, is_closed);
         let published = before.and_then(|_| served.check.ledger.publish().cloned());
         if awaited {
             let held = served.check.ledger.held();
@@ -152,7 +152,7 @@ impl World {
             return None;
         }
         let tenant = ledger.tenant().or(named.map(|token| token.tenant))?;
-        Some((tenant, head(&self.node.hub, tenant)?))
+        Some((tenant, head(&self.nodes[0].hub, tenant)?))
     }
 
     /// Notes a session that was let in, and returns the publish that an answer has led to.
@@ -172,7 +172,7 @@ impl World {
         if asked.as_ref().is_some_and(|asked| self.reference.knows(before.0, asked.key)) {
             self.stats.count("known key");
         }
-        Ok(asked.and_then(|asked| appended(&self.node.hub, before, asked)))
+        Ok(asked.and_then(|asked| appended(&self.nodes[0].hub, before, asked)))
     }
 
     /// Follows a session through a timeout that it has handled.
@@ -180,11 +180,11 @@ impl World {
         let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
             return Ok(());
         };
-        let shard = &mut self.node.workers[served.shard].shard;
+        let shard = &mut self.workers[served.shard].shard;
         let next = shard.poll_question(served.key);
         let protocol = shard.protocol(served.key);
         let still_awaits = served.asked.values().any(|asked| protocol.awaits(asked.id));
-        let scene = self.node.revoked.scene(&self.reference, self.now, protocol.is_closed());
+        let scene = self.nodes[0].revoked.scene(&self.reference, self.now, protocol.is_closed());
         let question = next.as_ref().map(|(_, question)| question);
         if served.check.ledger.timed_out(still_awaits, question, &scene)? {
             self.stats.count("question given up");

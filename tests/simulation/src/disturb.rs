@@ -14,7 +14,7 @@ impl World {
         }
         let next = self.around(self.config.disturb_ms);
         self.after(next, Event::Disturb);
-        if self.node.is_up && self.rng.percent(self.config.restarts_percent) {
+        if self.nodes[0].is_up && self.rng.percent(self.config.restarts_percent) {
             let how = match self.rng.below(10) {
                 0..4 => Restart::Kept,
                 4..7 => Restart::Lost,

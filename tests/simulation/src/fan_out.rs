@@ -28,13 +28,15 @@ use crate::{
 const FRAME_BYTES: usize = 2_048;
 
 impl World {
-    pub(crate) fn start_fan_outs(&mut self) {
-        (0..self.node.workers.len()).for_each(|shard| self.fan_out_later(shard));
+    /// Lets the shards of a node begin.
+    pub(crate) fn start_fan_outs(&mut self, node: usize) {
+        let shards: Vec<usize> = self.shards_of(node).collect();
+        shards.into_iter().for_each(|shard| self.fan_out_later(shard));
     }
 
     fn fan_out_later(&mut self, shard: usize) {
         let later = self.rng.below(self.config.wake_ms + 1);
-        if !std::mem::replace(&mut self.node.workers[shard].is_due, true) {
+        if !std::mem::replace(&mut self.workers[shard].is_due, true) {
             self.after(later, Event::FanOut { shard });
         }
     }
@@ -42,7 +44,7 @@ impl World {
     /// A shard has a turn.
     pub(crate) fn fan_out(&mut self, shard: usize) -> Check {
         let now = self.moment();
-        let worker = &mut self.node.workers[shard];
+        let worker = &mut self.workers[shard];
         worker.is_due = false;
         worker.flag.clear();
         let has_more = worker.shard.poll_fan_out(now, &Waker::from(Arc::clone(&worker.flag))).is_ready();
@@ -113,7 +115,7 @@ impl World {
     /// Checks that a session which got no answer to its ping could read one. It can't while it waits for the application.
     fn had_time(&self, served: &Served) -> Check {
         let since = served.check.ledger.last_asked().unwrap_or_default();
-        let least = u64::try_from(self.node.settings.ping_timeout.as_millis()).unwrap_or(u64::MAX);
+        let least = u64::try_from(self.config.session.ping_timeout.as_millis()).unwrap_or(u64::MAX);
         let had_time = !served.check.ledger.is_asking() && self.now >= since + least;
         holds!(
             had_time || !self.config.watches_sessions,
@@ -128,7 +130,7 @@ impl World {
     fn comes_in_time(&self, served: &Served, frame: &ServerFrame) -> Check {
         let is_delivery = matches!(frame, ServerFrame::Event { .. } | ServerFrame::Sync { .. });
         let Some(expires_at) = served.check.expires_at().filter(|_| is_delivery) else { return Ok(()) };
-        let grace = self.node.settings.expiry_grace + Duration::from_millis(2 * self.config.wake_ms + 1);
+        let grace = self.config.session.expiry_grace + Duration::from_millis(2 * self.config.wake_ms + 1);
         let latest = expires_at + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let now = self.moment().unix_ms;
         let is_in_time = now <= latest || served.blocked_since.is_some();
@@ -139,8 +141,9 @@ impl World {
     /// Checks after every step that no session sleeps while there is something for it. A live session has had
     /// everything, or its shard was woken. Any other waits for its peer, or was woken.
     pub(crate) fn nobody_sleeps_through(&mut self) -> Check {
-        for shard in 0..self.node.workers.len() {
-            if self.node.is_up && self.node.workers[shard].flag.is_set() {
+        for shard in 0..self.workers.len() {
+            let worker = &self.workers[shard];
+            if self.nodes[worker.node].is_up && worker.flag.is_set() {
                 self.fan_out_later(shard);
             }
         }
@@ -148,7 +151,7 @@ impl World {
         let slack = 2 * self.config.wake_ms + 1;
         for (&link, known) in &mut self.links {
             let Some(served) = &mut known.served else { continue };
-            let worker = &self.node.workers[served.shard];
+            let worker = &self.workers[served.shard];
             let is_idle = worker.shard.is_idle(served.key);
             if self.config.watches_sessions && served.check.is_paused(self.now) {
                 let is_live = worker.shard.is_live(served.key);
@@ -184,7 +187,7 @@ impl World {
 
     /// Checks that a shard holds only what its connections need, and that it keeps its bound on unwritten bytes.
     pub(crate) fn shards_hold_no_more(&self) -> Check {
-        for (shard, worker) in self.node.workers.iter().enumerate() {
+        for (shard, worker) in self.workers.iter().enumerate() {
             let counters = worker.shard.counters();
             let served = || {
                 let all = self.links.values().filter_map(|link| link.served.as_ref());
@@ -213,9 +216,9 @@ impl World {
         Ok(())
     }
 
-    /// Checks that shards without connections hold nothing.
-    pub(crate) fn shards_are_empty(&self) -> Check {
-        for worker in &self.node.workers {
+    /// Checks that the shards of a node, which have no connections, hold nothing.
+    pub(crate) fn shards_are_empty(&self, node: usize) -> Check {
+        for worker in self.workers.iter().filter(|worker| worker.node == node) {
             let counters = worker.shard.counters();
             holds!(
                 counters == ShardCounters::default(),

@@ -10,14 +10,12 @@ use std::{
     time::Duration,
 };
 
-use tidings_hub::{
-    Counters, Host, Hub, HubSettings, LogLimits, Moment, PublishOptions, SessionSettings, Shard,
-};
+use tidings_hub::{Counters, Host, Hub, HubSettings, LogLimits, Moment, PublishOptions, Shard};
 use tidings_shared::Position;
 use uuid::Uuid;
 
 use crate::{
-    access::{Application, tenant},
+    access::tenant,
     config::Config,
     invariant::{Check, holds},
     reference::Asked,
@@ -56,18 +54,17 @@ impl Host for SeededHost {
 /// A server, and the state that survives its restarts.
 pub(crate) struct Node {
     pub(crate) hub: Hub,
-    pub(crate) application: Application,
     /// The revocations of the hub.
     pub(crate) revoked: Revoked,
-    pub(crate) settings: SessionSettings,
     pub(crate) log: LogLimits,
     pub(crate) is_up: bool,
-    pub(crate) workers: Vec<Worker>,
 }
 
 /// A shard with its waker, in place of a thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// The node of this shard.
+    pub(crate) node: usize,
     pub(crate) shard: Shard<Socket>,
     pub(crate) flag: Arc<Flag>,
     /// Whether a turn is scheduled.
@@ -81,6 +78,14 @@ pub(crate) struct Flag(AtomicBool);
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// Returns a shard without connections.
+    pub(crate) fn new(node: usize, config: &Config) -> Self {
+        let shard = Shard::new().with_writes_per_turn(config.writes_per_turn);
+        Self { node, shard, flag: Arc::default(), is_due: false }
     }
 }
 
@@ -106,27 +111,7 @@ pub(crate) fn head(hub: &Hub, index: usize) -> Option<Position> {
 impl Node {
     pub(crate) fn new(config: &Config, epoch: u64) -> Self {
         EPOCH.set(epoch);
-        let mut node = Self {
-            hub: new_hub(config.log),
-            application: Application::new(config.decides, config.token_ms),
-            revoked: Revoked::default(),
-            settings: config.session,
-            log: config.log,
-            is_up: true,
-            workers: Vec::new(),
-        };
-        node.start_shards(config);
-        node
-    }
-
-    /// Replaces the shards by new ones without connections.
-    pub(crate) fn start_shards(&mut self, config: &Config) {
-        let worker = |_| Worker {
-            shard: Shard::new().with_writes_per_turn(config.writes_per_turn),
-            flag: Arc::default(),
-            is_due: false,
-        };
-        self.workers = (0..config.shards).map(worker).collect();
+        Self { hub: new_hub(config.log), revoked: Revoked::default(), log: config.log, is_up: true }
     }
 
     /// Returns the milliseconds between two calls of the hub's timer.
@@ -175,26 +160,52 @@ impl Node {
 }
 
 impl World {
+    /// Returns the node that a load balancer gives a new connection to. It mostly knows which nodes are up.
+    pub(crate) fn balance(&mut self) -> usize {
+        if self.nodes.len() == 1 {
+            return 0;
+        }
+        let up: Vec<usize> = (0..self.nodes.len()).filter(|&node| self.nodes[node].is_up).collect();
+        if up.is_empty() || self.rng.percent(5) {
+            self.rng.index(self.nodes.len())
+        } else {
+            *self.rng.pick(&up)
+        }
+    }
+
+    /// Returns the shards of a node.
+    pub(crate) fn shards_of(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
+        let shards = self.config.shards as usize;
+        node * shards..(node + 1) * shards
+    }
+
+    /// Replaces the shards of a node by new ones without connections.
+    pub(crate) fn start_shards(&mut self, node: usize) {
+        for shard in self.shards_of(node) {
+            self.workers[shard] = Worker::new(node, &self.config);
+        }
+    }
+
     pub(crate) fn hub_timer(&mut self) -> Check {
-        self.node.handle_timeout(self.moment());
+        self.nodes[0].handle_timeout(self.moment());
         let max_age = u64::try_from(self.config.log.max_age.as_millis()).unwrap_or(u64::MAX);
         for tenant in 0..self.config.tenants {
             self.look_at_ring(tenant);
-            let counters = self.node.counters(tenant);
+            let counters = self.nodes[0].counters(tenant);
             let is_unused =
                 counters.followers == 0 && counters.log_entries == 0 && counters.evicted_keys == 0;
             self.reference.swept(tenant, is_unused, self.now, max_age);
         }
-        self.after(self.node.sweep_ms(), Event::HubTimer);
+        self.after(self.nodes[0].sweep_ms(), Event::HubTimer);
         Ok(())
     }
 
     /// Publishes as an application that embeds the hub, and checks the answer.
     pub(crate) fn publish_at_hub(&mut self, tenant: usize, asked: Asked) -> Check {
-        let position = self.node.publish(tenant, &asked);
+        let position = self.nodes[0].publish(tenant, &asked);
         holds!(position.is_ok(), Acknowledged, "the hub refused {asked:?}: {position:?}");
         let position = position.unwrap_or(Position::new(0, 0, 0));
-        let counters = self.node.counters(tenant);
+        let counters = self.nodes[0].counters(tenant);
         self.acknowledged(tenant, asked, position, counters)
     }
 
@@ -225,7 +236,7 @@ impl World {
 
     /// Notes how much the log has evicted.
     pub(crate) fn look_at_ring(&mut self, tenant: usize) {
-        let ring = self.node.counters(tenant).log_entries as u64;
+        let ring = self.nodes[0].counters(tenant).log_entries as u64;
         if let Some(history) = self.reference.history_mut(tenant) {
             history.tail = history.tail.max(history.head().saturating_sub(ring));
         }

@@ -10,7 +10,7 @@ use crate::{
     access,
     invariant::{Check, holds},
     link::Message,
-    node::head,
+    node::{Node, head},
     reference::Asked,
     served::Served,
     world::World,
@@ -69,7 +69,7 @@ impl World {
         let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) else {
             return Ok(false);
         };
-        let hears = self.node.workers[served.shard].shard.protocol(served.key).hears();
+        let hears = self.workers[served.shard].shard.protocol(served.key).hears();
         if !hears {
             self.put_back(link, served);
             return Ok(true);
@@ -90,7 +90,7 @@ impl World {
                 break;
             }
         }
-        let is_closed = self.node.workers[served.shard].shard.protocol(served.key).is_closed();
+        let is_closed = self.workers[served.shard].shard.protocol(served.key).is_closed();
         let is_asking = served.check.ledger.is_asking() && !is_closed;
         holds!(!is_asking, Bounds, "link {link} reads more, although it waits for an answer");
         if let Some(Heard { message: Message::Lost, .. }) = read.first() {
@@ -117,10 +117,12 @@ impl World {
     fn hand_in(&mut self, link: u64, served: &mut Served, read: Vec<Heard>) -> Check<Vec<Accepted>> {
         let now = self.moment();
         let (mut accepted, mut known, mut followed, mut question) = (Vec::new(), 0, Ok(()), None);
-        let Self { node, reference, .. } = self;
+        let Self { nodes, workers, reference, .. } = self;
+        let worker = &mut workers[served.shard];
+        let node = &nodes[worker.node];
         let (hub, revoked) = (&node.hub, &node.revoked);
         let ledger = &mut served.check.ledger;
-        node.workers[served.shard].shard.handle_session(served.key, now, |session| {
+        worker.shard.handle_session(served.key, now, |session| {
             for Heard { message, frame } in read {
                 let text = match message {
                     Message::Text(text) => text,
@@ -170,15 +172,16 @@ impl World {
     }
 
     fn others(&self) -> Others {
-        let log = |tenant| {
-            let counters = self.node.counters(tenant);
+        let log = |node: &Node, tenant| {
+            let counters = node.counters(tenant);
             (counters.log_entries, counters.log_bytes)
         };
+        let logs = |node| (0..self.config.tenants).map(move |tenant| log(node, tenant));
         // The sender is not among the links at this time.
         let flags = self.links.values().filter_map(|link| Some(&link.served.as_ref()?.flag));
-        let flags = flags.chain(self.node.workers.iter().map(|worker| &worker.flag));
+        let flags = flags.chain(self.workers.iter().map(|worker| &worker.flag));
         Others {
-            logs: (0..self.config.tenants).map(log).collect(),
+            logs: self.nodes.iter().flat_map(logs).collect(),
             woken: flags.filter(|flag| flag.is_set()).count(),
         }
     }

@@ -31,7 +31,7 @@ impl World {
             Restart::Lost => "log lost",
             Restart::RolledBack => "rolled back",
         });
-        self.node.is_up = false;
+        self.nodes[0].is_up = false;
         let down_ms = self.rng.below(3_000);
         self.after(down_ms, Event::Up);
         if self.rng.percent(30) {
@@ -42,8 +42,8 @@ impl World {
             self.leaves_shard(link);
             self.tear(link, Side::Peer, 200);
         }
-        self.shards_are_empty()?;
-        self.node.start_shards(&self.config);
+        self.shards_are_empty(0)?;
+        self.start_shards(0);
         match how {
             Restart::Kept => Ok(()),
             Restart::Lost => {
@@ -52,7 +52,7 @@ impl World {
                     let later = self.rng.below(1_500);
                     self.after(down_ms + later, Event::Crash);
                 }
-                self.node.renew_hub();
+                self.nodes[0].renew_hub();
                 (0..self.config.tenants).for_each(|tenant| self.reference.lost(tenant));
                 Ok(())
             }
@@ -74,17 +74,17 @@ impl World {
     /// Removes the newest entries of every log, keeps its epoch, and publishes the same events again with other keys.
     fn roll_back(&mut self) -> Check {
         let next_epoch = EPOCH.get();
-        self.node.renew_hub();
+        self.nodes[0].renew_hub();
         let mut again = Vec::new();
         for index in 0..self.config.tenants {
             let Some(history) = self.reference.history(index) else { continue };
             let (epoch, head) = (history.epoch, history.head());
             let keep = head - self.rng.below(head.min(6) + 1);
             EPOCH.set(epoch);
-            drop(self.node.hub.tenant(&tenant(index)).subscribe_raw(&[]));
+            drop(self.nodes[0].hub.tenant(&tenant(index)).subscribe_raw(&[]));
             let lost = self.reference.roll_back(index, keep);
             for (asked, offset) in self.reference.asked(index).iter().zip(1..) {
-                let position = self.node.publish(index, asked);
+                let position = self.nodes[0].publish(index, asked);
                 let is_same = position.as_ref().is_ok_and(|position| position.offset == offset);
                 holds!(is_same, Acknowledged, "entry {offset} of the log is now {position:?}");
             }
@@ -101,8 +101,8 @@ impl World {
 
     pub(crate) fn up(&mut self) -> Check {
         self.say(|| "the server is up".to_owned());
-        self.node.is_up = true;
-        self.start_fan_outs();
+        self.nodes[0].is_up = true;
+        self.start_fan_outs(0);
         Ok(())
     }
 }

@@ -92,15 +92,15 @@ impl World {
             None => (Some(index), self.clients[index].token.clone()),
             Some(raw) => (None, raws[raw].1.clone()),
         };
-        let decides = self.node.application.decides;
+        let decides = self.application.decides;
         // Whose rights are rows would never be let in again.
         let may_end = client.is_none() || decides != Decides::Rows;
         let (subject, at) = (token.owner(), self.moment().unix_ms);
-        let number = self.node.revoked.count + 1;
+        let number = self.nodes[0].revoked.count + 1;
         if may_end && self.rng.percent(20) {
             self.say(|| format!("{subject} is revoked"));
             self.stats.count("subject revoked");
-            self.node.revoked.subjects.insert(subject.clone(), Entry { number, at });
+            self.nodes[0].revoked.subjects.insert(subject.clone(), Entry { number, at });
             if let Some(client) = client {
                 self.clients[client].was_revoked = true;
             }
@@ -111,7 +111,7 @@ impl World {
             self.say(|| format!("{subject} loses {topics:?}; the application changes its rows: {changes}"));
             self.stats.count(if changes { "topics revoked and forbidden" } else { "topics revoked" });
             if changes {
-                self.node.application.forbid(&subject, &topics);
+                self.application.forbid(&subject, &topics);
             }
             if let Some(client) = client {
                 let actor = &mut self.clients[client];
@@ -121,11 +121,11 @@ impl World {
                 }
             }
             let entries = topics.iter().map(|topic| ((subject.clone(), topic.clone()), Entry { number, at }));
-            self.node.revoked.topics.extend(entries);
+            self.nodes[0].revoked.topics.extend(entries);
             self.node_revokes(token.tenant, &Revoke::Topics { subject, topics })?;
         }
-        self.node.revoked.count = number;
-        for shard in 0..self.node.workers.len() {
+        self.nodes[0].revoked.count = number;
+        for shard in 0..self.workers.len() {
             let later = self.rng.below(LOOK_MS + self.config.wake_ms + 1);
             self.after(later, Event::Obey { shard });
         }
@@ -133,7 +133,7 @@ impl World {
     }
 
     fn node_revokes(&mut self, index: usize, revoke: &Revoke) -> Check {
-        let revoked = self.node.at(self.moment()).tenant(&tenant(index)).revoke(revoke);
+        let revoked = self.nodes[0].at(self.moment()).tenant(&tenant(index)).revoke(revoke);
         holds!(revoked.is_ok(), Answered, "{revoke:?}: {revoked:?}");
         Ok(())
     }
@@ -141,12 +141,13 @@ impl World {
     /// A shard looks for revocations.
     pub(crate) fn obey(&mut self, shard: usize) -> Check {
         let now = self.moment();
-        let Self { node, links, reference, .. } = self;
-        node.workers[shard].shard.handle_revocation(now);
+        let Self { nodes, workers, links, reference, .. } = self;
+        let worker = &mut workers[shard];
+        worker.shard.handle_revocation(now);
         for (link, known) in links {
             let Some(served) = known.served.as_mut().filter(|served| served.shard == shard) else { continue };
-            let protocol = node.workers[shard].shard.protocol(served.key);
-            let scene = node.revoked.scene(reference, self.now, protocol.is_closed());
+            let protocol = worker.shard.protocol(served.key);
+            let scene = nodes[worker.node].revoked.scene(reference, self.now, protocol.is_closed());
             let was_revoked = served.check.ledger.obey(&scene);
             holds!(!was_revoked || protocol.is_closed(), Rights, "link {link} goes on, but it was revoked");
         }

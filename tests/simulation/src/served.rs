@@ -59,7 +59,8 @@ impl World {
         if !self.links.contains_key(&link) {
             return Ok(());
         }
-        if !self.node.is_up || !self.heals && self.rng.percent(5) {
+        let node = self.balance();
+        if !self.nodes[node].is_up || !self.heals && self.rng.percent(5) {
             self.say(|| format!("link {link}: refused"));
             self.send(link, Side::Peer, Message::Lost);
             return Ok(());
@@ -69,16 +70,16 @@ impl World {
         }
         let socket = Socket::new(self.config.window, self.config.short_percent, self.rng.fork());
         let (id, now) = (Uuid::from_u128(link.into()), self.moment());
-        let shard = self.rng.index(self.node.workers.len());
-        let node = &mut self.node;
-        let session = Session::new(id, node.hub.clone(), node.settings, now);
+        let shards: Vec<usize> = self.shards_of(node).collect();
+        let shard = *self.rng.pick(&shards);
+        let session = Session::new(id, self.nodes[node].hub.clone(), self.config.session, now);
         let served = Served {
             shard,
-            key: node.workers[shard].shard.insert(Box::new(session), socket.clone()),
+            key: self.workers[shard].shard.insert(Box::new(session), socket.clone()),
             socket,
             frames: Frames::default(),
             flag: Arc::default(),
-            check: SessionCheck::new(node.settings, node.application.decides),
+            check: SessionCheck::new(self.config.session, self.application.decides),
             open: None,
             asked: BTreeMap::new(),
             inbox: VecDeque::new(),
@@ -89,7 +90,7 @@ impl World {
             is_behind: false,
             has_given_up: false,
         };
-        self.say(|| format!("link {link}: {:?} of shard {shard}", served.key));
+        self.say(|| format!("link {link}: {:?} of shard {shard}, node {node}", served.key));
         self.send(link, Side::Peer, Message::Open);
         self.put_back(link, served);
         self.pump(link)
@@ -109,7 +110,7 @@ impl World {
     pub(crate) fn act(&mut self, link: u64, act: impl FnOnce(&mut Session)) {
         let now = self.moment();
         let Some(served) = self.links.get(&link).and_then(|link| link.served.as_ref()) else { return };
-        self.node.workers[served.shard].shard.handle_session(served.key, now, act);
+        self.workers[served.shard].shard.handle_session(served.key, now, act);
     }
 
     /// Lets a session write for as long as its socket has room, and then read the messages that have arrived.
@@ -124,7 +125,7 @@ impl World {
             let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
                 return Ok(());
             };
-            let shard = &mut self.node.workers[served.shard].shard;
+            let shard = &mut self.workers[served.shard].shard;
             if shard.protocol(served.key).poll_timeout().is_some_and(|at| at <= now.since_start) {
                 let handle =
                     if served.is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
@@ -134,7 +135,7 @@ impl World {
             let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
                 return Ok(());
             };
-            let shard = &mut self.node.workers[served.shard].shard;
+            let shard = &mut self.workers[served.shard].shard;
             let pumped = shard.pump(served.key, now);
             served.is_behind = !matches!(pumped, Ok(Pumped::Idle));
             shard.set_waker(served.key, &Waker::from(Arc::clone(&served.flag)));
@@ -186,7 +187,7 @@ impl World {
     fn rests(&mut self, link: u64) -> Option<Duration> {
         let served = self.links.get_mut(&link)?.served.as_mut()?;
         served.blocked_since = None;
-        self.node.workers[served.shard].shard.protocol(served.key).poll_timeout()
+        self.workers[served.shard].shard.protocol(served.key).poll_timeout()
     }
 
     pub(crate) fn pump_later(&mut self, link: u64, is_heard_first: bool) {
@@ -290,7 +291,7 @@ impl World {
 
     pub(crate) fn leaves_shard(&mut self, link: u64) {
         if let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.take()) {
-            self.node.workers[served.shard].shard.remove(served.key);
+            self.workers[served.shard].shard.remove(served.key);
         }
     }
 }

@@ -83,7 +83,7 @@ impl World {
             let client = *self.rng.pick(&clients);
             return self.client_publishes(client, asked, Some(write));
         }
-        if !self.node.is_up {
+        if !self.nodes[0].is_up {
             self.after(100, Event::Announce { write });
             return Ok(());
         }

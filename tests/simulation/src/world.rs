@@ -12,12 +12,12 @@ use tidings_hub::Moment;
 use tidings_shared::TopicName;
 
 use crate::{
-    access::topic,
+    access::{Application, topic},
     actor::Actor,
     config::Config,
     invariant::{Broken, Check, Invariant, holds},
     link::{Link, Side},
-    node::Node,
+    node::{Node, Worker},
     raw::Raw,
     reference::Reference,
     restart::Restart,
@@ -150,7 +150,10 @@ pub(crate) struct World {
     pub(crate) topics: Vec<TopicName>,
     pub(crate) reference: Reference,
     pub(crate) store: Store,
-    pub(crate) node: Node,
+    pub(crate) application: Application,
+    pub(crate) nodes: Vec<Node>,
+    /// The shards of all nodes, one node after the other.
+    pub(crate) workers: Vec<Worker>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) last_link: u64,
     pub(crate) clients: Vec<Actor>,
@@ -197,7 +200,9 @@ impl World {
         let mut rng = Rng::new(seed);
         let config = draw(&mut rng);
         let topics: Vec<TopicName> = (0..config.topics).map(topic).collect();
-        let node = Node::new(&config, rng.next());
+        let nodes = vec![Node::new(&config, rng.next())];
+        let of_node = |node| (0..config.shards).map(move |_| node);
+        let workers = (0..nodes.len()).flat_map(of_node).map(|node| Worker::new(node, &config)).collect();
         let clients = (0..config.clients).map(|index| Actor::new(index, &config, &mut rng)).collect();
         let raws = (0..config.raws).map(|_| Raw::default()).collect();
         Self {
@@ -212,7 +217,9 @@ impl World {
             topics,
             reference: Reference::new(config.tenants),
             store: Store::default(),
-            node,
+            application: Application::new(config.decides, config.token_ms),
+            nodes,
+            workers,
             links: BTreeMap::new(),
             last_link: 0,
             clients,
@@ -226,8 +233,8 @@ impl World {
     fn live(&mut self) -> Check {
         let config = self.config.clone();
         self.say(|| format!("{config:?}"));
-        self.after(self.node.sweep_ms(), Event::HubTimer);
-        self.start_fan_outs();
+        self.after(self.nodes[0].sweep_ms(), Event::HubTimer);
+        (0..self.nodes.len()).for_each(|node| self.start_fan_outs(node));
         (0..self.clients.len()).for_each(|client| self.after(0, Event::User { client }));
         (0..self.raws.len()).for_each(|raw| self.after(0, Event::Raw { raw }));
         self.after(0, Event::Write);
@@ -285,7 +292,7 @@ impl World {
             Event::Write => self.write(),
             Event::Announce { write } => self.announce(write),
             Event::Disturb => self.disturb(),
-            Event::Crash if self.heals || !self.node.is_up => Ok(()),
+            Event::Crash if self.heals || !self.nodes[0].is_up => Ok(()),
             Event::Crash => self.restart(Restart::Lost),
             Event::Up => self.up(),
         }
@@ -326,19 +333,19 @@ impl World {
     fn all_leave(&mut self) -> Check {
         let links: Vec<u64> = self.links.keys().copied().collect();
         links.into_iter().for_each(|link| self.leaves_shard(link));
-        self.shards_are_empty()?;
+        (0..self.nodes.len()).try_for_each(|node| self.shards_are_empty(node))?;
         self.links.clear();
         for tenant in 0..self.config.tenants {
-            let counters = self.node.counters(tenant);
+            let counters = self.nodes[0].counters(tenant);
             let held = (counters.followers, counters.followed_topics, counters.waiting);
             holds!(held == (0, 0, 0), NothingLeft, "tenant {tenant} after the last session: {counters:?}");
         }
         let longest = self.config.log.max_age.max(self.config.log.keys.max_age);
         for _ in 0..2 {
             self.now += u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) + 1;
-            self.node.handle_timeout(self.moment());
+            self.nodes[0].handle_timeout(self.moment());
         }
-        let count = self.node.tenant_count();
+        let count = self.nodes[0].tenant_count();
         holds!(count == 0, NothingLeft, "{count} tenants are left long after their logs aged out");
         Ok(())
     }
