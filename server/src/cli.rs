@@ -3,6 +3,7 @@
 
 mod application;
 mod config;
+mod journal;
 mod keys;
 mod log;
 mod output;
@@ -49,6 +50,8 @@ enum Command {
     Tail(tail::Tail),
     /// Make a token and print it
     Token(token::Token),
+    /// Prepare a database for an outbox, and look after its dead letters
+    Journal(journal::Journal),
     /// Print a script with which a shell completes commands and flags
     Completions {
         /// Shell that will run the script
@@ -98,10 +101,11 @@ pub fn run_in(application: impl Application, domains: Domains) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(application, domains).await,
-            Command::CheckConfig(serve) => serve.check_config(),
+            Command::CheckConfig(serve) => serve.check_config().await,
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
+            Command::Journal(journal) => journal.run().await,
             Command::Completions { shell } => {
                 // It would panic if standard output were closed, so it writes to memory.
                 let mut script = Vec::new();

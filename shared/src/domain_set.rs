@@ -93,6 +93,11 @@ impl Domains {
         self.find(name).is_some()
     }
 
+    /// Returns whether the domain of that name is in this set, and its events compute all their topics from the payload.
+    pub fn computes_topics(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|domain| domain.schema.fan_out == FanOut::Computed)
+    }
+
     /// Returns the domain of this set that a misspelt name probably means.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(name, self.0.iter().map(|domain| domain.schema.name))

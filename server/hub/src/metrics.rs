@@ -10,6 +10,11 @@ use prometheus_client::{
 };
 use tidings_shared::Code;
 
+mod outbox;
+
+pub use self::outbox::OutboxMetrics;
+use self::outbox::Outboxes;
+
 /// Upper bounds of the histogram's buckets, in seconds. The first is for a fan-out to a few sockets, the last for an
 /// overloaded node.
 const LATENCIES: [f64; 10] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
@@ -31,6 +36,7 @@ pub struct Metrics {
     pub failed_announcements: Counter,
     /// The time from a publication to a socket.
     latency: Histogram,
+    outboxes: Outboxes,
     sums: Sums,
 }
 
@@ -88,6 +94,7 @@ impl Default for Metrics {
             panics: Counter::default(),
             failed_announcements: Counter::default(),
             latency: Histogram::new(LATENCIES),
+            outboxes: Outboxes::default(),
             sums: Sums::default(),
         };
         let Self {
@@ -100,6 +107,7 @@ impl Default for Metrics {
             panics,
             failed_announcements,
             latency,
+            outboxes,
             sums,
         } = &mut metrics;
         registry.register("publications", "Publications that were appended to a log", publications.clone());
@@ -153,6 +161,7 @@ impl Default for Metrics {
             Unit::Seconds,
             sums.log_age.clone(),
         );
+        outboxes.register(registry);
         metrics
     }
 }
@@ -176,6 +185,11 @@ impl Metrics {
     /// Counts the time from a publication to a socket.
     pub fn took(&self, latency: Duration) {
         self.latency.observe(latency.as_secs_f64());
+    }
+
+    /// Returns the metrics of an outbox. Its name has no secrets.
+    pub fn outbox(&self, name: &str) -> OutboxMetrics {
+        self.outboxes.of(name)
     }
 
     /// Returns all metrics as text.

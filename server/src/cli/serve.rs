@@ -30,6 +30,7 @@ use crate::{
     gateway::{Gateway, GatewaySettings},
     host::SystemHost,
     origin::{OriginRule, check_as_browsers_write},
+    outbox::{Outbox, OutboxAddress, OutboxError, admin},
 };
 
 /// The tenant of a server with `--dev`.
@@ -53,6 +54,9 @@ pub(super) struct Serve {
     /// several times. With --dev, pages of this machine may connect
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Database of the application with an outbox, as sqlite:PATH or postgres://…; may be given several times
+    #[arg(long, env = "TIDINGS_OUTBOX", value_name = "URL")]
+    outbox: Vec<OutboxAddress>,
     /// Time from the connection to the client's hello
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
@@ -147,6 +151,10 @@ pub(super) struct Serve {
     tokens: Tokens,
 }
 
+fn unusable_outbox(error: OutboxError) -> Failure {
+    Failure::Usage(format!("--outbox {error}"))
+}
+
 fn origin(text: &str) -> Result<String, &'static str> {
     check_as_browsers_write(text).map(|()| text.to_owned())
 }
@@ -180,10 +188,13 @@ impl Serve {
     }
 
     /// Runs `tidings check-config`.
-    pub(super) fn check_config(&self) -> Result<(), Failure> {
+    pub(super) async fn check_config(&self) -> Result<(), Failure> {
         self.check()?;
         if !self.dev {
             self.tokens.access()?;
+        }
+        for outbox in &self.outbox {
+            admin::check(outbox).await.map_err(unusable_outbox)?;
         }
         print("the configuration is valid")
     }
@@ -192,6 +203,12 @@ impl Serve {
     fn check(&self) -> Result<(), Failure> {
         if let (true, Some(flag)) = (self.dev, self.tokens.given()) {
             return Err(Failure::Usage(format!("{flag}: --dev needs no token; leave one of the two out")));
+        }
+        let is_repeated = |(index, outbox): &(usize, &OutboxAddress)| self.outbox[..*index].contains(outbox);
+        if let Some((_, outbox)) = self.outbox.iter().enumerate().find(is_repeated) {
+            return Err(Failure::Usage(format!(
+                "--outbox {outbox} is given twice: an outbox has one reader"
+            )));
         }
         if !self.dev {
             return Ok(());
@@ -240,6 +257,14 @@ impl Serve {
             .max_topics(self.max_topics_per_session)
             .frames_per_second(self.frames_per_second)
             .expiry_grace(self.expiry_grace);
+        // With several tenants, nobody subscribes in the home tenant. So each row must name its tenant.
+        let one_tenant = (self.dev || self.tokens.single_tenant.is_some()).then(|| home.clone());
+        let mut outboxes = Vec::new();
+        for address in &self.outbox {
+            let outbox =
+                Outbox::start_with(&hub, address, one_tenant.clone()).await.map_err(unusable_outbox)?;
+            outboxes.push(outbox);
+        }
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
         let settings = GatewaySettings::new(origins)
             .session(session)
@@ -283,6 +308,9 @@ impl Serve {
         // The server runs on if standard output is closed.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
         application.serve(gateway, listener, stop).await;
+        for outbox in outboxes {
+            outbox.stop().await;
+        }
         Ok(())
     }
 }

@@ -43,6 +43,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             Layer { name: "values", modules: &["host", "origin", "text"] },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },
+            Layer { name: "outbox", modules: &["outbox"] },
             Layer { name: "connections", modules: &["net"] },
             Layer { name: "gateway", modules: &["gateway"] },
             Layer { name: "HTTP", modules: &["http"] },

@@ -1,0 +1,96 @@
+//! What the command line does with an outbox: makes its tables, and looks after its dead letters.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    OutboxAddress, OutboxError,
+    address::Database,
+    source::{Source, SourceError},
+};
+pub(crate) use super::{
+    row::Field,
+    source::{DeadLetter, Which},
+};
+
+/// How long a command, or the start of a server, waits for a lock of another program.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Calls an asynchronous closure with the source of an address, opened for it.
+macro_rules! with_source {
+    ($address:expr, |$source:ident| $work:expr) => {
+        match &$address.0 {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(path) => {
+                let mut $source = patiently(async || super::sqlite::SqliteSource::open(path)).await?;
+                $work.await.map_err(OutboxError::from)
+            }
+            #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
+            _ => Err(OutboxError::not_built_in($address)),
+        }
+    };
+}
+
+/// Returns the SQL that makes the tables.
+pub(crate) fn schema(address: &OutboxAddress) -> Result<&'static str, OutboxError> {
+    match &address.0 {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(_) => Ok(super::sqlite::SCHEMA),
+        #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
+        _ => Err(OutboxError::not_built_in(address)),
+    }
+}
+
+/// Makes the tables. Tables that are there stay as they are.
+pub(crate) async fn init(address: &OutboxAddress) -> Result<(), OutboxError> {
+    match &address.0 {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(path) => Ok(patiently(async || super::sqlite::SqliteSource::init(path)).await?),
+        #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
+        _ => Err(OutboxError::not_built_in(address)),
+    }
+}
+
+/// Checks that an outbox can be used.
+pub(crate) async fn check(address: &OutboxAddress) -> Result<(), OutboxError> {
+    with_source!(address, |source| async {
+        let _ = &mut source;
+        Ok::<(), SourceError>(())
+    })
+}
+
+/// Returns the dead letters with a larger id than `after`, at most `max`.
+pub(crate) async fn dead_letters(
+    address: &OutboxAddress,
+    after: i64,
+    max: usize,
+) -> Result<Vec<DeadLetter>, OutboxError> {
+    with_source!(address, |source| patiently(async || source.dead_letters(after, max).await))
+}
+
+/// Moves dead letters back into the outbox. Returns how many.
+pub(crate) async fn retry(address: &OutboxAddress, which: &Which) -> Result<u64, OutboxError> {
+    with_source!(address, |source| patiently(async || source.retry(which).await))
+}
+
+/// Deletes dead letters. Returns how many.
+pub(crate) async fn delete(address: &OutboxAddress, which: &Which) -> Result<u64, OutboxError> {
+    with_source!(address, |source| patiently(async || source.delete_dead_letters(which).await))
+}
+
+/// Calls `work` until it finds no lock, within a bound.
+pub(super) async fn patiently<T>(
+    mut work: impl AsyncFnMut() -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let start = Instant::now();
+    loop {
+        match work().await {
+            Err(error) if error.is_busy && start.elapsed() < LOCK_TIMEOUT => {
+                tokio::time::sleep(LOCK_PAUSE).await
+            }
+            result => return result,
+        }
+    }
+}

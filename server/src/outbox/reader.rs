@@ -1,0 +1,344 @@
+//! The loop of an outbox: reads rows, hands them to the hub, and deletes them when the hub has answered.
+//!
+//! ```text
+//! read a batch ─▶ judge each row ─▶ publish, in the order of ids ─▶ await the answers ─▶ delete in groups
+//!                       └▶ dead letter: announce its gap ─────────────────────────────▶ move in the same group
+//! ```
+//!
+//! The reader has no position of its own: the rows of the table are what is not done yet. After a crash it publishes some
+//! rows again, with the same keys, and the hub answers with the first publications.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidings_hub::{Hub, TenantId, metrics::OutboxMetrics};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep_until,
+};
+
+use super::{
+    gaps::TenantGaps,
+    judge::{Draft, Gap, Refusal, judge, refused},
+    row::{OutboxRow, RowId},
+    source::{Dead, Source, SourceError},
+    unsettled::Unsettled,
+};
+
+/// The first pause after an error. Each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause after an error: a database or a journal that is back is noticed within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A lock that lasts longer than this is logged.
+const LONG_LOCK: Duration = Duration::from_secs(5);
+
+/// Time between two looks at what waits in the table, for the metrics.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Asks a reader to do something.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// The end of the time that the reader has to stop.
+    pub(super) stop: watch::Sender<Option<Instant>>,
+    /// Somebody has just committed.
+    pub(super) wake: Notify,
+}
+
+/// The reader of one outbox.
+#[derive(Debug)]
+pub(super) struct Reader<S> {
+    source: S,
+    hub: Hub,
+    /// The tenant of rows that name none.
+    home: Option<TenantId>,
+    /// The outbox for the log, without secrets.
+    name: String,
+    metrics: OutboxMetrics,
+    control: Arc<Control>,
+    unsettled: Unsettled,
+    gaps: TenantGaps,
+    /// When the reader last looked at what waits, for the metrics.
+    measured: Option<Instant>,
+    /// Whether the table may have changed since.
+    is_stale: bool,
+    outage: Option<Outage>,
+}
+
+/// An outage of the database.
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    pause: Duration,
+    is_logged: bool,
+}
+
+impl<S: Source> Reader<S> {
+    pub(super) fn new(
+        source: S,
+        hub: Hub,
+        home: Option<TenantId>,
+        name: String,
+        control: Arc<Control>,
+    ) -> Self {
+        let metrics = hub.metrics().outbox(&name);
+        let (unsettled, gaps) = Default::default();
+        let (measured, is_stale, outage) = (None, true, None);
+        Self { source, hub, home, name, metrics, control, unsettled, gaps, measured, is_stale, outage }
+    }
+
+    /// Runs until somebody stops it.
+    pub(super) async fn run(mut self) {
+        while !self.is_stopping() {
+            match self.turn().await {
+                Ok(has_more) => {
+                    self.end_outage();
+                    if !has_more {
+                        self.rest().await;
+                    }
+                }
+                Err(error) => self.wait_out(error).await,
+            }
+        }
+        self.settle_at_the_end().await;
+    }
+
+    /// Publishes the next batch. Returns whether there may be more rows.
+    async fn turn(&mut self) -> Result<bool, SourceError> {
+        self.announce_held();
+        if self.unsettled.due().is_some_and(|due| due <= Instant::now()) {
+            self.settle().await?;
+        }
+        self.measure().await?;
+        if self.unsettled.is_full() {
+            return Ok(false);
+        }
+        let rows = self.source.read(self.unsettled.ids()).await?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        self.is_stale = true;
+        self.unsettled.read(rows.iter().map(|row| row.id.clone()));
+        self.publish(rows).await;
+        Ok(true)
+    }
+
+    /// Publishes rows in their order, and tries those again that find no journal.
+    async fn publish(&mut self, mut rows: Vec<OutboxRow>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            rows = self.hand_over(rows).await;
+            if rows.is_empty() {
+                return;
+            }
+            if self.is_stopping() {
+                return self.unsettled.give_back(rows.into_iter().map(|row| row.id));
+            }
+            self.is_stale = true;
+            // The database may be away, too. The next turn reports it.
+            let _ = self.measure().await;
+            self.pause(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Hands rows to the hub in their order, and awaits the answers. Returns the rows that need another try.
+    async fn hand_over(&mut self, rows: Vec<OutboxRow>) -> Vec<OutboxRow> {
+        let mut handed_over = Vec::with_capacity(rows.len());
+        for row in rows {
+            match judge(&row, self.home.as_ref()) {
+                Ok(Draft { tenant, event, named, options }) => {
+                    let answer = self.hub.tenant(&tenant).publish_raw(event, named.as_deref(), options);
+                    handed_over.push((row, answer));
+                }
+                Err(refusal) => self.refuse(row.id, refusal),
+            }
+        }
+        let mut again = Vec::new();
+        for (row, answer) in handed_over {
+            let answer = tokio::select! {
+                answer = answer => answer,
+                () = self.end_of_stop() => {
+                    again.push(row);
+                    continue;
+                }
+            };
+            match answer {
+                Ok(_) => {
+                    self.metrics.published.inc();
+                    self.unsettled.published(row.id, Instant::now());
+                }
+                Err(error) if error.code().may_retry() => again.push(row),
+                Err(error) => {
+                    let draft = judge(&row, self.home.as_ref());
+                    let refusal = draft
+                        .map_or_else(|refusal| refusal, |draft| refused(draft, &error, self.hub.domains()));
+                    self.refuse(row.id, refusal);
+                }
+            }
+        }
+        again
+    }
+
+    /// Announces the gap of a row that can't be published. Then the row becomes a dead letter. A crash in between announces
+    /// the gap again, and loses nothing.
+    fn refuse(&mut self, id: RowId, refusal: Refusal) {
+        let now = Instant::now();
+        let Refusal { code, reason, gap } = refusal;
+        let gap_key = id.gap_key();
+        let dead = Dead { id, code, reason };
+        match gap {
+            Gap::Nobody => self.unsettled.dead(dead, now),
+            Gap::Topics(tenant, topics) => {
+                self.hub.tenant(&tenant).sync_raw(&topics, Some(gap_key));
+                self.unsettled.dead(dead, now);
+            }
+            Gap::Tenant(tenant) => self.unsettled.hold(tenant, dead),
+        }
+    }
+
+    /// Announces the gaps of whole tenants that are due. One gap covers all dead letters of its tenant. Returns when the
+    /// next one is due.
+    fn announce_held(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut held = self.unsettled.take_held();
+        let mut next: Option<Instant> = None;
+        held.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for of_tenant in held.chunk_by(|(one, _), (other, _)| one == other) {
+            let tenant = &of_tenant[0].0;
+            match self.gaps.take(tenant, now) {
+                Ok(()) => {
+                    self.hub.tenant(tenant).sync_all();
+                    of_tenant.iter().for_each(|(_, dead)| self.unsettled.dead(dead.clone(), now));
+                }
+                Err(due) => {
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                    of_tenant.iter().for_each(|(_, dead)| self.unsettled.hold(tenant.clone(), dead.clone()));
+                }
+            }
+        }
+        next
+    }
+
+    /// Lets the database delete what is answered. A lock puts it off.
+    async fn settle(&mut self) -> Result<(), SourceError> {
+        let (published, dead) = self.unsettled.answered();
+        let result = self.source.settle(published, dead).await;
+        match result {
+            Ok(()) => {
+                if let Some(first) = dead.first() {
+                    // The reason may quote the row, so it is not logged.
+                    let (outbox, rows, code) = (&self.name, dead.len(), first.code.as_str());
+                    tracing::warn!(
+                        outbox,
+                        rows,
+                        code,
+                        "rows can't be published, and are dead letters now: `tidings journal dead-letters` lists them"
+                    );
+                }
+                self.unsettled.settled();
+                Ok(())
+            }
+            Err(error) if error.is_busy => {
+                self.unsettled.put_off(Instant::now() + LONGEST_PAUSE);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Settles before the reader ends. What remains is published again by the next reader, with the same keys.
+    async fn settle_at_the_end(&mut self) {
+        let end = self.control.stop.borrow().unwrap_or_else(Instant::now);
+        while self.unsettled.due().is_some() {
+            let is_settled = self.settle().await.is_ok() && self.unsettled.due().is_none();
+            if is_settled || Instant::now() >= end {
+                return;
+            }
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    /// Waits until there is something to do.
+    async fn rest(&mut self) {
+        let held = self.announce_held();
+        let measure = self.measured.filter(|_| self.is_stale).map(|measured| measured + MEASURE_INTERVAL);
+        let due = [held, self.unsettled.due(), measure].into_iter().flatten().min();
+        let is_full = self.unsettled.is_full();
+        let mut stop = self.control.stop.subscribe();
+        tokio::select! {
+            () = self.source.changed(), if !is_full => self.is_stale = true,
+            () = self.control.wake.notified(), if !is_full => {}
+            () = at(due) => {}
+            _ = stop.wait_for(Option::is_some) => {}
+        }
+    }
+
+    /// Waits after an error, and opens the database again if it is more than a lock.
+    async fn wait_out(&mut self, error: SourceError) {
+        let outage = self.outage.get_or_insert_with(|| Outage {
+            since: Instant::now(),
+            pause: FIRST_PAUSE,
+            is_logged: false,
+        });
+        let is_long = !error.is_busy || outage.since.elapsed() > LONG_LOCK;
+        if is_long && !outage.is_logged {
+            outage.is_logged = true;
+            tracing::error!(outbox = self.name, %error, "the outbox can't be read: its events wait until it can");
+        }
+        let pause = outage.pause;
+        outage.pause = (2 * pause).min(LONGEST_PAUSE);
+        self.pause(pause).await;
+        if !error.is_busy
+            && let Err(error) = self.source.reopen().await
+        {
+            tracing::debug!(outbox = self.name, %error, "the outbox can't be opened");
+        }
+    }
+
+    fn end_outage(&mut self) {
+        if self.outage.take().is_some_and(|outage| outage.is_logged) {
+            tracing::info!(outbox = self.name, "the outbox can be read again");
+        }
+    }
+
+    /// Looks once a second at what waits, for the metrics.
+    async fn measure(&mut self) -> Result<(), SourceError> {
+        let is_early = self.measured.is_some_and(|measured| measured.elapsed() < MEASURE_INTERVAL);
+        if !self.is_stale || is_early {
+            return Ok(());
+        }
+        let waiting = self.source.waiting(self.unsettled.last_answered()).await?;
+        self.metrics.set(waiting.rows, waiting.oldest, waiting.dead);
+        (self.measured, self.is_stale) = (Some(Instant::now()), false);
+        Ok(())
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.control.stop.borrow().is_some()
+    }
+
+    /// Waits, or until somebody stops the reader.
+    async fn pause(&self, time: Duration) {
+        let mut stop = self.control.stop.subscribe();
+        let _ = tokio::time::timeout(time, stop.wait_for(Option::is_some)).await;
+    }
+
+    /// Waits until the time to stop has passed.
+    async fn end_of_stop(&self) {
+        let mut stop = self.control.stop.subscribe();
+        let end = stop.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+        at(end).await;
+    }
+}
+
+/// Waits until an instant. `None` never comes.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,157 @@
+//! A database's outbox, as its reader and the command line use it. Each kind of database implements [`Source`].
+
+use std::{fmt, time::Duration};
+
+use tidings_shared::{
+    Code,
+    limits::{MAX_BODY_BYTES, MAX_TOPIC_BYTES, MAX_TOPICS_PER_PUBLICATION},
+};
+
+use super::row::{OutboxRow, RowId};
+
+/// Rows that a source reads at a time. So many publications share one group of a journal.
+pub(crate) const READ_ROWS: usize = 256;
+
+/// Bytes of texts after which a source ends such a read. The last row may be over it.
+pub(crate) const READ_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an event. A larger row becomes a dead letter, and the source does not read its text. A `POST` may have as many
+/// by default.
+pub(crate) const MAX_EVENT_BYTES: usize = MAX_BODY_BYTES;
+
+/// Bytes of the list of topics: as many of the longest topics as one publication may reach, with quotes and commas. A
+/// larger row becomes a dead letter.
+pub(crate) const MAX_TOPICS_BYTES: usize = MAX_TOPICS_PER_PUBLICATION * (MAX_TOPIC_BYTES + 4);
+
+/// Bytes of each other column. Every valid one is far shorter. A longer one makes the row a dead letter.
+pub(crate) const MAX_SHORT_BYTES: usize = 1024;
+
+/// Rows that [`Source::waiting`] counts, at most: a count reads each row.
+pub(crate) const MAX_COUNTED: usize = 100_000;
+
+/// The outbox of one database.
+///
+/// A source runs on a thread of its own, which has a runtime for this source alone. So a method may block the thread for a
+/// bounded time. It holds no transaction open between two calls.
+#[allow(async_fn_in_trait, reason = "a source stays on its thread, so its futures need not be `Send`")]
+pub(crate) trait Source: Send + 'static {
+    /// Reads the next rows in the order of their ids, except those in `unsettled`, within [`READ_ROWS`] and
+    /// [`READ_BYTES`]. `unsettled` has the rows that were read before and are still in the table, by ascending id. A row
+    /// with a smaller id than the last of them may wait until `unsettled` is empty.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError>;
+
+    /// Deletes published rows, and moves dead letters into their table, in one transaction. A row that is not there with
+    /// this id and nonce is passed over.
+    ///
+    /// # Errors
+    /// The database does not answer. Nothing has changed, or everything: the caller asks for the same again.
+    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError>;
+
+    /// Waits until somebody may have written since the last [`read`](Source::read) began. May be dropped before it is done.
+    async fn changed(&mut self);
+
+    /// Opens the database again, after an error that is not [busy](SourceError::is_busy).
+    ///
+    /// # Errors
+    /// The database can't be opened, or has no outbox.
+    async fn reopen(&mut self) -> Result<(), SourceError>;
+
+    /// Counts the rows with a larger id than `after`, and the dead letters, at most [`MAX_COUNTED`] of each.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError>;
+
+    /// Returns the dead letters with a larger id than `after`, in the order of their ids, at most `max`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError>;
+
+    /// Moves dead letters back into the outbox. Each gets a new id and a new nonce, and keeps its key. Returns how many.
+    ///
+    /// # Errors
+    /// The database does not answer, or a dead letter is not there. Then nothing has changed.
+    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError>;
+
+    /// Deletes dead letters. Returns how many.
+    ///
+    /// # Errors
+    /// The database does not answer, or a dead letter is not there. Then nothing has changed.
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError>;
+}
+
+/// A row that becomes a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) id: RowId,
+    pub(crate) code: Code,
+    /// A sentence for the writer.
+    pub(crate) reason: String,
+}
+
+/// A dead letter, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DeadLetter {
+    /// The number of the dead letter.
+    pub(crate) id: i64,
+    /// The row as it was. Its id is that of the outbox.
+    pub(crate) row: OutboxRow,
+    /// The code of the refusal.
+    pub(crate) code: String,
+    /// The reason.
+    pub(crate) reason: String,
+    /// When the row was refused, in milliseconds since 1970, by the database's clock.
+    pub(crate) at: i64,
+}
+
+/// Some dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "it serves the command line"))]
+pub(crate) enum Which {
+    All,
+    These(Vec<i64>),
+}
+
+/// What waits in an outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Rows that are not published yet.
+    pub(crate) rows: usize,
+    /// The time since the oldest of them was written, by the database's clock.
+    pub(crate) oldest: Duration,
+    /// Dead letters.
+    pub(crate) dead: usize,
+}
+
+/// Why a database does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceError {
+    /// Somebody else holds a lock: the same call succeeds later.
+    pub(crate) is_busy: bool,
+    /// What went wrong, and the remedy. It has no password.
+    pub(crate) message: String,
+}
+
+impl SourceError {
+    /// Returns an error that needs [`Source::reopen`].
+    pub(crate) fn away(message: impl Into<String>) -> Self {
+        Self { is_busy: false, message: message.into() }
+    }
+
+    /// Returns an error of a lock.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self { is_busy: true, message: message.into() }
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SourceError {}

@@ -1,0 +1,368 @@
+//! The outbox in an application's SQLite database.
+//!
+//! Writers insert into `tidings_outbox` in the transaction of their data. The server reads the table with a connection of
+//! its own. It notices the commits of other connections and other processes by `PRAGMA data_version`, which reads one
+//! counter of the file.
+
+mod dead_letters;
+mod schema;
+mod write;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params, types::ValueRef,
+};
+use tokio::time::sleep;
+
+pub use self::{
+    schema::SCHEMA,
+    write::{insert, insert_to},
+};
+use super::{
+    row::{Field, OutboxRow, RowId},
+    source::{
+        Dead, DeadLetter, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
+        READ_ROWS, Source, SourceError, Waiting, Which,
+    },
+};
+
+/// Time between two looks for commits of others. One look takes some microseconds.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The longest wait for a lock. Meanwhile the reader does nothing else. Longer than most transactions of an application.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Time between two looks whether the path still is the open file. A restored copy may be another file.
+const SAME_FILE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The outbox of a SQLite file.
+#[derive(Debug)]
+pub(crate) struct SqliteSource {
+    path: PathBuf,
+    /// `None` after an error, until the file is opened again.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// The counter of commits when the last read began.
+    version: Option<i64>,
+    /// What the file is to the system.
+    identity: Option<(u64, u64)>,
+    /// When `identity` was last compared.
+    compared: Instant,
+}
+
+impl SqliteSource {
+    /// Opens the outbox in an existing file.
+    ///
+    /// # Errors
+    /// The file is not there, is no database, can't be written, or has no outbox.
+    pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
+        Ok(Self { path: path.to_owned(), open: Some(Open::new(path)?) })
+    }
+
+    /// Makes the tables of an outbox in an existing file. Tables that are there stay as they are.
+    ///
+    /// # Errors
+    /// The file is not there, is no database, or can't be written.
+    pub(crate) fn init(path: &Path) -> Result<(), SourceError> {
+        let mut connection = connect(path)?;
+        let made = immediate(&mut connection).and_then(|transaction| {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.commit()
+        });
+        made.map_err(|error| fault(path, &error))?;
+        check_tables(path, &connection)
+    }
+
+    /// Calls `work` with the open connection.
+    fn with<T>(&mut self, work: impl FnOnce(&mut Open) -> rusqlite::Result<T>) -> Result<T, SourceError> {
+        let Some(open) = &mut self.open else {
+            return Err(SourceError::away(format!("sqlite:{} is not open", self.path.display())));
+        };
+        if !open.is_same_file(&self.path) {
+            self.open = None;
+            let path = self.path.display();
+            return Err(SourceError::away(format!("another file is now at {path}, or none")));
+        }
+        work(open).map_err(|error| fault(&self.path, &error))
+    }
+}
+
+impl Source for SqliteSource {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+        let after = unsettled.last().map_or(i64::MIN, |row| row.id);
+        self.with(|open| {
+            // Before the read: a commit in between is noticed again.
+            open.version = Some(open.data_version()?);
+            let mut statement = open.connection.prepare_cached(READ)?;
+            let [short, event, topics] = column_limits();
+            let values = params![after, short, event, topics, READ_ROWS as i64];
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            let mut found = statement.query(values)?;
+            while let Some(row) = found.next()? {
+                let row = read_row(row)?;
+                bytes += row.bytes();
+                rows.push(row);
+                if bytes >= READ_BYTES {
+                    break;
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+        self.with(|open| {
+            let transaction = immediate(&mut open.connection)?;
+            {
+                let mut bury = transaction.prepare_cached(BURY)?;
+                for Dead { id: RowId { id, nonce }, code, reason } in dead {
+                    bury.execute(params![id, nonce, code.as_str(), reason])?;
+                }
+                let mut delete = transaction.prepare_cached(DELETE)?;
+                for RowId { id, nonce } in published.iter().chain(dead.iter().map(|dead| &dead.id)) {
+                    delete.execute(params![id, nonce])?;
+                }
+            }
+            transaction.commit()
+        })
+    }
+
+    async fn changed(&mut self) {
+        loop {
+            sleep(POLL).await;
+            let Some(open) = &mut self.open else { return };
+            if !open.is_same_file(&self.path) {
+                return;
+            }
+            // A lock is an answer, too: somebody writes. The next look finds what was written.
+            match open.data_version() {
+                Ok(version) if open.version == Some(version) => {}
+                Err(error) if is_busy(&error) => {}
+                _ => return,
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<(), SourceError> {
+        self.open = None;
+        self.open = Some(Open::new(&self.path)?);
+        Ok(())
+    }
+
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError> {
+        let after = after.unwrap_or(i64::MIN);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.with(|open| {
+            let mut count = open.connection.prepare_cached(COUNT)?;
+            let (rows, oldest, dead): (i64, Option<i64>, i64) = count
+                .query_row(params![after, MAX_COUNTED as i64], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })?;
+            let number = |count: i64| usize::try_from(count).unwrap_or_default();
+            let oldest =
+                oldest.and_then(|at| Some(now.saturating_sub(Duration::from_millis(at.try_into().ok()?))));
+            Ok(Waiting { rows: number(rows), oldest: oldest.unwrap_or_default(), dead: number(dead) })
+        })
+    }
+
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError> {
+        self.with(|open| dead_letters::list(&open.connection, after, max))
+    }
+
+    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError> {
+        self.with(|open| dead_letters::retry(&mut open.connection, which))
+    }
+
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError> {
+        self.with(|open| dead_letters::delete(&mut open.connection, which))
+    }
+}
+
+impl Open {
+    fn new(path: &Path) -> Result<Self, SourceError> {
+        let connection = connect(path)?;
+        check_tables(path, &connection)?;
+        Ok(Self { connection, version: None, identity: identity(path), compared: Instant::now() })
+    }
+
+    fn data_version(&self) -> rusqlite::Result<i64> {
+        self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+    }
+
+    /// Returns whether the path still is the open file. Looks once in a while.
+    fn is_same_file(&mut self, path: &Path) -> bool {
+        if self.compared.elapsed() < SAME_FILE_INTERVAL {
+            return true;
+        }
+        self.compared = Instant::now();
+        identity(path) == self.identity
+    }
+}
+
+/// A nonce, also where a writer has set it to something else.
+macro_rules! nonce {
+    () => {
+        "ifnull(substr(CAST(nonce AS BLOB), 1, 16), x'')"
+    };
+}
+
+/// The nonce and the texts of a row. A value that is too long is not read: `octet_length` needs the head of a row only.
+macro_rules! columns {
+    () => {
+        concat!(
+            nonce!(),
+            ", octet_length(tenant), iif(octet_length(tenant) <= ?2, tenant, NULL)",
+            ", octet_length(event), iif(octet_length(event) <= ?3, event, NULL)",
+            ", octet_length(key), iif(octet_length(key) <= ?2, key, NULL)",
+            ", octet_length(origin), iif(octet_length(origin) <= ?2, origin, NULL)",
+            ", octet_length(topics), iif(octet_length(topics) <= ?4, topics, NULL)"
+        )
+    };
+}
+
+use {columns, nonce};
+
+const READ: &str =
+    concat!("SELECT id, ", columns!(), " FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT ?5");
+
+const DELETE: &str = concat!("DELETE FROM tidings_outbox WHERE id = ?1 AND ", nonce!(), " = ?2");
+
+const BURY: &str = concat!(
+    "INSERT INTO tidings_dead_letters(outbox_id, nonce, tenant, event, key, origin, topics, at, code, reason) \
+     SELECT id, nonce, tenant, event, key, origin, topics, at, ?3, ?4 FROM tidings_outbox WHERE id = ?1 AND ",
+    nonce!(),
+    " = ?2"
+);
+
+const COUNT: &str = "SELECT \
+    (SELECT count(*) FROM (SELECT 1 FROM tidings_outbox WHERE id > ?1 LIMIT ?2)), \
+    (SELECT at FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT 1), \
+    (SELECT count(*) FROM (SELECT 1 FROM tidings_dead_letters LIMIT ?2))";
+
+/// The bounds of the columns, in the order of the parameters 2 to 4.
+fn column_limits() -> [i64; 3] {
+    [MAX_SHORT_BYTES, MAX_EVENT_BYTES, MAX_TOPICS_BYTES].map(|limit| limit as i64)
+}
+
+/// Reads a row that begins with its id and goes on with [`columns`].
+fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+    let field = |index: usize| -> rusqlite::Result<Field> {
+        let Some(bytes) = row.get::<_, Option<i64>>(index)? else { return Ok(Field::Null) };
+        Ok(match row.get_ref(index + 1)? {
+            ValueRef::Null => Field::TooLong(bytes.unsigned_abs()),
+            ValueRef::Text(text) => Field::from_bytes(text),
+            ValueRef::Blob(_) => Field::NotText("a blob"),
+            ValueRef::Integer(_) | ValueRef::Real(_) => Field::NotText("a number"),
+        })
+    };
+    Ok(OutboxRow {
+        id: RowId { id: row.get(0)?, nonce: row.get(1)? },
+        tenant: field(2)?,
+        event: field(4)?,
+        key: field(6)?,
+        origin: field(8)?,
+        topics: field(10)?,
+    })
+}
+
+/// Opens an existing file for reading and writing.
+fn connect(path: &Path) -> Result<Connection, SourceError> {
+    let shown = path.display();
+    if !path.exists() {
+        return Err(SourceError::away(format!(
+            "sqlite:{shown}: there is no such file: let the application make its database first"
+        )));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| fault(path, &error))?;
+    let set = || {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        if connection.is_readonly("main")? {
+            return Ok(false);
+        }
+        let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+        // A deletion that a power loss takes back is harmless: the rows are published again, with the same keys. In the
+        // other modes, less than the default could damage the file.
+        if mode == "wal" {
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        Ok(true)
+    };
+    match set() {
+        Ok(true) => Ok(connection),
+        Ok(false) => Err(SourceError::away(format!(
+            "sqlite:{shown}: this user may not write the file, so published rows can't leave the outbox"
+        ))),
+        Err(error) => Err(fault(path, &error)),
+    }
+}
+
+/// Checks that both tables are there, with their columns.
+fn check_tables(path: &Path, connection: &Connection) -> Result<(), SourceError> {
+    let shown = path.display();
+    for (table, columns) in schema::TABLES {
+        let found = columns_of(connection, table).map_err(|error| fault(path, &error))?;
+        if found.is_empty() {
+            return Err(SourceError::away(format!(
+                "sqlite:{shown} has no table {table}: run `tidings journal init --outbox sqlite:{shown}`"
+            )));
+        }
+        if let Some(missing) = columns.iter().find(|column| !found.iter().any(|found| found == *column)) {
+            return Err(SourceError::away(format!(
+                "sqlite:{shown}: the table {table} has no column `{missing}`: add it as in \
+                 `tidings journal init --outbox sqlite:{shown} --print`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn columns_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    statement.query_map([table], |row| row.get(0))?.collect()
+}
+
+/// Begins a transaction that has the write lock from the start. Otherwise it could fail in its middle.
+fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
+    let shown = path.display();
+    if is_busy(error) {
+        return SourceError::busy(format!("sqlite:{shown} is locked by another program: {error}"));
+    }
+    let remedy = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => ": name the application's SQLite file",
+        Some(ErrorCode::CannotOpen) => ": check the rights of the file and of its folder",
+        Some(ErrorCode::DiskFull) => ": make room on the disk",
+        _ => "",
+    };
+    SourceError::away(format!("sqlite:{shown}: {error}{remedy}"))
+}
+
+/// Returns what the file at a path is to the system. Elsewhere than on Unix nothing tells, and a running program cannot
+/// lose its open file there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        path.exists().then_some((0, 0))
+    }
+}
