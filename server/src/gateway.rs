@@ -42,11 +42,11 @@ pub struct GatewaySettings {
     pub session: SessionSettings,
     /// The web pages that are let in.
     pub origins: OriginRule,
-    /// The time for a request head: from the TCP connection, or from the first byte of a further request, to the head's
-    /// last byte.
+    /// The time for a request head, from its first byte to its last.
     pub header_timeout: Duration,
-    /// The time for which an idle connection stays open after an answer. Make it longer than a proxy in front keeps
-    /// idle connections. If more than three quarters of the permits are taken, the header timeout applies instead.
+    /// The time for which an idle connection stays open: a fresh one before its first request, and any after an answer.
+    /// Make it longer than a proxy in front keeps idle connections. If more than three quarters of the permits are
+    /// taken, the header timeout applies instead. A fresh connection has at least the header timeout.
     pub keep_alive_timeout: Duration,
     /// Bytes of a request head. The HTTP library needs at least [`limits::LEAST_HEADER_BYTES`], and a smaller number
     /// is raised to it.

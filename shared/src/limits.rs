@@ -145,21 +145,23 @@ limits! {
     /// The defaults of the settings.
     pub const SETTINGS;
 
-    /// Time from the connection to the `hello`, and at least half of it from the upgrade request. On a connection that had a
-    /// request before, it runs from the upgrade request. Then the session ends with `hello_timeout`.
+    /// Time from the first byte of the upgrade request to the `hello`, and at least half of it from the last byte. Then the
+    /// session ends with `hello_timeout`.
+    ///
+    /// A stranger whose request drips and who then falls silent stays for 7.5 s at most.
     #[setting("--hello-timeout")]
     pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Time from the connection to the last byte of the request's header. For a further request it runs from its first byte. A
-    /// silent socket is closed after it, too.
+    /// Time from the first byte of a request's header to its last. Then the server closes the connection.
     #[setting("--header-timeout")]
     pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Time between two requests after which the server closes the connection. When less than a quarter of the connections
-    /// is free, the header timeout counts instead.
+    /// Time without a request, between two requests or before the first, after which the server closes the connection. When
+    /// less than a quarter of the connections is free, the header timeout counts instead.
     ///
     /// Proxies keep idle connections for 60 s (nginx) and must close them first: a request that meets the server's close is
-    /// lost.
+    /// lost. Some proxies also keep connections that they have not used yet (Caddy). Before its first request, a connection
+    /// has at least the header timeout.
     #[setting("--keep-alive-timeout")]
     pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 

@@ -57,13 +57,13 @@ pub(super) struct Serve {
     /// Database of the application with an outbox, as sqlite:PATH or postgres://…; may be given several times
     #[arg(long, env = "TIDINGS_OUTBOX", value_name = "URL")]
     outbox: Vec<OutboxAddress>,
-    /// Time from the connection to the client's hello
+    /// Time from the first byte of the upgrade request to the client's hello
     #[arg(long, env = "TIDINGS_HELLO_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     hello_timeout: Duration,
-    /// Time from the connection to the end of the request head
+    /// Time from the first byte of a request head to its last
     #[arg(long, env = "TIDINGS_HEADER_TIMEOUT", help_heading = "Deadlines", default_value = "5s", value_parser = duration, value_name = "TIME")]
     header_timeout: Duration,
-    /// Time for which an idle HTTP connection stays open; should be longer than in a proxy in front
+    /// Time for which an idle HTTP connection stays open, used or not; should be longer than in a proxy in front
     #[arg(long, env = "TIDINGS_KEEP_ALIVE_TIMEOUT", help_heading = "Deadlines", default_value = "75s", value_parser = duration, value_name = "TIME")]
     keep_alive_timeout: Duration,
     /// Silence after which the server sends a ping

@@ -147,8 +147,8 @@ pub(super) fn session(
 ) -> Purpose {
     let hub = gateway.hub().clone();
     let now = hub.now();
-    // The time for the hello began with the connection. But browsers and proxies open connections ahead, so at least
-    // half of the time is left.
+    // The time for the hello began with the first byte of the request. So a stranger that sends its request slowly
+    // does not stay much longer. But a slow network is no fault, so at least half of the time is left.
     let age = permit.map_or(Duration::ZERO, Permit::age).min(gateway.settings().session.hello_timeout / 2);
     let now = Moment { since_start: now.since_start.saturating_sub(age), ..now };
     let session = Session::new(Uuid::now_v7(), hub, gateway.settings().session, now);

@@ -22,7 +22,6 @@
 //! delays no other address.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
     convert::Infallible,
     future::{Future, poll_fn},
@@ -94,7 +93,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     shared: Arc<Shared>,
-    /// The time at which the connection came. For a later request on it, the time at which that request came.
+    /// The time of the first byte of the request.
     begun: Instant,
 }
 
@@ -121,7 +120,7 @@ impl Permit {
         self.shared.peer
     }
 
-    /// Returns how long the client may have been there.
+    /// Returns the time since the first byte of the request.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -239,8 +238,7 @@ where
         let serve = |_permit, address, is_overflow| {
             let pool = pool.clone();
             let shared = Arc::new(Shared { peer, is_overflow, pool, _permit, address });
-            let permit = Permit { shared, begun: Instant::now() };
-            serve_one(stream, service.clone(), permit, limits.clone(), stop.subscribe())
+            serve_one(stream, service.clone(), shared, limits.clone(), stop.subscribe())
         };
         let mut now = Instant::now();
         let overflow = match (address, Arc::clone(&pool.semaphore).try_acquire_owned()) {
@@ -272,7 +270,7 @@ where
 async fn serve_one<S, B>(
     stream: TcpStream,
     service: S,
-    permit: Permit,
+    shared: Arc<Shared>,
     limits: Limits,
     mut stopping: watch::Receiver<()>,
 ) where
@@ -283,16 +281,17 @@ async fn serve_one<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
-    let shared = Arc::clone(&permit.shared);
-    let is_kept = !permit.is_overflow();
+    let is_kept = !shared.is_overflow;
     let phase = Arc::<Phase>::default();
     let timer = HeadTimer {
         phase: Arc::clone(&phase),
         header_timeout: limits.header_timeout,
         keep_alive_timeout: limits.keep_alive_timeout,
-        is_scarce: Arc::new(move || shared.is_scarce()),
+        is_scarce: Arc::new({
+            let shared = Arc::clone(&shared);
+            move || shared.is_scarce()
+        }),
     };
-    let is_used = Cell::new(false);
     let is_stopping = Arc::new(AtomicBool::new(false));
     let hands_over = Arc::<OnceLock<(HandOver, Framing)>>::default();
     let service = hyper::service::service_fn({
@@ -301,8 +300,7 @@ async fn serve_one<S, B>(
         move |mut request: Request<Incoming>| {
             phase.answers();
             let framing = framing(request.version());
-            let begun = if is_used.replace(true) { Instant::now() } else { permit.begun };
-            request.extensions_mut().insert(Permit { begun, ..permit.clone() });
+            request.extensions_mut().insert(Permit { shared: Arc::clone(&shared), begun: phase.begun() });
             let (answer, is_stopping) = (service.call(request), Arc::clone(&is_stopping));
             let (phase, hands_over) = (Arc::clone(&phase), Arc::clone(&hands_over));
             async move {

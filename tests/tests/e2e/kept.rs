@@ -42,6 +42,15 @@ impl Kept {
         if first.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(Response::read(&mut self.0)) }
     }
 
+    /// Whether the server has not closed yet.
+    fn is_open(&mut self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Until the server has closed.
     fn end(&mut self) {
         let end = self.0.read_to_end(&mut Vec::new());
@@ -62,46 +71,55 @@ fn wait_until(moment: Instant) {
     }
 }
 
+/// A proxy opens connections ahead, and keeps them for later requests.
 #[test]
-fn what_is_posted_when_the_header_deadline_would_be_over_is_answered() {
+fn what_is_posted_when_the_header_deadline_would_be_over_is_answered_on_used_and_on_fresh_connections() {
     let server = Server::with(&["--header-timeout", "500ms"]);
-    let mut kept: Vec<_> = (0..20).map(|_| (Kept::used(&server), Instant::now())).collect();
-    for (number, (kept, since)) in kept.iter_mut().enumerate() {
-        // From 2 ms before it until 2 ms after.
-        wait_until(*since + Duration::from_micros(498_000 + 200 * number as u64));
-        assert_eq!(kept.publish().unwrap().status, 200, "of {number}");
+    for connect in [Kept::used, Kept::connect] {
+        let mut kept: Vec<_> = (0..20).map(|_| (connect(&server), Instant::now())).collect();
+        for (number, (kept, since)) in kept.iter_mut().enumerate() {
+            // From 2 ms before it until 2 ms after.
+            wait_until(*since + Duration::from_micros(498_000 + 200 * number as u64));
+            assert_eq!(kept.publish().unwrap().status, 200, "of {number}");
+        }
     }
 }
 
 #[test]
 fn an_idle_connection_ends_after_the_time_that_was_set_and_a_head_that_has_begun_after_the_header_deadline() {
-    let server = Server::with(&["--header-timeout", "300ms", "--keep-alive-timeout", "2s"]);
-    let (mut idle, mut begun) = (Kept::used(&server), Kept::used(&server));
+    let server = Server::with(&["--header-timeout", "300ms", "--keep-alive-timeout", "3s"]);
     let start = Instant::now();
-    let ended = thread::spawn(move || {
-        idle.end();
-        start.elapsed()
+    let ended = |mut kept: Kept| {
+        thread::spawn(move || {
+            kept.end();
+            start.elapsed()
+        })
+    };
+    let kinds = [Kept::used, Kept::connect].map(|connect| {
+        let (idle, mut begun) = (connect(&server), connect(&server));
+        begun.write(b"POST /v1/pub").unwrap();
+        (ended(begun), ended(idle))
     });
-    begun.write(b"POST /v1/pub").unwrap();
-    begun.end();
-    let (begun, idle) = (start.elapsed(), ended.join().unwrap());
-    assert!(begun < idle && idle > Duration::from_millis(1900), "{begun:?} {idle:?}");
+    for (begun, idle) in kinds {
+        let (begun, idle) = (begun.join().unwrap(), idle.join().unwrap());
+        assert!(begun < idle && idle > Duration::from_millis(2900), "{begun:?} {idle:?}");
+    }
 }
 
 #[test]
 fn where_places_are_scarce_idle_connections_have_the_header_deadline_only() {
-    let server = Server::with(&["--header-timeout", "300ms", "--max-connections", "4"]);
-    let mut three: Vec<_> = (0..3).map(|_| Kept::used(&server)).collect();
-    wait_until(Instant::now() + Duration::from_millis(1000));
-    for kept in &mut three {
-        assert_eq!(kept.publish().unwrap().status, 200, "there is room");
+    for connect in [Kept::used, Kept::connect] {
+        let server = Server::with(&["--header-timeout", "300ms", "--max-connections", "4"]);
+        let mut three: Vec<_> = (0..3).map(|_| connect(&server)).collect();
+        wait_until(Instant::now() + Duration::from_millis(1000));
+        assert!(three.iter_mut().all(Kept::is_open), "there is room");
+        let _fourth = connect(&server);
+        eventually("one of them has made room", || {
+            let answer = Kept::connect(&server).publish().unwrap();
+            assert!([200, 503].contains(&answer.status), "{answer:?}");
+            answer.status == 200
+        });
     }
-    let _fourth = Kept::used(&server);
-    eventually("one of them has made room", || {
-        let answer = Kept::connect(&server).publish().unwrap();
-        assert!([200, 503].contains(&answer.status), "{answer:?}");
-        answer.status == 200
-    });
 }
 
 #[test]

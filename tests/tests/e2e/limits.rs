@@ -92,7 +92,7 @@ fn a_header_that_does_not_come_ends_the_connection() {
     let head = b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nX-Drip: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     thread::scope(|scope| {
         let server = &server;
-        for sent in [0, 1, 30, head.len()] {
+        for sent in [1, 30, head.len()] {
             scope.spawn(move || {
                 let start = Instant::now();
                 let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -126,30 +126,39 @@ fn a_header_that_does_not_come_ends_the_connection() {
 }
 
 #[test]
-fn a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_was_used_before() {
+fn a_hello_has_its_time_from_the_first_byte_of_its_request_on_and_half_of_it_from_the_last() {
+    const HELLO_TIMEOUT: Duration = Duration::from_secs(4);
     let server = Server::with(&["--hello-timeout", "4s", "--header-timeout", "20s"]);
     let connect = || {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
     };
-    let (silent, mut used) = (connect(), connect());
+    let (fresh, mut used, mut drips) = (connect(), connect(), connect());
     used.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_eq!(Response::read(&mut BufReader::new(&used)).status, 200);
+    // A server takes an empty line before a request.
+    drips.write_all(b"\r\n").unwrap();
     let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(4100) {
+    while start.elapsed() < HELLO_TIMEOUT + Duration::from_millis(100) {
         thread::park_timeout(Duration::from_millis(10));
     }
-    let mut used = RawSocket::connect_with(used, &[]);
-    used.send(&Frame::text(r#"{"op":"hello"}"#));
-    assert_eq!(used.next_frame()["op"], "welcome");
-    let upgraded = Instant::now();
-    let mut silent = RawSocket::connect_with(silent, &[]);
-    assert_eq!(silent.next_frame()["code"], "hello_timeout");
-    assert_eq!(silent.close_code(), Some(4408));
-    // Half of it is left to one that was opened ahead.
-    let elapsed = upgraded.elapsed();
-    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&elapsed), "{elapsed:?}");
+    let ended = |stream: TcpStream| {
+        let upgraded = Instant::now();
+        let mut socket = RawSocket::connect_with(stream, &[]);
+        thread::spawn(move || {
+            assert_eq!(socket.next_frame()["code"], "hello_timeout");
+            let ended = Instant::now();
+            assert_eq!(socket.close_code(), Some(4408));
+            (ended, ended - upgraded)
+        })
+    };
+    let [fresh, used, drips] = [fresh, used, drips].map(ended).map(|thread| thread.join().unwrap());
+    for (ended, time) in [fresh, used] {
+        assert!(time >= HELLO_TIMEOUT, "{time:?}");
+        assert!(drips.0 < ended, "it had half of the time, and began last");
+    }
+    assert!(drips.1 >= HELLO_TIMEOUT / 2, "{:?}", drips.1);
 }
 
 /// Reads until the server has closed; what it says before does not matter.

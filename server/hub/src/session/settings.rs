@@ -10,9 +10,8 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct SessionSettings {
-    /// Time from the start of the connection to the hello. Without a hello, the session then ends. On a connection that
-    /// had other requests, the time counts from the upgrade request. At the upgrade request, at least half of the time
-    /// is left.
+    /// Time from the first byte of the upgrade request to the hello. Without a hello, the session then ends. After the
+    /// last byte of the request, at least half of the time is left.
     pub hello_timeout: Duration,
     /// The server sends a ping when the client has sent nothing, or was told no position, for this time.
     pub heartbeat: Duration,
