@@ -6,6 +6,7 @@
 mod binary;
 mod client;
 mod http;
+pub mod journal_contract;
 pub mod postgres;
 mod process;
 mod proxy;

@@ -18,7 +18,7 @@ use std::{fmt, time::Duration};
 use tidings_shared::{Position, RawEvent, TopicName};
 use uuid::Uuid;
 
-use crate::{keys::KeyLimits, log::LogLimits, tenant_id::TenantId};
+use crate::{keys::KeyLimits, log::LogLimits, publication::least_cost, tenant_id::TenantId};
 
 /// An entry before it has a position.
 #[derive(Debug, Clone)]
@@ -45,6 +45,17 @@ pub enum Content {
     Event(RawEvent),
     /// Something was lost: the readers of the entry's topics load again. Without topics, it is all readers of the tenant.
     Gap,
+}
+
+impl Content {
+    /// Returns the bytes that an entry with so many topics counts against [`LogLimits::max_bytes`]. It is the least that
+    /// the entry costs a log. So a log gets from its journal all that fits into it.
+    pub fn cost(&self, topics: usize) -> usize {
+        match self {
+            Self::Event(event) => least_cost(event.payload.get().len(), topics, true),
+            Self::Gap => least_cost(0, topics, false),
+        }
+    }
 }
 
 /// An entry of a journal. The same position means the same entry, on every node.
@@ -203,7 +214,8 @@ pub trait Journal: Send {
     ) -> Result<Vec<Appended>, JournalError>;
 
     /// Returns the newest entries of a tenant within the bounds of a log: so many entries and bytes, and none that was
-    /// appended before `since_unix_ms`. A tenant that the journal does not know gets the epoch `new_epoch`.
+    /// appended before `since_unix_ms`. Each entry counts its [`cost`](Content::cost). A tenant that the journal does not
+    /// know gets the epoch `new_epoch`.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -251,7 +263,8 @@ pub trait Journal: Send {
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError>;
 
     /// Removes entries, keys and revocations beyond the bounds, a bounded number. Returns whether there may be more.
-    /// Epoch, head and the tag of the tail survive.
+    /// Epoch, head and the tag of the tail survive. An entry counts its [`cost`](Content::cost). The key of a trimmed
+    /// entry counts its [`key_cost`](crate::keys::key_cost), if the publisher knows it; other keys go with their entry.
     ///
     /// # Errors
     /// The journal does not answer, or cannot write.

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tidings_shared::limits::{KEYS_MAX_AGE, KEYS_MAX_BYTES};
+use tidings_shared::{
+    TopicName,
+    limits::{KEYS_MAX_AGE, KEYS_MAX_BYTES},
+};
 use uuid::Uuid;
 
 use crate::{publication::Published, shrink::Shrink};
@@ -100,7 +103,12 @@ impl Keys {
 }
 
 fn cost(answer: &Published) -> usize {
-    let topics = answer.topics.iter().map(|topic| topic.as_str().len() + TOPIC_OVERHEAD);
+    key_cost(&answer.topics)
+}
+
+/// Returns the bytes that the key of a publication to these topics counts against [`KeyLimits::max_bytes`].
+pub fn key_cost(topics: &[TopicName]) -> usize {
+    let topics = topics.iter().map(|topic| topic.as_str().len() + TOPIC_OVERHEAD);
     KEY_OVERHEAD + topics.sum::<usize>()
 }
 

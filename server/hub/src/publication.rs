@@ -349,6 +349,12 @@ impl Publication {
     }
 }
 
+/// Returns the least that an entry costs a log: without the names, which the log counts once.
+pub(crate) fn least_cost(payload: usize, topics: usize, is_event: bool) -> usize {
+    let frames = if is_event && topics <= MAX_FEW { MAX_KEPT_FRAMES } else { 0 };
+    ENTRY_OVERHEAD + payload * (1 + frames) + TOPIC_OVERHEAD * topics
+}
+
 /// Returns the indices of many topics, sorted by the topics' names.
 fn by_name(topics: &[TopicName]) -> Box<[u16]> {
     if topics.len() <= MAX_FEW {

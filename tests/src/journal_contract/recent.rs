@@ -1,0 +1,66 @@
+//! The newest entries of a tenant.
+
+use tidings_hub::{LogLimits, journal::Content};
+use tidings_shared::Position;
+
+use super::{
+    EPOCH, Place, RENEWED, acme, append, draft, event, fill, history, key, now, numbers, outcome, payload,
+    tenant, trim,
+};
+
+pub(super) fn the_newest_entries_come_within_each_bound(place: &dyn Place) {
+    let mut journal = place.open();
+    let mut drafts: Vec<_> = (1..=10).map(draft).collect();
+    drafts[4].content = event(&format!("\"{}\"", "x".repeat(10_000)));
+    drafts[8].content = Content::Gap;
+    let positions = append(&mut *journal, &drafts);
+    let unbounded = LogLimits::default().max_entries(usize::MAX).max_bytes(usize::MAX);
+    let mut newest = |limits: &LogLimits, since| {
+        let history = journal.recent(&acme(), limits, since, RENEWED).expect("the journal answers");
+        let before = 10 - history.entries.len();
+        let tail = before.checked_sub(1).map_or(Position::new(EPOCH, 0, 0), |index| positions[index]);
+        assert_eq!(history.tail, tail, "the position before the first");
+        assert_eq!(numbers(&history.entries), (before as u128 + 1..=10).collect::<Vec<_>>());
+        history.entries.len()
+    };
+    for entries in [0, 1, 3, 9, 10, 11] {
+        assert_eq!(newest(&unbounded.max_entries(entries), 0), entries.min(10));
+    }
+    let cost: usize = drafts[5..].iter().map(|draft| draft.content.cost(draft.topics.len())).sum();
+    assert_eq!(newest(&unbounded.max_bytes(cost), 0), 5, "as many as the bytes allow");
+    assert_eq!(newest(&unbounded.max_bytes(cost - 1), 0), 4);
+    assert_eq!(newest(&unbounded.max_bytes(cost + 10_000), 0), 5, "it ends before the large one");
+    assert_eq!(newest(&unbounded.max_bytes(0), 0), 0);
+    let hour = 60 * 60 * 1000;
+    assert_eq!(newest(&unbounded, now() - hour), 10);
+    assert_eq!(newest(&unbounded, now() + hour), 0);
+}
+
+pub(super) fn an_unknown_tenant_gets_the_epoch_that_is_offered(place: &dyn Place) {
+    let mut journal = place.open();
+    let limits = LogLimits::default();
+    let mut empty =
+        |name, epoch| journal.recent(&tenant(name), &limits, 0, epoch).expect("the journal answers").tail;
+    assert_eq!(empty("acme", EPOCH), Position::new(EPOCH, 0, 0));
+    assert_eq!(empty("acme", RENEWED), Position::new(EPOCH, 0, 0), "it is known now");
+    assert_eq!(empty("umbrella", RENEWED), Position::new(RENEWED, 0, 0));
+    drop(journal);
+    let mut journal = place.open();
+    let answers = journal.append(&[draft(1)], now(), &mut || panic!("the tenant is known"));
+    assert_eq!(answers.expect("the journal appends").len(), 1);
+    assert_eq!(history(&mut *journal).tail.epoch, EPOCH);
+}
+
+pub(super) fn an_empty_history_begins_at_its_head(place: &dyn Place) {
+    let mut journal = place.open();
+    fill(&mut *journal, 1..=3);
+    trim(&mut *journal, &LogLimits::default().max_entries(0), now());
+    let tail = history(&mut *journal).tail;
+    assert_eq!(tail, Position::new(EPOCH, 3, Position::tag_of(key(3))));
+    fill(&mut *journal, 4..=4);
+    let entries = match super::follow(&mut *journal, tail) {
+        Some(tidings_hub::journal::Followed::Entries(entries)) => entries,
+        other => panic!("{:?}", outcome(other)),
+    };
+    assert_eq!(payload(&entries[0].content), Some(r#"{"number":4}"#));
+}
