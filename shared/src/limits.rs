@@ -304,6 +304,9 @@ pub const DRAIN_BATCH: usize = 256;
 /// Pause between two batches of a drain. On a full node with one shard, all sessions have their goaway after four seconds.
 pub const DRAIN_PAUSE: Duration = Duration::from_millis(20);
 
+/// Connections that a shard tells of the hub's health in one turn: about a millisecond of work.
+pub const HEALTH_BATCH: usize = 256;
+
 /// Publications that a session takes from the log in one turn, so that a long catch-up does not hold the log's lock.
 pub const READ_BATCH: usize = 256;
 

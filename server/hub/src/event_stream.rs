@@ -5,6 +5,7 @@
 //! Drive it like a session: after each `handle_…` call, poll until it returns `None`.
 
 mod block;
+mod health;
 
 use std::{collections::VecDeque, io::Write as _, task::Waker, time::Duration};
 
@@ -18,6 +19,7 @@ use tidings_shared::{
 pub use self::block::{Block, Framing};
 use crate::{
     Hub, Moment,
+    health::Told,
     metrics::Metrics,
     problem::Problem,
     reader::Delivery,
@@ -52,6 +54,8 @@ pub struct EventStream {
     expires: Option<Moment>,
     /// The client's reconnect delay, unless the last block names another.
     retry: Duration,
+    /// What the client has heard of the hub's health.
+    told: Told,
 }
 
 /// A client of an event stream, and its rights.
@@ -107,7 +111,7 @@ impl EventStream {
             let frame = json!({ "op": "subscribed", "position": position, "topics": outcomes });
             Block::of("subscribed", Some(&position), frame.to_string().as_bytes())
         };
-        Ok(Self {
+        let mut stream = Self {
             follower: Some(follower),
             left: None,
             blocks: VecDeque::from([with_comment(&comment(&unknown), first)]),
@@ -121,7 +125,10 @@ impl EventStream {
             admitted,
             obeyed: asked_at,
             retry: limits::STREAM_RETRY,
-        })
+            told: Told::default(),
+        };
+        stream.handle_health();
+        Ok(stream)
     }
 
     /// Checks the number of topics. Do this before the application is asked about them.
@@ -175,11 +182,13 @@ impl EventStream {
         }
         // An idle stream keeps no memory for its blocks.
         self.blocks = VecDeque::new();
-        let follower = self.follower.as_mut()?;
         if self.ready.is_empty() {
-            self.ready = follower.poll_read(limits::READ_BATCH, Waker::noop()).into();
+            if let Some(block) = self.restored(now) {
+                return Some(block);
+            }
+            self.ready = self.follower.as_mut()?.poll_read(limits::READ_BATCH, Waker::noop()).into();
         }
-        let delivery = self.ready.pop_front()?;
+        let Some(delivery) = self.ready.pop_front() else { return self.restored(now) };
         self.last_told = now.since_start;
         count(&delivery, self.hub.metrics());
         let (event, position) = match &delivery {

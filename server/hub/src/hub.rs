@@ -27,6 +27,7 @@ pub use self::{
     tenant::Tenant,
 };
 use crate::{
+    health::Health,
     host::Host,
     metrics::{Holdings, Metrics},
     moment::Moment,
@@ -36,6 +37,7 @@ use crate::{
     tenant_id::TenantId,
     tenant_log::TenantLog,
     unknown_domains::UnknownDomains,
+    watch::Watch,
 };
 
 /// Takes publications, and delivers them to subscribers. Cloning is cheap and gives the same hub.
@@ -108,10 +110,11 @@ impl Hub {
 
     /// Evicts entries, keys and revocations that are too old, and removes tenants that have been empty for a long time.
     /// If such a tenant comes back, its log has a new epoch, so no old position fits it. Also announces the late syncs of
-    /// [`Changes`]. Call this about once a second. A gateway does.
+    /// [`Changes`], and notices a journal that is silent. Call this about once a second. A gateway does.
     pub fn handle_timeout(&self, now: Moment) {
         self.revocations().handle_timeout(now);
         self.shared().sync_uncertain(now);
+        self.shared().health.look(now);
         let mut tenants = self.shared().lock_tenants();
         // Clones of a log are made under this lock, so nobody can take the log of a tenant that is being removed.
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));
@@ -130,6 +133,33 @@ impl Hub {
     /// Returns the list of revocations.
     pub fn revocations(&self) -> &Revocations {
         &self.shared().revocations
+    }
+
+    /// Returns whether the hub hears its journal. While it does not, data may be out of date.
+    ///
+    /// ```
+    /// use tidings_hub::{Health, Hub};
+    ///
+    /// fn note(hub: &Hub) -> Option<String> {
+    ///     match hub.health() {
+    ///         Health::Good => None,
+    ///         Health::Degraded { since } => Some(format!("no news since {} (milliseconds since 1970)", since.unix_ms)),
+    ///     }
+    /// }
+    /// ```
+    pub fn health(&self) -> Health {
+        self.shared().health.health()
+    }
+
+    /// What the hub has heard of its journal.
+    #[cfg(test)]
+    pub(crate) fn hearing(&self) -> &crate::health::Hearing {
+        &self.shared().health
+    }
+
+    /// Returns a watch of [`Hub::health`].
+    pub fn watch_health(&self) -> Watch {
+        self.shared().health.watch()
     }
 
     /// Returns the log of refusals.

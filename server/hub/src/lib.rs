@@ -17,6 +17,7 @@
 
 pub mod access;
 pub mod event_stream;
+pub mod health;
 pub mod host;
 pub mod hub;
 pub mod journal;
@@ -40,9 +41,11 @@ pub mod tenant_log;
 #[cfg(test)]
 mod test_support;
 pub mod unknown_domains;
+pub mod watch;
 pub mod websocket;
 
 pub use access::{AccessError, Answer, Identity, Question, Rights};
+pub use health::Health;
 pub use host::Host;
 pub use hub::{
     Changes, Hub, HubSettings, Positioning, PublishError, PublishOptions, Publishing, Subscribing,
@@ -59,4 +62,5 @@ pub use session::{Output, QuestionId, Session, SessionSettings};
 pub use shard::{ConnectionKey, Pumped, Shard, ShardCounters, Sink};
 pub use tenant_id::{TenantId, TenantIdError};
 pub use tenant_log::{Counters, Quotas};
+pub use watch::Watch;
 pub use websocket::{Awaited, Decoder, Fault, Incoming};

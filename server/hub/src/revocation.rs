@@ -1,8 +1,6 @@
 //! Revocations: subjects, sessions, tokens and topics that lose their rights before the tokens expire. The list is in
 //! memory: a restart loses it.
 
-mod watch;
-
 use std::{
     collections::HashMap,
     fmt,
@@ -24,13 +22,12 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-use self::watch::Changes;
-pub use self::watch::Watch;
 use crate::{
     access::{AccessError, Identity},
     moment::Moment,
     problem::Problem,
     tenant_id::TenantId,
+    watch::{Changes, Watch},
 };
 
 /// What a tenant takes back: all rights of a subject, those of a session, or a subject's rights to topics.

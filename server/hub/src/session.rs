@@ -12,6 +12,7 @@
 mod budget;
 mod deadlines;
 mod encode;
+mod health;
 mod named_topics;
 mod pending;
 mod questions;
@@ -39,6 +40,7 @@ pub use self::{named_topics::NamedTopics, questions::QuestionId, settings::Sessi
 
 use crate::{
     Hub, Moment,
+    health::Told,
     metrics::Metrics,
     problem::Problem,
     publication::EncodedFrame,
@@ -92,6 +94,8 @@ pub struct Session {
     /// The number of questions so far.
     questions: u64,
     was_welcomed: bool,
+    /// What the client has heard of the hub's health.
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -129,6 +133,7 @@ impl Session {
             asking: None,
             questions: 0,
             was_welcomed: false,
+            told: Told::default(),
         }
     }
 
@@ -266,13 +271,14 @@ impl Session {
         output
     }
 
-    /// Reads a batch from the log. Returns whether there was one.
+    /// Reads a batch from the log. Returns whether the client learns a position.
     fn read_log(&mut self) -> bool {
         let State::Open { follower, .. } = &mut self.state else { return false };
         let deliveries = follower.poll_read(limits::READ_BATCH, Waker::noop());
         deliveries.iter().for_each(|delivery| count(delivery, self.hub.metrics()));
         self.outbox.extend(deliveries.iter().map(|delivery| Output::Frame(frame_of(delivery))));
-        !deliveries.is_empty()
+        let is_restored = self.send_restored();
+        is_restored || !deliveries.is_empty()
     }
 
     /// Returns whether the session takes more input. It takes none while more than a batch of outputs waits, and while
@@ -396,6 +402,7 @@ impl Session {
         let obeyed = admitted.newest_revocation;
         // A revocation may have come since. `seen` is no version, so the next look does not skip it.
         self.state = State::Open { admitted: Box::new(admitted), follower, obeyed, seen: u64::MAX };
+        self.handle_health();
     }
 
     fn published(&mut self, r#ref: u64, published: Result<Published, Problem>) {

@@ -275,6 +275,17 @@ impl<S: Sink> Shard<S> {
         }
     }
 
+    /// Tells the clients of these connections of the hub's health, and touches no others. Connections that have gone
+    /// meanwhile do not matter.
+    pub fn handle_health(&mut self, keys: &[ConnectionKey], now: Moment) {
+        for &key in keys {
+            if self.contains(key) && self.protocol(key).has_health_news() {
+                self.handle(key, now, Protocol::handle_health);
+                self.wake(key);
+            }
+        }
+    }
+
     /// Writes a connection's output, with at most one write to its sink.
     ///
     /// # Errors

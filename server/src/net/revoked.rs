@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use tidings_hub::revocation::Watch;
+use tidings_hub::Watch;
 use tidings_shared::limits::REVOCATION_INTERVAL;
 use tokio::time::{Instant, sleep_until};
 

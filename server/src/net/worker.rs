@@ -5,6 +5,7 @@
 //! thread.
 
 use std::{
+    future::poll_fn,
     hash::BuildHasher,
     io,
     rc::Rc,
@@ -16,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-use tidings_hub::{Hub, shard::Protocol};
-use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE};
+use tidings_hub::{Hub, Watch, shard::Protocol};
+use tidings_shared::limits::{ARRIVALS, DRAIN_BATCH, DRAIN_PAUSE, HEALTH_BATCH};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -92,11 +93,11 @@ impl Workers {
         let clock = Clock::of(hub);
         let start = |index| {
             let (sender, arrivals) = mpsc::channel(ARRIVALS);
-            let (settings, draining, revoked) =
-                (settings.clone(), draining.clone(), Revoked::new(hub.revocations().watch()));
+            let (settings, draining) = (settings.clone(), draining.clone());
+            let (revoked, health) = (Revoked::new(hub.revocations().watch()), hub.watch_health());
             let asker = (questions.clone(), runtime.clone());
             std::thread::Builder::new().name(format!("tidings-shard-{index}")).spawn(move || {
-                if let Err(error) = run(&settings, clock, asker, arrivals, draining, revoked) {
+                if let Err(error) = run(&settings, clock, asker, arrivals, draining, (revoked, health)) {
                     tracing::error!(%error, "a shard could not start");
                 }
             })?;
@@ -126,7 +127,7 @@ fn run(
     asker: (Questions, Handle),
     mut arrivals: mpsc::Receiver<Arrival>,
     mut draining: watch::Receiver<bool>,
-    mut revoked: Revoked,
+    (mut revoked, mut health): (Revoked, Watch),
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = Rc::new(socket::Local::new(clock, asker, settings.write_timeout));
@@ -146,6 +147,10 @@ fn run(
                     local.shard.borrow_mut().handle_revocation(local.clock.now());
                     continue;
                 }
+                () = poll_fn(|cx| health.poll_changed(cx)) => {
+                    tokio::task::spawn_local(tell_health(Rc::clone(&local)));
+                    continue;
+                }
                 ended = &mut fan_out => {
                     // The connections of the shard end too. Otherwise they would wait for deliveries for ever.
                     tracing::error!(?ended, "a shard has failed");
@@ -160,11 +165,12 @@ fn run(
                 let Ok(socket) = Socket::open(transport).await else { return };
                 match purpose {
                     Purpose::Client { mut protocol, caller } => {
-                        // A drain or a revocation may have come while the connection was between HTTP and the shard.
+                        // These may have come while the connection was between HTTP and the shard.
                         if local.is_draining.get() {
                             protocol.handle_drain(random_part(spread));
                         }
                         protocol.handle_revocation(local.clock.now());
+                        protocol.handle_health();
                         socket::run(&local, socket, early, protocol, caller).await;
                     }
                     Purpose::Echo => tokio::select! {
@@ -181,7 +187,7 @@ fn run(
 /// Delivers publications to the connections of a shard, as long as the shard lives.
 async fn fan_out(local: Rc<socket::Local>) {
     loop {
-        std::future::poll_fn(|cx| poll_fan_out(&local, cx.waker())).await;
+        poll_fn(|cx| poll_fan_out(&local, cx.waker())).await;
         // Now the tasks of the connections have their turn.
         yield_now().await;
     }
@@ -189,6 +195,15 @@ async fn fan_out(local: Rc<socket::Local>) {
 
 fn poll_fan_out(local: &socket::Local, waker: &Waker) -> std::task::Poll<()> {
     local.shard.borrow_mut().poll_fan_out(local.clock.now(), waker)
+}
+
+/// Tells all connections of a shard of the hub's health, in batches. Between two batches, the other tasks have a turn.
+async fn tell_health(local: Rc<socket::Local>) {
+    let keys = local.shard.borrow().keys();
+    for batch in keys.chunks(HEALTH_BATCH) {
+        local.shard.borrow_mut().handle_health(batch, local.clock.now());
+        yield_now().await;
+    }
 }
 
 /// Sends all connections of a shard away, in batches. Between two batches, the other connections are served. The pauses

@@ -7,6 +7,8 @@ use crate::{
     test_support::{TestHost, at, at_once},
 };
 
+mod health;
+
 fn hub() -> Hub {
     let log = LogLimits { max_entries: 10, ..LogLimits::default() };
     Hub::new(HubSettings { log, ..HubSettings::new("acme".parse().unwrap()) }, TestHost::default())

@@ -20,6 +20,7 @@ use super::{
     uncertain::Uncertain,
 };
 use crate::{
+    health::Hearing,
     host::Host,
     log::Log,
     metrics::Metrics,
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) other_domains: Mutex<HashSet<String>>,
     pub(super) unknown_domains: UnknownDomains,
     pub(super) revocations: Revocations,
+    pub(super) health: Hearing,
     pub(super) refusals: Refusals,
     uncertain: Mutex<Uncertain>,
     pub(super) metrics: Arc<Metrics>,
@@ -61,6 +63,7 @@ impl Shared {
             other_domains: Mutex::default(),
             unknown_domains: UnknownDomains::default(),
             revocations: Revocations::default(),
+            health: Hearing::default(),
             refusals: Refusals::default(),
             uncertain: Mutex::default(),
             metrics: Arc::new(Metrics::default()),

@@ -10,6 +10,7 @@ use crate::{
 };
 use std::sync::Arc;
 
+mod health;
 mod questions;
 mod several_frames;
 mod tokens;

@@ -78,6 +78,16 @@ impl Protocol {
         each!(self, side => side.handle_revocation(now));
     }
 
+    /// Tells the client of the hub's health, if the client has to hear of it.
+    pub fn handle_health(&mut self) {
+        each!(self, side => side.handle_health());
+    }
+
+    /// Returns whether the client has to hear of the hub's health.
+    pub fn has_health_news(&self) -> bool {
+        each!(self, side => side.has_health_news())
+    }
+
     /// Returns whether it has ended. It may still have output.
     pub fn is_closed(&self) -> bool {
         each!(self, side => side.is_closed())

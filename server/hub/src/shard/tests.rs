@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod event_streams;
+mod health;
 mod many_topics;
 mod memory;
 

@@ -12,7 +12,7 @@ use crate::{
 
 impl World {
     /// Returns an event stream that has written its first block.
-    fn listen(&mut self, topics: &[&str], framing: Framing) -> (ConnectionKey, Pipe) {
+    pub(super) fn listen(&mut self, topics: &[&str], framing: Framing) -> (ConnectionKey, Pipe) {
         let revocations = self.hub.revocations();
         let asked_at = revocations.newest();
         let identity = Everybody.authenticate(None, 0).unwrap();
@@ -35,7 +35,7 @@ impl World {
 
 impl Pipe {
     /// Takes the blocks that have come in whole. The last chunk is an empty block.
-    fn blocks(&self, framing: Framing) -> Vec<String> {
+    pub(super) fn blocks(&self, framing: Framing) -> Vec<String> {
         let mut state = self.0.borrow_mut();
         let mut blocks = Vec::new();
         let mut rest = &state.taken[..];

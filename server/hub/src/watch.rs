@@ -1,4 +1,4 @@
-//! Tells tasks that the revocations changed.
+//! Tells tasks that something changed: the revocations, or the health of the hub.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +9,7 @@ use slab::Slab;
 
 /// Counts changes, and wakes the tasks that wait for one.
 #[derive(Debug, Default)]
-pub(super) struct Changes(Mutex<Waiting>);
+pub(crate) struct Changes(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -28,14 +28,14 @@ pub struct Watch {
 }
 
 impl Changes {
-    pub(super) fn watch(self: &Arc<Self>) -> Watch {
+    pub(crate) fn watch(self: &Arc<Self>) -> Watch {
         let mut waiting = self.lock();
         let (key, seen) = (waiting.wakers.insert(None), waiting.count);
         drop(waiting);
         Watch { changes: Arc::clone(self), key, seen }
     }
 
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         let mut waiting = self.lock();
         waiting.count += 1;
         let wakers: Vec<Waker> = waiting.wakers.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
