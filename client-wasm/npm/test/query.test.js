@@ -200,6 +200,22 @@ test("a reconnect that missed nothing loads nothing, and a sync loads each query
   assert.equal(queryClient.getQueryState(["other"]).dataUpdateCount, 2);
 });
 
+test("while the client is degraded, a component that is mounted loads, and no longer when it is restored", async (t) => {
+  const { clock, client, loads, show } = page(t);
+  show();
+  await clock.advance(1_000);
+  for (const [status, expected] of [
+    ["open", 1],
+    ["degraded", 2],
+    ["open", 2],
+  ]) {
+    client.status = status;
+    show().hide();
+    await clock.advance(1_000);
+    assert.equal(loads.length, expected, status);
+  }
+});
+
 test("`concerns` chooses the events, and a rule that throws chooses all", async (t) => {
   const here = page(t);
   const { clock, client, publish, loads } = here;

@@ -453,8 +453,8 @@ impl World {
             {
                 position
             }
-            // A ping says nothing of topics whose subscribe has no answer yet.
-            ServerFrame::Ping { position: Some(position) }
+            // They say nothing of topics whose subscribe has no answer yet.
+            ServerFrame::Ping { position: Some(position) } | ServerFrame::Restored { position }
                 if actor.unanswered.is_empty() && actor.resume.is_none() =>
             {
                 position

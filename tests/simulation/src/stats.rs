@@ -44,6 +44,8 @@ impl Stats {
             ServerFrame::Sync { .. } => self.count("synced later"),
             ServerFrame::Unsubscribed { r#ref: None, .. } => self.count("revoked"),
             ServerFrame::Ping { .. } => self.count("server ping"),
+            ServerFrame::Degraded { .. } => self.count("degraded"),
+            ServerFrame::Restored { .. } => self.count("restored"),
             ServerFrame::Goaway { .. } => self.count("goaway"),
             ServerFrame::Error { code, .. } if code == "token_expired" => self.count("token expired"),
             ServerFrame::Error { code, .. } if code == "rate_limited" => self.count("rate limited"),
