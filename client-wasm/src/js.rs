@@ -18,7 +18,7 @@ use wasm_bindgen::prelude::*;
 
 use self::{decode::Known, host::Host, shell::Shell, value::JsPayload};
 use tidings_client_core::{
-    ConnectionId, Error, LoadId, Loaded, Options, Publish, PublishId, SubscriptionId, Watching,
+    Client, ConnectionId, Error, LoadId, Loaded, Now, Options, Publish, PublishId, SubscriptionId, Watching,
     limits::MIN_LOAD_INTERVAL_MS,
 };
 
@@ -169,11 +169,36 @@ impl Core {
 
     /// Reports a message of the server. `frame` is parsed, but not checked. A message that is no JSON is here as it came.
     ///
-    /// `head` has the parts of an event that the core needs, in one text, so that they cross the boundary at once. It has one
-    /// line each: the number of the event's topics, its position, its domain, its name, and its topics. `payload` is the
-    /// event's. Both are absent if the frame is no event, or not as usual. Then the core reads it member by member.
-    pub fn message(&self, connection: f64, frame: JsValue, head: Option<String>, payload: JsValue) {
-        self.0.message(ConnectionId(connection as u64), frame, head, payload);
+    /// The page delivers most events itself, because this would cost more than everything else that is done for an event.
+    pub fn message(&self, connection: f64, frame: JsValue) {
+        self.0.message(ConnectionId(connection as u64), frame);
+    }
+
+    /// Returns the numbers of the subscriptions that get an event on this topic, in their order. `undefined` if the connection
+    /// carries no events. They stay the same until the next call that is none of `fits`, `reload` and `loaded`.
+    pub fn listeners(&self, connection: f64, topic: &str) -> JsValue {
+        let listeners = |client: &mut Client<_>, _| client.listeners(ConnectionId(connection as u64), topic);
+        let ids = self.0.with_client(listeners);
+        ids.map_or(JsValue::UNDEFINED, |ids| value::numbers(ids.iter().map(|id| id.0)))
+    }
+
+    /// Returns whether a payload is what its event declares. `place` is the place of the event's fields among those of all
+    /// objects in `domains`.
+    pub fn fits(&self, place: u32, payload: JsValue) -> bool {
+        decode::fits(place as usize, payload)
+    }
+
+    /// Reports that the page has delivered all events up to this position. The last came at this time, on the clock of
+    /// `performance.now()`.
+    pub fn delivered(&self, connection: f64, position: String, at_ms: f64) {
+        let now = Now { ms: at_ms as u64, random: 0 };
+        let connection = ConnectionId(connection as u64);
+        self.0.with_client(|client, _| client.handle_delivered(connection, position, now));
+    }
+
+    /// Lets the outputs of all calls wait while the page delivers an event (`true`), and carries them out after it (`false`).
+    pub fn collect(&self, collects: bool) {
+        self.0.collect(collects);
     }
 
     /// Reports an error of a WebSocket. It gives no reason. A close usually follows. It does not follow if the WebSocket never

@@ -42,18 +42,17 @@ impl TestHost {
     /// Lets the host report to this core what its WebSockets and its timer do, as long as the core exists.
     fn tell(&self, core: &Rc<Core>) {
         let weak = Rc::downgrade(core);
-        let tell =
-            move |name: String, connection: f64, frame: JsValue, head: Option<String>, payload: JsValue| {
-                let Some(core) = weak.upgrade() else { return };
-                match name.as_str() {
-                    "opened" => core.opened(connection),
-                    "message" => core.message(connection, frame, head, payload),
-                    "failed" => core.failed(connection),
-                    "closed" => core.closed(connection, frame.as_f64().unwrap_throw() as u16),
-                    _ => core.timeout(),
-                }
-            };
-        let tell = Closure::<dyn Fn(String, f64, JsValue, Option<String>, JsValue)>::new(tell);
+        let tell = move |name: String, connection: f64, about: JsValue| {
+            let Some(core) = weak.upgrade() else { return };
+            match name.as_str() {
+                "opened" => core.opened(connection),
+                "message" => core.message(connection, about),
+                "failed" => core.failed(connection),
+                "closed" => core.closed(connection, about.as_f64().unwrap_throw() as u16),
+                _ => core.timeout(),
+            }
+        };
+        let tell = Closure::<dyn Fn(String, f64, JsValue)>::new(tell);
         self.set_tell(&tell.into_js_value());
     }
 

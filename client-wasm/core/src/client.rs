@@ -20,7 +20,7 @@ use tidings_shared::{
 
 use self::outage::{Ended, Outage};
 use super::{
-    ConnectionId, Error, Frame, Now, Output, Payload, Status,
+    ConnectionId, Error, Frame, Now, Output, Payload, Status, SubscriptionId,
     backoff::Backoff,
     connection::{Connection, Stage},
     limits::MAX_RETRY_AFTER_MS,
@@ -157,6 +157,32 @@ impl<P: Payload> Client<P> {
         self.send_publishes(now);
     }
 
+    /// Returns the subscriptions that get an event on this topic. They stay the same until the next input that is not about
+    /// events or loads. `None` if the connection carries no events: then the client ignores them.
+    ///
+    /// With this a driver may deliver events itself, and report them later by [`Self::handle_delivered`].
+    pub fn listeners(&self, connection: ConnectionId, topic: &str) -> Option<Vec<SubscriptionId>> {
+        let carries = self.connection.sendable() == Some(connection);
+        carries.then(|| self.subscriptions.listeners(topic))
+    }
+
+    /// Reports that the driver has delivered all events up to this position. `now` is the time of the last event.
+    ///
+    /// It comes before the next input that is not about events or loads. It has no outputs. A timeout that was due at an event is
+    /// the driver's part.
+    pub fn handle_delivered(&mut self, connection: ConnectionId, position: String, now: Now) {
+        if self.connection.sendable() == Some(connection) {
+            self.heard(now);
+            self.advance_to(position);
+        }
+    }
+
+    fn heard(&mut self, now: Now) {
+        self.connection.heard(now);
+        // An error that the server sent before did not end the connection.
+        self.server_error = None;
+    }
+
     /// Reports a message that was read as a frame, or why it could not be read.
     pub fn handle_frame(
         &mut self,
@@ -167,9 +193,7 @@ impl<P: Payload> Client<P> {
         if self.connection.sendable() != Some(connection) {
             return;
         }
-        self.connection.heard(now);
-        // An error that the server sent before did not end the connection.
-        self.server_error = None;
+        self.heard(now);
         match frame {
             Ok(frame) => match frame.into() {
                 Frame::Event { position, topics, publication } => {

@@ -89,6 +89,15 @@ struct Topic {
     state: State,
 }
 
+impl Topic {
+    /// Returns the subscriptions that get its events. While the client subscribes to it again, they are those that had it
+    /// before.
+    fn listeners(&self) -> impl Iterator<Item = SubscriptionId> {
+        let hears = |holder: &&Holder| self.state == State::InForce || holder.live;
+        self.holders.iter().filter(hears).map(|holder| holder.id)
+    }
+}
+
 #[derive(Debug)]
 struct Holder {
     id: SubscriptionId,
@@ -329,15 +338,14 @@ impl Subscriptions {
         topics.iter().filter_map(|name| self.find(name)).for_each(|index| insert(&mut indexes, index));
         let mut deliveries = Vec::new();
         for topic in indexes.into_iter().map(|index| &self.topics[index]) {
-            // While the client subscribes to a topic again, events on it are for those who had it before.
-            let hears = |holder: &&Holder| topic.state == State::InForce || holder.live;
-            topic
-                .holders
-                .iter()
-                .filter(hears)
-                .for_each(|holder| deliver(&mut deliveries, holder.id, &topic.name));
+            topic.listeners().for_each(|id| deliver(&mut deliveries, id, &topic.name));
         }
         deliveries
+    }
+
+    /// Returns the subscriptions that get an event on this topic, by ascending id.
+    pub(crate) fn listeners(&self, topic: &str) -> Vec<SubscriptionId> {
+        self.find(topic).map_or_else(Vec::new, |index| self.topics[index].listeners().collect())
     }
 
     /// Returns the deliveries of a sync on all topics that were in force before.

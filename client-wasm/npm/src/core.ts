@@ -38,8 +38,12 @@ export interface Core {
   cancel(publish: number): void;
   run(): void;
   opened(connection: number): void;
-  /** `head` and `payload` are those of an event: see `message.ts`. */
-  message(connection: number, frame: unknown, head: string | undefined, payload: unknown): void;
+  message(connection: number, frame: unknown): void;
+  /** For `instance.ts`, which delivers most events. */
+  listeners(connection: number, topic: string): number[] | undefined;
+  fits(place: number, payload: unknown): boolean;
+  delivered(connection: number, position: string, at: number): void;
+  collect(collects: boolean): void;
   failed(connection: number): void;
   closed(connection: number, code: number): void;
   timeout(): void;
@@ -49,7 +53,7 @@ export interface Core {
   free(): void;
 }
 
-/** A frame with an event, as it was parsed from the message. The core has checked its members. */
+/** A frame with an event, as it was parsed from the message. Its members are checked. */
 export interface EventFrame {
   readonly topics: readonly string[];
   readonly position: string;

@@ -1,17 +1,25 @@
 // The WebSocket and the timer of a core.
 
-import type { Core, Driver } from "./core.js";
-import { readMessage } from "./message.js";
+import type { Core, Driver, EventFrame } from "./core.js";
+import { isEvent, readMessage } from "./message.js";
 import { hold } from "./process.js";
 import type { Surroundings } from "./surroundings.js";
 
 /** Calls the core. Returns `false` if the core has failed before, or is stopped. */
 export type Use = (call: (core: Core) => void) => boolean;
 
+/** Delivers an event without the core's state machine. Returns `false` if the core must handle it. */
+export type Deliver = (connection: number, frame: EventFrame) => boolean;
+
 /** Makes the WebSocket and the timer of one core. */
-export function driverOf({ open, setTimeout, clearTimeout }: Surroundings, use: Use): Driver {
+export function driverOf(
+  { open, setTimeout, clearTimeout }: Surroundings,
+  use: Use,
+  deliver: Deliver,
+): Driver & { isDue(now: number): boolean } {
   let socket: WebSocket | undefined;
   let timer: unknown;
+  let due = Infinity;
   return {
     connect(connection, url, protocol) {
       const opened = open(url, protocol);
@@ -22,7 +30,10 @@ export function driverOf({ open, setTimeout, clearTimeout }: Surroundings, use: 
         return isUsed;
       };
       opened.onopen = () => tell((core) => core.opened(connection));
-      opened.onmessage = ({ data }) => tell((core) => readMessage(data, core, connection));
+      opened.onmessage = ({ data }) => {
+        const frame = readMessage(data);
+        if (!(isEvent(frame) && deliver(connection, frame))) tell((core) => core.message(connection, frame));
+      };
       opened.onerror = () => tell((core) => core.failed(connection));
       opened.onclose = ({ code }) => tell((core) => core.closed(connection, code));
       socket = opened;
@@ -32,10 +43,13 @@ export function driverOf({ open, setTimeout, clearTimeout }: Surroundings, use: 
       clearTimeout(timer);
       const fire = () => {
         timer = undefined;
+        due = Infinity;
         use((core) => core.timeout());
       };
       timer = ms === undefined ? ms : setTimeout(fire, ms);
+      due = ms === undefined ? Infinity : performance.now() + ms;
     },
+    isDue: (now) => now >= due,
     hold: (isWanted) => hold(timer, socket, isWanted),
   };
 }

@@ -1,47 +1,34 @@
 // Reads the messages of the server.
 
-import type { Core, EventFrame } from "./core.js";
+import type { EventFrame } from "./core.js";
 
-/**
- * Parses a message and hands it to the core. The core needs little of an event: its position, domain, name and topics. They
- * go there as one text, its head, because each text that crosses the boundary costs as much as the parse of a short frame.
- *
- * An event that is not as usual has no head. The core then reads it member by member, and says what is wrong.
- */
-export function readMessage(data: string, core: Core, connection: number): void {
-  let frame: unknown;
+/** Parses a message. A message that is no JSON stays as it is: the core says what is wrong. */
+export function readMessage(data: string): unknown {
   try {
-    frame = JSON.parse(data);
+    return JSON.parse(data);
   } catch {
-    // The core says what is wrong.
-    core.message(connection, data, undefined, undefined);
-    return;
+    return data;
   }
-  const head = isEvent(frame) ? headOf(frame) : undefined;
-  const payload = head === undefined ? undefined : (frame as EventFrame).event.payload;
-  core.message(connection, frame, head, payload);
 }
 
-function isEvent(frame: unknown): frame is EventFrame {
-  return (frame as { op?: unknown } | null)?.op === "event";
-}
-
-function headOf({ position, key, at, origin, topics, event }: EventFrame): string | undefined {
-  const isUsual =
+/** Whether a frame is an event as usual. The core reads any other frame member by member, and says what is wrong. */
+export function isEvent(frame: unknown): frame is EventFrame {
+  const { op, position, key, at, origin, topics, event } = (frame ?? {}) as Partial<EventFrame> & {
+    op?: unknown;
+  };
+  return (
+    op === "event" &&
     isText(position) &&
     isText(key) &&
     Number.isSafeInteger(at) &&
-    at >= 0 &&
+    (at as number) >= 0 &&
     (origin == null || isText(origin)) &&
     Array.isArray(topics) &&
     topics.every(isText) &&
     isText(event?.domain) &&
     isText(event.event) &&
-    event.payload !== undefined;
-  // A line break in a text would shift the lines, so the core compares their number.
-  return isUsual
-    ? `${topics.length}\n${position}\n${event.domain}\n${event.event}\n${topics.join("\n")}`
-    : undefined;
+    event.payload !== undefined
+  );
 }
 
 const isText = (value: unknown): value is string => typeof value === "string";

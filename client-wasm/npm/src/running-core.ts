@@ -1,9 +1,10 @@
 // Loads the core, runs it, and replaces it when it fails.
 
 import type { Ask, Asks } from "./asks.js";
-import type { Core, Driver, Glue, Host, Load, Loaded } from "./core.js";
+import type { Core, Driver, EventFrame, Glue, Host, Load, Loaded } from "./core.js";
 import { driverOf } from "./driver.js";
 import { TidingsError } from "./errors.js";
+import { Instance } from "./instance.js";
 import { Pause } from "./pause.js";
 import { socketUrl } from "./socket-url.js";
 import type { ClientState } from "./state.js";
@@ -43,7 +44,7 @@ export class RunningCore {
   #owner: CoreOwner;
   #surroundings: Surroundings;
   #loaded: Loaded | undefined;
-  #core: Core | undefined;
+  #instance: Instance | undefined;
   /** When the core failed, in milliseconds of `performance.now()`. */
   #failures: number[] = [];
   #isStarted = false;
@@ -77,14 +78,23 @@ export class RunningCore {
     void this.#begin();
   }
 
-  /** Calls the core, if one runs. A core that throws has failed. */
-  use(call: (core: Core) => void): void {
-    const core = this.#core;
-    if (!core) return;
+  /** Calls the core, if one runs. A core that throws has failed. `changesTopics`: see `Instance.call`. */
+  use(call: (core: Core) => void, changesTopics = true): void {
+    const instance = this.#instance;
+    if (!instance) return;
     try {
-      call(core);
+      instance.call(call, changesTopics);
     } catch (cause) {
-      this.#replace(core, cause);
+      this.#replace(instance, cause);
+    }
+  }
+
+  #deliver(instance: Instance, connection: number, frame: EventFrame): boolean {
+    try {
+      return instance === this.#instance && instance.deliver(connection, frame);
+    } catch (cause) {
+      this.#replace(instance, cause);
+      return true;
     }
   }
 
@@ -95,7 +105,7 @@ export class RunningCore {
     // Not before the calls that are inside the core have returned.
     queueMicrotask(() => {
       this.use((core) => core.free());
-      this.#core = undefined;
+      this.#instance = undefined;
     });
   }
 
@@ -110,7 +120,7 @@ export class RunningCore {
         const glue = await this.#glue();
         // The client may have been closed while the core was loaded.
         if (this.#isClosed) return;
-        this.#core = this.#instance(glue, url);
+        this.#instance = this.#instantiate(glue, url);
       } catch (cause) {
         const error = unavailable(cause);
         if (!error.retryable) return this.#owner.failed(error);
@@ -136,21 +146,26 @@ export class RunningCore {
     return glue;
   }
 
-  #instance(glue: Glue, url: string): Core {
+  #instantiate(glue: Glue, url: string): Instance {
     const { token, domains = [] } = this.#options;
-    const driver = driverOf(this.#surroundings, (call) => {
-      const isUsed = core !== undefined && core === this.#core;
-      if (isUsed) this.use(call);
-      return isUsed;
-    });
+    const driver = driverOf(
+      this.#surroundings,
+      (call) => {
+        const isUsed = instance !== undefined && instance === this.#instance;
+        if (isUsed) this.use(call);
+        return isUsed;
+      },
+      (connection, frame) => this.#deliver(instance, connection, frame),
+    );
     const host = { ...this.#owner.host(url), ...driver };
     const core = new glue.Core(host, url, CLIENT, token !== undefined, domains);
-    return core;
+    const instance = new Instance(core, host.event, driver.isDue, domains);
+    return instance;
   }
 
-  #replace(core: Core, cause: unknown): void {
-    if (core !== this.#core) return;
-    this.#core = undefined;
+  #replace(instance: Instance, cause: unknown): void {
+    if (instance !== this.#instance) return;
+    this.#instance = undefined;
     for (const asks of this.asks) asks.lost();
     if (this.#isClosed) return;
     const now = performance.now();

@@ -118,7 +118,7 @@ export class View {
   #ended(number: number, isDone: boolean, mayRetry: boolean): void {
     // The core takes the answer from any member that it knows.
     const id = this.idInCore();
-    if (id !== undefined) this.#owner.core.use((core) => core.loaded(id, number, isDone, mayRetry));
+    if (id !== undefined) this.#owner.core.use((core) => core.loaded(id, number, isDone, mayRetry), false);
   }
 
   /** `isLoading` or `isDue` has changed. */
@@ -221,7 +221,7 @@ export class WatchHandle extends Handle implements Watch {
     const { id, view } = this;
     if (this.hasEnded) return;
     view.due();
-    if (id !== undefined) this.#subscriptions.core.use((core) => core.reload(id, atOnce));
+    if (id !== undefined) this.#subscriptions.core.use((core) => core.reload(id, atOnce), false);
   }
 
   get hasEnded(): boolean {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../dist/client.js";
 import { load } from "../dist/core-inline.js";
+import { staff } from "../dist/domains.js";
 import { answer, server, settled, socket, sockets, useFake } from "./fake.js";
 
 const ID = "0198c0de-0000-7000-8000-000000000001";
@@ -24,6 +25,10 @@ async function open(t) {
         fail();
         super.message(...args);
       }
+      fits(...args) {
+        fail();
+        return super.fits(...args);
+      }
       timeout() {
         fail();
         super.timeout();
@@ -31,7 +36,10 @@ async function open(t) {
     }
     return { initSync: real.initSync, Core };
   };
-  const client = new Client(async () => ({ module, glue: failing }), { url: "http://127.0.0.1:1/v1/ws" });
+  const client = new Client(async () => ({ module, glue: failing }), {
+    url: "http://127.0.0.1:1/v1/ws",
+    domains: [staff],
+  });
   t.after(() => client.close());
   const errors = [];
   client.on("error", ({ code, retryable }) => errors.push([code, retryable]));

@@ -75,3 +75,15 @@ pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
         None => Ok(false),
     }
 }
+
+/// Returns whether a payload is what an event declares, without saying why not. `place` counts the payloads of all domains.
+pub(crate) fn fits(place: usize, payload: JsValue) -> bool {
+    let (mut place, value) = (place, JsJson(payload));
+    for domain in DOMAINS.get() {
+        match domain.payloads().get(place) {
+            Some(declared) => return declared.fits(&value),
+            None => place -= domain.payloads().len(),
+        }
+    }
+    false
+}

@@ -66,6 +66,14 @@ impl Shell {
         }
     }
 
+    /// Lets outputs wait, or carries out those that wait.
+    pub(crate) fn collect(&self, collects: bool) {
+        self.draining.set(collects);
+        if !collects {
+            self.drain();
+        }
+    }
+
     fn drain(&self) {
         if self.draining.replace(true) {
             // The host called the shell from within this loop, which goes on.
@@ -159,17 +167,8 @@ impl Shell {
     }
 
     /// Handles a message. [`Core::message`](super::Core::message) says what the arguments are.
-    pub(crate) fn message(
-        &self,
-        connection: ConnectionId,
-        frame: JsValue,
-        head: Option<String>,
-        payload: JsValue,
-    ) {
-        let frame = match head.and_then(|head| value::event_frame(&frame, &head, payload)) {
-            Some(event) => Ok(event),
-            None => value::read_frame(frame),
-        };
+    pub(crate) fn message(&self, connection: ConnectionId, frame: JsValue) {
+        let frame = value::read_frame(frame);
         self.drive(|client, now| client.handle_frame(connection, frame, now));
     }
 

@@ -1,6 +1,6 @@
 //! Converts values between JavaScript and Rust.
 
-use js_sys::{JSON, Reflect};
+use js_sys::{Array, JSON, Reflect};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use tidings_shared::{
     RawEvent, TopicName,
@@ -91,6 +91,13 @@ pub(crate) fn failure(error: &Error, topic: Option<&TopicName>, retryable: bool)
     to_js(&Failure { code: &error.code, message: &error.message, retryable, topic })
 }
 
+/// Makes an array of numbers.
+pub(crate) fn numbers(numbers: impl Iterator<Item = u64>) -> JsValue {
+    let array = Array::new();
+    numbers.zip(0..).for_each(|(number, index)| array.set(index, JsValue::from_f64(number as f64)));
+    array.into()
+}
+
 /// Converts a value to JavaScript. None of the shell's values fails.
 pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
     value
@@ -101,17 +108,6 @@ pub(crate) fn to_js(value: &(impl Serialize + ?Sized)) -> JsValue {
 /// Writes a frame as JSON text.
 pub(crate) fn stringify(frame: &ClientFrame<JsPayload>) -> String {
     JSON::stringify(&to_js(frame)).map(String::from).unwrap_or_default()
-}
-
-/// Makes the frame of an event from its head. `None` if a text in the head has a line break.
-pub(crate) fn event_frame(frame: &JsValue, head: &str, payload: JsValue) -> Option<Frame<JsPayload>> {
-    let mut lines = head.split('\n').map(str::to_owned);
-    let count = lines.next()?;
-    let (position, domain, event) = (lines.next()?, lines.next()?, lines.next()?);
-    let topics: Vec<_> = lines.collect();
-    let payload = JsPayload { value: payload, frame: frame.clone() };
-    let is_whole = topics.len().to_string() == count;
-    is_whole.then_some(Frame::Event { position, topics, publication: RawEvent { domain, event, payload } })
 }
 
 /// Reads a frame from a parsed message, member by member.

@@ -21,7 +21,7 @@ export function forge(text) {
 export class TestHost {
   heard = [];
   waiting = [];
-  /** As `driver.ts` and `message.ts` of the npm package. `tell` calls the core's method of this name. */
+  /** As `driver.ts` of the npm package, but the core delivers all events. `tell` calls the core's method of this name. */
   connect(connection, url, protocol) {
     const socket = new WebSocket(url, protocol);
     socket.onopen = () => this.tell("opened", connection);
@@ -34,11 +34,7 @@ export class TestHost {
       } catch {
         // The core says what is wrong.
       }
-      const { op, position, topics, event } = frame;
-      const isUsual = op === "event" && Array.isArray(topics) && event?.payload !== undefined;
-      if (!isUsual) return this.tell("message", connection, frame);
-      const head = [topics.length, position, event.domain, event.event, ...topics].join("\n");
-      this.tell("message", connection, frame, head, event.payload);
+      this.tell("message", connection, frame);
     };
     return socket;
   }

@@ -22,9 +22,17 @@ pub struct Domain<K, N: 'static> {
 
 /// A payload, and the events that have it.
 #[derive(Debug)]
-struct Payload<K, N: 'static> {
+pub struct Payload<K, N: 'static> {
     events: Vec<String>,
     fields: Vec<Field<K, N>>,
+}
+
+impl<K, N> Payload<K, N> {
+    /// Returns whether a value is this payload. [`Domain::check`] also says why not.
+    pub fn fits<J: Json<Key = K, Names = N>>(&self, value: &J) -> bool {
+        let fits = |field: &Field<K, N>| field.ty.check(&value.member(&field.key)).is_ok();
+        value.is_object() && self.fields.iter().all(fits)
+    }
 }
 
 #[derive(Debug)]
@@ -63,6 +71,11 @@ impl<K, N> Domain<K, N> {
     /// Returns the fingerprint that its writer computed.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Returns its payloads, in the order of the data.
+    pub fn payloads(&self) -> &[Payload<K, N>] {
+        &self.payloads
     }
 
     /// Checks the payload of an event. Returns `false` if the domain does not have the event.

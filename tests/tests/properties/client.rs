@@ -1,6 +1,6 @@
 //! The client core under any sequence of inputs, also those of a hostile server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -8,7 +8,10 @@ use tidings_client_core::{
     Client, ConnectionId, LoadId, Loaded, Now, Options, Output, Publish, PublishId, Status, SubscriptionId,
     Watching,
 };
-use tidings_shared::{RawEvent, frame::ServerFrame};
+use tidings_shared::{
+    RawEvent,
+    frame::{ClientFrame, ServerFrame},
+};
 use uuid::Uuid;
 
 use crate::cases;
@@ -32,6 +35,11 @@ enum Input {
         outcome: u8,
         number: u64,
         is_old: bool,
+    },
+    /// The answers of a good server to everything that was sent on this connection.
+    Answers {
+        outcome: u8,
+        number: u64,
     },
     Garbage,
     Closed(u16),
@@ -69,8 +77,12 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
         1 => any::<bool>().prop_map(Input::Token),
         4 => Just(Input::Open),
         10 => frame,
+        8 => (topics(), 0..9_u64, prop::bool::weighted(0.05)).prop_map(|(topics, number, is_old)| {
+            Input::Frame { kind: 7, r#ref: 0, topics, outcome: 0, number, is_old }
+        }),
+        4 => (0..4_u8, 0..9_u64).prop_map(|(outcome, number)| Input::Answers { outcome, number }),
         1 => Just(Input::Garbage),
-        1 => codes.prop_map(Input::Closed),
+        2 => codes.prop_map(Input::Closed),
         3 => (0..60_000_u32).prop_map(Input::Pass),
         3 => Just(Input::Timeout),
         1 => Just(Input::Sleep),
@@ -99,26 +111,27 @@ fn server_text(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> 
         .collect();
     let event = serde_json::json!({ "domain": "t", "event": "e", "payload": {} });
     let lives = [None, Some(number), Some(number % 100_000)];
+    let position = format!("p{}", number % 3);
     let frame = match kind {
         0 | 1 => serde_json::json!({
-            "op": "welcome", "session": "s", "tenant": "t", "position": "p", "heartbeat_ms": number,
+            "op": "welcome", "session": "s", "tenant": "t", "position": position, "heartbeat_ms": number,
             "expires_in_ms": lives[usize::from(kind) + topics.len() % 2],
             "limits": { "max_message_bytes": number, "max_topics_per_session": number % 7,
                         "max_topics_per_frame": number % 5, "frames_per_second": number % 200 },
         }),
         2..=4 => {
-            serde_json::json!({ "op": "subscribed", "ref": r#ref, "position": "p", "topics": outcomes })
+            serde_json::json!({ "op": "subscribed", "ref": r#ref, "position": position, "topics": outcomes })
         }
         5 => serde_json::json!({ "op": "unsubscribed", "ref": r#ref, "topics": names }),
         6 => serde_json::json!({ "op": "unsubscribed", "topics": names, "code": "forbidden" }),
         7 | 8 => serde_json::json!({
-            "op": "event", "position": "p", "key": "k", "at": number, "topics": names, "event": event
+            "op": "event", "position": position, "key": "k", "at": number, "topics": names, "event": event
         }),
-        9 => serde_json::json!({ "op": "sync", "position": "p", "topics": names }),
+        9 => serde_json::json!({ "op": "sync", "position": position, "topics": names }),
         10 => {
-            serde_json::json!({ "op": "published", "ref": r#ref, "key": "k", "position": "p", "topics": names })
+            serde_json::json!({ "op": "published", "ref": r#ref, "key": "k", "position": position, "topics": names })
         }
-        11 => serde_json::json!({ "op": "ping", "position": "p" }),
+        11 => serde_json::json!({ "op": "ping", "position": position }),
         12 => serde_json::json!({ "op": "goaway", "retry_after_ms": number }),
         13 => serde_json::json!({ "op": "token_accepted", "ref": r#ref, "expires_in_ms": number % 100_000 }),
         14 => serde_json::json!({ "op": "degraded", "since": number }),
@@ -132,6 +145,15 @@ fn server_text(kind: u8, r#ref: u8, topics: &[u8], outcome: u8, number: u64) -> 
     frame.to_string()
 }
 
+/// Events that the driver delivers itself, as the page of a browser does.
+#[derive(Default)]
+struct OwnDeliveries {
+    /// The listeners of topics, since the last input that was not about events or loads.
+    listeners: BTreeMap<String, Vec<SubscriptionId>>,
+    /// The last event that the client has not been told: its position and its time.
+    last: Option<(ConnectionId, String, Now)>,
+}
+
 /// A client, its sockets, and the subscriptions and publishes of its user.
 struct Bench {
     client: Client<Box<RawValue>>,
@@ -141,9 +163,67 @@ struct Bench {
     sockets: BTreeSet<ConnectionId>,
     subscriptions: Vec<SubscriptionId>,
     publishes: Vec<PublishId>,
+    /// The subscribes of this connection that have no answer yet: their `ref` and their topics.
+    asked: Vec<(u64, Vec<u8>)>,
+    own: Option<OwnDeliveries>,
+    /// What the user and the network have got.
+    seen: Vec<String>,
 }
 
 impl Bench {
+    fn new(asks_for_tokens: bool, own: Option<OwnDeliveries>) -> Self {
+        Self {
+            client: Client::new(Options { asks_for_tokens, ..Options::default() }),
+            ms: 1_000,
+            random: 7,
+            last: 0,
+            sockets: BTreeSet::new(),
+            subscriptions: Vec::new(),
+            publishes: Vec::new(),
+            asked: Vec::new(),
+            own,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Tells the client of the events that were delivered.
+    fn settle(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        own.listeners.clear();
+        if let Some((connection, position, now)) = own.last.take() {
+            self.client.handle_delivered(connection, position, now);
+        }
+    }
+
+    /// Delivers an event. Returns `false` if the client must do that.
+    fn deliver(&mut self, connection: ConnectionId, frame: &ServerFrame, now: Now) -> bool {
+        let (Some(own), ServerFrame::Event { position, topics, .. }) = (&mut self.own, frame) else {
+            return false;
+        };
+        if topics.is_empty() || self.client.poll_timeout().is_some_and(|due| due <= now.ms) {
+            return false;
+        }
+        let mut ids = BTreeSet::new();
+        for topic in topics {
+            let Some(listeners) =
+                own.listeners.get(topic).cloned().or_else(|| self.client.listeners(connection, topic))
+            else {
+                return false;
+            };
+            own.listeners.insert(topic.clone(), listeners.clone());
+            ids.extend(listeners);
+        }
+        own.last = Some((connection, position.clone(), now));
+        self.sees_event(position, ids);
+        true
+    }
+
+    fn sees_event(&mut self, position: &str, ids: BTreeSet<SubscriptionId>) {
+        if !ids.is_empty() {
+            self.seen.push(format!("event {position} for {ids:?}"));
+        }
+    }
+
     fn now(&mut self) -> Now {
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         Now { ms: self.ms, random: self.random }
@@ -157,6 +237,16 @@ impl Bench {
     fn take(&mut self, input: Input) -> Result<(), TestCaseError> {
         let now = self.now();
         let last = ConnectionId(self.last);
+        if !matches!(
+            input,
+            Input::Frame { kind: 7 | 8, .. }
+                | Input::Outdated(_)
+                | Input::Reload(_)
+                | Input::Loaded { .. }
+                | Input::Pass(_)
+        ) {
+            self.settle();
+        }
         match input {
             Input::Subscribe { topics, is_view } => {
                 let topics: Vec<String> = topics.into_iter().map(name).collect();
@@ -199,7 +289,24 @@ impl Bench {
             Input::Frame { kind, r#ref, topics, outcome, number, is_old } => {
                 let id = ConnectionId(if is_old { self.last.wrapping_sub(1) } else { self.last });
                 let frame = ServerFrame::parse(&server_text(kind, r#ref, &topics, outcome, number));
+                if let Ok(frame) = &frame
+                    && self.deliver(id, frame, now)
+                {
+                    return Ok(());
+                }
+                self.settle();
                 self.client.handle_frame(id, frame, now);
+            }
+            Input::Answers { outcome, number } => {
+                // Enough of everything.
+                let mut answers = vec![server_text(0, 0, &[], 0, 25_304)];
+                for (r#ref, topics) in std::mem::take(&mut self.asked) {
+                    answers.push(server_text(2, r#ref as u8, &topics, outcome, number));
+                }
+                for text in answers {
+                    let now = self.now();
+                    self.client.handle_frame(last, ServerFrame::parse(&text), now);
+                }
             }
             Input::Garbage => self.client.handle_frame(last, ServerFrame::parse("<html>"), now),
             Input::Closed(code) => {
@@ -234,10 +341,22 @@ impl Bench {
         while let Some(output) = self.client.poll_output() {
             count += 1;
             prop_assert!(count <= 1_000, "{output:?}");
+            match &output {
+                Output::Event { deliveries, publication } => {
+                    let ids = deliveries.iter().map(|delivery| delivery.subscription).collect();
+                    self.sees_event(&publication.position, ids);
+                }
+                output => self.seen.push(format!("{output:?}")),
+            }
+            if let Output::Send { frame: ClientFrame::Subscribe { r#ref, topics, .. }, .. } = &output {
+                let numbers = topics.iter().filter_map(|name| name.rsplit(':').next()?.parse().ok());
+                self.asked.push((*r#ref, numbers.collect()));
+            }
             match output {
                 Output::Token { connection } => self.last = connection.0,
                 Output::Connect { connection } => {
                     self.last = connection.0;
+                    self.asked.clear();
                     self.sockets.insert(connection);
                     prop_assert!(self.sockets.len() == 1, "{:?}", self.sockets);
                 }
@@ -278,16 +397,7 @@ proptest! {
 
     #[test]
     fn the_client_takes_any_input_and_keeps_nothing(asks_for_tokens: bool, inputs in inputs()) {
-        let options = Options { asks_for_tokens, ..Options::default() };
-        let mut bench = Bench {
-            client: Client::new(options),
-            ms: 1_000,
-            random: 7,
-            last: 0,
-            sockets: BTreeSet::new(),
-            subscriptions: Vec::new(),
-            publishes: Vec::new(),
-        };
+        let mut bench = Bench::new(asks_for_tokens, None);
         for input in inputs {
             bench.take(input)?;
         }
@@ -310,5 +420,21 @@ proptest! {
             bench.client.poll_timeout()
         );
         prop_assert_eq!(bench.client.poll_timeout(), None);
+    }
+    #[test]
+    fn events_that_the_driver_delivers_itself_change_nothing_else(
+        asks_for_tokens: bool,
+        inputs in inputs(),
+    ) {
+        let mut plain = Bench::new(asks_for_tokens, None);
+        let mut own = Bench::new(asks_for_tokens, Some(OwnDeliveries::default()));
+        for input in inputs {
+            plain.take(input.clone())?;
+            own.take(input)?;
+            prop_assert_eq!(&plain.seen, &own.seen);
+        }
+        own.settle();
+        prop_assert_eq!(plain.client.poll_timeout(), own.client.poll_timeout());
+        prop_assert_eq!(plain.client.status(), own.client.status());
     }
 }
