@@ -6,7 +6,7 @@
 //!   filter of warp, or any other service of tower. [`Gateway::service`] is for the application's own server.
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
-//! - `Outbox` (feature `sqlite`) publishes the events that an application writes in the transactions of its data.
+//! - `Outbox` (features `sqlite` and `postgres`) publishes the events that an application writes in the transactions of its data.
 //!
 //! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
 //! does no I/O. The rest about tokens is `jwt`, and the rest about requests is [`http`].
@@ -15,7 +15,7 @@
 //!
 //! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
-//! - `outbox` publishes the rows of a table.
+//! - `outbox` publishes the rows of a table, and `postgres` connects to PostgreSQL.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
@@ -51,8 +51,10 @@ pub mod http;
 pub mod jwt;
 mod net;
 mod origin;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod outbox;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod questions;
 mod text;
 
@@ -63,7 +65,7 @@ pub use http::{Peer, origin_of, origin_tag};
 #[cfg(feature = "jwt")]
 pub use jwt::JwtAccess;
 pub use origin::OriginRule;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use outbox::{Outbox, OutboxAddress, OutboxAddressError, OutboxError};
 pub use tidings_hub as hub;
 pub use tidings_hub::{

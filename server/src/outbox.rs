@@ -5,7 +5,7 @@
 //! the table and publishes each row on a hub. `tidings serve --outbox` does the same.
 //!
 //! - `row` is what a writer has written, `judge` makes an event or a refusal of it.
-//! - `source` says what a database must do, and [`sqlite`] does it.
+//! - `source` says what a database must do, and `sqlite` and `postgres` do it.
 //! - `reader` is the loop, with `unsettled` and `gaps` as its memory.
 //!
 //! | column | what |
@@ -24,6 +24,8 @@ mod address;
 pub(crate) mod admin;
 mod gaps;
 mod judge;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod reader;
 mod row;
 mod source;
@@ -102,6 +104,14 @@ impl Outbox {
                 let path = path.clone();
                 Self::spawn(hub, address, home, async move || {
                     admin::patiently(async || sqlite::SqliteSource::open(&path)).await
+                })
+                .await
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => {
+                let (url, name) = (url.clone(), address.to_string());
+                Self::spawn(hub, address, home, async move || {
+                    postgres::PostgresSource::open(&url, name).await
                 })
                 .await
             }

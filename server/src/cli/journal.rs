@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Failure,
-    output::{print, print_all},
+    output::{print, print_all, say},
 };
 use crate::outbox::{
     OutboxAddress, OutboxError,
@@ -83,7 +83,9 @@ impl Init {
         if self.print {
             return print_all(admin::schema(address).map_err(unusable)?.as_bytes());
         }
-        admin::init(address).await.map_err(unusable)?;
+        for note in admin::init(address).await.map_err(unusable)? {
+            say(format_args!("note: {note}"));
+        }
         print(format_args!("{address} has an outbox"))
     }
 }

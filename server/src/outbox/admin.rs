@@ -27,6 +27,11 @@ macro_rules! with_source {
                 let mut $source = patiently(async || super::sqlite::SqliteSource::open(path)).await?;
                 $work.await.map_err(OutboxError::from)
             }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => {
+                let mut $source = super::postgres::PostgresSource::open(url, $address.to_string()).await?;
+                $work.await.map_err(OutboxError::from)
+            }
             #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
             _ => Err(OutboxError::not_built_in($address)),
         }
@@ -38,16 +43,23 @@ pub(crate) fn schema(address: &OutboxAddress) -> Result<&'static str, OutboxErro
     match &address.0 {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(_) => Ok(super::sqlite::SCHEMA),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(_) => Ok(super::postgres::SCHEMA),
         #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
         _ => Err(OutboxError::not_built_in(address)),
     }
 }
 
-/// Makes the tables. Tables that are there stay as they are.
-pub(crate) async fn init(address: &OutboxAddress) -> Result<(), OutboxError> {
+/// Makes the tables. Tables that are there stay as they are. Returns what the owner has to know.
+pub(crate) async fn init(address: &OutboxAddress) -> Result<Vec<String>, OutboxError> {
     match &address.0 {
         #[cfg(feature = "sqlite")]
-        Database::Sqlite(path) => Ok(patiently(async || super::sqlite::SqliteSource::init(path)).await?),
+        Database::Sqlite(path) => {
+            patiently(async || super::sqlite::SqliteSource::init(path)).await?;
+            Ok(Vec::new())
+        }
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => Ok(super::postgres::PostgresSource::init(url, address.to_string()).await?),
         #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
         _ => Err(OutboxError::not_built_in(address)),
     }

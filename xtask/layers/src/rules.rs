@@ -41,7 +41,7 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         package: "tidings-server",
         layers: &[
-            Layer { name: "values", modules: &["host", "origin", "text"] },
+            Layer { name: "values", modules: &["host", "origin", "postgres", "text"] },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },
             Layer { name: "outbox", modules: &["outbox"] },

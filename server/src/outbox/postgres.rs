@@ -1,0 +1,393 @@
+//! The outbox in an application's PostgreSQL database.
+//!
+//! Writers call `tidings.publish` in the transaction of their data. The server reads the table every few milliseconds, in
+//! the order of the ids. It keeps no position: a transaction that commits late has a smaller id than rows that are already
+//! published, and its rows are found all the same.
+
+mod dead_letters;
+mod recent;
+mod schema;
+mod turn;
+mod write;
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+use uuid::Uuid;
+
+use self::{recent::Recent, turn::Turn};
+pub use self::{
+    schema::SCHEMA,
+    write::{InsertError, insert, insert_to},
+};
+use super::{
+    row::{Field, OutboxRow, RowId},
+    source::{
+        Dead, DeadLetter, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
+        READ_ROWS, Source, SourceError, Waiting, Which,
+    },
+};
+use crate::postgres::{Database, Fault, Session, TextBytes};
+
+/// Time between two reads of a table without new rows.
+const POLL: Duration = Duration::from_millis(40);
+
+/// The outbox of a PostgreSQL database.
+#[derive(Debug)]
+pub(crate) struct PostgresSource {
+    database: Database,
+    /// `None` after an error, until the database is opened again.
+    open: Option<Open>,
+    recent: Recent,
+    /// The rows that have been read, of those that may still be in the table.
+    known: Vec<i64>,
+}
+
+#[derive(Debug)]
+struct Open {
+    session: Session,
+    /// Opened by the first read: the command line reads no rows.
+    turn: Option<Turn>,
+}
+
+impl PostgresSource {
+    /// Connects to a database that has an outbox. `name` is the outbox for messages, without secrets.
+    ///
+    /// # Errors
+    /// The URL is not valid, the database can't be reached, or it has no outbox that this server knows and may use.
+    pub(crate) async fn open(url: &str, name: String) -> Result<Self, SourceError> {
+        let database = Database::parse(url, name).map_err(SourceError::away)?;
+        let open = Open::new(&database).await?;
+        Ok(Self { database, open: Some(open), recent: Recent::default(), known: Vec::new() })
+    }
+
+    /// Makes the outbox. One that is there stays as it is. Returns what the owner has to know.
+    ///
+    /// # Errors
+    /// The database can't be reached, the user may not do it, or a newer server has made the outbox.
+    pub(crate) async fn init(url: &str, name: String) -> Result<Vec<String>, SourceError> {
+        let database = Database::parse(url, name).map_err(SourceError::away)?;
+        let session = database.connect().await.map_err(SourceError::away)?;
+        match version(&session).await {
+            Ok(version) => version.check(database.name())?,
+            Err(fault) if fault.is_missing() => {}
+            Err(fault) => return Err(cannot_init(fault)),
+        }
+        check_encoding(database.name(), &session).await?;
+        session.batch(SCHEMA).await.map_err(cannot_init)?;
+        check(&database, &session).await?;
+        let roles = "SELECT count(*) FROM pg_roles WHERE rolname IN ('tidings_publisher', 'tidings_node')";
+        let count: i64 = session.query_one(roles, &[]).await?.get(0);
+        let mut notes = Vec::new();
+        if count < 2 {
+            notes.push(format!(
+                "{}: the user may not create roles, so only the owner may use the outbox: for `tidings_publisher` and \
+                 `tidings_node`, run this again as a user with CREATEROLE",
+                database.name()
+            ));
+        }
+        Ok(notes)
+    }
+
+    fn session(&self) -> Result<&Session, SourceError> {
+        let closed = || SourceError::away(format!("{} is not connected", self.database.name()));
+        self.open.as_ref().map(|open| &open.session).ok_or_else(closed)
+    }
+
+    /// Looks for a row that was not read. This costs the database less than a read.
+    async fn has_no_new_row(&mut self) -> Result<bool, SourceError> {
+        let now = Instant::now();
+        let after = self.recent.after(now);
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&after, Type::INT8), (&self.known, Type::INT8_ARRAY)];
+        let is_empty = self.session()?.query(LOOK, &values).await?.is_empty();
+        if is_empty {
+            self.recent.read(after, std::iter::empty(), now, Instant::now());
+        }
+        Ok(is_empty)
+    }
+
+    /// Succeeds while this server is the one that reads the outbox.
+    async fn take_turn(&mut self) -> Result<(), SourceError> {
+        let Some(open) = &mut self.open else { return self.session().map(drop) };
+        if open.turn.is_none() {
+            open.turn = Some(Turn::wait(&self.database).await.map_err(SourceError::away)?);
+        }
+        let Some(turn) = &mut open.turn else { return Ok(()) };
+        if turn.take().await? {
+            return Ok(());
+        }
+        let name = self.database.name();
+        Err(SourceError::busy(format!(
+            "another server reads the outbox of {name}: this one waits until it ends"
+        )))
+    }
+}
+
+impl Source for PostgresSource {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+        self.take_turn().await?;
+        let now = Instant::now();
+        let after = self.recent.after(now);
+        self.known.clear();
+        self.known.extend(unsettled.iter().map(|row| row.id));
+        let [short, event, topics] = column_limits();
+        let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
+        let values: [(&(dyn ToSql + Sync), Type); 7] = [
+            (&short, Type::INT8),
+            (&event, Type::INT8),
+            (&topics, Type::INT8),
+            (&after, Type::INT8),
+            (&self.known, Type::INT8_ARRAY),
+            (&max_rows, Type::INT8),
+            (&max_bytes, Type::INT8),
+        ];
+        let rows: Vec<OutboxRow> = self.session()?.query(READ, &values).await?.iter().map(read_row).collect();
+        self.recent.read(after, rows.iter().map(|row| row.id.id), now, Instant::now());
+        self.known.extend(rows.iter().map(|row| row.id.id));
+        Ok(rows)
+    }
+
+    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+        let (ids, nonces) = columns_of(published.iter());
+        let (dead_ids, dead_nonces) = columns_of(dead.iter().map(|dead| &dead.id));
+        let codes: Vec<&str> = dead.iter().map(|dead| dead.code.as_str()).collect();
+        // PostgreSQL's texts can't hold this character. A reason may quote one from the JSON of an event.
+        let reasons: Vec<String> = dead.iter().map(|dead| dead.reason.replace('\0', "\u{fffd}")).collect();
+        let values: [(&(dyn ToSql + Sync), Type); 6] = [
+            (&ids, Type::INT8_ARRAY),
+            (&nonces, Type::UUID_ARRAY),
+            (&dead_ids, Type::INT8_ARRAY),
+            (&dead_nonces, Type::UUID_ARRAY),
+            (&codes, Type::TEXT_ARRAY),
+            (&reasons, Type::TEXT_ARRAY),
+        ];
+        self.session()?.query(SETTLE, &values).await?;
+        Ok(())
+    }
+
+    async fn changed(&mut self) {
+        loop {
+            sleep(POLL).await;
+            // The next read reports a fault.
+            if !matches!(self.has_no_new_row().await, Ok(true)) {
+                return;
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<(), SourceError> {
+        self.open = None;
+        // What was seen before a failover is not what is there now.
+        self.recent = Recent::default();
+        self.open = Some(Open::new(&self.database).await?);
+        Ok(())
+    }
+
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError> {
+        let (after, max) = (after.unwrap_or(i64::MIN), MAX_COUNTED as i64);
+        let row = self.session()?.query_one(COUNT, &[(&after, Type::INT8), (&max, Type::INT8)]).await?;
+        let number = |index| usize::try_from(row.get::<_, i64>(index)).unwrap_or_default();
+        let oldest = Duration::from_millis(
+            row.get::<_, Option<i64>>(1).unwrap_or_default().try_into().unwrap_or_default(),
+        );
+        Ok(Waiting { rows: number(0), oldest, dead: number(2) })
+    }
+
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError> {
+        Ok(dead_letters::list(self.session()?, after, max).await?)
+    }
+
+    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError> {
+        dead_letters::retry(self.session()?, which).await.map_err(SourceError::away)
+    }
+
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError> {
+        dead_letters::delete(self.session()?, which).await.map_err(SourceError::away)
+    }
+}
+
+impl Open {
+    async fn new(database: &Database) -> Result<Self, SourceError> {
+        let session = database.connect().await.map_err(SourceError::away)?;
+        check(database, &session).await?;
+        Ok(Self { session, turn: None })
+    }
+}
+
+/// The columns of [`read_row`] behind the id, of rows with their [`sizes`]. A value that is too long is not read.
+macro_rules! columns {
+    () => {
+        "nonce, \
+         tenant_bytes, CASE WHEN tenant_bytes <= $1 THEN tenant END, \
+         event_bytes, CASE WHEN event_bytes <= $2 THEN event END, \
+         36::bigint, key::text, \
+         origin_bytes, CASE WHEN origin_bytes <= $1 THEN origin END, \
+         topics_bytes, CASE WHEN topics_bytes <= $3 THEN array_to_json(topics)::text END"
+    };
+}
+use columns;
+
+/// The sizes of a row's columns. They need no value that is stored apart from its row.
+macro_rules! sizes {
+    () => {
+        "octet_length(tenant)::bigint AS tenant_bytes, octet_length(event)::bigint AS event_bytes, \
+         octet_length(origin)::bigint AS origin_bytes, pg_column_size(topics)::bigint AS topics_bytes"
+    };
+}
+use sizes;
+
+/// Reads rows until they have enough bytes.
+const READ: &str = concat!(
+    "SELECT id, ",
+    columns!(),
+    " FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
+        OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
+        FROM (SELECT *, ",
+    sizes!(),
+    " FROM tidings.outbox WHERE id > $4 AND NOT (id = ANY($5)) ORDER BY id LIMIT $6) AS rows) AS sums \
+     WHERE coalesce(bytes_before, 0) < $7 ORDER BY id"
+);
+
+const LOOK: &str = "SELECT FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) LIMIT 1";
+
+/// Deletes published rows, and moves dead letters. It is one statement, so it is one transaction.
+const SETTLE: &str = "WITH \
+    published AS (DELETE FROM tidings.outbox AS o USING unnest($1, $2) AS p(id, nonce) \
+        WHERE o.id = p.id AND o.nonce = p.nonce), \
+    dead AS (DELETE FROM tidings.outbox AS o USING unnest($3, $4, $5, $6) AS d(id, nonce, code, reason) \
+        WHERE o.id = d.id AND o.nonce = d.nonce RETURNING o.*, d.code, d.reason) \
+    INSERT INTO tidings.dead_letters(outbox_id, tenant, event, key, origin, topics, nonce, at, code, reason) \
+        SELECT id, tenant, event, key, origin, topics, nonce, at, code, reason FROM dead ORDER BY id";
+
+const COUNT: &str = "SELECT \
+    (SELECT count(*) FROM (SELECT FROM tidings.outbox WHERE id > $1 LIMIT $2) AS rows), \
+    (SELECT greatest(extract(epoch FROM clock_timestamp() - at) * 1000, 0)::bigint \
+        FROM tidings.outbox WHERE id > $1 ORDER BY id LIMIT 1), \
+    (SELECT count(*) FROM (SELECT FROM tidings.dead_letters LIMIT $2) AS letters)";
+
+/// The bounds of the columns, in the order of the parameters 1 to 3.
+fn column_limits() -> [i64; 3] {
+    [MAX_SHORT_BYTES, MAX_EVENT_BYTES, MAX_TOPICS_BYTES].map(|limit| limit as i64)
+}
+
+/// Reads a row that begins with its id and goes on with [`columns`].
+fn read_row(row: &Row) -> OutboxRow {
+    let field = |index: usize| match (
+        row.get::<_, Option<i64>>(index),
+        row.get::<_, Option<TextBytes<'_>>>(index + 1),
+    ) {
+        (None, _) => Field::Null,
+        (Some(bytes), None) => Field::TooLong(bytes.unsigned_abs()),
+        (Some(_), Some(text)) => Field::from_bytes(text.0),
+    };
+    let key = row.get::<_, Option<TextBytes<'_>>>(7).map_or(Field::Null, |key| Field::from_bytes(key.0));
+    OutboxRow {
+        id: RowId { id: row.get(0), nonce: row.get::<_, Uuid>(1).as_bytes().to_vec() },
+        tenant: field(2),
+        event: field(4),
+        key,
+        origin: field(8),
+        topics: field(10),
+    }
+}
+
+/// Returns ids and nonces as two columns. A nonce of this database has 16 bytes.
+fn columns_of<'a>(rows: impl Iterator<Item = &'a RowId>) -> (Vec<i64>, Vec<Uuid>) {
+    rows.filter_map(|row| Some((row.id, Uuid::from_slice(&row.nonce).ok()?))).unzip()
+}
+
+/// The version of the outbox in a database.
+#[derive(Debug)]
+struct Version {
+    version: i32,
+    oldest: i32,
+}
+
+impl Version {
+    fn check(&self, name: &str) -> Result<(), SourceError> {
+        if self.oldest <= schema::VERSION {
+            return Ok(());
+        }
+        Err(SourceError::away(format!(
+            "{name}: the outbox has version {}, and this server knows version {}: use a newer tidings",
+            self.version,
+            schema::VERSION
+        )))
+    }
+}
+
+async fn version(session: &Session) -> Result<Version, Fault> {
+    let statement = "SELECT version, oldest FROM tidings.versions WHERE part = 'outbox'";
+    let rows = session.query(statement, &[]).await?;
+    // Without the row, the schema is that of a journal, or of another program.
+    Ok(rows
+        .first()
+        .map_or(Version { version: 0, oldest: 0 }, |row| Version { version: row.get(0), oldest: row.get(1) }))
+}
+
+/// Checks that this user can read, delete and bury rows.
+async fn check(database: &Database, session: &Session) -> Result<(), SourceError> {
+    let name = database.name();
+    let missing = || {
+        SourceError::away(format!(
+            "{name} has no outbox: run `tidings journal init --outbox postgres://…` as the owner of the database"
+        ))
+    };
+    let forbidden = || {
+        let user = database.user();
+        SourceError::away(format!(
+            "{name}: the user {user} may not read the outbox: let the owner run `GRANT tidings_node TO {user}`"
+        ))
+    };
+    let refused = |fault: Fault| match fault {
+        fault if fault.is_missing() => missing(),
+        fault if fault.is_forbidden() => forbidden(),
+        fault => fault.into(),
+    };
+    let version = version(session).await.map_err(refused)?;
+    if version.version == 0 {
+        return Err(missing());
+    }
+    version.check(name)?;
+    let row = session.query_one(CHECK, &[]).await.map_err(refused)?;
+    if !row.get::<_, bool>(0) {
+        return Err(forbidden());
+    }
+    check_encoding(name, session).await
+}
+
+/// Refuses a database whose texts are converted on the way here: a text that can't be converted would fail each read.
+async fn check_encoding(name: &str, session: &Session) -> Result<(), SourceError> {
+    let encoding: String = session.query_one("SELECT current_setting('server_encoding')", &[]).await?.get(0);
+    if ["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
+        return Ok(());
+    }
+    Err(SourceError::away(format!(
+        "{name} has the encoding {encoding}: an outbox needs a database with the encoding UTF8"
+    )))
+}
+
+const CHECK: &str = "SELECT bool_and(has_table_privilege(name, kind)) \
+    FROM unnest(ARRAY['tidings.outbox', 'tidings.dead_letters']) AS name, \
+    unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS kind";
+
+fn cannot_init(fault: Fault) -> SourceError {
+    if !fault.is_forbidden() {
+        return fault.into();
+    }
+    SourceError::away(format!(
+        "{}: run this as the owner of the database, or let the owner run the SQL that `--print` prints",
+        fault.message
+    ))
+}
+
+impl From<Fault> for SourceError {
+    fn from(fault: Fault) -> Self {
+        Self::away(fault.message)
+    }
+}

@@ -1,0 +1,52 @@
+//! What went wrong with a database, and the remedy.
+
+use std::error::Error as _;
+
+use tokio_postgres::{Error, error::SqlState};
+
+/// The remedy for a server that can't be reached.
+pub(super) const IS_IT_THERE: &str = ": is a PostgreSQL server there? Check the host and the port";
+
+/// Describes an error in a sentence without secrets.
+pub(super) fn describe(name: &str, error: &Error) -> String {
+    let reason = reason(error);
+    format!("{name}: {reason}{}", remedy(error, &reason))
+}
+
+/// Returns what the innermost cause says. The outer ones only say during what it happened.
+fn reason(error: &Error) -> String {
+    if let Some(refusal) = error.as_db_error() {
+        return refusal.message().to_owned();
+    }
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        reason = inner.to_string();
+        cause = inner.source();
+    }
+    reason
+}
+
+fn remedy(error: &Error, reason: &str) -> &'static str {
+    let Some(code) = error.code() else {
+        return match reason {
+            _ if reason.contains("certificate") => {
+                ": name the certificate of its authority by sslrootcert=FILE in the URL"
+            }
+            _ if reason.contains("TLS") => {
+                ": configure TLS in the server, or write sslmode=disable in the URL"
+            }
+            _ if reason.contains("read only") => ": name the primary server",
+            _ if error.is_closed() => "",
+            _ => IS_IT_THERE,
+        };
+    };
+    match *code {
+        SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            ": check the user and the password in the URL"
+        }
+        SqlState::INVALID_CATALOG_NAME => ": create the database, or correct its name in the URL",
+        SqlState::TOO_MANY_CONNECTIONS => ": raise max_connections, or use a pool such as pgbouncer",
+        _ => "",
+    }
+}
