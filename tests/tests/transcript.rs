@@ -12,7 +12,7 @@ use tidings_shared::{
     RawEvent, TopicName,
     domains::staff,
     frame::{ClientFrame, ServerFrame},
-    limits::HEARTBEAT,
+    limits::{DEGRADED_AFTER, HEARTBEAT},
 };
 use tidings_tests::at_once;
 use uuid::Uuid;
@@ -110,10 +110,10 @@ impl Play {
         self.session.handle_timeout(self.now);
     }
 
-    /// Somebody else publishes.
-    fn other_publishes(&mut self) {
+    /// Somebody else publishes an event of a person.
+    fn other_publishes(&mut self, event: fn(staff::Person) -> staff::Event) {
         let person = staff::Person { uuid: "0198c0de-0000-7000-8000-000000000002".parse().unwrap() };
-        let event = RawEvent::from_event(&staff::Event::PersonCreated(person)).unwrap();
+        let event = RawEvent::from_event(&event(person)).unwrap();
         let options = PublishOptions::default().key(self.draw());
         at_once(self.hub.publish_raw(event, None, options)).unwrap();
     }
@@ -126,7 +126,7 @@ impl Play {
             2 => self.wait(HEARTBEAT),
             3 => {
                 self.wait(second);
-                self.other_publishes();
+                self.other_publishes(staff::Event::PersonCreated);
                 self.connect();
             }
             4 => {
@@ -136,10 +136,22 @@ impl Play {
                 self.hub.sync_raw(&[people], Some(key));
             }
             5 => {
+                self.hub.journal_answered(self.now);
+                self.wait(DEGRADED_AFTER);
+                self.hub.handle_timeout(self.now);
+                self.session.handle_health();
+            }
+            6 => {
+                self.wait(second);
+                self.other_publishes(staff::Event::PersonUpdated);
+                self.hub.journal_answered(self.now);
+                self.session.handle_health();
+            }
+            7 => {
                 self.wait(second);
                 self.session.handle_drain(Duration::from_millis(2_840));
             }
-            6 => {
+            8 => {
                 self.wait(Duration::from_secs(3));
                 self.hub = hub(0x77aa_03c5_91e6);
                 self.connect();

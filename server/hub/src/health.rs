@@ -47,7 +47,6 @@ struct Heard {
 
 impl Hearing {
     /// Notes that the journal has answered, and that the logs have everything that it had.
-    #[allow(dead_code, reason = "the journal's driver calls it")]
     pub(crate) fn answered(&self, now: Moment) {
         let mut heard = self.lock();
         heard.last = Some(now);

@@ -151,10 +151,10 @@ impl Hub {
         self.shared().health.health()
     }
 
-    /// What the hub has heard of its journal.
-    #[cfg(test)]
-    pub(crate) fn hearing(&self) -> &crate::health::Hearing {
-        &self.shared().health
+    /// Notes that the journal has answered, and that the logs have everything that it had. From the first call on, a
+    /// silence of 10 s makes the hub [degraded](Hub::health). The journal's driver calls this.
+    pub fn journal_answered(&self, now: Moment) {
+        self.shared().health.answered(now);
     }
 
     /// Returns a watch of [`Hub::health`].

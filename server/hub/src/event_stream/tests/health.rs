@@ -7,7 +7,7 @@ fn a_stream_that_begins_meanwhile_is_told_after_its_first_block() {
     let hub = hub();
     let since = publish(&hub, &["t:1"], "{}");
     publish(&hub, &["t:1"], "{}");
-    hub.hearing().answered(at(1));
+    hub.journal_answered(at(1));
     hub.handle_timeout(at(30));
     let stream = open(&hub, &["t:1"], Some(&since)).unwrap();
     let mut stream = stream.coming_back_after(Duration::from_secs(3));
@@ -22,12 +22,12 @@ fn a_stream_is_restored_after_everything_that_was_late() {
     let hub = hub();
     let mut stream = open(&hub, &["t:1"], None).unwrap();
     poll(&mut stream, at(0));
-    hub.hearing().answered(at(1));
+    hub.journal_answered(at(1));
     hub.handle_timeout(at(30));
     stream.handle_health();
     assert_eq!(names(&poll(&mut stream, at(0))), ["degraded"]);
     let late: Vec<String> = (0..3).map(|_| publish(&hub, &["t:1"], "{}")).collect();
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     assert!(stream.has_health_news());
     stream.handle_health();
     // The rest is read before this one is published.
@@ -45,12 +45,12 @@ fn a_stream_is_restored_after_everything_that_was_late() {
 fn a_stream_that_missed_nothing_is_restored_at_once() {
     let hub = hub();
     let mut stream = open(&hub, &["t:1"], None).unwrap();
-    hub.hearing().answered(at(1));
+    hub.journal_answered(at(1));
     hub.handle_timeout(at(30));
     stream.handle_health();
     let other = publish(&hub, &["t:2"], "{}");
     assert_eq!(names(&poll(&mut stream, at(0))), ["subscribed", "degraded"]);
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     stream.handle_health();
     let blocks = poll(&mut stream, at(9));
     assert_eq!(names(&blocks), ["restored"]);

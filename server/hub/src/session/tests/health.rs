@@ -4,7 +4,7 @@ use super::*;
 
 /// Makes the journal silent, from second 1 on.
 fn fall_silent(hub: &Hub) {
-    hub.hearing().answered(at(1));
+    hub.journal_answered(at(1));
     hub.handle_timeout(at(30));
 }
 
@@ -35,7 +35,7 @@ fn a_session_is_told_once_and_what_was_late_comes_before_it_is_restored() {
     assert!(!session.has_health_news());
     assert!(look(&mut session).is_empty());
     let late = publish_person(&mut other)[0]["position"].clone();
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     assert!(session.has_health_news());
     let frames = look(&mut session);
     assert_eq!(ops(&frames), ["event", "restored"]);
@@ -52,7 +52,7 @@ fn a_session_that_never_catches_up_is_restored_when_it_has_what_was_late() {
         fall_silent(&hub);
         look(&mut session);
         (0..late).for_each(|_| drop(tick(&hub, "t:1")));
-        hub.hearing().answered(at(40));
+        hub.journal_answered(at(40));
         session.handle_health();
         (0..2 * limits::READ_BATCH).for_each(|_| drop(tick(&hub, "t:1")));
         let frames = poll(&mut session, at(0));
@@ -70,7 +70,7 @@ fn a_session_without_topics_is_restored_too() {
     fall_silent(&hub);
     assert_eq!(look(&mut session), [degraded()]);
     let late = publish_person(&mut other)[0]["position"].clone();
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     assert_eq!(look(&mut session), [json!({ "op": "restored", "position": late })]);
 }
 
@@ -88,7 +88,7 @@ fn a_session_that_begins_meanwhile_is_told_right_after_its_welcome() {
     let frames = poll(&mut session, at(0));
     assert_eq!(ops(&frames), ["welcome", "degraded", "subscribed", "event"]);
     assert_eq!((&frames[1], &frames[3]["position"]), (&degraded(), &missed));
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     assert_eq!(ops(&look(&mut session)), ["restored"]);
 }
 
@@ -99,7 +99,7 @@ fn between_the_frames_of_a_subscribe_a_session_is_not_restored() {
     fall_silent(&hub);
     say(&mut session, json!({ "op": "subscribe", "ref": 1, "topics": ["staff:people"], "more": true }));
     assert_eq!(look(&mut session), [degraded()]);
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     assert!(look(&mut session).is_empty());
     let frames = say(&mut session, json!({ "op": "subscribe", "ref": 2, "topics": ["staff:teams"] }));
     assert_eq!(ops(&frames), ["subscribed", "restored"]);
@@ -113,7 +113,7 @@ fn a_sync_for_what_the_log_has_lost_comes_before_restored() {
     fall_silent(&hub);
     look(&mut session);
     let last = (0..150).map(|_| publish_person(&mut other)[0]["position"].clone()).last().unwrap();
-    hub.hearing().answered(at(40));
+    hub.journal_answered(at(40));
     let frames = look(&mut session);
     assert_eq!(ops(&frames), ["sync", "restored"]);
     assert_eq!(frames[1]["position"], last);

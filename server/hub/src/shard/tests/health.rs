@@ -10,7 +10,7 @@ fn op(frame: &Value) -> &str {
 impl World {
     /// Makes the journal silent for a while, and then hears it again if `is_good`.
     fn look(&mut self, is_good: bool) {
-        self.hub.hearing().answered(at(1));
+        self.hub.journal_answered(at(1));
         if !is_good {
             self.hub.handle_timeout(at(30));
         }
@@ -75,7 +75,7 @@ fn connections_that_have_gone_are_passed_over() {
     let (first, pipe) = world.connect(&["t:1"]);
     let (second, _) = world.connect(&["t:1"]);
     world.shard.remove(second);
-    world.hub.hearing().answered(at(1));
+    world.hub.journal_answered(at(1));
     world.hub.handle_timeout(at(30));
     world.shard.handle_health(&[second, first], at(0));
     world.pump(first);
