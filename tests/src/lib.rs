@@ -3,6 +3,7 @@
 //! Everything blocks, with a [`DEADLINE`]. A test that waits for longer fails, and says what it was waiting for.
 #![allow(clippy::missing_panics_doc, reason = "a helper of a test fails the test")]
 
+mod application;
 mod binary;
 mod client;
 mod http;
@@ -28,6 +29,7 @@ use std::{
 };
 
 pub use self::postgres::Postgres;
+pub use application::AppFile;
 pub use binary::{Finished, example, finish, tidings, tidings_with_files};
 pub use client::{Client, Incoming};
 pub use http::{Block, EventStream, Request, Response};

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tidings_hub::{Hub, TenantId, metrics::OutboxMetrics};
 use tokio::{
     sync::{Notify, watch},
@@ -66,6 +67,8 @@ pub(super) struct Reader<S> {
     /// Whether the table may have changed since.
     is_stale: bool,
     outage: Option<Outage>,
+    /// Since when the database has not taken the deletions, and whether the log says so.
+    locked: Option<(Instant, bool)>,
 }
 
 /// An outage of the database.
@@ -86,8 +89,21 @@ impl<S: Source> Reader<S> {
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
         let (unsettled, gaps) = Default::default();
-        let (measured, is_stale, outage) = (None, true, None);
-        Self { source, hub, home, name, metrics, control, unsettled, gaps, measured, is_stale, outage }
+        let (measured, is_stale, outage, locked) = (None, true, None, None);
+        Self {
+            source,
+            hub,
+            home,
+            name,
+            metrics,
+            control,
+            unsettled,
+            gaps,
+            measured,
+            is_stale,
+            outage,
+            locked,
+        }
     }
 
     /// Runs until somebody stops it.
@@ -110,7 +126,7 @@ impl<S: Source> Reader<S> {
     async fn turn(&mut self) -> Result<bool, SourceError> {
         self.announce_held();
         if self.unsettled.due().is_some_and(|due| due <= Instant::now()) {
-            self.settle().await?;
+            self.settle().await;
         }
         self.measure().await?;
         if self.unsettled.is_full() {
@@ -148,16 +164,30 @@ impl<S: Source> Reader<S> {
     /// Hands rows to the hub in their order, and awaits the answers. Returns the rows that need another try.
     async fn hand_over(&mut self, rows: Vec<OutboxRow>) -> Vec<OutboxRow> {
         let mut handed_over = Vec::with_capacity(rows.len());
-        for row in rows {
+        let mut rows = rows.into_iter();
+        let mut again = Vec::new();
+        for row in rows.by_ref() {
             match judge(&row, self.home.as_ref()) {
                 Ok(Draft { tenant, event, named, options }) => {
-                    let answer = self.hub.tenant(&tenant).publish_raw(event, named.as_deref(), options);
+                    let mut answer = self.hub.tenant(&tenant).publish_raw(event, named.as_deref(), options);
+                    let at_once = (&mut answer).now_or_never();
+                    if matches!(&at_once, Some(Err(error)) if error.code().may_retry()) {
+                        // The hub may have room for the next row. But then the rows would change their order.
+                        again.push(row);
+                        break;
+                    }
+                    let answer = async move {
+                        match at_once {
+                            Some(answer) => answer,
+                            None => answer.await,
+                        }
+                    };
                     handed_over.push((row, answer));
                 }
                 Err(refusal) => self.refuse(row.id, refusal),
             }
         }
-        let mut again = Vec::new();
+        let rest: Vec<OutboxRow> = again.drain(..).chain(rows).collect();
         for (row, answer) in handed_over {
             let answer = tokio::select! {
                 answer = answer => answer,
@@ -180,6 +210,7 @@ impl<S: Source> Reader<S> {
                 }
             }
         }
+        again.extend(rest);
         again
     }
 
@@ -223,11 +254,11 @@ impl<S: Source> Reader<S> {
         next
     }
 
-    /// Lets the database delete what is answered. A lock puts it off.
-    async fn settle(&mut self) -> Result<(), SourceError> {
+    /// Lets the database delete what is answered. A failure puts it off: meanwhile the reader publishes on, as far as
+    /// [`Unsettled`] has room.
+    async fn settle(&mut self) {
         let (published, dead) = self.unsettled.answered();
-        let result = self.source.settle(published, dead).await;
-        match result {
+        match self.source.settle(published, dead).await {
             Ok(()) => {
                 if let Some(first) = dead.first() {
                     // The reason may quote the row, so it is not logged.
@@ -240,13 +271,16 @@ impl<S: Source> Reader<S> {
                     );
                 }
                 self.unsettled.settled();
-                Ok(())
+                self.locked = None;
             }
-            Err(error) if error.is_busy => {
+            Err(error) => {
                 self.unsettled.put_off(Instant::now() + LONGEST_PAUSE);
-                Ok(())
+                let (since, is_logged) = self.locked.get_or_insert_with(|| (Instant::now(), false));
+                let is_long = !error.is_busy || since.elapsed() > LONG_LOCK;
+                if is_long && !std::mem::replace(is_logged, true) {
+                    tracing::error!(outbox = self.name, %error, "published rows can't be deleted yet");
+                }
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -254,8 +288,8 @@ impl<S: Source> Reader<S> {
     async fn settle_at_the_end(&mut self) {
         let end = self.control.stop.borrow().unwrap_or_else(Instant::now);
         while self.unsettled.due().is_some() {
-            let is_settled = self.settle().await.is_ok() && self.unsettled.due().is_none();
-            if is_settled || Instant::now() >= end {
+            self.settle().await;
+            if self.unsettled.due().is_none() || Instant::now() >= end {
                 return;
             }
             tokio::time::sleep(FIRST_PAUSE).await;

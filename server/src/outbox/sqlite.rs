@@ -33,8 +33,9 @@ use super::{
 /// Time between two looks for commits of others. One look takes some microseconds.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The longest wait for a lock. Meanwhile the reader does nothing else. Longer than most transactions of an application.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+/// The longest wait for a lock. Meanwhile the reader does nothing else. Longer than most transactions of an application. A
+/// longer one only puts off the deletions, unless it locks out readers, too.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Time between two looks whether the path still is the open file. A restored copy may be another file.
 const SAME_FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -92,6 +93,19 @@ impl SqliteSource {
             return Err(SourceError::away(format!("another file is now at {path}, or none")));
         }
         work(open).map_err(|error| fault(&self.path, &error))
+    }
+}
+
+impl SqliteSource {
+    fn of_dead_letters(
+        &mut self,
+        which: &Which,
+        work: impl FnOnce(&mut Connection, &Which) -> rusqlite::Result<Result<u64, i64>>,
+    ) -> Result<u64, SourceError> {
+        let done = self.with(|open| work(&mut open.connection, which))?;
+        done.map_err(|id| {
+            SourceError::away(format!("sqlite:{}: there is no dead letter {id}", self.path.display()))
+        })
     }
 }
 
@@ -178,11 +192,11 @@ impl Source for SqliteSource {
     }
 
     async fn retry(&mut self, which: &Which) -> Result<u64, SourceError> {
-        self.with(|open| dead_letters::retry(&mut open.connection, which))
+        self.of_dead_letters(which, dead_letters::retry)
     }
 
     async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError> {
-        self.with(|open| dead_letters::delete(&mut open.connection, which))
+        self.of_dead_letters(which, dead_letters::delete)
     }
 }
 

@@ -37,6 +37,7 @@ mod odd_hosts;
 mod operate;
 mod order;
 mod origins;
+mod outbox;
 mod panics;
 mod postgres;
 mod process;

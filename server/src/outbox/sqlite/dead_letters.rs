@@ -1,6 +1,6 @@
 //! The dead letters of a SQLite file, for the command line.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::{column_limits, columns, immediate, nonce, read_row};
 use crate::outbox::source::{DeadLetter, Which};
@@ -27,46 +27,48 @@ pub(super) fn list(connection: &Connection, after: i64, max: usize) -> rusqlite:
     letters.collect()
 }
 
-/// Moves dead letters back, the oldest first. They get a new id and a new nonce from the table.
-pub(super) fn retry(connection: &mut Connection, which: &Which) -> rusqlite::Result<u64> {
-    let insert = "INSERT INTO tidings_outbox(tenant, event, key, origin, topics) \
-        SELECT tenant, event, key, origin, topics FROM tidings_dead_letters";
-    for_each(connection, which, |transaction, which| match which {
-        None => transaction.execute(&format!("{insert} ORDER BY id"), []),
-        Some(id) => transaction.execute(&format!("{insert} WHERE id = ?1"), [id]),
-    })
+const INSERT: &str = "INSERT INTO tidings_outbox(tenant, event, key, origin, topics) \
+    SELECT tenant, event, key, origin, topics FROM tidings_dead_letters WHERE ?1 IS NULL OR id = ?1 ORDER BY id";
+
+const DELETE: &str = "DELETE FROM tidings_dead_letters WHERE ?1 IS NULL OR id = ?1";
+
+/// Moves dead letters back, the oldest first. They get a new id and a new nonce from the table. Returns how many, or the id
+/// that is not there.
+pub(super) fn retry(connection: &mut Connection, which: &Which) -> rusqlite::Result<Result<u64, i64>> {
+    for_each(connection, which, &[INSERT, DELETE])
 }
 
-pub(super) fn delete(connection: &mut Connection, which: &Which) -> rusqlite::Result<u64> {
-    for_each(connection, which, |_, _| Ok(0))
+/// Deletes dead letters. Returns how many, or the id that is not there.
+pub(super) fn delete(connection: &mut Connection, which: &Which) -> rusqlite::Result<Result<u64, i64>> {
+    for_each(connection, which, &[DELETE])
 }
 
-/// Calls `before` for each of the dead letters, or once for all of them, and deletes them. Does all of it or nothing.
+/// Runs statements for each of the dead letters, or once for all of them with `NULL`. Does all of it, or nothing.
 fn for_each(
     connection: &mut Connection,
     which: &Which,
-    before: impl Fn(&Transaction<'_>, Option<i64>) -> rusqlite::Result<usize>,
-) -> rusqlite::Result<u64> {
+    statements: &[&str],
+) -> rusqlite::Result<Result<u64, i64>> {
     let transaction = immediate(connection)?;
+    let run = |id: Option<i64>| -> rusqlite::Result<usize> {
+        let mut changed = 0;
+        for statement in statements {
+            changed = transaction.prepare_cached(statement)?.execute([id])?;
+        }
+        Ok(changed)
+    };
     let mut count = 0;
     match which {
-        Which::All => {
-            before(&transaction, None)?;
-            count += transaction.execute("DELETE FROM tidings_dead_letters", [])?;
-        }
+        Which::All => count += run(None)?,
         Which::These(ids) => {
             for &id in ids {
-                before(&transaction, Some(id))?;
-                let deleted = transaction.execute("DELETE FROM tidings_dead_letters WHERE id = ?1", [id])?;
-                if deleted == 0 {
-                    return Err(rusqlite::Error::InvalidParameterName(format!(
-                        "there is no dead letter {id}"
-                    )));
+                match run(Some(id))? {
+                    0 => return Ok(Err(id)),
+                    changed => count += changed,
                 }
-                count += deleted;
             }
         }
     }
     transaction.commit()?;
-    Ok(count as u64)
+    Ok(Ok(count as u64))
 }
