@@ -110,7 +110,7 @@ test("a script that has unsubscribed ends at once, although its connection linge
       await wait(300);
     }
     const begun = performance.now();
-    process.on("exit", () => console.log(sockets, client.status, performance.now() - begun < 5_000));
+    process.on("exit", () => console.log(sockets, client.status, performance.now() - begun < 20_000));
     `,
   );
   assert.deepEqual(await ended, { code: 0, said: "1 open true\n" });

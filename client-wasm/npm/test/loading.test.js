@@ -186,12 +186,16 @@ test("a page that is shown again does not wait for the next attempt", { timeout 
   const waits = new Promise((resolve) =>
     client.on("status", (status) => status === "reconnecting" && resolve()),
   );
+  // The wait never ends by itself.
+  const set = globalThis.setTimeout;
+  const lasting = mock.method(globalThis, "setTimeout", (fires, ms, ...rest) =>
+    set(fires, ms >= 1_000 ? 2 ** 31 - 1 : ms, ...rest),
+  );
   const { ready } = client.subscribe("staff:people", () => {});
   await waits;
-  const begun = performance.now();
+  lasting.mock.restore();
   setImmediate(() => target.dispatchEvent(new Event("online")));
   await ready;
-  assert.ok(performance.now() - begun < 1_000, "the wait was waited out");
 });
 
 test("the waits between attempts double up to 20 seconds", { timeout }, async (t) => {

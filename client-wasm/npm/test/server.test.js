@@ -71,7 +71,7 @@ test("a view stays live over many lives of its token, with one connection and no
   skip,
 }, async (t) => {
   const { file, token } = keys(t);
-  const { url } = await serve(t, 0, ["--jwt-key-file", file, "--expiry-grace", "1s"]);
+  const { url } = await serve(t, 0, ["--jwt-key-file", file, "--expiry-grace", "4s"]);
   const published = token(600, { publish: ["*"] });
   const [statuses, errors, shown] = [[], [], []];
   let [calls, stored, loads] = [0, 0, 0];

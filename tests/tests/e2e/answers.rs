@@ -223,7 +223,7 @@ fn an_admin_that_is_revoked_while_the_application_answers_revokes_nothing() {
 
 #[test]
 fn an_application_that_revokes_whoever_it_is_asked_about_gets_no_endless_questions() {
-    let timeout = Duration::from_millis(300);
+    let timeout = Duration::from_secs(1);
     let (embedded, _) = start(SessionSettings::default().answer_timeout(timeout));
     let mut neighbour = embedded.client(&["a"]);
     let begun = Instant::now();

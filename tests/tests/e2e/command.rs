@@ -177,10 +177,10 @@ fn commands_say_why_there_is_no_connection_and_what_to_look_at() {
         (uri("http", "/elsewhere"), "404 Not Found"),
         (uri("https", ""), "https: and not http:"),
     ] {
-        let finished = finish(tidings().args(["publish", "--timeout", "1s", "--url", &url, &event]));
+        let finished = finish(tidings().args(["publish", "--timeout", "3s", "--url", &url, &event]));
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(1), ""), "{finished:?}");
         let said = finished.stderr.lines().last().unwrap_or_default();
-        for part in ["nothing was published within 1s", why, "/v1/ws", "is the path right"] {
+        for part in ["nothing was published within 3s", why, "/v1/ws", "is the path right"] {
             assert!(said.contains(part), "{part}: {finished:?}");
         }
     }

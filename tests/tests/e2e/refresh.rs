@@ -34,7 +34,8 @@ fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
 
 #[test]
 fn a_client_that_refreshes_its_token_keeps_its_session_over_many_lives_and_hears_everything() {
-    let (server, publisher) = (Server::keyed(&["--expiry-grace", "1s"]), admin());
+    // A fresh token may be late by so much, on a busy machine.
+    let (server, publisher) = (Server::keyed(&["--expiry-grace", "5s"]), admin());
     let mut tab = Tab::with_tokens(server.address(), short);
     let subscription = tab.subscribed(&["clock"]);
     let start = Instant::now();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tidings_tests::{Client, EventStream, Request, Response, Server, sample, token};
+use tidings_tests::{Client, EventStream, Request, Response, Server, eventually, sample, token};
 
 fn with_bearer(request: Request, token: &str) -> Request {
     request.header("Authorization", &format!("Bearer {token}"))
@@ -54,16 +54,16 @@ fn is_let_in(server: &Server, token: &str) -> bool {
 fn a_revoked_session_ends_within_a_second() {
     let server = Server::keyed(&[]);
     let admin = admin("acme");
-    // The quickest of a few, because a machine may be busy with other tests.
-    let quickest = (0..5).map(|number| {
-        let subject = format!("anna-{number}");
+    // One of several, because a machine may be busy with other tests.
+    let mut numbers = 0..;
+    eventually("a session ends within a second", || {
+        let subject = format!("anna-{}", numbers.next().unwrap());
         let mut client = listen(&server, &user("acme", &subject));
         let begun = Instant::now();
         assert_eq!(revoke(&server, &admin, &json!({ "sub": subject })).status, 200);
         client.expect_end("forbidden", 4403);
-        begun.elapsed()
+        begun.elapsed() < Duration::from_secs(1)
     });
-    assert!(quickest.min().unwrap() < Duration::from_secs(1));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_token_that_was_issued_after_the_revocation_is_taken_again() {
     assert_eq!(revoke(&server, &admin("acme"), &json!({ "sub": "anna" })).status, 200);
     assert!(!is_let_in(&server, &old));
     // Times of issue are whole seconds.
-    tidings_tests::eventually("a fresh token is taken", || is_let_in(&server, &user("acme", "anna")));
+    eventually("a fresh token is taken", || is_let_in(&server, &user("acme", "anna")));
     assert!(!is_let_in(&server, &old));
 }
 

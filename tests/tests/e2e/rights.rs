@@ -81,11 +81,14 @@ fn post(embedded: &Embedded, body: &Value) -> tidings_tests::Response {
     Request::post("/v1/publish").body(body.to_string()).send(embedded.address)
 }
 
-const SHORT: Duration = Duration::from_millis(300);
+/// The time for an answer. The other answers must come in this time, even on a busy machine.
+const SHORT: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_session_whose_rights_are_never_told_delays_no_neighbour_and_gets_overloaded() {
-    let (embedded, slow) = start(SHORT);
+    // The neighbour's event must come before the refusal.
+    let timeout = 3 * SHORT;
+    let (embedded, slow) = start(timeout);
     let mut neighbour = embedded.client(&["a"]);
     let mut waits = embedded.client(&["a"]);
     let begun = Instant::now();
@@ -95,7 +98,7 @@ fn a_session_whose_rights_are_never_told_delays_no_neighbour_and_gets_overloaded
     neighbour.expect("event");
     waits.expect("event");
     let refused = waits.expect("subscribed");
-    assert!(begun.elapsed() >= SHORT);
+    assert!(begun.elapsed() >= timeout);
     for topic in refused["topics"].as_array().unwrap() {
         assert_eq!(topic["code"], "overloaded", "{refused}");
     }
@@ -134,7 +137,9 @@ fn every_request_whose_rights_are_never_told_gets_overloaded() {
 
 #[test]
 fn questions_beyond_the_bound_wait_for_the_others() {
-    let (embedded, slow) = start(Duration::from_secs(2));
+    // All must ask before the first has given up.
+    let timeout = Duration::from_secs(4);
+    let (embedded, slow) = start(timeout);
     let mut waiting: Vec<Client> = (0..MAX_QUESTIONS).map(|_| embedded.client(&["a"])).collect();
     let begun = Instant::now();
     for client in &mut waiting {
@@ -148,7 +153,7 @@ fn questions_beyond_the_bound_wait_for_the_others() {
             break;
         }
     }
-    assert!(begun.elapsed() >= Duration::from_secs(2), "the others have given up");
+    assert!(begun.elapsed() >= timeout, "the others have given up");
     for client in &mut waiting {
         assert_eq!(client.next_frame()["topics"][0]["code"], "overloaded");
     }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tidings_tests::{
-    Client, EventStream, Process, Request, Response, Server, finish, key_file, sample, tidings, token,
+    Client, EventStream, Process, Request, Response, Server, eventually, finish, key_file, sample, tidings,
+    token,
 };
 
 /// A person of `staff` was updated, published over HTTP with a token.
@@ -104,13 +105,12 @@ fn without_a_token_that_holds_nobody_is_let_in() {
         let mut client = Client::connect(&server);
         client.send(&json!({ "op": "hello", "token": bad }));
         client.expect_end("unauthorized", 4401);
-        // The quickest of a few, because a machine may be busy with other tests.
-        let quickest = (0..5).map(|_| {
+        // One of several, because a machine may be busy with other tests.
+        eventually("it is refused at once", || {
             let begun = Instant::now();
             publish(&server, &bad, &person()).assert_problem(401, "unauthorized");
-            begun.elapsed()
+            begun.elapsed() < Duration::from_millis(50)
         });
-        assert!(quickest.min().unwrap() < Duration::from_millis(50));
     }
     for hello in [json!({ "op": "hello" }), json!({ "op": "hello", "token": null })] {
         let mut client = Client::connect(&server);
@@ -144,8 +144,10 @@ fn a_token_that_is_too_long_is_not_even_read() {
 fn a_session_ends_with_its_token_unless_a_fresh_one_came() {
     let server = Server::keyed(&["--expiry-grace", "0s"]);
     let long = token(&["--tenant", "acme", "--subscribe", "*"]);
+    // Long, because all that follows must happen in this time, even on a busy machine.
+    const LIFE: Duration = Duration::from_secs(5);
     let started = Instant::now();
-    let short = token(&["--tenant", "acme", "--subscribe", "*", "--publish", "*", "--expires-in", "2s"]);
+    let short = token(&["--tenant", "acme", "--subscribe", "*", "--publish", "*", "--expires-in", "5s"]);
     let mut left = Client::with_token(&server, &short);
     let mut stayed = Client::with_token(&server, &short);
     stayed.subscribe(&["staff:people"], None, "live");
@@ -157,7 +159,7 @@ fn a_session_ends_with_its_token_unless_a_fresh_one_came() {
     let mut stream = EventStream::send(server.address(), get);
     stream.expect("subscribed");
     left.expect_end("token_expired", 4401);
-    assert!(started.elapsed() >= Duration::from_secs(2), "not before its time");
+    assert!(started.elapsed() >= LIFE, "not before its time");
     let error = stream.expect("error");
     assert_eq!((&error.data["code"], stream.read()), (&json!("token_expired"), None));
     // The old token no longer opens anything, and says why.
@@ -175,7 +177,7 @@ fn a_session_goes_on_for_the_grace_and_may_be_refreshed_in_it() {
     let (patient, strict) =
         (Server::keyed(&["--expiry-grace", "60s"]), Server::keyed(&["--expiry-grace", "0s"]));
     let long = token(&["--tenant", "acme", "--subscribe", "*", "--publish", "*"]);
-    let short = token(&["--tenant", "acme", "--subscribe", "*", "--expires-in", "2s"]);
+    let short = token(&["--tenant", "acme", "--subscribe", "*", "--expires-in", "5s"]);
     let mut client = Client::with_token(&patient, &short);
     client.subscribe(&["staff:people"], None, "live");
     Client::with_token(&strict, &short).expect_end("token_expired", 4401);
@@ -279,7 +281,7 @@ fn the_commands_take_a_token() {
     let mut command = tidings();
     command.args(["tail", "--url", &server.url(), "--token", &token, "clock"]);
     let mut tail = Process::start(command);
-    tidings_tests::eventually("the tail prints what is published", || {
+    eventually("the tail prints what is published", || {
         let event = sample::ticked(1).to_string();
         let published = finish(
             tidings()

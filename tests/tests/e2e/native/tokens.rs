@@ -29,7 +29,8 @@ fn publish(server: &Server) {
 
 #[test]
 fn the_provider_is_called_for_each_connection_and_before_the_token_ends() {
-    let server = Server::keyed(&["--expiry-grace", "1s"]);
+    // A fresh token may be late by so much, on a busy machine.
+    let server = Server::keyed(&["--expiry-grace", "5s"]);
     let (calls, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
     let provider = {
         let (calls, fails) = (Arc::clone(&calls), Arc::clone(&fails));
@@ -122,7 +123,7 @@ fn a_provider_that_panics_is_a_provider_that_fails() {
 fn a_fixed_token_that_has_expired_closes_the_client_and_every_error_says_so() {
     let server = Server::keyed(&["--expiry-grace", "1s"]);
     run(async {
-        let client = Client::new(settings(&server).token(anna("2s")));
+        let client = Client::new(settings(&server).token(anna("4s")));
         let mut people = client.subscribe::<staff::Event>(&[staff::Topic::People]).unwrap();
         people.ready().await.unwrap();
         let last = loop {
