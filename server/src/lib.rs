@@ -47,6 +47,7 @@ pub mod cli;
 mod gateway;
 mod host;
 pub mod http;
+pub mod journal;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod net;

@@ -113,7 +113,7 @@ pub fn broken(fresh: &dyn Fn() -> Box<dyn Place>) -> Vec<(&'static str, String)>
 }
 
 /// The epoch that a journal is offered for a new tenant.
-const EPOCH: u64 = 0x1234_5678_9abc;
+pub const EPOCH: u64 = 0x1234_5678_9abc;
 
 /// The epoch that a history gets when it is renewed.
 const RENEWED: u64 = 0x0fed_cba9_8765;
@@ -122,11 +122,13 @@ fn tenant(name: &str) -> TenantId {
     name.parse().expect("a tenant's name")
 }
 
-fn acme() -> TenantId {
+/// Returns the tenant of [`draft`].
+pub fn acme() -> TenantId {
     tenant("acme")
 }
 
-fn key(number: u128) -> Uuid {
+/// Returns the key with this number.
+pub fn key(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
@@ -140,7 +142,7 @@ fn now() -> u64 {
 }
 
 /// Returns an event of `acme` whose payload, key and topic have this number.
-fn draft(number: u128) -> JournalDraft {
+pub fn draft(number: u128) -> JournalDraft {
     JournalDraft {
         tenant: acme(),
         key: key(number),
@@ -165,7 +167,7 @@ fn payload(content: &Content) -> Option<&str> {
 
 /// Appends drafts of keys that the journal does not know. Returns their positions.
 #[track_caller]
-fn append(journal: &mut dyn Journal, drafts: &[JournalDraft]) -> Vec<Position> {
+pub fn append(journal: &mut dyn Journal, drafts: &[JournalDraft]) -> Vec<Position> {
     let answers = journal.append(drafts, now(), &mut || EPOCH).expect("the journal appends");
     assert_eq!(answers.len(), drafts.len(), "an answer for each draft");
     let position = |answer: &Appended| match answer {
@@ -177,7 +179,7 @@ fn append(journal: &mut dyn Journal, drafts: &[JournalDraft]) -> Vec<Position> {
 
 /// Appends the drafts of these numbers.
 #[track_caller]
-fn fill(journal: &mut dyn Journal, numbers: std::ops::RangeInclusive<u128>) -> Vec<Position> {
+pub fn fill(journal: &mut dyn Journal, numbers: std::ops::RangeInclusive<u128>) -> Vec<Position> {
     append(journal, &numbers.map(draft).collect::<Vec<_>>())
 }
 
@@ -196,18 +198,20 @@ fn history_of(journal: &mut dyn Journal, tenant: &TenantId) -> History {
     history
 }
 
-fn history(journal: &mut dyn Journal) -> History {
+/// Returns all that the journal has of `acme`.
+#[track_caller]
+pub fn history(journal: &mut dyn Journal) -> History {
     history_of(journal, &acme())
 }
 
 /// Returns the numbers of the keys.
-fn numbers(entries: &[Entry]) -> Vec<u128> {
+pub fn numbers(entries: &[Entry]) -> Vec<u128> {
     entries.iter().map(|entry| entry.key.as_u128()).collect()
 }
 
 /// Returns what follows one position of `acme`. `None` if there is nothing new.
 #[track_caller]
-fn follow(journal: &mut dyn Journal, held: Position) -> Option<Followed> {
+pub fn follow(journal: &mut dyn Journal, held: Position) -> Option<Followed> {
     let mut followed = journal.follow(&[(acme(), held)], usize::MAX).expect("the journal answers");
     assert!(followed.len() <= 1, "one answer for a tenant: {followed:?}");
     let (tenant, followed) = followed.pop()?;
@@ -216,7 +220,7 @@ fn follow(journal: &mut dyn Journal, held: Position) -> Option<Followed> {
 }
 
 /// Returns what an answer of [`follow`] is, in one word, or the numbers of its entries.
-fn outcome(followed: Option<Followed>) -> Result<Vec<u128>, &'static str> {
+pub fn outcome(followed: Option<Followed>) -> Result<Vec<u128>, &'static str> {
     match followed {
         None => Ok(Vec::new()),
         Some(Followed::Entries(entries)) => Ok(numbers(&entries)),

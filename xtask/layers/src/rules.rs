@@ -44,6 +44,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             Layer { name: "values", modules: &["host", "origin", "postgres", "text"] },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },
+            Layer { name: "journal", modules: &["journal"] },
             Layer { name: "outbox", modules: &["outbox"] },
             Layer { name: "connections", modules: &["net"] },
             Layer { name: "gateway", modules: &["gateway"] },

@@ -1,0 +1,90 @@
+//! What can be no journal: each is a sentence with the remedy, and no file changes.
+
+use std::{fs, time::Duration};
+
+use rusqlite::Connection;
+use tidings_server::journal::{SqliteJournal, Synchronous};
+use tidings_tests::journal_contract::{fill, history};
+
+use crate::place::Folder;
+
+#[track_caller]
+fn assert_refused(folder: &Folder, says: &str) {
+    let before = folder.bytes();
+    let error = folder.try_open().unwrap_err().to_string();
+    assert!(error.contains(says) && error.contains("events.journal"), "{error}");
+    assert_eq!(folder.bytes(), before, "{error}");
+}
+
+#[test]
+fn what_is_no_journal_stays_as_it_is() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "a text\n".repeat(1000)).unwrap();
+    assert_refused(&folder, "is no SQLite database");
+    fs::write(folder.path(), "x").unwrap();
+    assert_refused(&folder, "is no SQLite database");
+    fs::remove_file(folder.path()).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    assert_refused(&folder, "is a folder");
+    fs::remove_dir(folder.path()).unwrap();
+    let database = Connection::open(folder.path()).unwrap();
+    database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE customer (name TEXT)").unwrap();
+    drop(database);
+    assert_refused(&folder, "of another application");
+}
+
+#[test]
+fn a_path_that_cannot_be_is_refused() {
+    let folder = Folder::new();
+    for (path, says) in [
+        (folder.path().join("no/such/file"), "make the folder"),
+        ("/dev/null".into(), "no regular file"),
+        ("".into(), "has no path"),
+        (":memory:".into(), "has no path"),
+        (folder.file("\0"), "can't be used"),
+    ] {
+        let error = SqliteJournal::open(&path, Synchronous::Full, Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    assert_eq!(folder.bytes(), []);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let folder = Folder::new();
+    fill(&mut folder.journal(), 1..=3);
+    Connection::open(folder.path()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    assert_refused(&folder, "run the newer Tidings");
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let folder = Folder::new();
+    fill(&mut folder.journal(), 1..=1_000);
+    let good = fs::read(folder.path()).unwrap();
+    let mut bytes = good.clone();
+    for page in bytes[4096..].chunks_mut(4096).step_by(3) {
+        page[..2048].fill(0xa5);
+    }
+    fs::write(folder.path(), &bytes).unwrap();
+    assert_refused(&folder, "is damaged");
+    fs::write(folder.path(), &good[..good.len() / 2]).unwrap();
+    assert_refused(&folder, "is damaged");
+    fs::write(folder.path(), &good).unwrap();
+    assert_eq!(history(&mut folder.journal()).entries.len(), 1_000, "a good copy is the remedy");
+}
+
+#[test]
+fn a_journal_in_use_is_refused_and_goes_on() {
+    let folder = Folder::new();
+    let mut journal = folder.journal();
+    fill(&mut journal, 1..=3);
+    assert_refused(&folder, "another process has it open");
+    fill(&mut journal, 4..=4);
+    // Also if somebody has removed the lock's file: there is a new one, with the lock of the running process.
+    fs::remove_file(folder.file("-lock")).unwrap();
+    fill(&mut journal, 5..=5);
+    assert_refused(&folder, "another process has it open");
+    drop(journal);
+    assert_eq!(history(&mut folder.journal()).entries.len(), 5);
+}
