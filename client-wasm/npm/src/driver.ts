@@ -11,18 +11,19 @@ export type Use = (call: (core: Core) => void) => boolean;
 /** Delivers an event without the core's state machine. Returns `false` if the core must handle it. */
 export type Deliver = (connection: number, frame: EventFrame) => boolean;
 
-/** Makes the WebSocket and the timer of one core. */
+/** Makes the WebSocket and the timer of one core. `take` returns a WebSocket that was opened before, if there is one. */
 export function driverOf(
   { open, setTimeout, clearTimeout }: Surroundings,
   use: Use,
   deliver: Deliver,
+  take: (url: string, protocol: string) => WebSocket | undefined,
 ): Driver & { isDue(now: number): boolean } {
   let socket: WebSocket | undefined;
   let timer: unknown;
   let due = Infinity;
   return {
     connect(connection, url, protocol) {
-      const opened = open(url, protocol);
+      const opened = take(url, protocol) ?? open(url, protocol);
       const tell: typeof use = (call) => {
         const isUsed = use(call);
         // A core that failed left its socket open. It closes at its next event.

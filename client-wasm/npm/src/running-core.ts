@@ -3,6 +3,7 @@
 import type { Ask, Asks } from "./asks.js";
 import type { Core, Driver, EventFrame, Glue, Host, Load, Loaded } from "./core.js";
 import { driverOf } from "./driver.js";
+import { EarlySocket } from "./early-socket.js";
 import { TidingsError } from "./errors.js";
 import { Instance } from "./instance.js";
 import { Pause } from "./pause.js";
@@ -43,6 +44,7 @@ export class RunningCore {
   #state: ClientState;
   #owner: CoreOwner;
   #surroundings: Surroundings;
+  #early: EarlySocket;
   #loaded: Loaded | undefined;
   #instance: Instance | undefined;
   /** When the core failed, in milliseconds of `performance.now()`. */
@@ -64,6 +66,7 @@ export class RunningCore {
     this.#state = state;
     this.#owner = owner;
     this.#surroundings = surroundings;
+    this.#early = new EarlySocket(surroundings);
   }
 
   /** Loads the core, at the first call. */
@@ -72,6 +75,7 @@ export class RunningCore {
     this.#isStarted = true;
     this.#surroundings.watchPage((isAwake) => {
       if (isAwake) this.#pause.hurry();
+      else this.#early.close();
       this.use((core) => core.page(isAwake));
     }, this.#page.signal);
     this.#state.setStatus("connecting");
@@ -101,6 +105,7 @@ export class RunningCore {
   /** Stops for good. The client is closed. */
   stop(): void {
     this.#page.abort();
+    this.#early.close();
     this.#pause.hurry();
     // Not before the calls that are inside the core have returned.
     queueMicrotask(() => {
@@ -117,7 +122,7 @@ export class RunningCore {
       this.#state.setStatus("connecting");
       try {
         const url = socketUrl(this.#options.url);
-        const glue = await this.#glue();
+        const glue = await this.#glue(url, attempts === 0);
         // The client may have been closed while the core was loaded.
         if (this.#isClosed) return;
         this.#instance = this.#instantiate(glue, url);
@@ -130,6 +135,8 @@ export class RunningCore {
         continue;
       }
       for (const asks of this.asks) asks.askAll();
+      // By then the core has asked for a WebSocket, or needs none.
+      this.#early.closeAfter(0);
       return;
     }
   }
@@ -138,8 +145,14 @@ export class RunningCore {
     return this.#state.status === "closed";
   }
 
-  async #glue(): Promise<Glue> {
-    this.#surroundings.check();
+  /** Loads the core. `mayConnect`: a WebSocket may open meanwhile. */
+  async #glue(url: string, mayConnect: boolean): Promise<Glue> {
+    const { check, opensEarly } = this.#surroundings;
+    check();
+    const isAsked = this.asks.some(({ all }) => all.size);
+    // A function may have no token, or take longer for it than the server waits for the first frame.
+    const isReady = opensEarly && typeof this.#options.token !== "function";
+    if (mayConnect && isAsked && isReady && !this.#loaded) this.#early.open(url);
     this.#loaded ??= await this.#load();
     const glue = this.#loaded.glue();
     glue.initSync({ module: this.#loaded.module });
@@ -156,6 +169,7 @@ export class RunningCore {
         return isUsed;
       },
       (connection, frame) => this.#deliver(instance, connection, frame),
+      (url, protocol) => this.#early.take(url, protocol),
     );
     const host = { ...this.#owner.host(url), ...driver };
     const core = new glue.Core(host, url, CLIENT, token !== undefined, domains);

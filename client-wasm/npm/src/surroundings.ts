@@ -6,6 +6,8 @@ import { watchSockets } from "./process.js";
 
 /** WebSockets, timers, and the life of the page. */
 export interface Surroundings {
+  /** Whether a WebSocket may open while the core is loaded. */
+  readonly opensEarly: boolean;
   /** Opens a WebSocket, or an object that behaves like one. Throws if the address is refused. */
   open(url: string, protocol: string): WebSocket;
   setTimeout(handler: () => void, ms: number): unknown;
@@ -24,6 +26,7 @@ export const here: Surroundings = {
     const message = "This environment has no WebSocket.";
     throw new TidingsError({ code: "websocket_unavailable", message });
   },
+  opensEarly: true,
   open: (url, protocol) => new WebSocket(url, protocol),
   setTimeout: (handler, ms) => setTimeout(handler, ms),
   clearTimeout: (handle) => clearTimeout(handle as number),

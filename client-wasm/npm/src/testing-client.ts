@@ -44,6 +44,8 @@ export class TestClient extends Client {
       { ...options, url: ADDRESS },
       {
         check() {},
+        // The core is there.
+        opensEarly: false,
         open: hub.open,
         setTimeout: (handler, ms) => {
           const fire = () => {

@@ -213,5 +213,6 @@ test("the waits between attempts double up to 20 seconds", { timeout }, async (t
   t.after(() => mock.restoreAll());
   client.subscribe("staff:people", () => {});
   await done;
-  assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000]);
+  // The first is the time for which an early WebSocket waits for the core.
+  assert.deepEqual(waits, [3_000, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000]);
 });
