@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_postgres::{
     Client, Config, Row,
     config::TargetSessionAttrs,
-    types::{FromSql, ToSql, Type},
+    types::{ToSql, Type},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -174,19 +174,5 @@ impl Fault {
     /// Whether the user lacks a right.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.state.as_deref() == Some("42501")
-    }
-}
-
-/// The bytes of a text. A database with the encoding `SQL_ASCII` may return bytes that are not UTF-8.
-#[derive(Debug)]
-pub(crate) struct TextBytes<'a>(pub(crate) &'a [u8]);
-
-impl<'a> FromSql<'a> for TextBytes<'a> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(raw))
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        *kind == Type::TEXT
     }
 }

@@ -31,7 +31,7 @@ use super::{
         READ_ROWS, Source, SourceError, Waiting, Which,
     },
 };
-use crate::postgres::{Database, Fault, Session, TextBytes};
+use crate::postgres::{Database, Fault, Session};
 
 /// Time between two reads of a table without new rows.
 const POLL: Duration = Duration::from_millis(40);
@@ -219,24 +219,27 @@ impl Open {
     }
 }
 
-/// The columns of [`read_row`] behind the id, of rows with their [`sizes`]. A value that is too long is not read.
+/// The columns of [`read_row`] behind the id, of rows with their [`sizes`]. A value that is too long is not read. Texts come
+/// as bytes: in a database with the encoding `SQL_ASCII`, a text that is no UTF-8 would fail each read.
 macro_rules! columns {
     () => {
-        "nonce, \
-         tenant_bytes, CASE WHEN tenant_bytes <= $1 THEN tenant END, \
-         event_bytes, CASE WHEN event_bytes <= $2 THEN event END, \
-         36::bigint, key::text, \
-         origin_bytes, CASE WHEN origin_bytes <= $1 THEN origin END, \
-         topics_bytes, CASE WHEN topics_bytes <= $3 THEN array_to_json(topics)::text END"
+        "nonce, key, \
+         tenant_bytes, CASE WHEN tenant_bytes <= $1 THEN convert_to(tenant, 'SQL_ASCII') END, \
+         event_bytes, CASE WHEN event_bytes <= $2 THEN convert_to(event, 'SQL_ASCII') END, \
+         origin_bytes, CASE WHEN origin_bytes <= $1 THEN convert_to(origin, 'SQL_ASCII') END, \
+         topics_bytes, CASE WHEN topics_bytes <= $3 THEN convert_to(array_to_json(topics)::text, 'SQL_ASCII') END"
     };
 }
 use columns;
 
-/// The sizes of a row's columns. They need no value that is stored apart from its row.
+/// The sizes of a row's columns. They need no value that is stored apart from its row, apart from topics that may be short
+/// enough: a stored list may be compressed.
 macro_rules! sizes {
     () => {
         "octet_length(tenant)::bigint AS tenant_bytes, octet_length(event)::bigint AS event_bytes, \
-         octet_length(origin)::bigint AS origin_bytes, pg_column_size(topics)::bigint AS topics_bytes"
+         octet_length(origin)::bigint AS origin_bytes, \
+         (CASE WHEN pg_column_size(topics) <= $3 THEN octet_length(array_to_json(topics)::text) \
+         ELSE pg_column_size(topics) END)::bigint AS topics_bytes"
     };
 }
 use sizes;
@@ -277,22 +280,19 @@ fn column_limits() -> [i64; 3] {
 
 /// Reads a row that begins with its id and goes on with [`columns`].
 fn read_row(row: &Row) -> OutboxRow {
-    let field = |index: usize| match (
-        row.get::<_, Option<i64>>(index),
-        row.get::<_, Option<TextBytes<'_>>>(index + 1),
-    ) {
-        (None, _) => Field::Null,
-        (Some(bytes), None) => Field::TooLong(bytes.unsigned_abs()),
-        (Some(_), Some(text)) => Field::from_bytes(text.0),
-    };
-    let key = row.get::<_, Option<TextBytes<'_>>>(7).map_or(Field::Null, |key| Field::from_bytes(key.0));
+    let field =
+        |index: usize| match (row.get::<_, Option<i64>>(index), row.get::<_, Option<&[u8]>>(index + 1)) {
+            (None, _) => Field::Null,
+            (Some(bytes), None) => Field::TooLong(bytes.unsigned_abs()),
+            (Some(_), Some(text)) => Field::from_bytes(text),
+        };
     OutboxRow {
         id: RowId { id: row.get(0), nonce: row.get::<_, Uuid>(1).as_bytes().to_vec() },
-        tenant: field(2),
-        event: field(4),
-        key,
-        origin: field(8),
-        topics: field(10),
+        key: row.get::<_, Option<Uuid>>(2).map_or(Field::Null, |key| Field::Text(key.to_string())),
+        tenant: field(3),
+        event: field(5),
+        origin: field(7),
+        topics: field(9),
     }
 }
 

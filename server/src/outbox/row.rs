@@ -70,6 +70,7 @@ impl Field {
         str::from_utf8(bytes).map_or(Self::NotUtf8, |text| Self::Text(text.to_owned()))
     }
 
+    #[cfg(feature = "sqlite")]
     /// Returns the bytes that it keeps in memory.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -92,6 +93,7 @@ impl Field {
 }
 
 impl OutboxRow {
+    #[cfg(feature = "sqlite")]
     /// Returns the bytes of the row's texts.
     pub(crate) fn bytes(&self) -> usize {
         [&self.tenant, &self.event, &self.key, &self.origin, &self.topics].map(Field::bytes).iter().sum()

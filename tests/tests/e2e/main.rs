@@ -38,6 +38,7 @@ mod operate;
 mod order;
 mod origins;
 mod outbox;
+mod outbox_postgres;
 mod panics;
 mod postgres;
 mod process;

@@ -43,11 +43,11 @@ pub(super) async fn list(session: &Session, after: i64, max: usize) -> Result<Ve
     Ok(rows
         .iter()
         .map(|row| DeadLetter {
-            id: row.get(12),
+            id: row.get(11),
             row: read_row(row),
-            code: row.get(13),
-            reason: row.get(14),
-            at: row.get(15),
+            code: row.get(12),
+            reason: row.get(13),
+            at: row.get(14),
         })
         .collect())
 }
