@@ -10,6 +10,7 @@ mod command;
 mod contacts;
 mod cookies;
 mod cuts;
+mod degraded;
 mod descriptors;
 mod drain;
 mod embedded;
