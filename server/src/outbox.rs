@@ -72,8 +72,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 #[must_use = "an outbox that is dropped publishes nothing"]
 pub struct Outbox {
     control: Arc<Control>,
-    /// Ends with the thread.
-    ended: oneshot::Receiver<()>,
+    /// Closes with the end of the thread.
+    ended: watch::Receiver<()>,
 }
 
 /// The outbox can't be used. The message says why, and the remedy. It has no password.
@@ -128,7 +128,7 @@ impl Outbox {
         open: impl AsyncFnOnce() -> Result<S, SourceError> + Send + 'static,
     ) -> Result<Self, OutboxError> {
         let control = Arc::new(Control { stop: watch::Sender::new(None), wake: Notify::new() });
-        let (end, ended) = oneshot::channel();
+        let (end, ended) = watch::channel(());
         let (opened, is_open) = oneshot::channel();
         let (hub, name, for_reader) = (hub.clone(), address.to_string(), Arc::clone(&control));
         let work = move || {
@@ -142,6 +142,7 @@ impl Outbox {
                 match open().await {
                     Ok(source) => {
                         let _ = opened.send(Ok(()));
+                        let _running = Running(name.clone());
                         Reader::new(source, hub, home, name, for_reader).run().await;
                     }
                     Err(error) => drop(opened.send(Err(error))),
@@ -165,9 +166,10 @@ impl Outbox {
 
     /// Stops: reads no more rows, and waits for what the hub has not answered yet, for 5 s at most. Rows without an answer
     /// stay in the outbox.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.end(STOP_TIMEOUT);
-        let _ = (&mut self.ended).await;
+        // The thread sends nothing: this ends with the channel.
+        let _ = self.ended.clone().changed().await;
     }
 
     fn end(&self, within: Duration) {
@@ -177,6 +179,20 @@ impl Outbox {
             stop.get_or_insert(end);
             is_first
         });
+    }
+}
+
+/// Says in the log if a reader ends by a fault of its own.
+struct Running(String);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(
+                outbox = self.0,
+                "the reader of an outbox has panicked: its events wait for a restart"
+            );
+        }
     }
 }
 

@@ -18,7 +18,7 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 5] = [
+const SOAKS: [Soak; 6] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "hosts",
@@ -31,6 +31,12 @@ const SOAKS: [Soak; 5] = [
         says: "worlds of `tidings/query`, and planted faults that they must find",
         default: 10_000,
         run: query,
+    },
+    Soak {
+        name: "outbox",
+        says: "rounds of writers that are killed while a server publishes their outbox",
+        default: 100,
+        run: outbox,
     },
     Soak {
         name: "packaging",
@@ -84,6 +90,15 @@ fn query(project: &Project, seeds: u64) -> Result<()> {
         .dir(project.npm_package())
         .env("SEEDS", seeds.to_string())
         .env("PLANTED", "1")
+        .run()
+}
+
+fn outbox(project: &Project, rounds: u64) -> Result<()> {
+    Cmd::new("cargo")
+        .args(["test", "--locked", "--package", "tidings-tests", "--test", "e2e", "outbox::committed"])
+        .args(["--", "--nocapture"])
+        .env("TIDINGS_ROUNDS", rounds.to_string())
+        .dir(&project.root)
         .run()
 }
 

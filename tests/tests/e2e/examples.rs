@@ -1,9 +1,9 @@
 //! Each program of `server/examples` does what it shows, and what every gateway does, over real sockets.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::Command};
 
 use serde_json::json;
-use tidings_tests::{Client, EventStream, Process, Request, example, sample};
+use tidings_tests::{AppFile, Client, EventStream, Process, Request, example, sample};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::hosts::{any_certificate, proxy_to};
@@ -18,7 +18,11 @@ pub(crate) struct Example {
 
 impl Example {
     pub(crate) fn start(name: &str) -> Self {
-        let mut process = Process::start(example(name));
+        Self::run(example(name))
+    }
+
+    fn run(command: Command) -> Self {
+        let mut process = Process::start(command);
         let line = process.next_line();
         let Some(url) = line.strip_prefix("listening on ") else { panic!("{line}") };
         let (scheme, address) = url.split_once("://").unwrap();
@@ -75,6 +79,27 @@ fn hyper_answers_by_its_function() {
     let example = Example::start("hyper");
     assert_eq!(example.get("/else"), (404, "nothing is here\n".to_owned()));
     example.delivers_and_drains();
+}
+
+#[test]
+fn outbox_publishes_what_is_stored_and_nothing_else() {
+    let file = AppFile::without_outbox("wal");
+    let mut command = example("outbox");
+    command.env("DATABASE", file.path());
+    let example = Example::run(command);
+    let mut client = Client::hello_to(example.address);
+    client.subscribe(&["staff:people"], None, "live");
+    let (refused, stored) = (sample::uuid(), sample::uuid());
+    for (uuid, name, status) in [(&refused, "", 422), (&stored, "Anna", 200)] {
+        let request = Request::new("PUT", &format!("/people/{uuid}"));
+        let answer = request.header("Tidings-Origin", "tab-7").body(name.to_owned()).send(example.address);
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    let frame = client.expect("event");
+    assert_eq!(frame["event"], sample::person_updated(&stored));
+    drop(client);
+    example.delivers_and_drains();
+    assert_eq!((file.count("tidings_outbox"), file.count("person")), (0, 1));
 }
 
 #[test]

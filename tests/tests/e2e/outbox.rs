@@ -1,6 +1,7 @@
 //! The outbox in an application's SQLite file: what is committed arrives, and nothing else.
 
 mod commands;
+mod committed;
 mod databases;
 mod embedded;
 mod rows;
