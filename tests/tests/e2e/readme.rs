@@ -3,12 +3,17 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
-use tidings_tests::{Finished, Server, finish, tidings};
+use tidings_tests::{AppFile, Client, Finished, Server, finish, tidings};
 
 /// The block of commands that has this text.
 fn block(text: &str) -> String {
+    block_of("sh", text)
+}
+
+fn block_of(language: &str, text: &str) -> String {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let mut blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let begin = format!("```{language}\n");
+    let mut blocks = readme.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks.find(|block| block.contains(text)).expect("the README shows it").to_owned()
 }
 
@@ -51,4 +56,17 @@ fn a_server_with_a_key_takes_what_is_published_with_a_token_of_it() {
     let answer: Value = serde_json::from_str(answer).unwrap();
     let person = "staff:person:0198c0de-0000-7000-8000-000000000001";
     assert_eq!(answer["topics"], json!(["staff:people", person]));
+}
+
+#[test]
+fn a_row_of_the_outbox_reaches_the_topics_of_its_event() {
+    let file = AppFile::without_outbox("wal");
+    let script = block("tidings journal").replace("sqlite:app.db", &file.url());
+    let (init, serve) = script.trim_end().split_once('\n').unwrap();
+    let finished = finish(&mut shell(init));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let server = Server::run(shell(&format!("exec {serve} --listen 127.0.0.1:0")));
+    let mut client = Client::subscribed(&server, &["staff:people"]);
+    file.open().execute_batch(&block_of("sql", "tidings_outbox")).unwrap();
+    client.expect("event");
 }

@@ -70,6 +70,15 @@ struct Needs {
     packages: Vec<String>,
 }
 
+impl Needs {
+    /// Adds a line of Cargo.toml. As with `cargo add`, it takes the place of an earlier one of the same crate.
+    fn add_crate(&mut self, line: String) {
+        let name = |line: &str| line.split(' ').next().map(str::to_owned);
+        self.crates.retain(|known| name(known) != name(&line));
+        self.crates.push(line);
+    }
+}
+
 /// Writes the blocks of a README as files: its Rust into the folder `name`, its TypeScript beside that folder.
 fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Result<Needs> {
     let mut needs = Needs::default();
@@ -79,11 +88,13 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
             "ts" => folder.write(&format!("{name}_{index}.ts"), &text)?,
             // The npm package's own tests compile and run them, with React.
             "tsx" if readme.starts_with(project.npm_package()) => {}
+            // `tests/tests/e2e/readme.rs` executes it.
+            "sql" => {}
             "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
             "sh" => {
                 for line in text.lines() {
                     match command(line)? {
-                        Command::AddCrates(lines) => needs.crates.extend(lines),
+                        Command::AddCrates(lines) => lines.into_iter().for_each(|line| needs.add_crate(line)),
                         Command::AddPackages(names) => needs.packages.extend(names),
                         Command::InCheckout(path) => {
                             let there = if path.ends_with(".tgz") {
@@ -104,7 +115,7 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
 }
 
 /// Blocks with one of these commands are run by `tests/tests/e2e/readme.rs`.
-const RUN_BY_TESTS: [&str; 2] = ["curl ", "tidings token "];
+const RUN_BY_TESTS: [&str; 3] = ["curl ", "tidings token ", "tidings journal "];
 
 /// Commands that other steps run, in their own way.
 const KNOWN: [&str; 4] =
@@ -167,6 +178,15 @@ mod tests {
         let line = "cargo add a b --no-default-features --features x,y";
         assert_eq!(command(line)?, Command::AddCrates(added));
         Ok(())
+    }
+
+    #[test]
+    fn a_crate_that_is_added_again_gets_the_features_of_the_last_time() {
+        let mut needs = Needs::default();
+        for line in ["a = 1", "ab = 1", "a = 2"] {
+            needs.add_crate(line.to_owned());
+        }
+        assert_eq!(needs.crates, ["ab = 1", "a = 2"]);
     }
 
     #[test]
