@@ -60,7 +60,7 @@ async fn log_in(State(app): State<App>, Path(user): Path<String>) -> Result<[(&'
 async fn log_out(State(app): State<App>, headers: HeaderMap) -> Result<()> {
     let user = app.user(headers).await?;
     app.sql("DELETE FROM login WHERE user = ?1", [&user]).await.map_err(|_| AWAY)?;
-    Ok(app.0.revoke(&Revoke::Subject(user)).map_err(|_| AWAY)?)
+    Ok(app.0.revoke(&Revoke::Subject(user)).await.map_err(|_| AWAY)?)
 }
 
 async fn people(State(app): State<App>, headers: HeaderMap) -> Result<Json<Vec<String>>> {
@@ -81,7 +81,7 @@ async fn leave(State(app): State<App>, Path(topic): Path<TopicName>, headers: He
     let user = app.user(headers).await?;
     let member = [&user, topic.as_str()];
     app.sql("DELETE FROM member WHERE user = ?1 AND topic = ?2", member).await.map_err(|_| AWAY)?;
-    Ok(app.0.revoke_topics(&user, &[topic]).map_err(|_| AWAY)?)
+    Ok(app.0.revoke_topics(&user, &[topic]).await.map_err(|_| AWAY)?)
 }
 
 #[tokio::main]

@@ -98,6 +98,25 @@ limits! {
     /// Some 30,000 keys of publications to three topics, or 50 of the largest.
     pub const KEYS_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+    /// Entries that wait for the journal, of all tenants together. A further publish is `overloaded`. A further announcement
+    /// becomes a `sync` for its topics.
+    pub const JOURNAL_QUEUE_ENTRIES: usize = 16 * 1024;
+
+    /// Bytes of the entries that wait for the journal.
+    pub const JOURNAL_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+    /// Time for which a publish waits for the journal. After it the publish is `overloaded`. It may still be published: try
+    /// again with the same key.
+    ///
+    /// A restart of a database takes a few seconds.
+    pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Time for which a session or event stream waits for its tenant's history. After it the answer is `overloaded`.
+    pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Publishes of one session that wait for the journal. The session reads no further frame while there are as many.
+    pub const MAX_WAITING_PUBLISHES: usize = 64;
+
     /// Unknown domains that one `subscribed` names.
     ///
     /// A client tells its user of as many. Enough to show a typo, and few enough not to flood a user who has many domains of

@@ -244,7 +244,7 @@ impl EventStream {
         let Some(follower) = &self.follower else { return };
         let revocations = self.hub.revocations();
         let message = if revocations.ends(None, &self.admitted, now) {
-            revocations.keep_out(None, &self.admitted, now);
+            self.hub.keep_out(None, &self.admitted, now);
             "this stream was revoked"
         } else {
             let topics = follower.reader().topics();

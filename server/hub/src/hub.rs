@@ -3,9 +3,13 @@
 //! [`Tenant`] has the verbs. The [`Hub`] has the same verbs for its home tenant, in `home.rs`.
 
 mod announce;
+mod catching_up;
 mod changes;
+mod driver;
 mod handed_over;
 mod home;
+mod later;
+mod outgoing;
 mod publishing;
 mod settings;
 mod shared;
@@ -16,14 +20,17 @@ mod uncertain;
 use std::sync::{Arc, PoisonError};
 
 use tidings_shared::{Domains, RawEvent, TopicName, frame::Fingerprints};
+use uuid::Uuid;
 
 use self::shared::Shared;
 pub use self::{
+    catching_up::CatchingUp,
     changes::Changes,
-    handed_over::{Positioning, Publishing, Subscribing},
+    driver::{Driver, Turn},
+    handed_over::{Positioning, Publishing, Revoking, Syncing},
     publishing::{PublishError, PublishOptions},
     settings::HubSettings,
-    subscription::Subscription,
+    subscription::{Subscribing, Subscription},
     tenant::Tenant,
 };
 use crate::{
@@ -31,9 +38,8 @@ use crate::{
     host::Host,
     metrics::{Holdings, Metrics},
     moment::Moment,
-    publication::Published,
     refusals::Refusals,
-    revocation::Revocations,
+    revocation::{Admitted, Revocations},
     tenant_id::TenantId,
     tenant_log::TenantLog,
     unknown_domains::UnknownDomains,
@@ -85,8 +91,20 @@ pub struct Hub {
 impl Hub {
     /// Returns a hub without history. The `host` gives it the time and random numbers.
     pub fn new(settings: HubSettings, host: impl Host) -> Self {
-        let id = settings.home.clone();
-        Self { home: Arc::new(Tenant { shared: Arc::new(Shared::new(settings, host)), id }) }
+        Self::of(Shared::new(settings, host, false))
+    }
+
+    /// Returns a hub whose history is in a journal, and the driver that moves entries between the two. The hub takes no
+    /// publication before the first [turn](Driver::turn) of the driver, and refuses all when the driver is dropped.
+    pub fn with_journal(settings: HubSettings, host: impl Host) -> (Self, Driver) {
+        let hub = Self::of(Shared::new(settings, host, true));
+        let driver = Driver::new(Arc::clone(hub.shared()));
+        (hub, driver)
+    }
+
+    fn of(shared: Shared) -> Self {
+        let id = shared.settings.home.clone();
+        Self { home: Arc::new(Tenant { shared: Arc::new(shared), id }) }
     }
 
     /// Returns the name of the home tenant.
@@ -115,9 +133,17 @@ impl Hub {
         self.revocations().handle_timeout(now);
         self.shared().sync_uncertain(now);
         self.shared().health.look(now);
+        if let Some(outgoing) = &self.shared().outgoing {
+            outgoing.handle_timeout(now.since_start);
+        }
         let mut tenants = self.shared().lock_tenants();
         // Clones of a log are made under this lock, so nobody can take the log of a tenant that is being removed.
         tenants.retain(|_, tenant| !tenant.handle_timeout(now));
+    }
+
+    /// Also revokes the token of a session or stream that a revocation has ended.
+    pub(crate) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
+        self.shared().keep_out(session, admitted, now);
     }
 
     /// Returns the domains that this hub checks.
@@ -222,16 +248,16 @@ impl Hub {
         different.into_iter().map(str::to_owned).collect()
     }
 
-    /// Appends an event of a client. Its topics are [computed and checked](Domains::fan_out).
-    pub(crate) fn append(
+    /// Publishes an event of a client. Its topics are [computed and checked](Domains::fan_out).
+    pub(crate) fn hand_over(
         &self,
         tenant: &TenantId,
         event: RawEvent,
         topics: Vec<TopicName>,
         options: PublishOptions,
         now: Moment,
-    ) -> Result<Published, PublishError> {
-        self.shared().append(tenant, event, topics, options, now)
+    ) -> Result<Publishing, PublishError> {
+        self.shared().publish(tenant, event, topics, options, now)
     }
 
     /// Returns the log of a tenant, and makes it if there is none.

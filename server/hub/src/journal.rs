@@ -18,7 +18,12 @@ use std::{fmt, time::Duration};
 use tidings_shared::{Position, RawEvent, TopicName};
 use uuid::Uuid;
 
-use crate::{keys::KeyLimits, log::LogLimits, publication::least_cost, tenant_id::TenantId};
+use crate::{
+    keys::KeyLimits,
+    log::LogLimits,
+    publication::{Draft, least_cost},
+    tenant_id::TenantId,
+};
 
 /// An entry before it has a position.
 #[derive(Debug, Clone)]
@@ -36,6 +41,14 @@ pub struct JournalDraft {
     pub topics: Vec<TopicName>,
     /// An event, or a gap.
     pub content: Content,
+}
+
+impl JournalDraft {
+    /// Returns the draft of an event.
+    pub(crate) fn new(tenant: TenantId, draft: Draft) -> Self {
+        let Draft { key, may_come_again, origin, topics, event } = draft;
+        Self { tenant, key, may_come_again, origin, topics, content: Content::Event(event) }
+    }
 }
 
 /// The content of an entry.

@@ -81,6 +81,10 @@ pub struct Log {
     evicted_keys: Keys,
 }
 
+/// An entry of the journal does not follow on the log's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotNext;
+
 /// The index of one topic. It is kept while the log has an entry of the topic, or a reader subscribes to it.
 #[derive(Debug, Default)]
 struct TopicIndex {
@@ -119,6 +123,39 @@ impl Log {
             keys: HashMap::new(),
             evicted_keys: Keys::new(limits.keys),
         }
+    }
+
+    /// Drops all entries, and goes on after this position of the journal. Readers that are before it have lost what is
+    /// between.
+    pub(crate) fn skip_to(&mut self, tail: Position) {
+        while !self.entries.is_empty() {
+            self.evict();
+        }
+        (self.epoch, self.evicted) = (tail.epoch, tail);
+        // An entry between the old head and the tail may have had any topic.
+        self.topics.values_mut().for_each(|index| index.evicted = tail.offset);
+    }
+
+    /// Appends the next entry of the journal. An entry that the log has had changes nothing. The journal knows the keys, so
+    /// the log does not.
+    ///
+    /// # Errors
+    /// The entry does not follow on the head, or the log had another one at its offset.
+    pub(crate) fn follow(&mut self, mut publication: Publication) -> Result<(), NotNext> {
+        let (head, position) = (self.head(), publication.position);
+        if position.epoch != head.epoch || position.offset > head.offset + 1 {
+            return Err(NotNext);
+        }
+        if position.offset <= head.offset {
+            let known = self.entry(position.offset).map(|known| known.position);
+            return if known.is_none_or(|known| known == position) { Ok(()) } else { Err(NotNext) };
+        }
+        self.note(&mut publication.topics, position.offset);
+        if publication.is_gap_of_all() {
+            self.bytes += self.gaps_of_all.push(position.offset);
+        }
+        self.push(publication);
+        Ok(())
     }
 
     /// Appends a publication. If the log knows its key, appends nothing and returns the answer of the first

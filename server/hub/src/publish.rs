@@ -4,10 +4,9 @@ use tidings_shared::{Code, EventError, RawEvent, TopicName, frame::Publish};
 
 use crate::{
     access::AccessError,
-    hub::{Hub, PublishError, PublishOptions},
+    hub::{Hub, PublishError, PublishOptions, Publishing},
     moment::Moment,
     problem::Problem,
-    publication::Published,
     tenant_id::TenantId,
 };
 
@@ -54,7 +53,7 @@ impl Checked {
         &self.topics
     }
 
-    /// Publishes the event if the client has the right to every topic. `allowed` has the answer for each topic, in
+    /// Hands the event over to the hub if the client has the right to every topic. `allowed` has the answer for each topic, in
     /// order. Otherwise publishes nothing.
     ///
     /// # Errors
@@ -65,12 +64,12 @@ impl Checked {
         tenant: &TenantId,
         allowed: &[bool],
         now: Moment,
-    ) -> Result<Published, Problem> {
+    ) -> Result<Publishing, Problem> {
         let Self { event, topics, options } = self;
         if allowed.len() < topics.len() || !allowed.iter().all(|allowed| *allowed) {
             let message = "publishing takes the right to every topic that the event reaches";
             return Err(Problem::new(Code::Forbidden, message));
         }
-        Ok(hub.append(tenant, event, topics, options, now)?)
+        Ok(hub.hand_over(tenant, event, topics, options, now)?)
     }
 }

@@ -1,10 +1,10 @@
 //! Revocations: subjects, sessions, tokens and topics that lose their rights before the tokens expire. The list is in
-//! memory: a restart loses it.
+//! memory. With a journal, the list survives a restart: each revocation is in the journal, too.
+
+mod revoke;
 
 use std::{
     collections::HashMap,
-    fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -12,134 +12,39 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tidings_shared::{
-    Code, TopicName,
-    limits::{
-        MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, MAX_SUBJECT_BYTES, MAX_TOPICS_PER_PUBLICATION,
-        REVOCATION_MAX_AGE,
-    },
+    TopicName,
+    limits::{MAX_REVOCATIONS, MAX_REVOCATIONS_PER_TENANT, REVOCATION_MAX_AGE},
 };
 use uuid::Uuid;
 
+pub use self::revoke::{Revoke, RevokeError};
 use crate::{
     access::{AccessError, Identity},
+    journal::{JournalRevocation, Revoked},
     moment::Moment,
-    problem::Problem,
     tenant_id::TenantId,
     watch::{Changes, Watch},
 };
 
-/// What a tenant takes back: all rights of a subject, those of a session, or a subject's rights to topics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Revoke {
-    /// Every session of this subject, and every token of it that was issued up to now. A token without a time of issue
-    /// is revoked too.
-    Subject(String),
-    /// This session, and the token that it came with.
-    Session(Uuid),
-    /// The rights of a subject to these topics. Its subscriptions to them end. Tokens of it that were issued up to now,
-    /// or without a time of issue, give no right to these topics any more. If the application looks up rights for each
-    /// question, its next answer decides.
-    Topics {
-        /// The subject.
-        subject: String,
-        /// The topics, at most [`MAX_TOPICS_PER_PUBLICATION`].
-        topics: Vec<TopicName>,
-    },
-}
+/// The SHA-256 of a token. The list keeps no tokens, and the same token has the same hash on every node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash([u8; 32]);
 
-impl Revoke {
-    /// Returns how many entries of the list it takes.
-    fn len(&self) -> usize {
-        match self {
-            Self::Subject(_) | Self::Session(_) => 1,
-            Self::Topics { topics, .. } => topics.len(),
-        }
-    }
-
-    /// Parses a request's body: `{"sub":…}`, `{"session":…}` or `{"sub":…,"topics":[…]}`. Also returns the request as
-    /// JSON, without unknown fields.
-    pub fn parse(body: &str) -> Result<(Self, Value), Problem> {
-        let fault = |reason: &str| Problem::new(Code::InvalidFrame, reason);
-        let body: Value = serde_json::from_str(body).map_err(|error| fault(&error.to_string()))?;
-        match (&body["sub"], &body["session"], &body["topics"]) {
-            (Value::String(subject), Value::Null, topics)
-                if (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) =>
-            {
-                let topics = match topics {
-                    Value::Null => return Ok((Self::Subject(subject.clone()), json!({ "sub": subject }))),
-                    Value::Array(topics) => parse_topics(topics)?,
-                    _ => return Err(fault("`topics` is a list of topics")),
-                };
-                let answer = json!({ "sub": subject, "topics": topics.iter().map(TopicName::as_str).collect::<Vec<_>>() });
-                Ok((Self::Topics { subject: subject.clone(), topics }, answer))
-            }
-            (Value::Null, Value::String(session), Value::Null) => {
-                let session = session.parse().map_err(|_| fault("`session` is a UUID, as in `welcome`"))?;
-                Ok((Self::Session(session), json!({ "session": session })))
-            }
-            _ => Err(fault(
-                "the body is {\"sub\":\"…\"}, {\"session\":\"…\"} or {\"sub\":\"…\",\"topics\":[\"…\"]}",
-            )),
-        }
+impl TokenHash {
+    fn of(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
     }
 }
-
-/// Parses the topics of a request. The right to a topic has the same spelling as the topic.
-fn parse_topics(topics: &[Value]) -> Result<Vec<TopicName>, Problem> {
-    if topics.is_empty() {
-        let message = "`topics` names no topic; leave it out to revoke all rights of the subject";
-        return Err(Problem::new(Code::InvalidFrame, message));
-    }
-    if topics.len() > MAX_TOPICS_PER_PUBLICATION {
-        let message =
-            format!("`topics` names at most {MAX_TOPICS_PER_PUBLICATION} topics: send several requests");
-        return Err(Problem::new(Code::TooManyTopics, message));
-    }
-    let parse = |topic: &Value| {
-        let text = topic.as_str().ok_or_else(|| Problem::new(Code::InvalidTopic, "a topic is a string"))?;
-        TopicName::parse(text)
-            .map_err(|error| Problem::new(Code::InvalidTopic, format!("topic {text:?}: {error}")))
-    };
-    topics.iter().map(parse).collect::<Result<_, _>>().map(|topics: Vec<_>| TopicName::each_once(topics))
-}
-
-/// The list is full. Nothing was revoked. A retry may help later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RevokeError {
-    /// The list of this tenant is full.
-    Tenant,
-    /// The list of all tenants is full.
-    Node,
-}
-
-impl fmt::Display for RevokeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scope, max) = match self {
-            Self::Tenant => ("of this tenant", MAX_REVOCATIONS_PER_TENANT),
-            Self::Node => ("of all tenants", MAX_REVOCATIONS),
-        };
-        let days = REVOCATION_MAX_AGE.as_secs() / (24 * 60 * 60);
-        write!(
-            f,
-            "{max} revocations {scope} are remembered already, each for {days} days; try again later, or change the \
-             key that tokens are signed with"
-        )
-    }
-}
-
-impl std::error::Error for RevokeError {}
 
 /// A client whose token is valid and not revoked.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// Who it is, and what it may do.
     pub identity: Arc<Identity>,
-    /// A hash that identifies the token within this process.
-    pub token: Option<u64>,
+    /// What identifies the token.
+    pub token: Option<TokenHash>,
     /// The number of the newest revocation when the client was admitted. Every later revocation applies to this client,
     /// even if its token names a later time of issue.
     pub newest_revocation: u64,
@@ -160,8 +65,6 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct Revocations {
     lists: Mutex<Lists>,
-    /// Hashes tokens: the lists keep hashes and no tokens. It has random keys, so nobody can construct a collision.
-    hasher: RandomState,
     changes: Arc<Changes>,
     /// Counts all changes. A session that has seen the last one looks at no list.
     version: AtomicU64,
@@ -186,7 +89,7 @@ struct List {
     /// The number of entries in `topics`.
     topic_entries: usize,
     /// The tokens of revoked sessions. Each entry of `sessions` has at most one, which expires no later than the entry.
-    tokens: HashMap<u64, Entry>,
+    tokens: HashMap<TokenHash, Entry>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -209,13 +112,48 @@ impl Revocations {
     /// # Errors
     /// The list is full.
     pub fn add(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Result<(), RevokeError> {
+        self.add_until(tenant, revoke, now.unix_ms, now.since_start + REVOCATION_MAX_AGE)
+    }
+
+    /// Obeys a revocation of the journal. If the list is full, it says so in the log of the program.
+    pub(crate) fn obey(&self, revocation: &JournalRevocation, now: Moment) {
+        let JournalRevocation { tenant, revoked, at, until } = revocation;
+        let left = Duration::from_millis(until.saturating_sub(now.unix_ms)).min(REVOCATION_MAX_AGE);
+        let until = now.since_start + left;
+        let revoke = match revoked.clone() {
+            Revoked::Subject(subject) => Revoke::Subject(subject),
+            Revoked::Session(session) => Revoke::Session(session),
+            Revoked::Topics { subject, topics } => Revoke::Topics { subject, topics },
+            Revoked::Token(token) => {
+                let mut lists = self.lock();
+                lists.added += 1;
+                let entry = Entry { number: lists.added, at_unix_ms: *at, until };
+                let list = lists.tenants.entry(tenant.clone()).or_default();
+                if list.tokens.len() < MAX_REVOCATIONS_PER_TENANT {
+                    list.tokens.insert(TokenHash(token), entry);
+                }
+                drop(lists);
+                return self.tell();
+            }
+        };
+        if let Err(error) = self.add_until(tenant, &revoke, *at, until) {
+            tracing::error!(%error, "a revocation of the journal was not obeyed");
+        }
+    }
+
+    fn add_until(
+        &self,
+        tenant: &TenantId,
+        revoke: &Revoke,
+        at_unix_ms: u64,
+        until: Duration,
+    ) -> Result<(), RevokeError> {
         let mut lists = self.lock();
         let Lists { added, tenants } = &mut *lists;
         let new = tenants.get(tenant).map_or_else(|| revoke.len(), |list| list.new_entries(revoke));
         check_room(tenants, tenant, new)?;
         *added += 1;
-        let until = now.since_start + REVOCATION_MAX_AGE;
-        let entry = Entry { number: *added, at_unix_ms: now.unix_ms, until };
+        let entry = Entry { number: *added, at_unix_ms, until };
         let list = tenants.entry(tenant.clone()).or_default();
         match revoke {
             Revoke::Subject(subject) => {
@@ -261,7 +199,7 @@ impl Revocations {
         now: Moment,
     ) -> Admission {
         let credential = identity.credential.take();
-        let token = credential.as_deref().or(token).map(|credential| self.hasher.hash_one(credential));
+        let token = credential.as_deref().or(token).map(TokenHash::of);
         let lists = self.lock();
         if let Some(list) = lists.tenants.get(&identity.tenant) {
             if list.subject(&identity, now).is_some_and(|entry| entry.number > asked_at) {
@@ -355,27 +293,42 @@ impl Revocations {
         session.is_some_and(|session| list.sessions.contains_key(&session)) || list.ends(admitted, now)
     }
 
-    /// Also revokes the token of a session or stream that a revocation has ended.
-    pub fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
+    /// Also revokes the token of a session or stream that a revocation has ended. Returns what a journal must know of it.
+    pub fn keep_out(
+        &self,
+        session: Option<Uuid>,
+        admitted: &Admitted,
+        now: Moment,
+    ) -> Vec<JournalRevocation> {
+        let mut known = Vec::new();
         let Admitted { identity, token, newest_revocation } = admitted;
         let mut lists = self.lock();
         let Lists { tenants, .. } = &mut *lists;
-        let Some(list) = tenants.get_mut(&identity.tenant) else { return };
+        let Some(list) = tenants.get_mut(&identity.tenant) else { return known };
+        let tenant = &identity.tenant;
         if let Some(entry) =
             list.subjects.get_mut(&identity.subject).filter(|entry| entry.number > *newest_revocation)
         {
             // The issuer's clock may be ahead of ours, so the token may name a later time of issue than the revocation.
-            entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
+            let at = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default());
+            if at > entry.at_unix_ms {
+                entry.at_unix_ms = at;
+                let revoked = Revoked::Subject(identity.subject.clone());
+                known.push(JournalRevocation::until(tenant.clone(), revoked, at, entry.until, now));
+            }
         }
         let named = session.and_then(|session| list.sessions.get(&session)).copied();
         if let (Some(named), Some(token)) = (named, *token) {
             let left = identity.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now.unix_ms)));
             let until = left.map_or(named.until, |left| named.until.min(now.since_start + left));
             list.tokens.insert(token, Entry { until, ..named });
+            let revoked = Revoked::Token(token.0);
+            known.push(JournalRevocation::until(tenant.clone(), revoked, named.at_unix_ms, until, now));
             // Other sessions may have the same token.
             drop(lists);
             self.tell();
         }
+        known
     }
 
     /// Removes revocations that are too old.
@@ -435,7 +388,7 @@ impl List {
     }
 
     /// Returns whether a token is revoked.
-    fn keeps_out(&self, identity: &Identity, token: Option<u64>, now: Moment) -> bool {
+    fn keeps_out(&self, identity: &Identity, token: Option<TokenHash>, now: Moment) -> bool {
         let is_older = |entry: &Entry| entry.is_no_older_than(identity);
         self.subject(identity, now).is_some_and(is_older) || self.has_token(token, now)
     }
@@ -454,7 +407,7 @@ impl List {
         self.topics.get(&identity.subject)?.get(topic).filter(|entry| now.since_start < entry.until)
     }
 
-    fn has_token(&self, token: Option<u64>, now: Moment) -> bool {
+    fn has_token(&self, token: Option<TokenHash>, now: Moment) -> bool {
         token.and_then(|token| self.tokens.get(&token)).is_some_and(|entry| now.since_start < entry.until)
     }
 

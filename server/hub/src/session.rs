@@ -15,6 +15,7 @@ mod encode;
 mod health;
 mod named_topics;
 mod pending;
+mod publishing;
 mod questions;
 mod settings;
 mod subscribe;
@@ -89,7 +90,9 @@ pub struct Session {
     /// The session is paused: a subscribe has more frames to come. The pause ends at this time at the latest.
     paused_until: Option<Duration>,
     budget: Budget,
-    /// The open question to the application.
+    /// Publishes that wait for the journal.
+    publishing: publishing::Waiting,
+    /// The open question to the application, or the open wait for the journal.
     asking: Option<Box<Asking>>,
     /// The number of questions so far.
     questions: u64,
@@ -130,6 +133,7 @@ impl Session {
             expires: None,
             paused_until: None,
             budget: Budget::new(settings.frames_per_second, now),
+            publishing: publishing::Waiting::default(),
             asking: None,
             questions: 0,
             was_welcomed: false,
@@ -282,9 +286,9 @@ impl Session {
     }
 
     /// Returns whether the session takes more input. It takes none while more than a batch of outputs waits, and while
-    /// it waits for the answer to a question.
+    /// it waits for the answer to a question, or for too many answers of the journal.
     pub fn hears(&self) -> bool {
-        self.outbox.len() <= limits::READ_BATCH && self.asking.is_none()
+        self.outbox.len() <= limits::READ_BATCH && self.asking.is_none() && !self.publishing.is_full()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -376,8 +380,12 @@ impl Session {
         }
     }
 
-    fn welcome(&mut self, admitted: Admitted, domains: &Fingerprints, client: Option<&str>, now: Moment) {
+    fn welcome(&mut self, admitted: Admitted, domains: Fingerprints, client: Option<String>, now: Moment) {
         let identity = &admitted.identity;
+        let mut wait = self.hub.tenant(&identity.tenant).catch_up(None);
+        if wait.poll_ready(Waker::noop()).is_pending() {
+            return self.wait_for_journal(wait, Pending::Welcome { admitted, domains, client }, now);
+        }
         let tenant = self.hub.tenant_log(&identity.tenant);
         let Some(follower) = tenant.try_follow_in_shard() else {
             return self.end(None, Code::Overloaded, NO_ROOM.to_owned());
@@ -389,7 +397,7 @@ impl Session {
             heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             expires_at: identity.expires_at,
             expires_in_ms: token::left_ms(identity.expires_at, now),
-            domains: self.hub.compare_domains(domains, client),
+            domains: self.hub.compare_domains(&domains, client.as_deref()),
             limits: AnnouncedLimits {
                 max_message_bytes: self.settings.max_message_bytes as u64,
                 max_topics_per_session: self.settings.max_topics as u64,
@@ -446,6 +454,7 @@ impl Session {
     fn end_with(&mut self, close: Output) {
         self.outbox.push_back(close);
         (self.paused_until, self.asking) = (None, None);
+        self.publishing = publishing::Waiting::default();
         if let State::Open { follower, .. } = std::mem::replace(&mut self.state, State::Closed) {
             self.left = Some(follower);
         }

@@ -257,6 +257,17 @@ impl<S: Sink> Shard<S> {
         }
     }
 
+    /// Handles the answers of the journal that a session waits for. Pump the connection afterwards if this returns `true`.
+    /// Otherwise `waker` is woken when there is one.
+    pub fn poll_journal(&mut self, key: ConnectionKey, now: Moment, waker: &Waker) -> bool {
+        let Protocol::WebSocket(session) = &mut self.connections[key.slot()].protocol else { return false };
+        let has_come = session.poll_journal(waker);
+        if has_come {
+            self.handle_session(key, now, |session| session.handle_journal(now));
+        }
+        has_come
+    }
+
     /// Ends a connection whose socket takes nothing. Pump it afterwards. A session tells its client the reason. An
     /// event stream is cut.
     pub fn handle_stalled(&mut self, key: ConnectionKey, now: Moment) {

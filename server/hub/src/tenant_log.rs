@@ -9,6 +9,8 @@
 //!
 //! A change of a session's topics goes from its follower to the shard through `Notice::Shard`.
 
+mod journaled;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
@@ -25,6 +27,8 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
+use self::journaled::Journaled;
+pub(crate) use self::journaled::{Loading, Reaching};
 use crate::{
     log::Log,
     metrics::Metrics,
@@ -79,6 +83,10 @@ struct State {
     next_follower: u64,
     /// When it was first seen without entries, keys and other handles.
     unused_since: Option<Duration>,
+    /// How far the log has come in following its journal.
+    journal: Journaled,
+    /// How often the log has begun to follow its journal.
+    follows: u64,
 }
 
 /// The current counts of a tenant.
@@ -105,7 +113,14 @@ pub struct Counters {
 }
 
 impl TenantLog {
-    pub(crate) fn new(log: Log, quotas: Quotas, metrics: Arc<Metrics>, log_bytes: Arc<AtomicUsize>) -> Self {
+    /// Returns the log of a tenant. If it is not loaded, its journal [gives](Self::load) it its history.
+    pub(crate) fn new(
+        log: Log,
+        is_loaded: bool,
+        quotas: Quotas,
+        metrics: Arc<Metrics>,
+        log_bytes: Arc<AtomicUsize>,
+    ) -> Self {
         let state = State {
             log,
             counted_bytes: 0,
@@ -115,6 +130,8 @@ impl TenantLog {
             followers: 0,
             next_follower: 0,
             unused_since: None,
+            follows: 0,
+            journal: Journaled::new(is_loaded),
         };
         Self { state: Arc::new(Mutex::new(state)), quotas, metrics, log_bytes }
     }
@@ -157,7 +174,8 @@ impl TenantLog {
     }
 
     fn count_bytes(&self, state: &mut State) {
-        let bytes = state.log.total_bytes();
+        let is_retired = matches!(state.journal, Journaled::Retired);
+        let bytes = if is_retired { 0 } else { state.log.total_bytes() };
         let counted = std::mem::replace(&mut state.counted_bytes, bytes);
         // Adding a wrapped difference subtracts.
         self.log_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
@@ -210,6 +228,9 @@ impl TenantLog {
     pub(crate) fn read_after(&self, offset: u64, waker: &Waker) -> After {
         let mut state = self.lock();
         let head = state.log.head();
+        if let Journaled::Retired = state.journal {
+            return After::Retired;
+        }
         if offset >= head.offset {
             if !state.waiting_shards.iter().any(|waiting| waiting.will_wake(waker)) {
                 state.waiting_shards.push(waker.clone());
@@ -308,6 +329,8 @@ pub(crate) enum After {
     Publications(Vec<Arc<Publication>>),
     /// The log has evicted some of the publications. This is its head.
     Lost(Position),
+    /// The log has ended.
+    Retired,
 }
 
 /// A reader of a tenant's log. Dropping it removes the reader from the tenant.

@@ -8,15 +8,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::stream::{pending, poll_fn};
+use futures_util::{
+    FutureExt,
+    stream::{pending, poll_fn},
+};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use tidings_hub::{
     event_stream::{EventStream, Framing, StreamAccess},
     problem::Problem,
     session::NamedTopics,
 };
-use tidings_shared::limits::WRITE_BYTES;
-use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
+use tidings_shared::{
+    Code,
+    limits::{LOAD_TIMEOUT, WRITE_BYTES},
+};
+use tokio::{
+    io::{AsyncRead, DuplexStream, ReadBuf, duplex},
+    time::timeout,
+};
 use warp::{Reply, reply::Response};
 
 use super::{
@@ -65,6 +74,12 @@ pub(super) async fn answer(
     let topics = NamedTopics::parse(hub, &topics);
     EventStream::check(&topics, settings)?;
     let (allowed, asked_at) = gateway.questions().may_subscribe(&admitted, topics.names()).await?;
+    let history = hub.tenant(&admitted.identity.tenant).catch_up(since);
+    let is_late = timeout(LOAD_TIMEOUT, history).await.is_err();
+    if is_late && hub.tenant(&admitted.identity.tenant).catch_up(None).now_or_never().is_none() {
+        let message = "the history of this tenant can't be loaded at the moment";
+        return Err(Problem::new(Code::Overloaded, message));
+    }
     let access = StreamAccess { admitted, asked_at, allowed };
     let stream = EventStream::open(hub, settings, access, topics, since, hub.now())?;
     let stream = stream.coming_back_after(comeback::retry());

@@ -119,6 +119,7 @@ async fn revoke(gateway: &Gateway, admitted: &Admitted, body: &str) -> Result<Va
         .hub()
         .tenant(&admitted.identity.tenant)
         .revoke(&revoke)
+        .await
         .map_err(|error| Problem::new(Code::Overloaded, error))?;
     Ok(answer)
 }

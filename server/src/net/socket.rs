@@ -155,7 +155,7 @@ enum Next {
     Read(io::Result<usize>),
     /// The application has answered.
     Answer(QuestionId, Answer),
-    /// The socket takes bytes again, or the shard has woken the connection.
+    /// The socket takes bytes again, the journal has answered, or the shard has woken the connection.
     Pump,
     Timeout,
 }
@@ -210,6 +210,12 @@ impl Connection<'_> {
             };
             if let Progress::Behind = progress {
                 tokio::task::yield_now().await;
+                let now = local.clock.now();
+                poll_fn(|cx| {
+                    local.shard.borrow_mut().poll_journal(key, now, cx.waker());
+                    Poll::Ready(())
+                })
+                .await;
                 let answer = self.open.borrow_mut().as_mut().and_then(|open| Some((open.id, open.now()?)));
                 if let Some((question, answer)) = answer {
                     self.handle_answer(key, question, answer);
@@ -298,6 +304,9 @@ impl Connection<'_> {
             return Poll::Ready(Next::Pump);
         }
         shard.set_waker(key, cx.waker());
+        if shard.poll_journal(key, self.local.clock.now(), cx.waker()) {
+            return Poll::Ready(Next::Pump);
+        }
         if let Some(open) = &mut *self.open.borrow_mut()
             && let Poll::Ready(answer) = open.poll(cx)
         {

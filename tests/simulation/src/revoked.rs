@@ -133,8 +133,8 @@ impl World {
     }
 
     fn node_revokes(&mut self, index: usize, revoke: &Revoke) -> Check {
-        let revoked = self.nodes[0].at(self.moment()).tenant(&tenant(index)).revoke(revoke);
-        holds!(revoked.is_ok(), Answered, "{revoke:?}: {revoked:?}");
+        let revoked = self.nodes[0].at(self.moment()).tenant(&tenant(index)).revoke(revoke).now_or_never();
+        holds!(matches!(revoked, Some(Ok(()))), Answered, "{revoke:?}: {revoked:?}");
         Ok(())
     }
 

@@ -50,7 +50,13 @@ impl Authorize for Later {
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AccessError> {
         let name = credentials.token.as_deref().unwrap_or("anna");
         if name == "again" {
-            self.hub.get().unwrap().revoke(&Revoke::Subject(name.to_owned())).unwrap();
+            self.hub
+                .get()
+                .unwrap()
+                .revoke(&Revoke::Subject(name.to_owned()))
+                .now_or_never()
+                .unwrap()
+                .unwrap();
         }
         let identity = Identity::new(name, "acme".parse().unwrap()).rights(Rights::all()).looked_up();
         Ok(identity.issued_at(credentials.now_unix_ms + 1000))
@@ -215,7 +221,7 @@ fn an_admin_that_is_revoked_while_the_application_answers_revokes_nothing() {
         request.body(r#"{"sub":"anna"}"#).send(address)
     });
     waiting(&later, 1);
-    embedded.hub.revoke(&Revoke::Subject("admin".to_owned())).unwrap();
+    embedded.hub.revoke(&Revoke::Subject("admin".to_owned())).now_or_never().unwrap().unwrap();
     later.is_time.send_replace(true);
     revokes.join().unwrap().assert_problem(401, "unauthorized");
     embedded.stop();

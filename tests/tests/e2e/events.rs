@@ -326,7 +326,7 @@ fn a_listener_that_never_reads_ends_when_it_is_revoked() {
     let embedded = patient(DevAccess::new("acme".parse().unwrap()));
     let mut never = stalled(&embedded);
     let hub = &embedded.hub;
-    hub.revoke(&Revoke::Subject("developer".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("developer".to_owned())).now_or_never().unwrap().unwrap();
     eventually("it is cut", || is_cut(&mut never));
     eventually("its permit is free", || hub.counters().followers == 0 && embedded.gateway.sessions() == 0);
     embedded.stop();

@@ -234,11 +234,11 @@ fn a_stream_whose_listener_was_revoked_says_no_more_than_that() {
     let hub = hub();
     let mut stream = open(&hub, &["t:1"], None).unwrap();
     assert_eq!(names(&poll(&mut stream, at(0))), ["subscribed"]);
-    hub.revoke(&Revoke::Subject("b".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("b".to_owned())).now_or_never().unwrap().unwrap();
     stream.handle_revocation(at(0));
     publish(&hub, &["t:1"], "1");
     assert_eq!(names(&poll(&mut stream, at(0))), ["event"], "somebody else was revoked");
-    hub.revoke(&Revoke::Subject("a".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("a".to_owned())).now_or_never().unwrap().unwrap();
     (0..3).for_each(|_| drop(publish(&hub, &["t:1"], "2")));
     assert!(stream.poll_output(at(0)).is_some(), "one was read before, with more behind it");
     stream.handle_revocation(at(0));
@@ -264,11 +264,11 @@ fn a_stream_ends_when_its_listener_loses_the_right_to_one_of_its_topics() {
     let hub = hub();
     let mut stream = open(&hub, &["a", "b"], None).unwrap();
     poll(&mut stream, at(0));
-    hub.revoke_topics("a", &["c".parse().unwrap()]).unwrap();
-    hub.revoke_topics("b", &["b".parse().unwrap()]).unwrap();
+    hub.revoke_topics("a", &["c".parse().unwrap()]).now_or_never().unwrap().unwrap();
+    hub.revoke_topics("b", &["b".parse().unwrap()]).now_or_never().unwrap().unwrap();
     stream.handle_revocation(at(0));
     assert!(!stream.is_closed(), "another topic, another subject");
-    hub.revoke_topics("a", &["b".parse().unwrap()]).unwrap();
+    hub.revoke_topics("a", &["b".parse().unwrap()]).now_or_never().unwrap().unwrap();
     assert!(stream.is_revoked(at(0)));
     stream.handle_revocation(at(0));
     let blocks = poll(&mut stream, at(0));

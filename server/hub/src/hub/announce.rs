@@ -4,7 +4,7 @@ use tidings_shared::{Event, Topic, TopicName};
 
 use super::{
     publishing::{PublishError, PublishOptions},
-    tenant::{Tenant, names},
+    tenant::{Tenant, encode, names},
 };
 
 impl Tenant {
@@ -15,7 +15,10 @@ impl Tenant {
 
     /// Announces an event with a key or an origin. See [`Hub::announce_with`](crate::Hub::announce_with).
     pub fn announce_with<E: Event>(&self, event: &E, options: PublishOptions) {
-        if let Err(error) = self.try_publish(event, options) {
+        let (now, topics) = (self.shared.host.now(), event.fan_out());
+        let announced =
+            encode(event).and_then(|raw| self.shared.announce(&self.id, raw, topics, options, now));
+        if let Err(error) = announced {
             self.sync_instead(E::Topic::DOMAIN, event.name(), &event.fan_out(), &error);
         }
     }
@@ -23,7 +26,11 @@ impl Tenant {
     /// Announces an event to topics that the publisher names. See [`Hub::announce_to`](crate::Hub::announce_to).
     pub fn announce_to<E: Event>(&self, event: &E, topics: &[E::Topic], options: PublishOptions) {
         let topics = names(topics);
-        if let Err(error) = self.try_publish_to(event, &topics, options) {
+        let now = self.shared.host.now();
+        let checked = self.fan_out(event, &topics);
+        let announced =
+            checked.and_then(|(raw, topics)| self.shared.announce(&self.id, raw, topics, options, now));
+        if let Err(error) = announced {
             self.sync_instead(E::Topic::DOMAIN, event.name(), &reach(event, topics), &error);
         }
     }
@@ -31,7 +38,7 @@ impl Tenant {
     /// Tells the subscribers of an event that was refused to load again.
     pub(super) fn sync_instead(&self, domain: &str, event: &str, topics: &[TopicName], error: &PublishError) {
         self.shared.metrics.failed_announcements.inc();
-        self.sync_raw(topics, None);
+        drop(self.sync_raw(topics, None));
         // The error's message may quote the payload, so it is not logged.
         let (code, topics) = (error.code().as_str(), topics.len());
         tracing::warn!(

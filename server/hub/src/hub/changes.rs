@@ -92,10 +92,7 @@ impl Changes {
     /// Adds an event, with topics that the publisher names, see [`Hub::publish_to`](crate::Hub::publish_to).
     pub fn add_to<E: Event>(&mut self, event: &E, topics: &[E::Topic], options: PublishOptions) {
         let named = names(topics);
-        let checked = encode(event).and_then(|raw| {
-            let topics = self.tenant.shared.settings.domains.fan_out(&raw, Some(&named))?;
-            Ok((raw, topics))
-        });
+        let checked = self.tenant.fan_out(event, &named);
         self.push(event, checked, reach(event, named), options);
     }
 
@@ -130,8 +127,9 @@ impl Drop for Changes {
         let mut uncertain = Vec::new();
         for Change { domain, name, event, reach, options } in self.added.drain(..) {
             let now = shared.host.now();
-            let published = event.and_then(|(event, topics)| shared.append(id, event, topics, options, now));
-            if let Err(error) = published {
+            let announced =
+                event.and_then(|(event, topics)| shared.announce(id, event, topics, options, now));
+            if let Err(error) = announced {
                 self.tenant.sync_instead(domain, name, &reach, &error);
             }
             if !self.has_committed {

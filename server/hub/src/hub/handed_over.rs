@@ -1,56 +1,85 @@
-//! Futures of what a hub was asked for. The hub acts when it is asked, and not when the future is polled.
+//! Futures of what a hub was asked for. The hub acts when it is asked, and not when the future is polled. Without a
+//! journal, each of these futures is ready at once.
 
 use std::{
-    pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Poll, Waker},
 };
 
 use tidings_shared::Position;
 
-use super::{publishing::PublishError, subscription::Subscription};
-use crate::publication::Published;
+use super::{
+    later::{Later, Slot, later},
+    publishing::PublishError,
+};
+use crate::{publication::Published, revocation::RevokeError, tenant_log::Loading};
 
-/// Writes a future that has its output from the beginning.
-macro_rules! handed_over {
-    ($( $(#[$attribute:meta])* $name:ident: $output:ty; )+) => { $(
-        $(#[$attribute])*
-        #[derive(Debug)]
-        pub struct $name(Option<$output>);
+later! {
+    /// A publication that was handed over to the hub: a future of its result. Dropping the future takes nothing back. With
+    /// a journal, the result comes when the journal has the publication.
+    #[must_use = "the event may have been refused: await the result, or use `announce`, which never fails"]
+    Publishing: Result<Published, PublishError>;
 
+    /// A sync that was handed over to the hub: a future of its result. It need not be awaited: the hub repeats the sync until
+    /// the journal has it. [`PublishError::Overloaded`] means that this takes longer.
+    Syncing: Result<(), PublishError>;
+
+    /// A future of a position. The position is that of the moment when it was asked for, or a later one.
+    #[must_use = "await the position"]
+    Positioning: Position;
+
+    /// A revocation that was handed over to the hub: a future of its result. It takes effect on this node at once. With a
+    /// journal, the result comes when the journal has it: then it survives a restart, and reaches other nodes.
+    #[must_use = "the revocation may have been refused: await the result"]
+    Revoking: Result<(), RevokeError>;
+}
+
+macro_rules! made {
+    ($( $name:ident: $output:ty; )+) => { $(
         impl $name {
-            pub(super) fn ready(output: $output) -> Self {
-                Self(Some(output))
-            }
-
-            /// Returns the output if it is there, without a runtime. It is there at once, because the log is in memory.
-            /// `None` means that the future was polled before.
-            pub fn now_or_never(self) -> Option<$output> {
-                self.0
-            }
-        }
-
-        /// # Panics
-        /// It is polled again after it has returned its output.
-        impl Future for $name {
-            type Output = $output;
-
-            fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<$output> {
-                Poll::Ready(self.0.take().expect("a future is not polled again after it was ready"))
+            pub(crate) fn ready(output: $output) -> Self {
+                Self(Later::Ready(output))
             }
         }
     )+ };
 }
 
-handed_over! {
-    /// A publication that was handed over to the hub: a future of its result. Dropping the future takes nothing back.
-    #[must_use = "the event may have been refused: await the result, or use `announce`, which never fails"]
+made! {
     Publishing: Result<Published, PublishError>;
+    Syncing: Result<(), PublishError>;
+    Revoking: Result<(), RevokeError>;
+}
 
-    /// A future of a subscription. The subscription begins when it is asked for, and not when the future is polled.
-    #[must_use = "await the subscription"]
-    Subscribing: Subscription;
+impl Publishing {
+    /// Takes the answer if it is there.
+    pub(crate) fn poll_answer(&mut self, waker: &Waker) -> Poll<Result<Published, PublishError>> {
+        self.0.poll(waker)
+    }
 
-    /// A future of a position. The position is that of the moment when it was asked for, or a later one.
-    #[must_use = "await the position"]
-    Positioning: Position;
+    pub(crate) fn waiting(slot: Arc<Slot<Result<Published, PublishError>>>) -> Self {
+        Self(Later::Waits(slot))
+    }
+}
+
+impl Syncing {
+    /// Returns whether the hub has refused it at once.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.0, Later::Ready(Err(_)))
+    }
+
+    pub(crate) fn waiting(slot: Arc<Slot<Result<(), PublishError>>>) -> Self {
+        Self(Later::Waits(slot))
+    }
+}
+
+impl Revoking {
+    pub(crate) fn waiting(slot: Arc<Slot<Result<(), RevokeError>>>) -> Self {
+        Self(Later::Waits(slot))
+    }
+}
+
+impl Positioning {
+    pub(crate) fn after(loading: Loading, then: impl FnOnce() -> Position + Send + 'static) -> Self {
+        Self(Later::after(loading, then))
+    }
 }

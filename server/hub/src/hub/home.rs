@@ -3,11 +3,8 @@
 use tidings_shared::{Event, RawEvent, Topic, TopicName};
 use uuid::Uuid;
 
-use super::{Changes, Hub, Positioning, PublishOptions, Publishing, Subscribing};
-use crate::{
-    revocation::{Revoke, RevokeError},
-    tenant_log::Counters,
-};
+use super::{Changes, Hub, Positioning, PublishOptions, Publishing, Revoking, Subscribing, Syncing};
+use crate::{revocation::Revoke, tenant_log::Counters};
 
 impl Hub {
     /// Publishes an event, to the topics that the event computes itself. The event is handed over at once, and not when
@@ -196,8 +193,8 @@ impl Hub {
     ///     hub.sync(&[staff::Topic::People, staff::Topic::Teams]);
     /// }
     /// ```
-    pub fn sync<T: Topic>(&self, topics: &[T]) {
-        self.home.sync(topics);
+    pub fn sync<T: Topic>(&self, topics: &[T]) -> Syncing {
+        self.home.sync(topics)
     }
 
     /// Does the same as [`Hub::sync`], for topics of any domain. The log gets one entry for each 1,024 topics. The
@@ -212,8 +209,8 @@ impl Hub {
     ///     Ok(())
     /// }
     /// ```
-    pub fn sync_raw(&self, topics: &[TopicName], key: Option<Uuid>) {
-        self.home.sync_raw(topics, key);
+    pub fn sync_raw(&self, topics: &[TopicName], key: Option<Uuid>) -> Syncing {
+        self.home.sync_raw(topics, key)
     }
 
     /// Tells all subscribers of the home tenant to load again. Use it if nobody knows which topics a change touches.
@@ -225,11 +222,12 @@ impl Hub {
     ///     hub.sync_all();
     /// }
     /// ```
-    pub fn sync_all(&self) {
-        self.home.sync_all();
+    pub fn sync_all(&self) -> Syncing {
+        self.home.sync_all()
     }
 
-    /// Subscribes to a topic, from now on. The subscription begins at once, and not when the future is polled.
+    /// Subscribes to a topic, from now on. The subscription has begun when the future is ready. Without a journal, it begins
+    /// at once. With a journal, the tenant's history is loaded first: this waits while the journal is away.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -287,20 +285,20 @@ impl Hub {
     /// Revokes a subject or a session: its sessions and event streams end within a moment, and its tokens are refused.
     /// One exception remains: if the issuer's clock is ahead, a token that was not in use can seem to be issued after
     /// the revocation, and is accepted. The revocation lasts for
-    /// [`REVOCATION_MAX_AGE`](tidings_shared::limits::REVOCATION_MAX_AGE), or until the token expires. Only this hub
-    /// knows it.
+    /// [`REVOCATION_MAX_AGE`](tidings_shared::limits::REVOCATION_MAX_AGE), or until the token expires. It takes effect on
+    /// this hub at once. With a journal it survives a restart and reaches other nodes, once the future is ready.
     ///
     /// ```
     /// use tidings_hub::{Hub, Revoke, RevokeError};
     ///
-    /// fn user_was_locked(hub: &Hub, user: String) -> Result<(), RevokeError> {
-    ///     hub.revoke(&Revoke::Subject(user))
+    /// async fn user_was_locked(hub: &Hub, user: String) -> Result<(), RevokeError> {
+    ///     hub.revoke(&Revoke::Subject(user)).await
     /// }
     /// ```
     ///
     /// # Errors
-    /// Too many revocations are remembered already.
-    pub fn revoke(&self, revoke: &Revoke) -> Result<(), RevokeError> {
+    /// Too many revocations are remembered already, or the journal does not answer.
+    pub fn revoke(&self, revoke: &Revoke) -> Revoking {
         self.home.revoke(revoke)
     }
 
@@ -315,14 +313,14 @@ impl Hub {
     /// use tidings_hub::{Hub, RevokeError};
     /// use tidings_shared::{Topic, domains::projects};
     ///
-    /// fn member_was_removed(hub: &Hub, user: &str, project: uuid::Uuid) -> Result<(), RevokeError> {
-    ///     hub.revoke_topics(user, &[projects::Topic::Project(project).name()])
+    /// async fn member_was_removed(hub: &Hub, user: &str, project: uuid::Uuid) -> Result<(), RevokeError> {
+    ///     hub.revoke_topics(user, &[projects::Topic::Project(project).name()]).await
     /// }
     /// ```
     ///
     /// # Errors
-    /// Too many revocations are remembered already.
-    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Result<(), RevokeError> {
+    /// Too many revocations are remembered already, or the journal does not answer.
+    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Revoking {
         self.home.revoke_topics(subject, topics)
     }
 

@@ -37,6 +37,9 @@ pub enum PublishError {
     Key,
     /// The payload cannot be written as JSON.
     Encode(String),
+    /// The journal does not answer, or too much waits for it. The event may be published nevertheless: try again with the
+    /// same key.
+    Overloaded,
 }
 
 impl PublishError {
@@ -45,6 +48,7 @@ impl PublishError {
         match self {
             Self::Event(error) => error.code(),
             Self::Key => Code::Forbidden,
+            Self::Overloaded => Code::Overloaded,
             Self::Origin | Self::Encode(_) => Code::InvalidEvent,
         }
     }
@@ -56,6 +60,7 @@ impl fmt::Display for PublishError {
             Self::Event(error) => error.fmt(f),
             Self::Key => f.write_str("this key is that of another publication: draw a new one for each"),
             Self::Origin => write!(f, "`origin` has at most {MAX_ORIGIN_BYTES} bytes"),
+            Self::Overloaded => f.write_str("the journal does not answer: try again later with the same key"),
             Self::Encode(reason) => write!(f, "the payload can't be written as JSON: {reason}"),
         }
     }

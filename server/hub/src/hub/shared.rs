@@ -15,6 +15,9 @@ use tidings_shared::{
 use uuid::Uuid;
 
 use super::{
+    handed_over::{Publishing, Revoking, Syncing},
+    later::Slot,
+    outgoing::{Outgoing, Waiting, gap},
     publishing::{PublishError, PublishOptions},
     settings::HubSettings,
     uncertain::Uncertain,
@@ -22,12 +25,13 @@ use super::{
 use crate::{
     health::Hearing,
     host::Host,
+    journal::{JournalDraft, JournalRevocation},
     log::Log,
     metrics::Metrics,
     moment::Moment,
     publication::{Draft, Published},
     refusals::Refusals,
-    revocation::Revocations,
+    revocation::{Admitted, Revocations, Revoke},
     tenant_id::TenantId,
     tenant_log::TenantLog,
     unknown_domains::UnknownDomains,
@@ -38,15 +42,17 @@ use crate::{
 const LOGS_EVICTED_PART: usize = 1024;
 
 /// The state that a hub shares with the handles of its tenants.
-pub(super) struct Shared {
-    pub(super) settings: HubSettings,
-    pub(super) host: Arc<dyn Host>,
+pub(crate) struct Shared {
+    pub(crate) settings: HubSettings,
+    pub(crate) host: Arc<dyn Host>,
+    /// What waits for the journal. `None` if the hub has no journal.
+    pub(crate) outgoing: Option<Outgoing>,
     tenants: Mutex<HashMap<TenantId, TenantLog>>,
     /// The server's domains that some client has in another form. The hub has logged each of them.
     pub(super) other_domains: Mutex<HashSet<String>>,
     pub(super) unknown_domains: UnknownDomains,
-    pub(super) revocations: Revocations,
-    pub(super) health: Hearing,
+    pub(crate) revocations: Revocations,
+    pub(crate) health: Hearing,
     pub(super) refusals: Refusals,
     uncertain: Mutex<Uncertain>,
     pub(super) metrics: Arc<Metrics>,
@@ -55,10 +61,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: HubSettings, host: impl Host) -> Self {
+    pub(super) fn new(settings: HubSettings, host: impl Host, has_journal: bool) -> Self {
         Self {
             settings,
             host: Arc::new(host),
+            outgoing: has_journal.then(Outgoing::default),
             tenants: Mutex::default(),
             other_domains: Mutex::default(),
             unknown_domains: UnknownDomains::default(),
@@ -71,15 +78,53 @@ impl Shared {
         }
     }
 
-    /// Appends an event. The caller has [computed and checked](tidings_shared::Domains::fan_out) its topics.
-    pub(super) fn append(
+    /// Publishes an event. The caller has [computed and checked](tidings_shared::Domains::fan_out) its topics. Without a
+    /// journal, the answer is there at once.
+    ///
+    /// # Errors
+    /// The hub refuses the event at once.
+    pub(super) fn publish(
         &self,
         tenant: &TenantId,
         event: RawEvent,
         topics: Vec<TopicName>,
         options: PublishOptions,
         now: Moment,
-    ) -> Result<Published, PublishError> {
+    ) -> Result<Publishing, PublishError> {
+        let draft = self.draft(event, topics, options)?;
+        if let Some(outgoing) = &self.outgoing {
+            let slot = outgoing.publish(JournalDraft::new(tenant.clone(), draft), now.since_start)?;
+            return Ok(Publishing::waiting(slot));
+        }
+        self.append(tenant, draft, now).map(|published| Publishing::ready(Ok(published)))
+    }
+
+    /// Announces an event: nobody waits for the answer.
+    ///
+    /// # Errors
+    /// The hub refuses the event at once.
+    pub(super) fn announce(
+        &self,
+        tenant: &TenantId,
+        event: RawEvent,
+        topics: Vec<TopicName>,
+        options: PublishOptions,
+        now: Moment,
+    ) -> Result<(), PublishError> {
+        let draft = self.draft(event, topics, options)?;
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.announce(JournalDraft::new(tenant.clone(), draft), now.since_start);
+            return Ok(());
+        }
+        self.append(tenant, draft, now).map(drop)
+    }
+
+    fn draft(
+        &self,
+        event: RawEvent,
+        topics: Vec<TopicName>,
+        options: PublishOptions,
+    ) -> Result<Draft, PublishError> {
         self.unknown_domains.note(&self.settings.domains, &event.domain);
         if topics.len() > MAX_TOPICS_PER_PUBLICATION {
             return Err(EventError::TooManyTopics.into());
@@ -89,10 +134,14 @@ impl Shared {
         }
         let PublishOptions { key, origin } = options;
         let may_come_again = key.is_some();
-        let asked = may_come_again.then(|| topics.clone());
         let key = key.unwrap_or_else(|| self.host.new_key());
-        let published =
-            self.tenant_log(tenant).publish(Draft { key, may_come_again, origin, topics, event }, now);
+        Ok(Draft { key, may_come_again, origin, topics, event })
+    }
+
+    /// Appends to the log in memory.
+    fn append(&self, tenant: &TenantId, draft: Draft, now: Moment) -> Result<Published, PublishError> {
+        let asked = draft.may_come_again.then(|| draft.topics.clone());
+        let published = self.tenant_log(tenant).publish(draft, now);
         self.bound_logs();
         // The key belongs to an earlier publication with other topics. The answer must not name these topics: every
         // subscriber sees the key of a publication, and must not learn which other topics the publication reached.
@@ -104,19 +153,95 @@ impl Shared {
 
     /// Tells the subscribers of these topics to load again. The log gets one entry for each 1,024 topics. The first of
     /// them has the `key`.
-    pub(super) fn sync(&self, tenant: &TenantId, topics: &[TopicName], mut key: Option<Uuid>, now: Moment) {
+    pub(super) fn sync(
+        &self,
+        tenant: &TenantId,
+        topics: &[TopicName],
+        mut key: Option<Uuid>,
+        now: Moment,
+    ) -> Syncing {
         let topics = TopicName::each_once(topics.iter().cloned());
+        let mut last = Syncing::ready(Ok(()));
         for part in topics.chunks(MAX_TOPICS_PER_PUBLICATION) {
             let key = key.take().unwrap_or_else(|| self.host.new_key());
-            self.tenant_log(tenant).sync(key, part.to_vec(), now);
+            let handed_over = self.append_gap(tenant, part.to_vec(), key, now);
+            if !last.is_refused() {
+                last = handed_over;
+            }
         }
-        self.bound_logs();
+        last
     }
 
     /// Tells all subscribers of a tenant to load again.
-    pub(super) fn sync_all(&self, tenant: &TenantId, now: Moment) {
-        self.tenant_log(tenant).sync(self.host.new_key(), Vec::new(), now);
+    pub(super) fn sync_all(&self, tenant: &TenantId, now: Moment) -> Syncing {
+        self.append_gap(tenant, Vec::new(), self.host.new_key(), now)
+    }
+
+    /// Appends a gap of these topics. Without topics, it is a gap of the whole tenant. A journal takes entries in order, so
+    /// the answer to the last of several gaps is the answer to all.
+    fn append_gap(&self, tenant: &TenantId, topics: Vec<TopicName>, key: Uuid, now: Moment) -> Syncing {
+        if let Some(outgoing) = &self.outgoing {
+            let handed_over = outgoing.sync(gap(tenant.clone(), topics, key), now.since_start);
+            return handed_over.map_or_else(|error| Syncing::ready(Err(error)), Syncing::waiting);
+        }
+        self.tenant_log(tenant).sync(key, topics, now);
         self.bound_logs();
+        Syncing::ready(Ok(()))
+    }
+
+    /// Takes rights back, on this node at once.
+    pub(super) fn revoke(&self, tenant: &TenantId, revoke: &Revoke, now: Moment) -> Revoking {
+        if let Err(error) = self.revocations.add(tenant, revoke, now) {
+            return Revoking::ready(Err(error));
+        }
+        let Some(outgoing) = &self.outgoing else { return Revoking::ready(Ok(())) };
+        let slot = Slot::new();
+        let revocation = JournalRevocation::of(tenant.clone(), revoke.clone().into(), now);
+        match outgoing.revoke(revocation, Some(Arc::clone(&slot)), now.since_start) {
+            Ok(()) => Revoking::waiting(slot),
+            Err(error) => Revoking::ready(Err(error)),
+        }
+    }
+
+    /// Also revokes the token of a session or stream that a revocation has ended.
+    pub(super) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
+        let revocations = self.revocations.keep_out(session, admitted, now);
+        if let Some(outgoing) = &self.outgoing {
+            for revocation in revocations {
+                // If the queue is full, this token comes back after a restart, until it expires.
+                if outgoing.revoke(revocation, None, now.since_start).is_err() {
+                    tracing::warn!("a revoked token is not in the journal: too many revocations wait for it");
+                }
+            }
+        }
+    }
+
+    /// Gives up an entry that waits for the journal.
+    pub(crate) fn give_up(&self, draft: JournalDraft, waiting: Waiting) {
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.give_up(draft, waiting);
+        }
+    }
+
+    /// Returns the log of a tenant, if there is one.
+    pub(crate) fn known_log(&self, id: &TenantId) -> Option<TenantLog> {
+        self.lock_tenants().get(id).cloned()
+    }
+
+    /// Returns the logs that have their history.
+    pub(crate) fn loaded_logs(&self) -> HashMap<TenantId, TenantLog> {
+        let tenants = self.lock_tenants();
+        tenants.iter().filter(|(_, log)| log.is_loaded()).map(|(id, log)| (id.clone(), log.clone())).collect()
+    }
+
+    /// Ends a tenant's log. The next one has another epoch.
+    pub(crate) fn retire(&self, id: &TenantId, log: &TenantLog) {
+        let mut tenants = self.lock_tenants();
+        if tenants.get(id).is_some_and(|known| known.address() == log.address()) {
+            tenants.remove(id);
+        }
+        drop(tenants);
+        log.retire();
     }
 
     /// Tells the subscribers of these topics to load again a moment later: nobody knows how their transaction ended.
@@ -144,13 +269,17 @@ impl Shared {
         }
         let log = Log::new(self.settings.log, self.host.new_epoch());
         let (metrics, log_bytes) = (Arc::clone(&self.metrics), Arc::clone(&self.log_bytes));
-        let tenant = TenantLog::new(log, self.settings.quotas, metrics, log_bytes);
+        let is_loaded = self.outgoing.is_none();
+        let tenant = TenantLog::new(log, is_loaded, self.settings.quotas, metrics, log_bytes);
         tenants.insert(id.clone(), tenant.clone());
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.load(id);
+        }
         tenant
     }
 
     /// Evicts from the largest log first, in small steps, so that the logs converge to a similar size.
-    fn bound_logs(&self) {
+    pub(crate) fn bound_logs(&self) {
         let max = self.settings.logs_max_bytes;
         let excess = || self.log_bytes.load(Ordering::Relaxed).saturating_sub(max);
         if excess() == 0 {
@@ -173,7 +302,7 @@ impl Shared {
 }
 
 /// Returns whether two lists have the same topics. Each list names a topic at most once.
-fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
+pub(crate) fn is_same_set(one: &[TopicName], other: &[TopicName]) -> bool {
     let sorted = |topics: &[TopicName]| {
         let mut topics: Vec<TopicName> = topics.to_vec();
         topics.sort_unstable();

@@ -6,14 +6,14 @@ use tidings_shared::{Event, RawEvent, Topic, TopicName};
 use uuid::Uuid;
 
 use super::{
-    handed_over::{Positioning, Publishing, Subscribing},
+    catching_up::CatchingUp,
+    handed_over::{Positioning, Publishing, Revoking, Syncing},
     publishing::{PublishError, PublishOptions},
     shared::Shared,
-    subscription::Subscription,
+    subscription::{Subscribing, Subscription},
 };
 use crate::{
-    publication::Published,
-    revocation::{Revoke, RevokeError},
+    revocation::Revoke,
     tenant_id::TenantId,
     tenant_log::{Counters, TenantLog},
 };
@@ -66,7 +66,7 @@ impl Tenant {
     /// # Errors
     /// The errors of [`Hub::publish_with`](crate::Hub::publish_with).
     pub fn publish_with<E: Event>(&self, event: &E, options: PublishOptions) -> Publishing {
-        Publishing::ready(self.try_publish(event, options))
+        or_refused(self.try_publish(event, options))
     }
 
     /// Publishes an event to topics that the publisher names. See [`Hub::publish_to`](crate::Hub::publish_to).
@@ -79,7 +79,7 @@ impl Tenant {
         topics: &[E::Topic],
         options: PublishOptions,
     ) -> Publishing {
-        Publishing::ready(self.try_publish_to(event, &names(topics), options))
+        or_refused(self.try_publish_to(event, &names(topics), options))
     }
 
     /// Publishes an event as it came over the wire. See [`Hub::publish_raw`](crate::Hub::publish_raw).
@@ -92,22 +92,24 @@ impl Tenant {
         named: Option<&[TopicName]>,
         options: PublishOptions,
     ) -> Publishing {
-        Publishing::ready(self.try_publish_raw(event, named, options))
+        let now = self.shared.host.now();
+        let topics = self.shared.settings.domains.fan_out(&event, named).map_err(PublishError::from);
+        or_refused(topics.and_then(|topics| self.shared.publish(&self.id, event, topics, options, now)))
     }
 
     /// Tells the subscribers of these topics to load again. See [`Hub::sync`](crate::Hub::sync).
-    pub fn sync<T: Topic>(&self, topics: &[T]) {
-        self.sync_raw(&names(topics), None);
+    pub fn sync<T: Topic>(&self, topics: &[T]) -> Syncing {
+        self.sync_raw(&names(topics), None)
     }
 
     /// Tells the subscribers of topics of any domain to load again. See [`Hub::sync_raw`](crate::Hub::sync_raw).
-    pub fn sync_raw(&self, topics: &[TopicName], key: Option<Uuid>) {
-        self.shared.sync(&self.id, topics, key, self.shared.host.now());
+    pub fn sync_raw(&self, topics: &[TopicName], key: Option<Uuid>) -> Syncing {
+        self.shared.sync(&self.id, topics, key, self.shared.host.now())
     }
 
     /// Tells all subscribers of the tenant to load again. See [`Hub::sync_all`](crate::Hub::sync_all).
-    pub fn sync_all(&self) {
-        self.shared.sync_all(&self.id, self.shared.host.now());
+    pub fn sync_all(&self) -> Syncing {
+        self.shared.sync_all(&self.id, self.shared.host.now())
     }
 
     /// Subscribes to a topic, from now on. See [`Hub::subscribe`](crate::Hub::subscribe).
@@ -117,29 +119,40 @@ impl Tenant {
 
     /// Subscribes to several topics, from now on. See [`Hub::subscribe_raw`](crate::Hub::subscribe_raw).
     pub fn subscribe_raw(&self, topics: &[TopicName]) -> Subscribing {
-        let mut follower = self.log().follow();
-        follower.subscribe(topics, None);
-        Subscribing::ready(Subscription::new(follower))
+        let (log, topics, Self { shared, id }) = (self.log(), topics.to_vec(), self.clone());
+        Subscribing::after(log.loading(), move || {
+            let mut follower = log.follow();
+            follower.subscribe(&topics, None);
+            Subscription::new(shared, id, follower)
+        })
     }
 
     /// Returns the tenant's newest position. See [`Hub::position`](crate::Hub::position).
     pub fn position(&self) -> Positioning {
-        Positioning::ready(self.log().head())
+        let log = self.log();
+        Positioning::after(log.loading(), move || log.head())
+    }
+
+    /// Waits until this node has the tenant's history. If `since` is a later position of the same history, it also waits
+    /// until the node has read what the journal has: another node may have given this position to the client. Without a
+    /// journal, it does not wait.
+    pub fn catch_up(&self, since: Option<&str>) -> CatchingUp {
+        CatchingUp::new(Arc::clone(&self.shared), &self.id, since)
     }
 
     /// Revokes a subject or a session. See [`Hub::revoke`](crate::Hub::revoke).
     ///
     /// # Errors
-    /// Too many revocations are remembered already.
-    pub fn revoke(&self, revoke: &Revoke) -> Result<(), RevokeError> {
-        self.shared.revocations.add(&self.id, revoke, self.shared.host.now())
+    /// The errors of [`Hub::revoke`](crate::Hub::revoke).
+    pub fn revoke(&self, revoke: &Revoke) -> Revoking {
+        self.shared.revoke(&self.id, revoke, self.shared.host.now())
     }
 
     /// Takes a subject's rights to these topics back. See [`Hub::revoke_topics`](crate::Hub::revoke_topics).
     ///
     /// # Errors
-    /// Too many revocations are remembered already.
-    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Result<(), RevokeError> {
+    /// The errors of [`Hub::revoke`](crate::Hub::revoke).
+    pub fn revoke_topics(&self, subject: &str, topics: &[TopicName]) -> Revoking {
         self.revoke(&Revoke::Topics { subject: subject.to_owned(), topics: topics.to_vec() })
     }
 
@@ -148,37 +161,39 @@ impl Tenant {
         self.shared.lock_tenants().get(&self.id).map(TenantLog::counters).unwrap_or_default()
     }
 
-    pub(super) fn try_publish<E: Event>(
-        &self,
-        event: &E,
-        options: PublishOptions,
-    ) -> Result<Published, PublishError> {
+    fn try_publish<E: Event>(&self, event: &E, options: PublishOptions) -> Result<Publishing, PublishError> {
         let now = self.shared.host.now();
-        self.shared.append(&self.id, encode(event)?, event.fan_out(), options, now)
+        self.shared.publish(&self.id, encode(event)?, event.fan_out(), options, now)
     }
 
-    pub(super) fn try_publish_to<E: Event>(
+    fn try_publish_to<E: Event>(
         &self,
         event: &E,
         topics: &[TopicName],
         options: PublishOptions,
-    ) -> Result<Published, PublishError> {
-        self.try_publish_raw(encode(event)?, Some(topics), options)
+    ) -> Result<Publishing, PublishError> {
+        let (event, topics) = self.fan_out(event, topics)?;
+        self.shared.publish(&self.id, event, topics, options, self.shared.host.now())
     }
 
-    fn try_publish_raw(
+    /// Encodes an event, and checks the topics that its publisher names.
+    pub(super) fn fan_out<E: Event>(
         &self,
-        event: RawEvent,
-        named: Option<&[TopicName]>,
-        options: PublishOptions,
-    ) -> Result<Published, PublishError> {
-        let topics = self.shared.settings.domains.fan_out(&event, named)?;
-        self.shared.append(&self.id, event, topics, options, self.shared.host.now())
+        event: &E,
+        topics: &[TopicName],
+    ) -> Result<(RawEvent, Vec<TopicName>), PublishError> {
+        let event = encode(event)?;
+        let topics = self.shared.settings.domains.fan_out(&event, Some(topics))?;
+        Ok((event, topics))
     }
 
     fn log(&self) -> TenantLog {
         self.shared.tenant_log(&self.id)
     }
+}
+
+fn or_refused(handed_over: Result<Publishing, PublishError>) -> Publishing {
+    handed_over.unwrap_or_else(|error| Publishing::ready(Err(error)))
 }
 
 pub(super) fn encode<E: Event>(event: &E) -> Result<RawEvent, PublishError> {

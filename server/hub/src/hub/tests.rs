@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{tenant::encode, *};
 use crate::{
     log::LogLimits,
+    publication::Published,
     reader::Delivery,
     tenant_log::Counters,
     test_support::{TestHost, at, at_once},
@@ -36,7 +37,8 @@ fn person(n: u128) -> staff::Event {
 /// Publishes an event in the home tenant at this second.
 fn publish_at(hub: &Hub, options: PublishOptions, second: u64) -> Published {
     let event = person(1);
-    hub.append(hub.home(), encode(&event).unwrap(), event.fan_out(), options, at(second)).unwrap()
+    at_once(hub.hand_over(hub.home(), encode(&event).unwrap(), event.fan_out(), options, at(second)).unwrap())
+        .unwrap()
 }
 
 /// Returns the deliveries that a subscription has ready, without a runtime.
@@ -340,7 +342,10 @@ fn a_publication_that_the_log_evicts_at_once_keeps_its_tenant_too() {
 fn publish_keyed(hub: &Hub, tenant: &TenantId, count: u128) {
     for n in 0..count {
         let options = PublishOptions::default().key(Uuid::from_u128(n));
-        hub.append(tenant, encode(&person(n)).unwrap(), person(n).fan_out(), options, at(0)).unwrap();
+        at_once(
+            hub.hand_over(tenant, encode(&person(n)).unwrap(), person(n).fan_out(), options, at(0)).unwrap(),
+        )
+        .unwrap();
     }
 }
 
@@ -385,8 +390,9 @@ fn all_logs_together_are_bounded_and_the_largest_is_evicted_first() {
     let hub = Hub::new(settings.logs_max_bytes(100_000), TestHost::default());
     let [small, large] = ["small", "large"].map(|tenant| tenant.parse::<TenantId>().unwrap());
     let publish = |tenant: &TenantId| {
-        hub.append(tenant, encode(&person(1)).unwrap(), person(1).fan_out(), PublishOptions::default(), at(0))
-            .unwrap()
+        let (event, topics) = (encode(&person(1)).unwrap(), person(1).fan_out());
+        let published = hub.hand_over(tenant, event, topics, PublishOptions::default(), at(0));
+        at_once(published.unwrap()).unwrap()
     };
     (0..5).for_each(|_| drop(publish(&small)));
     for _ in 0..1_000 {

@@ -3,6 +3,9 @@ use std::{
     task::{Context, Waker},
 };
 
+use serde_json::{Value, json};
+use tidings_shared::{Code, limits::MAX_TOPICS_PER_PUBLICATION};
+
 use super::*;
 use crate::{
     Rights,
@@ -241,7 +244,7 @@ fn a_revocation_is_of_a_subject_or_of_a_session_and_of_nothing_else() {
 fn a_hub_tells_whoever_waits() {
     let hub = crate::Hub::new(crate::HubSettings::new(acme()), TestHost::default());
     let mut changed = hub.revocations().watch();
-    hub.tenant(&acme()).revoke(&anna()).unwrap();
+    hub.tenant(&acme()).revoke(&anna()).now_or_never().unwrap().unwrap();
     assert!(has_changed(&mut changed));
     assert!(!may_enter(hub.revocations(), "anna acme never", hub.now()));
 }

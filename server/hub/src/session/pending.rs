@@ -1,6 +1,6 @@
-//! The frames that wait for an answer of the application.
+//! The frames that wait for an answer: of the application, or of the journal.
 
-use tidings_shared::{TopicName, frame::Fingerprints};
+use tidings_shared::{Code, TopicName, frame::Fingerprints};
 
 use super::named_topics::NamedTopics;
 use crate::{publish::Checked, revocation::Admitted};
@@ -24,6 +24,17 @@ pub(super) enum Pending {
         topics: Vec<TopicName>,
     },
     Subscribe(Subscribe),
+    /// A client was let in, and its tenant's history is not here yet.
+    Welcome {
+        admitted: Admitted,
+        domains: Fingerprints,
+        client: Option<String>,
+    },
+    /// The rights of a subscribe are known. Its `since` is ahead of this node.
+    Resume {
+        subscribe: Subscribe,
+        allowed: Result<Vec<bool>, Code>,
+    },
     Publish {
         r#ref: u64,
         publish: Checked,

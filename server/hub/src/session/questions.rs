@@ -11,7 +11,7 @@
 //!
 //! An answer may be older than a revocation of its client or its topics. Then the session asks again.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use tidings_shared::{Code, TopicName, frame::ClientFrame};
 
@@ -19,6 +19,7 @@ use super::{Session, State, pending::Pending};
 use crate::{
     Moment,
     access::{AccessError, Answer, Identity, Question},
+    hub::CatchingUp,
     problem::Problem,
     revocation::{Admission, Admitted},
 };
@@ -34,6 +35,8 @@ pub(super) struct Asking {
     is_taken: bool,
     pending: Pending,
     asked: Asked,
+    /// The session waits for the journal, and not for the application.
+    journal: Option<CatchingUp>,
     /// The frames as they came: parsed ones can take many times as many bytes.
     held: VecDeque<String>,
 }
@@ -66,6 +69,8 @@ impl Session {
                 identity: identity(&self.state)?,
                 topics: subscribe.topics.names().to_vec(),
             },
+            // The journal answers these.
+            Pending::Welcome { .. } | Pending::Resume { .. } => return None,
             Pending::Publish { publish, .. } => {
                 Question::Publish { identity: identity(&self.state)?, topics: publish.topics().to_vec() }
             }
@@ -113,7 +118,52 @@ impl Session {
         }
         self.questions += 1;
         let (id, held) = (QuestionId(self.questions), VecDeque::new());
-        self.asking = Some(Box::new(Asking { id, is_taken: false, pending, asked, held }));
+        self.asking = Some(Box::new(Asking { id, is_taken: false, pending, asked, journal: None, held }));
+    }
+
+    /// Waits until the journal has answered. No question is open.
+    pub(super) fn wait_for_journal(&mut self, wait: CatchingUp, pending: Pending, now: Moment) {
+        self.questions += 1;
+        let (id, held) = (QuestionId(self.questions), VecDeque::new());
+        let asked = Asked { began: now.since_start, at: self.hub.revocations().newest() };
+        let journal = Some(wait);
+        self.asking = Some(Box::new(Asking { id, is_taken: true, pending, asked, journal, held }));
+    }
+
+    /// Returns whether the journal has given an answer that the session waits for. Then call
+    /// [`Session::handle_journal`]. Otherwise `waker` is woken when there is one.
+    pub fn poll_journal(&mut self, waker: &Waker) -> bool {
+        let wait = self.asking.as_mut().and_then(|asking| asking.journal.as_mut());
+        let has_come = wait.is_some_and(|wait| wait.poll_ready(waker).is_ready());
+        self.publishing.poll(waker) || has_come
+    }
+
+    /// Handles the answers of the journal that have come.
+    pub fn handle_journal(&mut self, now: Moment) {
+        self.handle_revocation(now);
+        for (r#ref, published) in self.publishing.take_answers() {
+            self.published(r#ref, published);
+        }
+        let wait = self.asking.as_mut().and_then(|asking| asking.journal.as_mut());
+        if wait.is_some_and(|wait| wait.poll_ready(Waker::noop()).is_ready()) {
+            self.go_on_with_journal(now);
+        }
+    }
+
+    /// Goes on with the frame that has waited for the journal.
+    fn go_on_with_journal(&mut self, now: Moment) {
+        let Some(mut asking) = self.asking.take() else { return };
+        let held = std::mem::take(&mut asking.held);
+        self.go_on_after(asking.asked.began, now);
+        match asking.pending {
+            Pending::Welcome { admitted, domains, client } => {
+                self.welcome(admitted, domains, client, now);
+            }
+            // If it is late, the position is judged by what this node has.
+            Pending::Resume { subscribe, allowed } => self.subscribe_allowed(subscribe, allowed, now),
+            _ => {}
+        }
+        self.handle_held(held, now);
     }
 
     /// Keeps a frame until the answer to the open question comes. Returns whether a question is open.
@@ -133,6 +183,14 @@ impl Session {
     pub(super) fn handle_late_answer(&mut self, now: Moment) {
         if self.answer_due().is_none_or(|due| now.since_start < due) {
             return;
+        }
+        match self.asking.as_ref().map(|asking| &asking.pending) {
+            Some(Pending::Welcome { .. }) => {
+                let message = "the history of this tenant can't be loaded at the moment".to_owned();
+                return self.end(None, Code::Overloaded, message);
+            }
+            Some(Pending::Resume { .. }) => return self.go_on_with_journal(now),
+            _ => {}
         }
         let Some(mut asking) = self.asking.take() else { return };
         let held = std::mem::take(&mut asking.held);
@@ -167,7 +225,12 @@ impl Session {
     fn answer_by_rights(&self, pending: &Pending) -> Option<Answer> {
         let State::Open { admitted, .. } = &self.state else { return None };
         let answers = match pending {
-            Pending::Hello { .. } | Pending::Token { .. } => return None,
+            Pending::Hello { .. }
+            | Pending::Token { .. }
+            | Pending::Welcome { .. }
+            | Pending::Resume { .. } => {
+                return None;
+            }
             Pending::Rights { fresh, topics, .. } => {
                 let rights = fresh.identity.final_rights()?;
                 topics.iter().map(|topic| rights.may_subscribe(topic)).collect()
@@ -232,7 +295,7 @@ impl Session {
         match (pending, answer) {
             (Pending::Hello { token, domains, client }, Answer::Identity(identity)) => {
                 match self.admit(identity, token.as_deref(), asked.at, now) {
-                    Ok(Some(admitted)) => self.welcome(admitted, &domains, client.as_deref(), now),
+                    Ok(Some(admitted)) => self.welcome(admitted, domains, client, now),
                     Ok(None) => self.ask_since(asked.began, Pending::Hello { token, domains, client }, now),
                     Err(error) => self.end(None, error.code, error.message),
                 }
@@ -255,7 +318,7 @@ impl Session {
                 let State::Open { admitted, .. } = &self.state else { return };
                 let names = subscribe.topics.names();
                 let allowed = allowed.map(|allowed| self.withdrawn(admitted, names, allowed, now));
-                self.subscribe_allowed(subscribe, allowed.map_err(|error| error.code), now);
+                self.resume(subscribe, allowed.map_err(|error| error.code), now);
             }
             (Pending::Publish { r#ref, publish }, Answer::Topics(allowed)) => {
                 let State::Open { admitted, .. } = &self.state else { return };
@@ -264,7 +327,14 @@ impl Session {
                 let published = allowed
                     .map_err(Problem::from)
                     .and_then(|allowed| publish.publish(&self.hub, tenant, &allowed, now));
-                self.published(r#ref, published);
+                match published {
+                    Ok(published) => self.publishing.push(r#ref, published),
+                    Err(problem) => self.publishing.refuse(r#ref, problem),
+                }
+                self.publishing.poll(Waker::noop());
+                for (r#ref, published) in self.publishing.take_answers() {
+                    self.published(r#ref, published);
+                }
             }
             _ => {
                 // A fault of the shell: fail closed. The answer may name a credential, so it is not logged.

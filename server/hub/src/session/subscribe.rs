@@ -6,7 +6,7 @@
 //!
 //! A larger frame would be simpler. But an old server refuses such a frame as a whole, and a message must have a bound.
 
-use std::time::Duration;
+use std::{task::Waker, time::Duration};
 
 use tidings_shared::{Code, frame::ServerFrame, limits::SUBSCRIBE_PAUSE};
 
@@ -34,6 +34,19 @@ impl Session {
         }
         let topics = NamedTopics::parse(&self.hub, topics);
         self.ask(Pending::Subscribe(Subscribe { r#ref, topics, since, more }), now);
+    }
+
+    /// Adds the topics that the client has the right to. If the client's position is ahead of this node, the session waits
+    /// until the node has read what the journal has.
+    pub(super) fn resume(&mut self, subscribe: Subscribe, allowed: Result<Vec<bool>, Code>, now: Moment) {
+        let State::Open { admitted, .. } = &self.state else { return };
+        if let (Some(since), Ok(_)) = (&subscribe.since, &allowed) {
+            let mut wait = self.hub.tenant(&admitted.identity.tenant).catch_up(Some(since));
+            if wait.poll_ready(Waker::noop()).is_pending() {
+                return self.wait_for_journal(wait, Pending::Resume { subscribe, allowed }, now);
+            }
+        }
+        self.subscribe_allowed(subscribe, allowed, now);
     }
 
     /// Adds the topics that the client has the right to.

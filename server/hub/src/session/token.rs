@@ -25,7 +25,7 @@ impl Session {
             return;
         }
         if revocations.ends(Some(self.id), admitted, now) {
-            revocations.keep_out(Some(self.id), admitted, now);
+            self.hub.keep_out(Some(self.id), admitted, now);
             // Deliveries that were read and not sent must not reach the client any more.
             self.outbox.clear();
             return self.end(None, Code::Forbidden, "this session was revoked".to_owned());

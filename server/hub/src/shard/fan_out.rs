@@ -28,12 +28,18 @@ use super::{
 };
 use crate::{moment::Moment, tenant_log::After};
 
+/// The time over which clients come back whose tenant has another history now.
+const SEND_AWAY_SPREAD: Duration = Duration::from_secs(2);
+
+/// The moments within this time.
+const SEND_AWAY_PARTS: u32 = 64;
+
 impl<S: Sink> Shard<S> {
     /// Does one turn for a tenant: takes a batch from its log, or writes a part of the batch that is there. Returns
     /// whether there may be more.
     pub(super) fn fan_out(&mut self, tenant: TenantKey, now: Moment) -> bool {
         let Some(followed) = self.tenants.get(tenant.slot()) else { return false };
-        if followed.batch.is_served() && !self.take_batch(tenant) {
+        if followed.batch.is_served() && !self.take_batch(tenant, now) {
             return false;
         }
         self.scratch.forget_lists();
@@ -52,11 +58,17 @@ impl<S: Sink> Shard<S> {
     }
 
     /// Takes the next batch from a tenant's log. Returns whether the log had something.
-    fn take_batch(&mut self, tenant: TenantKey) -> bool {
+    fn take_batch(&mut self, tenant: TenantKey, now: Moment) -> bool {
+        let followed = &mut self.tenants[tenant.slot()];
+        followed.batch.clear();
+        let after = followed.tenant.read_after(followed.passed.offset, &followed.waker);
         let Self { connections, marks, tenants, scratch, .. } = self;
         let followed = &mut tenants[tenant.slot()];
-        followed.batch.clear();
-        match followed.tenant.read_after(followed.passed.offset, &followed.waker) {
+        match after {
+            After::Retired => {
+                self.send_away(tenant, now);
+                return false;
+            }
             After::Nothing => {
                 // An idle shard keeps little memory.
                 followed.batch = Batch::default();
@@ -99,6 +111,18 @@ impl<S: Sink> Shard<S> {
             }
         }
         true
+    }
+
+    /// Sends the clients of a tenant away: its history is another one now. They come back, and load again.
+    fn send_away(&mut self, tenant: TenantKey, now: Moment) {
+        let of_tenant = |key: &ConnectionKey| self.connections[key.slot()].tenant == Some(tenant);
+        for (number, key) in (0..).zip(self.keys().into_iter().filter(of_tenant).collect::<Vec<_>>()) {
+            let part = number % SEND_AWAY_PARTS;
+            self.handle(key, now, |protocol| {
+                protocol.handle_drain(SEND_AWAY_SPREAD / SEND_AWAY_PARTS * part)
+            });
+            self.wake(key);
+        }
     }
 
     /// Writes a live connection's frames of the batch, and tells its session the new position. Afterwards the session

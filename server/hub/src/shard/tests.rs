@@ -457,7 +457,7 @@ fn what_a_shard_delivers_tells_a_position_as_a_ping_would() {
 fn a_revocation_ends_the_named_connections_and_leaves_the_others_live() {
     let mut world = World::new();
     let [(first, pipe), (second, _)] = [world.connect(&["t:1"]), world.connect(&["t:1"])];
-    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
+    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).now_or_never().unwrap().unwrap();
     world.shard.handle_revocation(at(0));
     assert_eq!([first, second].map(|key| world.shard.is_live(key)), [false, true]);
     assert_eq!((world.pump(first), pipe.frames()[0]["code"].as_str()), (Pumped::Closed, Some("forbidden")));

@@ -48,14 +48,14 @@ fn a_session_by_cookie_loses_topics_one_by_one_and_then_the_client_is_closed() {
         let event = staff::Event::PersonCreated(staff::Person { uuid: Uuid::now_v7() });
         assert_eq!(client.publish(&event).await.unwrap_err().code(), "forbidden");
 
-        hub.revoke_topics("anna", &[staff::Topic::Departments.name()]).unwrap();
+        hub.revoke_topics("anna", &[staff::Topic::Departments.name()]).now_or_never().unwrap().unwrap();
         let error = all.next().await.unwrap().unwrap_err();
         assert_eq!((error.code(), error.is_final()), ("forbidden", true));
         assert!(error.message().contains("staff:departments"), "{error}");
         hub.announce(&event);
         assert!(matches!(all.next().await, Some(Ok(Delivery::Event { .. }))), "the rest goes on");
 
-        hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+        hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never().unwrap().unwrap();
         let last = loop {
             let error = all.next().await.expect("an error comes before the end").unwrap_err();
             if error.is_final() {

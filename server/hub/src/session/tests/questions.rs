@@ -183,7 +183,7 @@ fn an_answer_that_is_older_than_a_revocation_is_asked_for_again() {
     for (frame, op) in [(subscribe(&["t:1"]), "subscribed"), (publish_to(&["t:1"]), "error")] {
         hear(&mut session, frame, at(0));
         let (first, _) = question(&mut session);
-        hub.revoke_topics("anna", &[topic("t:1")]).unwrap();
+        hub.revoke_topics("anna", &[topic("t:1")]).now_or_never().unwrap().unwrap();
         session.handle_answer(first, allowed(&[true]), at(0));
         assert!(poll(&mut session, at(0)).is_empty(), "the answer may be old");
         let frames = answer(&mut session, allowed(&[false]), at(0));
@@ -191,8 +191,8 @@ fn an_answer_that_is_older_than_a_revocation_is_asked_for_again() {
         assert!(frames[0].to_string().contains("forbidden"), "{frames:?}");
         // Revocations of others do not count.
         hear(&mut session, subscribe(&["t:2"]), at(0));
-        hub.revoke_topics("bert", &[topic("t:2")]).unwrap();
-        hub.revoke_topics("anna", &[topic("t:3")]).unwrap();
+        hub.revoke_topics("bert", &[topic("t:2")]).now_or_never().unwrap().unwrap();
+        hub.revoke_topics("anna", &[topic("t:3")]).now_or_never().unwrap().unwrap();
         assert_eq!(answer(&mut session, allowed(&[true]), at(0))[0]["topics"][0]["outcome"], "live");
     }
 }
@@ -202,14 +202,14 @@ fn a_client_that_is_revoked_while_it_waits_gets_nothing() {
     let hub = hub();
     let mut session = welcomed(&hub);
     hear(&mut session, subscribe(&["t:1"]), at(0));
-    hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never().unwrap().unwrap();
     let frames = answer(&mut session, allowed(&[true]), at(0));
     assert_eq!((&frames[0]["code"], frames.len()), (&json!("forbidden"), 2));
 
     let mut hello = asking(&hub);
     hear(&mut hello, json!({ "op": "hello", "token": "t" }), at(0));
     let (first, _) = question(&mut hello);
-    hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never().unwrap().unwrap();
     let fresh = || Answer::Identity(Ok(anna().issued_at(at(9).unix_ms)));
     hello.handle_answer(first, fresh(), at(0));
     assert!(poll(&mut hello, at(0)).is_empty(), "the application is asked again");
@@ -223,7 +223,7 @@ fn revocations_that_go_on_do_not_move_the_deadline_of_a_question() {
     hear(&mut session, json!({ "op": "hello", "token": "t" }), at(0));
     for second in 0..LATE {
         let (id, _) = question(&mut session);
-        hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+        hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never().unwrap().unwrap();
         session.handle_answer(id, is_anna(), at(second));
         assert_eq!(session.poll_timeout(), Some(at(LATE).since_start));
     }
@@ -239,7 +239,7 @@ fn a_subject_that_loses_topics_is_told_and_its_token_gives_them_no_more() {
     hear(&mut session, json!({ "op": "hello", "token": "t" }), at(0));
     answer(&mut session, issued(0), at(0));
     hear(&mut session, subscribe(&["t:1", "t:2", "t:3"]), at(0));
-    hub.revoke_topics("anna", &[topic("t:1"), topic("t:3"), topic("t:4")]).unwrap();
+    hub.revoke_topics("anna", &[topic("t:1"), topic("t:3"), topic("t:4")]).now_or_never().unwrap().unwrap();
     session.handle_revocation(at(0));
     let frames = poll(&mut session, at(0));
     let gone = json!({ "op": "unsubscribed", "topics": ["t:1", "t:3"], "code": "forbidden" });
@@ -264,13 +264,13 @@ fn the_next_look_up_decides_about_a_topic_that_was_revoked() {
     let mut session = welcomed(&hub);
     hear(&mut session, subscribe(&["t:1"]), at(0));
     answer(&mut session, allowed(&[true]), at(0));
-    hub.revoke_topics("anna", &[topic("t:1")]).unwrap();
+    hub.revoke_topics("anna", &[topic("t:1")]).now_or_never().unwrap().unwrap();
     // The session learns it before its next frame, although its shard has not come to it.
     assert_eq!(ops(&hear(&mut session, subscribe(&["t:1"]), at(0))), ["unsubscribed"]);
     let frames = answer(&mut session, allowed(&[true]), at(0));
     assert_eq!(frames[0]["topics"][0]["outcome"], "live");
     session.handle_revocation(at(0));
-    hub.revoke_topics("anna", &[topic("t:2")]).unwrap();
+    hub.revoke_topics("anna", &[topic("t:2")]).now_or_never().unwrap().unwrap();
     session.handle_revocation(at(0));
     assert!(poll(&mut session, at(0)).is_empty(), "the right was given again after the revocation");
 }

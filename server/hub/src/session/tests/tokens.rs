@@ -137,7 +137,7 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     let (mut second, _) = open(2, "anna acme 2");
     say(&mut first, json!({ "op": "subscribe", "ref": 1, "topics": ["t:3"] }));
     assert_eq!(ends(&mut first), Vec::<Value>::new());
-    hub.revoke(&Revoke::Session(Uuid::from_u128(1))).unwrap();
+    hub.revoke(&Revoke::Session(Uuid::from_u128(1))).now_or_never().unwrap().unwrap();
     assert_eq!(ends(&mut second), Vec::<Value>::new(), "another session of the same subject");
     for _ in 0..3 {
         let event = RawEvent::parse(r#"{"domain":"x","event":"y","payload":{}}"#).unwrap();
@@ -152,7 +152,7 @@ fn a_session_that_was_revoked_ends_and_its_token_opens_no_other() {
     assert_eq!(open(3, "anna acme 1").1["code"], "unauthorized");
     let same = say(&mut second, json!({ "op": "token", "ref": 1, "token": "anna acme 1" }));
     assert_eq!((same.len(), &same[0]["code"]), (1, &json!("unauthorized")));
-    hub.revoke(&Revoke::Subject("anna".to_owned())).unwrap();
+    hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never().unwrap().unwrap();
     assert_eq!(ends(&mut second)[0]["code"], "forbidden");
     assert_eq!(open(4, "anna acme 4").1["code"], "unauthorized");
     assert_eq!(open(5, "bert acme").1["op"], "welcome");
@@ -172,7 +172,7 @@ impl Access for Ahead {
 fn neither_a_token_of_later_nor_a_fresh_one_saves_a_session_that_was_revoked() {
     for is_refreshed in [false, true] {
         let mut session = session_with(Ahead);
-        session.hub.revoke(&Revoke::Subject("more".to_owned())).unwrap();
+        session.hub.revoke(&Revoke::Subject("more".to_owned())).now_or_never().unwrap().unwrap();
         if is_refreshed {
             session.handle_text(r#"{"op":"token","ref":1,"token":"more acme"}"#, at(1));
         } else {

@@ -219,10 +219,10 @@ fn a_stream_that_is_revoked_says_so_and_one_whose_socket_takes_nothing_is_cut() 
     world.shard.remove(stalled);
     let (revoked, pipe) = world.listen(&["t:1"], Framing::Chunked);
     let (session, _) = world.connect(&["t:1"]);
-    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).unwrap();
+    world.hub.revoke(&crate::Revoke::Session(Uuid::from_u128(0))).now_or_never().unwrap().unwrap();
     world.shard.handle_revocation(at(0));
     assert!(world.shard.is_live(revoked), "another was revoked");
-    world.hub.revoke(&crate::Revoke::Subject("developer".to_owned())).unwrap();
+    world.hub.revoke(&crate::Revoke::Subject("developer".to_owned())).now_or_never().unwrap().unwrap();
     world.shard.handle_revocation(at(0));
     assert!([revoked, session].iter().all(|key| !world.shard.is_live(*key)));
     assert_eq!(world.pump(revoked), Pumped::Closed);

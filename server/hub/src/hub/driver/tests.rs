@@ -1,0 +1,500 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use futures_util::{FutureExt, StreamExt};
+use serde_json::{Value, json};
+use tidings_shared::{RawEvent, domains::staff};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Delivery, Host, Hub, HubSettings, Output, PublishOptions, Revoke, Session, SessionSettings, Subscription,
+    health::Health,
+    journal::JournalRevocation,
+    test_support::{Everybody, answer_all, topic},
+};
+
+/// A host whose clock the test sets. It counts milliseconds.
+#[derive(Debug, Clone, Default)]
+struct Clock(Arc<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    ms: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Clock {
+    fn pass(&self, ms: u64) {
+        self.0.ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    fn number(&self) -> u64 {
+        self.0.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Host for Clock {
+    fn now(&self) -> Moment {
+        let ms = self.0.ms.load(Ordering::Relaxed);
+        Moment { since_start: Duration::from_millis(ms), unix_ms: 1_700_000_000_000 + ms }
+    }
+
+    fn new_key(&self) -> Uuid {
+        Uuid::from_u128(self.number().into())
+    }
+
+    fn new_epoch(&self) -> u64 {
+        self.number()
+    }
+}
+
+/// A journal in memory. Clones are copies, as of a file.
+#[derive(Debug, Clone, Default)]
+struct Paper {
+    tenants: HashMap<TenantId, Pages>,
+    revocations: BTreeMap<u64, JournalRevocation>,
+    /// It fails from now on.
+    is_away: bool,
+    /// It appends, and fails then.
+    loses_answers: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Pages {
+    tail: Position,
+    entries: Vec<Entry>,
+}
+
+impl Pages {
+    fn head(&self) -> Position {
+        self.entries.last().map_or(self.tail, |entry| entry.position)
+    }
+}
+
+impl Paper {
+    fn check(&self) -> Result<(), JournalError> {
+        if self.is_away { Err(JournalError::new("away")) } else { Ok(()) }
+    }
+}
+
+impl Journal for Paper {
+    fn append(
+        &mut self,
+        drafts: &[JournalDraft],
+        now_unix_ms: u64,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Vec<Appended>, JournalError> {
+        self.check()?;
+        let append = |draft: &JournalDraft| {
+            let pages = self
+                .tenants
+                .entry(draft.tenant.clone())
+                .or_insert_with(|| Pages { tail: Position::new(new_epoch(), 0, 0), entries: Vec::new() });
+            if let Some(known) = pages.entries.iter().find(|entry| entry.key == draft.key) {
+                return Appended::Known { position: known.position, topics: known.topics.clone() };
+            }
+            let head = pages.head();
+            let position = Position::new(head.epoch, head.offset + 1, Position::tag_of(draft.key));
+            let JournalDraft { key, may_come_again, origin, topics, content, .. } = draft.clone();
+            let at = now_unix_ms;
+            pages.entries.push(Entry { position, at, key, may_come_again, origin, topics, content });
+            Appended::New { position, at }
+        };
+        let answers = drafts.iter().map(append).collect();
+        if self.loses_answers { Err(JournalError::new("the answer is lost")) } else { Ok(answers) }
+    }
+
+    fn recent(
+        &mut self,
+        tenant: &TenantId,
+        _: &crate::LogLimits,
+        _: u64,
+        new_epoch: u64,
+    ) -> Result<History, JournalError> {
+        self.check()?;
+        let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
+        let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
+        Ok(History { tail, entries })
+    }
+
+    fn follow(
+        &mut self,
+        held: &[(TenantId, Position)],
+        max: usize,
+    ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
+        self.check()?;
+        let follow = |(tenant, position): &(TenantId, Position)| {
+            let pages = self.tenants.get(tenant);
+            let after = pages.and_then(|pages| {
+                let at = |offset: u64| {
+                    let index = offset.checked_sub(pages.tail.offset)?;
+                    if index == 0 {
+                        return Some(pages.tail);
+                    }
+                    pages.entries.get(index as usize - 1).map(|entry| entry.position)
+                };
+                (at(position.offset) == Some(*position))
+                    .then(|| pages.entries[(position.offset - pages.tail.offset) as usize..].to_vec())
+            });
+            let followed = match after {
+                None => Followed::RolledBack,
+                Some(entries) if entries.is_empty() => return None,
+                Some(entries) => Followed::Entries(entries.into_iter().take(max).collect()),
+            };
+            Some((tenant.clone(), followed))
+        };
+        Ok(held.iter().filter_map(follow).collect())
+    }
+
+    fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError> {
+        self.check()?;
+        if let Some(pages) = self.tenants.get_mut(tenant).filter(|pages| pages.tail.epoch == old) {
+            let head = pages.head();
+            *pages = Pages { tail: Position { epoch: new, ..head }, entries: Vec::new() };
+        }
+        Ok(())
+    }
+
+    fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {
+        self.check()?;
+        let append = |revocation: &JournalRevocation| {
+            let number = self.revocations.last_key_value().map_or(1, |(last, _)| last + 1);
+            self.revocations.insert(number, revocation.clone());
+            number
+        };
+        Ok(revocations.iter().map(append).collect())
+    }
+
+    fn revocations(
+        &mut self,
+        after: u64,
+        max: usize,
+        _: u64,
+    ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
+        self.check()?;
+        Ok(self.revocations.range(after + 1..).take(max).map(|(n, one)| (*n, one.clone())).collect())
+    }
+
+    fn trim(&mut self, _: &JournalLimits, _: u64) -> Result<bool, JournalError> {
+        self.check()?;
+        Ok(false)
+    }
+
+    fn probe(&mut self) -> Result<(), JournalError> {
+        self.check()
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+/// A node: a hub and its driver.
+struct Node {
+    hub: Hub,
+    driver: Driver,
+    clock: Clock,
+}
+
+impl Node {
+    fn start(paper: &mut Paper) -> Self {
+        let clock = Clock::default();
+        // Different nodes draw different keys and epochs.
+        static NODES: AtomicU64 = AtomicU64::new(0);
+        clock.0.last.store(NODES.fetch_add(1_000_000, Ordering::Relaxed), Ordering::Relaxed);
+        let (hub, mut driver) = Hub::with_journal(HubSettings::new("acme".parse().unwrap()), clock.clone());
+        driver.open(paper).unwrap();
+        Self { hub, driver, clock }
+    }
+
+    /// Does turns until there is nothing to do.
+    fn turn(&mut self, paper: &mut Paper) -> Turn {
+        loop {
+            let turn = self.driver.turn(paper, Waker::noop());
+            if turn != Turn::Busy {
+                return turn;
+            }
+        }
+    }
+
+    fn publish(&self, number: u32, name: &str, key: Option<u128>) -> crate::Publishing {
+        let event = json!({ "domain": "x", "event": "y", "payload": { "number": number } }).to_string();
+        let options = PublishOptions { key: key.map(Uuid::from_u128), origin: None };
+        self.hub.publish_raw(RawEvent::parse(&event).unwrap(), Some(&[topic(name)]), options)
+    }
+
+    fn subscribe(&mut self, paper: &mut Paper, name: &str) -> Subscription {
+        let subscribing = self.hub.subscribe_raw(&[topic(name)]);
+        self.turn(paper);
+        subscribing.now_or_never().expect("the history is loaded")
+    }
+}
+
+/// Returns what a subscription has to read.
+fn read(subscription: &mut Subscription) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(Some(delivery)) = subscription.next().now_or_never() {
+        all.push(match delivery {
+            Delivery::Event { publication, .. } => publication.event.payload.get().to_owned(),
+            Delivery::Sync { .. } => "sync".to_owned(),
+        });
+    }
+    all
+}
+
+#[test]
+fn a_publish_is_answered_when_the_journal_has_it_and_not_before() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let mut reader = node.subscribe(&mut paper, "a");
+    let mut publishing = node.publish(1, "a", None);
+    assert_eq!(publishing.poll_answer(Waker::noop()), std::task::Poll::Pending);
+    assert_eq!(read(&mut reader), [""; 0]);
+    node.turn(&mut paper);
+    let published = publishing.now_or_never().unwrap().unwrap();
+    assert_eq!(published.position.offset, 1);
+    assert_eq!(read(&mut reader), [r#"{"number":1}"#]);
+}
+
+#[test]
+fn a_node_that_starts_again_has_the_history_and_answers_a_known_key() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let first = node.publish(1, "a", Some(7));
+    node.turn(&mut paper);
+    let first = first.now_or_never().unwrap().unwrap();
+    drop(node);
+
+    let mut node = Node::start(&mut paper);
+    let position = node.hub.position();
+    let mut again = node.publish(1, "a", Some(7));
+    let other = node.publish(1, "b", Some(7));
+    node.turn(&mut paper);
+    assert_eq!(position.now_or_never(), Some(first.position));
+    assert_eq!(again.poll_answer(Waker::noop()), std::task::Poll::Ready(Ok(first)));
+    assert_eq!(other.now_or_never(), Some(Err(PublishError::Key)));
+}
+
+#[test]
+fn an_append_whose_answer_is_lost_is_not_appended_twice() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let mut reader = node.subscribe(&mut paper, "a");
+    let publishing = node.publish(1, "a", None);
+    paper.loses_answers = true;
+    assert!(matches!(node.turn(&mut paper), Turn::Pause(_)));
+    paper.loses_answers = false;
+    node.turn(&mut paper);
+    assert_eq!(publishing.now_or_never().unwrap().unwrap().position.offset, 1);
+    assert_eq!(read(&mut reader), [r#"{"number":1}"#]);
+}
+
+#[test]
+fn while_the_journal_is_away_publishes_wait_and_are_refused_then_and_announcements_become_a_gap() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let mut reader = node.subscribe(&mut paper, "staff:people");
+    paper.is_away = true;
+    let late = node.publish(1, "b", None);
+    node.hub.announce(&staff::Event::PersonUpdated(staff::Person { uuid: Uuid::nil() }));
+    assert!(matches!(node.turn(&mut paper), Turn::Pause(_)));
+    node.clock.pass(11_000);
+    assert!(matches!(node.turn(&mut paper), Turn::Pause(_)));
+    assert_eq!(late.now_or_never(), Some(Err(PublishError::Overloaded)));
+    node.hub.handle_timeout(node.hub.now());
+    assert!(matches!(node.hub.health(), Health::Degraded { .. }));
+    paper.is_away = false;
+    node.turn(&mut paper);
+    assert_eq!(node.hub.health(), Health::Good);
+    assert_eq!(read(&mut reader), ["sync"]);
+}
+
+#[test]
+fn two_nodes_on_one_journal_give_the_same_entries_at_the_same_positions() {
+    let mut paper = Paper::default();
+    let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let (mut of_one, mut of_other) = (one.subscribe(&mut paper, "a"), other.subscribe(&mut paper, "a"));
+    let handed_over = [one.publish(1, "a", None), other.publish(2, "a", None), one.publish(3, "a", None)];
+    one.turn(&mut paper);
+    other.turn(&mut paper);
+    one.clock.pass(1_000);
+    one.turn(&mut paper);
+    let offsets = handed_over.map(|one| one.now_or_never().unwrap().unwrap().position.offset);
+    assert_eq!(offsets, [1, 3, 2]);
+    let all = [r#"{"number":1}"#, r#"{"number":3}"#, r#"{"number":2}"#];
+    assert_eq!(
+        (read(&mut of_one), read(&mut of_other)),
+        (all.map(str::to_owned).to_vec(), all.map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
+fn a_journal_that_was_rolled_back_gets_a_new_epoch_and_all_readers_load_again() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let mut reader = node.subscribe(&mut paper, "a");
+    drop(node.publish(1, "a", None));
+    node.turn(&mut paper);
+    let mut old = paper.clone();
+    let before = node.publish(2, "a", None);
+    node.turn(&mut paper);
+    let before = before.now_or_never().unwrap().unwrap();
+    assert_eq!(read(&mut reader).len(), 2);
+    node.clock.pass(1_000);
+    node.turn(&mut old);
+    let after = node.publish(3, "a", None);
+    node.turn(&mut old);
+    let after = after.now_or_never().unwrap().unwrap();
+    assert_ne!(after.position.epoch, before.position.epoch);
+    assert_eq!(after.position.offset, 2, "offsets go on");
+    assert_eq!(read(&mut reader), [""; 0], "it waits for the new log");
+    node.turn(&mut old);
+    assert_eq!(read(&mut reader), ["sync"]);
+}
+
+#[test]
+fn a_revocation_survives_a_restart_and_reaches_another_node_and_is_obeyed_once_here() {
+    let mut paper = Paper::default();
+    let (mut node, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let revoking = node.hub.revoke(&Revoke::Subject("anna".to_owned()));
+    let newest = node.hub.revocations().newest();
+    node.turn(&mut paper);
+    assert_eq!(revoking.now_or_never(), Some(Ok(())));
+    node.clock.pass(1_000);
+    node.turn(&mut paper);
+    assert_eq!(node.hub.revocations().newest(), newest, "a session that came since is not ended");
+    other.clock.pass(1_000);
+    other.turn(&mut paper);
+    let fresh = Node::start(&mut paper);
+    assert_eq!((other.hub.revocations().newest(), fresh.hub.revocations().newest()), (1, 1));
+}
+
+/// Returns the frames of a session, as JSON.
+fn frames(session: &mut Session, now: Moment) -> Vec<Value> {
+    let outputs = std::iter::from_fn(|| session.poll_output(now));
+    let frame = |output| match output {
+        Output::Frame(frame) => serde_json::from_slice(frame.text()).unwrap(),
+        other => json!(format!("{other:?}")),
+    };
+    outputs.map(frame).collect()
+}
+
+fn hello(node: &Node) -> Session {
+    let now = node.hub.now();
+    let mut session = Session::new(Uuid::from_u128(1), node.hub.clone(), SessionSettings::default(), now);
+    session.handle_text(r#"{"op":"hello"}"#, now);
+    answer_all(&mut session, &Everybody, now);
+    session
+}
+
+fn say(session: &mut Session, frame: Value, now: Moment) {
+    session.handle_text(&frame.to_string(), now);
+    answer_all(session, &Everybody, now);
+}
+
+#[test]
+fn a_session_is_welcomed_when_the_history_is_loaded_and_its_publishes_are_answered_in_order() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let (mut session, now) = (hello(&node), node.hub.now());
+    assert_eq!(frames(&mut session, now), [Value::Null; 0]);
+    assert!(!session.poll_journal(Waker::noop()) && !session.hears());
+    node.turn(&mut paper);
+    assert!(session.poll_journal(Waker::noop()));
+    session.handle_journal(now);
+    assert_eq!(frames(&mut session, now)[0]["op"], "welcome");
+    let event = |n: u32| json!({ "domain": "x", "event": "y", "payload": n });
+    for n in 1..=2 {
+        say(&mut session, json!({ "op": "publish", "ref": n, "event": event(n), "topics": ["a"] }), now);
+    }
+    say(
+        &mut session,
+        json!({ "op": "publish", "ref": 3, "event": event(3), "topics": ["not a topic"] }),
+        now,
+    );
+    say(&mut session, json!({ "op": "ping", "ref": 4 }), now);
+    let told = frames(&mut session, now);
+    assert_eq!(
+        told.iter().map(|frame| &frame["ref"]).collect::<Vec<_>>(),
+        [&json!(3), &json!(4)],
+        "{told:?}"
+    );
+    node.turn(&mut paper);
+    assert!(session.poll_journal(Waker::noop()));
+    session.handle_journal(now);
+    let told = frames(&mut session, now);
+    let told: Vec<_> = told.iter().map(|frame| (frame["op"].as_str(), frame["ref"].as_u64())).collect();
+    assert_eq!(told, [(Some("published"), Some(1)), (Some("published"), Some(2))]);
+}
+
+#[test]
+fn a_client_that_is_ahead_of_its_new_node_resumes_when_the_node_has_read_the_journal() {
+    let mut paper = Paper::default();
+    let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    drop(other.subscribe(&mut paper, "b"));
+    let published = one.publish(1, "a", None);
+    one.turn(&mut paper);
+    let since = published.now_or_never().unwrap().unwrap().position;
+    let now = other.hub.now();
+    let mut session = hello(&other);
+    other.turn(&mut paper);
+    session.poll_journal(Waker::noop());
+    session.handle_journal(now);
+    for (since, outcome) in [(since, "resumed"), (Position { offset: 9, ..since }, "sync")] {
+        frames(&mut session, now);
+        let topics = [format!("t:{}", since.offset)];
+        say(
+            &mut session,
+            json!({ "op": "subscribe", "ref": 1, "topics": topics, "since": since.to_string() }),
+            now,
+        );
+        assert_eq!(frames(&mut session, now), [Value::Null; 0], "it waits: {since}");
+        assert!(!session.poll_journal(Waker::noop()), "{since}");
+        other.turn(&mut paper);
+        assert!(session.poll_journal(Waker::noop()), "{since}");
+        session.handle_journal(now);
+        let told = frames(&mut session, now);
+        assert_eq!(told[0]["topics"][0]["outcome"], outcome, "{told:?}");
+    }
+}
+
+#[test]
+fn a_session_of_a_history_that_is_gone_is_sent_away() {
+    use crate::shard::{Pumped, Shard};
+    #[derive(Debug, Default)]
+    struct Text(Vec<u8>);
+    impl crate::Sink for Text {
+        fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let now = node.hub.now();
+    let mut shard = Shard::new();
+    let key = shard.insert(Box::new(hello(&node)), Text::default());
+    let mut old = paper.clone();
+    node.turn(&mut paper);
+    drop(node.publish(1, "a", None));
+    node.turn(&mut paper);
+    assert!(shard.poll_journal(key, now, Waker::noop()));
+    assert_eq!(shard.pump(key, now).unwrap(), Pumped::Idle);
+    let _ = shard.poll_fan_out(now, Waker::noop());
+    old.tenants = HashMap::from([(
+        node.hub.home().clone(),
+        Pages {
+            tail: Position { offset: 0, tag: 0, ..node.hub.position().now_or_never().unwrap() },
+            entries: Vec::new(),
+        },
+    )]);
+    node.clock.pass(1_000);
+    node.turn(&mut old);
+    let _ = shard.poll_fan_out(now, Waker::noop());
+    assert_eq!(shard.pump(key, now).unwrap(), Pumped::Closed);
+    let told = String::from_utf8_lossy(&shard.sink_mut(key).0).into_owned();
+    assert!(told.contains(r#"{"op":"goaway""#), "{told}");
+}

@@ -1,0 +1,342 @@
+//! What a hub has handed over to its journal, and the journal's driver has not finished: publications, gaps,
+//! revocations, and tenants to load. It is bounded. A publish beyond the bound is refused with `overloaded`. An
+//! announcement beyond it becomes a gap, which is appended when the journal takes entries again.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+use tidings_shared::{
+    TopicName,
+    limits::{JOURNAL_QUEUE_BYTES, JOURNAL_QUEUE_ENTRIES, MAX_TOPICS_PER_PUBLICATION, PUBLISH_TIMEOUT},
+};
+use uuid::Uuid;
+
+use super::{later::Slot, publishing::PublishError};
+use crate::{
+    journal::{Content, JournalDraft, JournalRevocation},
+    publication::Published,
+    revocation::RevokeError,
+    tenant_id::TenantId,
+};
+
+/// Who waits for an entry's place in the journal, and since when.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    then: Then,
+    since: Duration,
+}
+
+/// What follows when the journal has answered.
+#[derive(Debug)]
+enum Then {
+    /// A publisher waits for the answer.
+    Publish(Arc<Slot<Result<Published, PublishError>>>),
+    /// Somebody waits until the gap is in the journal.
+    Sync(Arc<Slot<Result<(), PublishError>>>),
+    /// Nobody waits. If it can't be appended, its topics get a gap.
+    Announce,
+}
+
+/// A revocation that waits for the journal.
+#[derive(Debug)]
+pub(crate) struct Revoked {
+    pub(crate) revocation: JournalRevocation,
+    pub(crate) slot: Option<Arc<Slot<Result<(), RevokeError>>>>,
+    since: Duration,
+}
+
+/// Topics that have lost something, and have no gap in the journal yet. `None` is the whole tenant.
+type Lost = Option<BTreeSet<TopicName>>;
+
+/// Everything that waits for the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The entries, each with its bytes.
+    entries: VecDeque<(JournalDraft, Waiting, usize)>,
+    bytes: usize,
+    lost: HashMap<TenantId, Lost>,
+    revoked: VecDeque<Revoked>,
+    to_load: HashSet<TenantId>,
+    /// Somebody waits until the node has read what the journal has.
+    must_follow: bool,
+    driver: Option<Waker>,
+    is_closed: bool,
+}
+
+/// Bytes that an entry costs beside its texts.
+const ENTRY_OVERHEAD: usize = 512;
+
+/// Revocations that wait. Beyond this bound, a revocation is refused with `overloaded`.
+const MAX_REVOKED: usize = 10_000;
+
+impl Outgoing {
+    /// Hands over an event. `is_announced` says that nobody waits for the answer: then it never fails.
+    pub(crate) fn publish(
+        &self,
+        draft: JournalDraft,
+        now: Duration,
+    ) -> Result<Arc<Slot<Result<Published, PublishError>>>, PublishError> {
+        let slot = Slot::new();
+        match self.push(draft, Then::Publish(Arc::clone(&slot)), now) {
+            Ok(()) => Ok(slot),
+            Err(_) => Err(PublishError::Overloaded),
+        }
+    }
+
+    /// Hands over an event for which nobody waits.
+    pub(crate) fn announce(&self, draft: JournalDraft, now: Duration) {
+        if let Err(refused) = self.push(draft, Then::Announce, now) {
+            self.lose(&refused.tenant, refused.topics);
+        }
+    }
+
+    /// Hands over a gap of these topics. Without topics, it is a gap of the whole tenant.
+    pub(crate) fn sync(
+        &self,
+        draft: JournalDraft,
+        now: Duration,
+    ) -> Result<Arc<Slot<Result<(), PublishError>>>, PublishError> {
+        let slot = Slot::new();
+        match self.push(draft, Then::Sync(Arc::clone(&slot)), now) {
+            Ok(()) => Ok(slot),
+            Err(refused) => {
+                self.lose(&refused.tenant, refused.topics);
+                Err(PublishError::Overloaded)
+            }
+        }
+    }
+
+    fn push(&self, draft: JournalDraft, then: Then, since: Duration) -> Result<(), Box<JournalDraft>> {
+        let bytes = cost(&draft);
+        let mut state = self.lock();
+        let is_full =
+            state.entries.len() >= JOURNAL_QUEUE_ENTRIES || state.bytes + bytes > JOURNAL_QUEUE_BYTES;
+        if state.is_closed || is_full {
+            return Err(Box::new(draft));
+        }
+        state.bytes += bytes;
+        state.entries.push_back((draft, Waiting { then, since }, bytes));
+        state.wake();
+        Ok(())
+    }
+
+    /// Notes that these topics have lost something. Without topics, it is the whole tenant.
+    pub(crate) fn lose(&self, tenant: &TenantId, topics: Vec<TopicName>) {
+        let mut state = self.lock();
+        let lost = state.lost.entry(tenant.clone()).or_insert_with(|| Some(BTreeSet::new()));
+        match lost {
+            Some(known) if !topics.is_empty() => {
+                known.extend(topics);
+                if known.len() > MAX_TOPICS_PER_PUBLICATION {
+                    *lost = None;
+                }
+            }
+            _ => *lost = None,
+        }
+        state.wake();
+    }
+
+    /// Hands over a revocation.
+    pub(crate) fn revoke(
+        &self,
+        revocation: JournalRevocation,
+        slot: Option<Arc<Slot<Result<(), RevokeError>>>>,
+        since: Duration,
+    ) -> Result<(), RevokeError> {
+        let mut state = self.lock();
+        if state.is_closed || state.revoked.len() >= MAX_REVOKED {
+            return Err(RevokeError::Journal);
+        }
+        state.revoked.push_back(Revoked { revocation, slot, since });
+        state.wake();
+        Ok(())
+    }
+
+    /// Asks for the history of a tenant.
+    pub(crate) fn load(&self, tenant: &TenantId) {
+        let mut state = self.lock();
+        state.to_load.insert(tenant.clone());
+        state.wake();
+    }
+
+    /// Asks for everything that the journal has for this node's tenants.
+    pub(crate) fn follow(&self) {
+        let mut state = self.lock();
+        state.must_follow = true;
+        state.wake();
+    }
+
+    /// Gives up everything that has waited for too long. What nobody waits for becomes a gap.
+    pub(crate) fn handle_timeout(&self, now: Duration) {
+        let is_late = |since: Duration| now.saturating_sub(since) >= PUBLISH_TIMEOUT;
+        let mut late = Vec::new();
+        let mut revoked = Vec::new();
+        {
+            let mut state = self.lock();
+            while state.entries.front().is_some_and(|(_, waiting, _)| waiting.is_late(now)) {
+                late.extend(state.pop());
+            }
+            for entry in state.revoked.iter_mut().filter(|entry| is_late(entry.since)) {
+                // It still waits: it must survive a restart.
+                revoked.extend(entry.slot.take());
+            }
+        }
+        late.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
+        revoked.into_iter().for_each(|slot| slot.fill(Err(RevokeError::Journal)));
+    }
+
+    /// Gives up an entry: its publisher learns it, or its topics get a gap.
+    pub(crate) fn give_up(&self, draft: JournalDraft, waiting: Waiting) {
+        match waiting.then {
+            Then::Publish(slot) => slot.fill(Err(PublishError::Overloaded)),
+            Then::Sync(slot) => {
+                self.lose(&draft.tenant, draft.topics);
+                slot.fill(Err(PublishError::Overloaded));
+            }
+            Then::Announce => self.lose(&draft.tenant, draft.topics),
+        }
+    }
+
+    /// Ends everything that waits: there is no driver any more.
+    pub(crate) fn close(&self) {
+        let State { entries, revoked, .. } = {
+            let mut state = self.lock();
+            std::mem::replace(&mut *state, State { is_closed: true, ..State::default() })
+        };
+        entries.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
+        let slots = revoked.into_iter().filter_map(|revoked| revoked.slot);
+        slots.for_each(|slot| slot.fill(Err(RevokeError::Journal)));
+    }
+
+    /// Returns whether something waits that a drain should still hand over.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.entries.is_empty() && state.lost.is_empty() && state.revoked.is_empty()
+    }
+
+    /// Sets the waker of the driver. Returns whether there is something to do.
+    pub(crate) fn set_driver(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        state.driver = Some(waker.clone());
+        !state.entries.is_empty()
+            || !state.lost.is_empty()
+            || !state.revoked.is_empty()
+            || !state.to_load.is_empty()
+            || state.must_follow
+    }
+
+    /// Takes the oldest entries, so many and so many bytes. Gaps of lost announcements come after all entries.
+    pub(crate) fn take_entries(
+        &self,
+        max: usize,
+        max_bytes: usize,
+        now: Duration,
+        mut new_key: impl FnMut() -> Uuid,
+    ) -> (Vec<JournalDraft>, Vec<Waiting>) {
+        let mut state = self.lock();
+        let (mut drafts, mut waiting, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while drafts.len() < max && bytes < max_bytes {
+            let Some((draft, waits, cost)) = state.pop() else { break };
+            bytes += cost;
+            drafts.push(draft);
+            waiting.push(waits);
+        }
+        if state.entries.is_empty() && drafts.len() < max {
+            let tenants: Vec<TenantId> = state.lost.keys().take(max - drafts.len()).cloned().collect();
+            for tenant in tenants {
+                let topics = state.lost.remove(&tenant).flatten().unwrap_or_default().into_iter().collect();
+                drafts.push(gap(tenant, topics, new_key()));
+                waiting.push(Waiting { then: Then::Announce, since: now });
+            }
+        }
+        (drafts, waiting)
+    }
+
+    /// Takes the oldest revocations, so many.
+    pub(crate) fn take_revoked(&self, max: usize) -> Vec<Revoked> {
+        let mut state = self.lock();
+        let count = state.revoked.len().min(max);
+        state.revoked.drain(..count).collect()
+    }
+
+    /// Puts revocations back to the front, after a failure.
+    pub(crate) fn put_back(&self, revoked: Vec<Revoked>) {
+        let mut state = self.lock();
+        for revoked in revoked.into_iter().rev() {
+            state.revoked.push_front(revoked);
+        }
+    }
+
+    /// Takes the tenants to load.
+    pub(crate) fn take_loads(&self) -> Vec<TenantId> {
+        std::mem::take(&mut self.lock().to_load).into_iter().collect()
+    }
+
+    /// Takes the wish to follow.
+    pub(crate) fn take_follow(&self) -> bool {
+        std::mem::take(&mut self.lock().must_follow)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pop(&mut self) -> Option<(JournalDraft, Waiting, usize)> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.2;
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+        Some(entry)
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.driver.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Waiting {
+    /// Gives the journal's answer to whoever waits.
+    pub(crate) fn answer(self, answer: Result<Published, PublishError>) {
+        match self.then {
+            Then::Publish(slot) => slot.fill(answer),
+            Then::Sync(slot) => slot.fill(answer.map(drop)),
+            Then::Announce => {}
+        }
+    }
+
+    /// Returns whether nobody waits: then an entry that can't be appended becomes a gap.
+    pub(crate) fn is_announced(&self) -> bool {
+        matches!(self.then, Then::Announce)
+    }
+
+    /// Returns whether it has waited for too long.
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= PUBLISH_TIMEOUT
+    }
+}
+
+/// Returns a gap of these topics.
+pub(crate) fn gap(tenant: TenantId, topics: Vec<TopicName>, key: Uuid) -> JournalDraft {
+    JournalDraft { tenant, key, may_come_again: false, origin: None, topics, content: Content::Gap }
+}
+
+fn cost(draft: &JournalDraft) -> usize {
+    let event = match &draft.content {
+        Content::Event(event) => event.payload.get().len() + event.event.len() + event.domain.len(),
+        Content::Gap => 0,
+    };
+    let topics = draft.topics.iter().map(|topic| topic.as_str().len() + size_of::<TopicName>());
+    ENTRY_OVERHEAD + event + topics.sum::<usize>()
+}
