@@ -59,6 +59,9 @@ pub struct GatewaySettings {
     pub write_timeout: Duration,
     /// If `true`, every address may read `/metrics`. If `false`, only this machine may.
     pub open_metrics: bool,
+    /// Whether `/ready` is 200 also while the hub hears nothing from its journal. If one journal serves all nodes, and it is
+    /// away, then `false` takes all of them from a load balancer at once.
+    pub ready_ignores_journal: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
     /// Threads that deliver to WebSockets and event streams. `None` means one for each processor.
@@ -91,6 +94,7 @@ impl GatewaySettings {
             max_body_bytes: limits::MAX_BODY_BYTES,
             write_timeout: limits::WRITE_TIMEOUT,
             open_metrics: false,
+            ready_ignores_journal: false,
             echo: false,
             shards: None,
             max_connections: limits::MAX_CONNECTIONS,
@@ -122,6 +126,7 @@ tidings_hub::setters!(GatewaySettings {
     max_body_bytes: usize,
     write_timeout: Duration,
     open_metrics: bool,
+    ready_ignores_journal: bool,
     echo: bool,
     shards: impl Into<Option<NonZero<usize>>>,
     max_connections: usize,

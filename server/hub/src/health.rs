@@ -10,7 +10,10 @@
 //!
 //! A session compares the hub's health with what it has told its client. So no order of these calls loses a change.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tidings_shared::limits::DEGRADED_AFTER;
 
@@ -73,6 +76,11 @@ impl Hearing {
         let heard = self.lock();
         let since = heard.last.filter(|_| heard.is_degraded);
         since.map_or(Health::Good, |since| Health::Degraded { since })
+    }
+
+    /// Returns how long the journal has been silent. Without a journal it is zero.
+    pub(crate) fn silence(&self, now: Moment) -> Duration {
+        self.lock().last.map_or(Duration::ZERO, |last| now.since_start.saturating_sub(last.since_start))
     }
 
     pub(crate) fn watch(&self) -> Watch {

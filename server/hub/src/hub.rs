@@ -216,7 +216,8 @@ impl Hub {
     /// Returns the current amounts of all tenants together.
     pub fn holdings(&self, now: Moment) -> Holdings {
         let tenants = self.shared().lock_tenants();
-        let mut holdings = Holdings { tenants: tenants.len(), ..Holdings::default() };
+        let journal_silence = self.shared().health.silence(now);
+        let mut holdings = Holdings { tenants: tenants.len(), journal_silence, ..Holdings::default() };
         for tenant in tenants.values() {
             let counters = tenant.counters();
             holdings.subscriptions += counters.subscriptions;

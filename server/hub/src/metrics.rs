@@ -50,6 +50,7 @@ struct Sums {
     log_publications: Gauge,
     log_bytes: Gauge,
     log_age: Gauge,
+    journal_silence: Gauge,
 }
 
 /// The current amounts of a hub and its gateway.
@@ -69,6 +70,8 @@ pub struct Holdings {
     pub log_bytes: usize,
     /// The age of the oldest publication in any log.
     pub log_age: Duration,
+    /// The time since something came through from the journal. Zero without a journal.
+    pub journal_silence: Duration,
 }
 
 /// The cause of a sync.
@@ -161,6 +164,12 @@ impl Default for Metrics {
             Unit::Seconds,
             sums.log_age.clone(),
         );
+        registry.register_with_unit(
+            "journal_silence",
+            "The time since something came through from the journal, 0 without a journal",
+            Unit::Seconds,
+            sums.journal_silence.clone(),
+        );
         outboxes.register(registry);
         metrics
     }
@@ -203,7 +212,9 @@ impl Metrics {
         set(&self.sums.topics, holdings.topics);
         set(&self.sums.log_publications, holdings.log_publications);
         set(&self.sums.log_bytes, holdings.log_bytes);
-        set(&self.sums.log_age, usize::try_from(holdings.log_age.as_secs()).unwrap_or(usize::MAX));
+        let seconds = |time: Duration| usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
+        set(&self.sums.log_age, seconds(holdings.log_age));
+        set(&self.sums.journal_silence, seconds(holdings.journal_silence));
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut page, &self.registry);

@@ -129,6 +129,9 @@ pub(super) struct Serve {
     /// Let every address read /metrics, not only this machine
     #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     open_metrics: bool,
+    /// Let /ready be 200 also while the journal is away
+    #[arg(long, env = "TIDINGS_READY_IGNORES_JOURNAL", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
+    ready_ignores_journal: bool,
     /// Serve a WebSocket echo at /v1/echo, for conformance suites
     #[arg(long, env = "TIDINGS_ECHO", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     echo: bool,
@@ -278,6 +281,7 @@ impl Serve {
             .max_connections_per_address(self.max_connections_per_address)
             .trusted_proxies(self.trusted_proxy)
             .open_metrics(self.open_metrics)
+            .ready_ignores_journal(self.ready_ignores_journal)
             .echo(self.echo)
             .shards(self.shards)
             .drain_timeout(self.drain_timeout)

@@ -8,6 +8,8 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
     upgrade::OnUpgrade,
 };
+use tidings_hub::{Health, problem::Problem};
+use tidings_shared::Code;
 use warp::{Buf, Filter, Rejection, Reply, path::Peek, reply::Response};
 
 use super::{
@@ -142,9 +144,21 @@ where
         Route::Preflight(preflight) => preflight.answer(&gateway, &head.headers),
         Route::Health => text(StatusCode::OK, "ok\n"),
         Route::Ready if gateway.is_draining() => refusal(&draining()),
-        Route::Ready => text(StatusCode::OK, "ready\n"),
+        Route::Ready => ready_answer(&gateway),
         Route::Metrics => metrics(&gateway, head.peer),
         Route::WrongMethod(allow) => wrong_method(allow),
+    }
+}
+
+/// Answers whether new clients should come here.
+fn ready_answer(gateway: &Gateway) -> Response {
+    match gateway.hub().health() {
+        Health::Degraded { since } if !gateway.settings().ready_ignores_journal => {
+            let silence = gateway.hub().now().since_start.saturating_sub(since.since_start).as_secs();
+            let message = format!("nothing has come through from the journal for {silence} s");
+            refusal(&Problem::new(Code::Overloaded, message))
+        }
+        _ => text(StatusCode::OK, "ready\n"),
     }
 }
 

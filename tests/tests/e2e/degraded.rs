@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings_client::{Client as NativeClient, Settings, Status, Statuses};
 use tidings_server::{Hub, PublishOptions};
 use tidings_shared::{RawEvent, limits::DEGRADED_AFTER};
-use tidings_tests::{Client, DEADLINE, EventStream, Process, at_once, eventually, sample, tidings};
+use tidings_tests::{Client, DEADLINE, EventStream, Process, Request, at_once, eventually, sample, tidings};
 use tokio::time::timeout;
 
 use crate::embedded::Embedded;
@@ -73,6 +73,31 @@ fn sessions_and_streams_of_all_shards_are_told_and_have_everything_when_they_are
     }
     drop((clients, streams));
     embedded.stop();
+}
+
+#[test]
+fn a_hub_without_its_journal_is_not_ready_unless_the_operator_says_so() {
+    for ignores_journal in [false, true] {
+        let embedded = Embedded::start(|settings| settings.ready_ignores_journal = ignores_journal);
+        let get = |path: &str| Request::get(path).send(embedded.address);
+        let silence = || {
+            let page = get("/metrics").body;
+            let line = page.lines().find_map(|line| line.strip_prefix("tidings_journal_silence_seconds "));
+            line.unwrap_or_else(|| panic!("{page}")).parse::<u64>().unwrap()
+        };
+        assert_eq!((get("/ready").status, silence()), (200, 0));
+        fall_silent(&embedded.hub);
+        if ignores_journal {
+            assert_eq!(get("/ready").status, 200);
+        } else {
+            get("/ready").assert_problem(503, "overloaded");
+        }
+        assert_eq!(get("/health").status, 200);
+        eventually("time passes", || silence() > 0);
+        embedded.hub.journal_answered(embedded.hub.now());
+        assert_eq!(get("/ready").status, 200);
+        embedded.stop();
+    }
 }
 
 #[test]
