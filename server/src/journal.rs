@@ -1,7 +1,126 @@
 //! Journals: where a hub's history lives beyond its process.
+//!
+//! [`open_hub`] opens a hub with a journal. `tidings serve --journal` does the same. After a restart, each client goes on
+//! from its position, and revocations and idempotency keys are still there.
+//!
+//! - `address` says where a journal is, and [`SqliteJournal`] is one kind.
+//! - `running` is the thread that moves entries between the hub and its journal.
 
+mod address;
+mod running;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+use std::time::Duration;
+
+use tidings_hub::{Hub, HubSettings, journal::JournalError};
+
+use self::address::Place;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{SqliteJournal, Synchronous};
+pub use self::sqlite::SqliteJournal;
+pub use self::{
+    address::{JournalAddress, JournalAddressError},
+    running::HubJournal,
+};
+use crate::SystemHost;
+
+/// How long a start waits for another process that has the journal. The old process of a restart may still drain.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When an entry is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Synchronous {
+    /// Before it is acknowledged: a power loss loses nothing
+    #[default]
+    Full,
+    /// A moment later: a power loss may lose the last acknowledged events, and their subscribers get a sync
+    Normal,
+}
+
+/// Where a hub's journal is, and how it writes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JournalSettings {
+    /// Where the journal is.
+    pub address: JournalAddress,
+    /// When an entry is on the disk. With [`Synchronous::Normal`], only a power loss or a crash of the operating system
+    /// loses entries. A crash of the process loses none.
+    pub synchronous: Synchronous,
+    /// How long to wait for another process that has the journal.
+    pub lock_timeout: Duration,
+}
+
+impl JournalSettings {
+    /// Returns the default settings for a journal at this address.
+    pub fn new(address: JournalAddress) -> Self {
+        Self { address, synchronous: Synchronous::default(), lock_timeout: LOCK_TIMEOUT }
+    }
+
+    /// Sets when an entry is on the disk.
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// Sets how long to wait for another process that has the journal.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+}
+
+impl From<JournalAddress> for JournalSettings {
+    fn from(address: JournalAddress) -> Self {
+        Self::new(address)
+    }
+}
+
+/// Opens a hub whose history is in a journal. It returns when the hub is ready.
+///
+/// Stop the journal after the gateway has drained. If you don't, nothing is lost: the next start reads more.
+///
+/// ```no_run
+/// use tidings_server::{DevAccess, Gateway, GatewaySettings, HubSettings, JournalAddress, open_hub};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let address: JournalAddress = "sqlite:events.journal".parse()?;
+/// let (hub, journal) = open_hub(HubSettings::new("acme".parse()?), address).await?;
+/// let access = DevAccess::new(hub.home().clone());
+/// let gateway = Gateway::new(hub, access, GatewaySettings::development());
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:7700").await?;
+/// gateway.serve(listener, gateway.service(), async { let _ = tokio::signal::ctrl_c().await; }).await;
+/// journal.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// There can't be a journal at this address. The message names the journal and the remedy. Nothing there was changed.
+pub async fn open_hub(
+    settings: HubSettings,
+    journal: impl Into<JournalSettings>,
+) -> Result<(Hub, HubJournal), JournalError> {
+    let journal = journal.into();
+    match &journal.address.0 {
+        Place::Memory => Ok((Hub::new(settings, SystemHost::start()), HubJournal::none())),
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(path) => {
+            let (path, JournalSettings { synchronous, lock_timeout, .. }) = (path.clone(), journal);
+            running::start(settings, move || SqliteJournal::open(&path, synchronous, lock_timeout)).await
+        }
+    }
+}
+
+/// Checks a journal's address as far as that needs no lock: another process may have the journal.
+///
+/// # Errors
+/// The errors of [`open_hub`].
+#[cfg(feature = "cli")]
+pub(crate) fn check(address: &JournalAddress) -> Result<(), JournalError> {
+    match &address.0 {
+        Place::Memory => Ok(()),
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(path) => SqliteJournal::check(path),
+    }
+}

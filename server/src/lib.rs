@@ -2,6 +2,7 @@
 //!
 //! - [`Hub`] is where publications come in and go out. [`SystemHost`] gives it the time and random numbers.
 //!   [`Hub::tenant`] is a handle to one tenant. [`Changes`] announces the events of a transaction after its commit.
+//! - [`open_hub`] opens a hub with a [`journal`], which survives a restart.
 //! - [`Gateway`] lets browsers in. [`Gateway::serve`] serves it together with an application: a `Router` of axum, a
 //!   filter of warp, or any other service of tower. [`Gateway::service`] is for the application's own server.
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
@@ -15,6 +16,7 @@
 //!
 //! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
+//! - `journal` keeps a hub's history in a file.
 //! - `outbox` publishes the rows of a table, and `postgres` connects to PostgreSQL.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
@@ -63,6 +65,7 @@ pub use authorize::{Authorize, Credentials, DevAccess};
 pub use gateway::{Gateway, GatewaySettings};
 pub use host::SystemHost;
 pub use http::{Peer, origin_of, origin_tag};
+pub use journal::{HubJournal, JournalAddress, JournalAddressError, JournalSettings, Synchronous, open_hub};
 #[cfg(feature = "jwt")]
 pub use jwt::JwtAccess;
 pub use origin::OriginRule;

@@ -9,7 +9,9 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
-use tidings_hub::{Hub, HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId};
+use tidings_hub::{
+    HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId, journal::JournalError,
+};
 use tidings_shared::{Domains, limits};
 use tokio::{
     net::TcpListener,
@@ -28,7 +30,7 @@ use super::{
 use crate::{
     authorize::DevAccess,
     gateway::{Gateway, GatewaySettings},
-    host::SystemHost,
+    journal::{self, JournalAddress, JournalSettings, Synchronous, open_hub},
     origin::{OriginRule, check_as_browsers_write},
     outbox::{Outbox, OutboxAddress, OutboxError, admin},
 };
@@ -54,6 +56,27 @@ pub(super) struct Serve {
     /// several times. With --dev, pages of this machine may connect
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Where the history is: `memory`, which a restart forgets, or sqlite:PATH, a file of this server
+    #[arg(
+        long,
+        env = "TIDINGS_JOURNAL",
+        help_heading = "Journal",
+        default_value = "memory",
+        value_name = "memory|sqlite:PATH"
+    )]
+    journal: JournalAddress,
+    /// When an event is on the disk: `full`, before it is acknowledged; `normal`, a moment later, so that a power loss may
+    /// lose the last acknowledged events, and their subscribers get a sync
+    #[arg(
+        long,
+        env = "TIDINGS_JOURNAL_SYNCHRONOUS",
+        help_heading = "Journal",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "full|normal"
+    )]
+    journal_synchronous: Synchronous,
     /// Database of the application with an outbox, as sqlite:PATH or postgres://…; may be given several times
     #[arg(long, env = "TIDINGS_OUTBOX", value_name = "URL")]
     outbox: Vec<OutboxAddress>,
@@ -154,6 +177,10 @@ pub(super) struct Serve {
     tokens: Tokens,
 }
 
+fn unusable_journal(error: JournalError) -> Failure {
+    Failure::Usage(format!("--journal: {error}"))
+}
+
 fn unusable_outbox(error: OutboxError) -> Failure {
     Failure::Usage(format!("--outbox {error}"))
 }
@@ -196,6 +223,7 @@ impl Serve {
         if !self.dev {
             self.tokens.access()?;
         }
+        journal::check(&self.journal).map_err(unusable_journal)?;
         for outbox in &self.outbox {
             admin::check(outbox).await.map_err(unusable_outbox)?;
         }
@@ -250,7 +278,8 @@ impl Serve {
             .log(log)
             .quotas(quotas)
             .logs_max_bytes(self.logs_max_bytes);
-        let hub = Hub::new(settings, SystemHost::start());
+        let journal = JournalSettings::new(self.journal).synchronous(self.journal_synchronous);
+        let (hub, journal) = open_hub(settings, journal).await.map_err(unusable_journal)?;
         let session = SessionSettings::default()
             .hello_timeout(self.hello_timeout)
             .heartbeat(self.heartbeat)
@@ -315,6 +344,7 @@ impl Serve {
         for outbox in outboxes {
             outbox.stop().await;
         }
+        journal.stop().await;
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ use tidings_hub::{
 use tidings_shared::Position;
 
 use self::{fault::Fault, file::JournalFile, lock::Lock, paths::Paths, stamp::Stamp, tenants::Tenant};
+use super::Synchronous;
 
 /// How long the files must stay as they are before a replaced file is opened: a copy takes its time.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -54,27 +55,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes of the write-ahead log after which an append also writes the log into the file. Usually
 /// [`trim`](Journal::trim) does, long before.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
-
-/// When an append is on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Synchronous {
-    /// Before it is acknowledged. A power loss loses nothing that was acknowledged.
-    #[default]
-    Full,
-    /// A moment later. A power loss, or a crash of the operating system, may lose the last acknowledged events. The
-    /// clients that had them get a `sync`, because their positions are not in the journal any more. A crash of the server
-    /// alone, `kill -9` included, loses nothing.
-    Normal,
-}
-
-impl Synchronous {
-    fn pragma(self) -> &'static str {
-        match self {
-            Self::Full => "FULL",
-            Self::Normal => "NORMAL",
-        }
-    }
-}
 
 /// A journal in a file of SQLite. Its files are PATH, PATH-wal, PATH-shm and PATH-lock. One process has it open.
 ///
@@ -111,6 +91,12 @@ impl SqliteJournal {
         };
         let opened = absolute.and_then(|path| Self::try_open(name.clone(), path, synchronous, wait));
         opened.map_err(|fault| error(&name, &fault))
+    }
+
+    /// Checks what is at a path, without the lock.
+    #[cfg(feature = "cli")]
+    pub(super) fn check(path: &Path) -> Result<(), JournalError> {
+        open::check(path).map(drop).map_err(|fault| error(&format!("sqlite:{}", path.display()), &fault))
     }
 
     fn try_open(

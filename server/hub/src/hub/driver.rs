@@ -139,6 +139,11 @@ impl Driver {
         self.drafts.is_empty() && self.outgoing().is_empty()
     }
 
+    /// Returns whether nobody has the hub any more, and no handle to a tenant. A shell looks now and then.
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
+    }
+
     fn outgoing(&self) -> &Outgoing {
         self.shared.outgoing.as_ref().expect("a hub with a driver has a journal")
     }

@@ -5,7 +5,9 @@ use std::{collections::HashMap, fs::File};
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use tidings_hub::TenantId;
 
-use super::{fault::Fault, pairing::Pairing, paths::Paths, stamp::Stamp, tenants::Tenant};
+use super::{
+    super::Synchronous, fault::Fault, pairing::Pairing, paths::Paths, stamp::Stamp, tenants::Tenant,
+};
 
 /// The open file of a journal.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub(super) struct JournalFile {
     file: File,
     paths: Paths,
     pairing: Pairing,
+    synchronous: Synchronous,
     /// Whether the next transaction begins a log.
     begins_log: bool,
     /// What this process left: the database file after the last checkpoint, the log after the last transaction.
@@ -36,15 +39,31 @@ impl Left {
     }
 }
 
+fn set_synchronous(db: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    let value = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    db.pragma_update(None, "synchronous", value)
+}
+
 impl JournalFile {
     /// Takes over a file that was opened, and writes its log into it.
-    pub(super) fn begin(db: Connection, file: File, paths: Paths, pairing: Pairing) -> Result<Self, Fault> {
+    pub(super) fn begin(
+        db: Connection,
+        file: File,
+        paths: Paths,
+        pairing: Pairing,
+        synchronous: Synchronous,
+    ) -> Result<Self, Fault> {
+        set_synchronous(&db, synchronous)?;
         let left = Left::at(&paths)?;
         if !left.file.is_same_file(&Stamp::of(&file.metadata()?)) {
             return Err(Fault::Replaced);
         }
         let begins_log = !paths.has_log();
-        let mut opened = Self { db, file, paths, pairing, begins_log, left, tenants: HashMap::new() };
+        let mut opened =
+            Self { db, file, paths, pairing, synchronous, begins_log, left, tenants: HashMap::new() };
         opened.checkpoint()?;
         Ok(opened)
     }
@@ -82,6 +101,17 @@ impl JournalFile {
         written
     }
 
+    /// Writes in a transaction that need not be durable at once. A power loss may undo it, but nothing that came before.
+    pub(super) fn write_lazily<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>, &HashMap<TenantId, Tenant>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        set_synchronous(&self.db, Synchronous::Normal)?;
+        let written = self.write(write);
+        set_synchronous(&self.db, self.synchronous)?;
+        written
+    }
+
     fn commit<T>(
         &mut self,
         write: impl FnOnce(&Transaction<'_>, &HashMap<TenantId, Tenant>) -> Result<T, Fault>,
@@ -105,7 +135,7 @@ impl JournalFile {
     /// Writes the log into the database file, and empties the log. While another program reads, the log stays.
     pub(super) fn checkpoint(&mut self) -> Result<(), Fault> {
         if !self.pairing.is_in_checkpoint() || self.begins_log {
-            self.pairing.generation = self.write(|transaction, _| Ok(Pairing::draw(transaction)?))?;
+            self.pairing.generation = self.write_lazily(|transaction, _| Ok(Pairing::draw(transaction)?))?;
         }
         self.check()?;
         let is_busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));

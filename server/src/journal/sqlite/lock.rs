@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{fault::Fault, stamp::Stamp};
+use super::{fault::Fault, paths::OWNER_ONLY, stamp::Stamp};
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +55,7 @@ impl Lock {
 
     fn try_new(path: &Path) -> Result<Self, LockError> {
         let is_new = !path.exists();
-        let file = File::options().create(true).truncate(false).write(true).open(path);
+        let file = File::options().create(true).truncate(false).write(true).mode(OWNER_ONLY).open(path);
         let file = file.map_err(LockError::Failed)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(LockError::InUse),

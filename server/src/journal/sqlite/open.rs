@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Read,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -12,11 +13,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
-    Synchronous,
+    super::Synchronous,
     fault::{DAMAGED, Fault},
     file::JournalFile,
     pairing::{HEADER_BYTES, Pairing, header_of},
-    paths::Paths,
+    paths::{OWNER_ONLY, Paths},
     schema::{self, APPLICATION, VERSION},
 };
 
@@ -97,7 +98,13 @@ pub(super) fn open(paths: &Paths, synchronous: Synchronous) -> Result<JournalFil
 fn try_open(paths: &Paths, synchronous: Synchronous, is_there: bool) -> Result<JournalFile, Fault> {
     let stored = if is_there && paths.has_log() { generation_without_log(&paths.file) } else { None };
     // The file must stay open for as long as the connection: see `check`.
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(&paths.file)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(OWNER_ONLY)
+        .open(&paths.file)?;
     let mut db = connect(&paths.file)?;
     if let Some(generation) = stored {
         let header = header_of(&file)?;
@@ -126,10 +133,9 @@ fn try_open(paths: &Paths, synchronous: Synchronous, is_there: bool) -> Result<J
     db.pragma_update(None, "journal_mode", "WAL")?;
     // Checkpoints are the journal's own: between them nobody writes to the database file.
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    db.pragma_update(None, "synchronous", synchronous.pragma())?;
     db.set_prepared_statement_cache_capacity(64);
     let pairing = Pairing::read(&db)?.ok_or_else(|| Fault::said(DAMAGED))?;
-    JournalFile::begin(db, file, paths.clone(), pairing)
+    JournalFile::begin(db, file, paths.clone(), pairing, synchronous)
 }
 
 fn connect(path: &Path) -> Result<Connection, Fault> {

@@ -2,6 +2,9 @@
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
+/// The rights to a new file: events are nobody else's business. SQLite gives its other files the same rights.
+pub(super) const OWNER_ONLY: u32 = 0o600;
+
 /// Bytes of a write-ahead log without entries: its header.
 const EMPTY_LOG_BYTES: u64 = 32;
 

@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use super::{fault::Fault, file::JournalFile, keys, tenants::Tenant};
 
-/// Entries, keys and revocations that one call removes, of each kind. It takes some milliseconds: publishes wait for it.
-const TRIMMED: usize = 1_000;
+/// Entries and keys that one call removes, and as many revocations. It takes some 20 milliseconds, and publishes wait
+/// meanwhile. It is more than the driver appends in a turn, so a journal that is full stays within its bounds.
+const TRIMMED: usize = 4_096;
 
 /// Tenants that one call looks at.
 const TENANTS: usize = 64;
 
 /// Bytes of the log from which a call writes it into the database file.
-const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 
 fn bound(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -47,7 +48,7 @@ impl JournalFile {
         if !beyond.is_empty() || has_expired {
             let mut left = TRIMMED;
             has_more = beyond.len() == TENANTS;
-            let (trimmed, expired) = self.write(|transaction, _| {
+            let (trimmed, expired) = self.write_lazily(|transaction, _| {
                 let mut trimmed = Vec::new();
                 for (name, mut tenant) in beyond {
                     trim_entries(transaction, &mut tenant, &bounds, &mut left)?;

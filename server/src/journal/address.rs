@@ -1,0 +1,87 @@
+//! Where a journal is: `memory`, or `sqlite:PATH`.
+
+use std::{fmt, str::FromStr};
+
+/// Where a journal is. Parse it from `memory` or `sqlite:PATH`.
+///
+/// ```
+/// use tidings_server::JournalAddress;
+///
+/// let address: JournalAddress = "sqlite:data/events.journal".parse()?;
+/// assert_eq!(address.to_string(), "sqlite:data/events.journal");
+/// assert!("nats://localhost".parse::<JournalAddress>().is_err());
+/// # Ok::<(), tidings_server::JournalAddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalAddress(pub(super) Place);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the process: a restart forgets it.
+    Memory,
+    /// In a file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(std::path::PathBuf),
+}
+
+/// The text is not the address of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalAddressError(String);
+
+impl FromStr for JournalAddress {
+    type Err = JournalAddressError;
+
+    fn from_str(text: &str) -> Result<Self, JournalAddressError> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self(Place::Memory)),
+            Some(("sqlite", "")) => {
+                Err(JournalAddressError("the journal `sqlite:` has no path; write sqlite:PATH".to_owned()))
+            }
+            #[cfg(feature = "sqlite")]
+            Some(("sqlite", path)) => Ok(Self(Place::Sqlite(path.into()))),
+            #[cfg(not(feature = "sqlite"))]
+            Some(("sqlite", _)) => Err(JournalAddressError(
+                "this program was built without SQLite; enable the feature `sqlite` of tidings-server"
+                    .to_owned(),
+            )),
+            // The rest may hold a password.
+            found => {
+                let kind = found.map_or(text, |(kind, _)| kind);
+                Err(JournalAddressError(format!(
+                    "a journal of the kind {kind:?} is not known; write memory or sqlite:PATH"
+                )))
+            }
+        }
+    }
+}
+
+impl fmt::Display for JournalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Memory => f.write_str("memory"),
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for JournalAddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JournalAddressError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_or_an_empty_path_is_an_error_that_names_the_kinds() {
+        for text in ["", "Memory", "memory:", "sqlite", "sqlite:", "events.journal", "nats://u:secret@h/d"] {
+            let error = text.parse::<JournalAddress>().unwrap_err().to_string();
+            assert!(error.contains("sqlite:PATH") && !error.contains("secret"), "{error}");
+        }
+    }
+}
