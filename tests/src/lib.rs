@@ -3,6 +3,7 @@
 //! Everything blocks, with a [`DEADLINE`]. A test that waits for longer fails, and says what it was waiting for.
 #![allow(clippy::missing_panics_doc, reason = "a helper of a test fails the test")]
 
+mod address;
 mod application;
 mod binary;
 mod client;
@@ -29,6 +30,7 @@ use std::{
 };
 
 pub use self::postgres::Postgres;
+pub use address::own_address;
 pub use application::AppFile;
 pub use binary::{Finished, example, finish, tidings, tidings_with_files};
 pub use client::{Client, Incoming};

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
@@ -14,7 +14,7 @@ use std::{
 
 use postgres::{Client, NoTls};
 
-use crate::eventually;
+use crate::{eventually, own_address};
 
 /// The password of the user `owner`, who may do everything.
 const PASSWORD: &str = "secret";
@@ -61,10 +61,6 @@ cd /
 rm -rf "$folder"
 "#;
 
-/// Ports of the tests' servers. The system gives none of them to outgoing connections, so that a server that is
-/// started again finds its own port free.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
-
 /// A running PostgreSQL server in a folder of its own, on a port of loopback. It ends with this value, and with the
 /// test's process at the latest.
 #[derive(Debug)]
@@ -102,7 +98,7 @@ impl Postgres {
         assert_eq!(server.ask("init"), "0", "PostgreSQL makes no files: {}", server.log());
         // Another process may take a port first.
         let started = (0..10).any(|_| {
-            server.address = free_address();
+            server.address = own_address();
             server.configure();
             server.run()
         });
@@ -261,16 +257,6 @@ fn new_folder() -> PathBuf {
         std::os::unix::fs::chown(&folder, user, group).expect("root gives folders away");
     }
     folder
-}
-
-/// Returns a loopback address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    // Processes that start at the same time begin to search at different places.
-    let start = std::process::id() as usize * 101 + COUNT.fetch_add(1, Ordering::Relaxed);
-    let ports = (0..PORTS.len()).map(|step| PORTS.start + ((start + step) % PORTS.len()) as u16);
-    let mut addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    addresses.find(|address| TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
 /// Whether a process runs. The guard is its parent and has not waited for it, so an ended one is a zombie.

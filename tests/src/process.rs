@@ -19,7 +19,9 @@ pub struct Process {
     child: Child,
     /// The lines of its standard output. They end when the process does.
     lines: Mutex<Receiver<String>>,
-    log: Arc<Mutex<String>>,
+    log: Arc<Mutex<Vec<u8>>>,
+    /// Disconnected when the standard error has ended, and all of it is in `log`.
+    log_ends: Mutex<Receiver<()>>,
 }
 
 impl Process {
@@ -44,19 +46,21 @@ impl Process {
                 let _ = sender.send(line);
             }
         });
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::<Mutex<Vec<u8>>>::default();
+        let (is_open, log_ends) = mpsc::channel();
         if let Some(mut stderr) = child.stderr.take() {
             let kept = Arc::clone(&log);
             thread::spawn(move || {
                 let mut chunk = [0; 4096];
                 while let Ok(read @ 1..) = stderr.read(&mut chunk) {
                     if let Ok(mut log) = kept.lock() {
-                        log.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                        log.extend_from_slice(&chunk[..read]);
                     }
                 }
+                drop(is_open);
             });
         }
-        Self { child, lines: Mutex::new(lines), log }
+        Self { child, lines: Mutex::new(lines), log, log_ends: Mutex::new(log_ends) }
     }
 
     /// Returns the next line of its standard output.
@@ -77,9 +81,10 @@ impl Process {
         self.lines.get_mut().expect("nobody else reads lines").recv_timeout(DEADLINE)
     }
 
-    /// Returns the standard error until now.
+    /// Returns the standard error until now. After [`Self::wait`], this is all of it. Before, a line may come late: wait
+    /// for it with [`eventually`](crate::eventually).
     pub fn log(&self) -> String {
-        self.log.lock().map(|log| log.clone()).unwrap_or_default()
+        self.log.lock().map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
     /// Sends a signal by name, such as `TERM`.
@@ -131,6 +136,7 @@ impl Process {
             match self.receive() {
                 Ok(line) => rest.push(line),
                 Err(RecvTimeoutError::Disconnected) => {
+                    let _ = self.log_ends.get_mut().expect("nobody else waits").recv_timeout(DEADLINE);
                     return (self.child.wait().expect("it was not waited for"), rest);
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("still running; on standard error:\n{}", self.log()),

@@ -1,6 +1,9 @@
 //! A server process.
 
-use std::{net::SocketAddr, process::Command};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
@@ -23,8 +26,14 @@ impl Server {
     /// Starts the same with more flags.
     #[track_caller]
     pub fn with(flags: &[&str]) -> Self {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), flags)
+    }
+
+    /// Starts the same on this address. A server that is to start again needs an [`own_address`](crate::own_address).
+    #[track_caller]
+    pub fn at(address: SocketAddr, flags: &[&str]) -> Self {
         let mut command = tidings();
-        command.args(["serve", "--dev", "--listen", "127.0.0.1:0"]).args(flags);
+        command.args(["serve", "--dev", "--listen", &address.to_string()]).args(flags);
         Self::run(command)
     }
 

@@ -2,13 +2,13 @@
 
 use std::{
     env, fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Process, eventually};
+use crate::{Process, eventually, own_address};
 
 /// The hub's address in the configurations.
 const HUB: &str = "127.0.0.1:7700";
@@ -56,7 +56,7 @@ impl WebServer {
     /// Starts nginx in front of the hub at this address.
     #[track_caller]
     pub fn nginx(hub: SocketAddr) -> Self {
-        let (address, folder) = (free_address(), folder());
+        let (address, folder) = (own_address(), folder());
         let site = shipped("nginx.conf");
         let site = replaced(&site, "listen 80;", &format!("listen {address};"));
         write(&folder.join("tidings.conf"), &replaced(&site, HUB, &hub.to_string()));
@@ -70,7 +70,7 @@ impl WebServer {
     /// Starts Caddy in front of the hub at this address.
     #[track_caller]
     pub fn caddy(hub: SocketAddr) -> Self {
-        let (address, folder) = (free_address(), folder());
+        let (address, folder) = (own_address(), folder());
         let site = shipped("Caddyfile");
         let site = replaced(&site, "app.example.com {", &format!("http://:{} {{", address.port()));
         let site = replaced(&site, HUB, &hub.to_string());
@@ -127,12 +127,6 @@ fn folder() -> PathBuf {
     let folder = env::temp_dir().join(format!("tidings-web-server-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     folder
-}
-
-/// Returns a loopback address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound address")
 }
 
 /// Finds a program on the path, or in the folder that Debian does not put on the path of ordinary users.

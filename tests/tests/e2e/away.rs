@@ -1,7 +1,6 @@
 //! Clients that were away: short enough, too long, and while their server was killed. With the real client core.
 
 use std::{
-    net::TcpListener,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -9,9 +8,7 @@ use std::{
 
 use serde_json::json;
 use tidings_client_core::Output;
-use tidings_tests::{
-    Client, DEADLINE, Jitter, Payload, Random, Server, Tab, View, eventually, sample, tidings,
-};
+use tidings_tests::{Client, DEADLINE, Jitter, Payload, Server, Tab, View, eventually, own_address, sample};
 
 /// What a tab hears next of its topics.
 fn heard(tab: &mut Tab) -> Output<Payload> {
@@ -133,25 +130,11 @@ fn a_reconnect_that_missed_nothing_loads_nothing_and_a_burst_that_was_missed_is_
     }
 }
 
-/// A port that nobody is given by chance: below those that systems hand out.
-fn port_of_its_own() -> u16 {
-    let mut random = Random::of_this_run();
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (0..1000).map(|_| 15_000 + random.below(15_000) as u16).find(free).unwrap()
-}
-
-fn serve_on(port: u16) -> Server {
-    let mut command = tidings();
-    command.args(["serve", "--dev", "--listen", &format!("127.0.0.1:{port}")]);
-    Server::run(command)
-}
-
 #[test]
 fn after_kill_9_every_client_ends_right_by_one_sync_and_they_come_back_spread() {
     const CLIENTS: usize = 50;
-    let port = port_of_its_own();
-    let mut server = serve_on(port);
-    let address = server.address();
+    let address = own_address();
+    let mut server = Server::at(address, &[]);
     let store = AtomicU64::new(1);
     let (loaded, synced) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let all = |count: &AtomicUsize| count.load(Ordering::SeqCst) == CLIENTS;
@@ -187,7 +170,7 @@ fn after_kill_9_every_client_ends_right_by_one_sync_and_they_come_back_spread() 
         server.process().signal("KILL");
         assert_eq!(server.exit_code(), None, "ended by a signal");
         store.store(2, Ordering::SeqCst);
-        server = serve_on(port);
+        server = Server::at(address, &[]);
         eventually("all have loaded again", || all(&synced));
         store.store(3, Ordering::SeqCst);
         server.publish_to("clock", &sample::ticked(3));

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tidings_server::{DevAccess, PublishOptions};
 use tidings_shared::{RawEvent, TopicName};
 use tidings_tests::{
-    Block, EventSource, EventStream, Next, RawSocket, Request, Response, Server, at_once, eventually, sample,
-    tidings,
+    Block, EventSource, EventStream, Next, RawSocket, Request, Response, Server, at_once, eventually,
+    own_address, sample,
 };
 
 use crate::{embedded::Embedded, tokens::token_with};
@@ -219,17 +219,15 @@ fn where_the_log_survives_streams_come_back_from_a_drain_that_somebody_holds_up_
 
 #[test]
 fn where_the_log_is_gone_streams_come_back_from_a_drain_and_get_a_sync() {
-    let mut first = Server::with(&["--drain-spread", "0s"]);
-    let address = first.address();
+    let address = own_address();
+    let mut first = Server::at(address, &["--drain-spread", "0s"]);
     let mut source = EventSource::new(address, "/v1/events?topic=clock");
     source.expect("subscribed");
     first.publish_to("clock", &sample::ticked(0));
     source.expect("event");
     first.process().signal("TERM");
     assert_eq!(first.exit_code(), Some(0));
-    let mut command = tidings();
-    command.args(["serve", "--dev", "--listen", &address.to_string()]);
-    let second = Server::run(command);
+    let second = Server::at(address, &[]);
     assert_eq!(source.expect("sync").data["topics"], json!(["clock"]));
     second.publish_to("clock", &sample::ticked(1));
     assert_eq!(number_of(&source.expect("event")), 1);

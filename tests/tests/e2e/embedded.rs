@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tidings_server::{Authorize, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
-use tidings_tests::Client;
+use tidings_tests::{Client, own_address};
 use tokio::{
     net::{TcpListener, ToSocketAddrs},
     runtime::Runtime,
@@ -33,7 +33,7 @@ impl Embedded {
         access: impl Authorize,
         change: impl FnOnce(&mut GatewaySettings),
     ) -> Self {
-        Self::around(Hub::new(hub, SystemHost::start()), access, "127.0.0.1:0", change)
+        Self::around(Hub::new(hub, SystemHost::start()), access, own_address(), change)
     }
 
     /// Around a hub that may have been served before, on this address.

@@ -16,7 +16,7 @@ use serde_json::json;
 use tidings_shared::limits::KEEP_ALIVE_TIMEOUT;
 use tidings_tests::{
     Client, DEADLINE, EventSource, EventStream, Next, Proxy, RawSocket, Request, Response, Server, WebServer,
-    eventually, sample, tidings,
+    eventually, own_address, sample,
 };
 
 /// Starts a web server in front of a hub.
@@ -156,8 +156,8 @@ fn a_refusal_of_a_large_body_arrives_through_caddy() {
 }
 
 fn streams_outlive_a_restart(start: Start) {
-    let mut first = Server::with(&["--drain-spread", "0s"]);
-    let hub = first.address();
+    let hub = own_address();
+    let mut first = Server::at(hub, &["--drain-spread", "0s"]);
     let proxy = start(hub);
     let stuck = RawSocket::hello(hub);
     let mut source = EventSource::new(proxy.address(), "/v1/events?topic=clock");
@@ -203,9 +203,7 @@ fn streams_outlive_a_restart(start: Start) {
     assert_eq!(post(proxy.address()).status, 502);
     while source.next_of_stream() != Next::Ended {}
     assert_eq!(source.next_of_stream(), Next::Ended);
-    let mut command = tidings();
-    command.args(["serve", "--dev", "--listen", &hub.to_string()]);
-    let _second = Server::run(command);
+    let _second = Server::at(hub, &[]);
     eventually("the proxy has found it", || post(proxy.address()).status == 200);
     assert_eq!(source.expect("sync").data["topics"], json!(["clock"]));
     assert_eq!(post(proxy.address()).status, 200);

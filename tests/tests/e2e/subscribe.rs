@@ -241,6 +241,9 @@ fn a_domain_that_the_server_does_not_know_is_told_with_the_one_that_was_meant_an
     let answer = client.ask(&json!({ "op": "subscribe", "ref": 3, "topics": many }));
     assert_eq!(answer["unknown_domains"].as_array().unwrap().len(), limits::MAX_UNKNOWN_DOMAINS);
     // The operator reads it once, and only of what is likely to be a typo.
+    drop(client);
+    server.process().signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
     let log = server.process().log();
     assert_eq!(log.matches("was \"staff\" meant?").count(), 1, "{log}");
     assert!(!log.contains("orders"), "{log}");

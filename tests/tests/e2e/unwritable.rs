@@ -8,7 +8,9 @@ use std::{
 };
 
 use serde_json::json;
-use tidings_tests::{Client, Process, Request, Server, eventually, finish, key_file, sample, tidings};
+use tidings_tests::{
+    Client, Process, Request, Server, eventually, finish, key_file, own_address, sample, tidings,
+};
 
 /// A log that nobody reads any more.
 fn closed() -> Stdio {
@@ -119,8 +121,8 @@ fn a_result_that_does_not_fit_on_the_disk_is_a_failure_that_says_so() {
 
 #[test]
 fn a_tail_whose_user_has_gone_comes_back_to_its_server() {
-    let server = Server::start();
-    let address = server.address().to_string();
+    let address = own_address();
+    let server = Server::at(address, &[]);
     let mut command = tidings();
     command.args(["tail", "--url", &server.url(), "clock"]);
     let mut tail = Process::start_with_log(command, closed());
@@ -130,9 +132,7 @@ fn a_tail_whose_user_has_gone_comes_back_to_its_server() {
     });
     drop(server);
     // It has lost its connection, and said so to nobody.
-    let mut command = tidings();
-    command.args(["serve", "--dev", "--listen", &address]);
-    let server = Server::run(command);
+    let server = Server::at(address, &[]);
     eventually("the tail is back, and prints a sync or an event of the new server", || {
         server.publish_to("clock", &sample::ticked(2));
         tail.try_line().is_some_and(|line| line.contains("\"number\":2"))

@@ -1,11 +1,9 @@
 //! Publishes.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 use tidings_client::{Client, PublishOptions, RawEvent, Settings};
 use tidings_shared::domains::{crm, staff, store};
-use tidings_tests::{Client as Subscriber, Server, sample, tidings};
+use tidings_tests::{Client as Subscriber, Server, own_address, sample};
 use uuid::Uuid;
 
 use super::{client, run};
@@ -69,7 +67,7 @@ fn events_go_to_the_topics_that_their_publisher_names() {
 
 #[test]
 fn a_publish_is_handed_over_when_it_is_called_and_waits_for_the_server() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = own_address();
     run(async {
         let client = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
         let events: Vec<_> = (0..3).map(|_| person()).collect();
@@ -77,9 +75,7 @@ fn a_publish_is_handed_over_when_it_is_called_and_waits_for_the_server() {
         // Dropping the future takes nothing back.
         drop(client.publish(&events[1]));
         let third = client.publish(&events[2]);
-        let mut command = tidings();
-        command.args(["serve", "--dev", "--listen", &gone.to_string()]);
-        let _server = Server::run(command);
+        let _server = Server::at(gone, &[]);
         let offset = |position: &str| position.split('.').nth(1).unwrap().parse::<usize>().unwrap();
         // The third is awaited after the last other handle is gone.
         drop(client);
@@ -100,7 +96,7 @@ fn a_client_that_is_dropped_right_after_a_publish_still_publishes() {
 
 #[test]
 fn the_publish_after_256_that_wait_fails_at_once_and_may_be_tried_again() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = own_address();
     run(async {
         let client = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
         let waiting: Vec<_> = (0..256).map(|_| client.publish(&person())).collect();

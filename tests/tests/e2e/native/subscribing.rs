@@ -1,7 +1,6 @@
 //! Streams of deliveries.
 
 use std::{
-    net::TcpListener,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +11,7 @@ use std::{
 use tidings_client::{Client, Delivery, Error, Settings, Status, Statuses, Subscription};
 use tidings_shared::domains::{projects, staff};
 use tidings_tests::{
-    Cut, DEADLINE, Direction, Ending, Proxy, Server, eventually, rounds, sample, tidings, token,
+    Cut, DEADLINE, Direction, Ending, Proxy, Server, eventually, own_address, rounds, sample, token,
 };
 use tokio::{runtime::Builder, time::timeout};
 use uuid::Uuid;
@@ -108,8 +107,8 @@ fn every_event_arrives_once_although_connections_are_cut_and_waits_are_dropped()
 
 #[test]
 fn after_a_restart_of_the_server_each_subscription_gets_a_sync_and_then_what_is_new() {
-    let server = Server::start();
-    let address = server.address().to_string();
+    let address = own_address();
+    let server = Server::at(address, &[]);
     run(async {
         let client = client(&server);
         let mut clocks =
@@ -123,9 +122,7 @@ fn after_a_restart_of_the_server_each_subscription_gets_a_sync_and_then_what_is_
         }
         drop(server);
         until(client.statuses(), Status::Reconnecting).await;
-        let mut command = tidings();
-        command.args(["serve", "--dev", "--listen", &address]);
-        let server = Server::run(command);
+        let server = Server::at(address, &[]);
         for clock in &mut clocks {
             let Delivery::Sync { topics, position } = clock.next().await.unwrap().unwrap() else {
                 panic!("the new server does not know what came before")
@@ -218,7 +215,7 @@ fn an_event_that_the_program_does_not_know_is_an_error_and_the_stream_goes_on() 
 
 #[test]
 fn a_stream_says_that_there_is_no_server_and_begins_when_there_is_one() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = own_address();
     run(async {
         let client = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
         let mut clock = client.subscribe_raw(&["staff:people"]).unwrap();
@@ -237,9 +234,7 @@ fn a_stream_says_that_there_is_no_server_and_begins_when_there_is_one() {
         assert_eq!(other.subscribe_raw(&["staff:people"]).unwrap_err().code(), "closed");
         let unused = Client::new(Settings::new(format!("http://{gone}").parse().unwrap()));
         assert!(unused.no_connection().unwrap().ends_with("nothing needs a connection"));
-        let mut command = tidings();
-        command.args(["serve", "--dev", "--listen", &gone.to_string()]);
-        let server = Server::run(command);
+        let server = Server::at(gone, &[]);
         clock.ready().await.unwrap();
         assert!(client.has_connected());
         assert_eq!(client.no_connection(), None);

@@ -75,7 +75,10 @@ fn a_client_speaks_tls_to_a_server_that_it_trusts_and_says_why_it_trusts_no_othe
 
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let stranger = Roots::new(&other.cert.pem());
-    let refused = finish(stranger.command("publish", port).args(["--timeout", "3s", &event]));
-    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
-    assert!(refused.stderr.contains("certificate"), "{refused:?}");
+    // On a busy machine no attempt may fail within a second.
+    eventually("the refusal names the certificate", || {
+        let refused = finish(stranger.command("publish", port).args(["--timeout", "1s", &event]));
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+        refused.stderr.contains("certificate")
+    });
 }
