@@ -218,6 +218,9 @@ impl Hub {
         let tenants = self.shared().lock_tenants();
         let journal_silence = self.shared().health.silence(now);
         let mut holdings = Holdings { tenants: tenants.len(), journal_silence, ..Holdings::default() };
+        if let Some(outgoing) = &self.shared().outgoing {
+            (holdings.journal_waiting, holdings.journal_lag) = outgoing.waiting(now.since_start);
+        }
         for tenant in tenants.values() {
             let counters = tenant.counters();
             holdings.subscriptions += counters.subscriptions;

@@ -51,6 +51,8 @@ struct Sums {
     log_bytes: Gauge,
     log_age: Gauge,
     journal_silence: Gauge,
+    journal_waiting: Gauge,
+    journal_lag: Gauge,
 }
 
 /// The current amounts of a hub and its gateway.
@@ -72,6 +74,10 @@ pub struct Holdings {
     pub log_age: Duration,
     /// The time since something came through from the journal. Zero without a journal.
     pub journal_silence: Duration,
+    /// Entries that wait for the journal.
+    pub journal_waiting: usize,
+    /// How long the oldest of them has waited.
+    pub journal_lag: Duration,
 }
 
 /// The cause of a sync.
@@ -170,6 +176,13 @@ impl Default for Metrics {
             Unit::Seconds,
             sums.journal_silence.clone(),
         );
+        registry.register(
+            "journal_waiting",
+            "Entries that wait for the journal",
+            sums.journal_waiting.clone(),
+        );
+        let help = "How long the oldest entry has waited for the journal";
+        registry.register_with_unit("journal_lag", help, Unit::Seconds, sums.journal_lag.clone());
         outboxes.register(registry);
         metrics
     }
@@ -215,6 +228,8 @@ impl Metrics {
         let seconds = |time: Duration| usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
         set(&self.sums.log_age, seconds(holdings.log_age));
         set(&self.sums.journal_silence, seconds(holdings.journal_silence));
+        set(&self.sums.journal_waiting, holdings.journal_waiting);
+        set(&self.sums.journal_lag, seconds(holdings.journal_lag));
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut page, &self.registry);

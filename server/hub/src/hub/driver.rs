@@ -187,6 +187,9 @@ impl Driver {
         for (draft, waiting) in drafts.zip(self.waiting.drain(..count)) {
             self.shared.give_up(draft, waiting);
         }
+        if self.drafts.is_empty() {
+            self.outgoing().has_answered();
+        }
     }
 
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
@@ -295,6 +298,7 @@ impl Driver {
         }
         self.shared.bound_logs();
         answered.into_iter().for_each(|(waiting, answer)| waiting.answer(answer));
+        self.outgoing().has_answered();
         Ok(must_follow)
     }
 

@@ -67,6 +67,8 @@ struct State {
     /// Somebody waits until the node has read what the journal has.
     must_follow: bool,
     driver: Option<Waker>,
+    /// Entries that the driver has taken and has not answered: how many, and since when the oldest waits.
+    taken: (usize, Option<Duration>),
     is_closed: bool,
 }
 
@@ -256,7 +258,22 @@ impl Outgoing {
                 waiting.push(Waiting { then: Then::Announce, since: now });
             }
         }
+        state.taken = (drafts.len(), waiting.first().map(|waiting| waiting.since));
         (drafts, waiting)
+    }
+
+    /// Notes that the driver has answered all entries that it had taken.
+    pub(crate) fn has_answered(&self) {
+        self.lock().taken = (0, None);
+    }
+
+    /// Returns how many entries wait, and how long the oldest has waited.
+    pub(crate) fn waiting(&self, now: Duration) -> (usize, Duration) {
+        let state = self.lock();
+        let (taken, oldest) = state.taken;
+        let oldest = oldest.or_else(|| state.entries.front().map(|(_, waiting, _)| waiting.since));
+        let count = taken + state.entries.len() + state.lost.len();
+        (count, oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since)))
     }
 
     /// Takes the oldest revocations, so many.
