@@ -46,7 +46,8 @@ pub use token::{key_file, token};
 pub use view::View;
 pub use web_server::WebServer;
 
-/// The time after which a test stops waiting and fails. It is long because only a test that fails waits for so long.
+/// The time after which a test stops waiting and fails. It is long because only a test that fails waits for so long. But it
+/// is shorter than the heartbeat: with the next ping, an event that was delayed by a fault would arrive.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds, by checking it every millisecond.

@@ -41,12 +41,12 @@ const NEITHER: [Without; 2] = [
 /// What `gateway.service()` leaves to the application's server.
 const SERVICE: [Without; 7] = [
     Without {
-        why: "deadlines of request heads, and the time of a hello from its connection on",
+        why: "deadlines of request heads, and the time of a hello from the first byte of its request on",
         tests: &[
             "handshakes::of_500_slow_handshakes_all_are_closed_in_10_seconds_and_a_good_client_connects_in_200_ms_meanwhile",
             "kept::an_idle_connection_ends_after_the_time_that_was_set_and_a_head_that_has_begun_after_the_header_deadline",
             "limits::a_header_that_does_not_come_ends_the_connection",
-            "limits::a_hello_has_its_time_from_the_connection_on_or_from_its_request_on_one_that_was_used_before",
+            "limits::a_hello_has_its_time_from_the_first_byte_of_its_request_on_and_half_of_it_from_the_last",
         ],
     },
     Without {
