@@ -4,7 +4,8 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Mutex, OnceLock, PoisonError,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use postgres::{Client, NoTls};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::{eventually, own_address};
 
@@ -29,6 +31,9 @@ max_connections = 200
 fsync = off
 full_page_writes = off
 log_line_prefix = '%m %u@%d '
+ssl = on
+ssl_cert_file = '../server.crt'
+ssl_key_file = '../server.key'
 ";
 
 /// Makes the files of a server, starts and kills it, as its standard input says. When that ends, the test's process has
@@ -95,6 +100,7 @@ impl Postgres {
         let answers = BufReader::new(guard.stdout.take().expect("standard output is piped"));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut server = Self { guard, commands, answers, address, folder, process: None };
+        certify(&server.folder);
         assert_eq!(server.ask("init"), "0", "PostgreSQL makes no files: {}", server.log());
         // Another process may take a port first.
         let started = (0..10).any(|_| {
@@ -146,6 +152,11 @@ impl Postgres {
         format!("postgres://owner:{PASSWORD}@{}/{database}", self.address)
     }
 
+    /// Returns the file with the certificate of the authority that signed the server's own, for `127.0.0.1`.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("authority.crt")
+    }
+
     /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -182,11 +193,13 @@ impl Postgres {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Sends a signal to the server's process first, so that it starts no other, and then to its children.
+    /// Sends a signal to the server's process first, so that it starts no other, and then to its children. A child may have
+    /// ended meanwhile.
     #[track_caller]
     fn signal(&self, name: &str) {
         let process = self.process.expect("it runs");
-        let script = format!("kill -{name} {process} && kill -{name} $(ps -o pid= --ppid {process})");
+        let script =
+            format!("kill -{name} {process} && {{ kill -{name} $(ps -o pid= --ppid {process}); true; }}");
         let status = Command::new("sh").args(["-c", &script]).status();
         assert!(status.is_ok_and(|status| status.success()), "{script}");
     }
@@ -227,6 +240,29 @@ pub fn as_user(url: &str, user: &str, password: &str) -> String {
     format!("{scheme}://{user}:{password}@{place}")
 }
 
+/// Writes a certificate for 127.0.0.1, its key, and the certificate of the authority that signed it.
+fn certify(folder: &Path) {
+    let key = || KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
+    let own_key = key();
+    let own = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
+    let own = own.signed_by(&own_key, &authority).expect("a certificate");
+    for (name, pem) in [
+        ("authority.crt", authority.pem()),
+        ("server.crt", own.pem()),
+        ("server.key", own_key.serialize_pem()),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, pem).expect("a folder for temporary files");
+        give_to_server_user(&path);
+    }
+    // PostgreSQL refuses a key that others may read.
+    fs::set_permissions(folder.join("server.key"), fs::Permissions::from_mode(0o600))
+        .expect("the key's file");
+}
+
 /// Returns the words before a command that the server's user must run. PostgreSQL refuses to run as root, and Debian's
 /// package has made a user for it.
 fn as_server_user() -> &'static [&'static str] {
@@ -251,12 +287,16 @@ fn new_folder() -> PathBuf {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = env::temp_dir().join(format!("tidings-postgres-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    give_to_server_user(&folder);
+    folder
+}
+
+fn give_to_server_user(path: &Path) {
     if is_root() {
         let (user, group) = (id(&["-u", "postgres"]), id(&["-g", "postgres"]));
         assert!(user.is_some(), "there is no user `postgres`: {HOW_TO_INSTALL}");
-        std::os::unix::fs::chown(&folder, user, group).expect("root gives folders away");
+        std::os::unix::fs::chown(path, user, group).expect("root gives files away");
     }
-    folder
 }
 
 /// Whether a process runs. The guard is its parent and has not waited for it, so an ended one is a zombie.

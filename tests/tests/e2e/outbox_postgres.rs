@@ -219,6 +219,13 @@ fn nothing_is_lost_when_the_database_or_the_server_dies() {
     let made = journal("init", &url, &[]);
     assert!(made.code == Some(0) && made.stderr.contains("CREATEROLE"), "{made:?}");
 
+    database.batch_execute("ALTER SYSTEM SET ssl = off").unwrap();
+    database.batch_execute("SELECT pg_reload_conf()").unwrap();
+    let encrypted = format!("{url}?sslmode=require");
+    eventually("the database refuses TLS", || {
+        journal("init", &encrypted, &[]).stderr.contains("does not support TLS: configure")
+    });
+
     let mut server = serve(&url);
     let mut subscriber = Client::subscribed(&server, &[TOPIC]);
     connect(&url).batch_execute(&tick(1)).unwrap();
@@ -351,6 +358,37 @@ fn an_outbox_that_cannot_be_used_is_a_sentence_with_the_remedy() {
         assert!(outcome.stderr.contains("--outbox") && !outcome.stderr.contains("secret"), "{outcome:?}");
         assert!(start.elapsed() < Duration::from_secs(12), "{command} {url}: {:?}", start.elapsed());
     }
+}
+
+#[test]
+fn a_connection_is_encrypted_and_the_certificate_checked_as_the_url_says() {
+    let shared = Postgres::shared();
+    let url = new_outbox(shared);
+    let elsewhere = url.replace("127.0.0.1", "localhost");
+    let authority = shared.authority();
+    let with = |url: &str, mode: &str| format!("{url}?sslmode={mode}&sslrootcert={}", authority.display());
+    for (url, fault) in [
+        (format!("{url}?sslmode=disable"), ""),
+        (format!("{url}?sslmode=require&channel_binding=require"), ""),
+        // The authorities of the system have not signed it.
+        (format!("{url}?sslmode=verify-full"), "sslrootcert=FILE"),
+        (format!("{url}?sslmode=verify-full&sslrootcert=/no/such/file"), "/no/such/file"),
+        (with(&url, "verify-full"), ""),
+        (with(&url, "verify-ca"), ""),
+        // The certificate is for another host.
+        (with(&elsewhere, "require"), ""),
+        (with(&elsewhere, "verify-full"), "certificate"),
+    ] {
+        let made = journal("init", &url, &[]);
+        let expected = if fault.is_empty() { 0 } else { 2 };
+        assert_eq!(made.code, Some(expected), "{url}: {made:?}");
+        assert!(made.stderr.contains(fault), "{url}: {made:?}");
+    }
+    let _server = serve(&format!("{url}?sslmode=require"));
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE datname = current_database() AND application_name = 'tidings'";
+    let mut database = connect(&url);
+    assert!(database.query_one(encrypted, &[]).unwrap().get::<_, bool>(0));
 }
 
 #[test]
