@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cmd::Cmd;
 use crate::project::Project;
-use crate::suite;
+use crate::{setup, suite};
 
 /// A test that finds more, the longer it runs.
 struct Soak {
@@ -18,7 +18,7 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 6] = [
+const SOAKS: [Soak; 7] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "hosts",
@@ -49,6 +49,12 @@ const SOAKS: [Soak; 6] = [
         says: "times the published crates with the oldest Rust, with each feature alone",
         default: 1,
         run: suite::rust_version::soak,
+    },
+    Soak {
+        name: "sqlx",
+        says: "times the outbox in PostgreSQL with a writer that uses sqlx",
+        default: 1,
+        run: sqlx,
     },
 ];
 
@@ -113,6 +119,22 @@ fn simulation(project: &Project, seeds: u64) -> Result<()> {
         .dir(&project.root)
         .remedy("`TIDINGS_SEED` repeats the seed that a failure names.")
         .run()
+}
+
+/// Builds the writer, and names it to the test that runs writers. sqlx and rusqlite can't be in one lock file.
+fn sqlx(project: &Project, times: u64) -> Result<()> {
+    setup::ensure(project, &[setup::POSTGRES])?;
+    let target = project.scratch("sqlx")?;
+    let cargo = |command: &str| Cmd::new("cargo").args([command, "--locked"]).dir(&project.root);
+    cargo("build").args(["--manifest-path", "tests/sqlx/Cargo.toml", "--target-dir"]).arg(&target).run()?;
+    let writer = target.join("debug/tidings-sqlx-writer");
+    for _ in 0..times {
+        cargo("test")
+            .args(["--package", "tidings-tests", "--test", "e2e", "programs_with_other_libraries"])
+            .env("TIDINGS_WRITERS", &writer)
+            .run()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

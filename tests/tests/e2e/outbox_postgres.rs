@@ -392,6 +392,25 @@ fn a_connection_is_encrypted_and_the_certificate_checked_as_the_url_says() {
 }
 
 #[test]
+fn programs_with_other_libraries_publish_in_their_transactions() {
+    let url = new_outbox(Postgres::shared());
+    let server = serve(&url);
+    let mut subscriber = Client::subscribed(&server, &[TOPIC]);
+    // `cargo xtask soak sqlx` names a program that uses sqlx.
+    let others = std::env::var("TIDINGS_WRITERS").unwrap_or_default();
+    for writer in std::iter::once("psql").chain(others.split_whitespace()) {
+        for (number, end) in [(1, "COMMIT"), (2, "ROLLBACK"), (3, "COMMIT")] {
+            let mut command = std::process::Command::new(writer);
+            command.args(["--quiet", "--no-psqlrc", &url, "--command", "BEGIN"]);
+            let finished = finish(command.args(["--command", &tick(number), "--command", end]));
+            assert_eq!(finished.code, Some(0), "{writer}: {finished:?}");
+        }
+        expect_tick(&mut subscriber, 1);
+        expect_tick(&mut subscriber, 3);
+    }
+}
+
+#[test]
 fn the_printed_sql_makes_the_same_outbox_and_may_run_again_in_two_databases_at_once() {
     let shared = Postgres::shared();
     let printed = journal("init", &shared.url("no_such_database"), &["--print"]);

@@ -3,7 +3,11 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
-use tidings_tests::{AppFile, Client, Finished, Server, finish, tidings};
+use tidings_tests::{
+    AppFile, Client, Finished, Postgres, Server, finish,
+    postgres::{as_user, connect},
+    tidings, token,
+};
 
 /// The block of commands that has this text.
 fn block(text: &str) -> String {
@@ -68,5 +72,22 @@ fn a_row_of_the_outbox_reaches_the_topics_of_its_event() {
     let server = Server::run(shell(&format!("exec {serve} --listen 127.0.0.1:0")));
     let mut client = Client::subscribed(&server, &["staff:people"]);
     file.open().execute_batch(&block_of("sql", "tidings_outbox")).unwrap();
+    client.expect("event");
+}
+
+#[test]
+fn the_roles_and_the_function_of_postgresql_are_enough_for_a_writer_and_a_server() {
+    let url = Postgres::shared().database();
+    let init = finish(tidings().args(["journal", "init", "--outbox", &url]));
+    assert_eq!(init.code, Some(0), "{init:?}");
+    let mut owner = connect(&url);
+    for user in ["shop_app", "shop_tidings"] {
+        owner.batch_execute(&format!("CREATE ROLE {user} LOGIN PASSWORD 'p'")).unwrap();
+    }
+    owner.batch_execute(&block_of("sql", "GRANT tidings_publisher")).unwrap();
+    let server = Server::keyed(&["--outbox", &as_user(&url, "shop_tidings", "p")]);
+    let mut client = Client::with_token(&server, &token(&["--tenant", "acme", "--subscribe", "*"]));
+    client.subscribe(&["clock:ticks"], None, "live");
+    connect(&as_user(&url, "shop_app", "p")).batch_execute(&block_of("sql", "tidings.publish")).unwrap();
     client.expect("event");
 }
