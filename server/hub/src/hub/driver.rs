@@ -8,7 +8,7 @@
 //! journal knows the keys of its entries, and appends nothing twice.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     task::Waker,
     time::Duration,
@@ -153,8 +153,8 @@ impl Driver {
         self.give_up_late(now);
         self.load(journal, now)?;
         self.revoke(journal)?;
-        let mut must_follow = self.append(journal, now)?;
-        must_follow |= self.outgoing().take_follow();
+        self.append(journal, now)?;
+        let must_follow = self.outgoing().take_follow();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
         if must_follow || is_due {
@@ -259,9 +259,8 @@ impl Driver {
         Ok(has_more)
     }
 
-    /// Appends the next entries. Returns whether a log must follow the journal: something is between its head and these
-    /// entries.
-    fn append(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<bool, JournalError> {
+    /// Appends the next entries. Their logs have them when their publishers get the answers.
+    fn append(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
         let host = Arc::clone(&self.shared.host);
         if self.drafts.is_empty() {
             let new_key = || host.new_key();
@@ -269,37 +268,32 @@ impl Driver {
             (self.drafts, self.waiting) = taken;
         }
         if self.drafts.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let answers = journal.append(&self.drafts, now.unix_ms, &mut || host.new_epoch())?;
         let drafts = std::mem::take(&mut self.drafts).into_iter().zip(std::mem::take(&mut self.waiting));
-        let mut new: HashMap<TenantId, Vec<Publication>> = HashMap::new();
         let mut answered = Vec::new();
-        let mut must_follow = false;
+        let mut logs = BTreeMap::new();
         for ((draft, waiting), answer) in drafts.zip(answers) {
+            let log = self.shared.known_log(&draft.tenant).filter(TenantLog::is_loaded);
+            logs.extend(log.map(|log| (draft.tenant.clone(), log)));
             match answer {
-                Appended::New { position, at } => {
-                    let JournalDraft { tenant, key, may_come_again, origin, topics, content } = draft;
-                    answered.push((waiting, Ok(Published { position, key, topics: topics.clone() })));
-                    let entry = Entry { position, at, key, may_come_again, origin, topics, content };
-                    new.entry(tenant).or_default().push(publication(entry, now));
+                Appended::New { position, .. } => {
+                    answered
+                        .push((waiting, Ok(Published { position, key: draft.key, topics: draft.topics })));
                 }
                 Appended::Known { position, topics } => {
-                    // After a failed append it may be news for this node.
-                    must_follow = true;
                     let answer = self.known(draft, &waiting, position, topics);
                     answered.push((waiting, answer));
                 }
             }
         }
-        for (tenant, entries) in new {
-            let log = self.shared.known_log(&tenant);
-            must_follow |= log.is_some_and(|log| !log.follow_journal(entries));
-        }
-        self.shared.bound_logs();
+        // The journal may have lost the head of a log. Then other entries are where these seem to follow on it. So the log
+        // takes them from the journal, which compares the head.
+        let followed = self.follow(journal, &logs, now);
         answered.into_iter().for_each(|(waiting, answer)| waiting.answer(answer));
         self.outgoing().has_answered();
-        Ok(must_follow)
+        followed
     }
 
     /// Returns the answer for an entry whose key was appended before. Another publication with this key had other topics:
@@ -320,20 +314,33 @@ impl Driver {
         Err(PublishError::Key)
     }
 
-    /// Reads what the journal has after the logs of this node.
+    /// Reads what the journal has after all logs of this node.
     fn follow_all(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
         let logs = self.shared.loaded_logs();
         logs.values().for_each(TenantLog::begin_follow);
-        let mut held: Vec<(TenantId, Position)> =
-            logs.iter().map(|(tenant, log)| (tenant.clone(), log.head())).collect();
+        self.follow(journal, &logs, now)?;
+        logs.values().for_each(TenantLog::has_followed);
+        self.followed = Some(now.since_start);
+        Ok(())
+    }
+
+    /// Reads what the journal has after these logs.
+    fn follow(
+        &mut self,
+        journal: &mut dyn Journal,
+        logs: &BTreeMap<TenantId, TenantLog>,
+        now: Moment,
+    ) -> Result<(), JournalError> {
+        let mut held = heads(logs);
         while !held.is_empty() {
             let followed = journal.follow(&held, FOLLOW_ENTRIES)?;
-            let mut more = Vec::new();
+            let (mut more, mut count) = (Vec::new(), 0);
             for (tenant, followed) in followed {
                 let Some(log) = logs.get(&tenant) else { continue };
                 match followed {
                     Followed::Entries(entries) => {
                         let Some(last) = entries.last().map(|entry| entry.position) else { continue };
+                        count += entries.len();
                         let entries = entries.into_iter().map(|entry| publication(entry, now)).collect();
                         if !log.follow_journal(entries) {
                             return Err(JournalError::new(format!(
@@ -346,11 +353,11 @@ impl Driver {
                     Followed::RolledBack => self.renew(journal, &tenant, log)?,
                 }
             }
-            held = more;
+            // A full answer may have left out tenants.
+            let is_full = count >= FOLLOW_ENTRIES;
+            held = if is_full { heads(logs) } else { more };
         }
         self.shared.bound_logs();
-        logs.values().for_each(TenantLog::has_followed);
-        self.followed = Some(now.since_start);
         Ok(())
     }
 
@@ -377,6 +384,12 @@ impl Drop for Driver {
         self.give_up(self.drafts.len());
         self.outgoing().close();
     }
+}
+
+/// Returns the heads of these logs, without those that have ended.
+fn heads(logs: &BTreeMap<TenantId, TenantLog>) -> Vec<(TenantId, Position)> {
+    let logs = logs.iter().filter(|(_, log)| log.is_loaded());
+    logs.map(|(tenant, log)| (tenant.clone(), log.head())).collect()
 }
 
 /// Returns an entry as the log keeps it.

@@ -3,7 +3,7 @@
 //! announcement beyond it becomes a gap, which is appended when the journal takes entries again.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
@@ -61,9 +61,9 @@ struct State {
     /// The entries, each with its bytes.
     entries: VecDeque<(JournalDraft, Waiting, usize)>,
     bytes: usize,
-    lost: HashMap<TenantId, Lost>,
+    lost: BTreeMap<TenantId, Lost>,
     revoked: VecDeque<Revoked>,
-    to_load: HashSet<TenantId>,
+    to_load: BTreeSet<TenantId>,
     /// Somebody waits until the node has read what the journal has.
     must_follow: bool,
     driver: Option<Waker>,

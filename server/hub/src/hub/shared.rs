@@ -1,7 +1,7 @@
 //! The state that a hub shares with the handles of its tenants.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -229,7 +229,7 @@ impl Shared {
     }
 
     /// Returns the logs that have their history.
-    pub(crate) fn loaded_logs(&self) -> HashMap<TenantId, TenantLog> {
+    pub(crate) fn loaded_logs(&self) -> BTreeMap<TenantId, TenantLog> {
         let tenants = self.lock_tenants();
         tenants.iter().filter(|(_, log)| log.is_loaded()).map(|(id, log)| (id.clone(), log.clone())).collect()
     }

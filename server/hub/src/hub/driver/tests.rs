@@ -126,6 +126,7 @@ impl Journal for Paper {
         max: usize,
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
         self.check()?;
+        let mut left = max;
         let follow = |(tenant, position): &(TenantId, Position)| {
             let pages = self.tenants.get(tenant);
             let after = pages.and_then(|pages| {
@@ -142,7 +143,12 @@ impl Journal for Paper {
             let followed = match after {
                 None => Followed::RolledBack,
                 Some(entries) if entries.is_empty() => return None,
-                Some(entries) => Followed::Entries(entries.into_iter().take(max).collect()),
+                Some(_) if left == 0 => return None,
+                Some(entries) => {
+                    let entries: Vec<Entry> = entries.into_iter().take(left).collect();
+                    left -= entries.len();
+                    Followed::Entries(entries)
+                }
             };
             Some((tenant.clone(), followed))
         };
@@ -497,4 +503,58 @@ fn a_session_of_a_history_that_is_gone_is_sent_away() {
     assert_eq!(shard.pump(key, now).unwrap(), Pumped::Closed);
     let told = String::from_utf8_lossy(&shard.sink_mut(key).0).into_owned();
     assert!(told.contains(r#"{"op":"goaway""#), "{told}");
+}
+
+#[test]
+fn a_log_does_not_go_on_from_an_entry_that_the_journal_has_lost_and_replaced() {
+    let mut paper = Paper::default();
+    let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let _kept = one.publish(1, "a", None);
+    one.turn(&mut paper);
+    let mut of_one = one.subscribe(&mut paper, "a");
+    let copy = paper.clone();
+    let _lost = one.publish(2, "a", None);
+    one.turn(&mut paper);
+    assert_eq!(read(&mut of_one), [r#"{"number":2}"#]);
+    // The other node has not followed since, so it may append where the lost entry was.
+    paper = copy;
+    let _instead = other.publish(3, "a", None);
+    other.turn(&mut paper);
+    let next = one.publish(4, "a", None);
+    one.turn(&mut paper);
+    one.turn(&mut paper);
+    assert_eq!(next.now_or_never().unwrap().unwrap().position.offset, 3);
+    // The subscription asks for the new history first.
+    let mut heard = read(&mut of_one);
+    one.turn(&mut paper);
+    heard.extend(read(&mut of_one));
+    assert_eq!(heard, ["sync"], "it has not had the entry at offset 2");
+}
+
+#[test]
+fn a_read_follows_every_tenant_however_much_is_new_in_one_of_them() {
+    let mut paper = Paper::default();
+    let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let tenants = ["acme", "zeta"].map(|name| name.parse::<TenantId>().unwrap());
+    let positions = tenants.each_ref().map(|tenant| one.hub.tenant(tenant).position());
+    one.turn(&mut paper);
+    assert!(positions.into_iter().all(|position| position.now_or_never().is_some()));
+    let event = |number| {
+        RawEvent::parse(&json!({ "domain": "x", "event": "y", "payload": number }).to_string()).unwrap()
+    };
+    for tenant in &tenants {
+        for number in 0..=FOLLOW_ENTRIES {
+            let _ = other.hub.tenant(tenant).publish_raw(
+                event(number),
+                Some(&[topic("a")]),
+                PublishOptions::default(),
+            );
+        }
+    }
+    other.turn(&mut paper);
+    one.clock.pass(1_000);
+    one.turn(&mut paper);
+    let heads =
+        tenants.each_ref().map(|tenant| one.hub.tenant(tenant).position().now_or_never().unwrap().offset);
+    assert_eq!(heads, [FOLLOW_ENTRIES as u64 + 1; 2]);
 }
