@@ -193,10 +193,12 @@ impl Driver {
     }
 
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
-        for tenant in self.outgoing().take_loads() {
+        let mut tenants = self.outgoing().take_loads().into_iter();
+        while let Some(tenant) = tenants.next() {
             let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
             if let Err(error) = self.load_log(journal, &tenant, &log, now) {
-                self.outgoing().load(&tenant);
+                // The others wait, too.
+                [tenant].into_iter().chain(tenants).for_each(|tenant| self.outgoing().load(&tenant));
                 return Err(error);
             }
         }

@@ -558,3 +558,15 @@ fn a_read_follows_every_tenant_however_much_is_new_in_one_of_them() {
         tenants.each_ref().map(|tenant| one.hub.tenant(tenant).position().now_or_never().unwrap().offset);
     assert_eq!(heads, [FOLLOW_ENTRIES as u64 + 1; 2]);
 }
+
+#[test]
+fn every_tenant_that_waits_is_loaded_when_the_journal_is_back() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    paper.is_away = true;
+    let positions = ["acme", "bell", "zeta"].map(|name| node.hub.tenant(&name.parse().unwrap()).position());
+    assert!(matches!(node.turn(&mut paper), Turn::Pause(_)));
+    paper.is_away = false;
+    node.turn(&mut paper);
+    assert!(positions.into_iter().all(|position| position.now_or_never().is_some()));
+}
