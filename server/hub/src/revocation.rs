@@ -115,11 +115,28 @@ impl Revocations {
         self.add_until(tenant, revoke, now.unix_ms, now.since_start + REVOCATION_MAX_AGE)
     }
 
-    /// Obeys a revocation of the journal. If the list is full, it says so in the log of the program.
+    /// Obeys a revocation of the journal. If the list is full, it says so in the log of the program. A revocation that was
+    /// obeyed before, or that a later one covers, changes nothing: clients that were let in since stay.
     pub(crate) fn obey(&self, revocation: &JournalRevocation, now: Moment) {
         let JournalRevocation { tenant, revoked, at, until } = revocation;
         let left = Duration::from_millis(until.saturating_sub(now.unix_ms)).min(REVOCATION_MAX_AGE);
         let until = now.since_start + left;
+        let is_covered = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.at_unix_ms >= *at);
+        let is_known = |revoked: &Revoked| {
+            let lists = self.lock();
+            lists.tenants.get(tenant).is_some_and(|list| match revoked {
+                Revoked::Subject(subject) => is_covered(list.subjects.get(subject)),
+                Revoked::Session(session) => is_covered(list.sessions.get(session)),
+                Revoked::Token(token) => is_covered(list.tokens.get(&TokenHash(*token))),
+                Revoked::Topics { subject, topics } => {
+                    let known = list.topics.get(subject);
+                    topics.iter().all(|topic| is_covered(known.and_then(|known| known.get(topic))))
+                }
+            })
+        };
+        if is_known(revoked) {
+            return;
+        }
         let revoke = match revoked.clone() {
             Revoked::Subject(subject) => Revoke::Subject(subject),
             Revoked::Session(session) => Revoke::Session(session),
@@ -157,14 +174,18 @@ impl Revocations {
         let list = tenants.entry(tenant.clone()).or_default();
         match revoke {
             Revoke::Subject(subject) => {
+                let entry = entry.with(list.subjects.get(subject));
                 list.subjects.insert(subject.clone(), entry);
             }
             Revoke::Session(session) => {
                 list.sessions.insert(*session, entry);
             }
             Revoke::Topics { subject, topics } => {
-                let entries = topics.iter().map(|topic| (topic.clone(), entry));
-                list.topics.entry(subject.clone()).or_default().extend(entries);
+                let known = list.topics.entry(subject.clone()).or_default();
+                for topic in topics {
+                    let entry = entry.with(known.get(topic));
+                    known.insert(topic.clone(), entry);
+                }
                 list.topic_entries += new;
                 self.topics.fetch_add(new, Ordering::Release);
             }
@@ -425,6 +446,14 @@ impl List {
 }
 
 impl Entry {
+    /// Returns this entry, which takes the place of an earlier one. A revocation of another node may come late: it was made
+    /// before the earlier one, and must not shorten it.
+    fn with(self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        let (at_unix_ms, until) = (self.at_unix_ms.max(earlier.at_unix_ms), self.until.max(earlier.until));
+        Self { at_unix_ms, until, ..self }
+    }
+
     /// Returns whether this revocation applies to an identity by its time of issue. Without such a time, it does.
     fn is_no_older_than(&self, identity: &Identity) -> bool {
         identity.issued_at.is_none_or(|issued_at| issued_at <= self.at_unix_ms)

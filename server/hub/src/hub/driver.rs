@@ -7,12 +7,7 @@
 //! After a failed append, nobody knows whether the entries are in the journal. So the driver appends them again: the
 //! journal knows the keys of its entries, and appends nothing twice.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
 
 use tidings_shared::{Position, TopicName};
 
@@ -73,8 +68,6 @@ pub struct Driver {
     waiting: Vec<Waiting>,
     /// The number of the newest revocation that this node has read.
     newest_revocation: u64,
-    /// The numbers of revocations after it that this node has appended itself.
-    own_revocations: HashSet<u64>,
     followed: Option<Duration>,
     trimmed: Duration,
     pause: Duration,
@@ -93,7 +86,6 @@ impl Driver {
             drafts: Vec::new(),
             waiting: Vec::new(),
             newest_revocation: 0,
-            own_revocations: HashSet::new(),
             followed: None,
             trimmed: Duration::ZERO,
             pause: Duration::ZERO,
@@ -229,16 +221,11 @@ impl Driver {
                 return Ok(());
             }
             let revocations: Vec<_> = revoked.iter().map(|revoked| revoked.revocation.clone()).collect();
-            let numbers = match journal.revoke(&revocations) {
-                Ok(numbers) => numbers,
-                Err(error) => {
-                    // A revocation that is appended twice takes nothing more away.
-                    self.outgoing().put_back(revoked);
-                    return Err(error);
-                }
-            };
-            self.own_revocations
-                .extend(numbers.into_iter().filter(|number| *number > self.newest_revocation));
+            if let Err(error) = journal.revoke(&revocations) {
+                // A revocation that is appended twice takes nothing more away.
+                self.outgoing().put_back(revoked);
+                return Err(error);
+            }
             for slot in revoked.into_iter().filter_map(|revoked| revoked.slot) {
                 slot.fill(Ok(()));
             }
@@ -251,12 +238,7 @@ impl Driver {
         let has_more = revocations.len() >= REVOCATIONS;
         for (number, revocation) in revocations {
             self.newest_revocation = number;
-            if !self.own_revocations.remove(&number) {
-                self.shared.revocations.obey(&revocation, now);
-            }
-        }
-        if !has_more {
-            self.own_revocations.retain(|number| *number > self.newest_revocation);
+            self.shared.revocations.obey(&revocation, now);
         }
         Ok(has_more)
     }
@@ -365,7 +347,7 @@ impl Driver {
 
     /// Gives a tenant a new epoch: the journal no longer has the history that its readers have.
     fn renew(
-        &self,
+        &mut self,
         journal: &mut dyn Journal,
         tenant: &TenantId,
         log: &TenantLog,
@@ -377,6 +359,8 @@ impl Driver {
         );
         journal.renew(tenant, old.epoch, self.shared.host.new_epoch())?;
         self.shared.retire(tenant, log);
+        // The numbers of the revocations may have gone back, too.
+        self.newest_revocation = 0;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tidings_shared::{Code, limits::MAX_TOPICS_PER_PUBLICATION};
 use super::*;
 use crate::{
     Rights,
-    test_support::{Access, Everybody, TestHost, at},
+    test_support::{Access, Everybody, TestHost, at, topic},
 };
 
 /// Accepts each token `SUBJECT TENANT ISSUED`. `ISSUED` is a second, or `never`; without it, the token was issued at 50
@@ -88,6 +88,24 @@ fn a_token_that_was_issued_later_is_taken_again_and_one_without_a_time_of_issue_
     }
     revocations.add(&acme(), &anna(), at(200)).unwrap();
     assert!(!may_enter(&revocations, "anna acme 101", at(200)), "the later revocation counts");
+}
+
+#[test]
+fn a_revocation_of_another_node_that_comes_late_does_not_shorten_a_later_one() {
+    let revocations = Revocations::default();
+    let of_other = |revoke: Revoke| JournalRevocation::of(acme(), revoke.into(), at(60));
+    revocations.add(&acme(), &anna(), at(80)).unwrap();
+    revocations.obey(&of_other(anna()), at(81));
+    assert!(!may_enter(&revocations, "anna acme 70", at(90)));
+    assert!(may_enter(&revocations, "anna acme 85", at(90)));
+
+    let topics = Revoke::Topics { subject: "bert".to_owned(), topics: vec![topic("a")] };
+    revocations.add(&acme(), &topics, at(80)).unwrap();
+    revocations.obey(&of_other(topics), at(81));
+    let admitted = admit(&revocations, &AsTheySay, Some("bert acme 70"), at(90)).unwrap();
+    let mut allowed = [true];
+    revocations.withdraw(&admitted, &[topic("a")], &mut allowed, at(90));
+    assert_eq!(allowed, [false]);
 }
 
 #[test]

@@ -378,6 +378,28 @@ fn a_revocation_survives_a_restart_and_reaches_another_node_and_is_obeyed_once_h
     assert_eq!((other.hub.revocations().newest(), fresh.hub.revocations().newest()), (1, 1));
 }
 
+#[test]
+fn revocations_of_an_old_copy_are_read_again_and_those_that_are_known_change_nothing() {
+    let revoke = |node: &Node, subject: &str| drop(node.hub.revoke(&Revoke::Subject(subject.to_owned())));
+    let mut paper = Paper::default();
+    let (mut node, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let _reader = node.subscribe(&mut paper, "a");
+    revoke(&node, "anna");
+    node.turn(&mut paper);
+    let copy = paper.clone();
+    revoke(&node, "bert");
+    let _lost = node.publish(1, "a", None);
+    node.turn(&mut paper);
+    assert_eq!(node.hub.revocations().newest(), 2);
+    // The next revocation gets the number of the one that is lost.
+    paper = copy;
+    revoke(&other, "cleo");
+    other.turn(&mut paper);
+    node.clock.pass(1_000);
+    node.turn(&mut paper);
+    assert_eq!(node.hub.revocations().newest(), 3);
+}
+
 /// Returns the frames of a session, as JSON.
 fn frames(session: &mut Session, now: Moment) -> Vec<Value> {
     let outputs = std::iter::from_fn(|| session.poll_output(now));
