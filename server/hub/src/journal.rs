@@ -241,7 +241,8 @@ pub trait Journal: Send {
     ) -> Result<History, JournalError>;
 
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot
-    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all.
+    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. It leaves out a tenant
+    /// that has something new only if the answer has `max` entries.
     ///
     /// # Errors
     /// The journal does not answer.

@@ -278,6 +278,7 @@ impl World {
                 }
             }
             Output::Published { publish, key, position, .. } => {
+                self.say(|| format!("client {client}: {publish:?} is at {position}"));
                 let Some(pending) = self.clients[client].publishes.remove(&publish) else {
                     holds!(false, InOrderOnce, "{publish:?} is answered, but was removed");
                     return Ok(());

@@ -114,6 +114,43 @@ impl Config {
             busy_ms: rng.between(5_000, 40_000),
             only_views: false,
             watches_sessions: true,
+<<<<<<< HEAD
+=======
+            cluster: None,
+        }
+    }
+
+    /// Runs of one to three nodes on a journal.
+    pub(crate) fn on_journal(rng: &mut Rng) -> Self {
+        let draw = Self::draw(rng);
+        let cluster = Cluster {
+            nodes: *rng.pick(&[1, 2, 2, 3]),
+            poll_ms: *rng.pick(&[50, 300, 2_000]),
+            ahead_ms: *rng.pick(&[0, 0, 700]),
+            turn_ms: *rng.pick(&[0, 5, 50]),
+            most_entries: *rng.pick(&[None, None, Some(1), Some(3)]),
+            rollback_percent: *rng.pick(&[0, 10, 30]),
+        };
+        let entries = draw.log.max_entries(*rng.pick(&[3, 20, 1000, 1000]));
+        let log = if rng.percent(60) {
+            entries.max_bytes(16 << 20).max_age(Duration::from_secs(600))
+        } else {
+            entries
+        };
+        // Most of a run heals. More pings would check nothing.
+        let session = draw.session.heartbeat(Duration::from_millis(*rng.pick(&[5_000, 25_000])));
+        Self {
+            log,
+            session,
+            clients: rng.between(2, 4) as usize,
+            write_ms: *rng.pick(&[30, 100, 300]),
+            disturb_ms: *rng.pick(&[200, 500, 1_500]),
+            restarts_percent: *rng.pick(&[30, 50, 80]),
+            busy_ms: rng.between(5_000, 20_000),
+            watches_sessions: false,
+            cluster: Some(cluster),
+            ..draw
+>>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
         }
     }
 

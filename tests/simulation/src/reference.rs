@@ -190,6 +190,88 @@ impl Reference {
         Ok(false)
     }
 
+<<<<<<< HEAD
+=======
+    fn push(&mut self, tenant: usize, history: usize, asked: Asked, position: Position) {
+        let id = self.entries.len();
+        if asked.is_sync {
+            self.gaps.insert((tenant, asked.key));
+        }
+        self.histories[history].push(id, &asked);
+        for topic in &asked.topics {
+            self.published.entry((tenant, topic.clone())).or_default().push(id);
+        }
+        self.by_position.insert((tenant, position.to_string()), id);
+        self.entries.push(Entry { asked, position, bytes: None, rolled_back: false });
+    }
+
+    /// Notes an entry that the journal has appended. It knows the keys of all entries after `remembers`.
+    pub(crate) fn journaled(
+        &mut self,
+        tenant: usize,
+        asked: Asked,
+        position: Position,
+        remembers: u64,
+    ) -> Check {
+        let index = self.current(tenant, position)?;
+        let history = &self.histories[index];
+        let is_next = position.offset == history.head() + 1;
+        holds!(is_next, InOrderOnce, "the journal has {position} after {}", history.head());
+        let known = history.by_key.get(&asked.key).filter(|known| !asked.is_sync && **known > remembers);
+        holds!(known.is_none(), OneKeyOnePublication, "{} is at {known:?} and at {position}", asked.key);
+        self.push(tenant, index, asked, position);
+        Ok(())
+    }
+
+    /// Notes that the journal has another history of the tenant now. Returns what is lost, if this comes from an old copy.
+    pub(crate) fn replaced(
+        &mut self,
+        tenant: usize,
+        tail: Position,
+        positions: &[Position],
+        is_old: bool,
+    ) -> Vec<Asked> {
+        let before =
+            self.current[tenant].map(|index| self.histories[index].entries.clone()).unwrap_or_default();
+        let mut history = History::new(tail.epoch, tail.offset);
+        let ids: Vec<usize> =
+            positions.iter().filter_map(|position| self.find(tenant, &position.to_string())).collect();
+        for &id in &ids {
+            history.push(id, &self.entries[id].asked);
+        }
+        self.histories.push(history);
+        self.current[tenant] = Some(self.histories.len() - 1);
+        let gone = before.into_iter().filter(|id| is_old && ids.binary_search(id).is_err());
+        // The journal has trimmed the others before.
+        let lost: Vec<usize> = gone.filter(|&id| self.entries[id].position.offset > tail.offset).collect();
+        lost.into_iter().map(|id| self.lose(id)).collect()
+    }
+
+    /// Notes that the journal does not have the tenant any more.
+    pub(crate) fn removed(&mut self, tenant: usize) -> Vec<Asked> {
+        let before = self.current[tenant].take().map(|index| self.histories[index].entries.clone());
+        before.unwrap_or_default().into_iter().map(|id| self.lose(id)).collect()
+    }
+
+    fn lose(&mut self, id: usize) -> Asked {
+        self.entries[id].rolled_back = true;
+        self.entries[id].asked.clone()
+    }
+
+    /// Whether the tenant has ever got a gap with this key.
+    pub(crate) fn has_gap(&self, tenant: usize, key: Uuid) -> bool {
+        self.gaps.contains(&(tenant, key))
+    }
+
+    /// Whether the present history of the tenant has this position.
+    pub(crate) fn has(&self, tenant: usize, position: Position) -> bool {
+        self.history(tenant).is_some_and(|history| {
+            let is_base = position.epoch == history.epoch && position.offset == history.base;
+            is_base || is_in_log(history, self, position)
+        })
+    }
+
+>>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     /// Removes everything after an offset, and returns it. The epoch stays, so that nobody notices it.
     pub(crate) fn roll_back(&mut self, tenant: usize, offset: u64) -> Vec<Asked> {
         let Some(index) = self.current[tenant] else { return Vec::new() };

@@ -14,10 +14,18 @@ use tidings_shared::TopicName;
 use crate::{
     access::{Application, topic},
     actor::Actor,
+    cluster::HandedOver,
     config::Config,
     invariant::{Broken, Check, Invariant, holds},
+<<<<<<< HEAD
     link::{Link, Side},
     node::{Node, Worker},
+=======
+    journal::Database,
+    journal_check::Obliged,
+    link::{Link, Side},
+    node::{EPOCH, Node, Worker, set_moment},
+>>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     raw::Raw,
     reference::Reference,
     restart::Restart,
@@ -225,6 +233,17 @@ impl World {
             clients,
             raws,
             heals: false,
+<<<<<<< HEAD
+=======
+            database: config
+                .cluster
+                .map_or_else(Database::default, |cluster| Database::new(cluster.poll_ms, cluster.ahead_ms)),
+            handed_over: HandedOver::new(),
+            again: Vec::new(),
+            is_void: false,
+            obliged: Vec::new(),
+            replaced_at: 0,
+>>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
             stats: Stats::default(),
             config,
         }
@@ -335,8 +354,15 @@ impl World {
         links.into_iter().for_each(|link| self.leaves_shard(link));
         (0..self.nodes.len()).try_for_each(|node| self.shards_are_empty(node))?;
         self.links.clear();
+<<<<<<< HEAD
         for tenant in 0..self.config.tenants {
             let counters = self.nodes[0].counters(tenant);
+=======
+        for (node, tenant) in
+            self.nodes.iter().flat_map(|node| (0..self.config.tenants).map(move |t| (node, t)))
+        {
+            let counters = node.counters(tenant);
+>>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
             let held = (counters.followers, counters.followed_topics, counters.waiting);
             holds!(held == (0, 0, 0), NothingLeft, "tenant {tenant} after the last session: {counters:?}");
         }

@@ -374,7 +374,7 @@ impl Drop for Driver {
 
 /// Returns the heads of these logs, without those that have ended.
 fn heads(logs: &BTreeMap<TenantId, TenantLog>) -> Vec<(TenantId, Position)> {
-    let logs = logs.iter().filter(|(_, log)| log.is_loaded());
+    let logs = logs.iter().filter(|(_, log)| !log.is_retired());
     logs.map(|(tenant, log)| (tenant.clone(), log.head())).collect()
 }
 
