@@ -61,6 +61,14 @@ impl World {
         self.after(comes, Event::Answer { link, number });
     }
 
+    /// Gives the application a question that a session asks after it has waited for the journal.
+    pub(crate) fn ask_later(&mut self, link: u64, question: (QuestionId, Question)) {
+        if let Some(mut served) = self.links.get_mut(&link).and_then(|link| link.served.take()) {
+            self.ask(link, &mut served, question);
+            self.put_back(link, served);
+        }
+    }
+
     /// The application reads its rows.
     pub(crate) fn judge(&mut self, link: u64, number: u64) -> Check {
         let (now, fault) = (self.moment(), self.rng.below(100));
@@ -95,6 +103,9 @@ impl World {
             return Ok(());
         };
         self.say(|| short(&format!("link {link}: answer {number}: {answer:?}")));
+        if self.config.cluster.is_some() {
+            return self.answer_on_journal(link, served, (id, question), answer);
+        }
         let protocol = self.workers[served.shard].shard.protocol(served.key);
         let awaited = served.open == Some(number) && served.check.ledger.is_asking() && !protocol.is_closed();
         let awaits = protocol.awaits(id);
@@ -138,6 +149,32 @@ impl World {
         if let Some((tenant, (asked, position, counters))) = accepted {
             self.acknowledged(tenant, asked, position, counters)?;
         }
+        self.pump(link)
+    }
+
+    /// An answer comes to a session of a node on a journal.
+    fn answer_on_journal(
+        &mut self,
+        link: u64,
+        mut served: Served,
+        (id, question): (QuestionId, Question),
+        answer: Answer,
+    ) -> Check {
+        let now = self.moment();
+        if let (Question::Authenticate { token }, Answer::Identity(Ok(_))) = (&question, &answer)
+            && let Some(token) = Token::parse(token.as_deref())
+        {
+            served.seen.token = Some((token, self.now));
+        }
+        let mut next = None;
+        self.workers[served.shard].shard.handle_session(served.key, now, |session: &mut Session| {
+            session.handle_answer(id, answer, now);
+            next = session.poll_question();
+        });
+        if let Some(next) = next {
+            self.ask(link, &mut served, next);
+        }
+        self.put_back(link, served);
         self.pump(link)
     }
 
@@ -186,7 +223,7 @@ impl World {
         let still_awaits = served.asked.values().any(|asked| protocol.awaits(asked.id));
         let scene = self.nodes[0].revoked.scene(&self.reference, self.now, protocol.is_closed());
         let question = next.as_ref().map(|(_, question)| question);
-        if served.check.ledger.timed_out(still_awaits, question, &scene)? {
+        if self.config.cluster.is_none() && served.check.ledger.timed_out(still_awaits, question, &scene)? {
             self.stats.count("question given up");
         }
         if let Some(next) = next {

@@ -108,6 +108,7 @@ impl World {
         }
         self.say(|| format!("node {node} is up"));
         drive.told = hub.revocations().newest();
+        (self.nodes[node].heard_at, self.nodes[node].silent_until) = (self.now, None);
         self.nodes[node].hub = hub;
         self.nodes[node].drive = Some(drive);
         self.nodes[node].is_up = true;
@@ -162,6 +163,8 @@ impl World {
         drive.pauses_until = if pauses { now + wait } else { 0 };
         if pauses {
             self.stats.count("the journal fails");
+        } else {
+            self.hears_journal(node);
         }
         self.follow_journal()?;
         self.take_answers(node)?;

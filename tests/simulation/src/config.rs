@@ -55,6 +55,24 @@ pub(crate) struct Config {
     pub(crate) only_views: bool,
     /// Whether sessions are checked too, and not only the deliveries of clients.
     pub(crate) watches_sessions: bool,
+    /// The nodes that share a journal. Without a journal there is one node, and its history is in memory.
+    pub(crate) cluster: Option<Cluster>,
+}
+
+/// Nodes that share a journal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cluster {
+    pub(crate) nodes: usize,
+    /// The time between two looks of a node at the journal.
+    pub(crate) poll_ms: u64,
+    /// The milliseconds by which the journal's clock is ahead of that of the nodes.
+    pub(crate) ahead_ms: u64,
+    /// The longest time from a wake to the turn of a driver.
+    pub(crate) turn_ms: u64,
+    /// The most entries of a tenant that one call of the journal returns.
+    pub(crate) most_entries: Option<usize>,
+    /// The percentage of disturbances of the journal that set its history back.
+    pub(crate) rollback_percent: u64,
 }
 
 fn forgets_keys() -> KeyLimits {
@@ -114,8 +132,6 @@ impl Config {
             busy_ms: rng.between(5_000, 40_000),
             only_views: false,
             watches_sessions: true,
-<<<<<<< HEAD
-=======
             cluster: None,
         }
     }
@@ -150,7 +166,6 @@ impl Config {
             watches_sessions: false,
             cluster: Some(cluster),
             ..draw
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
         }
     }
 

@@ -89,6 +89,10 @@ impl World {
         holds!(frame.is_ok(), SameBytes, "the server said {text}: {frame:?}");
         let Ok(frame) = frame else { return Ok(()) };
         self.say(|| format!("link {link}: server says {}", short(text)));
+        if self.config.cluster.is_some() {
+            self.stats.seen(&frame);
+            return self.journal_said(link, served, &frame, text);
+        }
         if let Some(token) = served.check.token() {
             self.look_at_ring(token.tenant);
         }

@@ -52,6 +52,10 @@ pub(crate) enum Invariant {
     Bounds,
     /// A shard holds only what its sessions need, and nothing after the last of them has left.
     NothingLeft,
+    /// A client knows whether its node has heard the journal in the last ten seconds.
+    Degraded,
+    /// Each node notices within a second or two that its journal was set back.
+    Noticed,
     /// Nothing panics.
     NoPanic,
 }

@@ -30,6 +30,7 @@ pub(crate) struct Database(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
+    poll_ms: u64,
     tables: Tables,
     /// Old copies of the tables, the oldest first.
     copies: VecDeque<Tables>,
@@ -48,7 +49,7 @@ pub(crate) struct Faults {
     pub(crate) is_cut_off: bool,
     /// The next calls that write succeed, and their answers are lost.
     pub(crate) lost_answers: u32,
-    /// The most entries that one call returns.
+    /// The most entries of a tenant that one call returns.
     pub(crate) most_entries: Option<usize>,
     /// The calls that failed.
     pub(crate) failed: u64,
@@ -66,6 +67,8 @@ pub(crate) enum Change {
         tenant: TenantId,
         tail: Position,
         positions: Vec<Position>,
+        /// Whether it comes from an old copy: what it does not have is lost.
+        is_old: bool,
     },
     /// The tables do not have the tenant any more.
     Removed {
@@ -73,12 +76,20 @@ pub(crate) enum Change {
     },
 }
 
+impl Change {
+    fn replaced(tenant: &TenantId, rows: &Rows, is_old: bool) -> Self {
+        let positions = rows.entries.iter().map(|entry| entry.position).collect();
+        Self::Replaced { tenant: tenant.clone(), tail: rows.tail, positions, is_old }
+    }
+}
+
 /// The most old copies that a world keeps.
 const MAX_COPIES: usize = 4;
 
 impl Database {
-    pub(crate) fn new(ahead_ms: u64) -> Self {
-        Self(Arc::new(Mutex::new(State { ahead_ms, ..State::default() })))
+    /// Returns a database. Its nodes follow it every `poll_ms`. Its clock is ahead of theirs by `ahead_ms`.
+    pub(crate) fn new(poll_ms: u64, ahead_ms: u64) -> Self {
+        Self(Arc::new(Mutex::new(State { poll_ms, ahead_ms, ..State::default() })))
     }
 
     /// Returns the handle of a node.
@@ -184,7 +195,7 @@ impl State {
         let Self { tables, changes, .. } = self;
         tables.tenants.entry(tenant.clone()).or_insert_with(|| {
             let rows = Rows::new(new_epoch());
-            changes.push(Change::Replaced { tenant: tenant.clone(), tail: rows.tail, positions: Vec::new() });
+            changes.push(Change::replaced(tenant, &rows, false));
             rows
         })
     }
@@ -194,8 +205,7 @@ impl State {
             return;
         };
         rows.renew(new);
-        let tail = rows.tail;
-        self.changes.push(Change::Replaced { tenant: tenant.clone(), tail, positions: Vec::new() });
+        self.changes.push(Change::replaced(tenant, rows, false));
     }
 
     /// Puts other tables in the place of these.
@@ -203,10 +213,8 @@ impl State {
         let before = std::mem::replace(&mut self.tables, tables);
         let gone = before.tenants.into_keys().filter(|tenant| !self.tables.tenants.contains_key(tenant));
         self.changes.extend(gone.map(|tenant| Change::Removed { tenant }));
-        for (tenant, rows) in &self.tables.tenants {
-            let positions = rows.entries.iter().map(|entry| entry.position).collect();
-            self.changes.push(Change::Replaced { tenant: tenant.clone(), tail: rows.tail, positions });
-        }
+        let news = self.tables.tenants.iter().map(|(tenant, rows)| Change::replaced(tenant, rows, true));
+        self.changes.extend(news);
     }
 }
 
@@ -259,12 +267,12 @@ impl Journal for Handle {
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
         let mut state = self.database.lock();
         state.begin(self.node)?;
-        let most = state.faults.get(&self.node).and_then(|faults| faults.most_entries);
-        let mut left = max.min(most.unwrap_or(max));
+        let most = state.faults.get(&self.node).and_then(|faults| faults.most_entries).unwrap_or(max);
+        let mut left = max;
         let mut news = Vec::new();
         for (tenant, position) in held {
             let followed = match state.tables.tenants.get(tenant) {
-                Some(rows) => rows.follow(*position, left),
+                Some(rows) => rows.follow(*position, left.min(most)),
                 None => Some(Followed::RolledBack),
             };
             let Some(followed) = followed else { continue };
@@ -317,6 +325,6 @@ impl Journal for Handle {
     }
 
     fn poll_interval(&self) -> Duration {
-        Duration::from_millis(50)
+        Duration::from_millis(self.database.lock().poll_ms)
     }
 }

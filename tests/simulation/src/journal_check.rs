@@ -35,7 +35,17 @@ pub(crate) struct Seen {
     has_started: bool,
     /// The offset of the last event.
     last_event: u64,
+    /// When it was let in.
+    welcomed_at: Option<u64>,
+    /// Whether its client knows that the node does not hear the journal.
+    is_degraded: bool,
 }
+
+/// The silence of a journal after which clients are told, in milliseconds.
+const DEGRADED_MS: u64 = 10_000;
+
+/// The longest time by which a peer that reads slowly delays what it is told.
+const LATE_MS: u64 = 60_000;
 
 /// The time in which each node notices that its journal was set back or has revocations, in milliseconds.
 const NOTICE_MS: u64 = 1_000;
@@ -89,7 +99,28 @@ impl World {
         let Some((token, _)) = &served.seen.token else { return Ok(()) };
         let tenant = token.tenant;
         match frame {
-            ServerFrame::Welcome { .. } => self.may_enter(link, served)?,
+            ServerFrame::Welcome { .. } => {
+                served.seen.welcomed_at = Some(self.now);
+                self.may_enter(link, served)?;
+            }
+            ServerFrame::Degraded { .. } => {
+                let node = &self.nodes[self.workers[served.shard].node];
+                let is_silent = self.now + self.slack_ms() >= node.heard_at + DEGRADED_MS
+                    || node.silent_until.is_some_and(|until| self.now <= until + LATE_MS);
+                let is_true = is_silent && !std::mem::replace(&mut served.seen.is_degraded, true);
+                holds!(
+                    is_true,
+                    Degraded,
+                    "link {link} is degraded, and its node heard the journal at {}",
+                    node.heard_at
+                );
+                self.stats.count("degraded");
+            }
+            ServerFrame::Restored { .. } => {
+                let was_degraded = std::mem::take(&mut served.seen.is_degraded);
+                holds!(was_degraded, Degraded, "link {link} is restored, and was not degraded");
+                self.stats.count("restored");
+            }
             ServerFrame::Subscribed { r#ref, topics, .. } => {
                 let asked = served.seen.subscribes.iter().find(|(its, ..)| its == r#ref).cloned();
                 served.seen.subscribes.retain(|(its, ..)| its != r#ref);
@@ -151,6 +182,38 @@ impl World {
             self.stats.count("could resume");
         }
         could
+    }
+
+    /// Notes that a node hears its journal.
+    pub(crate) fn hears_journal(&mut self, node: usize) {
+        // A node need not hear the journal in each turn.
+        let (now, slack, node) = (self.now, self.slack_ms(), &mut self.nodes[node]);
+        if now + slack >= node.heard_at + DEGRADED_MS {
+            node.silent_until = Some(now);
+        }
+        node.heard_at = now;
+    }
+
+    /// Checks that no session believes for long that all is well, while its node does not hear the journal.
+    pub(crate) fn silence_is_told(&self) -> Check {
+        // The hub looks once a second.
+        let late = 2_000 + self.slack_ms();
+        for (link, known) in &self.links {
+            let Some(served) = &known.served else { continue };
+            let worker = &self.workers[served.shard];
+            let heard_at = self.nodes[worker.node].heard_at;
+            let is_in = served.seen.welcomed_at.is_some_and(|at| self.now > at + late);
+            let is_well =
+                is_in && served.blocked_since.is_none() && !worker.shard.protocol(served.key).is_closed();
+            if is_well && self.now > heard_at + DEGRADED_MS + late {
+                holds!(
+                    served.seen.is_degraded,
+                    Degraded,
+                    "link {link} was not told of a silence since {heard_at}"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Checks that a client who was revoked is not let in.
@@ -237,6 +300,11 @@ impl World {
         if self.config.cluster.is_none() {
             return Ok(());
         }
+        let degraded = self
+            .links
+            .iter()
+            .find(|(_, link)| link.served.as_ref().is_some_and(|served| served.seen.is_degraded));
+        holds!(degraded.is_none(), Degraded, "link {:?} was never restored", degraded.map(|(link, _)| link));
         for node in 0..self.nodes.len() {
             for index in 0..self.config.tenants {
                 let Some(head) = self.head_in_use(node, index) else { continue };

@@ -1,17 +1,19 @@
 //! The real hub, shards, sessions and client cores in a simulated world. Sockets take a part of a write. The network
-//! delays, stalls, cuts and goes silent. Servers restart with their logs or without. There are writers, views, and peers
-//! that send garbage. Everything follows from a seed. The invariants of [`invariant::Invariant`] are checked at every step.
+//! delays, stalls, cuts and goes silent. Servers restart with their logs or without, or several share a journal that has
+//! faults of its own. There are writers, views, and peers that send garbage. Everything follows from a seed. The invariants of [`invariant::Invariant`] are checked at every step.
 //!
 //! `TIDINGS_SEEDS=10000` runs more seeds, and prints its progress. `TIDINGS_SEED=7` runs one of them, and prints everything that happens.
 
 mod access;
 mod actor;
 mod answers;
+mod cluster;
 mod config;
 mod disturb;
 mod fan_out;
 mod invariant;
 mod journal;
+mod journal_check;
 mod ledger;
 mod link;
 mod node;
@@ -30,6 +32,7 @@ mod socket;
 mod stats;
 mod store;
 mod subscription_check;
+mod trouble;
 mod user;
 mod view;
 mod world;
@@ -51,6 +54,9 @@ const SEEDS: u64 = 160;
 
 /// The seeds of the test with views only, whose runs are short.
 const ROUNDS: u64 = 1_000;
+
+/// The seeds of the test with a journal. They take about a third of the time of the others.
+const JOURNALS: u64 = 60;
 
 /// The events that some seed must meet.
 const EVENTS: [&str; 52] = [
@@ -106,6 +112,34 @@ const EVENTS: [&str; 52] = [
     "torn",
     "view that equals the store",
     "waits for room",
+];
+
+/// The events that some seed with a journal must meet.
+const JOURNAL_EVENTS: [&str; 24] = [
+    "acknowledged",
+    "announced",
+    "announced as a sync",
+    "answer of the journal lost",
+    "client resumed",
+    "crash of all nodes",
+    "degraded",
+    "gap",
+    "gap of a tenant",
+    "is ahead of its node",
+    "journal cut off",
+    "old copy restored",
+    "overloaded",
+    "renewed by another node",
+    "restored",
+    "set back under a running node",
+    "slow journal",
+    "start without the journal",
+    "stopped node that left nothing",
+    "subject revoked",
+    "suffix lost",
+    "the journal fails",
+    "trimmed too early",
+    "view that equals the store",
 ];
 
 fn number(name: &str) -> Option<u64> {
@@ -168,14 +202,18 @@ fn explore(seeds: u64, draw: fn(&mut Rng) -> Config) -> Stats {
     ended.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
+/// Fails unless some seed met each of these events. What no seed met was not checked.
+fn all_were_met(stats: &Stats, events: &[&str]) {
+    let seen = |what: &str| number("TIDINGS_SEED").is_some() || stats.of(what) > 0;
+    let unseen: Vec<&&str> = events.iter().filter(|what| !seen(what)).collect();
+    assert!(unseen.is_empty(), "no seed met {unseen:?}");
+}
+
 #[test]
 fn every_invariant_holds_at_every_step_of_every_seed() {
     let stats = explore(SEEDS, Config::draw);
     println!("{stats:?}");
-    // An event that no seed met was not checked.
-    let seen = |what: &&str| number("TIDINGS_SEED").is_some() || stats.of(what) > 0;
-    let unseen: Vec<&str> = EVENTS.into_iter().filter(|what| !seen(what)).collect();
-    assert!(unseen.is_empty(), "no seed met {unseen:?}");
+    all_were_met(&stats, &EVENTS);
 }
 
 #[test]
@@ -184,4 +222,11 @@ fn a_view_equals_the_store_wherever_a_writer_commits_around_its_subscribe_and_lo
     println!("{stats:?}");
     let views = stats.of("view that equals the store");
     assert!(number("TIDINGS_SEED").is_some() || views >= ROUNDS, "{views} views");
+}
+
+#[test]
+fn nodes_on_a_journal_keep_every_promise_whatever_happens_to_them_and_to_the_journal() {
+    let stats = explore(JOURNALS, Config::on_journal);
+    println!("{stats:?}");
+    all_were_met(&stats, &JOURNAL_EVENTS);
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     access::tenant,
+    cluster::Drive,
     config::Config,
     invariant::{Check, holds},
     reference::Asked,
@@ -32,10 +33,15 @@ thread_local! {
     static MOMENT: Cell<Moment> = const { Cell::new(Moment { since_start: Duration::ZERO, unix_ms: 0 }) };
 }
 
+/// Sets the moment of the next call of a hub.
+pub(crate) fn set_moment(moment: Moment) {
+    MOMENT.set(moment);
+}
+
 /// A host. Its epochs follow from the seed. The simulation sets the moment before every call, and gives every
 /// publication its key.
 #[derive(Debug)]
-struct SeededHost;
+pub(crate) struct SeededHost;
 
 impl Host for SeededHost {
     fn now(&self) -> Moment {
@@ -58,6 +64,23 @@ pub(crate) struct Node {
     pub(crate) revoked: Revoked,
     pub(crate) log: LogLimits,
     pub(crate) is_up: bool,
+    /// Its driver, if it has a journal and is up.
+    pub(crate) drive: Option<Drive>,
+    /// How slow its journal is.
+    pub(crate) slow: Slow,
+    /// The journal answered this node too late or not at all until this time.
+    pub(crate) troubled_until: u64,
+    /// When it heard its journal last.
+    pub(crate) heard_at: u64,
+    /// When its last silence ended that was long enough to be told.
+    pub(crate) silent_until: Option<u64>,
+}
+
+/// A time during which each call of a journal takes up to so many milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Slow {
+    pub(crate) until: u64,
+    pub(crate) ms: u64,
 }
 
 /// A shard with its waker, in place of a thread.
@@ -109,11 +132,6 @@ pub(crate) fn head(hub: &Hub, index: usize) -> Option<Position> {
 }
 
 impl Node {
-<<<<<<< HEAD
-    pub(crate) fn new(config: &Config, epoch: u64) -> Self {
-        EPOCH.set(epoch);
-        Self { hub: new_hub(config.log), revoked: Revoked::default(), log: config.log, is_up: true }
-=======
     pub(crate) fn new(config: &Config) -> Self {
         let (hub, log) = (new_hub(config.log), config.log);
         let is_up = config.cluster.is_none();
@@ -125,8 +143,9 @@ impl Node {
             drive: None,
             slow: Slow::default(),
             troubled_until: 0,
+            heard_at: 0,
+            silent_until: None,
         }
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     }
 
     /// Returns the milliseconds between two calls of the hub's timer.
@@ -202,6 +221,9 @@ impl World {
     }
 
     pub(crate) fn hub_timer(&mut self) -> Check {
+        if self.config.cluster.is_some() {
+            return self.hub_timers();
+        }
         self.nodes[0].handle_timeout(self.moment());
         let max_age = u64::try_from(self.config.log.max_age.as_millis()).unwrap_or(u64::MAX);
         for tenant in 0..self.config.tenants {
@@ -215,8 +237,6 @@ impl World {
         Ok(())
     }
 
-<<<<<<< HEAD
-=======
     /// The timers of nodes on a journal.
     fn hub_timers(&mut self) -> Check {
         let now = self.moment();
@@ -230,11 +250,12 @@ impl World {
                 holds!(is_within, Bounds, "the log of tenant {tenant} has {counters:?}");
             }
         }
+        (0..self.workers.len()).for_each(|shard| self.obey_later(shard));
+        self.silence_is_told()?;
         self.after(self.nodes[0].sweep_ms(), Event::HubTimer);
         Ok(())
     }
 
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     /// Publishes as an application that embeds the hub, and checks the answer.
     pub(crate) fn publish_at_hub(&mut self, tenant: usize, asked: Asked) -> Check {
         let position = self.nodes[0].publish(tenant, &asked);

@@ -59,8 +59,12 @@ impl World {
             let link = self.connect(Peer::Raw { raw });
             let tenant = self.rng.index(self.config.tenants);
             let issued = self.moment().unix_ms;
-            let token = Token { tenant, subject: format!("raw-{link}"), rights: self.rng.next(), issued };
-            self.raws[raw] = Raw { link: Some(link), token: Some(token), ..Raw::default() };
+            let fresh = Token { tenant, subject: format!("raw-{link}"), rights: self.rng.next(), issued };
+            // On a journal, some come back with an old token, which may be revoked.
+            let comes_back = self.config.cluster.is_some() && self.rng.percent(50);
+            let known = self.raws[raw].token.take().filter(|_| comes_back);
+            let token = Some(known.unwrap_or(fresh));
+            self.raws[raw] = Raw { link: Some(link), token, ..Raw::default() };
             return Ok(());
         };
         if self.rng.percent(3) {

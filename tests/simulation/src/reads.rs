@@ -117,13 +117,19 @@ impl World {
     fn hand_in(&mut self, link: u64, served: &mut Served, read: Vec<Heard>) -> Check<Vec<Accepted>> {
         let now = self.moment();
         let (mut accepted, mut known, mut followed, mut question) = (Vec::new(), 0, Ok(()), None);
-        let Self { nodes, workers, reference, .. } = self;
+        let mut heard_since = None;
+        let is_journaled = self.config.cluster.is_some();
+        let Self { nodes, workers, reference, handed_over, .. } = self;
         let worker = &mut workers[served.shard];
         let node = &nodes[worker.node];
         let (hub, revoked) = (&node.hub, &node.revoked);
         let ledger = &mut served.check.ledger;
         worker.shard.handle_session(served.key, now, |session| {
             for Heard { message, frame } in read {
+                if let (true, Some(frame)) = (is_journaled, &frame) {
+                    served.seen.hears(frame, self.now);
+                    heard_since = served.seen.newest_since();
+                }
                 let text = match message {
                     Message::Text(text) => text,
                     Message::Close(code) => {
@@ -143,6 +149,14 @@ impl World {
                     break;
                 }
 
+                if is_journaled {
+                    if let Some(asked) = asked(frame.as_ref(), now) {
+                        handed_over.entry(asked.key).or_default().push(asked);
+                    }
+                    session.handle_text(&text, now);
+                    question = question.take().or(session.poll_question());
+                    continue;
+                }
                 let publish = frame
                     .as_ref()
                     .filter(|frame| matches!(frame, ClientFrame::Publish { .. }) && !ledger.is_asking());
@@ -164,6 +178,9 @@ impl World {
             }
         });
         followed?;
+        if let Some(since) = heard_since {
+            self.notes_since(served, since);
+        }
         (0..known).for_each(|_| self.stats.count("known key"));
         if let Some(question) = question {
             self.ask(link, served, question);

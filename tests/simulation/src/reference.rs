@@ -1,6 +1,6 @@
 //! The reference: everything that was published, as the answers to the publishes say. Deliveries are compared with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidings_hub::Moment;
 use tidings_shared::{Position, RawEvent, TopicName};
@@ -35,7 +35,9 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) epoch: u64,
-    /// Indices into all entries. The first is that of offset 1.
+    /// The offset before that of the first entry.
+    base: u64,
+    /// Indices into all entries.
     pub(crate) entries: Vec<usize>,
     by_topic: BTreeMap<TopicName, Vec<u64>>,
     by_key: BTreeMap<Uuid, u64>,
@@ -44,8 +46,13 @@ pub(crate) struct History {
 }
 
 impl History {
+    fn new(epoch: u64, base: u64) -> Self {
+        let (by_topic, by_key) = (BTreeMap::new(), BTreeMap::new());
+        Self { epoch, base, entries: Vec::new(), by_topic, by_key, tail: base }
+    }
+
     pub(crate) fn head(&self) -> u64 {
-        self.entries.len() as u64
+        self.base + self.entries.len() as u64
     }
 
     /// Returns the offset of a topic's first entry after an offset.
@@ -72,6 +79,8 @@ pub(crate) struct Reference {
     pub(crate) entries: Vec<Entry>,
     pub(crate) histories: Vec<History>,
     by_position: BTreeMap<(usize, String), usize>,
+    /// The keys of all gaps of a journal.
+    gaps: BTreeSet<(usize, Uuid)>,
     /// The history of the present log, for each tenant.
     current: Vec<Option<usize>>,
     /// The time since which the hub has held nothing of a tenant, as far as its timer noticed.
@@ -89,13 +98,7 @@ impl Reference {
     pub(crate) fn current(&mut self, tenant: usize, position: Position) -> Check<usize> {
         self.unused_since[tenant] = None;
         let index = *self.current[tenant].get_or_insert_with(|| {
-            self.histories.push(History {
-                epoch: position.epoch,
-                entries: Vec::new(),
-                by_topic: BTreeMap::new(),
-                by_key: BTreeMap::new(),
-                tail: 0,
-            });
+            self.histories.push(History::new(position.epoch, 0));
             self.histories.len() - 1
         });
         let epoch = self.histories[index].epoch;
@@ -170,13 +173,7 @@ impl Reference {
                 TruePosition,
                 "{position} does not have the tag of {key}"
             );
-            let id = self.entries.len();
-            history.push(id, &asked);
-            for topic in &asked.topics {
-                self.published.entry((tenant, topic.clone())).or_default().push(id);
-            }
-            self.by_position.insert((tenant, position.to_string()), id);
-            self.entries.push(Entry { asked, position, bytes: None, rolled_back: false });
+            self.push(tenant, index, asked, position);
             return Ok(true);
         }
         let entry = position.offset.checked_sub(1).and_then(|at| history.entries.get(at as usize));
@@ -190,8 +187,6 @@ impl Reference {
         Ok(false)
     }
 
-<<<<<<< HEAD
-=======
     fn push(&mut self, tenant: usize, history: usize, asked: Asked, position: Position) {
         let id = self.entries.len();
         if asked.is_sync {
@@ -271,7 +266,6 @@ impl Reference {
         })
     }
 
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     /// Removes everything after an offset, and returns it. The epoch stays, so that nobody notices it.
     pub(crate) fn roll_back(&mut self, tenant: usize, offset: u64) -> Vec<Asked> {
         let Some(index) = self.current[tenant] else { return Vec::new() };
@@ -281,11 +275,7 @@ impl Reference {
         history.by_topic.values_mut().for_each(|offsets| offsets.retain(|&known| known <= offset));
         history.by_key.retain(|_, known| *known <= offset);
         history.tail = 0;
-        let lose = |id: usize| {
-            self.entries[id].rolled_back = true;
-            self.entries[id].asked.clone()
-        };
-        lost.into_iter().map(lose).collect()
+        lost.into_iter().map(|id| self.lose(id)).collect()
     }
 
     /// Returns the publishes of a tenant's history, in order.
@@ -297,7 +287,7 @@ impl Reference {
 
 /// Whether this log had an entry at that position.
 pub(crate) fn is_in_log(history: &History, reference: &Reference, since: Position) -> bool {
-    let entry = match since.offset.checked_sub(1) {
+    let entry = match since.offset.checked_sub(history.base + 1) {
         None => return since == Position::new(history.epoch, 0, 0),
         Some(at) => history.entries.get(at as usize),
     };

@@ -33,7 +33,7 @@ impl World {
         });
         self.nodes[0].is_up = false;
         let down_ms = self.rng.below(3_000);
-        self.after(down_ms, Event::Up);
+        self.after(down_ms, Event::Up { node: 0 });
         if self.rng.percent(30) {
             self.drain()?;
         }

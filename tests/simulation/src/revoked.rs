@@ -125,14 +125,29 @@ impl World {
             self.node_revokes(token.tenant, &Revoke::Topics { subject, topics })?;
         }
         self.nodes[0].revoked.count = number;
-        for shard in 0..self.workers.len() {
-            let later = self.rng.below(LOOK_MS + self.config.wake_ms + 1);
-            self.after(later, Event::Obey { shard });
-        }
+        (0..self.workers.len()).for_each(|shard| self.obey_later(shard));
         Ok(())
     }
 
+    /// A shard looks for revocations soon.
+    pub(crate) fn obey_later(&mut self, shard: usize) {
+        let later = self.rng.below(LOOK_MS + self.config.wake_ms + 1);
+        self.after(later, Event::Obey { shard });
+    }
+
+    /// Tells the shards of a node if there are new revocations.
+    pub(crate) fn tell_shards(&mut self, node: usize) {
+        let newest = self.nodes[node].hub.revocations().newest();
+        let Some(drive) = &mut self.nodes[node].drive else { return };
+        if std::mem::replace(&mut drive.told, newest) != newest {
+            self.shards_of(node).for_each(|shard| self.obey_later(shard));
+        }
+    }
+
     fn node_revokes(&mut self, index: usize, revoke: &Revoke) -> Check {
+        if self.config.cluster.is_some() {
+            return self.revoke_on_journal(index, revoke);
+        }
         let revoked = self.nodes[0].at(self.moment()).tenant(&tenant(index)).revoke(revoke).now_or_never();
         holds!(matches!(revoked, Some(Ok(()))), Answered, "{revoke:?}: {revoked:?}");
         Ok(())
@@ -144,6 +159,10 @@ impl World {
         let Self { nodes, workers, links, reference, .. } = self;
         let worker = &mut workers[shard];
         worker.shard.handle_revocation(now);
+        if self.config.cluster.is_some() {
+            worker.shard.handle_health(&worker.shard.keys(), now);
+            return Ok(());
+        }
         for (link, known) in links {
             let Some(served) = known.served.as_mut().filter(|served| served.shard == shard) else { continue };
             let protocol = worker.shard.protocol(served.key);

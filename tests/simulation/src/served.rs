@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     answers,
     invariant::Check,
+    journal_check::Seen,
     link::{Message, Side},
     node::Flag,
     session_check::SessionCheck,
@@ -35,6 +36,8 @@ pub(crate) struct Served {
     pub(crate) frames: Frames,
     pub(crate) flag: Arc<Flag>,
     pub(crate) check: SessionCheck,
+    /// What the checks of nodes on a journal know of it.
+    pub(crate) seen: Seen,
     /// The number of the newest question.
     pub(crate) open: Option<u64>,
     /// The questions without an answer, by their numbers.
@@ -80,6 +83,7 @@ impl World {
             frames: Frames::default(),
             flag: Arc::default(),
             check: SessionCheck::new(self.config.session, self.application.decides),
+            seen: Seen::default(),
             open: None,
             asked: BTreeMap::new(),
             inbox: VecDeque::new(),
@@ -131,6 +135,17 @@ impl World {
                     if served.is_behind { Protocol::handle_expiry } else { Protocol::handle_timeout };
                 shard.handle(served.key, now, |protocol| handle(protocol, now));
                 self.follows_timeout(link)?;
+            }
+            let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
+                return Ok(());
+            };
+            let shard = &mut self.workers[served.shard].shard;
+            if self.config.cluster.is_some() {
+                let waker = Waker::from(Arc::clone(&served.flag));
+                while shard.poll_journal(served.key, now, &waker) {}
+                if let Some(question) = shard.poll_question(served.key) {
+                    self.ask_later(link, question);
+                }
             }
             let Some(served) = self.links.get_mut(&link).and_then(|link| link.served.as_mut()) else {
                 return Ok(());

@@ -17,21 +17,17 @@ use crate::{
     cluster::HandedOver,
     config::Config,
     invariant::{Broken, Check, Invariant, holds},
-<<<<<<< HEAD
-    link::{Link, Side},
-    node::{Node, Worker},
-=======
     journal::Database,
     journal_check::Obliged,
     link::{Link, Side},
     node::{EPOCH, Node, Worker, set_moment},
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
     raw::Raw,
-    reference::Reference,
+    reference::{Asked, Reference},
     restart::Restart,
     rng::Rng,
     stats::Stats,
     store::Store,
+    trouble::Trouble,
 };
 
 /// An event on the schedule.
@@ -81,6 +77,12 @@ pub(crate) enum Event {
         since: u64,
     },
     HubTimer,
+    /// The driver of a node has a turn.
+    Turn {
+        node: usize,
+    },
+    /// Something that a journal has lost is published again.
+    Again,
     ClientTimer {
         client: usize,
         life: u64,
@@ -121,8 +123,19 @@ pub(crate) enum Event {
     Disturb,
     /// The server crashes, and loses its logs.
     Crash,
-    /// The server is up again.
-    Up,
+    /// A node is up again.
+    Up {
+        node: usize,
+    },
+    /// A trouble of the journal ends.
+    Relief {
+        node: usize,
+        trouble: Trouble,
+    },
+    /// Whatever was revoked by now must hold on each node.
+    Holds,
+    /// By now, each node has noticed that the journal was set back.
+    Noticed,
 }
 
 /// The time of an event, its number, and the event. Events of the same time keep the order of their numbers.
@@ -168,6 +181,16 @@ pub(crate) struct World {
     pub(crate) raws: Vec<Raw>,
     /// Whether there are no more users, writes and disturbances.
     pub(crate) heals: bool,
+    /// The journal of all nodes, if they have one.
+    pub(crate) database: Database,
+    pub(crate) handed_over: HandedOver,
+    /// What the journal has lost, and is not published again yet.
+    pub(crate) again: Vec<(usize, Asked)>,
+    /// Whether this run says nothing more, because a publication came to its old position again after it was lost.
+    pub(crate) is_void: bool,
+    pub(crate) obliged: Vec<Obliged>,
+    /// When a history of the journal was last replaced by another.
+    pub(crate) replaced_at: u64,
     pub(crate) stats: Stats,
 }
 
@@ -208,7 +231,9 @@ impl World {
         let mut rng = Rng::new(seed);
         let config = draw(&mut rng);
         let topics: Vec<TopicName> = (0..config.topics).map(topic).collect();
-        let nodes = vec![Node::new(&config, rng.next())];
+        EPOCH.set(rng.next());
+        let count = config.cluster.map_or(1, |cluster| cluster.nodes);
+        let nodes: Vec<Node> = (0..count).map(|_| Node::new(&config)).collect();
         let of_node = |node| (0..config.shards).map(move |_| node);
         let workers = (0..nodes.len()).flat_map(of_node).map(|node| Worker::new(node, &config)).collect();
         let clients = (0..config.clients).map(|index| Actor::new(index, &config, &mut rng)).collect();
@@ -233,8 +258,6 @@ impl World {
             clients,
             raws,
             heals: false,
-<<<<<<< HEAD
-=======
             database: config
                 .cluster
                 .map_or_else(Database::default, |cluster| Database::new(cluster.poll_ms, cluster.ahead_ms)),
@@ -243,7 +266,6 @@ impl World {
             is_void: false,
             obliged: Vec::new(),
             replaced_at: 0,
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
             stats: Stats::default(),
             config,
         }
@@ -253,7 +275,11 @@ impl World {
         let config = self.config.clone();
         self.say(|| format!("{config:?}"));
         self.after(self.nodes[0].sweep_ms(), Event::HubTimer);
-        (0..self.nodes.len()).for_each(|node| self.start_fan_outs(node));
+        if self.config.cluster.is_some() {
+            (0..self.nodes.len()).try_for_each(|node| self.start(node))?;
+        } else {
+            self.start_fan_outs(0);
+        }
         (0..self.clients.len()).for_each(|client| self.after(0, Event::User { client }));
         (0..self.raws.len()).for_each(|raw| self.after(0, Event::Raw { raw }));
         self.after(0, Event::Write);
@@ -263,8 +289,14 @@ impl World {
         }
         self.run_until(self.config.busy_ms)?;
         self.heals = true;
+        self.relieve_all();
         self.say(|| "-- the network heals, and nobody writes any more".to_owned());
         self.run_until(self.config.busy_ms + HEAL_MS)?;
+        if self.is_void {
+            self.stats.count("came to its old position again");
+            return Ok(());
+        }
+        self.nodes_equal_the_journal()?;
         (0..self.clients.len()).try_for_each(|client| self.client_ends_well(client))?;
         self.all_leave()
     }
@@ -272,13 +304,16 @@ impl World {
     fn run_until(&mut self, end: u64) -> Check {
         while let Some(Reverse((at, _, _))) = self.queue.peek()
             && *at <= end
+            && !self.is_void
         {
             let Some(Reverse((at, _, event))) = self.queue.pop() else { break };
             self.now = self.now.max(at);
             self.step += 1;
+            set_moment(self.moment());
             holds!(self.step < MAX_STEPS, Answered, "the run does not end");
             self.take(event)?;
             self.nobody_sleeps_through()?;
+            self.wake_drivers();
             if self.step.is_multiple_of(LOOK_EVERY) {
                 self.shards_hold_no_more()?;
             }
@@ -313,7 +348,13 @@ impl World {
             Event::Disturb => self.disturb(),
             Event::Crash if self.heals || !self.nodes[0].is_up => Ok(()),
             Event::Crash => self.restart(Restart::Lost),
-            Event::Up => self.up(),
+            Event::Up { node } if self.config.cluster.is_some() => self.start(node),
+            Event::Up { .. } => self.up(),
+            Event::Turn { node } => self.turn(node),
+            Event::Again => self.again(),
+            Event::Relief { node, trouble } => self.relieve(node, trouble),
+            Event::Holds => self.revocations_hold(),
+            Event::Noticed => self.rollback_is_noticed(),
         }
     }
 
@@ -354,24 +395,20 @@ impl World {
         links.into_iter().for_each(|link| self.leaves_shard(link));
         (0..self.nodes.len()).try_for_each(|node| self.shards_are_empty(node))?;
         self.links.clear();
-<<<<<<< HEAD
-        for tenant in 0..self.config.tenants {
-            let counters = self.nodes[0].counters(tenant);
-=======
         for (node, tenant) in
             self.nodes.iter().flat_map(|node| (0..self.config.tenants).map(move |t| (node, t)))
         {
             let counters = node.counters(tenant);
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
             let held = (counters.followers, counters.followed_topics, counters.waiting);
             holds!(held == (0, 0, 0), NothingLeft, "tenant {tenant} after the last session: {counters:?}");
         }
         let longest = self.config.log.max_age.max(self.config.log.keys.max_age);
         for _ in 0..2 {
             self.now += u64::try_from(longest.as_millis()).unwrap_or(u64::MAX) + 1;
-            self.nodes[0].handle_timeout(self.moment());
+            set_moment(self.moment());
+            self.nodes.iter().for_each(|node| node.handle_timeout(self.moment()));
         }
-        let count = self.nodes[0].tenant_count();
+        let count: usize = self.nodes.iter().map(Node::tenant_count).sum();
         holds!(count == 0, NothingLeft, "{count} tenants are left long after their logs aged out");
         Ok(())
     }

@@ -55,7 +55,7 @@ fn offsets(followed: Option<Followed>) -> Vec<u64> {
 
 #[test]
 fn offsets_are_dense_for_each_tenant_and_a_known_key_gets_its_first_answer() {
-    let mut journal = Database::new(40).handle(0);
+    let mut journal = Database::new(50, 40).handle(0);
     let answers = append(&mut journal, 0, &[1, 2, 1]);
     let known = Appended::Known { position: position(1, 1), topics: vec![topic(1)] };
     let new = |offset, key| Appended::New { position: position(offset, key), at: NOW + 40 };
@@ -235,13 +235,9 @@ fn an_old_copy_brings_back_old_entries_epochs_and_revocations() {
     assert_eq!(database.rows(&tenant(0)).unwrap().head(), position(1, 1));
     assert!(database.rows(&tenant(1)).is_none());
     let changes = database.take_changes();
-<<<<<<< HEAD
-    let [Change::Removed { tenant: gone }, Change::Replaced { tail, positions, .. }] = &changes[..] else {
-=======
     let [Change::Removed { tenant: gone }, Change::Replaced { tail, positions, is_old: true, .. }] =
         &changes[..]
     else {
->>>>>>> 9fb8cb7 (Let the test of an old copy's revocations read them before)
         panic!("{changes:?}")
     };
     assert_eq!((gone, *tail, &positions[..]), (&tenant(1), Position::new(7, 0, 0), &[position(1, 1)][..]));
@@ -255,9 +251,9 @@ fn the_world_learns_each_change_in_order() {
     database.renew(&tenant(0), 8);
     let changes = database.take_changes();
     let [
-        Change::Replaced { tenant: new, .. },
+        Change::Replaced { tenant: new, is_old: false, .. },
         Change::Appended { tenant: its, entry },
-        Change::Replaced { tenant: renewed, tail, .. },
+        Change::Replaced { tenant: renewed, tail, is_old: false, .. },
     ] = &changes[..]
     else {
         panic!("{changes:?}")
