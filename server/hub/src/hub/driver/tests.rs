@@ -1,5 +1,7 @@
+mod paper;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -8,11 +10,11 @@ use serde_json::{Value, json};
 use tidings_shared::{RawEvent, domains::staff};
 use uuid::Uuid;
 
+use self::paper::{Pages, Paper};
 use super::*;
 use crate::{
     Delivery, Host, Hub, HubSettings, Output, PublishOptions, Revoke, Session, SessionSettings, Subscription,
     health::Health,
-    journal::JournalRevocation,
     test_support::{Everybody, answer_all, topic},
 };
 
@@ -48,153 +50,6 @@ impl Host for Clock {
 
     fn new_epoch(&self) -> u64 {
         self.number()
-    }
-}
-
-/// A journal in memory. Clones are copies, as of a file.
-#[derive(Debug, Clone, Default)]
-struct Paper {
-    tenants: HashMap<TenantId, Pages>,
-    revocations: BTreeMap<u64, JournalRevocation>,
-    /// It fails from now on.
-    is_away: bool,
-    /// It appends, and fails then.
-    loses_answers: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Pages {
-    tail: Position,
-    entries: Vec<Entry>,
-}
-
-impl Pages {
-    fn head(&self) -> Position {
-        self.entries.last().map_or(self.tail, |entry| entry.position)
-    }
-}
-
-impl Paper {
-    fn check(&self) -> Result<(), JournalError> {
-        if self.is_away { Err(JournalError::new("away")) } else { Ok(()) }
-    }
-}
-
-impl Journal for Paper {
-    fn append(
-        &mut self,
-        drafts: &[JournalDraft],
-        now_unix_ms: u64,
-        new_epoch: &mut dyn FnMut() -> u64,
-    ) -> Result<Vec<Appended>, JournalError> {
-        self.check()?;
-        let append = |draft: &JournalDraft| {
-            let pages = self
-                .tenants
-                .entry(draft.tenant.clone())
-                .or_insert_with(|| Pages { tail: Position::new(new_epoch(), 0, 0), entries: Vec::new() });
-            if let Some(known) = pages.entries.iter().find(|entry| entry.key == draft.key) {
-                return Appended::Known { position: known.position, topics: known.topics.clone() };
-            }
-            let head = pages.head();
-            let position = Position::new(head.epoch, head.offset + 1, Position::tag_of(draft.key));
-            let JournalDraft { key, may_come_again, origin, topics, content, .. } = draft.clone();
-            let at = now_unix_ms;
-            pages.entries.push(Entry { position, at, key, may_come_again, origin, topics, content });
-            Appended::New { position, at }
-        };
-        let answers = drafts.iter().map(append).collect();
-        if self.loses_answers { Err(JournalError::new("the answer is lost")) } else { Ok(answers) }
-    }
-
-    fn recent(
-        &mut self,
-        tenant: &TenantId,
-        _: &crate::LogLimits,
-        _: u64,
-        new_epoch: u64,
-    ) -> Result<History, JournalError> {
-        self.check()?;
-        let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
-        let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
-        Ok(History { tail, entries })
-    }
-
-    fn follow(
-        &mut self,
-        held: &[(TenantId, Position)],
-        max: usize,
-    ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
-        self.check()?;
-        let mut left = max;
-        let follow = |(tenant, position): &(TenantId, Position)| {
-            let pages = self.tenants.get(tenant);
-            let after = pages.and_then(|pages| {
-                let at = |offset: u64| {
-                    let index = offset.checked_sub(pages.tail.offset)?;
-                    if index == 0 {
-                        return Some(pages.tail);
-                    }
-                    pages.entries.get(index as usize - 1).map(|entry| entry.position)
-                };
-                (at(position.offset) == Some(*position))
-                    .then(|| pages.entries[(position.offset - pages.tail.offset) as usize..].to_vec())
-            });
-            let followed = match after {
-                None => Followed::RolledBack,
-                Some(entries) if entries.is_empty() => return None,
-                Some(_) if left == 0 => return None,
-                Some(entries) => {
-                    let entries: Vec<Entry> = entries.into_iter().take(left).collect();
-                    left -= entries.len();
-                    Followed::Entries(entries)
-                }
-            };
-            Some((tenant.clone(), followed))
-        };
-        Ok(held.iter().filter_map(follow).collect())
-    }
-
-    fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError> {
-        self.check()?;
-        if let Some(pages) = self.tenants.get_mut(tenant).filter(|pages| pages.tail.epoch == old) {
-            let head = pages.head();
-            *pages = Pages { tail: Position { epoch: new, ..head }, entries: Vec::new() };
-        }
-        Ok(())
-    }
-
-    fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {
-        self.check()?;
-        let append = |revocation: &JournalRevocation| {
-            let number = self.revocations.last_key_value().map_or(1, |(last, _)| last + 1);
-            self.revocations.insert(number, revocation.clone());
-            number
-        };
-        Ok(revocations.iter().map(append).collect())
-    }
-
-    fn revocations(
-        &mut self,
-        after: u64,
-        max: usize,
-        _: u64,
-    ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
-        self.check()?;
-        Ok(self.revocations.range(after + 1..).take(max).map(|(n, one)| (*n, one.clone())).collect())
-    }
-
-    fn trim(&mut self, _: &JournalLimits, _: u64) -> Result<bool, JournalError> {
-        self.check()?;
-        Ok(false)
-    }
-
-    fn probe(&mut self) -> Result<(), JournalError> {
-        self.check()
-    }
-
-    fn poll_interval(&self) -> Duration {
-        Duration::from_secs(1)
     }
 }
 
