@@ -2,7 +2,7 @@
 // clients get must be equal. Positions, keys and times are compared by what is equal among them.
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mock, test } from "node:test";
@@ -23,7 +23,9 @@ async function real(t, access = ["--dev"]) {
   t.after(() => rmSync(folder, { recursive: true }));
   const [file, secret] = [join(folder, "key"), randomBytes(32).toString("hex")];
   writeFileSync(file, secret);
-  const options = access.map((option) => (option === "KEY" ? file : option));
+  const journal = join(folder, "journal");
+  const names = { KEY: file, JOURNAL: `sqlite:${journal}` };
+  const options = access.map((option) => names[option] ?? option);
   let { server, port, url } = await serve(t, 0, options);
   const token = (rights) => {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -53,6 +55,18 @@ async function real(t, access = ["--dev"]) {
         ({ server } = await serve(t, port, options));
       };
     },
+    degrade: async () => {
+      // The server must not see one of the files without the other.
+      server.kill("SIGSTOP");
+      for (const suffix of ["", "-wal"]) renameSync(journal + suffix, file + suffix);
+      writeFileSync(journal, "this is no journal");
+      server.kill("SIGCONT");
+    },
+    restore: async () => {
+      server.kill("SIGSTOP");
+      for (const suffix of ["", "-wal"]) renameSync(file + suffix, journal + suffix);
+      server.kill("SIGCONT");
+    },
     refuse: (topics) => post("/v1/admin/revoke", { sub: "anna", topics }, { sub: "root", admin: true }),
     token: () =>
       token({ subscribe: ["rows:*"], publish: ["rows:*"], iat: Math.floor(Date.now() / 1000) - 5 }),
@@ -77,6 +91,8 @@ async function fake(t, _, { rights = true } = {}) {
       hub.restart();
       return async () => {};
     },
+    degrade: async () => hub.degrade(),
+    restore: async () => hub.restore(),
     refuse: async (topics) => hub.refuse(topics),
     token: () => "a token",
     refuseTokens: () => hub.refuseTokens("token_expired"),
@@ -356,7 +372,7 @@ function normal(connections) {
   };
   const frame = (of) => {
     const { position, session, message, tenant, unknown_domains, ...rest } = of;
-    for (const time of ["at", "heartbeat_ms", "expires_at", "expires_in_ms", "retry_after_ms"])
+    for (const time of ["at", "since", "heartbeat_ms", "expires_at", "expires_in_ms", "retry_after_ms"])
       if (time in rest) rest[time] = typeof rest[time];
     if (position !== undefined) rest.position = name("position", position);
     if (rest.key !== undefined && !KEYS.includes(rest.key)) rest.key = name("key", rest.key);
@@ -394,6 +410,31 @@ function compare(name, scenario, access, options) {
 for (const [name, scenario] of Object.entries(scenarios)) compare(name, scenario);
 for (const [name, scenario] of Object.entries(guarded))
   compare(name, scenario, ["--jwt-key-file", "KEY"], { rights: false });
+
+// It waits 10 s, as long as a server waits for its journal.
+compare(
+  "a server without its journal",
+  async (side) => {
+    const a = await connect(side);
+    a.send({ op: "hello" });
+    a.send({ op: "subscribe", ref: 1, topics: ["rows:1"] });
+    await a.fence();
+    await side.emit(["rows:1"]);
+    await a.fence();
+    await side.degrade();
+    await a.heard("degraded");
+    const b = await connect(side);
+    b.send({ op: "hello" });
+    b.send({ op: "subscribe", ref: 1, topics: ["rows:1"], since: lastPosition(a) });
+    await b.fence();
+    await side.restore();
+    for (const one of [a, b]) await one.heard("restored");
+    await side.emit(["rows:1"]);
+    for (const one of [a, b]) await one.fence();
+    return [a, b];
+  },
+  ["--dev", "--journal", "JOURNAL"],
+);
 
 compare(
   "a log that holds 1,000 entries resumes a client that missed exactly 1,000",
