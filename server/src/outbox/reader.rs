@@ -9,6 +9,7 @@
 //! rows again, with the same keys, and the hub answers with the first publications.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -62,6 +63,8 @@ pub(super) struct Reader<S> {
     control: Arc<Control>,
     unsettled: Unsettled,
     gaps: TenantGaps,
+    /// When to announce gaps again that the journal has not taken.
+    announce_after: Option<Instant>,
     /// When the reader last looked at what waits, for the metrics.
     measured: Option<Instant>,
     /// Whether the table may have changed since.
@@ -89,7 +92,7 @@ impl<S: Source> Reader<S> {
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
         let (unsettled, gaps) = Default::default();
-        let (measured, is_stale, outage, locked) = (None, true, None, None);
+        let (measured, is_stale, outage, locked, announce_after) = (None, true, None, None, None);
         Self {
             source,
             hub,
@@ -99,6 +102,7 @@ impl<S: Source> Reader<S> {
             control,
             unsettled,
             gaps,
+            announce_after,
             measured,
             is_stale,
             outage,
@@ -124,7 +128,7 @@ impl<S: Source> Reader<S> {
 
     /// Publishes the next batch. Returns whether there may be more rows.
     async fn turn(&mut self) -> Result<bool, SourceError> {
-        self.announce_held();
+        self.announce().await;
         if self.unsettled.due().is_some_and(|due| due <= Instant::now()) {
             self.settle().await;
         }
@@ -214,44 +218,57 @@ impl<S: Source> Reader<S> {
         again
     }
 
-    /// Announces the gap of a row that can't be published. Then the row becomes a dead letter. A crash in between announces
-    /// the gap again, and loses nothing.
-    fn refuse(&mut self, id: RowId, refusal: Refusal) {
-        let now = Instant::now();
-        let Refusal { code, reason, gap } = refusal;
-        let gap_key = id.gap_key();
-        let dead = Dead { id, code, reason };
-        match gap {
-            Gap::Nobody => self.unsettled.dead(dead, now),
-            Gap::Topics(tenant, topics) => {
-                self.hub.tenant(&tenant).sync_raw(&topics, Some(gap_key));
-                self.unsettled.dead(dead, now);
-            }
-            Gap::Tenant(tenant) => self.unsettled.hold(tenant, dead),
-        }
+    /// Notes that a row can't be published. It becomes a dead letter when its gap is announced.
+    fn refuse(&mut self, id: RowId, Refusal { code, reason, gap }: Refusal) {
+        self.unsettled.hold(gap, Dead { id, code, reason });
     }
 
-    /// Announces the gaps of whole tenants that are due. One gap covers all dead letters of its tenant. Returns when the
-    /// next one is due.
-    fn announce_held(&mut self) -> Option<Instant> {
+    /// Announces the gaps of dead letters. Only then may their rows leave the outbox: a crash in between announces a gap
+    /// again, and loses none. One gap of a whole tenant covers all dead letters of the tenant. Returns when the next gap is
+    /// due.
+    async fn announce(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let mut held = self.unsettled.take_held();
-        let mut next: Option<Instant> = None;
-        held.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for of_tenant in held.chunk_by(|(one, _), (other, _)| one == other) {
-            let tenant = &of_tenant[0].0;
-            match self.gaps.take(tenant, now) {
-                Ok(()) => {
-                    self.hub.tenant(tenant).sync_all();
-                    of_tenant.iter().for_each(|(_, dead)| self.unsettled.dead(dead.clone(), now));
+        if let Some(due) = self.announce_after.filter(|due| now < *due) {
+            return Some(due);
+        }
+        let (mut announced, mut of_tenants, mut next) = (Vec::new(), BTreeMap::<_, Vec<_>>::new(), None);
+        for (gap, dead) in self.unsettled.take_held() {
+            match &gap {
+                Gap::Nobody => self.unsettled.dead(dead, now),
+                Gap::Topics(tenant, topics) => {
+                    let syncing = self.hub.tenant(tenant).sync_raw(topics, Some(dead.id.gap_key()));
+                    announced.push((syncing, gap, vec![dead]));
                 }
+                Gap::Tenant(tenant) => of_tenants.entry(tenant.clone()).or_default().push(dead),
+            }
+        }
+        for (tenant, dead) in of_tenants {
+            match self.gaps.take(&tenant, now) {
+                Ok(()) => announced.push((self.hub.tenant(&tenant).sync_all(), Gap::Tenant(tenant), dead)),
                 Err(due) => {
-                    next = Some(next.map_or(due, |next| next.min(due)));
-                    of_tenant.iter().for_each(|(_, dead)| self.unsettled.hold(tenant.clone(), dead.clone()));
+                    next = Some(next.map_or(due, |next: Instant| next.min(due)));
+                    let gap = Gap::Tenant(tenant);
+                    dead.into_iter().for_each(|dead| self.unsettled.hold(gap.clone(), dead));
                 }
             }
         }
-        next
+        self.announce_after = None;
+        for (syncing, gap, dead) in announced {
+            let is_announced = tokio::select! {
+                answer = syncing => answer.is_ok(),
+                () = self.end_of_stop() => false,
+            };
+            let now = Instant::now();
+            for dead in dead {
+                if is_announced {
+                    self.unsettled.dead(dead, now);
+                } else {
+                    self.unsettled.hold(gap.clone(), dead);
+                    self.announce_after = Some(now + LONGEST_PAUSE);
+                }
+            }
+        }
+        [next, self.announce_after].into_iter().flatten().min()
     }
 
     /// Lets the database delete what is answered. A failure puts it off: meanwhile the reader publishes on, as far as
@@ -298,7 +315,7 @@ impl<S: Source> Reader<S> {
 
     /// Waits until there is something to do.
     async fn rest(&mut self) {
-        let held = self.announce_held();
+        let held = self.announce().await;
         let measure = self.measured.filter(|_| self.is_stale).map(|measured| measured + MEASURE_INTERVAL);
         let due = [held, self.unsettled.due(), measure].into_iter().flatten().min();
         let is_full = self.unsettled.is_full();

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidings_hub::TenantId;
-
-use super::{row::RowId, source::Dead};
+use super::{judge::Gap, row::RowId, source::Dead};
 
 /// Rows that were read and are still in the table, at most. Beyond it, the reader waits until the database takes the
 /// deletion. Each has some 100 bytes.
@@ -26,8 +24,8 @@ pub(crate) struct Unsettled {
     published: Vec<RowId>,
     /// The dead letters with an announced gap.
     dead: Vec<Dead>,
-    /// The dead letters that wait for the gap of their tenant.
-    held: Vec<(TenantId, Dead)>,
+    /// The dead letters that wait for their gap.
+    held: Vec<(Gap, Dead)>,
     /// When the database should take the deletion.
     due: Option<Instant>,
 }
@@ -51,13 +49,13 @@ impl Unsettled {
         self.note(now);
     }
 
-    /// Notes a dead letter that waits for a gap of its tenant.
-    pub(crate) fn hold(&mut self, tenant: TenantId, dead: Dead) {
-        self.held.push((tenant, dead));
+    /// Notes a dead letter that waits for its gap.
+    pub(crate) fn hold(&mut self, gap: Gap, dead: Dead) {
+        self.held.push((gap, dead));
     }
 
     /// Takes the dead letters that wait for a gap.
-    pub(crate) fn take_held(&mut self) -> Vec<(TenantId, Dead)> {
+    pub(crate) fn take_held(&mut self) -> Vec<(Gap, Dead)> {
         std::mem::take(&mut self.held)
     }
 

@@ -5,15 +5,17 @@
 //! was killed before or after its commit.
 
 use std::{
+    net::SocketAddr,
     process::Command,
+    sync::mpsc::{self, Receiver, Sender},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
-use tidings_tests::{AppFile, Client, Process, Random, Server, example, rounds};
+use tidings_tests::{AppFile, Client, DEADLINE, Incoming, Process, Random, Server, example, rounds};
 
-use super::{expect_empty, serve};
+use super::expect_empty;
 
 /// Writers at a time.
 const WRITERS: usize = 3;
@@ -23,6 +25,9 @@ const LIVES: usize = 3;
 
 /// Transactions of a writer that is not killed.
 const TRANSACTIONS: usize = 25;
+
+/// How often the server is killed.
+const KILLS: usize = 4;
 
 /// The number of the event after all others.
 const LAST: u64 = u64::MAX >> 12;
@@ -44,12 +49,16 @@ for transaction in range(count):
 "#;
 
 #[test]
-fn exactly_the_committed_events_arrive_each_once_though_writers_are_killed() {
+fn exactly_the_committed_events_arrive_each_once_though_writers_and_the_server_are_killed() {
+    // The writer is built first: meanwhile the reader would wait for an event for too long.
+    drop(example("outbox_writer"));
     let mut latencies = Vec::new();
-    for round in 0..rounds(1) {
+    for round in 0..rounds(2) {
         let seed = 16 + round as u64;
-        let mode = if round % 2 == 0 { "wal" } else { "delete" };
-        latencies.extend(run(seed, mode));
+        let mode = if round % 4 < 2 { "wal" } else { "delete" };
+        // Without a journal, the log does not survive the server.
+        let kills = if round % 2 == 0 { 0 } else { KILLS };
+        latencies.extend(run(seed, mode, kills));
     }
     latencies.sort_unstable();
     let percentile = |part: usize| latencies[(latencies.len() - 1) * part / 100];
@@ -63,15 +72,32 @@ fn exactly_the_committed_events_arrive_each_once_though_writers_are_killed() {
 }
 
 /// Returns the time of each event, from the write to the client.
-fn run(seed: u64, mode: &str) -> Vec<Duration> {
+fn run(seed: u64, mode: &str, kills: usize) -> Vec<Duration> {
     let file = AppFile::new(mode);
-    let server = serve(&file);
-    let client = Client::subscribed(&server, &["clock"]);
-    let reader = thread::spawn(move || read(client));
+    let (outbox, journal) = (file.url(), format!("{}.journal", file.url()));
+    let flags = match kills {
+        0 => vec!["--outbox", &outbox],
+        _ => vec!["--outbox", &outbox, "--journal", &journal],
+    };
+    let mut server = Some(Server::with(&flags));
+    let (addresses, servers) = mpsc::channel();
+    addresses.send(server.as_ref().unwrap().address()).unwrap();
+    let (readies, is_ready) = mpsc::channel();
+    let reader = thread::spawn(move || read(&servers, &readies));
+    is_ready.recv().unwrap();
     thread::scope(|scope| {
         for writer in 0..WRITERS {
             let file = &file;
             scope.spawn(move || write(file, writer, seed));
+        }
+        let mut random = Random::new(!seed);
+        for _ in 0..kills {
+            thread::sleep(Duration::from_millis(random.below(300) as u64));
+            // SIGKILL: perhaps between a publish and the deletion of its row, or between a commit and its publish.
+            drop(server.take());
+            let next = server.insert(Server::with(&flags));
+            addresses.send(next.address()).unwrap();
+            is_ready.recv().unwrap();
         }
     });
     // Every transaction before this one has ended, and its rows have smaller ids.
@@ -83,7 +109,6 @@ fn run(seed: u64, mode: &str) -> Vec<Duration> {
     assert_eq!(arrived, stored, "seed {seed}");
     expect_empty(&file);
     assert_eq!(file.count("tidings_dead_letters"), 0);
-    drop::<Server>(server);
     latencies
 }
 
@@ -124,18 +149,32 @@ fn finish(file: &AppFile) {
     file.write(&file.open(), &event);
 }
 
-/// Reads events up to the last one. Returns their numbers and their times.
-fn read(mut client: Client) -> (Vec<u64>, Vec<Duration>) {
+/// Reads events up to the last one. When its server is killed, it goes on at the next one, from its position. Returns the
+/// numbers of the events, and their times.
+fn read(servers: &Receiver<SocketAddr>, readies: &Sender<()>) -> (Vec<u64>, Vec<Duration>) {
     let (mut numbers, mut latencies) = (Vec::new(), Vec::new());
+    let mut position: Option<String> = None;
     loop {
-        let frame = client.expect("event");
-        let member = |name: &str| frame["event"]["payload"][name].as_u64().unwrap();
-        if member("number") == LAST {
-            return (numbers, latencies);
+        let mut client = Client::hello_to(servers.recv_timeout(DEADLINE).unwrap());
+        let outcome = if position.is_some() { "resumed" } else { "live" };
+        let subscribed = client.subscribe(&["clock"], position.as_deref(), outcome);
+        position.get_or_insert_with(|| subscribed["position"].as_str().unwrap().to_owned());
+        let _ = readies.send(());
+        while let Incoming::Frame(frame) = client.read() {
+            if frame["op"] == "ping" {
+                continue;
+            }
+            assert_eq!(frame["op"], "event", "{frame}");
+            let member = |name: &str| frame["event"]["payload"][name].as_u64().unwrap();
+            if member("number") == LAST {
+                return (numbers, latencies);
+            }
+            position = frame["position"].as_str().map(str::to_owned);
+            numbers.push(member("number"));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            let latency = now.saturating_sub(Duration::from_micros(member("at")));
+            latencies.push(latency);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        numbers.push(member("number"));
-        latencies.push(now.saturating_sub(Duration::from_micros(member("at"))));
     }
 }
 
