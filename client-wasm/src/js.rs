@@ -182,10 +182,10 @@ impl Core {
         ids.map_or(JsValue::UNDEFINED, |ids| value::numbers(ids.iter().map(|id| id.0)))
     }
 
-    /// Returns whether a payload is what its event declares. `place` is the place of the event's fields among those of all
+    /// Returns whether a payload, which is an object, is what its event declares. `place` is the place of the event's fields among those of all
     /// objects in `domains`.
-    pub fn fits(&self, place: u32, payload: JsValue) -> bool {
-        decode::fits(place as usize, payload)
+    pub fn fits(&self, place: u32, payload: &JsValue) -> bool {
+        self.0.fits(place as usize, payload)
     }
 
     /// Reports that the page has delivered all events up to this position. The last came at this time, on the clock of

@@ -89,6 +89,8 @@ export interface Host extends Driver {
   error(failure: CoreFailure): void;
   otherDomain(domain: string): void;
   unknownDomain(domain: string, nearest: string): void;
+  /** Whether a member of an object is a text that has this pattern (`true`), or has it nowhere. */
+  matches(object: Record<string, unknown>, name: string, pattern: RegExp, has: boolean): boolean;
 }
 
 /** The JavaScript that wasm-bindgen makes for one instance. */

@@ -9,7 +9,7 @@ import type { Surroundings } from "./surroundings.js";
 export type Use = (call: (core: Core) => void) => boolean;
 
 /** Delivers an event without the core's state machine. Returns `false` if the core must handle it. */
-export type Deliver = (connection: number, frame: EventFrame) => boolean;
+export type Deliver = (connection: number, frame: EventFrame, timeStamp: number | undefined) => boolean;
 
 /** Makes the WebSocket and the timer of one core. `take` returns a WebSocket that was opened before, if there is one. */
 export function driverOf(
@@ -31,9 +31,10 @@ export function driverOf(
         return isUsed;
       };
       opened.onopen = () => tell((core) => core.opened(connection));
-      opened.onmessage = ({ data }) => {
+      opened.onmessage = ({ data, timeStamp }) => {
         const frame = readMessage(data);
-        if (!(isEvent(frame) && deliver(connection, frame))) tell((core) => core.message(connection, frame));
+        if (!(isEvent(frame) && deliver(connection, frame, timeStamp)))
+          tell((core) => core.message(connection, frame));
       };
       opened.onerror = () => tell((core) => core.failed(connection));
       opened.onclose = ({ code }) => tell((core) => core.closed(connection, code));

@@ -42,6 +42,10 @@ export function hostOf(parts: HostParts, url: string): Omit<Host, keyof Driver> 
       const isUnreachable = failure.code === "connect_failed";
       state.connectionError(isUnreachable ? connectFailed(failure, url) : tokens.explain(failure));
     },
+    matches(object, name, pattern, has) {
+      const value = object[name];
+      return typeof value === "string" && pattern.test(value) === has;
+    },
     unknownDomain: (domain, nearest) => unknownDomain(domain, nearest, domains),
     otherDomain: (domain) =>
       console.info(

@@ -93,9 +93,14 @@ export class RunningCore {
     }
   }
 
-  #deliver(instance: Instance, connection: number, frame: EventFrame): boolean {
+  #deliver(
+    instance: Instance,
+    connection: number,
+    frame: EventFrame,
+    timeStamp: number | undefined,
+  ): boolean {
     try {
-      return instance === this.#instance && instance.deliver(connection, frame);
+      return instance === this.#instance && instance.deliver(connection, frame, timeStamp);
     } catch (cause) {
       this.#replace(instance, cause);
       return true;
@@ -168,7 +173,7 @@ export class RunningCore {
         if (isUsed) this.use(call);
         return isUsed;
       },
-      (connection, frame) => this.#deliver(instance, connection, frame),
+      (connection, frame, timeStamp) => this.#deliver(instance, connection, frame, timeStamp),
       (url, protocol) => this.#early.take(url, protocol),
     );
     const host = { ...this.#owner.host(url), ...driver };

@@ -116,7 +116,8 @@ export class Handle implements Subscription, Ask {
     if (!owner) return;
     const payload = isShared && this.reads ? copy(event.payload) : event.payload;
     const own = owner.origin.isOwn(origin);
-    const held = topics.filter((topic) => this.held.has(topic));
+    // Most events are on one topic, for which this is a subscription.
+    const held = topics.length === 1 ? [...topics] : topics.filter((topic) => this.held.has(topic));
     const meta: EventMeta =
       origin == null
         ? { topics: held, position, key, at, own, decoded }

@@ -127,24 +127,33 @@ test("a handler may end and begin subscriptions, and the next event knows them",
   assert.deepEqual(heard, ["first", "third"]);
 });
 
-test("events alone keep a connection, and silence after them ends it", async (t) => {
-  const clock = stop(t);
-  const { client } = await open(t);
-  client.subscribe(PEOPLE, () => {});
-  while (client.status !== "open") await turn();
-  for (let n = 0; n < 8; n++) {
-    clock.now += 20_000;
-    t.mock.timers.tick(20_000);
+for (const [what, timeStamp] of [
+  ["no time", () => undefined],
+  ["the time of the page's clock", (now) => now],
+  ["the time of another clock", (now) => now + 1_700_000_000_000],
+  ["no time but 0", () => 0],
+])
+  test(`events with ${what} keep a connection, and silence after them ends it`, async (t) => {
+    const clock = stop(t);
+    const { client } = await open(t);
+    client.subscribe(PEOPLE, () => {});
+    while (client.status !== "open") await turn();
+    const { onmessage } = socket();
+    socket().onmessage = (event) => onmessage({ ...event, timeStamp: timeStamp(clock.now) });
+    for (let n = 0; n < 8; n++) {
+      clock.now += 20_000;
+      t.mock.timers.tick(20_000);
+      await turn();
+      assert.equal(client.status, "open");
+      socket().event([PEOPLE], { uuid: ID });
+      socket().event([PEOPLE], { uuid: ID });
+    }
+    // A ping is due after 25 s, and has 10 s more.
+    clock.now += 36_000;
+    t.mock.timers.tick(36_000);
     await turn();
-    assert.equal(client.status, "open");
-    socket().event([PEOPLE], { uuid: ID });
-  }
-  // A ping is due after 25 s, and has 10 s more.
-  clock.now += 36_000;
-  t.mock.timers.tick(36_000);
-  await turn();
-  assert.notEqual(client.status, "open");
-});
+    assert.notEqual(client.status, "open");
+  });
 
 test("an event does the work of a timer that is late", async (t) => {
   const clock = stop(t);

@@ -15,6 +15,7 @@ use tidings_shared::{
 use wasm_bindgen::JsValue;
 
 use super::{
+    host::Host,
     json::{JsJson, Key},
     value::JsPayload,
 };
@@ -76,12 +77,11 @@ pub(crate) fn check(event: &RawEvent<JsPayload>) -> Result<bool, String> {
     }
 }
 
-/// Returns whether a payload is what an event declares, without saying why not. `place` counts the payloads of all domains.
-pub(crate) fn fits(place: usize, payload: JsValue) -> bool {
-    let (mut place, value) = (place, JsJson(payload));
+/// Returns whether an object is what an event declares, without saying why not. `place` counts the payloads of all domains.
+pub(crate) fn fits(mut place: usize, object: &JsValue, host: &Host) -> bool {
     for domain in DOMAINS.get() {
         match domain.payloads().get(place) {
-            Some(declared) => return declared.fits(&value),
+            Some(declared) => return declared.fits(|key, ty| key.fits(ty, object, host)),
             None => place -= domain.payloads().len(),
         }
     }

@@ -1,22 +1,19 @@
 //! JavaScript values as the check of payloads sees them.
 //!
-//! Each test crosses the boundary once and copies no text. So a field costs two crossings: one to get its value, and one to
-//! test it.
+//! A test copies no text. A field costs two crossings of the boundary, one to get its value and one to test it, or one for both
+//! if it is a text.
 
 use std::cell::RefCell;
 
 use js_sys::{Array, JSON, Object, Reflect, Set};
-use tidings_shared::schema::check::Json;
+use tidings_shared::schema::{Type, check::Json};
 use wasm_bindgen::prelude::*;
+
+use super::host::Host;
 
 #[wasm_bindgen]
 extern "C" {
     type AnyValue;
-
-    // Only a text has this method, because values from `JSON.parse` have no functions of their own. So one call tests both
-    // the type and the text. For other values it throws.
-    #[wasm_bindgen(method, catch)]
-    fn search(this: &AnyValue, pattern: &Pattern) -> Result<f64, JsValue>;
 
     #[wasm_bindgen(method, indexing_getter)]
     fn member(this: &AnyValue, key: &JsValue) -> JsValue;
@@ -26,9 +23,17 @@ extern "C" {
 
     #[wasm_bindgen(constructor, js_class = "RegExp")]
     fn new(pattern: &str, flags: &str) -> Pattern;
+
+    // It makes a text of any other value.
+    #[wasm_bindgen(method)]
+    fn test(this: &Pattern, value: &JsValue) -> bool;
+
+    // Whether a member of an object is a text that has this pattern (`true`), or has it nowhere.
+    #[wasm_bindgen(method)]
+    fn matches(this: &Host, object: &JsValue, name: &JsValue, pattern: &Pattern, has: bool) -> bool;
 }
 
-/// The key of the pattern of half a surrogate pair. With the flag `u`, a whole pair is one character.
+/// The key of the pattern of half a surrogate pair, which no text has. With the flag `u`, a whole pair is one character.
 const HALF: usize = 0;
 /// The key of the pattern of a UUID.
 const UUID: usize = usize::MAX;
@@ -51,16 +56,20 @@ fn pattern(key: usize) -> Pattern {
 pub(crate) struct JsJson(pub(crate) JsValue);
 
 impl JsJson {
-    /// Returns where the pattern begins in the text, or -1.
-    fn search(&self, key: usize) -> Option<f64> {
-        PATTERNS.with_borrow_mut(|patterns| {
-            let index = patterns.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                patterns.push((key, pattern(key)));
-                patterns.len() - 1
-            });
-            self.0.unchecked_ref::<AnyValue>().search(&patterns[index].1).ok()
-        })
+    /// Returns whether it is a text that the pattern of this key allows.
+    fn suits(&self, key: usize) -> bool {
+        self.0.is_string() && with_pattern(key, |pattern| pattern.test(&self.0)) == (key != HALF)
     }
+}
+
+fn with_pattern(key: usize, test: impl FnOnce(&Pattern) -> bool) -> bool {
+    PATTERNS.with_borrow_mut(|patterns| {
+        let index = patterns.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            patterns.push((key, pattern(key)));
+            patterns.len() - 1
+        });
+        test(&patterns[index].1)
+    })
 }
 
 /// The name of a field.
@@ -69,6 +78,28 @@ pub(crate) struct Key {
     name: JsValue,
     /// Every object inherits a member of this name, as `toString`. So an absent one must be told from an own one.
     is_inherited: bool,
+}
+
+impl Key {
+    /// Returns whether the member of an object that has this name has this type. For texts it is one crossing.
+    pub(crate) fn fits(&self, ty: &Type<Set>, object: &JsValue, host: &Host) -> bool {
+        let key = match ty {
+            Type::Uuid => UUID,
+            Type::Segment { max } => *max,
+            Type::String => HALF,
+            _ => return ty.check(&self.of(object)).is_ok(),
+        };
+        // No object inherits a text.
+        with_pattern(key, |pattern| host.matches(object, &self.name, pattern, key != HALF))
+    }
+
+    /// Returns the member of an object that has this name.
+    pub(crate) fn of(&self, object: &JsValue) -> JsJson {
+        if self.is_inherited && !Object::has_own(object.unchecked_ref::<Object>(), &self.name) {
+            return JsJson(JsValue::UNDEFINED);
+        }
+        JsJson(object.unchecked_ref::<AnyValue>().member(&self.name))
+    }
 }
 
 impl Json for JsJson {
@@ -92,15 +123,15 @@ impl Json for JsJson {
     }
 
     fn is_text(&self) -> bool {
-        self.search(HALF) == Some(-1.0)
+        self.suits(HALF)
     }
 
     fn is_uuid(&self) -> bool {
-        self.search(UUID) == Some(0.0)
+        self.suits(UUID)
     }
 
     fn is_segment(&self, max: usize) -> bool {
-        self.search(max) == Some(0.0)
+        self.suits(max)
     }
 
     fn is_one_of(&self, names: &Set) -> bool {
@@ -112,10 +143,7 @@ impl Json for JsJson {
     }
 
     fn member(&self, key: &Key) -> Self {
-        if key.is_inherited && !Object::has_own(self.0.unchecked_ref::<Object>(), &key.name) {
-            return Self(JsValue::UNDEFINED);
-        }
-        Self(self.0.unchecked_ref::<AnyValue>().member(&key.name))
+        key.of(&self.0)
     }
 
     fn list_length(&self) -> Option<u32> {

@@ -157,6 +157,10 @@ impl Shell {
         }
     }
 
+    pub(crate) fn fits(&self, place: usize, payload: &JsValue) -> bool {
+        decode::fits(place, payload, &self.host)
+    }
+
     fn connect(&self, connection: ConnectionId) {
         match Socket::open(&self.url, &self.host, connection) {
             Ok(socket) => drop(self.socket.replace(Some(socket))),

@@ -165,7 +165,7 @@ impl Folder {
 
 /// Stands between cargo and rustc.
 const NO_WASM: &str = r#"#!/bin/sh
-case "$*" in *wasm32*) echo "nothing here compiles for wasm32" >&2; exit 1 ;; esac
+case "$*" in *"--target wasm32"* | *--target=wasm32*) echo "nothing here compiles for wasm32" >&2; exit 1 ;; esac
 exec "$@"
 "#;
 
