@@ -7,6 +7,7 @@
 //! - `running` is the thread that moves entries between the hub and its journal.
 
 mod address;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "each kind of journal runs there"))]
 mod running;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -13,7 +13,8 @@ use crate::setup;
 /// Runs the benchmarks that `arguments` name.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
-        Some((name, filter)) if name == "micro" => micro(project, filter),
+        Some((name, filter)) if name == "micro" => bench(project, "micro", filter),
+        Some((name, rounds)) if name == "journal" => bench(project, "journal", rounds),
         Some((name, [])) if name == "wasm" => wasm(project),
         Some((name, [])) if name == "browser" => browser(project),
         _ => load(project, arguments),
@@ -33,9 +34,10 @@ fn load(project: &Project, arguments: &[String]) -> Result<()> {
     Cmd::new(project.target.join("release/tidings-bench")).args(arguments).exec()
 }
 
-fn micro(project: &Project, filter: &[String]) -> Result<()> {
-    let bench = ["bench", "--locked", "--package", "tidings-bench", "--bench", "micro", "--"];
-    Cmd::new("cargo").args(bench).args(filter).dir(&project.root).exec()
+/// Runs a benchmark that is a program of its own.
+fn bench(project: &Project, name: &str, arguments: &[String]) -> Result<()> {
+    let bench = ["bench", "--locked", "--package", "tidings-bench", "--bench", name, "--"];
+    Cmd::new("cargo").args(bench).args(arguments).dir(&project.root).exec()
 }
 
 /// Measures the packed browser client in Node.

@@ -25,8 +25,8 @@ of the server alone
   embedded  a router of axum by `gateway.serve`, and by `gateway.service()` inside of `axum::serve`;
             HOST_RIGHTS=final leaves out that it looks up rights
   flat      CPU per delivery by the number of subscribers, and of topics
-by themselves: `cargo xtask bench micro [FILTER]`, the parts of the hot path; `cargo xtask bench wasm`, what a
-delivery costs the browser's client, in Node
+by themselves: `cargo xtask bench micro [FILTER]`, the parts of the hot path; `cargo xtask bench journal
+[ROUNDS]`, what a journal costs; `cargo xtask bench wasm`, what a delivery costs the browser's client, in Node
 
   --quick            a minute in all: one short run of a tenth of the size
   --runs N           5, of which the median counts     --seconds N        2, of each
