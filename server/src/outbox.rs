@@ -168,8 +168,8 @@ impl Outbox {
     /// stay in the outbox.
     pub async fn stop(&self) {
         self.end(STOP_TIMEOUT);
-        // The thread sends nothing: this ends with the channel.
-        let _ = self.ended.clone().changed().await;
+        // The thread sends nothing: this ends with the channel. A database that does not answer may hold the thread for longer.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, self.ended.clone().changed()).await;
     }
 
     fn end(&self, within: Duration) {

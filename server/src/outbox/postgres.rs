@@ -256,7 +256,7 @@ const READ: &str = concat!(
      WHERE coalesce(bytes_before, 0) < $7 ORDER BY id"
 );
 
-const LOOK: &str = "SELECT FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) LIMIT 1";
+const LOOK: &str = "SELECT FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) ORDER BY id LIMIT 1";
 
 /// Deletes published rows, and moves dead letters. It is one statement, so it is one transaction.
 const SETTLE: &str = "WITH \
