@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use tidings_shared::{Event, FanOut};
 use uuid::{Builder, Uuid};
 
 /// What tells a row from every other row, also from a row that had the same id before.
@@ -41,6 +42,11 @@ pub(crate) enum Field {
     NotUtf8,
     /// A value with so many bytes, more than the source reads. The source has not read it.
     TooLong(u64),
+}
+
+/// Returns the topics of a typed event if its row must name them: the payload does not contain them.
+pub(crate) fn topics_to_name<E: Event>(event: &E) -> Option<Vec<E::Topic>> {
+    (E::FAN_OUT == FanOut::Named).then(|| event.topics())
 }
 
 impl RowId {

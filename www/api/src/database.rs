@@ -1,13 +1,16 @@
 //! One thread owns the SQLite connection, so that no async thread waits for the disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tidings_server::{Changes, Hub};
+use tidings_server::Outbox;
 use tokio::sync::oneshot;
 
-use crate::fault::Fault;
+use crate::{events::Events, fault::Fault};
 
 /// How many requests may wait for the database. Each takes well under a millisecond, so the wait is short. Beyond it a
 /// request gets 503.
@@ -19,18 +22,18 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     jobs: SyncSender<Job>,
-    hub: Hub,
+    outbox: Arc<Outbox>,
 }
 
 impl Database {
-    /// Starts the thread.
+    /// Starts the thread. The outbox publishes the events that the thread writes.
     ///
     /// # Errors
     /// The system can't start a thread.
-    pub(crate) fn start(connection: Connection, hub: Hub) -> std::io::Result<Self> {
+    pub(crate) fn start(connection: Connection, outbox: Arc<Outbox>) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(MAX_WAITING);
         std::thread::Builder::new().name("database".to_owned()).spawn(move || run(connection, &waiting))?;
-        Ok(Self { jobs, hub })
+        Ok(Self { jobs, outbox })
     }
 
     /// Reads in one transaction, so that the queries of an answer see the same state.
@@ -46,27 +49,21 @@ impl Database {
         .await
     }
 
-    /// Writes, commits and announces the events, in this order. It runs to its end even if the caller has gone, so a
-    /// committed write is always announced.
+    /// Writes the data and its events in one transaction. It runs to its end even if the caller has gone.
     pub(crate) async fn write<T, F>(&self, origin: Option<String>, write: F) -> Result<T, Fault>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>, &mut Changes) -> Result<T, Fault> + Send + 'static,
+        F: FnOnce(&Transaction<'_>, &Events<'_>) -> Result<T, Fault> + Send + 'static,
     {
-        let hub = self.hub.clone();
+        let outbox = Arc::clone(&self.outbox);
         self.call(move |connection| {
-            let mut changes = hub.changes().origin(origin);
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Any fault drops the transaction, and that rolls it back.
-            let answer = write(&transaction, &mut changes).and_then(|answer| {
-                transaction.commit()?;
-                Ok(answer)
-            });
-            match &answer {
-                Ok(_) => changes.committed(),
-                Err(_) => changes.rolled_back(),
-            }
-            answer
+            // Any fault drops the transaction. That rolls it back, and its events with it.
+            let answer = write(&transaction, &Events::new(&transaction, origin))?;
+            transaction.commit()?;
+            // Otherwise the outbox notices the commit a few milliseconds later.
+            outbox.wake();
+            Ok(answer)
         })
         .await
     }
@@ -103,19 +100,14 @@ fn run(mut connection: Connection, jobs: &Receiver<Job>) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tidings_server::{HubSettings, SystemHost};
 
     use super::*;
-    use crate::schema;
-
-    fn database() -> Database {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
-        Database::start(schema::in_memory(), hub).unwrap()
-    }
+    use crate::testing::{Folder, new_hub, open};
 
     #[tokio::test]
     async fn a_panic_in_one_request_is_an_error_for_its_caller_only() {
-        let database = database();
+        let folder = Folder::new();
+        let (database, _outbox) = open(&folder, &new_hub()).await;
         let fault = database.write::<(), _>(None, |_, _| panic!("on purpose")).await.unwrap_err();
         assert_eq!(fault.status, 500);
         assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap(), json!(1));
@@ -123,7 +115,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_beyond_the_bound_is_refused_while_those_before_it_are_served() {
-        let database = database();
+        let folder = Folder::new();
+        let (database, _outbox) = open(&folder, &new_hub()).await;
         let (start, started) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
         let slow: Job = Box::new(move |_| {

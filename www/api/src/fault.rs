@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The reason why a request failed. Nothing was written and nothing was announced.
+/// The reason why a request failed. Nothing was written, and nothing will be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// The status of the HTTP answer.

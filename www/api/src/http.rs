@@ -7,13 +7,14 @@ use futures_util::{Stream, StreamExt};
 use rusqlite::{Connection, Transaction};
 use serde::Serialize;
 use serde_json::Value;
-use tidings_server::{Changes, origin_tag};
+use tidings_server::origin_tag;
 use uuid::Uuid;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use warp::{Filter, Rejection, Reply, reply::Response};
 
 use crate::{
     database::Database,
+    events::Events,
     fault::Fault,
     store::{catalogue, crm, projects, staff},
     table::Body,
@@ -34,9 +35,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wa
 enum Call {
     List(fn(&Connection) -> Result<Value, Fault>),
     Read(fn(&Connection, Uuid) -> Result<Value, Fault>),
-    Create(fn(&Transaction<'_>, &Body, &mut Changes) -> Result<Value, Fault>),
-    Update(fn(&Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<Value, Fault>),
-    Delete(fn(&Transaction<'_>, Uuid, &mut Changes) -> Result<(), Fault>),
+    Create(fn(&Transaction<'_>, &Body, &Events<'_>) -> Result<Value, Fault>),
+    Update(fn(&Transaction<'_>, Uuid, &Body, &Events<'_>) -> Result<Value, Fault>),
+    Delete(fn(&Transaction<'_>, Uuid, &Events<'_>) -> Result<(), Fault>),
 }
 use Call::{Create, Delete, List, Read, Update};
 
@@ -49,10 +50,10 @@ macro_rules! call {
         Read(|db, uuid| to_json($function(db, uuid)?))
     };
     (Create $function:path) => {
-        Create(|tx, body, changes| to_json($function(tx, body, changes)?))
+        Create(|tx, body, events| to_json($function(tx, body, events)?))
     };
     (Update $function:path) => {
-        Update(|tx, uuid, body, changes| to_json($function(tx, uuid, body, changes)?))
+        Update(|tx, uuid, body, events| to_json($function(tx, uuid, body, events)?))
     };
 }
 
@@ -173,19 +174,16 @@ async fn answer<B: Buf>(
         Read(read) => (StatusCode::OK, database.read(move |db| read(db, uuid)).await?),
         Create(create) => {
             let body = parse_body(headers, &body)?;
-            (
-                StatusCode::CREATED,
-                database.write(origin, move |tx, changes| create(tx, &body, changes)).await?,
-            )
+            (StatusCode::CREATED, database.write(origin, move |tx, events| create(tx, &body, events)).await?)
         }
         Update(update) => {
             let body = parse_body(headers, &body)?;
-            let write = database.write(origin, move |tx, changes| update(tx, uuid, &body, changes));
+            let write = database.write(origin, move |tx, events| update(tx, uuid, &body, events));
             (StatusCode::OK, write.await?)
         }
         Delete(delete) => {
-            let write = move |tx: &Transaction<'_>, changes: &mut Changes| {
-                delete(tx, uuid, changes).map(|()| Value::Null)
+            let write = move |tx: &Transaction<'_>, events: &Events<'_>| {
+                delete(tx, uuid, events).map(|()| Value::Null)
             };
             database.write(origin, write).await?;
             return Ok(StatusCode::NO_CONTENT.into_response());

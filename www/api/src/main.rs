@@ -1,17 +1,20 @@
 //! The demo application: a small back office. All its windows show the stored data. It is an ordinary program that embeds
-//! the library. It serves its page and its API on SQLite, and announces each committed write through a
-//! [`tidings_server::Hub`].
+//! the library. It serves its page and its API on SQLite. Each write puts its events into an outbox, in its own transaction.
+//! [`tidings_server::Outbox`] publishes them on a [`tidings_server::Hub`].
 
 // They panic if the output can't be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use tidings_server::{DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost, TenantId};
+use tidings_server::{
+    DevAccess, Gateway, GatewaySettings, Hub, HubSettings, Outbox, OutboxAddress, SystemHost, TenantId,
+};
 use tokio::net::TcpListener;
 
 mod database;
+mod events;
 mod fault;
 mod http;
 mod records;
@@ -19,6 +22,8 @@ mod schema;
 mod seed;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 
 /// A small back office. All its windows show the stored data.
 #[derive(Debug, Parser)]
@@ -76,23 +81,29 @@ async fn run(options: Options) -> Result<(), String> {
         "dev".parse().map_err(|error| format!("the name of the tenant is not valid: {error}"))?;
     let hub = Hub::new(HubSettings::new(home), SystemHost::start());
     let connection = schema::open(&options.data)?;
-    let database = database::Database::start(connection, hub.clone())
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
+    })?;
+    let address = listener.local_addr().map_err(|error| format!("the listener has no address: {error}"))?;
+    // After the port is taken: a second demo by mistake must not read the outbox of the first.
+    let outbox_address: OutboxAddress =
+        format!("sqlite:{}", options.data.display()).parse().map_err(|error| format!("--data: {error}"))?;
+    let outbox = Outbox::start(&hub, &outbox_address).await.map_err(|error| error.to_string())?;
+    let outbox = Arc::new(outbox);
+    let database = database::Database::start(connection, Arc::clone(&outbox))
         .map_err(|error| format!("cannot start the database thread: {error}"))?;
 
     let access = DevAccess::new(hub.home().clone());
     let gateway = Gateway::new(hub, access, GatewaySettings::development());
     let app = warp::service(http::routes(database, options.dist));
 
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        format!("cannot listen on {}: {error}; choose another port with --listen", options.listen)
-    })?;
-    let address = listener.local_addr().map_err(|error| format!("the listener has no address: {error}"))?;
     // The reader of the output may have gone, which is no reason to stop.
     let _ = writeln!(
         std::io::stdout(),
         "listening on http://{address}\nOpen it in two windows and edit something in one of them."
     );
     gateway.serve(listener, app, stopped()).await;
+    outbox.stop().await;
     Ok(())
 }
 

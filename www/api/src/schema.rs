@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
+use tidings_server::outbox;
 
 use crate::seed;
 
 /// The migrations. `user_version` of the file counts the ones that it has. Only append.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[TABLES, outbox::sqlite::SCHEMA];
+
+/// The tables of the records.
+const TABLES: &str = "
     CREATE TABLE departments (
         uuid BLOB PRIMARY KEY,
         name TEXT NOT NULL,
@@ -121,7 +125,7 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (interaction_uuid, contact_uuid)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX interaction_parties_by_contact ON interaction_parties (contact_uuid);
-"];
+";
 
 /// Opens the file. Creates the file and its folder if they do not exist, and fills a new database.
 ///
@@ -136,13 +140,6 @@ pub(crate) fn open(path: &Path) -> Result<Connection, String> {
     }
     let connection = Connection::open(path).map_err(|error| fault(&error))?;
     prepare(connection).map_err(|error| fault(&error))
-}
-
-/// Opens a database in memory.
-#[cfg(test)]
-pub(crate) fn in_memory() -> Connection {
-    let connection = Connection::open_in_memory().expect("memory is there");
-    prepare(connection).expect("a new database takes every migration")
 }
 
 fn prepare(mut connection: Connection) -> Result<Connection, Box<dyn std::error::Error>> {
@@ -172,11 +169,12 @@ fn prepare(mut connection: Connection) -> Result<Connection, Box<dyn std::error:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Folder;
 
     #[test]
     fn a_file_is_made_seeded_once_and_opened_again_as_it_was_left() {
-        let folder = std::env::temp_dir().join(format!("tidings-demo-{}", uuid::Uuid::now_v7()));
-        let path = folder.join("deeper/demo.sqlite");
+        let folder = Folder::new();
+        let path = folder.0.join("deeper/demo.sqlite");
         let people = |connection: &Connection| -> i64 {
             connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0)).unwrap()
         };
@@ -187,7 +185,6 @@ mod tests {
         drop(connection);
 
         assert_eq!(people(&open(&path).unwrap()), 0, "an emptied table is not seeded again");
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Reads and writes of the data, a file per domain. A read returns the data of one view. A write takes a transaction and
-//! notes the events to announce after its commit.
+//! adds its events to the outbox.
 
 mod assignments;
 pub(crate) mod catalogue;

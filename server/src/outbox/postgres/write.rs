@@ -7,6 +7,8 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
+use crate::outbox::row::topics_to_name;
+
 /// Why an event is not in the outbox. The message says the reason.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,7 +20,7 @@ pub enum InsertError {
 }
 
 /// Inserts an event into the outbox, in the transaction of its data. The event is published if and only if the transaction
-/// commits. `None` is the home tenant of the server.
+/// commits. It goes to the topics that the event computes itself. The tenant `None` is the home tenant of the server.
 ///
 /// The user needs the role `tidings_publisher`, or is the owner.
 ///
@@ -50,7 +52,7 @@ pub async fn insert<E: Event>(
     event: &E,
     options: PublishOptions,
 ) -> Result<(), InsertError> {
-    write(transaction, tenant, event, None, options).await
+    write(transaction, tenant, event, topics_to_name(event).as_deref(), options).await
 }
 
 /// Does the same as [`insert`], with topics that the publisher names, as

@@ -4,8 +4,10 @@ use rusqlite::{Error, Result, Transaction, params};
 use tidings_hub::{PublishOptions, TenantId};
 use tidings_shared::{Event, RawEvent, Topic};
 
+use crate::outbox::row::topics_to_name;
+
 /// Inserts an event into the outbox, in the transaction of its data. The event is published if and only if the transaction
-/// commits. `None` is the home tenant of the server.
+/// commits. It goes to the topics that the event computes itself. The tenant `None` is the home tenant of the server.
 ///
 /// ```
 /// use rusqlite::Connection;
@@ -29,7 +31,7 @@ pub fn insert<E: Event>(
     event: &E,
     options: PublishOptions,
 ) -> Result<()> {
-    write(transaction, tenant, event, None, options)
+    write(transaction, tenant, event, topics_to_name(event).as_deref(), options)
 }
 
 /// Does the same as [`insert`], with topics that the publisher names, as

@@ -3,36 +3,36 @@
 use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
-use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
+use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub};
 use tidings_shared::domains::staff::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::schema;
+use crate::testing::{Folder, new_hub, open};
 
 /// A served demo, with a page of two files.
 struct Served {
     address: SocketAddr,
     hub: Hub,
-    dist: PathBuf,
+    _folder: Folder,
 }
 
 impl Served {
     async fn start() -> Self {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
-        let database = Database::start(schema::in_memory(), hub.clone()).unwrap();
-        let dist = std::env::temp_dir().join(format!("tidings-demo-page-{}", Uuid::now_v7()));
+        let (folder, hub) = (Folder::new(), new_hub());
+        let (database, _) = open(&folder, &hub).await;
+        let dist = folder.0.join("dist");
         fs::create_dir_all(dist.join("assets")).unwrap();
         fs::write(dist.join("index.html"), "<!doctype html>").unwrap();
         fs::write(dist.join("assets/main-1a2b.js"), "export {}").unwrap();
         let access = DevAccess::new(hub.home().clone());
         let gateway = Gateway::new(hub.clone(), access, GatewaySettings::development());
-        let app = warp::service(routes(database, dist.clone()));
+        let app = warp::service(routes(database, dist));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { gateway.serve(listener, app, std::future::pending()).await });
-        Self { address, hub, dist }
+        Self { address, hub, _folder: folder }
     }
 
     /// Sends a request and returns the status, the head and the body of the answer.
@@ -60,12 +60,6 @@ impl Served {
     async fn json(&self, request: &str, body: Value) -> (u16, Value) {
         let (status, _, body) = self.call(request, &[], &body.to_string()).await;
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dist);
     }
 }
 

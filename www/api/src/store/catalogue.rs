@@ -1,11 +1,11 @@
 //! Catalogues, their categories and items, and the manufacturers that all catalogues share.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use tidings_server::Changes;
 use tidings_shared::domains::catalogue;
 use uuid::Uuid;
 
 use crate::{
+    events::Events,
     fault::Fault,
     records::{CatalogueDetail, CatalogueRow, Category, Item, Manufacturer},
     table::{Body, Field, Kind, Table, row, rows},
@@ -101,10 +101,10 @@ fn item_query(condition: &'static str) -> String {
 pub(crate) fn create_catalogue(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<CatalogueDetail, Fault> {
     let uuid = CATALOGUES.insert(tx, body)?;
-    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    events.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)))?;
     catalogue(tx, uuid)
 }
 
@@ -112,45 +112,45 @@ pub(crate) fn update_catalogue(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<CatalogueDetail, Fault> {
     CATALOGUES.update(tx, uuid, body)?;
-    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    events.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)))?;
     catalogue(tx, uuid)
 }
 
 /// Deletes a catalogue with its categories and items.
-pub(crate) fn delete_catalogue(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_catalogue(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     CATALOGUES.delete(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)));
+    events.add(&changed(catalogue::Kind::Catalogue, uuid, Some(uuid)))?;
     Ok(())
 }
 
 pub(crate) fn create_category(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Category, Fault> {
     let uuid = CATEGORIES.insert(tx, body)?;
-    changes.add(&changed(catalogue::Kind::Category, uuid, parent_of(tx, &CATEGORIES, uuid)?));
+    events.add(&changed(catalogue::Kind::Category, uuid, parent_of(tx, &CATEGORIES, uuid)?))?;
     row(tx, "category", &category_query("c.uuid = ?"), [uuid])
 }
 
 /// Deletes a category. Its items stay, without a category.
-pub(crate) fn delete_category(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_category(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let parent = parent_of(tx, &CATEGORIES, uuid)?;
     CATEGORIES.delete(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Category, uuid, parent));
+    events.add(&changed(catalogue::Kind::Category, uuid, parent))?;
     Ok(())
 }
 
 pub(crate) fn create_manufacturer(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Manufacturer, Fault> {
     let uuid = MANUFACTURERS.insert(tx, body)?;
-    changes.add(&changed(catalogue::Kind::Manufacturer, uuid, None));
+    events.add(&changed(catalogue::Kind::Manufacturer, uuid, None))?;
     row(tx, "manufacturer", &manufacturer_query("m.uuid = ?"), [uuid])
 }
 
@@ -158,17 +158,17 @@ pub(crate) fn create_manufacturer(
 pub(crate) fn delete_manufacturer(
     tx: &Transaction<'_>,
     uuid: Uuid,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<(), Fault> {
     MANUFACTURERS.delete(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Manufacturer, uuid, None));
+    events.add(&changed(catalogue::Kind::Manufacturer, uuid, None))?;
     Ok(())
 }
 
-pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, changes: &mut Changes) -> Result<Item, Fault> {
+pub(crate) fn create_item(tx: &Transaction<'_>, body: &Body, events: &Events<'_>) -> Result<Item, Fault> {
     let uuid = ITEMS.insert(tx, body)?;
     check_category(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Item, uuid, parent_of(tx, &ITEMS, uuid)?));
+    events.add(&changed(catalogue::Kind::Item, uuid, parent_of(tx, &ITEMS, uuid)?))?;
     item(tx, uuid)
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn update_item(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Item, Fault> {
     let before = parent_of(tx, &ITEMS, uuid)?;
     ITEMS.update(tx, uuid, body)?;
@@ -187,17 +187,17 @@ pub(crate) fn update_item(
         tx.execute("UPDATE items SET category_uuid = NULL WHERE uuid = ?", [uuid])?;
     }
     check_category(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Item, uuid, after));
+    events.add(&changed(catalogue::Kind::Item, uuid, after))?;
     if before != after {
-        changes.add(&changed(catalogue::Kind::Item, uuid, before));
+        events.add(&changed(catalogue::Kind::Item, uuid, before))?;
     }
     item(tx, uuid)
 }
 
-pub(crate) fn delete_item(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_item(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let parent = parent_of(tx, &ITEMS, uuid)?;
     ITEMS.delete(tx, uuid)?;
-    changes.add(&changed(catalogue::Kind::Item, uuid, parent));
+    events.add(&changed(catalogue::Kind::Item, uuid, parent))?;
     Ok(())
 }
 

@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
-use tidings_server::Changes;
 use tidings_shared::domains::{crm, store};
 use uuid::Uuid;
 
 use crate::{
+    events::Events,
     fault::Fault,
     records::{Contact, Interaction, Party, ToldInteraction},
     table::{Body, Field, Kind, Table, row, rows},
@@ -86,24 +86,24 @@ fn party_rows(db: &Connection, interaction: Uuid) -> Result<Vec<Party>, Fault> {
 pub(crate) fn create_contact(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Contact, Fault> {
     let uuid = CONTACTS.insert(tx, body)?;
-    push_contact(tx, uuid, changes)
+    push_contact(tx, uuid, events)
 }
 
 pub(crate) fn update_contact(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Contact, Fault> {
     CONTACTS.update(tx, uuid, body)?;
-    push_contact(tx, uuid, changes)
+    push_contact(tx, uuid, events)
 }
 
 /// Interactions about this contact go with it; in others it is no longer a party.
-pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let about = involved(tx, "subject_uuid = ?", uuid)?;
     let joined = involved(
         tx,
@@ -112,13 +112,14 @@ pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Cha
     )?;
     CONTACTS.delete(tx, uuid)?;
     for before in about {
-        changes.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+        events.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)))?;
     }
     for before in joined {
         let after = one_involved(tx, before.uuid)?;
-        changes.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+        events.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)))?;
     }
-    changes.add(&store::Event::<Value>::Deleted(store::Deleted { schema: schema()?, key: uuid.to_string() }));
+    let deleted = store::Deleted { schema: schema()?, key: uuid.to_string() };
+    events.add(&store::Event::<Value>::Deleted(deleted))?;
     Ok(())
 }
 
@@ -126,12 +127,12 @@ pub(crate) fn delete_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Cha
 pub(crate) fn create_interaction(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Interaction, Fault> {
     let (body, parties) = split_parties(body)?;
     let uuid = INTERACTIONS.insert(tx, &body)?;
     set_parties(tx, uuid, parties.as_deref().unwrap_or_default())?;
-    changes.add(&crm::Event::InteractionCreated(crm::Notice::of(&one_involved(tx, uuid)?)));
+    events.add(&crm::Event::InteractionCreated(crm::Notice::of(&one_involved(tx, uuid)?)))?;
     interaction(tx, uuid)
 }
 
@@ -140,7 +141,7 @@ pub(crate) fn update_interaction(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Interaction, Fault> {
     let before = one_involved(tx, uuid)?;
     let (body, parties) = split_parties(body)?;
@@ -149,28 +150,24 @@ pub(crate) fn update_interaction(
         set_parties(tx, uuid, &parties)?;
     }
     let after = one_involved(tx, uuid)?;
-    changes.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)));
+    events.add(&crm::Event::InteractionUpdated(crm::Notice::of_change(&before, &after)))?;
     interaction(tx, uuid)
 }
 
-pub(crate) fn delete_interaction(
-    tx: &Transaction<'_>,
-    uuid: Uuid,
-    changes: &mut Changes,
-) -> Result<(), Fault> {
+pub(crate) fn delete_interaction(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let before = one_involved(tx, uuid)?;
     INTERACTIONS.delete(tx, uuid)?;
-    changes.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)));
+    events.add(&crm::Event::InteractionDeleted(crm::Notice::of(&before)))?;
     Ok(())
 }
 
-fn push_contact(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<Contact, Fault> {
+fn push_contact(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<Contact, Fault> {
     let record = contact(tx, uuid)?;
-    changes.add(&store::Event::Upserted(store::Upserted {
+    events.add(&store::Event::Upserted(store::Upserted {
         schema: schema()?,
         key: uuid.to_string(),
         record: json!(record),
-    }));
+    }))?;
     Ok(record)
 }
 

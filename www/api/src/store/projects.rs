@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
-use tidings_server::Changes;
 use tidings_shared::domains::projects;
 use uuid::Uuid;
 
 use crate::{
+    events::Events,
     fault::Fault,
     records::{Assignment, ProjectDetail, ProjectRow, TaskDetail, TaskRow},
     store::{assignments::assignment_events, staff::PEOPLE},
@@ -127,7 +127,7 @@ fn assignment_query(condition: &'static str) -> String {
 pub(crate) fn create_project(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<ProjectDetail, Fault> {
     let mut body = body.clone();
     let template = body.remove("template_uuid").filter(|template| !template.is_null());
@@ -143,7 +143,7 @@ pub(crate) fn create_project(
         })?;
         copy_assignments(tx, template, uuid)?;
     }
-    changes.add(&projects::Event::ProjectCreated(as_event(tx, uuid)?));
+    events.add(&projects::Event::ProjectCreated(as_event(tx, uuid)?))?;
     project(tx, uuid)
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn update_project(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<ProjectDetail, Fault> {
     let before = as_event(tx, uuid)?;
     PROJECTS.update(tx, uuid, body)?;
@@ -173,14 +173,14 @@ pub(crate) fn update_project(
     if before.is_template == Some(true) {
         event.is_template = Some(true);
     }
-    changes.add(&projects::Event::ProjectUpdated(event));
+    events.add(&projects::Event::ProjectUpdated(event))?;
     project(tx, uuid)
 }
 
-pub(crate) fn delete_project(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_project(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let event = as_event(tx, uuid)?;
     PROJECTS.delete(tx, uuid)?;
-    changes.add(&projects::Event::ProjectDeleted(event));
+    events.add(&projects::Event::ProjectDeleted(event))?;
     Ok(())
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn act_on_project(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<ProjectDetail, Fault> {
     let event = as_event(tx, uuid)?;
     let action = ACTIONS.iter().find(|action| body.get("action").is_some_and(|name| name == action.name));
@@ -207,7 +207,7 @@ pub(crate) fn act_on_project(
         )));
     }
     tx.execute(action.sql, [uuid])?;
-    changes.add(&(action.event)(event));
+    events.add(&(action.event)(event))?;
     project(tx, uuid)
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn order_assignments(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<ProjectDetail, Fault> {
     PROJECTS.expect(tx, uuid)?;
     let mut stored = tx
@@ -240,8 +240,10 @@ pub(crate) fn order_assignments(
     for (place, assignment) in (0_i64..).zip(order) {
         tx.execute("UPDATE assignments SET place = ? WHERE uuid = ?", params![place, assignment])?;
     }
-    changes
-        .add(&projects::Event::AssignmentReordered(projects::Assignment { uuid: None, project_uuid: uuid }));
+    events.add(&projects::Event::AssignmentReordered(projects::Assignment {
+        uuid: None,
+        project_uuid: uuid,
+    }))?;
     project(tx, uuid)
 }
 
@@ -249,7 +251,7 @@ pub(crate) fn order_assignments(
 pub(crate) fn create_assignment(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Assignment, Fault> {
     let uuid = ASSIGNMENTS.insert(tx, body)?;
     tx.execute(
@@ -258,14 +260,14 @@ pub(crate) fn create_assignment(
          WHERE uuid = ?",
         [uuid],
     )?;
-    push_assignment(tx, uuid, changes, projects::Event::AssignmentCreated)
+    push_assignment(tx, uuid, events, projects::Event::AssignmentCreated)
 }
 
 pub(crate) fn update_assignment(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Assignment, Fault> {
     if body.contains_key("project_uuid") {
         return Err(Fault::field(
@@ -274,17 +276,13 @@ pub(crate) fn update_assignment(
         ));
     }
     ASSIGNMENTS.update(tx, uuid, body)?;
-    push_assignment(tx, uuid, changes, projects::Event::AssignmentUpdated)
+    push_assignment(tx, uuid, events, projects::Event::AssignmentUpdated)
 }
 
-pub(crate) fn delete_assignment(
-    tx: &Transaction<'_>,
-    uuid: Uuid,
-    changes: &mut Changes,
-) -> Result<(), Fault> {
+pub(crate) fn delete_assignment(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let event = assignment_events(tx, "uuid", uuid)?.pop();
     ASSIGNMENTS.delete(tx, uuid)?;
-    changes.add(&projects::Event::AssignmentDeleted(event.ok_or_else(Fault::internal)?));
+    events.add(&projects::Event::AssignmentDeleted(event.ok_or_else(Fault::internal)?))?;
     Ok(())
 }
 
@@ -314,10 +312,10 @@ pub(crate) fn task(db: &Connection, uuid: Uuid) -> Result<TaskDetail, Fault> {
 pub(crate) fn create_task(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<TaskDetail, Fault> {
     let uuid = TASKS.insert(tx, body)?;
-    changes.add(&projects::Event::TaskCreated(projects::Task { uuid }));
+    events.add(&projects::Event::TaskCreated(projects::Task { uuid }))?;
     task(tx, uuid)
 }
 
@@ -326,34 +324,34 @@ pub(crate) fn update_task(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<TaskDetail, Fault> {
     TASKS.update(tx, uuid, body)?;
-    changes.add(&projects::Event::TaskUpdated(projects::Task { uuid }));
+    events.add(&projects::Event::TaskUpdated(projects::Task { uuid }))?;
     for assignment in assignment_events(tx, "task_uuid", uuid)? {
-        changes.add(&projects::Event::AssignmentUpdated(assignment));
+        events.add(&projects::Event::AssignmentUpdated(assignment))?;
     }
     task(tx, uuid)
 }
 
-pub(crate) fn delete_task(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_task(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let assignments = assignment_events(tx, "task_uuid", uuid)?;
     TASKS.delete(tx, uuid)?;
     for assignment in assignments {
-        changes.add(&projects::Event::AssignmentDeleted(assignment));
+        events.add(&projects::Event::AssignmentDeleted(assignment))?;
     }
-    changes.add(&projects::Event::TaskDeleted(projects::Task { uuid }));
+    events.add(&projects::Event::TaskDeleted(projects::Task { uuid }))?;
     Ok(())
 }
 
 fn push_assignment(
     tx: &Transaction<'_>,
     uuid: Uuid,
-    changes: &mut Changes,
+    events: &Events<'_>,
     event: fn(projects::Assignment) -> projects::Event,
 ) -> Result<Assignment, Fault> {
     for assignment in assignment_events(tx, "uuid", uuid)? {
-        changes.add(&event(assignment));
+        events.add(&event(assignment))?;
     }
     row(tx, "assignment", &assignment_query("a.uuid = ?"), [uuid])
 }

@@ -1,11 +1,11 @@
 //! Departments, teams, people, and who belongs to which team.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use tidings_server::Changes;
 use tidings_shared::domains::{projects, staff};
 use uuid::Uuid;
 
 use crate::{
+    events::Events,
     fault::Fault,
     records::{DepartmentDetail, DepartmentRow, Membership, PersonDetail, PersonRow, TeamDetail, TeamRow},
     store::assignments::assignment_events,
@@ -72,10 +72,10 @@ pub(crate) fn department(db: &Connection, uuid: Uuid) -> Result<DepartmentDetail
 pub(crate) fn create_department(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<DepartmentDetail, Fault> {
     let uuid = DEPARTMENTS.insert(tx, body)?;
-    changes.add(&staff::Event::DepartmentCreated(staff::Department { uuid }));
+    events.add(&staff::Event::DepartmentCreated(staff::Department { uuid }))?;
     department(tx, uuid)
 }
 
@@ -83,29 +83,25 @@ pub(crate) fn update_department(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<DepartmentDetail, Fault> {
     DEPARTMENTS.update(tx, uuid, body)?;
-    changes.add(&staff::Event::DepartmentUpdated(staff::Department { uuid }));
+    events.add(&staff::Event::DepartmentUpdated(staff::Department { uuid }))?;
     department(tx, uuid)
 }
 
 /// Deletes a department. Its teams stay, without a department.
-pub(crate) fn delete_department(
-    tx: &Transaction<'_>,
-    uuid: Uuid,
-    changes: &mut Changes,
-) -> Result<(), Fault> {
+pub(crate) fn delete_department(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let teams = uuids(tx, "SELECT uuid FROM teams WHERE department_uuid = ?", uuid)?;
     DEPARTMENTS.delete(tx, uuid)?;
     for team in teams {
-        changes.add(&staff::Event::TeamUpdated(staff::Team {
+        events.add(&staff::Event::TeamUpdated(staff::Team {
             uuid: team,
             department_uuid: None,
             previous_department_uuid: Some(uuid),
-        }));
+        }))?;
     }
-    changes.add(&staff::Event::DepartmentDeleted(staff::Department { uuid }));
+    events.add(&staff::Event::DepartmentDeleted(staff::Department { uuid }))?;
     Ok(())
 }
 
@@ -143,15 +139,15 @@ pub(crate) fn team(db: &Connection, uuid: Uuid) -> Result<TeamDetail, Fault> {
 pub(crate) fn create_team(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<TeamDetail, Fault> {
     let uuid = TEAMS.insert(tx, body)?;
     let department_uuid = department_of(tx, uuid)?;
-    changes.add(&staff::Event::TeamCreated(staff::Team {
+    events.add(&staff::Event::TeamCreated(staff::Team {
         uuid,
         department_uuid,
         previous_department_uuid: None,
-    }));
+    }))?;
     team(tx, uuid)
 }
 
@@ -159,31 +155,31 @@ pub(crate) fn update_team(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<TeamDetail, Fault> {
     let before = department_of(tx, uuid)?;
     TEAMS.update(tx, uuid, body)?;
     let after = department_of(tx, uuid)?;
-    changes.add(&staff::Event::TeamUpdated(staff::Team {
+    events.add(&staff::Event::TeamUpdated(staff::Team {
         uuid,
         department_uuid: after,
         previous_department_uuid: before.filter(|_| before != after),
-    }));
+    }))?;
     team(tx, uuid)
 }
 
-pub(crate) fn delete_team(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_team(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let department_uuid = department_of(tx, uuid)?;
     let memberships = memberships(tx, "team_uuid", uuid)?;
     TEAMS.delete(tx, uuid)?;
     for membership in memberships {
-        changes.add(&staff::Event::TeamPersonRemoved(membership));
+        events.add(&staff::Event::TeamPersonRemoved(membership))?;
     }
-    changes.add(&staff::Event::TeamDeleted(staff::Team {
+    events.add(&staff::Event::TeamDeleted(staff::Team {
         uuid,
         department_uuid,
         previous_department_uuid: None,
-    }));
+    }))?;
     Ok(())
 }
 
@@ -215,10 +211,10 @@ pub(crate) fn person(db: &Connection, uuid: Uuid) -> Result<PersonDetail, Fault>
 pub(crate) fn create_person(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<PersonDetail, Fault> {
     let uuid = PEOPLE.insert(tx, body)?;
-    changes.add(&staff::Event::PersonCreated(staff::Person { uuid }));
+    events.add(&staff::Event::PersonCreated(staff::Person { uuid }))?;
     person(tx, uuid)
 }
 
@@ -226,15 +222,15 @@ pub(crate) fn update_person(
     tx: &Transaction<'_>,
     uuid: Uuid,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<PersonDetail, Fault> {
     PEOPLE.update(tx, uuid, body)?;
-    changes.add(&staff::Event::PersonUpdated(staff::Person { uuid }));
+    events.add(&staff::Event::PersonUpdated(staff::Person { uuid }))?;
     person(tx, uuid)
 }
 
 /// Deletes a person with their memberships. Their projects and assignments stay, without a person.
-pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Changes) -> Result<(), Fault> {
+pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let memberships = memberships(tx, "person_uuid", uuid)?;
     let assignments = assignment_events(tx, "person_uuid", uuid)?;
     let led = tx
@@ -243,15 +239,15 @@ pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Chan
         .collect::<Result<Vec<_>, _>>()?;
     PEOPLE.delete(tx, uuid)?;
     for membership in memberships {
-        changes.add(&staff::Event::TeamPersonRemoved(membership));
+        events.add(&staff::Event::TeamPersonRemoved(membership))?;
     }
     for assignment in assignments {
-        changes.add(&projects::Event::AssignmentUpdated(assignment));
+        events.add(&projects::Event::AssignmentUpdated(assignment))?;
     }
     for project in led {
-        changes.add(&projects::Event::ProjectUpdated(project));
+        events.add(&projects::Event::ProjectUpdated(project))?;
     }
-    changes.add(&staff::Event::PersonDeleted(staff::Person { uuid }));
+    events.add(&staff::Event::PersonDeleted(staff::Person { uuid }))?;
     Ok(())
 }
 
@@ -259,23 +255,19 @@ pub(crate) fn delete_person(tx: &Transaction<'_>, uuid: Uuid, changes: &mut Chan
 pub(crate) fn create_membership(
     tx: &Transaction<'_>,
     body: &Body,
-    changes: &mut Changes,
+    events: &Events<'_>,
 ) -> Result<Membership, Fault> {
     let uuid = MEMBERSHIPS.insert(tx, body)?;
     let membership = memberships(tx, "uuid", uuid)?.pop().ok_or_else(Fault::internal)?;
-    changes.add(&staff::Event::TeamPersonAdded(membership));
+    events.add(&staff::Event::TeamPersonAdded(membership))?;
     row(tx, "membership", "SELECT * FROM memberships WHERE uuid = ?", [uuid])
 }
 
 /// A person leaves a team.
-pub(crate) fn delete_membership(
-    tx: &Transaction<'_>,
-    uuid: Uuid,
-    changes: &mut Changes,
-) -> Result<(), Fault> {
+pub(crate) fn delete_membership(tx: &Transaction<'_>, uuid: Uuid, events: &Events<'_>) -> Result<(), Fault> {
     let membership = memberships(tx, "uuid", uuid)?.pop();
     MEMBERSHIPS.delete(tx, uuid)?;
-    changes.add(&staff::Event::TeamPersonRemoved(membership.ok_or_else(Fault::internal)?));
+    events.add(&staff::Event::TeamPersonRemoved(membership.ok_or_else(Fault::internal)?))?;
     Ok(())
 }
 

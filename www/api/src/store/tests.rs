@@ -2,84 +2,16 @@
 
 use std::{pin::pin, task::Poll};
 
-use futures_util::{FutureExt, StreamExt};
-use rusqlite::Connection;
-use serde::Serialize;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tidings_server::{Changes, Delivery, Hub, HubSettings, SystemHost, hub::Subscription};
-use tidings_shared::TopicName;
+use tidings_server::Delivery;
 use uuid::Uuid;
 
+use self::world::{World, hear, object, uuid_of};
 use super::{catalogue, crm, projects, staff};
-use crate::{database::Database, fault::Fault, schema, table::Body};
+use crate::{fault::Fault, testing::new_hub};
 
-type Create<T> = fn(&rusqlite::Transaction<'_>, &Body, &mut Changes) -> Result<T, Fault>;
-type Update<T> = fn(&rusqlite::Transaction<'_>, Uuid, &Body, &mut Changes) -> Result<T, Fault>;
-type Delete = fn(&rusqlite::Transaction<'_>, Uuid, &mut Changes) -> Result<(), Fault>;
-
-/// What the store answers.
-trait Record: Serialize + Send + 'static {}
-impl<T: Serialize + Send + 'static> Record for T {}
-
-/// A new database, and a hub that somebody listens to.
-struct World {
-    database: Database,
-    hub: Hub,
-}
-
-impl World {
-    fn new() -> Self {
-        let hub = Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start());
-        let database = Database::start(schema::in_memory(), hub.clone()).unwrap();
-        Self { database, hub }
-    }
-
-    async fn create<T: Record>(&self, create: Create<T>, body: Value) -> Result<Uuid, Fault> {
-        let body = object(body);
-        let made = self.database.write(None, move |tx, changes| create(tx, &body, changes)).await?;
-        Ok(uuid_of(&json!(made)))
-    }
-
-    async fn update<T: Record>(&self, update: Update<T>, uuid: Uuid, body: Value) -> Result<Value, Fault> {
-        let body = object(body);
-        let updated = self.database.write(None, move |tx, changes| update(tx, uuid, &body, changes)).await?;
-        Ok(json!(updated))
-    }
-
-    async fn delete(&self, delete: Delete, uuid: Uuid) -> Result<(), Fault> {
-        self.database.write(None, move |tx, changes| delete(tx, uuid, changes)).await
-    }
-
-    async fn read<T: Record>(&self, read: fn(&Connection, Uuid) -> Result<T, Fault>, uuid: Uuid) -> Value {
-        json!(self.database.read(move |db| read(db, uuid)).await.unwrap())
-    }
-
-    /// Subscribes to these topics.
-    fn hear(&self, topics: &[String]) -> Subscription {
-        let topics: Vec<TopicName> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
-        self.hub.subscribe_raw(&topics).now_or_never().unwrap()
-    }
-}
-
-fn object(body: Value) -> Body {
-    body.as_object().unwrap().clone()
-}
-
-fn uuid_of(record: &Value) -> Uuid {
-    record["uuid"].as_str().unwrap().parse().unwrap()
-}
-
-/// The events that have arrived, each with its name and topics. The hub has the announcements before a write is answered, so
-/// nothing has to wait.
-fn heard(subscription: &mut Subscription) -> Vec<(String, Vec<String>)> {
-    let mut heard = Vec::new();
-    while let Some(Some(delivery)) = subscription.next().now_or_never() {
-        let Delivery::Event { publication, .. } = delivery else { panic!("a sync: {delivery:?}") };
-        let topics = publication.topics.iter().map(ToString::to_string).collect();
-        heard.push((publication.event.event.clone(), topics));
-    }
-    heard
-}
+mod world;
 
 fn event(name: &str, topics: &[String]) -> (String, Vec<String>) {
     (name.to_owned(), topics.to_vec())
@@ -91,12 +23,12 @@ fn topics<const N: usize>(names: [&str; N]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_moved_team_is_announced_to_its_old_and_its_new_department() {
-    let world = World::new();
+    let world = World::new().await;
     let old = world.create(staff::create_department, json!({ "name": "Old" })).await.unwrap();
     let new = world.create(staff::create_department, json!({ "name": "New" })).await.unwrap();
     let team =
         world.create(staff::create_team, json!({ "name": "T", "department_uuid": old })).await.unwrap();
-    let mut all = world.hear(&topics(["staff:teams"]));
+    let mut all = world.hear(&topics(["staff:teams"])).await;
 
     world.update(staff::update_team, team, json!({ "department_uuid": new })).await.unwrap();
     world.update(staff::update_team, team, json!({ "name": "Renamed" })).await.unwrap();
@@ -106,7 +38,7 @@ async fn a_moved_team_is_announced_to_its_old_and_its_new_department() {
         (format!("staff:team:{team}"), format!("staff:department:{old}"), format!("staff:department:{new}"));
     let teams = "staff:teams".to_owned();
     assert_eq!(
-        heard(&mut all),
+        world.heard(&mut all).await,
         [
             event("team_updated", &[teams.clone(), one.clone(), to.clone(), from]),
             event("team_updated", &[teams.clone(), one.clone(), to.clone()]),
@@ -118,17 +50,17 @@ async fn a_moved_team_is_announced_to_its_old_and_its_new_department() {
 
 #[tokio::test]
 async fn a_deleted_department_lets_its_teams_go_and_says_so() {
-    let world = World::new();
+    let world = World::new().await;
     let department = world.create(staff::create_department, json!({ "name": "D" })).await.unwrap();
     let body = json!({ "name": "T", "department_uuid": department });
     let team = world.create(staff::create_team, body).await.unwrap();
-    let mut all = world.hear(&topics(["staff:teams", "staff:departments"]));
+    let mut all = world.hear(&topics(["staff:teams", "staff:departments"])).await;
 
     world.delete(staff::delete_department, department).await.unwrap();
 
     let one = format!("staff:department:{department}");
     assert_eq!(
-        heard(&mut all),
+        world.heard(&mut all).await,
         [
             event("team_updated", &["staff:teams".to_owned(), format!("staff:team:{team}"), one.clone()]),
             event("department_deleted", &["staff:departments".to_owned(), one]),
@@ -139,7 +71,7 @@ async fn a_deleted_department_lets_its_teams_go_and_says_so() {
 
 #[tokio::test]
 async fn a_deleted_person_leaves_teams_assignments_and_projects_and_each_hears_of_it() {
-    let world = World::new();
+    let world = World::new().await;
     let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
     let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
     let body = json!({ "team_uuid": team, "person_uuid": person });
@@ -149,13 +81,13 @@ async fn a_deleted_person_leaves_teams_assignments_and_projects_and_each_hears_o
     let task = world.create(projects::create_task, json!({ "title": "K" })).await.unwrap();
     let body = json!({ "project_uuid": project, "task_uuid": task, "person_uuid": person });
     world.create(projects::create_assignment, body).await.unwrap();
-    let mut all = world.hear(&topics(["staff:people", "projects:all"]));
+    let mut all = world.hear(&topics(["staff:people", "projects:all"])).await;
 
     world.delete(staff::delete_person, person).await.unwrap();
 
     let (of_person, of_project) = (format!("staff:person:{person}"), format!("projects:project:{project}"));
     assert_eq!(
-        heard(&mut all),
+        world.heard(&mut all).await,
         [
             event(
                 "team_person_removed",
@@ -180,27 +112,27 @@ async fn a_deleted_person_leaves_teams_assignments_and_projects_and_each_hears_o
 
 #[tokio::test]
 async fn joining_a_team_twice_is_refused_and_announced_once() {
-    let world = World::new();
+    let world = World::new().await;
     let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
     let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
     let body = json!({ "team_uuid": team, "person_uuid": person });
-    let mut both = world.hear(&[format!("staff:team:{team}"), format!("staff:person:{person}")]);
+    let mut both = world.hear(&[format!("staff:team:{team}"), format!("staff:person:{person}")]).await;
 
     let membership = world.create(staff::create_membership, body.clone()).await.unwrap();
     assert_eq!(world.create(staff::create_membership, body).await.unwrap_err().status, 409);
     world.delete(staff::delete_membership, membership).await.unwrap();
 
-    let names: Vec<_> = heard(&mut both).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = world.heard(&mut both).await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["team_person_added", "team_person_removed"]);
 }
 
 #[tokio::test]
 async fn a_refused_write_changes_nothing_and_announces_nothing() {
-    let world = World::new();
+    let world = World::new().await;
     let person = world.create(staff::create_person, json!({ "name": "P" })).await.unwrap();
     let team = world.create(staff::create_team, json!({ "name": "T" })).await.unwrap();
     let names = ["staff:people", "staff:teams", "staff:departments", "projects:all", "catalogue"];
-    let mut all = world.hear(&topics(names));
+    let mut all = world.hear(&topics(names)).await;
     let nobody = Uuid::now_v7();
 
     let long = "x".repeat(121);
@@ -227,45 +159,45 @@ async fn a_refused_write_changes_nothing_and_announces_nothing() {
         world.create(staff::create_membership, json!({ "team_uuid": team, "person_uuid": nobody })).await;
     assert_eq!(fault.unwrap_err().field, Some("person_uuid"));
 
-    assert_eq!(heard(&mut all), []);
+    assert_eq!(world.heard(&mut all).await, []);
     assert_eq!(world.read(staff::person, person).await["name"], "P");
     assert_eq!(world.read(staff::team, team).await["name"], "T");
 }
 
 #[tokio::test]
 async fn what_was_half_done_when_a_write_failed_is_undone() {
-    let world = World::new();
-    let mut all = world.hear(&topics(["staff:people"]));
-    let failed = world.database.write(None, |tx, changes| {
-        staff::create_person(tx, &object(json!({ "name": "Half" })), changes)?;
+    let world = World::new().await;
+    let mut all = world.hear(&topics(["staff:people"])).await;
+    let failed = world.database.write(None, |tx, events| {
+        staff::create_person(tx, &object(json!({ "name": "Half" })), events)?;
         Err::<(), _>(Fault::conflict("on purpose"))
     });
     assert_eq!(failed.await.unwrap_err().status, 409);
-    assert_eq!(heard(&mut all), []);
+    assert_eq!(world.heard(&mut all).await, []);
     let people = world.database.read(staff::people).await.unwrap();
     assert!(people.iter().all(|row| row.person.name != "Half"));
 }
 
 #[tokio::test]
 async fn a_write_whose_commit_fails_announces_nothing() {
-    let world = World::new();
-    let mut all = world.hear(&topics(["staff:people"]));
-    let failed = world.database.write(None, |tx, changes| {
+    let world = World::new().await;
+    let mut all = world.hear(&topics(["staff:people"])).await;
+    let failed = world.database.write(None, |tx, events| {
         // The constraint is checked at the commit, so the write itself succeeds.
         tx.pragma_update(None, "defer_foreign_keys", true)?;
         tx.execute("INSERT INTO memberships VALUES (randomblob(16), randomblob(16), randomblob(16))", [])?;
-        staff::create_person(tx, &object(json!({ "name": "Never" })), changes)
+        staff::create_person(tx, &object(json!({ "name": "Never" })), events)
     });
     assert_eq!(failed.await.unwrap_err().status, 500);
-    assert_eq!(heard(&mut all), []);
+    assert_eq!(world.heard(&mut all).await, []);
 }
 
 #[tokio::test]
-async fn a_write_that_panics_is_rolled_back_and_announced_all_the_same() {
-    let world = World::new();
-    let mut people = world.hear(&topics(["staff:people"]));
-    let failed = world.database.write::<(), _>(None, |tx, changes| {
-        staff::create_person(tx, &object(json!({ "name": "Never" })), changes)?;
+async fn a_write_that_panics_is_rolled_back_with_its_events() {
+    let world = World::new().await;
+    let mut people = world.hear(&topics(["staff:people"])).await;
+    let failed = world.database.write::<(), _>(None, |tx, events| {
+        staff::create_person(tx, &object(json!({ "name": "Never" })), events)?;
         panic!("on purpose")
     });
     assert_eq!(failed.await.unwrap_err().status, 500);
@@ -274,15 +206,15 @@ async fn a_write_that_panics_is_rolled_back_and_announced_all_the_same() {
         Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?)
     });
     assert_eq!(count.await.unwrap(), 0);
-    assert_eq!(heard(&mut people).len(), 1, "the guard does not know how the transaction ended");
+    assert_eq!(world.heard(&mut people).await, []);
 }
 
 #[tokio::test]
 async fn a_write_whose_caller_has_gone_is_announced_all_the_same() {
-    let world = World::new();
-    let mut people = world.hear(&topics(["staff:people"]));
-    let write = world.database.write(Some("tab-1".to_owned()), |tx, changes| {
-        staff::create_person(tx, &object(json!({ "name": "Gone" })), changes)
+    let world = World::new().await;
+    let mut people = world.hear(&topics(["staff:people"])).await;
+    let write = world.database.write(Some("tab-1".to_owned()), |tx, events| {
+        staff::create_person(tx, &object(json!({ "name": "Gone" })), events)
     });
     {
         let mut write = pin!(write);
@@ -296,10 +228,26 @@ async fn a_write_whose_caller_has_gone_is_announced_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_write_that_was_not_published_at_the_end_is_published_by_the_next_start() {
+    let before = World::new().await;
+    // The process ends after the commit and before the publication.
+    before.outbox.stop().await;
+    before.create(staff::create_person, json!({ "name": "Late" })).await.unwrap();
+    let World { folder, .. } = before;
+
+    let hub = new_hub();
+    let mut people = hear(&hub, &topics(["staff:people"]));
+    let world = World::start(folder, hub).await;
+
+    let names: Vec<_> = world.heard(&mut people).await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["person_created"]);
+}
+
+#[tokio::test]
 async fn projects_go_through_their_statuses_and_each_step_has_its_event() {
-    let world = World::new();
+    let world = World::new().await;
     let project = world.create(projects::create_project, json!({ "name": "J" })).await.unwrap();
-    let mut one = world.hear(&[format!("projects:project:{project}")]);
+    let mut one = world.hear(&[format!("projects:project:{project}")]).await;
     let act =
         |action: &'static str| world.update(projects::act_on_project, project, json!({ "action": action }));
 
@@ -309,7 +257,7 @@ async fn projects_go_through_their_statuses_and_each_step_has_its_event() {
     assert_eq!(act("reopen").await.unwrap_err().status, 409, "it is active");
     assert_eq!(act("explode").await.unwrap_err().field, Some("action"));
 
-    let names: Vec<_> = heard(&mut one).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = world.heard(&mut one).await.into_iter().map(|(name, _)| name).collect();
     let steps = ["started", "status_changed", "started", "completed", "reopened", "archived", "unarchived"];
     assert_eq!(names, steps.map(|step| format!("project_{step}")));
     assert_eq!(world.read(projects::project, project).await["status"], "active");
@@ -317,19 +265,19 @@ async fn projects_go_through_their_statuses_and_each_step_has_its_event() {
 
 #[tokio::test]
 async fn a_template_is_announced_to_templates_until_after_it_ceased_to_be_one() {
-    let world = World::new();
-    let mut templates = world.hear(&topics(["projects:templates"]));
+    let world = World::new().await;
+    let mut templates = world.hear(&topics(["projects:templates"])).await;
     let body = json!({ "name": "T", "is_template": true });
     let template = world.create(projects::create_project, body).await.unwrap();
     world.update(projects::update_project, template, json!({ "is_template": false })).await.unwrap();
     world.update(projects::update_project, template, json!({ "name": "No template" })).await.unwrap();
-    let names: Vec<_> = heard(&mut templates).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = world.heard(&mut templates).await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["project_created", "project_updated"]);
 }
 
 #[tokio::test]
 async fn a_project_from_a_template_starts_with_its_assignments_in_their_order() {
-    let world = World::new();
+    let world = World::new().await;
     let body = json!({ "name": "T", "is_template": true });
     let template = world.create(projects::create_project, body).await.unwrap();
     let mut made = Vec::new();
@@ -339,9 +287,9 @@ async fn a_project_from_a_template_starts_with_its_assignments_in_their_order() 
         made.push(world.create(projects::create_assignment, body).await.unwrap());
     }
     made.rotate_left(1);
-    let mut one = world.hear(&[format!("projects:project:{template}")]);
+    let mut one = world.hear(&[format!("projects:project:{template}")]).await;
     world.update(projects::order_assignments, template, json!({ "assignments": made })).await.unwrap();
-    let reordered = heard(&mut one).remove(0);
+    let reordered = world.heard(&mut one).await.remove(0);
     assert_eq!(reordered.0, "assignment_reordered");
 
     let body = json!({ "name": "P", "template_uuid": template });
@@ -360,28 +308,28 @@ async fn a_project_from_a_template_starts_with_its_assignments_in_their_order() 
 
 #[tokio::test]
 async fn a_renamed_task_is_announced_to_the_projects_that_show_its_title() {
-    let world = World::new();
+    let world = World::new().await;
     let project = world.create(projects::create_project, json!({ "name": "J" })).await.unwrap();
     let task = world.create(projects::create_task, json!({ "title": "K" })).await.unwrap();
     let body = json!({ "project_uuid": project, "task_uuid": task });
     world.create(projects::create_assignment, body).await.unwrap();
-    let mut all = world.hear(&[format!("projects:project:{project}"), "projects:tasks".to_owned()]);
+    let mut all = world.hear(&[format!("projects:project:{project}"), "projects:tasks".to_owned()]).await;
     world.update(projects::update_task, task, json!({ "title": "Renamed" })).await.unwrap();
     world.delete(projects::delete_task, task).await.unwrap();
-    let names: Vec<_> = heard(&mut all).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = world.heard(&mut all).await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["task_updated", "assignment_updated", "assignment_deleted", "task_deleted"]);
 }
 
 #[tokio::test]
 async fn catalogue_events_name_the_kind_the_record_and_the_catalogue_and_nothing_else() {
-    let world = World::new();
+    let world = World::new().await;
     let old = world.create(catalogue::create_catalogue, json!({ "name": "Old" })).await.unwrap();
     let new = world.create(catalogue::create_catalogue, json!({ "name": "New" })).await.unwrap();
     let body = json!({ "name": "C", "catalogue_uuid": old });
     let category = world.create(catalogue::create_category, body).await.unwrap();
     let body = json!({ "name": "I", "catalogue_uuid": old, "category_uuid": category, "price_cents": 100 });
     let item = world.create(catalogue::create_item, body).await.unwrap();
-    let mut all = world.hear(&topics(["catalogue"]));
+    let mut all = world.hear(&topics(["catalogue"])).await;
 
     let moved = world.update(catalogue::update_item, item, json!({ "catalogue_uuid": new })).await.unwrap();
     assert_eq!(moved["category_uuid"], Value::Null, "the category stays behind");
@@ -389,10 +337,12 @@ async fn catalogue_events_name_the_kind_the_record_and_the_catalogue_and_nothing
     assert_eq!(fault.unwrap_err().field, Some("category_uuid"));
     world.create(catalogue::create_manufacturer, json!({ "name": "M" })).await.unwrap();
 
-    let mut payloads = Vec::new();
-    while let Some(Some(Delivery::Event { publication, .. })) = all.next().now_or_never() {
-        payloads.push(serde_json::from_str::<Value>(publication.event.payload.get()).unwrap());
-    }
+    let payloads: Vec<Value> = world
+        .publications(&mut all)
+        .await
+        .iter()
+        .map(|publication| serde_json::from_str(publication.event.payload.get()).unwrap())
+        .collect();
     assert_eq!(payloads[0], json!({ "kind": "item", "uuid": item, "parent": new }));
     assert_eq!(payloads[1], json!({ "kind": "item", "uuid": item, "parent": old }));
     assert_eq!((&payloads[2]["kind"], &payloads[2]["parent"]), (&json!("manufacturer"), &Value::Null));
@@ -401,14 +351,14 @@ async fn catalogue_events_name_the_kind_the_record_and_the_catalogue_and_nothing
 
 #[tokio::test]
 async fn an_interaction_is_announced_to_the_contacts_of_before_and_of_after_and_names_none() {
-    let world = World::new();
+    let world = World::new().await;
     let mut contacts = Vec::new();
     for name in ["A", "B", "C", "D"] {
         contacts.push(world.create(crm::create_contact, json!({ "name": name })).await.unwrap());
     }
     let [a, b, c, d] = contacts[..] else { panic!("four contacts") };
     let topic = |contact: Uuid| format!("crm:contact:{contact}:interactions");
-    let mut all = world.hear(&[topic(a), topic(b), topic(c), topic(d)]);
+    let mut all = world.hear(&[topic(a), topic(b), topic(c), topic(d)]).await;
 
     let body = json!({ "subject_uuid": a, "kind": "call", "summary": "S", "parties": [b, a] });
     let interaction = world.create(crm::create_interaction, body).await.unwrap();
@@ -417,7 +367,7 @@ async fn an_interaction_is_announced_to_the_contacts_of_before_and_of_after_and_
     world.delete(crm::delete_contact, a).await.unwrap();
 
     assert_eq!(
-        heard(&mut all),
+        world.heard(&mut all).await,
         [
             event("interaction_created", &[topic(a), topic(b)]),
             event("interaction_updated", &[topic(a), topic(b), topic(c)]),
@@ -429,19 +379,19 @@ async fn an_interaction_is_announced_to_the_contacts_of_before_and_of_after_and_
 
 #[tokio::test]
 async fn a_contact_travels_as_a_record_of_the_store_domain() {
-    let world = World::new();
-    let mut all = world.hear(&topics(["store:contacts"]));
+    let world = World::new().await;
+    let mut all = world.hear(&topics(["store:contacts"])).await;
     let contact = world.create(crm::create_contact, json!({ "name": "A" })).await.unwrap();
     world.delete(crm::delete_contact, contact).await.unwrap();
     let Some(Delivery::Event { publication, .. }) = all.next().await else { panic!("no event") };
     let payload: Value = serde_json::from_str(publication.event.payload.get()).unwrap();
     assert_eq!((&payload["key"], &payload["record"]["name"]), (&json!(contact), &json!("A")));
-    assert_eq!(heard(&mut all), [event("deleted", &topics(["store:contacts"]))]);
+    assert_eq!(world.heard(&mut all).await, [event("deleted", &topics(["store:contacts"]))]);
 }
 
 #[tokio::test]
 async fn more_parties_than_the_bound_are_refused_and_the_most_allowed_still_fit_one_publication() {
-    let world = World::new();
+    let world = World::new().await;
     let subject = world.create(crm::create_contact, json!({ "name": "S" })).await.unwrap();
     let mut parties = Vec::new();
     for n in 0..=crm::MAX_PARTIES * 2 {
@@ -453,15 +403,15 @@ async fn more_parties_than_the_bound_are_refused_and_the_most_allowed_still_fit_
     assert_eq!(fault.field, Some("parties"));
 
     let interaction = world.create(crm::create_interaction, body(first)).await.unwrap();
-    let mut all = world.hear(&[format!("crm:contact:{subject}:interactions")]);
+    let mut all = world.hear(&[format!("crm:contact:{subject}:interactions")]).await;
     let second = &second[..crm::MAX_PARTIES];
     world.update(crm::update_interaction, interaction, json!({ "parties": second })).await.unwrap();
-    assert_eq!(heard(&mut all)[0].1.len(), 1 + 2 * crm::MAX_PARTIES);
+    assert_eq!(world.heard(&mut all).await[0].1.len(), 1 + 2 * crm::MAX_PARTIES);
 }
 
 #[tokio::test]
 async fn a_full_table_refuses_another_row() {
-    let world = World::new();
+    let world = World::new().await;
     world
         .database
         .write(None, |tx, _| {

@@ -1,0 +1,38 @@
+//! For tests: databases in folders of their own, and hubs that get their events.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use tidings_server::{Hub, HubSettings, Outbox, SystemHost};
+use uuid::Uuid;
+
+use crate::{database::Database, schema};
+
+/// A folder that is removed at the end.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("tidings-demo-{}", Uuid::now_v7()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn new_hub() -> Hub {
+    Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start())
+}
+
+/// Opens the database of a folder, and publishes its outbox on the hub.
+pub(crate) async fn open(folder: &Folder, hub: &Hub) -> (Database, Arc<Outbox>) {
+    let path = folder.0.join("demo.sqlite");
+    let connection = schema::open(&path).unwrap();
+    let address = format!("sqlite:{}", path.display()).parse().unwrap();
+    let outbox = Arc::new(Outbox::start(hub, &address).await.unwrap());
+    (Database::start(connection, Arc::clone(&outbox)).unwrap(), outbox)
+}
