@@ -9,7 +9,7 @@
 mod address;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "each kind of journal runs there"))]
 mod running;
-#[cfg(feature = "sqlite")]
+#[cfg(all(unix, feature = "sqlite"))]
 mod sqlite;
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidings_hub::{Hub, HubSettings, journal::JournalError};
 
 use self::address::Place;
-#[cfg(feature = "sqlite")]
+#[cfg(all(unix, feature = "sqlite"))]
 pub use self::sqlite::SqliteJournal;
 pub use self::{
     address::{JournalAddress, JournalAddressError},
@@ -105,7 +105,7 @@ pub async fn open_hub(
     let journal = journal.into();
     match &journal.address.0 {
         Place::Memory => Ok((Hub::new(settings, SystemHost::start()), HubJournal::none())),
-        #[cfg(feature = "sqlite")]
+        #[cfg(all(unix, feature = "sqlite"))]
         Place::Sqlite(path) => {
             let (path, JournalSettings { synchronous, lock_timeout, .. }) = (path.clone(), journal);
             running::start(settings, move || SqliteJournal::open(&path, synchronous, lock_timeout)).await
@@ -121,7 +121,7 @@ pub async fn open_hub(
 pub(crate) fn check(address: &JournalAddress) -> Result<(), JournalError> {
     match &address.0 {
         Place::Memory => Ok(()),
-        #[cfg(feature = "sqlite")]
+        #[cfg(all(unix, feature = "sqlite"))]
         Place::Sqlite(path) => SqliteJournal::check(path),
     }
 }

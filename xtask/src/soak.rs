@@ -18,8 +18,14 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 7] = [
+const SOAKS: [Soak; 8] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
+    Soak {
+        name: "restart",
+        says: "restarts of a server with a journal and 5,000 clients",
+        default: 200,
+        run: restart,
+    },
     Soak {
         name: "hosts",
         says: "times the usual rounds of all suites in an application of axum",
@@ -135,6 +141,19 @@ fn sqlx(project: &Project, times: u64) -> Result<()> {
             .run()?;
     }
     Ok(())
+}
+
+/// Kills a server again and again. A restart takes some ten seconds: the clients wait before they connect again.
+fn restart(project: &Project, restarts: u64) -> Result<()> {
+    Cmd::new("cargo")
+        .args(["test", "--locked", "--release", "--package", "tidings-tests", "--test", "journals", "--target-dir"])
+        .arg(project.scratch("soak")?)
+        .args(["restart::", "--", "--nocapture"])
+        .env("TIDINGS_RESTARTS", restarts.to_string())
+        .env("TIDINGS_CLIENTS", "5000")
+        .dir(&project.root)
+        .remedy("`TIDINGS_SEED` repeats the pauses before the kills; each process opens more than 5,000 files (`ulimit -n`).")
+        .run()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) enum Place {
     /// In the process: a restart forgets it.
     Memory,
     /// In a file.
-    #[cfg(feature = "sqlite")]
+    #[cfg(all(unix, feature = "sqlite"))]
     Sqlite(std::path::PathBuf),
 }
 
@@ -37,11 +37,11 @@ impl FromStr for JournalAddress {
             Some(("sqlite", "")) => {
                 Err(JournalAddressError("the journal `sqlite:` has no path; write sqlite:PATH".to_owned()))
             }
-            #[cfg(feature = "sqlite")]
+            #[cfg(all(unix, feature = "sqlite"))]
             Some(("sqlite", path)) => Ok(Self(Place::Sqlite(path.into()))),
-            #[cfg(not(feature = "sqlite"))]
+            #[cfg(not(all(unix, feature = "sqlite")))]
             Some(("sqlite", _)) => Err(JournalAddressError(
-                "this program was built without SQLite; enable the feature `sqlite` of tidings-server"
+                "this program was built without SQLite's journal; it needs the feature `sqlite` of tidings-server, and a Unix system"
                     .to_owned(),
             )),
             // The rest may hold a password.
@@ -59,7 +59,7 @@ impl fmt::Display for JournalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Memory => f.write_str("memory"),
-            #[cfg(feature = "sqlite")]
+            #[cfg(all(unix, feature = "sqlite"))]
             Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
     }

@@ -16,10 +16,13 @@ use super::{
     super::Synchronous,
     fault::{DAMAGED, Fault},
     file::JournalFile,
-    pairing::{HEADER_BYTES, Pairing, header_of},
+    pairing::{Pairing, cookie_of},
     paths::{OWNER_ONLY, Paths},
     schema::{self, APPLICATION, VERSION},
 };
+
+/// Bytes of a database file's header.
+const HEADER_BYTES: usize = 100;
 
 /// The longest check for damage at the start. Half a gigabyte takes about a second. Of a larger file, a part is checked.
 const CHECK_TIME: Duration = Duration::from_secs(2);
@@ -107,9 +110,9 @@ fn try_open(paths: &Paths, synchronous: Synchronous, is_there: bool) -> Result<J
         .open(&paths.file)?;
     let mut db = connect(&paths.file)?;
     if let Some(generation) = stored {
-        let header = header_of(&file)?;
+        let cookie = cookie_of(&file)?;
         let pairing = Pairing::read(&db).ok().flatten();
-        if !pairing.is_some_and(|pairing| pairing.fits(generation, &header)) {
+        if !pairing.is_some_and(|pairing| pairing.fits(generation, cookie)) {
             tracing::warn!(
                 log = %paths.log.display(),
                 "the write-ahead log belongs to another state of the journal's file: an old copy was put back; the log is \

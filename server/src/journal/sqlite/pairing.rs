@@ -5,11 +5,11 @@
 //! lets SQLite read both:
 //!
 //! 1. Before a checkpoint, a transaction draws a new `generation`. The checkpoint carries it into the database file.
-//! 2. The first transaction of the next log writes `base = generation`, and the header of the database file.
+//! 2. The first transaction of the next log writes `base = generation`, and the file's schema cookie.
 //!
-//! A log belongs to the file if `base` is the file's generation and the header is the file's header. A copy by `VACUUM INTO`
-//! has the same generation, and another header. In the middle of a checkpoint, the file has the generation of `base`, or
-//! already the next one.
+//! A log belongs to the file if the file has the generation `base` and this cookie. A copy by `VACUUM INTO` has the same
+//! generation, and the next cookie; its pages are in another order. In the middle of a checkpoint, the file has the
+//! generation `base`, or already the next one.
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
@@ -17,31 +17,31 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::fault::Fault;
 
-/// Bytes of a database file's header. SQLite's documentation of the file format says what is where.
-pub(super) const HEADER_BYTES: usize = 100;
+/// Where the schema cookie is in a database file. SQLite's documentation of the file format says it.
+const COOKIE_AT: u64 = 40;
 
 /// What a journal says about its file and its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pairing {
     pub(super) generation: i64,
     base: i64,
-    header: Vec<u8>,
+    cookie: u32,
 }
 
 impl Pairing {
     pub(super) fn read(db: &Connection) -> rusqlite::Result<Option<Self>> {
-        let pairing = db.query_row("SELECT generation, base, header FROM paired", [], |row| {
-            Ok(Self { generation: row.get(0)?, base: row.get(1)?, header: row.get(2)? })
+        let pairing = db.query_row("SELECT generation, base, cookie FROM paired", [], |row| {
+            Ok(Self { generation: row.get(0)?, base: row.get(1)?, cookie: row.get(2)? })
         });
         pairing.optional()
     }
 
-    /// Returns whether a log with this pairing belongs to a file with that generation and header.
-    pub(super) fn fits(&self, generation: i64, header: &[u8]) -> bool {
+    /// Returns whether a log with this pairing belongs to a file with that generation and cookie.
+    pub(super) fn fits(&self, generation: i64, cookie: u32) -> bool {
         if self.is_in_checkpoint() {
             generation == self.base || generation == self.generation
         } else {
-            generation == self.base && header == self.header
+            generation == self.base && cookie == self.cookie
         }
     }
 
@@ -59,16 +59,15 @@ impl Pairing {
 
     /// Begins a log after a checkpoint.
     pub(super) fn begin(&self, transaction: &Transaction<'_>, file: &File) -> Result<Self, Fault> {
-        let begun =
-            Self { generation: self.generation, base: self.generation, header: header_of(file)?.to_vec() };
-        transaction.execute("UPDATE paired SET base = ?1, header = ?2", params![begun.base, begun.header])?;
+        let begun = Self { generation: self.generation, base: self.generation, cookie: cookie_of(file)? };
+        transaction.execute("UPDATE paired SET base = ?1, cookie = ?2", params![begun.base, begun.cookie])?;
         Ok(begun)
     }
 }
 
-/// Reads the header of a database file.
-pub(super) fn header_of(file: &File) -> io::Result<[u8; HEADER_BYTES]> {
-    let mut header = [0; HEADER_BYTES];
-    file.read_exact_at(&mut header, 0)?;
-    Ok(header)
+/// Reads the schema cookie of a database file, without its log.
+pub(super) fn cookie_of(file: &File) -> io::Result<u32> {
+    let mut cookie = [0; 4];
+    file.read_exact_at(&mut cookie, COOKIE_AT)?;
+    Ok(u32::from_be_bytes(cookie))
 }

@@ -55,8 +55,8 @@ CREATE TABLE revocation (
     until INTEGER NOT NULL
 );
 CREATE INDEX revocation_until ON revocation (until);
-CREATE TABLE paired (generation INTEGER NOT NULL, base INTEGER NOT NULL, header BLOB NOT NULL);
-INSERT INTO paired VALUES (0, 0, x'');
+CREATE TABLE paired (generation INTEGER NOT NULL, base INTEGER NOT NULL, cookie INTEGER NOT NULL);
+INSERT INTO paired VALUES (0, 0, 0);
 ";
 
 /// Makes the tables in an empty database.

@@ -3,8 +3,9 @@
 use std::{fs, time::Duration};
 
 use rusqlite::Connection;
+use tidings_hub::journal::Journal;
 use tidings_server::journal::{SqliteJournal, Synchronous};
-use tidings_tests::journal_contract::{fill, history};
+use tidings_tests::journal_contract::{EPOCH, draft, fill, history, numbers};
 
 use crate::place::Folder;
 
@@ -62,7 +63,12 @@ fn a_damaged_file_is_refused() {
     let folder = Folder::new();
     fill(&mut folder.journal(), 1..=1_000);
     let good = fs::read(folder.path()).unwrap();
+    fs::remove_file(folder.file("-lock")).unwrap();
     let mut bytes = good.clone();
+    let middle = good.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 100].fill(0xa5);
+    fs::write(folder.path(), &bytes).unwrap();
+    assert_refused(&folder, "is damaged");
     for page in bytes[4096..].chunks_mut(4096).step_by(3) {
         page[..2048].fill(0xa5);
     }
@@ -87,4 +93,31 @@ fn a_journal_in_use_is_refused_and_goes_on() {
     assert_refused(&folder, "another process has it open");
     drop(journal);
     assert_eq!(history(&mut folder.journal()).entries.len(), 5);
+}
+
+#[test]
+fn a_file_that_another_program_has_locked_is_refused() {
+    let folder = Folder::new();
+    fill(&mut folder.journal(), 1..=3);
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let error = folder.try_open().unwrap_err().to_string();
+    assert!(error.contains("another program has locked it"), "{error}");
+    drop(other);
+    assert_eq!(history(&mut folder.journal()).entries.len(), 3);
+}
+
+#[test]
+fn an_append_waits_for_the_end_of_another_programs_transaction() {
+    let folder = Folder::new();
+    let mut journal = folder.journal();
+    fill(&mut journal, 1..=1);
+    let other = Connection::open(folder.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let append = |journal: &mut SqliteJournal| journal.append(&[draft(2)], 1, &mut || EPOCH);
+    let error = append(&mut journal).unwrap_err().to_string();
+    assert!(error.contains("another program has locked it"), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    append(&mut journal).unwrap();
+    assert_eq!(numbers(&history(&mut journal).entries), [1, 2]);
 }

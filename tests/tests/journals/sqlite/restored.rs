@@ -197,6 +197,26 @@ fn the_log_of_a_killed_process_counts_with_its_own_file_only() {
 }
 
 #[test]
+fn a_checkpoint_of_another_program_loses_nothing() {
+    let folder = Folder::new();
+    let mut journal = folder.journal();
+    let held = fill(&mut journal, 1..=300)[299];
+    let checkpoint = |kind| {
+        let other = Connection::open(folder.path()).unwrap();
+        other.query_row(&format!("PRAGMA wal_checkpoint({kind})"), [], |_| Ok(())).unwrap();
+    };
+    checkpoint("PASSIVE");
+    let [file, log] = killed(&folder);
+    assert_eq!(found(&file, &log), (1..=300).collect::<Vec<_>>());
+    let position = append_in_the_end(&mut journal, 301);
+    assert_eq!((position.epoch, position.offset), (EPOCH, 301));
+    assert_eq!(outcome(follow(&mut journal, held)), Ok(vec![301]));
+    checkpoint("TRUNCATE");
+    let position = append_in_the_end(&mut journal, 302);
+    assert_eq!((position.epoch, position.offset), (EPOCH, 302));
+}
+
+#[test]
 fn a_journal_whose_log_is_deleted_goes_on_from_its_file() {
     let folder = Folder::new();
     fill(&mut folder.journal(), 1..=3);
