@@ -15,7 +15,7 @@ pub(crate) enum Invariant {
     NoHole,
     /// A session at rest has had everything. Otherwise it waits for its peer, or it or its shard was woken.
     CaughtUp,
-    /// The position in an answer, a ping or a restored is true.
+    /// The position in an answer or a ping is true.
     TruePosition,
     /// A sync comes only after the log lost something that this session had not had.
     SyncHasReason,
@@ -32,8 +32,6 @@ pub(crate) enum Invariant {
     PeerHasTime,
     /// A message that is no frame changes nothing for other sessions.
     FaultsStayAlone,
-    /// A client hears that its server hears nothing from the journal, and that it has had everything since, in turn.
-    ToldOfHealth,
     /// All frames of one subscribe start at one position, and no delivery comes between them.
     OneResume,
     /// A client resumes from the newest position that it has.

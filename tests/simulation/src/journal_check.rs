@@ -114,12 +114,14 @@ impl World {
                     "link {link} is degraded, and its node heard the journal at {}",
                     node.heard_at
                 );
-                self.stats.count("degraded");
             }
-            ServerFrame::Restored { .. } => {
+            ServerFrame::Restored { position } => {
                 let was_degraded = std::mem::take(&mut served.seen.is_degraded);
                 holds!(was_degraded, Degraded, "link {link} is restored, and was not degraded");
-                self.stats.count("restored");
+                // It has had everything up to this position. A session that never had a topic can still go back.
+                if let (true, Ok(position)) = (served.seen.has_started, position.parse::<Position>()) {
+                    served.seen.last_event = served.seen.last_event.max(position.offset);
+                }
             }
             ServerFrame::Subscribed { r#ref, topics, .. } => {
                 let asked = served.seen.subscribes.iter().find(|(its, ..)| its == r#ref).cloned();

@@ -34,8 +34,6 @@ pub(crate) struct SessionCheck {
     last_event: u64,
     /// The pause while more frames of a subscribe are to come.
     pause: Option<Pause>,
-    /// The client has heard that the server is degraded.
-    is_degraded: bool,
     /// The number of topics that it may have.
     max_topics: usize,
 }
@@ -74,7 +72,6 @@ impl SessionCheck {
             has_started: false,
             last_event: 0,
             pause: None,
-            is_degraded: false,
             max_topics: settings.max_topics,
         }
     }
@@ -133,8 +130,6 @@ impl SessionCheck {
             ServerFrame::Event { .. }
                 | ServerFrame::Sync { .. }
                 | ServerFrame::Ping { .. }
-                | ServerFrame::Degraded { .. }
-                | ServerFrame::Restored { .. }
                 | ServerFrame::Goaway { .. }
                 | ServerFrame::Unsubscribed { r#ref: None, .. }
         );
@@ -151,10 +146,10 @@ impl SessionCheck {
         in_turn.and(said)
     }
 
-    /// Checks that no delivery comes between the frames of a subscribe, and nothing else with a position.
+    /// Checks that no delivery comes between the frames of a subscribe, and no ping with a position.
     fn keeps_pause(&mut self, frame: &ServerFrame, now: u64) -> Check {
         let is_read = match frame {
-            ServerFrame::Event { .. } | ServerFrame::Sync { .. } | ServerFrame::Restored { .. } => true,
+            ServerFrame::Event { .. } | ServerFrame::Sync { .. } => true,
             ServerFrame::Ping { position } => position.is_some(),
             _ => false,
         };
@@ -249,16 +244,6 @@ impl SessionCheck {
             }
             ServerFrame::Sync { position, topics } => self.sync(position, topics, reference)?,
             ServerFrame::Ping { position: Some(position) } => {
-                let position = self.named(position, reference)?;
-                self.no_hole_before(position.offset + 1, reference)?;
-            }
-            ServerFrame::Degraded { .. } => {
-                let was_degraded = std::mem::replace(&mut self.is_degraded, true);
-                holds!(!was_degraded && self.token.is_some(), ToldOfHealth, "it is degraded again");
-            }
-            ServerFrame::Restored { position } => {
-                let was_degraded = std::mem::take(&mut self.is_degraded);
-                holds!(was_degraded, ToldOfHealth, "it is restored, and was not degraded");
                 let position = self.named(position, reference)?;
                 self.no_hole_before(position.offset + 1, reference)?;
             }
