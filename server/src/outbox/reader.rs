@@ -393,3 +393,6 @@ async fn at(instant: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

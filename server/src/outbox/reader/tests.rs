@@ -1,0 +1,187 @@
+//! The reader with a fake database, and with a hub whose journal is away for a while.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
+};
+
+use futures_util::StreamExt;
+use tidings_hub::{Delivery, Driver, Host, HubSettings, Moment};
+use tidings_shared::TopicName;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    journal::{SqliteJournal, Synchronous},
+    outbox::{
+        row::Field,
+        source::{DeadLetter, Waiting, Which},
+    },
+};
+
+/// A table in memory.
+#[derive(Debug, Clone, Default)]
+struct Table(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    rows: Vec<OutboxRow>,
+    dead: Vec<i64>,
+}
+
+impl Table {
+    fn with(rows: impl IntoIterator<Item = OutboxRow>) -> Self {
+        Self(Arc::new(Mutex::new(Rows { rows: rows.into_iter().collect(), dead: Vec::new() })))
+    }
+
+    fn ids(&self) -> Vec<i64> {
+        self.0.lock().unwrap().rows.iter().map(|row| row.id.id).collect()
+    }
+}
+
+impl Source for Table {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+        let rows = &self.0.lock().unwrap().rows;
+        Ok(rows.iter().filter(|row| !unsettled.contains(&row.id)).cloned().collect())
+    }
+
+    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+        let mut table = self.0.lock().unwrap();
+        table.dead.extend(dead.iter().map(|dead| dead.id.id));
+        table.rows.retain(|row| !published.contains(&row.id) && dead.iter().all(|dead| dead.id != row.id));
+        Ok(())
+    }
+
+    async fn changed(&mut self) {
+        sleep(Duration::from_millis(5)).await;
+    }
+
+    async fn reopen(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    async fn waiting(&mut self, _: Option<i64>) -> Result<Waiting, SourceError> {
+        Ok(Waiting::default())
+    }
+
+    async fn dead_letters(&mut self, _: i64, _: usize) -> Result<Vec<DeadLetter>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    async fn retry(&mut self, _: &Which) -> Result<u64, SourceError> {
+        Ok(0)
+    }
+
+    async fn delete_dead_letters(&mut self, _: &Which) -> Result<u64, SourceError> {
+        Ok(0)
+    }
+}
+
+/// A host whose clock a test sets, in milliseconds.
+#[derive(Debug, Clone, Default)]
+struct TestHost(Arc<AtomicU64>);
+
+impl Host for TestHost {
+    fn now(&self) -> Moment {
+        let ms = self.0.load(Relaxed);
+        Moment { since_start: Duration::from_millis(ms), unix_ms: 1_800_000_000_000 + ms }
+    }
+
+    fn new_key(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    fn new_epoch(&self) -> u64 {
+        7
+    }
+}
+
+fn row(id: i64, event: &str) -> OutboxRow {
+    OutboxRow {
+        id: RowId { id, nonce: vec![9; 16] },
+        tenant: Field::Null,
+        event: Field::Text(event.to_owned()),
+        key: Field::Null,
+        origin: Field::Null,
+        topics: Field::Text(r#"["clock"]"#.to_owned()),
+    }
+}
+
+/// Does the turns of a journal that answers.
+fn turn(driver: &mut Driver, journal: &mut SqliteJournal) {
+    while driver.turn(journal, Waker::noop()) == tidings_hub::Turn::Busy {}
+}
+
+fn tick(id: i64) -> OutboxRow {
+    row(id, &format!(r#"{{"domain":"clock","event":"tick{id}","payload":{{}}}}"#))
+}
+
+/// Runs a reader of these rows. The journal is away for longer than the reader keeps answered rows in the table, and comes
+/// back. Nothing may leave the table before. Returns what a subscriber got: the names of events, and `sync`.
+fn away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
+    let folder = std::env::temp_dir().join(format!("tidings-reader-{}", Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let mut journal =
+        SqliteJournal::open(&folder.join("journal"), Synchronous::default(), Duration::ZERO).unwrap();
+    let table = Table::with(rows.iter().cloned());
+    let (home, host): (TenantId, _) = ("acme".parse().unwrap(), TestHost::default());
+    let (hub, mut driver) = Hub::with_journal(HubSettings::new(home.clone()), host.clone());
+    driver.open(&mut journal).unwrap();
+    let control = Arc::new(Control { stop: watch::Sender::new(None), wake: Notify::new() });
+    let reader = Reader::new(table.clone(), hub.clone(), Some(home), "fake".to_owned(), Arc::clone(&control));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let deliveries = runtime.block_on(async {
+        let test = async {
+            let topics: [TopicName; 1] = ["clock".parse().unwrap()];
+            let subscribing = hub.subscribe_raw(&topics);
+            turn(&mut driver, &mut journal);
+            let mut subscription = subscribing.await;
+            // Nobody does the driver's turns: the hub gives up everything that waits, again and again.
+            for _ in 0..10 {
+                sleep(Duration::from_millis(80)).await;
+                host.0.fetch_add(11_000, Relaxed);
+                hub.handle_timeout(hub.now());
+            }
+            assert_eq!(table.ids().len(), rows.len());
+            while !table.ids().is_empty() {
+                turn(&mut driver, &mut journal);
+                sleep(Duration::from_millis(5)).await;
+            }
+            control.stop.send_replace(Some(Instant::now() + Duration::from_secs(5)));
+            let mut deliveries = Vec::new();
+            while let Some(Some(delivery)) = subscription.next().now_or_never() {
+                deliveries.push(match delivery {
+                    Delivery::Event { publication, .. } => publication.event.event.clone(),
+                    Delivery::Sync { .. } => "sync".to_owned(),
+                });
+            }
+            deliveries
+        };
+        let (deliveries, ()) = tokio::join!(test, reader.run());
+        deliveries
+    });
+    std::fs::remove_dir_all(folder).unwrap();
+    let dead = table.0.lock().unwrap().dead.clone();
+    (deliveries, dead)
+}
+
+#[test]
+fn while_the_journal_is_away_nothing_leaves_the_outbox_and_then_all_comes_in_order() {
+    let (deliveries, dead) = away_and_back(&[tick(1), row(2, "no event"), tick(3), tick(4)]);
+    let (syncs, events): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|what| what == "sync");
+    assert_eq!(events, ["tick1", "tick3", "tick4"]);
+    assert!(!syncs.is_empty());
+    assert_eq!(dead, [2]);
+}
+
+#[test]
+fn a_dead_letter_leaves_the_outbox_when_its_gap_is_in_the_journal() {
+    let (deliveries, dead) = away_and_back(&[row(1, "no event")]);
+    assert!(!deliveries.is_empty() && deliveries.iter().all(|what| what == "sync"), "{deliveries:?}");
+    assert_eq!(dead, [1]);
+}
