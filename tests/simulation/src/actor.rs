@@ -229,6 +229,7 @@ impl World {
                 self.say(|| format!("client {client}: sync {delivery:?}"));
                 self.stats.count("client synced");
                 let Delivery { subscription, topics } = delivery;
+                let goes_back = self.config.cluster.is_some();
                 let known = self.clients[client].subscriptions.get_mut(&subscription);
                 holds!(known.is_some(), InOrderOnce, "{subscription:?} gets a sync, but was removed");
                 let had_waited =
@@ -236,7 +237,7 @@ impl World {
                 if had_waited {
                     self.stats.count("has room again");
                 }
-                known.map_or(Ok(()), |known| known.sync(&topics, &self.reference))?;
+                known.map_or(Ok(()), |known| known.sync(&topics, &self.reference, goes_back))?;
                 self.happened(client, subscription);
             }
             Output::Load { subscription, load } => self.load(client, subscription, load)?,

@@ -181,12 +181,12 @@ impl World {
                 |name| (0..self.config.tenants).find(|index| tenant(*index) == name).unwrap_or(usize::MAX);
             match change {
                 Change::Appended { tenant, entry } => self.appended(index(tenant), entry)?,
-                Change::Replaced { tenant, tail, positions, is_old } => {
+                Change::Replaced { tenant, tail, positions, copied_at } => {
                     let tenant = index(tenant);
                     self.say(|| {
                         format!("tenant {tenant}: the journal goes on after {tail} with {}", positions.len())
                     });
-                    let lost = self.reference.replaced(tenant, tail, &positions, is_old);
+                    let lost = self.reference.replaced(tenant, tail, &positions, copied_at);
                     self.publish_again(tenant, lost);
                 }
                 Change::Removed { tenant } => {

@@ -71,6 +71,8 @@ pub(crate) struct Cluster {
     pub(crate) turn_ms: u64,
     /// The most entries of a tenant that one call of the journal returns.
     pub(crate) most_entries: Option<usize>,
+    /// Whether nodes and journal are apart when the users go.
+    pub(crate) ends_cut_off: bool,
     /// The percentage of disturbances of the journal that set its history back.
     pub(crate) rollback_percent: u64,
 }
@@ -145,6 +147,7 @@ impl Config {
             ahead_ms: *rng.pick(&[0, 0, 700]),
             turn_ms: *rng.pick(&[0, 5, 50]),
             most_entries: *rng.pick(&[None, None, Some(1), Some(3)]),
+            ends_cut_off: rng.percent(20),
             rollback_percent: *rng.pick(&[0, 10, 30]),
         };
         let entries = draw.log.max_entries(*rng.pick(&[3, 20, 1000, 1000]));
@@ -197,6 +200,51 @@ impl Config {
         let draw = Self::pings(rng);
         let session = draw.session.heartbeat(HEARTBEAT).max_topics(6).max_topics_per_frame(1);
         Self { is_old: true, topics: 6, session, raws: 0, user_ms: 500, token_ms: None, ..draw }
+    }
+
+    /// Runs of three nodes that are behind each other, with clients that move between them.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn movers(rng: &mut Rng) -> Self {
+        let draw = Self::on_journal(rng);
+        let cluster = draw.cluster.map(|cluster| Cluster { nodes: 3, poll_ms: 2_000, turn_ms: 0, ..cluster });
+        let session = draw.session.answer_timeout(Duration::from_secs(5));
+        let quick = Self { delay_ms: 5, wake_ms: 2, pace: Pace::AT_ONCE, is_old: false, session, ..draw };
+        let log = LogLimits::default().max_entries(1_000);
+        Self {
+            cluster,
+            log,
+            topics: 1,
+            tenants: 1,
+            disturb_ms: 200,
+            restarts_percent: 0,
+            write_ms: 50,
+            ..quick
+        }
+    }
+
+    /// Runs whose nodes are cut off from their journal when the users go, and have no other trouble.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn cut_off(rng: &mut Rng) -> Self {
+        let draw = Self::on_journal(rng);
+        let cluster = draw.cluster.map(|cluster| Cluster { ends_cut_off: true, ..cluster });
+        // Few writes: a later one of the same topic would hide one that is lost.
+        Self {
+            cluster,
+            busy_ms: 4_000,
+            topics: 6,
+            write_ms: 500,
+            user_ms: 1_000,
+            restarts_percent: 0,
+            ..draw
+        }
+    }
+
+    /// Runs of slow readers of short logs, with many gaps.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn short_logs(rng: &mut Rng) -> Self {
+        let draw = Self::on_journal(rng);
+        let log = LogLimits::default().max_entries(2);
+        Self { log, extra_percent: 60, window: 250, write_ms: 30, delay_ms: 200, disturb_ms: 1_000, ..draw }
     }
 
     /// Short runs with a view and a writer, in which little goes wrong.

@@ -67,8 +67,8 @@ pub(crate) enum Change {
         tenant: TenantId,
         tail: Position,
         positions: Vec<Position>,
-        /// Whether it comes from an old copy: what it does not have is lost.
-        is_old: bool,
+        /// If it comes from an old copy: the number of entries that were appended by then. Later ones are lost.
+        copied_at: Option<usize>,
     },
     /// The tables do not have the tenant any more.
     Removed {
@@ -77,9 +77,9 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    fn replaced(tenant: &TenantId, rows: &Rows, is_old: bool) -> Self {
+    fn replaced(tenant: &TenantId, rows: &Rows, copied_at: Option<usize>) -> Self {
         let positions = rows.entries.iter().map(|entry| entry.position).collect();
-        Self::Replaced { tenant: tenant.clone(), tail: rows.tail, positions, is_old }
+        Self::Replaced { tenant: tenant.clone(), tail: rows.tail, positions, copied_at }
     }
 }
 
@@ -195,7 +195,7 @@ impl State {
         let Self { tables, changes, .. } = self;
         tables.tenants.entry(tenant.clone()).or_insert_with(|| {
             let rows = Rows::new(new_epoch());
-            changes.push(Change::replaced(tenant, &rows, false));
+            changes.push(Change::replaced(tenant, &rows, None));
             rows
         })
     }
@@ -205,15 +205,18 @@ impl State {
             return;
         };
         rows.renew(new);
-        self.changes.push(Change::replaced(tenant, rows, false));
+        self.changes.push(Change::replaced(tenant, rows, None));
     }
 
     /// Puts other tables in the place of these.
     fn replace(&mut self, tables: Tables) {
+        let (copied_at, appended) = (tables.appended, self.tables.appended);
         let before = std::mem::replace(&mut self.tables, tables);
+        self.tables.appended = appended;
         let gone = before.tenants.into_keys().filter(|tenant| !self.tables.tenants.contains_key(tenant));
         self.changes.extend(gone.map(|tenant| Change::Removed { tenant }));
-        let news = self.tables.tenants.iter().map(|(tenant, rows)| Change::replaced(tenant, rows, true));
+        let news =
+            self.tables.tenants.iter().map(|(tenant, rows)| Change::replaced(tenant, rows, Some(copied_at)));
         self.changes.extend(news);
     }
 }
@@ -241,6 +244,7 @@ impl Journal for Handle {
             if let Appended::New { .. } = answer {
                 let entry = state.rows(&draft.tenant, &mut *new_epoch).entries.back().cloned();
                 let (tenant, entry) = (draft.tenant.clone(), entry.expect("an entry was appended"));
+                state.tables.appended += 1;
                 state.changes.push(Change::Appended { tenant, entry });
             }
             answers.push(answer);

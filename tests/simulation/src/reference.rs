@@ -224,7 +224,7 @@ impl Reference {
         tenant: usize,
         tail: Position,
         positions: &[Position],
-        is_old: bool,
+        copied_at: Option<usize>,
     ) -> Vec<Asked> {
         let before =
             self.current[tenant].map(|index| self.histories[index].entries.clone()).unwrap_or_default();
@@ -236,9 +236,12 @@ impl Reference {
         }
         self.histories.push(history);
         self.current[tenant] = Some(self.histories.len() - 1);
-        let gone = before.into_iter().filter(|id| is_old && ids.binary_search(id).is_err());
+        let Some(copied_at) = copied_at else { return Vec::new() };
+        let later = self.by_position.range((tenant, String::new())..(tenant + 1, String::new()));
+        let later = later.map(|(_, &id)| id).filter(|&id| id >= copied_at && !self.entries[id].rolled_back);
         // The journal has trimmed the others before.
-        let lost: Vec<usize> = gone.filter(|&id| self.entries[id].position.offset > tail.offset).collect();
+        let gone = before.into_iter().filter(|&id| self.entries[id].position.offset > tail.offset);
+        let lost: BTreeSet<usize> = gone.chain(later).filter(|id| !ids.contains(id)).collect();
         lost.into_iter().map(|id| self.lose(id)).collect()
     }
 

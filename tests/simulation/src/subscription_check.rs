@@ -71,14 +71,18 @@ impl SubscriptionCheck {
         }
     }
 
-    /// Notes a sync for these topics. It covers everything that was published until now.
-    pub(crate) fn sync(&mut self, topics: &[TopicName], reference: &Reference) -> Check {
+    /// Notes a sync for these topics. It covers everything that was published until now. `goes_back` says whether older
+    /// events may follow: a node that does not hear its journal goes on from what it has.
+    pub(crate) fn sync(&mut self, topics: &[TopicName], reference: &Reference, goes_back: bool) -> Check {
         for topic in topics {
             let heard = self.topics.get_mut(topic);
             holds!(heard.is_some(), Rights, "a sync for {topic}, which it does not have");
             let Some(heard) = heard else { continue };
             heard.settled = reference.of_topic(self.tenant, topic).len();
             (heard.history, heard.waits) = (None, false);
+            if goes_back {
+                heard.next = 0;
+            }
         }
         Ok(())
     }

@@ -110,6 +110,11 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn cut_all_off(&mut self) -> Check {
+        (0..self.nodes.len()).for_each(|node| self.cut_off(node, 15_000));
+        Ok(())
+    }
+
     fn cut_off(&mut self, node: usize, ms: u64) {
         self.say(|| format!("node {node}: the journal is cut off for {ms} ms"));
         self.stats.count("journal cut off");

@@ -127,6 +127,8 @@ pub(crate) enum Event {
     Up {
         node: usize,
     },
+    /// All nodes are cut off from their journal for longer than anybody waits.
+    CutOff,
     /// A trouble of the journal ends.
     Relief {
         node: usize,
@@ -287,6 +289,9 @@ impl World {
         if let Some(revoke_ms) = self.config.revoke_ms {
             self.after(revoke_ms, Event::Revoke);
         }
+        if self.config.cluster.is_some_and(|cluster| cluster.ends_cut_off) {
+            self.after(self.config.busy_ms.saturating_sub(1_500), Event::CutOff);
+        }
         self.run_until(self.config.busy_ms)?;
         self.heals = true;
         self.relieve_all();
@@ -352,6 +357,7 @@ impl World {
             Event::Up { .. } => self.up(),
             Event::Turn { node } => self.turn(node),
             Event::Again => self.again(),
+            Event::CutOff => self.cut_all_off(),
             Event::Relief { node, trouble } => self.relieve(node, trouble),
             Event::Holds => self.revocations_hold(),
             Event::Noticed => self.rollback_is_noticed(),

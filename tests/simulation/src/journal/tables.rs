@@ -12,6 +12,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) tenants: BTreeMap<TenantId, Rows>,
+    /// The number of entries that were appended, of all tenants.
+    pub(super) appended: usize,
     revocations: VecDeque<(u64, JournalRevocation)>,
     last_revocation: u64,
 }

@@ -235,7 +235,7 @@ fn an_old_copy_brings_back_old_entries_epochs_and_revocations() {
     assert_eq!(database.rows(&tenant(0)).unwrap().head(), position(1, 1));
     assert!(database.rows(&tenant(1)).is_none());
     let changes = database.take_changes();
-    let [Change::Removed { tenant: gone }, Change::Replaced { tail, positions, is_old: true, .. }] =
+    let [Change::Removed { tenant: gone }, Change::Replaced { tail, positions, copied_at: Some(1), .. }] =
         &changes[..]
     else {
         panic!("{changes:?}")
@@ -251,9 +251,9 @@ fn the_world_learns_each_change_in_order() {
     database.renew(&tenant(0), 8);
     let changes = database.take_changes();
     let [
-        Change::Replaced { tenant: new, is_old: false, .. },
+        Change::Replaced { tenant: new, copied_at: None, .. },
         Change::Appended { tenant: its, entry },
-        Change::Replaced { tenant: renewed, tail, is_old: false, .. },
+        Change::Replaced { tenant: renewed, tail, copied_at: None, .. },
     ] = &changes[..]
     else {
         panic!("{changes:?}")
