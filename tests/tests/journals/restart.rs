@@ -28,8 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// After this time without a loss, a client's next wait is short again. The soak waits for it: real restarts are rare.
 const HEALTHY: Duration = Duration::from_secs(5);
 
+/// Clients that connect at the same time when the test begins. After a restart all do.
+const CONNECTING: usize = 200;
+
 /// Events of the publisher that wait for their answers.
-const IN_FLIGHT: usize = 8;
+const IN_FLIGHT: usize = 4;
+
+/// The publisher's pause before an event in the soak: each event is 5,000 deliveries.
+const PACE: Duration = Duration::from_millis(200);
+
+/// How long a client waits for something before it looks whether the test goes on.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Bytes of a thread's stack. There is a thread for each client.
 const STACK: usize = 256 * 1024;
@@ -52,7 +61,7 @@ impl Shared {
         while self.is_down.load(Relaxed) {
             thread::park_timeout(Duration::from_millis(2));
         }
-        tab.next(Instant::now() + Duration::from_millis(50))
+        tab.next(Instant::now() + LOOK)
     }
 }
 
@@ -82,16 +91,19 @@ fn read(mut tab: Tab, topic: &str, seen: &AtomicUsize, shared: &Shared) {
                 shared.ready.fetch_add(1, Relaxed);
             }
             Some(Output::Status(_) | Output::Resumed { .. }) | None => {}
+            // The server is away for long, or overloaded. The client tries again.
+            Some(Output::Error(error)) if error.may_retry() => {}
             Some(other) => panic!("{topic}: after {count} events: {other:?}"),
         }
     }
 }
 
 /// Publishes events until it shall end, and until all have their answers.
-fn publish(mut tab: Tab, shared: &Shared, ends: &AtomicBool) {
+fn publish(mut tab: Tab, pace: Duration, shared: &Shared, ends: &AtomicBool) {
     let (mut sent, mut answered) = (0, 0);
     loop {
         while !ends.load(Relaxed) && sent < answered + IN_FLIGHT {
+            thread::park_timeout(pace);
             tab.publish("clock:all", &sample::ticked(sent));
             sent += 1;
         }
@@ -101,6 +113,7 @@ fn publish(mut tab: Tab, shared: &Shared, ends: &AtomicBool) {
                 shared.published.store(answered, Relaxed);
             }
             Some(Output::Status(_)) | None => {}
+            Some(Output::Error(error)) if error.may_retry() => {}
             Some(other) => panic!("after {answered} answers: {other:?}"),
         }
         if ends.load(Relaxed) && answered == sent {
@@ -127,7 +140,7 @@ fn asked(variable: &str, usual: usize) -> usize {
 fn clients_notice_a_killed_server_by_nothing_but_a_pause() {
     let (restarts, clients) = (asked("TIDINGS_RESTARTS", RESTARTS), asked("TIDINGS_CLIENTS", CLIENTS));
     let is_soak = clients > CLIENTS;
-    let jitter = if is_soak { Jitter::Full } else { Jitter::None };
+    let (jitter, pace) = if is_soak { (Jitter::Full, PACE) } else { (Jitter::None, Duration::ZERO) };
     let (folder, address) = (Folder::new(), SocketAddr::from(([127, 0, 0, 1], port())));
     let start = || {
         let mut command = tidings();
@@ -139,16 +152,6 @@ fn clients_notice_a_killed_server_by_nothing_but_a_pause() {
     let mut server = start();
     let (shared, ends) = (Arc::new(Shared::default()), Arc::new(AtomicBool::new(false)));
     let seen: Vec<Arc<AtomicUsize>> = (0..clients).map(|_| Arc::default()).collect();
-    let mut running: Vec<Running> = seen
-        .iter()
-        .enumerate()
-        .map(|(number, seen)| {
-            let (seen, shared) = (Arc::clone(seen), Arc::clone(&shared));
-            Running::spawn(move || {
-                read(Tab::with_jitter(address, jitter), &format!("clock:{number}"), &seen, &shared);
-            })
-        })
-        .collect();
     let wait = |running: &[Running], what: &str, holds: &dyn Fn() -> bool| {
         let start = Instant::now();
         while !holds() {
@@ -158,10 +161,18 @@ fn clients_notice_a_killed_server_by_nothing_but_a_pause() {
             thread::park_timeout(Duration::from_millis(5));
         }
     };
+    let mut running = Vec::new();
+    for (number, seen) in seen.iter().enumerate() {
+        wait(&running, "clients connect", &|| number < shared.ready.load(Relaxed) + CONNECTING);
+        let (seen, shared) = (Arc::clone(seen), Arc::clone(&shared));
+        running.push(Running::spawn(move || {
+            read(Tab::with_jitter(address, jitter), &format!("clock:{number}"), &seen, &shared);
+        }));
+    }
     wait(&running, "all subscribe", &|| shared.ready.load(Relaxed) == clients);
     running.push(Running::spawn({
         let (shared, ends) = (Arc::clone(&shared), Arc::clone(&ends));
-        move || publish(Tab::new(address), &shared, &ends)
+        move || publish(Tab::with_jitter(address, jitter), pace, &shared, &ends)
     }));
     let mut slowest = Duration::ZERO;
     for restart in 0..restarts {
@@ -175,7 +186,7 @@ fn clients_notice_a_killed_server_by_nothing_but_a_pause() {
         shared.is_down.store(false, Relaxed);
         let started = killed.elapsed();
         // The publisher's next events reach everybody.
-        let goal = shared.published.load(Relaxed) + 2 * IN_FLIGHT;
+        let goal = shared.published.load(Relaxed) + IN_FLIGHT + 1;
         wait(&running, "all have caught up", &|| seen.iter().all(|seen| seen.load(Relaxed) >= goal));
         slowest = slowest.max(killed.elapsed());
         println!(
