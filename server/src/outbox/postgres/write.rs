@@ -29,11 +29,12 @@ pub enum InsertError {
 /// use tidings_shared::domains::staff;
 ///
 /// # use std::error::Error;
-/// async fn rename(database: &mut tokio_postgres::Client, person: staff::Person) -> Result<(), Box<dyn Error>> {
+/// # use uuid::Uuid;
+/// async fn rename(database: &mut tokio_postgres::Client, uuid: Uuid, name: &str) -> Result<(), Box<dyn Error>> {
 ///     let transaction = database.transaction().await?;
-///     let (name, uuid) = (&person.name, person.uuid.to_string());
-///     transaction.execute("UPDATE people SET name = $1 WHERE uuid = $2", &[name, &uuid]).await?;
-///     postgres::insert(&transaction, None, &staff::Event::PersonUpdated(person), PublishOptions::default()).await?;
+///     transaction.execute("UPDATE people SET name = $1 WHERE uuid = $2", &[&name, &uuid]).await?;
+///     let event = staff::Event::PersonUpdated(staff::Person { uuid });
+///     postgres::insert(&transaction, None, &event, PublishOptions::default()).await?;
 ///     Ok(transaction.commit().await?)
 /// }
 /// ```
@@ -41,7 +42,7 @@ pub enum InsertError {
 /// A writer in another language, or with another crate, executes one line of SQL in its transaction:
 ///
 /// ```sql
-/// SELECT tidings.publish('{"domain":"staff","event":"personDeleted","payload":{…}}')
+/// SELECT tidings.publish('{"domain":"staff","event":"person_deleted","payload":{…}}')
 /// ```
 ///
 /// # Errors
