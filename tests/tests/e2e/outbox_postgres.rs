@@ -411,6 +411,41 @@ fn programs_with_other_libraries_publish_in_their_transactions() {
 }
 
 #[test]
+fn a_rust_program_writes_typed_events_in_its_transaction() {
+    use tidings_server::{
+        PublishOptions,
+        outbox::postgres::{insert, insert_to},
+    };
+    use tidings_shared::domains::staff;
+    let url = new_outbox(Postgres::shared());
+    let server = Server::with(&["--outbox", &url]);
+    let mut subscriber = Client::subscribed(&server, &["staff:people"]);
+    let (kept, key) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let event = |uuid| staff::Event::PersonUpdated(staff::Person { uuid });
+        let transaction = client.transaction().await.unwrap();
+        insert(&transaction, None, &event(uuid::Uuid::now_v7()), PublishOptions::default()).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let transaction = client.transaction().await.unwrap();
+        insert(&transaction, None, &event(kept), PublishOptions::default().key(key)).await.unwrap();
+        transaction.commit().await.unwrap();
+        let transaction = client.transaction().await.unwrap();
+        // `staff` computes its topics.
+        insert_to(&transaction, None, &event(kept), &[staff::Topic::People], PublishOptions::default())
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    });
+    let event = subscriber.expect("event");
+    assert_eq!(event["event"], sample::person_updated(&kept.to_string()));
+    assert_eq!(event["key"], json!(key.to_string()));
+    let mut database = connect(&url);
+    eventually("the topics are refused", || count(&mut database, "dead_letters") == 1);
+}
+
+#[test]
 fn the_printed_sql_makes_the_same_outbox_and_may_run_again_in_two_databases_at_once() {
     let shared = Postgres::shared();
     let printed = journal("init", &shared.url("no_such_database"), &["--print"]);
