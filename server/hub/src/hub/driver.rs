@@ -120,6 +120,8 @@ impl Driver {
                 if self.pause.is_zero() {
                     tracing::error!(%error, "the journal does not answer");
                 }
+                // The logs may lack entries that are in the journal.
+                self.followed = None;
                 self.pause = (self.pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
                 Turn::Pause(self.pause)
             }
@@ -369,6 +371,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.give_up(self.drafts.len());
         self.outgoing().close();
+        self.shared.end_loading();
     }
 }
 

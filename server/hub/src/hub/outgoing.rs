@@ -217,6 +217,11 @@ impl Outgoing {
         slots.for_each(|slot| slot.fill(Err(RevokeError::Journal)));
     }
 
+    /// Returns whether there is no driver any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Returns whether something waits that a drain should still hand over.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.lock();

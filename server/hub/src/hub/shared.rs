@@ -234,6 +234,13 @@ impl Shared {
         tenants.iter().filter(|(_, log)| log.is_loaded()).map(|(id, log)| (id.clone(), log.clone())).collect()
     }
 
+    /// Ends the logs that wait for their history: there is no driver any more. So nobody waits for ever.
+    pub(crate) fn end_loading(&self) {
+        let mut tenants = self.lock_tenants();
+        let ended = tenants.extract_if(|_, log| !log.is_loaded());
+        ended.for_each(|(_, log)| log.retire());
+    }
+
     /// Ends a tenant's log. The next one has another epoch.
     pub(crate) fn retire(&self, id: &TenantId, log: &TenantLog) {
         let mut tenants = self.lock_tenants();
@@ -269,10 +276,10 @@ impl Shared {
         }
         let log = Log::new(self.settings.log, self.host.new_epoch());
         let (metrics, log_bytes) = (Arc::clone(&self.metrics), Arc::clone(&self.log_bytes));
-        let is_loaded = self.outgoing.is_none();
+        let is_loaded = self.outgoing.as_ref().is_none_or(Outgoing::is_closed);
         let tenant = TenantLog::new(log, is_loaded, self.settings.quotas, metrics, log_bytes);
         tenants.insert(id.clone(), tenant.clone());
-        if let Some(outgoing) = &self.outgoing {
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| !is_loaded) {
             outgoing.load(id);
         }
         tenant

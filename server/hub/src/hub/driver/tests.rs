@@ -13,7 +13,8 @@ use uuid::Uuid;
 use self::paper::{Pages, Paper};
 use super::*;
 use crate::{
-    Delivery, Host, Hub, HubSettings, Output, PublishOptions, Revoke, Session, SessionSettings, Subscription,
+    Delivery, Host, Hub, HubSettings, Output, PublishOptions, Revoke, RevokeError, Session, SessionSettings,
+    Subscription,
     health::Health,
     test_support::{Everybody, answer_all, topic},
 };
@@ -277,6 +278,32 @@ fn hello(node: &Node) -> Session {
 fn say(session: &mut Session, frame: Value, now: Moment) {
     session.handle_text(&frame.to_string(), now);
     answer_all(session, &Everybody, now);
+}
+
+#[test]
+fn without_a_driver_nobody_waits_for_ever() {
+    let mut paper = Paper::default();
+    let node = Node::start(&mut paper);
+    let (position, subscribing) = (node.hub.position(), node.hub.subscribe_raw(&[topic("a")]));
+    let before = node.publish(1, "a", None);
+    drop(node.driver);
+    let after = node.hub.publish_raw(
+        RawEvent::parse(r#"{"domain":"x","event":"y","payload":2}"#).unwrap(),
+        Some(&[topic("a")]),
+        PublishOptions::default(),
+    );
+    for refused in [before, after] {
+        assert_eq!(refused.now_or_never(), Some(Err(PublishError::Overloaded)));
+    }
+    assert!(position.now_or_never().is_some());
+    assert_eq!(
+        node.hub.revoke(&Revoke::Subject("anna".to_owned())).now_or_never(),
+        Some(Err(RevokeError::Journal))
+    );
+    let mut subscription = subscribing.now_or_never().unwrap();
+    assert_eq!(read(&mut subscription), ["sync"]);
+    assert_eq!(read(&mut subscription), [""; 0]);
+    assert!(node.hub.position().now_or_never().is_some());
 }
 
 #[test]
