@@ -14,11 +14,15 @@ mod sqlite;
 
 use std::time::Duration;
 
+#[cfg(feature = "cli")]
+use tidings_hub::journal::{Journal as _, JournalLimits};
 use tidings_hub::{Hub, HubSettings, journal::JournalError};
 
 use self::address::Place;
 #[cfg(all(unix, feature = "sqlite"))]
 pub use self::sqlite::SqliteJournal;
+#[cfg(feature = "cli")]
+pub(crate) use self::sqlite::Status;
 pub use self::{
     address::{JournalAddress, JournalAddressError},
     running::HubJournal,
@@ -109,6 +113,44 @@ pub async fn open_hub(
         Place::Sqlite(path) => {
             let (path, JournalSettings { synchronous, lock_timeout, .. }) = (path.clone(), journal);
             running::start(settings, move || SqliteJournal::open(&path, synchronous, lock_timeout)).await
+        }
+    }
+}
+
+/// Returns what is in a journal. A running server may have it.
+///
+/// # Errors
+/// There is no journal at this address.
+#[cfg(feature = "cli")]
+pub(crate) fn status(address: &JournalAddress) -> Result<Status, JournalError> {
+    SqliteJournal::status(file_of(address)?)
+}
+
+/// Removes what is beyond these bounds from a journal that no process has open.
+///
+/// # Errors
+/// There is no journal at this address, or a process has it.
+#[cfg(feature = "cli")]
+pub(crate) fn trim(
+    address: &JournalAddress,
+    limits: &JournalLimits,
+    now_unix_ms: u64,
+) -> Result<(), JournalError> {
+    let path = file_of(address)?;
+    SqliteJournal::status(path)?;
+    let mut journal = SqliteJournal::open(path, Synchronous::Full, Duration::ZERO)?;
+    while journal.trim(limits, now_unix_ms)? {}
+    Ok(())
+}
+
+#[cfg(feature = "cli")]
+fn file_of(address: &JournalAddress) -> Result<&std::path::Path, JournalError> {
+    match &address.0 {
+        Place::Sqlite(path) => Ok(path),
+        Place::Memory => {
+            let message =
+                "the journal memory: it is in the process that has it, and nowhere else; write sqlite:PATH";
+            Err(JournalError::new(message))
         }
     }
 }

@@ -1,17 +1,27 @@
-//! `tidings journal`: makes the tables of an outbox, and looks after its dead letters.
+//! `tidings journal`: looks into a journal and trims it; makes the tables of an outbox, and looks after its dead letters.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tidings_hub::{
+    Host as _, KeyLimits, LogLimits,
+    journal::{JournalError, JournalLimits},
+};
+use tidings_shared::limits;
 
 use super::{
     Failure,
     output::{print, print_all, say},
+    time::duration,
 };
 use crate::outbox::{
     OutboxAddress, OutboxError,
     admin::{self, DeadLetter, Field, Which},
+};
+use crate::{
+    host::SystemHost,
+    journal::{self, JournalAddress},
 };
 
 /// Dead letters that are read at a time.
@@ -27,6 +37,10 @@ pub(super) struct Journal {
 enum Command {
     /// Make the tables that are missing; tables that are there stay as they are
     Init(Init),
+    /// Say what is in a journal; a running server may have it
+    Status(Status),
+    /// Remove what is beyond the bounds from a journal that no server has; a running server does so by itself
+    Trim(Trim),
     /// List the rows of an outbox that can't be published; try them again, or delete them
     DeadLetters(DeadLetters),
 }
@@ -39,6 +53,35 @@ struct Init {
     /// Print the SQL, and change nothing
     #[arg(long)]
     print: bool,
+}
+
+#[derive(Debug, Args)]
+struct Status {
+    /// Journal, as sqlite:PATH
+    #[arg(long, env = "TIDINGS_JOURNAL", value_name = "URL")]
+    journal: JournalAddress,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Trim {
+    /// Journal, as sqlite:PATH
+    #[arg(long, env = "TIDINGS_JOURNAL", value_name = "URL")]
+    journal: JournalAddress,
+    /// Bytes of each tenant's publications
+    #[arg(long, env = "TIDINGS_LOG_MAX_BYTES", default_value_t = limits::LOG_MAX_BYTES, value_name = "N")]
+    log_max_bytes: usize,
+    /// Publications of each tenant
+    #[arg(long, env = "TIDINGS_LOG_MAX_ENTRIES", default_value_t = limits::LOG_MAX_ENTRIES, value_name = "N")]
+    log_max_entries: usize,
+    /// Age of the oldest publication
+    #[arg(long, env = "TIDINGS_LOG_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    log_max_age: Duration,
+    /// Time for which the key of a removed publication is remembered
+    #[arg(long, env = "TIDINGS_KEY_MAX_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    key_max_age: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +115,8 @@ impl Journal {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Init(init) => init.run().await,
+            Command::Status(status) => status.run(),
+            Command::Trim(trim) => trim.run(),
             Command::DeadLetters(letters) => letters.run().await,
         }
     }
@@ -88,6 +133,59 @@ impl Init {
         }
         print(format_args!("{address} has an outbox"))
     }
+}
+
+impl Status {
+    fn run(self) -> Result<(), Failure> {
+        let status = journal::status(&self.journal).map_err(unusable_journal)?;
+        let journal::Status { is_in_use, tenants, entries, oldest_at, keys, revocations, bytes } = status;
+        if self.json {
+            return print(json!({
+                "in_use": is_in_use,
+                "tenants": tenants,
+                "publications": entries,
+                "oldest_at": oldest_at,
+                "keys": keys,
+                "revocations": revocations,
+                "bytes": bytes,
+            }));
+        }
+        let oldest = oldest_at.map_or_else(String::new, |at| format!(", the oldest from {}", time_of(at)));
+        print(format_args!(
+            "{}: {tenants} tenants, {entries} publications{oldest}, {keys} keys of older ones, {revocations} \
+             revocations, {bytes} bytes; {}",
+            self.journal,
+            if is_in_use { "a server has it open" } else { "no server has it open" }
+        ))
+    }
+}
+
+impl Trim {
+    fn run(self) -> Result<(), Failure> {
+        let keys = KeyLimits::default().max_age(self.key_max_age);
+        let log = LogLimits::default().max_bytes(self.log_max_bytes).max_entries(self.log_max_entries);
+        let limits = JournalLimits::new(log.max_age(self.log_max_age).keys(keys));
+        let now = SystemHost::start().now().unix_ms;
+        let before = journal::status(&self.journal).map_err(unusable_journal)?;
+        journal::trim(&self.journal, &limits, now).map_err(unusable_journal)?;
+        let after = journal::status(&self.journal).map_err(unusable_journal)?;
+        let removed = |before: u64, after: u64| before.saturating_sub(after);
+        print(format_args!(
+            "{}: {} publications and {} revocations removed",
+            self.journal,
+            removed(before.entries, after.entries),
+            removed(before.revocations, after.revocations)
+        ))
+    }
+}
+
+/// Returns a time of day as text.
+fn time_of(unix_ms: u64) -> impl std::fmt::Display {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(unix_ms))
+}
+
+fn unusable_journal(error: JournalError) -> Failure {
+    Failure::Usage(format!("--journal: {error}"))
 }
 
 impl DeadLetters {
@@ -144,8 +242,8 @@ fn as_json(letter: &DeadLetter) -> serde_json::Value {
 
 fn as_text(letter: &DeadLetter) -> String {
     let DeadLetter { id, row, code, reason, at } = letter;
-    let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(*at).unwrap_or_default());
-    let mut text = format!("{id}  {}  {code}\n    {reason}", humantime::format_rfc3339_seconds(at));
+    let at = time_of(u64::try_from(*at).unwrap_or_default());
+    let mut text = format!("{id}  {at}  {code}\n    {reason}");
     let fields = [("tenant", &row.tenant), ("event", &row.event), ("topics", &row.topics), ("key", &row.key)];
     for (name, field) in fields {
         if let Some(shown) = field.shown() {

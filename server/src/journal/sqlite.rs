@@ -25,6 +25,8 @@ mod paths;
 mod revocations;
 mod schema;
 mod stamp;
+#[cfg(feature = "cli")]
+mod status;
 mod tenants;
 mod topics;
 mod trim;
@@ -43,6 +45,8 @@ use tidings_hub::{
 };
 use tidings_shared::Position;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::status::Status;
 use self::{fault::Fault, file::JournalFile, lock::Lock, paths::Paths, stamp::Stamp, tenants::Tenant};
 use super::Synchronous;
 
@@ -97,6 +101,12 @@ impl SqliteJournal {
     #[cfg(feature = "cli")]
     pub(super) fn check(path: &Path) -> Result<(), JournalError> {
         open::check(path).map(drop).map_err(|fault| error(&format!("sqlite:{}", path.display()), &fault))
+    }
+
+    /// Returns what is in the journal at a path. A running server may have it.
+    #[cfg(feature = "cli")]
+    pub(super) fn status(path: &Path) -> Result<Status, JournalError> {
+        status::read(path).map_err(|fault| error(&format!("sqlite:{}", path.display()), &fault))
     }
 
     fn try_open(

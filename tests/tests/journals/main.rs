@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod away;
+mod commands;
 mod full;
 mod place;
 mod process;
