@@ -14,7 +14,8 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params, types::ValueRef,
+    Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, config::DbConfig, params,
+    types::ValueRef,
 };
 use tokio::time::sleep;
 
@@ -37,7 +38,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// longer one only puts off the deletions, unless it locks out readers, too.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Time between two looks whether the path still is the open file. A restored copy may be another file.
+/// Time between two looks whether the open files still are at their paths. A restored copy may be another file.
 const SAME_FILE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The outbox of a SQLite file.
@@ -53,9 +54,11 @@ struct Open {
     connection: Connection,
     /// The counter of commits when the last read began.
     version: Option<i64>,
-    /// What the file is to the system.
-    identity: Option<(u64, u64)>,
-    /// When `identity` was last compared.
+    /// What the database file is to the system.
+    file: Option<Identity>,
+    /// The paths of the write-ahead log and its index, and what they are to the system. `None`: there was none yet.
+    logs: [(PathBuf, Option<Identity>); 2],
+    /// When they were last compared.
     compared: Instant,
 }
 
@@ -88,9 +91,13 @@ impl SqliteSource {
             return Err(SourceError::away(format!("sqlite:{} is not open", self.path.display())));
         };
         if !open.is_same_file(&self.path) {
+            // Otherwise SQLite could write the old log into the file, and remove the new log.
+            let _ = open.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             self.open = None;
             let path = self.path.display();
-            return Err(SourceError::away(format!("another file is now at {path}, or none")));
+            return Err(SourceError::away(format!(
+                "somebody has replaced or removed {path}, or its -wal or -shm file"
+            )));
         }
         work(open).map_err(|error| fault(&self.path, &error))
     }
@@ -202,22 +209,45 @@ impl Source for SqliteSource {
 
 impl Open {
     fn new(path: &Path) -> Result<Self, SourceError> {
+        // Before SQLite opens it: a file that replaces it meanwhile is noticed.
+        let file = identity(path);
         let connection = connect(path)?;
         check_tables(path, &connection)?;
-        Ok(Self { connection, version: None, identity: identity(path), compared: Instant::now() })
+        // SQLite keeps the log beside the file that a link names.
+        let main = connection.path().unwrap_or_default().to_owned();
+        // The connection has read, so it has opened its log.
+        let logs = ["-wal", "-shm"].map(|end| {
+            let log = PathBuf::from(format!("{main}{end}"));
+            let is = identity(&log);
+            (log, is)
+        });
+        Ok(Self { connection, version: None, file, logs, compared: Instant::now() })
     }
 
     fn data_version(&self) -> rusqlite::Result<i64> {
         self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
     }
 
-    /// Returns whether the path still is the open file. Looks once in a while.
+    /// Returns whether the open files still are at their paths. Looks once in a while.
+    ///
+    /// While a connection is open, SQLite keeps its log. So somebody else has removed or replaced a log that changes. The
+    /// connection would read the old one for ever.
     fn is_same_file(&mut self, path: &Path) -> bool {
         if self.compared.elapsed() < SAME_FILE_INTERVAL {
             return true;
         }
-        self.compared = Instant::now();
-        identity(path) == self.identity
+        let have_same_logs = self.logs.iter_mut().all(|(log, known)| {
+            let now = identity(log);
+            // The application may have begun to use a log.
+            *known = known.or(now);
+            *known == now
+        });
+        let is_same = have_same_logs && identity(path) == self.file;
+        if is_same {
+            // Otherwise the next call must say so, too.
+            self.compared = Instant::now();
+        }
+        is_same
     }
 }
 
@@ -367,9 +397,12 @@ fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
     SourceError::away(format!("sqlite:{shown}: {error}{remedy}"))
 }
 
+/// What a file is to the system, whatever its path.
+type Identity = (u64, u64);
+
 /// Returns what the file at a path is to the system. Elsewhere than on Unix nothing tells, and a running program cannot
 /// lose its open file there.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<Identity> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -380,3 +413,6 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
         path.exists().then_some((0, 0))
     }
 }
+
+#[cfg(test)]
+mod tests;

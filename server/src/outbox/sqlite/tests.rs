@@ -1,0 +1,70 @@
+//! Files that somebody replaces under the open source. It takes a second: the source looks so often.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use uuid::Uuid;
+
+use super::*;
+
+const WRITE: &str = "INSERT INTO tidings_outbox(event) VALUES ('{}')";
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("tidings-outbox-{}", Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Opens the application's database.
+fn application(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    connection
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_is_replaced_under_the_source_is_opened_and_kept() {
+    let folder = Folder::new();
+    let path = folder.0.join("app.db");
+    let [log, index] = ["app.db-wal", "app.db-shm"].map(|name| folder.0.join(name));
+    let application = application(&path);
+    let mut source = SqliteSource::open(&path).unwrap();
+    application.execute_batch(WRITE).unwrap();
+    let copy = std::fs::read(&log).unwrap();
+    application.execute_batch("DELETE FROM tidings_outbox").unwrap();
+    drop(application);
+    assert_eq!(source.read(&[]).await.unwrap().len(), 0);
+
+    std::fs::remove_file(&index).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(&log, copy).unwrap();
+    source.changed().await;
+    let error = source.read(&[]).await.unwrap_err();
+    assert!(!error.is_busy && error.message.contains("-wal"), "{error}");
+    source.reopen().await.unwrap();
+    assert_eq!(source.read(&[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_application_that_begins_to_use_a_log_replaces_nothing() {
+    let folder = Folder::new();
+    let path = folder.0.join("app.db");
+    Connection::open(&path).unwrap().execute_batch(SCHEMA).unwrap();
+    let mut source = SqliteSource::open(&path).unwrap();
+    assert_eq!(source.read(&[]).await.unwrap().len(), 0);
+    let application = application(&path);
+    sleep(SAME_FILE_INTERVAL).await;
+    application.execute_batch(WRITE).unwrap();
+    assert_eq!(source.read(&[]).await.unwrap().len(), 1);
+}
