@@ -148,6 +148,9 @@ impl Revocations {
                 let list = lists.tenants.entry(tenant.clone()).or_default();
                 if list.tokens.len() < MAX_REVOCATIONS_PER_TENANT {
                     list.tokens.insert(TokenHash(token), entry);
+                } else {
+                    let error = RevokeError::Tenant;
+                    tracing::error!(%error, "a revocation of the journal was not obeyed");
                 }
                 drop(lists);
                 return self.tell();

@@ -15,12 +15,15 @@ use tidings_hub::{
     Driver, Hub, HubSettings, Turn,
     journal::{Journal, JournalError},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::SystemHost;
 
 /// The longest time of [`HubJournal::stop`] for what still waits for the journal.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time after it for the last call of the journal, and for closing its file.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// The journal of a hub that [`open_hub`](crate::open_hub) has opened.
 ///
@@ -42,13 +45,13 @@ impl HubJournal {
     }
 
     /// Stops the journal. Publishes that were handed over get their answers, and then the journal is closed. The hub refuses
-    /// everything that comes later. If the journal does not answer, this ends after five seconds.
+    /// everything that comes later. If the journal does not answer, this ends after six seconds.
     pub async fn stop(self) {
         let Some(Running { thread, stops, ended }) = self.0 else { return };
         stops.store(true, Relaxed);
         thread.unpark();
-        // The thread drops its end of the channel in any case.
-        let _ = ended.await;
+        // The thread drops its end of the channel, unless a call of the journal hangs.
+        let _ = timeout(STOP_TIMEOUT + STOP_GRACE, ended).await;
     }
 }
 

@@ -254,8 +254,17 @@ impl<S: Source> Reader<S> {
         }
         self.announce_after = None;
         for (syncing, gap, dead) in announced {
+            let announcing = async {
+                match (syncing.await, &gap) {
+                    // The key has announced other topics, before a restart with other domains.
+                    (Err(error), Gap::Topics(tenant, topics)) if !error.code().may_retry() => {
+                        self.hub.tenant(tenant).sync_raw(topics, None).await.is_ok()
+                    }
+                    (answer, _) => answer.is_ok(),
+                }
+            };
             let is_announced = tokio::select! {
-                answer = syncing => answer.is_ok(),
+                is_announced = announcing => is_announced,
                 () = self.end_of_stop() => false,
             };
             let now = Instant::now();

@@ -132,6 +132,10 @@ impl Outgoing {
     /// Notes that these topics have lost something. Without topics, it is the whole tenant.
     pub(crate) fn lose(&self, tenant: &TenantId, topics: Vec<TopicName>) {
         let mut state = self.lock();
+        if state.is_closed {
+            // Nobody would ever take it.
+            return;
+        }
         let lost = state.lost.entry(tenant.clone()).or_insert_with(|| Some(BTreeSet::new()));
         match lost {
             Some(known) if !topics.is_empty() => {
@@ -164,8 +168,10 @@ impl Outgoing {
     /// Asks for the history of a tenant.
     pub(crate) fn load(&self, tenant: &TenantId) {
         let mut state = self.lock();
-        state.to_load.insert(tenant.clone());
-        state.wake();
+        if !state.is_closed {
+            state.to_load.insert(tenant.clone());
+            state.wake();
+        }
     }
 
     /// Asks for everything that the journal has for this node's tenants.

@@ -59,10 +59,12 @@ impl Stream for Subscription {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
         let this = self.get_mut();
-        if this.ready.is_empty() && this.follower.tenant().is_retired() {
-            ready!(this.poll_move(cx));
-        }
         if this.ready.is_empty() {
+            this.ready.extend(this.follower.poll_read(READ_BATCH, cx.waker()));
+        }
+        // After the read: a log that ends later wakes the waker.
+        while this.ready.is_empty() && this.follower.tenant().is_retired() {
+            ready!(this.poll_move(cx));
             this.ready.extend(this.follower.poll_read(READ_BATCH, cx.waker()));
         }
         match this.ready.pop_front() {
