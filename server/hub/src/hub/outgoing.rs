@@ -24,14 +24,14 @@ use crate::{
 };
 
 /// Who waits for an entry's place in the journal, and since when.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     then: Then,
     since: Duration,
 }
 
 /// What follows when the journal has answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Then {
     /// A publisher waits for the answer.
     Publish(Arc<Slot<Result<Published, PublishError>>>),
@@ -69,6 +69,8 @@ struct State {
     driver: Option<Waker>,
     /// Entries that the driver has taken and has not answered: how many, and since when the oldest waits.
     taken: (usize, Option<Duration>),
+    /// Who waits for these entries, the oldest first. A call of the journal may hang, and they must not wait for it.
+    in_flight: VecDeque<Waiting>,
     is_closed: bool,
 }
 
@@ -185,11 +187,14 @@ impl Outgoing {
     pub(crate) fn handle_timeout(&self, now: Duration) {
         let is_late = |since: Duration| now.saturating_sub(since) >= PUBLISH_TIMEOUT;
         let mut late = Vec::new();
-        let mut revoked = Vec::new();
+        let (mut in_flight, mut revoked) = (Vec::new(), Vec::new());
         {
             let mut state = self.lock();
             while state.entries.front().is_some_and(|(_, waiting, _)| waiting.is_late(now)) {
                 late.extend(state.pop());
+            }
+            while state.in_flight.front().is_some_and(|waiting| waiting.is_late(now)) {
+                in_flight.extend(state.in_flight.pop_front());
             }
             for entry in state.revoked.iter_mut().filter(|entry| is_late(entry.since)) {
                 // It still waits: it must survive a restart.
@@ -197,6 +202,7 @@ impl Outgoing {
             }
         }
         late.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
+        in_flight.into_iter().for_each(Waiting::wait_no_longer);
         revoked.into_iter().for_each(|slot| slot.fill(Err(RevokeError::Journal)));
     }
 
@@ -270,12 +276,14 @@ impl Outgoing {
             }
         }
         state.taken = (drafts.len(), waiting.first().map(|waiting| waiting.since));
+        state.in_flight = waiting.iter().cloned().collect();
         (drafts, waiting)
     }
 
     /// Notes that the driver has answered all entries that it had taken.
     pub(crate) fn has_answered(&self) {
-        self.lock().taken = (0, None);
+        let mut state = self.lock();
+        (state.taken, state.in_flight) = ((0, None), VecDeque::new());
     }
 
     /// Returns how many entries wait, and how long the oldest has waited.
@@ -340,6 +348,15 @@ impl Waiting {
         match self.then {
             Then::Publish(slot) => slot.fill(answer),
             Then::Sync(slot) => slot.fill(answer.map(drop)),
+            Then::Announce => {}
+        }
+    }
+
+    /// Answers that it takes too long. The driver still has the entry, and goes on with it.
+    fn wait_no_longer(self) {
+        match self.then {
+            Then::Publish(slot) => slot.fill(Err(PublishError::Overloaded)),
+            Then::Sync(slot) => slot.fill(Err(PublishError::Overloaded)),
             Then::Announce => {}
         }
     }

@@ -12,11 +12,10 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.handle_expiry(now);
         let now = now.since_start;
-        let ping_due = self.ping_due();
+        let (ping_due, hears_no_pong) = (self.ping_due(), self.hears_no_pong());
         let State::Open { follower, .. } = &mut self.state else { return };
         match self.pinged {
-            // While a question is open, the session reads nothing, and so it can't read the answer to a ping.
-            Some(pinged) if self.asking.is_none() && now >= pinged + self.settings.ping_timeout => {
+            Some(pinged) if !hears_no_pong && now >= pinged + self.settings.ping_timeout => {
                 self.close(close::AWAY, "no answer to a ping");
             }
             None if now >= ping_due => {
@@ -55,13 +54,19 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let alive = match (&self.state, self.pinged) {
             (State::Open { .. }, None) => Some(self.ping_due()),
-            (State::Open { .. }, Some(pinged)) if self.asking.is_none() => {
+            (State::Open { .. }, Some(pinged)) if !self.hears_no_pong() => {
                 Some(pinged + self.settings.ping_timeout)
             }
             _ => None,
         };
         let paused_until = self.paused_until.filter(|_| self.asking.is_none());
         self.poll_expiry().into_iter().chain(alive).chain(paused_until).min()
+    }
+
+    /// Returns whether the session reads nothing, because a question is open, or because too many publishes wait for the
+    /// journal. Then it can't read the answer to a ping.
+    fn hears_no_pong(&self) -> bool {
+        self.asking.is_some() || self.publishing.is_full()
     }
 
     /// Returns when [`Session::handle_expiry`] has something to do.

@@ -141,6 +141,8 @@ impl Session {
     /// Handles the answers of the journal that have come.
     pub fn handle_journal(&mut self, now: Moment) {
         self.handle_revocation(now);
+        // The session may have read nothing until now, see [`Session::hears`].
+        self.pinged = self.pinged.map(|pinged| pinged.max(now.since_start));
         for (r#ref, published) in self.publishing.take_answers() {
             self.published(r#ref, published);
         }

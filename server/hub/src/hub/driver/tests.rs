@@ -175,6 +175,18 @@ fn while_the_journal_is_away_publishes_wait_and_are_refused_then_and_announcemen
 }
 
 #[test]
+fn a_publish_does_not_wait_for_a_call_of_the_journal_that_hangs() {
+    let node = Node::start(&mut Paper::default());
+    let publishing = node.publish(1, "t:1", None);
+    // The driver has taken it for a call that does not come back.
+    let taken = node.driver.outgoing().take_entries(1, 1, node.clock.now().since_start, Uuid::nil);
+    assert_eq!(taken.0.len(), 1);
+    node.clock.pass(10_000);
+    node.hub.handle_timeout(node.clock.now());
+    assert_eq!(publishing.now_or_never(), Some(Err(PublishError::Overloaded)));
+}
+
+#[test]
 fn two_nodes_on_one_journal_give_the_same_entries_at_the_same_positions() {
     let mut paper = Paper::default();
     let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
