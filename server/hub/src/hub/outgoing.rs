@@ -81,7 +81,7 @@ const ENTRY_OVERHEAD: usize = 512;
 const MAX_REVOKED: usize = 10_000;
 
 impl Outgoing {
-    /// Hands over an event. `is_announced` says that nobody waits for the answer: then it never fails.
+    /// Hands over an event. Somebody waits for the answer.
     pub(crate) fn publish(
         &self,
         draft: JournalDraft,
