@@ -248,7 +248,8 @@ impl EventStream {
             "this stream was revoked"
         } else {
             let topics = follower.reader().topics();
-            let (lost, newest) = revocations.lost(&self.admitted, topics, self.obeyed, now);
+            let (lost, newest, known) = revocations.lost(&self.admitted, topics, self.obeyed, now);
+            self.hub.keep_revoked(known, now);
             self.obeyed = newest;
             if lost.is_empty() {
                 return;

@@ -36,6 +36,7 @@ pub use self::{
 use crate::{
     health::Health,
     host::Host,
+    journal::JournalRevocation,
     metrics::{Holdings, Metrics},
     moment::Moment,
     refusals::Refusals,
@@ -144,6 +145,11 @@ impl Hub {
     /// Also revokes the token of a session or stream that a revocation has ended.
     pub(crate) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
         self.shared().keep_out(session, admitted, now);
+    }
+
+    /// Lets the journal keep revocations that this node has learned from a session or stream.
+    pub(crate) fn keep_revoked(&self, revocations: impl IntoIterator<Item = JournalRevocation>, now: Moment) {
+        self.shared().keep_revoked(revocations, now);
     }
 
     /// Returns the domains that this hub checks.

@@ -270,28 +270,39 @@ impl Revocations {
     }
 
     /// Returns the topics that a client lost its rights to by revocations after `obeyed`, among its own topics. Also
-    /// returns the number of the newest revocation.
+    /// returns the number of the newest revocation, and what a journal must know of it.
     pub(crate) fn lost<'a>(
         &self,
         admitted: &Admitted,
         topics: impl Iterator<Item = &'a TopicName>,
         obeyed: u64,
         now: Moment,
-    ) -> (Vec<TopicName>, u64) {
+    ) -> (Vec<TopicName>, u64, Option<JournalRevocation>) {
         let mut lists = self.lock();
         let Lists { added, tenants } = &mut *lists;
         let identity = &admitted.identity;
         let revoked =
             tenants.get_mut(&identity.tenant).and_then(|list| list.topics.get_mut(&identity.subject));
-        let Some(revoked) = revoked.filter(|_| *added > obeyed) else { return (Vec::new(), *added) };
-        let is_lost = |topic: &&TopicName| {
-            let entry = revoked.get_mut(*topic).filter(|entry| entry.is_after(obeyed, now));
+        let Some(revoked) = revoked.filter(|_| *added > obeyed) else { return (Vec::new(), *added, None) };
+        let issued_at = identity.issued_at.unwrap_or_default();
+        let (mut lost, mut raised, mut until) = (Vec::new(), Vec::new(), Duration::ZERO);
+        for topic in topics {
+            let Some(entry) = revoked.get_mut(topic).filter(|entry| entry.is_after(obeyed, now)) else {
+                continue;
+            };
+            lost.push(topic.clone());
             // The issuer's clock may be ahead of ours.
-            entry
-                .map(|entry| entry.at_unix_ms = entry.at_unix_ms.max(identity.issued_at.unwrap_or_default()))
-                .is_some()
-        };
-        (topics.filter(is_lost).cloned().collect(), *added)
+            if issued_at > entry.at_unix_ms {
+                entry.at_unix_ms = issued_at;
+                raised.push(topic.clone());
+                until = until.max(entry.until);
+            }
+        }
+        let known = (!raised.is_empty()).then(|| {
+            let revoked = Revoked::Topics { subject: identity.subject.clone(), topics: raised };
+            JournalRevocation::until(identity.tenant.clone(), revoked, issued_at, until, now)
+        });
+        (lost, *added, known)
     }
 
     /// Returns whether [`Self::lost`] would return a topic.

@@ -205,12 +205,16 @@ impl Shared {
 
     /// Also revokes the token of a session or stream that a revocation has ended.
     pub(super) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
-        let revocations = self.revocations.keep_out(session, admitted, now);
+        self.keep_revoked(self.revocations.keep_out(session, admitted, now), now);
+    }
+
+    /// Lets the journal keep revocations that this node has learned from a session or stream.
+    pub(super) fn keep_revoked(&self, revocations: impl IntoIterator<Item = JournalRevocation>, now: Moment) {
         if let Some(outgoing) = &self.outgoing {
             for revocation in revocations {
-                // If the queue is full, this token comes back after a restart, until it expires.
+                // If the queue is full, the client's token works again after a restart, until it expires.
                 if outgoing.revoke(revocation, None, now.since_start).is_err() {
-                    tracing::warn!("a revoked token is not in the journal: too many revocations wait for it");
+                    tracing::warn!("a revocation is not in the journal: too many wait for it");
                 }
             }
         }

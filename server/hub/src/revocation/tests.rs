@@ -109,6 +109,25 @@ fn a_revocation_of_another_node_that_comes_late_does_not_shorten_a_later_one() {
 }
 
 #[test]
+fn a_revoked_topic_stays_lost_after_a_restart_whatever_time_of_issue_its_token_names() {
+    let revocations = Revocations::default();
+    // The issuer's clock is ahead of ours.
+    let open = admit(&revocations, &AsTheySay, Some("bert acme 130"), at(90)).unwrap();
+    let topics = Revoke::Topics { subject: "bert".to_owned(), topics: vec![topic("a")] };
+    revocations.add(&acme(), &topics, at(100)).unwrap();
+    let (lost, _, known) = revocations.lost(&open, [topic("a")].iter(), open.newest_revocation, at(100));
+    assert_eq!(lost, [topic("a")]);
+    let restarted = Revocations::default();
+    restarted.obey(&known.unwrap(), at(101));
+    for (token, is_in) in [("bert acme 130", false), ("bert acme 131", true)] {
+        let admitted = admit(&restarted, &AsTheySay, Some(token), at(101)).unwrap();
+        let mut allowed = [true];
+        restarted.withdraw(&admitted, &[topic("a")], &mut allowed, at(101));
+        assert_eq!(allowed, [is_in], "{token}");
+    }
+}
+
+#[test]
 fn a_revoked_session_ends_whatever_time_of_issue_its_token_names() {
     let revocations = Revocations::default();
     let admit = |token| admit(&revocations, &AsTheySay, Some(token), at(100)).unwrap();

@@ -30,7 +30,8 @@ impl Session {
             self.outbox.clear();
             return self.end(None, Code::Forbidden, "this session was revoked".to_owned());
         }
-        let (lost, newest) = revocations.lost(admitted, follower.reader().topics(), *obeyed, now);
+        let (lost, newest, known) = revocations.lost(admitted, follower.reader().topics(), *obeyed, now);
+        self.hub.keep_revoked(known, now);
         *obeyed = newest;
         self.unsubscribe_lost(&lost);
     }
