@@ -128,7 +128,8 @@ impl Hub {
     }
 
     /// Evicts entries, keys and revocations that are too old, and removes tenants that have been empty for a long time.
-    /// If such a tenant comes back, its log has a new epoch, so no old position fits it. Also announces the late syncs of
+    /// If such a tenant comes back, a journal gives it its history again. Without a journal, its log has a new epoch, so no old
+    /// position fits it. Also announces the late syncs of
     /// [`Changes`], and notices a journal that is silent. Call this about once a second. A gateway does.
     pub fn handle_timeout(&self, now: Moment) {
         self.revocations().handle_timeout(now);

@@ -210,9 +210,9 @@ impl std::error::Error for JournalError {}
 /// Offsets are dense: each entry of a tenant has the offset after that of the entry before. The tag of a position is
 /// [`Position::tag_of`] the entry's key.
 pub trait Journal: Send {
-    /// Appends drafts in their order, all or none, and makes them durable. A draft whose key is remembered for its tenant
-    /// is answered with [`Appended::Known`], also if the first draft with this key is in the same call. The answers are in
-    /// the order of the drafts. A tenant that the journal does not know gets the epoch `new_epoch()`.
+    /// Appends drafts in their order, all or none, and makes them durable. If the journal
+    /// remembers the key of a draft for its tenant, it answers [`Appended::Known`]. This also holds if the first draft with this
+    /// key is in the same call. The answers are in the order of the drafts. A tenant that the journal does not know gets the epoch `new_epoch()`.
     ///
     /// The journal remembers the key of a draft that [may come again](JournalDraft::may_come_again) within
     /// [`JournalLimits::keys`], and every key at least as long as its entry.

@@ -11,8 +11,8 @@
 //!
 //! **An old copy of the file may come back under the running process**, by a rename or by a copy onto it. Before and after
 //! each transaction, the journal compares what the system says of the files with what it left there. If they differ, it
-//! acknowledges nothing, closes the file without writing to it, and opens what is there. A tenant whose head is not in that
-//! history gets a new epoch, so nobody can take a later entry for the next one.
+//! acknowledges nothing, closes the file without writing to it, and opens what is there. If that
+//! history does not have a tenant's head, the tenant gets a new epoch. So no client resumes in a wrong history.
 
 mod entries;
 mod fault;

@@ -58,8 +58,10 @@ pub enum Turn {
     Pause(Duration),
 }
 
-/// Moves entries between a hub and its journal: see the [module](self). Dropping it ends the hub's journal: everything
-/// that waits for it is refused, and so is everything that comes later.
+/// Moves entries between a hub and its journal. It does no I/O itself, and reads no clock: the journal does the I/O, and the
+/// hub's host gives the time.
+///
+/// Dropping it ends the hub's journal: everything that waits for it is refused, and so is everything that comes later.
 pub struct Driver {
     shared: Arc<Shared>,
     /// Entries that were taken from the hub. Their append has failed.
@@ -171,6 +173,7 @@ impl Driver {
     /// Gives up the entries that have waited for too long. They may still be in the journal: their publishers try again
     /// with the same key.
     fn give_up_late(&mut self, now: Moment) {
+        self.outgoing().handle_timeout(now.since_start);
         let late = self.waiting.iter().take_while(|waiting| waiting.is_late(now.since_start)).count();
         self.give_up(late);
     }
@@ -210,6 +213,11 @@ impl Driver {
         let since = now.unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
         let History { tail, entries } =
             journal.recent(tenant, limits, since, self.shared.host.new_epoch())?;
+        if log.is_loaded() && tail.epoch != log.head().epoch {
+            // Another node has given the tenant a new epoch in between.
+            self.shared.retire(tenant, log);
+            return Ok(());
+        }
         let entries = entries.into_iter().map(|entry| publication(entry, now)).collect();
         log.load(tail, entries, now);
         self.shared.bound_logs();

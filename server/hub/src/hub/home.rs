@@ -114,6 +114,9 @@ impl Hub {
     /// example because it reaches too many topics. Then the subscribers of its topics get a [sync](Hub::sync), so none of
     /// them is stale. The hub logs and counts the failure.
     ///
+    /// With a journal, an announcement waits in this process until the journal has it. If the process is killed before, it is
+    /// lost. An outbox loses nothing: write the event in the transaction of the data.
+    ///
     /// ```
     /// use tidings_hub::Hub;
     /// use tidings_shared::domains::staff;

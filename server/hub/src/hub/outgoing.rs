@@ -101,7 +101,7 @@ impl Outgoing {
         }
     }
 
-    /// Hands over a gap of these topics. Without topics, it is a gap of the whole tenant.
+    /// Hands over a gap of these topics. An empty list means the whole tenant.
     pub(crate) fn sync(
         &self,
         draft: JournalDraft,
@@ -131,7 +131,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Notes that these topics have lost something. Without topics, it is the whole tenant.
+    /// Notes that these topics have lost something. An empty list means the whole tenant.
     pub(crate) fn lose(&self, tenant: &TenantId, topics: Vec<TopicName>) {
         let mut state = self.lock();
         if state.is_closed {
