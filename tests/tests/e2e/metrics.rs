@@ -97,6 +97,7 @@ fn every_metric_is_in_the_list_for_operators_and_nothing_else_is() {
     let too_many = crm::Notice::to(Uuid::nil(), (0..1_025).map(Uuid::from_u128));
     embedded.hub.announce(&crm::Event::InteractionCreated(too_many));
     // What has labels is there from its first time on.
+    let _ = embedded.hub.metrics().outbox("sqlite:app.db");
     Request::post("/v1/publish").body("").send(embedded.address).assert_problem(400, "invalid_frame");
     Client::hello_to(embedded.address).subscribe(&["a"], Some("of another log"), "sync");
     let page = Request::get("/metrics").send(embedded.address).body;
