@@ -118,8 +118,13 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
 const RUN_BY_TESTS: [&str; 3] = ["curl ", "tidings token ", "tidings journal "];
 
 /// Commands that other steps run, in their own way.
-const KNOWN: [&str; 4] =
-    ["cargo xtask demo", "cargo xtask test", "cargo install --locked tidings-server", "tidings serve --dev"];
+const KNOWN: [&str; 5] = [
+    "cargo xtask demo",
+    "cargo xtask test",
+    "cargo install --locked tidings-server",
+    "tidings serve --dev",
+    "tidings serve --dev --journal sqlite:events.journal",
+];
 
 /// Where a README takes a checkout of this repository to be.
 const CHECKOUT: &str = "../tidings/";
