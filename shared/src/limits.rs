@@ -167,7 +167,7 @@ limits! {
     /// Time from the first byte of the upgrade request to the `hello`, and at least half of it from the last byte. Then the
     /// session ends with `hello_timeout`.
     ///
-    /// A stranger whose request drips and who then falls silent stays for 7.5 s at most.
+    /// A stranger can send the request slowly, and then nothing. The server closes this connection after 7.5 s at most.
     #[setting("--hello-timeout")]
     pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 

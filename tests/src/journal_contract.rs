@@ -141,7 +141,7 @@ fn now() -> u64 {
     u64::try_from(since_1970.as_millis()).expect("a time of this century")
 }
 
-/// Returns an event of `acme` whose payload, key and topic have this number.
+/// Returns an event of `acme`. Its payload, key and topic have this number.
 pub fn draft(number: u128) -> JournalDraft {
     JournalDraft {
         tenant: acme(),

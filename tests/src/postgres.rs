@@ -36,8 +36,8 @@ ssl_cert_file = '../server.crt'
 ssl_key_file = '../server.key'
 ";
 
-/// Makes the files of a server, starts and kills it, as its standard input says. When that ends, the test's process has
-/// ended, by whatever cause. Then this script kills the server and removes its folder.
+/// Makes the files of a server, starts and kills it, as its standard input says. The input ends when the
+/// test's process ends, also after a kill. Then this script kills the server and removes its folder.
 ///
 /// SIGQUIT is what `pg_ctl stop -m immediate` sends. A stopped process receives it after SIGCONT only.
 const GUARD: &str = r#"

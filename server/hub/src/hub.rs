@@ -95,8 +95,8 @@ impl Hub {
         Self::of(Shared::new(settings, host, false))
     }
 
-    /// Returns a hub whose history is in a journal, and the driver that moves entries between the two. The hub takes no
-    /// publication before the first [turn](Driver::turn) of the driver, and refuses all when the driver is dropped.
+    /// Returns a hub and its driver. The driver keeps the hub's history in a journal. Publications wait for the driver's first
+    /// [turn](Driver::turn). The hub refuses all when the driver is dropped.
     pub fn with_journal(settings: HubSettings, host: impl Host) -> (Self, Driver) {
         let hub = Self::of(Shared::new(settings, host, true));
         let driver = Driver::new(Arc::clone(hub.shared()));

@@ -361,7 +361,7 @@ async fn check(database: &Database, session: &Session) -> Result<(), SourceError
     check_encoding(name, session).await
 }
 
-/// Refuses a database whose texts are converted on the way here: a text that can't be converted would fail each read.
+/// Refuses a database that converts its texts on the way here: a text that can't be converted would fail each read.
 async fn check_encoding(name: &str, session: &Session) -> Result<(), SourceError> {
     let encoding: String = session.query_one("SELECT current_setting('server_encoding')", &[]).await?.get(0);
     if ["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {

@@ -222,7 +222,7 @@ impl Config {
         }
     }
 
-    /// Runs whose nodes are cut off from their journal when the users go, and have no other trouble.
+    /// Runs with one kind of trouble: the nodes lose their journal when the users go.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn cut_off(rng: &mut Rng) -> Self {
         let draw = Self::on_journal(rng);

@@ -160,7 +160,7 @@ impl Database {
         }
     }
 
-    /// Gives a tenant a new epoch, as a node of which the world knows nothing does.
+    /// Gives a tenant a new epoch. It acts for a node outside the world.
     pub(crate) fn renew(&self, tenant: &TenantId, epoch: u64) {
         let mut state = self.lock();
         let Some(old) = state.tables.tenants.get(tenant).map(|rows| rows.tail.epoch) else { return };

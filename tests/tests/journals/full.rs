@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{place::Folder, process::journal_of};
 
-/// Returns a command that serves, and whose files can have so many kibibytes.
+/// Returns a command that serves. Its files can have so many kibibytes.
 fn limited(kib: usize, folder: &Folder) -> Command {
     let mut command = Command::new("sh");
     // A write beyond the limit fails, and no signal ends the process.

@@ -290,7 +290,7 @@ impl Driver {
         followed
     }
 
-    /// Returns the answer for an entry whose key was appended before. Another publication with this key had other topics:
+    /// Returns the answer for an entry with a key that was appended before. Another publication with this key had other topics:
     /// the answer must not name them.
     fn known(
         &self,

@@ -202,20 +202,17 @@ impl Outgoing {
             }
         }
         late.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
-        in_flight.into_iter().for_each(Waiting::wait_no_longer);
+        // The driver still has these entries, and goes on with them.
+        in_flight.into_iter().for_each(|waiting| waiting.answer(Err(PublishError::Overloaded)));
         revoked.into_iter().for_each(|slot| slot.fill(Err(RevokeError::Journal)));
     }
 
     /// Gives up an entry: its publisher learns it, or its topics get a gap.
     pub(crate) fn give_up(&self, draft: JournalDraft, waiting: Waiting) {
-        match waiting.then {
-            Then::Publish(slot) => slot.fill(Err(PublishError::Overloaded)),
-            Then::Sync(slot) => {
-                self.lose(&draft.tenant, draft.topics);
-                slot.fill(Err(PublishError::Overloaded));
-            }
-            Then::Announce => self.lose(&draft.tenant, draft.topics),
+        if !matches!(waiting.then, Then::Publish(_)) {
+            self.lose(&draft.tenant, draft.topics);
         }
+        waiting.answer(Err(PublishError::Overloaded));
     }
 
     /// Ends everything that waits: there is no driver any more.
@@ -348,15 +345,6 @@ impl Waiting {
         match self.then {
             Then::Publish(slot) => slot.fill(answer),
             Then::Sync(slot) => slot.fill(answer.map(drop)),
-            Then::Announce => {}
-        }
-    }
-
-    /// Answers that it takes too long. The driver still has the entry, and goes on with it.
-    fn wait_no_longer(self) {
-        match self.then {
-            Then::Publish(slot) => slot.fill(Err(PublishError::Overloaded)),
-            Then::Sync(slot) => slot.fill(Err(PublishError::Overloaded)),
             Then::Announce => {}
         }
     }

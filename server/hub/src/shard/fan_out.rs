@@ -28,10 +28,10 @@ use super::{
 };
 use crate::{moment::Moment, tenant_log::After};
 
-/// The time over which clients come back whose tenant has another history now.
+/// The clients of a tenant with a new history come back over this time.
 const SEND_AWAY_SPREAD: Duration = Duration::from_secs(2);
 
-/// The moments within this time.
+/// How many moments it has. Clients with the same moment come back together.
 const SEND_AWAY_PARTS: u32 = 64;
 
 impl<S: Sink> Shard<S> {

@@ -1,4 +1,4 @@
-//! The reader with a fake database, and with a hub whose journal is away for a while.
+//! The reader with a fake database. In some tests, the hub loses its journal for a while.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::{
