@@ -1,8 +1,8 @@
 //! The driver moves entries between a hub and its journal. It does no I/O itself, and reads no clock: the journal does
 //! the I/O, and the hub's host gives the time.
 //!
-//! A turn does, in this order: tenants to load, revocations, entries to append, following the journal, and now and then
-//! trimming it.
+//! A turn does, in this order: revocations, entries to append, following the journal, tenants to load, and now and then
+//! trimming the journal.
 //!
 //! After a failed append, nobody knows whether the entries are in the journal. So the driver appends them again: the
 //! journal knows the keys of its entries, and appends nothing twice.
@@ -147,7 +147,6 @@ impl Driver {
     /// Does a turn. Returns whether there is more to do at once.
     fn try_turn(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<bool, JournalError> {
         self.give_up_late(now);
-        self.load(journal, now)?;
         self.revoke(journal)?;
         self.append(journal, now)?;
         let must_follow = self.outgoing().take_follow();
@@ -161,6 +160,7 @@ impl Driver {
             }
             self.shared.health.answered(now);
         }
+        self.load(journal, now)?;
         if now.since_start.saturating_sub(self.trimmed) >= TRIM_INTERVAL {
             let limits = JournalLimits::new(self.shared.settings.log);
             if !journal.trim(&limits, now.unix_ms)? {
@@ -191,15 +191,19 @@ impl Driver {
 
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
         let mut tenants = self.outgoing().take_loads().into_iter();
+        let mut failed = Ok(());
         while let Some(tenant) = tenants.next() {
             let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
-            if let Err(error) = self.load_log(journal, &tenant, &log, now) {
-                // The others wait, too.
-                [tenant].into_iter().chain(tenants).for_each(|tenant| self.outgoing().load(&tenant));
-                return Err(error);
+            let Err(error) = self.load_log(journal, &tenant, &log, now) else { continue };
+            self.outgoing().load(&tenant);
+            failed = Err(error);
+            if journal.probe().is_err() {
+                // The journal is away: the others wait, too.
+                tenants.for_each(|tenant| self.outgoing().load(&tenant));
+                break;
             }
         }
-        Ok(())
+        failed
     }
 
     fn load_log(

@@ -474,6 +474,22 @@ fn a_read_follows_every_tenant_however_much_is_new_in_one_of_them() {
 }
 
 #[test]
+fn a_tenant_with_a_damaged_history_stops_no_other_tenant() {
+    let mut paper = Paper::default();
+    paper.damaged = Some("bell".parse().unwrap());
+    let mut node = Node::start(&mut paper);
+    let [acme, bell, zeta] =
+        ["acme", "bell", "zeta"].map(|name| node.hub.tenant(&name.parse().unwrap()).position());
+    let publishing = node.publish(1, "a", None);
+    assert!(matches!(node.turn(&mut paper), Turn::Pause(_)));
+    assert_eq!(publishing.now_or_never().unwrap().unwrap().position.offset, 1);
+    assert!(acme.now_or_never().is_some() && zeta.now_or_never().is_some());
+    paper.damaged = None;
+    node.turn(&mut paper);
+    assert!(bell.now_or_never().is_some(), "it is tried again");
+}
+
+#[test]
 fn every_tenant_that_waits_is_loaded_when_the_journal_is_back() {
     let mut paper = Paper::default();
     let mut node = Node::start(&mut paper);

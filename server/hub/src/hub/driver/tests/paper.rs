@@ -12,6 +12,8 @@ pub(super) struct Paper {
     revocations: BTreeMap<u64, JournalRevocation>,
     /// It fails from now on.
     pub(super) is_away: bool,
+    /// The history of this tenant can't be read.
+    pub(super) damaged: Option<TenantId>,
     /// It appends, and fails then.
     pub(super) loses_answers: bool,
 }
@@ -69,6 +71,9 @@ impl Journal for Paper {
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         self.check()?;
+        if self.damaged.as_ref() == Some(tenant) {
+            return Err(JournalError::new("damaged"));
+        }
         let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
         let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
         Ok(History { tail, entries })
