@@ -184,6 +184,18 @@ impl Hub {
         self.shared().health.health()
     }
 
+    /// Returns the id of the journal's database, if an outbox can be beside the journal.
+    pub fn journal_id(&self) -> Option<Uuid> {
+        self.shared().journal_id.get().copied()
+    }
+
+    /// Asks the driver to read the journal now: another connection of this process has just written there.
+    pub fn follow_journal(&self) {
+        if let Some(outgoing) = &self.shared().outgoing {
+            outgoing.follow();
+        }
+    }
+
     /// Notes that the journal has answered, and that the logs have everything that it had. From the first call on, a
     /// silence of 10 s makes the hub [degraded](Hub::health). The journal's driver calls this.
     pub fn journal_answered(&self, now: Moment) {

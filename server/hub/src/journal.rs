@@ -49,6 +49,11 @@ impl JournalDraft {
         let Draft { key, may_come_again, origin, topics, event } = draft;
         Self { tenant, key, may_come_again, origin, topics, content: Content::Event(event) }
     }
+
+    /// Returns the draft of a gap of these topics, each once. Without topics, it is a gap of the whole tenant.
+    pub fn gap(tenant: TenantId, topics: Vec<TopicName>, key: Uuid) -> Self {
+        Self { tenant, key, may_come_again: false, origin: None, topics, content: Content::Gap }
+    }
 }
 
 /// The content of an entry.
@@ -289,6 +294,11 @@ pub trait Journal: Send {
     /// # Errors
     /// The journal does not answer.
     fn probe(&mut self) -> Result<(), JournalError>;
+
+    /// Returns the random id of the database, if it is one that can have an outbox beside the journal.
+    fn id(&self) -> Option<Uuid> {
+        None
+    }
 
     /// Returns how long the driver may wait before it [follows](Self::follow) again. A journal of one process needs it only
     /// to find out that its file was replaced.

@@ -102,6 +102,9 @@ impl Driver {
         let now = self.shared.host.now();
         while self.read_revocations(journal, now)? {}
         journal.probe()?;
+        if let Some(id) = journal.id() {
+            let _ = self.shared.journal_id.set(id);
+        }
         self.shared.health.answered(now);
         Ok(())
     }

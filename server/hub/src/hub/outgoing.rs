@@ -268,7 +268,7 @@ impl Outgoing {
             let tenants: Vec<TenantId> = state.lost.keys().take(max - drafts.len()).cloned().collect();
             for tenant in tenants {
                 let topics = state.lost.remove(&tenant).flatten().unwrap_or_default().into_iter().collect();
-                drafts.push(gap(tenant, topics, new_key()));
+                drafts.push(JournalDraft::gap(tenant, topics, new_key()));
                 waiting.push(Waiting { then: Then::Announce, since: now });
             }
         }
@@ -358,11 +358,6 @@ impl Waiting {
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= PUBLISH_TIMEOUT
     }
-}
-
-/// Returns a gap of these topics.
-pub(crate) fn gap(tenant: TenantId, topics: Vec<TopicName>, key: Uuid) -> JournalDraft {
-    JournalDraft { tenant, key, may_come_again: false, origin: None, topics, content: Content::Gap }
 }
 
 fn cost(draft: &JournalDraft) -> usize {

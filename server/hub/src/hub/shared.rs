@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     handed_over::{Publishing, Revoking, Syncing},
     later::Slot,
-    outgoing::{Outgoing, Waiting, gap},
+    outgoing::{Outgoing, Waiting},
     publishing::{PublishError, PublishOptions},
     settings::HubSettings,
     uncertain::Uncertain,
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) host: Arc<dyn Host>,
     /// What waits for the journal. `None` if the hub has no journal.
     pub(crate) outgoing: Option<Outgoing>,
+    /// What the journal says of its database.
+    pub(super) journal_id: OnceLock<Uuid>,
     tenants: Mutex<HashMap<TenantId, TenantLog>>,
     /// The server's domains that some client has in another form. The hub has logged each of them.
     pub(super) other_domains: Mutex<HashSet<String>>,
@@ -66,6 +68,7 @@ impl Shared {
             settings,
             host: Arc::new(host),
             outgoing: has_journal.then(Outgoing::default),
+            journal_id: OnceLock::new(),
             tenants: Mutex::default(),
             other_domains: Mutex::default(),
             unknown_domains: UnknownDomains::default(),
@@ -78,8 +81,7 @@ impl Shared {
         }
     }
 
-    /// Publishes an event. The caller has [computed and checked](tidings_shared::Domains::fan_out) its topics. Without a
-    /// journal, the answer is there at once.
+    /// Publishes an event. The caller has [computed and checked](tidings_shared::Domains::fan_out) its topics.
     ///
     /// # Errors
     /// The hub refuses the event at once.
@@ -91,7 +93,19 @@ impl Shared {
         options: PublishOptions,
         now: Moment,
     ) -> Result<Publishing, PublishError> {
-        let draft = self.draft(event, topics, options)?;
+        self.hand_over(tenant, self.draft(event, topics, options)?, now)
+    }
+
+    /// Publishes a checked event. Without a journal, the answer is there at once.
+    ///
+    /// # Errors
+    /// The hub refuses the event at once.
+    pub(super) fn hand_over(
+        &self,
+        tenant: &TenantId,
+        draft: Draft,
+        now: Moment,
+    ) -> Result<Publishing, PublishError> {
         if let Some(outgoing) = &self.outgoing {
             let slot = outgoing.publish(JournalDraft::new(tenant.clone(), draft), now.since_start)?;
             return Ok(Publishing::waiting(slot));
@@ -119,7 +133,11 @@ impl Shared {
         self.append(tenant, draft, now).map(drop)
     }
 
-    fn draft(
+    /// Checks what a domain does not check.
+    ///
+    /// # Errors
+    /// The event has too many topics, or its origin is too long.
+    pub(super) fn draft(
         &self,
         event: RawEvent,
         topics: Vec<TopicName>,
@@ -181,7 +199,7 @@ impl Shared {
     /// the answer to the last of several gaps is the answer to all.
     fn append_gap(&self, tenant: &TenantId, topics: Vec<TopicName>, key: Uuid, now: Moment) -> Syncing {
         if let Some(outgoing) = &self.outgoing {
-            let handed_over = outgoing.sync(gap(tenant.clone(), topics, key), now.since_start);
+            let handed_over = outgoing.sync(JournalDraft::gap(tenant.clone(), topics, key), now.since_start);
             return handed_over.map_or_else(|error| Syncing::ready(Err(error)), Syncing::waiting);
         }
         self.tenant_log(tenant).sync(key, topics, now);

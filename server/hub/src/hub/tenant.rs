@@ -13,6 +13,8 @@ use super::{
     subscription::{Subscribing, Subscription},
 };
 use crate::{
+    journal::JournalDraft,
+    publication::Draft,
     revocation::Revoke,
     tenant_id::TenantId,
     tenant_log::{Counters, TenantLog},
@@ -93,8 +95,32 @@ impl Tenant {
         options: PublishOptions,
     ) -> Publishing {
         let now = self.shared.host.now();
-        let topics = self.shared.settings.domains.fan_out(&event, named).map_err(PublishError::from);
-        or_refused(topics.and_then(|topics| self.shared.publish(&self.id, event, topics, options, now)))
+        let draft = self.draft_raw(event, named, options);
+        or_refused(draft.and_then(|draft| self.shared.hand_over(&self.id, draft, now)))
+    }
+
+    /// Checks an event as [`publish_raw`](Self::publish_raw) does, and publishes nothing. Returns the entry that a journal
+    /// would get: with all topics that the event reaches, and with a new key if it has none.
+    ///
+    /// # Errors
+    /// The errors of [`Hub::publish_raw`](crate::Hub::publish_raw) that a retry does not help against, apart from
+    /// [`PublishError::Key`]: only the journal knows its keys.
+    ///
+    /// ```
+    /// use tidings_hub::{PublishError, PublishOptions, Tenant, journal::JournalDraft};
+    /// use tidings_shared::RawEvent;
+    ///
+    /// fn check(tenant: &Tenant, event: RawEvent) -> Result<JournalDraft, PublishError> {
+    ///     tenant.check_raw(event, None, PublishOptions::default())
+    /// }
+    /// ```
+    pub fn check_raw(
+        &self,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+    ) -> Result<JournalDraft, PublishError> {
+        self.draft_raw(event, named, options).map(|draft| JournalDraft::new(self.id.clone(), draft))
     }
 
     /// Tells the subscribers of these topics to load again. See [`Hub::sync`](crate::Hub::sync).
@@ -159,6 +185,16 @@ impl Tenant {
     /// Returns the current counts. A tenant that the hub has forgotten, or has not made yet, has nothing.
     pub fn counters(&self) -> Counters {
         self.shared.lock_tenants().get(&self.id).map(TenantLog::counters).unwrap_or_default()
+    }
+
+    fn draft_raw(
+        &self,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+    ) -> Result<Draft, PublishError> {
+        let topics = self.shared.settings.domains.fan_out(&event, named)?;
+        self.shared.draft(event, topics, options)
     }
 
     fn try_publish<E: Event>(&self, event: &E, options: PublishOptions) -> Result<Publishing, PublishError> {

@@ -99,3 +99,25 @@ fn an_announcement_to_named_topics_that_is_refused_is_a_sync_for_all_that_it_may
     assert!(ready(&mut departments).is_empty());
     assert_eq!(hub.failed_announcements(), 1);
 }
+
+#[test]
+fn a_checked_event_is_what_a_publish_would_hand_over_and_is_not_published() {
+    let hub = hub(10);
+    let tenant = other(&hub);
+    let key = Uuid::from_u128(7);
+    let options = || PublishOptions::default().key(key).origin("tab-7".to_owned());
+    let draft = tenant.check_raw(encode(&person(1)).unwrap(), None, options()).unwrap();
+    assert_eq!((tenant.counters(), hub.tenant_count()), (Counters::default(), 0));
+    let published = at_once(tenant.publish_raw(encode(&person(1)).unwrap(), None, options())).unwrap();
+    assert_eq!((draft.key, &draft.topics), (published.key, &published.topics));
+    assert_eq!((draft.tenant.as_str(), draft.origin.as_deref(), draft.may_come_again), ("other", Some("tab-7"), true));
+    let long = PublishOptions::default().origin("x".repeat(65));
+    let named = Some(&[staff::Topic::People.name()][..]);
+    for (named, options) in [(None, long), (named, options())] {
+        let [checked, published] = [
+            tenant.check_raw(encode(&person(1)).unwrap(), named, options.clone()).map(drop).unwrap_err(),
+            at_once(tenant.publish_raw(encode(&person(1)).unwrap(), named, options)).map(drop).unwrap_err(),
+        ];
+        assert_eq!(checked, published);
+    }
+}
