@@ -22,8 +22,10 @@
 mod address;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, reason = "it serves the command line"))]
 pub(crate) mod admin;
+mod control;
 mod gaps;
 mod judge;
+mod outage;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod reader;
@@ -39,15 +41,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use tidings_hub::{Hub, TenantId};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 pub use self::address::{OutboxAddress, OutboxAddressError};
-use self::{
-    address::Database,
-    reader::{Control, Reader},
-    source::{Source, SourceError},
-};
+use self::{address::Database, control::Control, reader::Reader, source::SourceError};
 
 /// The longest time of [`Outbox::stop`]: for answers that are on their way, and for the last deletion.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,20 +97,23 @@ impl Outbox {
         address: &OutboxAddress,
         home: Option<TenantId>,
     ) -> Result<Self, OutboxError> {
+        let (hub, name) = (hub.clone(), address.to_string());
         match &address.0 {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => {
                 let path = path.clone();
-                Self::spawn(hub, address, home, async move || {
-                    admin::patiently(async || sqlite::SqliteSource::open(&path)).await
+                Self::spawn(address, async move |control| {
+                    let source = admin::patiently(async || sqlite::SqliteSource::open(&path)).await?;
+                    Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
                 })
                 .await
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
-                let (url, name) = (url.clone(), address.to_string());
-                Self::spawn(hub, address, home, async move || {
-                    postgres::PostgresSource::open(&url, name).await
+                let url = url.clone();
+                Self::spawn(address, async move |control| {
+                    let source = postgres::PostgresSource::open(&url, name.clone()).await?;
+                    Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
                 })
                 .await
             }
@@ -120,17 +122,15 @@ impl Outbox {
         }
     }
 
-    /// Starts the thread, and waits until the source is open.
-    async fn spawn<S: Source>(
-        hub: &Hub,
+    /// Starts the thread, and waits until `open` has returned the loop of the reader.
+    async fn spawn(
         address: &OutboxAddress,
-        home: Option<TenantId>,
-        open: impl AsyncFnOnce() -> Result<S, SourceError> + Send + 'static,
+        open: impl AsyncFnOnce(Arc<Control>) -> Result<LocalBoxFuture<'static, ()>, SourceError> + Send + 'static,
     ) -> Result<Self, OutboxError> {
-        let control = Arc::new(Control { stop: watch::Sender::new(None), wake: Notify::new() });
+        let control = Arc::new(Control::new());
         let (end, ended) = watch::channel(());
         let (opened, is_open) = oneshot::channel();
-        let (hub, name, for_reader) = (hub.clone(), address.to_string(), Arc::clone(&control));
+        let (name, for_reader) = (address.to_string(), Arc::clone(&control));
         let work = move || {
             let _end = end;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -139,11 +139,11 @@ impl Outbox {
                 Err(error) => return drop(opened.send(Err(SourceError::away(error.to_string())))),
             };
             runtime.block_on(async {
-                match open().await {
-                    Ok(source) => {
+                match open(for_reader).await {
+                    Ok(reader) => {
                         let _ = opened.send(Ok(()));
-                        let _running = Running(name.clone());
-                        Reader::new(source, hub, home, name, for_reader).run().await;
+                        let _running = Running(name);
+                        reader.await;
                     }
                     Err(error) => drop(opened.send(Err(error))),
                 }

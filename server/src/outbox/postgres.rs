@@ -111,6 +111,32 @@ impl PostgresSource {
         Ok(is_empty)
     }
 
+    /// Reads the next rows as [`Source::read`] does, each with the time since it was written, by the database's clock. It
+    /// asks for no turn.
+    async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<(OutboxRow, Duration)>, SourceError> {
+        let now = Instant::now();
+        let after = self.recent.after(now);
+        self.known.clear();
+        self.known.extend(unsettled.iter().map(|row| row.id));
+        let [short, event, topics] = column_limits();
+        let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
+        let values: [(&(dyn ToSql + Sync), Type); 7] = [
+            (&short, Type::INT8),
+            (&event, Type::INT8),
+            (&topics, Type::INT8),
+            (&after, Type::INT8),
+            (&self.known, Type::INT8_ARRAY),
+            (&max_rows, Type::INT8),
+            (&max_bytes, Type::INT8),
+        ];
+        let rows = self.session()?.query(READ, &values).await?;
+        let rows: Vec<(OutboxRow, Duration)> =
+            rows.iter().map(|row| (read_row(row), milliseconds(row.get(11)))).collect();
+        self.recent.read(after, rows.iter().map(|(row, _)| row.id.id), now, Instant::now());
+        self.known.extend(rows.iter().map(|(row, _)| row.id.id));
+        Ok(rows)
+    }
+
     /// Succeeds while this server is the one that reads the outbox.
     async fn take_turn(&mut self) -> Result<(), SourceError> {
         let Some(open) = &mut self.open else { return self.session().map(drop) };
@@ -131,25 +157,7 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
         self.take_turn().await?;
-        let now = Instant::now();
-        let after = self.recent.after(now);
-        self.known.clear();
-        self.known.extend(unsettled.iter().map(|row| row.id));
-        let [short, event, topics] = column_limits();
-        let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
-        let values: [(&(dyn ToSql + Sync), Type); 7] = [
-            (&short, Type::INT8),
-            (&event, Type::INT8),
-            (&topics, Type::INT8),
-            (&after, Type::INT8),
-            (&self.known, Type::INT8_ARRAY),
-            (&max_rows, Type::INT8),
-            (&max_bytes, Type::INT8),
-        ];
-        let rows: Vec<OutboxRow> = self.session()?.query(READ, &values).await?.iter().map(read_row).collect();
-        self.recent.read(after, rows.iter().map(|row| row.id.id), now, Instant::now());
-        self.known.extend(rows.iter().map(|row| row.id.id));
-        Ok(rows)
+        Ok(self.rows(unsettled).await?.into_iter().map(|(row, _)| row).collect())
     }
 
     async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
@@ -192,9 +200,7 @@ impl Source for PostgresSource {
         let (after, max) = (after.unwrap_or(i64::MIN), MAX_COUNTED as i64);
         let row = self.session()?.query_one(COUNT, &[(&after, Type::INT8), (&max, Type::INT8)]).await?;
         let number = |index| usize::try_from(row.get::<_, i64>(index)).unwrap_or_default();
-        let oldest = Duration::from_millis(
-            row.get::<_, Option<i64>>(1).unwrap_or_default().try_into().unwrap_or_default(),
-        );
+        let oldest = milliseconds(row.get::<_, Option<i64>>(1).unwrap_or_default());
         Ok(Waiting { rows: number(0), oldest, dead: number(2) })
     }
 
@@ -248,7 +254,8 @@ use sizes;
 const READ: &str = concat!(
     "SELECT id, ",
     columns!(),
-    " FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
+    ", (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint \
+        FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
         OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
         FROM (SELECT *, ",
     sizes!(),
@@ -269,7 +276,7 @@ const SETTLE: &str = "WITH \
 
 const COUNT: &str = "SELECT \
     (SELECT count(*) FROM (SELECT FROM tidings.outbox WHERE id > $1 LIMIT $2) AS rows), \
-    (SELECT greatest(extract(epoch FROM clock_timestamp() - at) * 1000, 0)::bigint \
+    (SELECT (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint \
         FROM tidings.outbox WHERE id > $1 ORDER BY id LIMIT 1), \
     (SELECT count(*) FROM (SELECT FROM tidings.dead_letters LIMIT $2) AS letters)";
 
@@ -294,6 +301,11 @@ fn read_row(row: &Row) -> OutboxRow {
         origin: field(7),
         topics: field(9),
     }
+}
+
+/// Returns a time span of the database. It is negative if its clock went back.
+fn milliseconds(number: i64) -> Duration {
+    Duration::from_millis(number.try_into().unwrap_or_default())
 }
 
 /// Returns ids and nonces as two columns. A nonce of this database has 16 bytes.

@@ -16,39 +16,19 @@ use std::{
 
 use futures_util::FutureExt;
 use tidings_hub::{Hub, TenantId, metrics::OutboxMetrics};
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep_until,
-};
 
 use super::{
+    control::{Control, at},
     gaps::TenantGaps,
     judge::{Draft, Gap, Refusal, judge, refused},
+    outage::{FIRST_PAUSE, LONG_LOCK, LONGEST_PAUSE, Outage},
     row::{OutboxRow, RowId},
     source::{Dead, Source, SourceError},
     unsettled::Unsettled,
 };
 
-/// The first pause after an error. Each further pause is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest pause after an error: a database or a journal that is back is noticed within it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// A lock that lasts longer than this is logged.
-const LONG_LOCK: Duration = Duration::from_secs(5);
-
 /// Time between two looks at what waits in the table, for the metrics.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Asks a reader to do something.
-#[derive(Debug)]
-pub(super) struct Control {
-    /// The end of the time that the reader has to stop.
-    pub(super) stop: watch::Sender<Option<Instant>>,
-    /// Somebody has just committed.
-    pub(super) wake: Notify,
-}
 
 /// The reader of one outbox.
 #[derive(Debug)]
@@ -69,17 +49,9 @@ pub(super) struct Reader<S> {
     measured: Option<Instant>,
     /// Whether the table may have changed since.
     is_stale: bool,
-    outage: Option<Outage>,
+    outage: Outage,
     /// Since when the database has not taken the deletions, and whether the log says so.
     locked: Option<(Instant, bool)>,
-}
-
-/// An outage of the database.
-#[derive(Debug)]
-struct Outage {
-    since: Instant,
-    pause: Duration,
-    is_logged: bool,
 }
 
 impl<S: Source> Reader<S> {
@@ -91,8 +63,8 @@ impl<S: Source> Reader<S> {
         control: Arc<Control>,
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
-        let (unsettled, gaps) = Default::default();
-        let (measured, is_stale, outage, locked, announce_after) = (None, true, None, None, None);
+        let (unsettled, gaps, outage) = Default::default();
+        let (measured, is_stale, locked, announce_after) = (None, true, None, None);
         Self {
             source,
             hub,
@@ -112,10 +84,10 @@ impl<S: Source> Reader<S> {
 
     /// Runs until somebody stops it.
     pub(super) async fn run(mut self) {
-        while !self.is_stopping() {
+        while !self.control.is_stopping() {
             match self.turn().await {
                 Ok(has_more) => {
-                    self.end_outage();
+                    self.outage.end(&self.name);
                     if !has_more {
                         self.rest().await;
                     }
@@ -154,13 +126,13 @@ impl<S: Source> Reader<S> {
             if rows.is_empty() {
                 return;
             }
-            if self.is_stopping() {
+            if self.control.is_stopping() {
                 return self.unsettled.give_back(rows.into_iter().map(|row| row.id));
             }
             self.is_stale = true;
             // The database may be away, too. The next turn reports it.
             let _ = self.measure().await;
-            self.pause(pause).await;
+            self.control.pause(pause).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
@@ -195,7 +167,7 @@ impl<S: Source> Reader<S> {
         for (row, answer) in handed_over {
             let answer = tokio::select! {
                 answer = answer => answer,
-                () = self.end_of_stop() => {
+                () = self.control.end_of_stop() => {
                     again.push(row);
                     continue;
                 }
@@ -265,7 +237,7 @@ impl<S: Source> Reader<S> {
             };
             let is_announced = tokio::select! {
                 is_announced = announcing => is_announced,
-                () = self.end_of_stop() => false,
+                () = self.control.end_of_stop() => false,
             };
             let now = Instant::now();
             for dead in dead {
@@ -328,40 +300,22 @@ impl<S: Source> Reader<S> {
         let measure = self.measured.filter(|_| self.is_stale).map(|measured| measured + MEASURE_INTERVAL);
         let due = [held, self.unsettled.due(), measure].into_iter().flatten().min();
         let is_full = self.unsettled.is_full();
-        let mut stop = self.control.stop.subscribe();
         tokio::select! {
             () = self.source.changed(), if !is_full => self.is_stale = true,
             () = self.control.wake.notified(), if !is_full => {}
             () = at(due) => {}
-            _ = stop.wait_for(Option::is_some) => {}
+            _ = self.control.stopping() => {}
         }
     }
 
     /// Waits after an error, and opens the database again if it is more than a lock.
     async fn wait_out(&mut self, error: SourceError) {
-        let outage = self.outage.get_or_insert_with(|| Outage {
-            since: Instant::now(),
-            pause: FIRST_PAUSE,
-            is_logged: false,
-        });
-        let is_long = !error.is_busy || outage.since.elapsed() > LONG_LOCK;
-        if is_long && !outage.is_logged {
-            outage.is_logged = true;
-            tracing::error!(outbox = self.name, %error, "the outbox can't be read: its events wait until it can");
-        }
-        let pause = outage.pause;
-        outage.pause = (2 * pause).min(LONGEST_PAUSE);
-        self.pause(pause).await;
+        let pause = self.outage.note(&self.name, &error);
+        self.control.pause(pause).await;
         if !error.is_busy
             && let Err(error) = self.source.reopen().await
         {
             tracing::debug!(outbox = self.name, %error, "the outbox can't be opened");
-        }
-    }
-
-    fn end_outage(&mut self) {
-        if self.outage.take().is_some_and(|outage| outage.is_logged) {
-            tracing::info!(outbox = self.name, "the outbox can be read again");
         }
     }
 
@@ -375,31 +329,6 @@ impl<S: Source> Reader<S> {
         self.metrics.set(waiting.rows, waiting.oldest, waiting.dead);
         (self.measured, self.is_stale) = (Some(Instant::now()), false);
         Ok(())
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.control.stop.borrow().is_some()
-    }
-
-    /// Waits, or until somebody stops the reader.
-    async fn pause(&self, time: Duration) {
-        let mut stop = self.control.stop.subscribe();
-        let _ = tokio::time::timeout(time, stop.wait_for(Option::is_some)).await;
-    }
-
-    /// Waits until the time to stop has passed.
-    async fn end_of_stop(&self) {
-        let mut stop = self.control.stop.subscribe();
-        let end = stop.wait_for(Option::is_some).await.ok().and_then(|end| *end);
-        at(end).await;
-    }
-}
-
-/// Waits until an instant. `None` never comes.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -132,7 +132,7 @@ fn away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
     let (home, host): (TenantId, _) = ("acme".parse().unwrap(), TestHost::default());
     let (hub, mut driver) = Hub::with_journal(HubSettings::new(home.clone()), host.clone());
     driver.open(&mut journal).unwrap();
-    let control = Arc::new(Control { stop: watch::Sender::new(None), wake: Notify::new() });
+    let control = Arc::new(Control::new());
     let reader = Reader::new(table.clone(), hub.clone(), Some(home), "fake".to_owned(), Arc::clone(&control));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let deliveries = runtime.block_on(async {

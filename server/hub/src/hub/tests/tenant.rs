@@ -110,7 +110,10 @@ fn a_checked_event_is_what_a_publish_would_hand_over_and_is_not_published() {
     assert_eq!((tenant.counters(), hub.tenant_count()), (Counters::default(), 0));
     let published = at_once(tenant.publish_raw(encode(&person(1)).unwrap(), None, options())).unwrap();
     assert_eq!((draft.key, &draft.topics), (published.key, &published.topics));
-    assert_eq!((draft.tenant.as_str(), draft.origin.as_deref(), draft.may_come_again), ("other", Some("tab-7"), true));
+    assert_eq!(
+        (draft.tenant.as_str(), draft.origin.as_deref(), draft.may_come_again),
+        ("other", Some("tab-7"), true)
+    );
     let long = PublishOptions::default().origin("x".repeat(65));
     let named = Some(&[staff::Topic::People.name()][..]);
     for (named, options) in [(None, long), (named, options())] {

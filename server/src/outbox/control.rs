@@ -1,0 +1,52 @@
+//! What the owner of an outbox asks its reader to do.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep_until, timeout},
+};
+
+/// Asks a reader to do something.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// The end of the time that the reader has to stop.
+    pub(super) stop: watch::Sender<Option<Instant>>,
+    /// Somebody has just committed.
+    pub(super) wake: Notify,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        Self { stop: watch::Sender::new(None), wake: Notify::new() }
+    }
+
+    /// Whether somebody stops the reader.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    /// Waits until somebody stops the reader. Returns until when it may go on.
+    pub(super) async fn stopping(&self) -> Option<Instant> {
+        let mut stop = self.stop.subscribe();
+        stop.wait_for(Option::is_some).await.ok().and_then(|end| *end)
+    }
+
+    /// Waits for this time, or until somebody stops the reader.
+    pub(super) async fn pause(&self, time: Duration) {
+        let _ = timeout(time, self.stopping()).await;
+    }
+
+    /// Waits until the time to stop has passed.
+    pub(super) async fn end_of_stop(&self) {
+        at(self.stopping().await).await;
+    }
+}
+
+/// Waits until an instant. `None` never comes.
+pub(super) async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
