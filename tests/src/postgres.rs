@@ -1,5 +1,7 @@
 //! A PostgreSQL server for tests.
 
+mod copies;
+
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
@@ -16,10 +18,11 @@ use std::{
 use postgres::{Client, NoTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+pub use self::copies::Backup;
 use crate::{eventually, own_address};
 
 /// The password of the user `owner`, who may do everything.
-const PASSWORD: &str = "secret";
+pub(crate) const PASSWORD: &str = "secret";
 
 /// The settings of the server. A test may stop the processes of the server, but not the machine, so nothing has to
 /// reach the disk.
@@ -36,21 +39,30 @@ ssl_cert_file = '../server.crt'
 ssl_key_file = '../server.key'
 ";
 
+/// The programs that the guard runs.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_basebackup"];
+
 /// Makes the files of a server, starts and kills it, as its standard input says. The input ends when the
 /// test's process ends, also after a kill. Then this script kills the server and removes its folder.
 ///
 /// SIGQUIT is what `pg_ctl stop -m immediate` sends. A stopped process receives it after SIGCONT only.
 const GUARD: &str = r#"
 trap '' INT TERM HUP PIPE
-folder=$1 initdb=$2 postgres=$3
-shift 3 # what remains runs a command as the server's user
+folder=$1 initdb=$2 postgres=$3 basebackup=$4
+shift 4 # what remains runs a command as the server's user
 cd "$folder"
 kill_server() { kill -CONT $server && kill -QUIT $server; wait $server; server=; } 2>/dev/null
-while read -r command; do
+while read -r command name url option; do
     case $command in
         init)
             "$@" "$initdb" -D data -U owner --pwfile=password --auth=scram-sha-256 --encoding=UTF8 --locale=C \
                 --no-sync --no-instructions </dev/null >>log 2>&1
+            echo $?;;
+        copy) # a running server, into the folder `name`
+            "$@" "$basebackup" -D "$name" -d "$url" --checkpoint=fast --no-sync $option </dev/null >>log 2>&1
+            echo $?;;
+        restore) # the folder `name`
+            rm -rf data && cp -a "$name" data
             echo $?;;
         start)
             "$@" "$postgres" -D data </dev/null >>log 2>&1 &
@@ -77,6 +89,8 @@ pub struct Postgres {
     folder: PathBuf,
     /// The server's process. `None` after [`Self::kill`].
     process: Option<u32>,
+    /// The number of base backups.
+    backups: usize,
 }
 
 impl Postgres {
@@ -90,18 +104,24 @@ impl Postgres {
     /// Starts a server for a test that kills or freezes it.
     #[track_caller]
     pub fn start() -> Self {
-        let folder = new_folder();
+        Self::start_on(|server| server.ask("init"))
+    }
+
+    /// Starts a server on the files that `make` makes. It returns the exit code of the program that made them.
+    #[track_caller]
+    fn start_on(make: impl FnOnce(&mut Self) -> String) -> Self {
+        let folder = new_folder("postgres");
         fs::write(folder.join("password"), PASSWORD).expect("a folder for temporary files");
         let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "sh"]).arg(&folder).args([program("initdb"), program("postgres")]);
+        command.args(["-c", GUARD, "sh"]).arg(&folder).args(PROGRAMS.map(program));
         command.args(as_server_user()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut guard = command.spawn().expect("a shell starts");
         let commands = guard.stdin.take();
         let answers = BufReader::new(guard.stdout.take().expect("standard output is piped"));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Self { guard, commands, answers, address, folder, process: None };
+        let mut server = Self { guard, commands, answers, address, folder, process: None, backups: 0 };
         certify(&server.folder);
-        assert_eq!(server.ask("init"), "0", "PostgreSQL makes no files: {}", server.log());
+        assert_eq!(make(&mut server), "0", "PostgreSQL makes no files: {}", server.log());
         // Another process may take a port first.
         let started = (0..10).any(|_| {
             server.address = own_address();
@@ -265,7 +285,7 @@ fn certify(folder: &Path) {
 
 /// Returns the words before a command that the server's user must run. PostgreSQL refuses to run as root, and Debian's
 /// package has made a user for it.
-fn as_server_user() -> &'static [&'static str] {
+pub(crate) fn as_server_user() -> &'static [&'static str] {
     if !is_root() {
         return &[];
     }
@@ -282,16 +302,16 @@ fn id(arguments: &[&str]) -> Option<u32> {
 }
 
 /// Makes a folder that belongs to the server's user.
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder(name: &str) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = env::temp_dir().join(format!("tidings-postgres-{}-{number}", std::process::id()));
+    let folder = env::temp_dir().join(format!("tidings-{name}-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     give_to_server_user(&folder);
     folder
 }
 
-fn give_to_server_user(path: &Path) {
+pub(crate) fn give_to_server_user(path: &Path) {
     if is_root() {
         let (user, group) = (id(&["-u", "postgres"]), id(&["-g", "postgres"]));
         assert!(user.is_some(), "there is no user `postgres`: {HOW_TO_INSTALL}");

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
         mpsc::{self, Receiver, RecvTimeoutError},
@@ -17,6 +17,8 @@ use crate::DEADLINE;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// Its standard input, if it is open.
+    input: Option<ChildStdin>,
     /// The lines of its standard output. They end when the process does.
     lines: Mutex<Receiver<String>>,
     log: Arc<Mutex<Vec<u8>>>,
@@ -33,9 +35,21 @@ impl Process {
 
     /// Starts a command with this standard error. [`Self::log`] then stays empty.
     #[track_caller]
-    pub fn start_with_log(mut command: Command, stderr: Stdio) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+    pub fn start_with_log(command: Command, stderr: Stdio) -> Self {
+        Self::spawn(command, Stdio::null(), stderr)
+    }
+
+    /// Starts a command whose standard input is open until this value is dropped.
+    #[track_caller]
+    pub(crate) fn start_with_input(command: Command) -> Self {
+        Self::spawn(command, Stdio::piped(), Stdio::piped())
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, stdin: Stdio, stderr: Stdio) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the command starts");
+        let input = child.stdin.take();
         // The command holds the other ends of the pipes.
         drop(command);
         let (sender, lines) = mpsc::channel();
@@ -60,7 +74,7 @@ impl Process {
                 drop(is_open);
             });
         }
-        Self { child, lines: Mutex::new(lines), log, log_ends: Mutex::new(log_ends) }
+        Self { child, input, lines: Mutex::new(lines), log, log_ends: Mutex::new(log_ends) }
     }
 
     /// Returns the next line of its standard output.
@@ -152,8 +166,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+        if self.input.take().is_none() {
+            // It may have ended by itself.
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("on standard error of process {}:\n{}", self.child.id(), self.log());

@@ -33,6 +33,8 @@ pub type Payload = Box<RawValue>;
 pub enum Jitter {
     /// Always the smallest number, so that a reconnect comes at once.
     None,
+    /// Always a small number. So many tabs don't keep the processors busy while no server is there.
+    Little,
     /// Random numbers, as in a browser.
     Full,
 }
@@ -41,7 +43,9 @@ pub enum Jitter {
 #[derive(Debug)]
 pub struct Tab {
     core: core::Client<Payload>,
-    address: SocketAddr,
+    /// The servers. Each connection is to the one after the last.
+    addresses: Vec<SocketAddr>,
+    connects: usize,
     start: Instant,
     jitter: Jitter,
     token: Option<fn() -> String>,
@@ -59,22 +63,28 @@ impl Tab {
 
     /// Returns a tab with these random numbers.
     pub fn with_jitter(address: SocketAddr, jitter: Jitter) -> Self {
-        Self::with(address, jitter, None)
+        Self::with(vec![address], jitter, None)
+    }
+
+    /// Returns a tab that connects to each of several servers in turn: after a loss, to the next.
+    pub fn among(addresses: &[SocketAddr], jitter: Jitter) -> Self {
+        Self::with(addresses.to_vec(), jitter, None)
     }
 
     /// Returns a tab with a source of tokens.
     pub fn with_tokens(address: SocketAddr, token: fn() -> String) -> Self {
-        Self::with(address, Jitter::Full, Some(token))
+        Self::with(vec![address], Jitter::Full, Some(token))
     }
 
-    fn with(address: SocketAddr, jitter: Jitter, token: Option<fn() -> String>) -> Self {
+    fn with(addresses: Vec<SocketAddr>, jitter: Jitter, token: Option<fn() -> String>) -> Self {
         let options = Options {
             client: Some("tests/1".to_owned()),
             asks_for_tokens: token.is_some(),
             ..Options::default()
         };
         let (core, start) = (core::Client::new(options), Instant::now());
-        Self { core, address, start, jitter, token, tokens: 0, socket: None, losses: 0, waits: Vec::new() }
+        let (losses, waits) = (0, Vec::new());
+        Self { core, addresses, connects: 0, start, jitter, token, tokens: 0, socket: None, losses, waits }
     }
 
     /// Returns the number of tokens that the core has asked for.
@@ -133,9 +143,14 @@ impl Tab {
     /// Publishes to a topic.
     #[track_caller]
     pub fn publish(&mut self, topic: &str, event: &serde_json::Value) -> PublishId {
+        self.publish_with_key(topic, event, Uuid::now_v7())
+    }
+
+    /// Publishes to a topic with an idempotency key.
+    #[track_caller]
+    pub fn publish_with_key(&mut self, topic: &str, event: &serde_json::Value, key: Uuid) -> PublishId {
         let event = RawEvent::parse(&event.to_string()).expect("a good event");
-        let publish =
-            Publish { event, topics: Some(vec![topic.to_owned()]), key: Uuid::now_v7(), origin: None };
+        let publish = Publish { event, topics: Some(vec![topic.to_owned()]), key, origin: None };
         let now = self.now();
         self.core.handle_publish(publish, now).expect("room for a publish")
     }
@@ -185,6 +200,7 @@ impl Tab {
     fn now(&self) -> Now {
         let random = match self.jitter {
             Jitter::None => 0,
+            Jitter::Little => u32::MAX / 16,
             Jitter::Full => Uuid::new_v4().as_u64_pair().0 as u32,
         };
         Now { ms: self.start.elapsed().as_millis() as u64, random }
@@ -198,13 +214,17 @@ impl Tab {
                 let token = self.token.map(|token| token());
                 self.core.handle_token(connection, Ok(token), self.now());
             }
-            Output::Connect { connection } => match connect(self.address) {
-                Some(socket) => {
-                    self.socket = Some((connection, socket));
-                    self.core.handle_open(connection, self.now());
+            Output::Connect { connection } => {
+                let address = self.addresses[self.connects % self.addresses.len()];
+                self.connects += 1;
+                match connect(address) {
+                    Some(socket) => {
+                        self.socket = Some((connection, socket));
+                        self.core.handle_open(connection, self.now());
+                    }
+                    None => self.lost(connection, close::ABNORMAL),
                 }
-                None => self.lost(connection, close::ABNORMAL),
-            },
+            }
             Output::Send { connection, frame } => {
                 let text = serde_json::to_string(&frame).expect("a frame is JSON");
                 // If the connection is lost, the next read notices it.

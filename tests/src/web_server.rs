@@ -1,4 +1,4 @@
-//! nginx or Caddy in front of a hub. They run the configurations in `deploy` with other addresses.
+//! nginx or Caddy in front of a hub, or of several nodes. They run the configurations in `deploy` with other addresses.
 
 use std::{
     env, fs,
@@ -8,10 +8,13 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Process, eventually, own_address};
+use crate::{Process, eventually, guarded, own_address};
 
 /// The hub's address in the configurations.
 const HUB: &str = "127.0.0.1:7700";
+
+/// The addresses of the nodes in the configuration for several.
+const NODES: [&str; 2] = ["10.0.0.1:7700", "10.0.0.2:7700"];
 
 /// The main configuration of nginx, which includes the site's. nginx runs as one process in a folder of its own, and
 /// compresses everything.
@@ -44,7 +47,7 @@ const CADDY: &str = "
 }
 ";
 
-/// A running nginx or Caddy. Dropping it ends the process.
+/// A running nginx or Caddy. It ends with this value, and with the test's process at the latest.
 #[derive(Debug)]
 pub struct WebServer {
     process: Process,
@@ -56,15 +59,27 @@ impl WebServer {
     /// Starts nginx in front of the hub at this address.
     #[track_caller]
     pub fn nginx(hub: SocketAddr) -> Self {
+        Self::nginx_of("nginx.conf", &[(HUB, hub)])
+    }
+
+    /// Starts nginx in front of two nodes that share a journal.
+    #[track_caller]
+    pub fn nginx_of_nodes(nodes: [SocketAddr; 2]) -> Self {
+        Self::nginx_of("nginx-nodes.conf", &[(NODES[0], nodes[0]), (NODES[1], nodes[1])])
+    }
+
+    /// Starts nginx with a configuration whose addresses are replaced.
+    #[track_caller]
+    fn nginx_of(configuration: &str, hubs: &[(&str, SocketAddr)]) -> Self {
         let (address, folder) = (own_address(), folder());
-        let site = shipped("nginx.conf");
-        let site = replaced(&site, "listen 80;", &format!("listen {address};"));
-        write(&folder.join("tidings.conf"), &replaced(&site, HUB, &hub.to_string()));
+        let site = replaced(&shipped(configuration), "listen 80;", &format!("listen {address};"));
+        let replace = |site: String, (from, to): &(&str, SocketAddr)| replaced(&site, from, &to.to_string());
+        write(&folder.join("tidings.conf"), &hubs.iter().fold(site, replace));
         write(&folder.join("nginx.conf"), NGINX);
         let mut command = Command::new(program("nginx"));
         // Until nginx has read its configuration, it writes to standard error.
         command.arg("-p").arg(&folder).args(["-c", "nginx.conf", "-e", "stderr"]);
-        Self::run(command, address, folder)
+        Self::run(&command, address, folder)
     }
 
     /// Starts Caddy in front of the hub at this address.
@@ -80,12 +95,12 @@ impl WebServer {
         for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
             command.env(home, &folder);
         }
-        Self::run(command, address, folder)
+        Self::run(&command, address, folder)
     }
 
     #[track_caller]
-    fn run(command: Command, address: SocketAddr, folder: PathBuf) -> Self {
-        let mut server = Self { process: Process::start(command), address, folder };
+    fn run(command: &Command, address: SocketAddr, folder: PathBuf) -> Self {
+        let mut server = Self { process: guarded::start(command), address, folder };
         eventually("the web server listens", || {
             assert!(!server.process.has_ended(), "it has ended: {}", server.process.log());
             TcpStream::connect(address).is_ok()
@@ -130,7 +145,7 @@ fn folder() -> PathBuf {
 }
 
 /// Finds a program on the path, or in the folder that Debian does not put on the path of ordinary users.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()));

@@ -224,7 +224,7 @@ pub(crate) const PROGRAMS: Need = Need {
     name: "programs",
     lane: Lane::Debian,
     usually: 15,
-    how: "installing Debian's nginx, Caddy, curl and Python",
+    how: "installing Debian's nginx, Caddy, pgbouncer, curl and Python",
     find: |_| Ok(programs::find()),
     install: |_| programs::install(),
 };

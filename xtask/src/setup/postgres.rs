@@ -10,6 +10,9 @@ use crate::cmd::{Cmd, which};
 /// Debian's folder of all versions. Debian puts none of them on the path.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
+/// The programs that the tests run.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_basebackup"];
+
 /// Debian's settings for new clusters are read from this folder, too.
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
@@ -33,7 +36,7 @@ fn newest(versions: &str) -> Option<PathBuf> {
 }
 
 fn has_programs(folder: &Path) -> bool {
-    ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file())
+    PROGRAMS.iter().all(|name| folder.join(name).is_file())
 }
 
 /// Installs Debian's server. Debian would also create a cluster and start it, so the set-up forbids that meanwhile.
@@ -43,8 +46,9 @@ pub(super) fn install() -> Result<()> {
     let installed = debian::install(&["postgresql"]);
     as_root("rm")?.args(["-f", &format!("{CLUSTER_SETTINGS}/tidings.conf")]).read()?;
     installed.context(
-        "tests of the outbox start a PostgreSQL server.\n\
-         Remedy: install PostgreSQL 13 or newer (Debian: postgresql), and put `initdb` and `postgres` on the path.",
+        "tests of the journal and of the outbox start a PostgreSQL server.\n\
+         Remedy: install PostgreSQL 13 or newer (Debian: postgresql), and put `initdb`, `postgres` and `pg_basebackup` \
+         on the path.",
     )
 }
 
@@ -56,7 +60,9 @@ mod tests {
     fn the_newest_version_that_has_a_server_is_found() {
         let versions = std::env::temp_dir().join(format!("tidings-setup-postgres-{}", std::process::id()));
         // A client alone, as `postgresql-client` installs it, is not enough. 9 is older than 15.
-        for program in ["9/bin/initdb", "9/bin/postgres", "15/bin/initdb", "15/bin/postgres", "17/bin/psql"] {
+        let servers =
+            ["9", "15"].iter().flat_map(|version| PROGRAMS.map(|name| format!("{version}/bin/{name}")));
+        for program in servers.chain(["17/bin/pg_basebackup".to_owned()]) {
             let program = versions.join(program);
             std::fs::create_dir_all(program.parent().expect("a folder"))
                 .expect("a folder for temporary files");

@@ -1,5 +1,5 @@
-//! Programs that the Rust tests run: nginx and Caddy as proxies of a server, curl for the README's commands, and Python as
-//! another language that writes into an outbox.
+//! Programs that the Rust tests run: nginx and Caddy as proxies of a server, pgbouncer as a proxy of a database, curl for the
+//! README's commands, and Python as another language that writes into an outbox.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::debian;
 use crate::cmd::which;
 
 /// The names of the programs, and of Debian's packages.
-const NAMES: [&str; 4] = ["nginx", "caddy", "curl", "python3"];
+const NAMES: [&str; 5] = ["nginx", "caddy", "pgbouncer", "curl", "python3"];
 
 /// Names the programs, or returns `None` if one is missing.
 pub(super) fn find() -> Option<String> {
@@ -21,8 +21,8 @@ pub(super) fn find() -> Option<String> {
 pub(super) fn install() -> Result<()> {
     let missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name).is_none()).collect();
     debian::install(&missing).context(
-        "the tests of a server behind a proxy need nginx and Caddy, the tests of the README need curl, and those of \
-         the outbox python3.\n\
+        "the tests of a server behind a proxy need nginx and Caddy, those of a journal pgbouncer, those of the README \
+         curl, and those of the outbox python3.\n\
          Remedy: install them, and put them on the path.",
     )
 }
