@@ -28,7 +28,7 @@ pub use self::{
     changes::Changes,
     driver::{Driver, Turn},
     handed_over::{Positioning, Publishing, Revoking, Syncing},
-    publishing::{PublishError, PublishOptions},
+    publishing::{PublishError, PublishOptions, RawPublish},
     settings::HubSettings,
     subscription::{Subscribing, Subscription},
     tenant::Tenant,
@@ -37,6 +37,7 @@ use crate::{
     health::Health,
     host::Host,
     journal::JournalRevocation,
+    log::LogLimits,
     metrics::{Holdings, Metrics},
     moment::Moment,
     refusals::Refusals,
@@ -127,6 +128,35 @@ impl Hub {
         Tenant { shared: Arc::clone(self.shared()), id: id.clone() }
     }
 
+    /// Publishes events in this order. Each names its tenant. See [`Hub::publish_raw`] for one event.
+    ///
+    /// The journal may refuse some of them with [`PublishError::Overloaded`]. Then publish these again, with the same keys and
+    /// in the same order: the order of all events stays as it is. With one call for each event, a later event could be in the
+    /// journal before an earlier one is tried again.
+    ///
+    /// ```
+    /// use tidings_hub::{Hub, PublishError, RawPublish};
+    ///
+    /// /// Every event has a key. Returns the events that should be published again a moment later.
+    /// async fn publish(hub: &Hub, events: Vec<RawPublish>) -> Vec<RawPublish> {
+    ///     let answers = hub.publish_all(events.clone());
+    ///     let mut again = Vec::new();
+    ///     for (event, answer) in events.into_iter().zip(answers) {
+    ///         if answer.await == Err(PublishError::Overloaded) {
+    ///             again.push(event);
+    ///         }
+    ///     }
+    ///     again
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Each future has the errors of [`Hub::publish_raw`]. From the first event on that finds no room in the journal's queue,
+    /// all are refused.
+    pub fn publish_all(&self, events: Vec<RawPublish>) -> Vec<Publishing> {
+        self.shared().publish_all(events)
+    }
+
     /// Evicts entries, keys and revocations that are too old, and removes tenants that have been empty for a long time.
     /// If such a tenant comes back, a journal gives it its history again. Without a journal, its log has a new epoch, so no old
     /// position fits it. Also announces the late syncs of
@@ -156,6 +186,11 @@ impl Hub {
     /// Returns the domains that this hub checks.
     pub fn domains(&self) -> &Domains {
         &self.shared().settings.domains
+    }
+
+    /// Returns the bounds of each tenant's log.
+    pub fn log_limits(&self) -> &LogLimits {
+        &self.shared().settings.log
     }
 
     /// Returns the time, by the clock that dates publications.

@@ -49,7 +49,7 @@ pub use health::Health;
 pub use host::Host;
 pub use hub::{
     CatchingUp, Changes, Driver, Hub, HubSettings, Positioning, PublishError, PublishOptions, Publishing,
-    Revoking, Subscribing, Subscription, Syncing, Tenant, Turn,
+    RawPublish, Revoking, Subscribing, Subscription, Syncing, Tenant, Turn,
 };
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};

@@ -94,6 +94,26 @@ impl Outgoing {
         }
     }
 
+    /// Hands over events in their order. Somebody waits for each answer. A draft that is an error already gets it as its answer.
+    ///
+    /// Repeating those that are [`PublishError::Overloaded`] keeps the order. So they are in the queue without others between
+    /// them and have waited for the same time: whoever gives up one of them gives up all later ones, too. And from the first
+    /// one on that finds no room, all are refused.
+    pub(crate) fn publish_all(
+        &self,
+        drafts: Vec<Result<JournalDraft, PublishError>>,
+        now: Duration,
+    ) -> Vec<Result<Arc<Slot<Result<Published, PublishError>>>, PublishError>> {
+        let mut state = self.lock();
+        let mut is_full = false;
+        let mut hand_over = |draft: JournalDraft| {
+            let slot = Slot::new();
+            is_full = is_full || state.push(draft, Then::Publish(Arc::clone(&slot)), now).is_err();
+            if is_full { Err(PublishError::Overloaded) } else { Ok(slot) }
+        };
+        drafts.into_iter().map(|draft| draft.and_then(&mut hand_over)).collect()
+    }
+
     /// Hands over an event for which nobody waits.
     pub(crate) fn announce(&self, draft: JournalDraft, now: Duration) {
         if let Err(refused) = self.push(draft, Then::Announce, now) {
@@ -118,17 +138,7 @@ impl Outgoing {
     }
 
     fn push(&self, draft: JournalDraft, then: Then, since: Duration) -> Result<(), Box<JournalDraft>> {
-        let bytes = cost(&draft);
-        let mut state = self.lock();
-        let is_full =
-            state.entries.len() >= JOURNAL_QUEUE_ENTRIES || state.bytes + bytes > JOURNAL_QUEUE_BYTES;
-        if state.is_closed || is_full {
-            return Err(Box::new(draft));
-        }
-        state.bytes += bytes;
-        state.entries.push_back((draft, Waiting { then, since }, bytes));
-        state.wake();
-        Ok(())
+        self.lock().push(draft, then, since)
     }
 
     /// Notes that these topics have lost something. An empty list means the whole tenant.
@@ -323,6 +333,18 @@ impl Outgoing {
 }
 
 impl State {
+    fn push(&mut self, draft: JournalDraft, then: Then, since: Duration) -> Result<(), Box<JournalDraft>> {
+        let bytes = cost(&draft);
+        let is_full = self.entries.len() >= JOURNAL_QUEUE_ENTRIES || self.bytes + bytes > JOURNAL_QUEUE_BYTES;
+        if self.is_closed || is_full {
+            return Err(Box::new(draft));
+        }
+        self.bytes += bytes;
+        self.entries.push_back((draft, Waiting { then, since }, bytes));
+        self.wake();
+        Ok(())
+    }
+
     fn pop(&mut self) -> Option<(JournalDraft, Waiting, usize)> {
         let entry = self.entries.pop_front()?;
         self.bytes -= entry.2;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use tidings_shared::{Code, EventError, limits::MAX_ORIGIN_BYTES};
+use tidings_shared::{Code, EventError, RawEvent, TopicName, limits::MAX_ORIGIN_BYTES};
 use uuid::Uuid;
+
+use crate::tenant_id::TenantId;
 
 /// Options of a publish.
 ///
@@ -24,6 +26,19 @@ pub struct PublishOptions {
 }
 
 crate::setters!(PublishOptions { key: impl Into<Option<Uuid>>, origin: impl Into<Option<String>> });
+
+/// One of the events that [`Hub::publish_all`](crate::Hub::publish_all) publishes.
+#[derive(Debug, Clone)]
+pub struct RawPublish {
+    /// The tenant that gets the event.
+    pub tenant: TenantId,
+    /// The event, as it came over the wire or from a table.
+    pub event: RawEvent,
+    /// The topics that the publisher names. With `None`, the domain computes them.
+    pub named: Option<Vec<TopicName>>,
+    /// The key and the origin.
+    pub options: PublishOptions,
+}
 
 /// Why an event was not published. [`PublishError::code`] says whether a retry can help.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::{
     handed_over::{Publishing, Revoking, Syncing},
     later::Slot,
     outgoing::{Outgoing, Waiting},
-    publishing::{PublishError, PublishOptions},
+    publishing::{PublishError, PublishOptions, RawPublish},
     settings::HubSettings,
     uncertain::Uncertain,
 };
@@ -111,6 +111,25 @@ impl Shared {
             return Ok(Publishing::waiting(slot));
         }
         self.append(tenant, draft, now).map(|published| Publishing::ready(Ok(published)))
+    }
+
+    /// Publishes events in their order. A repetition of those that are [`PublishError::Overloaded`] keeps the order.
+    pub(super) fn publish_all(&self, events: Vec<RawPublish>) -> Vec<Publishing> {
+        let now = self.host.now();
+        let draft = |RawPublish { tenant, event, named, options }| -> Result<_, PublishError> {
+            let topics = self.settings.domains.fan_out(&event, named.as_deref())?;
+            Ok((tenant, self.draft(event, topics, options)?))
+        };
+        let drafts = events.into_iter().map(draft);
+        let Some(outgoing) = &self.outgoing else {
+            let append = |(tenant, draft): (TenantId, Draft)| self.append(&tenant, draft, now);
+            return drafts.map(|draft| Publishing::ready(draft.and_then(append))).collect();
+        };
+        let drafts = drafts.map(|draft| draft.map(|(tenant, draft)| JournalDraft::new(tenant, draft)));
+        let slots = outgoing.publish_all(drafts.collect(), now.since_start).into_iter();
+        slots
+            .map(|slot| slot.map_or_else(|error| Publishing::ready(Err(error)), Publishing::waiting))
+            .collect()
     }
 
     /// Announces an event: nobody waits for the answer.

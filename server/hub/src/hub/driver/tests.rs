@@ -8,14 +8,14 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
-use tidings_shared::{RawEvent, domains::staff};
+use tidings_shared::{RawEvent, domains::staff, limits::JOURNAL_QUEUE_BYTES};
 use uuid::Uuid;
 
 use self::paper::{Pages, Paper};
 use super::*;
 use crate::{
-    Delivery, Host, Hub, HubSettings, PublishOptions, Revoke, RevokeError, Subscription, health::Health,
-    test_support::topic,
+    Delivery, Host, Hub, HubSettings, PublishOptions, RawPublish, Revoke, RevokeError, Subscription,
+    health::Health, test_support::topic,
 };
 
 /// A host whose clock the test sets. It counts milliseconds.
@@ -183,6 +183,26 @@ fn a_publish_does_not_wait_for_a_call_of_the_journal_that_hangs() {
     node.clock.pass(10_000);
     node.hub.handle_timeout(node.clock.now());
     assert_eq!(publishing.now_or_never(), Some(Err(PublishError::Overloaded)));
+}
+
+#[test]
+fn of_events_that_are_published_together_none_goes_past_one_that_finds_no_room() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let event = |bytes: usize| {
+        let json = json!({ "domain": "x", "event": "y", "payload": "z".repeat(bytes) }).to_string();
+        let (event, named) = (RawEvent::parse(&json).unwrap(), Some(vec![topic("a")]));
+        RawPublish { tenant: "acme".parse().unwrap(), event, named, options: PublishOptions::default() }
+    };
+    let (large, small) = (event(JOURNAL_QUEUE_BYTES / 2), event(1));
+    let no_topics = RawPublish { named: None, ..small.clone() };
+    let together = node.hub.publish_all(vec![small.clone(), no_topics, large.clone(), large, small.clone()]);
+    let alone = node.hub.publish_all(vec![small]);
+    node.turn(&mut paper);
+    let answers = together.into_iter().chain(alone).map(|answer| answer.now_or_never().unwrap());
+    let codes: Vec<_> = answers.map(|answer| answer.map_err(|error| error.code().as_str()).err()).collect();
+    let overloaded = Some("overloaded");
+    assert_eq!(codes, [None, Some("invalid_event"), None, overloaded, overloaded, None]);
 }
 
 #[test]
