@@ -1,20 +1,16 @@
 //! From a row to an event, or to a dead letter with its reason. Pure: it reads no clock and does no I/O.
 
-use tidings_hub::{PublishError, PublishOptions, TenantId};
+use std::time::Duration;
+
+use tidings_hub::{PublishError, PublishOptions, RawPublish, TenantId};
 use tidings_shared::{Code, Domains, RawEvent, TopicName};
 use uuid::Uuid;
 
 use super::row::{Field, OutboxRow};
 
-/// A row that can be handed to the hub.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) tenant: TenantId,
-    pub(crate) event: RawEvent,
-    /// The topics that the row names.
-    pub(crate) named: Option<Vec<TopicName>>,
-    pub(crate) options: PublishOptions,
-}
+/// A row that has waited for less time than this is published, also if the log keeps events for a shorter time. Otherwise
+/// nothing would be published with a log that keeps no events.
+const SHORTEST_MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Why a row can't be published, now or later. The row becomes a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +32,23 @@ pub(crate) enum Gap {
     Tenant(TenantId),
 }
 
+/// Returns the tenant of a row that is too old to be published: it has waited for longer than `max_age`, for which the log
+/// keeps events. A gap of the tenant stands for it, so its other columns do not matter. A row without a valid tenant becomes a
+/// dead letter at any age.
+pub(crate) fn too_old(
+    row: &OutboxRow,
+    home: Option<&TenantId>,
+    waited: Duration,
+    max_age: Duration,
+) -> Option<TenantId> {
+    if waited <= max_age.max(SHORTEST_MAX_AGE) { None } else { tenant(row, home).ok() }
+}
+
 /// Checks the form of a row. The hub checks the event itself. `home` is the tenant of rows that name none.
 ///
 /// # Errors
 /// The first fault of the row.
-pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<Draft, Refusal> {
+pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<RawPublish, Refusal> {
     let tenant = tenant(row, home).map_err(|reason| refusal(Code::InvalidFrame, reason, Gap::Nobody))?;
     let named = named(row);
     // Faulty topics are reported last, but they decide who loads again.
@@ -68,12 +76,12 @@ pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<Draft, R
     };
     let named = named.map_err(|(code, reason)| refusal(code, reason, Gap::Tenant(tenant.clone())))?;
     let options = PublishOptions::default().key(key.unwrap_or_else(|| row.id.key())).origin(origin);
-    Ok(Draft { tenant, event, named, options })
+    Ok(RawPublish { tenant, event, named, options })
 }
 
 /// Returns the refusal of an event that the hub does not take.
-pub(crate) fn refused(draft: Draft, error: &PublishError, domains: &Domains) -> Refusal {
-    let Draft { tenant, event, named, .. } = draft;
+pub(crate) fn refused(draft: RawPublish, error: &PublishError, domains: &Domains) -> Refusal {
+    let RawPublish { tenant, event, named, .. } = draft;
     let computed = domains.fan_out(&event, None);
     let is_hidden = computed.is_err() && domains.computes_topics(&event.domain);
     // The writer may have meant the topics that it named, and those that the event computes.

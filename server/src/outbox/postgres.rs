@@ -111,9 +111,8 @@ impl PostgresSource {
         Ok(is_empty)
     }
 
-    /// Reads the next rows as [`Source::read`] does, each with the time since it was written, by the database's clock. It
-    /// asks for no turn.
-    async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<(OutboxRow, Duration)>, SourceError> {
+    /// Reads the next rows as [`Source::read`] does. It asks for no turn.
+    async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
         let now = Instant::now();
         let after = self.recent.after(now);
         self.known.clear();
@@ -130,10 +129,10 @@ impl PostgresSource {
             (&max_bytes, Type::INT8),
         ];
         let rows = self.session()?.query(READ, &values).await?;
-        let rows: Vec<(OutboxRow, Duration)> =
-            rows.iter().map(|row| (read_row(row), milliseconds(row.get(11)))).collect();
-        self.recent.read(after, rows.iter().map(|(row, _)| row.id.id), now, Instant::now());
-        self.known.extend(rows.iter().map(|(row, _)| row.id.id));
+        let rows: Vec<_> =
+            rows.iter().map(|row| OutboxRow { age: milliseconds(row.get(11)), ..read_row(row) }).collect();
+        self.recent.read(after, rows.iter().map(|row| row.id.id), now, Instant::now());
+        self.known.extend(rows.iter().map(|row| row.id.id));
         Ok(rows)
     }
 
@@ -157,11 +156,11 @@ impl PostgresSource {
 impl Source for PostgresSource {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
         self.take_turn().await?;
-        Ok(self.rows(unsettled).await?.into_iter().map(|(row, _)| row).collect())
+        self.rows(unsettled).await
     }
 
-    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
-        let (ids, nonces) = columns_of(published.iter());
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+        let (ids, nonces) = columns_of(done.iter());
         let (dead_ids, dead_nonces) = columns_of(dead.iter().map(|dead| &dead.id));
         let codes: Vec<&str> = dead.iter().map(|dead| dead.code.as_str()).collect();
         // PostgreSQL's texts can't hold this character. A reason may quote one from the JSON of an event.
@@ -250,12 +249,21 @@ macro_rules! sizes {
 }
 use sizes;
 
+/// The milliseconds since a row was written, by the database's clock. The owner may have set the time to `infinity`, which has
+/// no difference to another time.
+macro_rules! age {
+    () => {
+        "CASE WHEN isfinite(at) THEN (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint ELSE 0 END"
+    };
+}
+
 /// Reads rows until they have enough bytes.
 const READ: &str = concat!(
     "SELECT id, ",
     columns!(),
-    ", (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint \
-        FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
+    ", ",
+    age!(),
+    " FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
         OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
         FROM (SELECT *, ",
     sizes!(),
@@ -274,11 +282,12 @@ const SETTLE: &str = "WITH \
     INSERT INTO tidings.dead_letters(outbox_id, tenant, event, key, origin, topics, nonce, at, code, reason) \
         SELECT id, tenant, event, key, origin, topics, nonce, at, code, reason FROM dead ORDER BY id";
 
-const COUNT: &str = "SELECT \
-    (SELECT count(*) FROM (SELECT FROM tidings.outbox WHERE id > $1 LIMIT $2) AS rows), \
-    (SELECT (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint \
-        FROM tidings.outbox WHERE id > $1 ORDER BY id LIMIT 1), \
-    (SELECT count(*) FROM (SELECT FROM tidings.dead_letters LIMIT $2) AS letters)";
+const COUNT: &str = concat!(
+    "SELECT (SELECT count(*) FROM (SELECT FROM tidings.outbox WHERE id > $1 LIMIT $2) AS rows), (SELECT ",
+    age!(),
+    " FROM tidings.outbox WHERE id > $1 ORDER BY id LIMIT 1), \
+     (SELECT count(*) FROM (SELECT FROM tidings.dead_letters LIMIT $2) AS letters)"
+);
 
 /// The bounds of the columns, in the order of the parameters 1 to 3.
 fn column_limits() -> [i64; 3] {
@@ -300,6 +309,7 @@ fn read_row(row: &Row) -> OutboxRow {
         event: field(5),
         origin: field(7),
         topics: field(9),
+        age: Duration::ZERO,
     }
 }
 

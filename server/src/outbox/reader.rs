@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! read a batch ─▶ judge each row ─▶ publish, in the order of ids ─▶ await the answers ─▶ delete in groups
-//!                       └▶ dead letter: announce its gap ─────────────────────────────▶ move in the same group
+//!                       ├▶ dead letter: announce its gap ─────────────────────────────▶ move in the same group
+//!                       └▶ too old: announce a gap of its tenant ─────────────────────▶ delete in the same group
 //! ```
 //!
 //! The reader has no position of its own: the rows of the table are what is not done yet. After a crash it publishes some
@@ -14,17 +15,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt;
 use tidings_hub::{Hub, TenantId, metrics::OutboxMetrics};
 
 use super::{
     control::{Control, at},
     gaps::TenantGaps,
-    judge::{Draft, Gap, Refusal, judge, refused},
+    judge::{Gap, Refusal, judge, refused, too_old},
     outage::{FIRST_PAUSE, LONG_LOCK, LONGEST_PAUSE, Outage},
     row::{OutboxRow, RowId},
     source::{Dead, Source, SourceError},
-    unsettled::Unsettled,
+    unsettled::{Held, Unsettled},
 };
 
 /// Time between two looks at what waits in the table, for the metrics.
@@ -108,20 +108,22 @@ impl<S: Source> Reader<S> {
         if self.unsettled.is_full() {
             return Ok(false);
         }
+        let read = Instant::now();
         let rows = self.source.read(self.unsettled.ids()).await?;
         if rows.is_empty() {
             return Ok(false);
         }
         self.is_stale = true;
         self.unsettled.read(rows.iter().map(|row| row.id.clone()));
-        self.publish(rows).await;
+        self.publish(rows, read).await;
         Ok(true)
     }
 
     /// Publishes rows in their order, and tries those again that find no journal.
-    async fn publish(&mut self, mut rows: Vec<OutboxRow>) {
+    async fn publish(&mut self, mut rows: Vec<OutboxRow>, read: Instant) {
         let mut pause = FIRST_PAUSE;
         loop {
+            self.hold_old(&mut rows, read.elapsed());
             rows = self.hand_over(rows).await;
             if rows.is_empty() {
                 return;
@@ -137,34 +139,43 @@ impl<S: Source> Reader<S> {
         }
     }
 
+    /// Takes the rows away that are too old to be published. `since` is the time since they were read.
+    fn hold_old(&mut self, rows: &mut Vec<OutboxRow>, since: Duration) {
+        let max_age = self.hub.log_limits().max_age;
+        let (mut count, mut oldest) = (0, Duration::ZERO);
+        rows.retain(|row| {
+            let waited = row.age.saturating_add(since);
+            let Some(tenant) = too_old(row, self.home.as_ref(), waited, max_age) else { return true };
+            self.unsettled.hold(Gap::Tenant(tenant), Held::Old(row.id.clone()));
+            (count, oldest) = (count + 1, oldest.max(waited));
+            false
+        });
+        if count > 0 {
+            let (outbox, rows, oldest_seconds) = (&self.name, count, oldest.as_secs());
+            tracing::warn!(
+                outbox,
+                rows,
+                oldest_seconds,
+                "rows have waited for longer than the log keeps events: their tenants get a sync instead"
+            );
+        }
+    }
+
     /// Hands rows to the hub in their order, and awaits the answers. Returns the rows that need another try.
     async fn hand_over(&mut self, rows: Vec<OutboxRow>) -> Vec<OutboxRow> {
-        let mut handed_over = Vec::with_capacity(rows.len());
-        let mut rows = rows.into_iter();
-        let mut again = Vec::new();
-        for row in rows.by_ref() {
+        let (mut handed_over, mut drafts) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for row in rows {
             match judge(&row, self.home.as_ref()) {
-                Ok(Draft { tenant, event, named, options }) => {
-                    let mut answer = self.hub.tenant(&tenant).publish_raw(event, named.as_deref(), options);
-                    let at_once = (&mut answer).now_or_never();
-                    if matches!(&at_once, Some(Err(error)) if error.code().may_retry()) {
-                        // The hub may have room for the next row. But then the rows would change their order.
-                        again.push(row);
-                        break;
-                    }
-                    let answer = async move {
-                        match at_once {
-                            Some(answer) => answer,
-                            None => answer.await,
-                        }
-                    };
-                    handed_over.push((row, answer));
+                Ok(draft) => {
+                    handed_over.push(row);
+                    drafts.push(draft);
                 }
                 Err(refusal) => self.refuse(row.id, refusal),
             }
         }
-        let rest: Vec<OutboxRow> = again.drain(..).chain(rows).collect();
-        for (row, answer) in handed_over {
+        let answers = self.hub.publish_all(drafts);
+        let mut again = Vec::new();
+        for (row, answer) in handed_over.into_iter().zip(answers) {
             let answer = tokio::select! {
                 answer = answer => answer,
                 () = self.control.end_of_stop() => {
@@ -186,46 +197,47 @@ impl<S: Source> Reader<S> {
                 }
             }
         }
-        again.extend(rest);
         again
     }
 
     /// Notes that a row can't be published. It becomes a dead letter when its gap is announced.
     fn refuse(&mut self, id: RowId, Refusal { code, reason, gap }: Refusal) {
-        self.unsettled.hold(gap, Dead { id, code, reason });
+        self.unsettled.hold(gap, Held::Dead(Dead { id, code, reason }));
     }
 
-    /// Announces the gaps of dead letters. Only then may their rows leave the outbox: a crash in between announces a gap
-    /// again, and loses none. One gap of a whole tenant covers all dead letters of the tenant. Returns when the next gap is
-    /// due.
+    /// Announces the gaps of rows that are not published. Only then may these rows leave the outbox: a crash in between
+    /// announces a gap again, and loses none. One gap of a whole tenant covers all of its rows that wait for one. Returns when
+    /// the next gap is due.
     async fn announce(&mut self) -> Option<Instant> {
         let now = Instant::now();
         if let Some(due) = self.announce_after.filter(|due| now < *due) {
             return Some(due);
         }
         let (mut announced, mut of_tenants, mut next) = (Vec::new(), BTreeMap::<_, Vec<_>>::new(), None);
-        for (gap, dead) in self.unsettled.take_held() {
-            match &gap {
-                Gap::Nobody => self.unsettled.dead(dead, now),
-                Gap::Topics(tenant, topics) => {
-                    let syncing = self.hub.tenant(tenant).sync_raw(topics, Some(dead.id.gap_key()));
-                    announced.push((syncing, gap, vec![dead]));
+        for (gap, held) in self.unsettled.take_held() {
+            match (gap, held) {
+                (Gap::Nobody, held) => self.unsettled.announced(held, now),
+                (Gap::Topics(tenant, topics), Held::Dead(dead)) => {
+                    let syncing = self.hub.tenant(&tenant).sync_raw(&topics, Some(dead.id.gap_key()));
+                    announced.push((syncing, Gap::Topics(tenant, topics), vec![Held::Dead(dead)]));
                 }
-                Gap::Tenant(tenant) => of_tenants.entry(tenant.clone()).or_default().push(dead),
+                (Gap::Tenant(tenant) | Gap::Topics(tenant, _), held) => {
+                    of_tenants.entry(tenant).or_default().push(held);
+                }
             }
         }
-        for (tenant, dead) in of_tenants {
+        for (tenant, held) in of_tenants {
             match self.gaps.take(&tenant, now) {
-                Ok(()) => announced.push((self.hub.tenant(&tenant).sync_all(), Gap::Tenant(tenant), dead)),
+                Ok(()) => announced.push((self.hub.tenant(&tenant).sync_all(), Gap::Tenant(tenant), held)),
                 Err(due) => {
                     next = Some(next.map_or(due, |next: Instant| next.min(due)));
                     let gap = Gap::Tenant(tenant);
-                    dead.into_iter().for_each(|dead| self.unsettled.hold(gap.clone(), dead));
+                    held.into_iter().for_each(|held| self.unsettled.hold(gap.clone(), held));
                 }
             }
         }
         self.announce_after = None;
-        for (syncing, gap, dead) in announced {
+        for (syncing, gap, held) in announced {
             let announcing = async {
                 match (syncing.await, &gap) {
                     // The key has announced other topics, before a restart with other domains.
@@ -240,11 +252,12 @@ impl<S: Source> Reader<S> {
                 () = self.control.end_of_stop() => false,
             };
             let now = Instant::now();
-            for dead in dead {
+            for held in held {
                 if is_announced {
-                    self.unsettled.dead(dead, now);
+                    self.metrics.too_old.inc_by(matches!(held, Held::Old(_)).into());
+                    self.unsettled.announced(held, now);
                 } else {
-                    self.unsettled.hold(gap.clone(), dead);
+                    self.unsettled.hold(gap.clone(), held);
                     self.announce_after = Some(now + LONGEST_PAUSE);
                 }
             }
@@ -255,8 +268,8 @@ impl<S: Source> Reader<S> {
     /// Lets the database delete what is answered. A failure puts it off: meanwhile the reader publishes on, as far as
     /// [`Unsettled`] has room.
     async fn settle(&mut self) {
-        let (published, dead) = self.unsettled.answered();
-        match self.source.settle(published, dead).await {
+        let (done, dead) = self.unsettled.answered();
+        match self.source.settle(done, dead).await {
             Ok(()) => {
                 if let Some(first) = dead.first() {
                     // The reason may quote the row, so it is not logged.

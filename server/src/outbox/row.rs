@@ -1,6 +1,6 @@
 //! A row of an outbox, as the database has it: any writer in any language may have written it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use tidings_shared::{Event, FanOut};
 use uuid::{Builder, Uuid};
@@ -29,6 +29,9 @@ pub(crate) struct OutboxRow {
     pub(crate) origin: Field,
     /// The topics, a JSON list.
     pub(crate) topics: Field,
+    /// How long ago the row was written when it was read, by the clock of the database. Zero if a writer has set the time
+    /// to something that is no time.
+    pub(crate) age: Duration,
 }
 
 /// A column of a row. SQLite stores a value of any type in any column.

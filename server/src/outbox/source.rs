@@ -43,12 +43,12 @@ pub(crate) trait Source: Send + 'static {
     /// The database does not answer.
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError>;
 
-    /// Deletes published rows, and moves dead letters into their table, in one transaction. A row that is not there with
+    /// Deletes rows that are done, and moves dead letters into their table, in one transaction. A row that is not there with
     /// this id and nonce is passed over.
     ///
     /// # Errors
     /// The database does not answer. Nothing has changed, or everything: the caller asks for the same again.
-    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError>;
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError>;
 
     /// Waits until somebody may have written since the last [`read`](Source::read) began. May be dropped before it is done.
     async fn changed(&mut self);

@@ -119,6 +119,7 @@ impl SqliteSource {
 impl Source for SqliteSource {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
         let after = unsettled.last().map_or(i64::MIN, |row| row.id);
+        let now = unix_time();
         self.with(|open| {
             // Before the read: a commit in between is noticed again.
             open.version = Some(open.data_version()?);
@@ -128,7 +129,7 @@ impl Source for SqliteSource {
             let (mut rows, mut bytes) = (Vec::new(), 0);
             let mut found = statement.query(values)?;
             while let Some(row) = found.next()? {
-                let row = read_row(row)?;
+                let row = OutboxRow { age: age(now, row.get("at")?), ..read_row(row)? };
                 bytes += row.bytes();
                 rows.push(row);
                 if bytes >= READ_BYTES {
@@ -139,7 +140,7 @@ impl Source for SqliteSource {
         })
     }
 
-    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
         self.with(|open| {
             let transaction = immediate(&mut open.connection)?;
             {
@@ -148,7 +149,7 @@ impl Source for SqliteSource {
                     bury.execute(params![id, nonce, code.as_str(), reason])?;
                 }
                 let mut delete = transaction.prepare_cached(DELETE)?;
-                for RowId { id, nonce } in published.iter().chain(dead.iter().map(|dead| &dead.id)) {
+                for RowId { id, nonce } in done.iter().chain(dead.iter().map(|dead| &dead.id)) {
                     delete.execute(params![id, nonce])?;
                 }
             }
@@ -180,7 +181,7 @@ impl Source for SqliteSource {
 
     async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError> {
         let after = after.unwrap_or(i64::MIN);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = unix_time();
         self.with(|open| {
             let mut count = open.connection.prepare_cached(COUNT)?;
             let (rows, oldest, dead): (i64, Option<i64>, i64) = count
@@ -188,9 +189,7 @@ impl Source for SqliteSource {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                 })?;
             let number = |count: i64| usize::try_from(count).unwrap_or_default();
-            let oldest =
-                oldest.and_then(|at| Some(now.saturating_sub(Duration::from_millis(at.try_into().ok()?))));
-            Ok(Waiting { rows: number(rows), oldest: oldest.unwrap_or_default(), dead: number(dead) })
+            Ok(Waiting { rows: number(rows), oldest: age(now, oldest), dead: number(dead) })
         })
     }
 
@@ -274,8 +273,20 @@ macro_rules! columns {
 
 use {columns, nonce};
 
-const READ: &str =
-    concat!("SELECT id, ", columns!(), " FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT ?5");
+/// The time of a row. A writer may have set it to something that is no number.
+macro_rules! at {
+    () => {
+        "iif(typeof(at) = 'integer', at, NULL) AS at"
+    };
+}
+
+const READ: &str = concat!(
+    "SELECT id, ",
+    columns!(),
+    ", ",
+    at!(),
+    " FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT ?5"
+);
 
 const DELETE: &str = concat!("DELETE FROM tidings_outbox WHERE id = ?1 AND ", nonce!(), " = ?2");
 
@@ -286,10 +297,12 @@ const BURY: &str = concat!(
     " = ?2"
 );
 
-const COUNT: &str = "SELECT \
-    (SELECT count(*) FROM (SELECT 1 FROM tidings_outbox WHERE id > ?1 LIMIT ?2)), \
-    (SELECT at FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT 1), \
-    (SELECT count(*) FROM (SELECT 1 FROM tidings_dead_letters LIMIT ?2))";
+const COUNT: &str = concat!(
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM tidings_outbox WHERE id > ?1 LIMIT ?2)), (SELECT ",
+    at!(),
+    " FROM tidings_outbox WHERE id > ?1 ORDER BY id LIMIT 1), \
+     (SELECT count(*) FROM (SELECT 1 FROM tidings_dead_letters LIMIT ?2))"
+);
 
 /// The bounds of the columns, in the order of the parameters 2 to 4.
 fn column_limits() -> [i64; 3] {
@@ -314,7 +327,21 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         key: field(6)?,
         origin: field(8)?,
         topics: field(10)?,
+        age: Duration::ZERO,
     })
+}
+
+/// Returns the milliseconds since 1970. The application writes to its file on the same machine, so the rows' times are by the
+/// same clock.
+fn unix_time() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Returns how long ago a row was written. A time that is still to come is now: somebody has set the clock back.
+fn age(now: i64, at: Option<i64>) -> Duration {
+    let age = at.map_or(0, |at| now.saturating_sub(at));
+    Duration::from_millis(age.try_into().unwrap_or_default())
 }
 
 /// Opens an existing file for reading and writing.

@@ -15,17 +15,26 @@ pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(500);
 /// Rows after which the reader deletes at once.
 pub(crate) const SETTLE_ROWS: usize = 1024;
 
+/// A row that is not published, and waits for its gap.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// It becomes a dead letter.
+    Dead(Dead),
+    /// It is too old, and is deleted.
+    Old(RowId),
+}
+
 /// Rows that were read and are still in the table.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     /// All of them, by ascending id.
     ids: Vec<RowId>,
-    /// Those that the hub has published.
-    published: Vec<RowId>,
+    /// Those that the hub has published, and those that are too old and have an announced gap.
+    done: Vec<RowId>,
     /// The dead letters with an announced gap.
     dead: Vec<Dead>,
-    /// The dead letters that wait for their gap.
-    held: Vec<(Gap, Dead)>,
+    /// Those that wait for their gap.
+    held: Vec<(Gap, Held)>,
     /// When the database should take the deletion.
     due: Option<Instant>,
 }
@@ -39,29 +48,32 @@ impl Unsettled {
 
     /// Notes that the hub has published a row.
     pub(crate) fn published(&mut self, id: RowId, now: Instant) {
-        self.published.push(id);
+        self.done.push(id);
         self.note(now);
     }
 
-    /// Notes a dead letter with an announced gap.
-    pub(crate) fn dead(&mut self, dead: Dead, now: Instant) {
-        self.dead.push(dead);
+    /// Notes that the gap of a row is announced.
+    pub(crate) fn announced(&mut self, held: Held, now: Instant) {
+        match held {
+            Held::Dead(dead) => self.dead.push(dead),
+            Held::Old(id) => self.done.push(id),
+        }
         self.note(now);
     }
 
-    /// Notes a dead letter that waits for its gap.
-    pub(crate) fn hold(&mut self, gap: Gap, dead: Dead) {
-        self.held.push((gap, dead));
+    /// Notes a row that waits for its gap.
+    pub(crate) fn hold(&mut self, gap: Gap, held: Held) {
+        self.held.push((gap, held));
     }
 
-    /// Takes the dead letters that wait for a gap.
-    pub(crate) fn take_held(&mut self) -> Vec<(Gap, Dead)> {
+    /// Takes the rows that wait for a gap.
+    pub(crate) fn take_held(&mut self) -> Vec<(Gap, Held)> {
         std::mem::take(&mut self.held)
     }
 
     /// Forgets the rows that have left the table.
     pub(crate) fn settled(&mut self) {
-        let mut gone: Vec<RowId> = self.published.drain(..).collect();
+        let mut gone: Vec<RowId> = self.done.drain(..).collect();
         gone.extend(self.dead.drain(..).map(|dead| dead.id));
         gone.sort_unstable_by_key(|row| row.id);
         self.ids.retain(|row| gone.binary_search_by_key(&row.id, |gone| gone.id).is_err());
@@ -96,16 +108,16 @@ impl Unsettled {
 
     /// Returns the rows to delete, and those to move.
     pub(crate) fn answered(&self) -> (&[RowId], &[Dead]) {
-        (&self.published, &self.dead)
+        (&self.done, &self.dead)
     }
 
     /// Returns the largest id of an answered row. The rows after it wait.
     pub(crate) fn last_answered(&self) -> Option<i64> {
-        self.published.iter().chain(self.dead.iter().map(|dead| &dead.id)).map(|row| row.id).max()
+        self.done.iter().chain(self.dead.iter().map(|dead| &dead.id)).map(|row| row.id).max()
     }
 
     fn note(&mut self, now: Instant) {
-        let is_many = self.published.len() + self.dead.len() >= SETTLE_ROWS;
+        let is_many = self.done.len() + self.dead.len() >= SETTLE_ROWS;
         let due = if is_many { now } else { now + SETTLE_AFTER };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }

@@ -14,6 +14,8 @@ type Labels = [(&'static str, String); 1];
 pub struct OutboxMetrics {
     /// Rows that were published.
     pub published: Counter,
+    /// Rows that were too old to be published.
+    pub too_old: Counter,
     rows: Gauge,
     age: Gauge<f64, AtomicU64>,
     dead_letters: Gauge,
@@ -23,6 +25,7 @@ pub struct OutboxMetrics {
 #[derive(Debug, Default)]
 pub(super) struct Outboxes {
     published: Family<Labels, Counter>,
+    too_old: Family<Labels, Counter>,
     rows: Family<Labels, Gauge>,
     age: Family<Labels, Gauge<f64, AtomicU64>>,
     dead_letters: Family<Labels, Gauge>,
@@ -45,6 +48,11 @@ impl Outboxes {
             "Rows of an outbox that were published",
             self.published.clone(),
         );
+        registry.register(
+            "outbox_too_old",
+            "Rows of an outbox that were older than the log's events, so their tenant got a sync instead",
+            self.too_old.clone(),
+        );
         registry.register("outbox_rows", "Rows of an outbox that wait", self.rows.clone());
         registry.register_with_unit(
             "outbox_oldest_age",
@@ -63,6 +71,7 @@ impl Outboxes {
         let labels = [("outbox", name.to_owned())];
         OutboxMetrics {
             published: self.published.get_or_create_owned(&labels),
+            too_old: self.too_old.get_or_create_owned(&labels),
             rows: self.rows.get_or_create_owned(&labels),
             age: self.age.get_or_create_owned(&labels),
             dead_letters: self.dead_letters.get_or_create_owned(&labels),

@@ -15,6 +15,7 @@ fn row() -> OutboxRow {
         key: Field::Null,
         origin: Field::Null,
         topics: Field::Null,
+        age: Duration::ZERO,
     }
 }
 
@@ -135,4 +136,22 @@ fn the_subscribers_of_an_event_with_a_key_of_another_publication_load_again() {
     let refusal = refused(draft, &PublishError::Key, &Domains::shipped());
     assert_eq!(refusal.code, Code::Forbidden);
     assert_eq!(refusal.gap, topics(&["staff:people", "staff:person:0198c0de-0000-7000-8000-000000000001"]));
+}
+
+#[test]
+fn of_a_row_that_has_waited_for_too_long_only_the_tenant_matters() {
+    let second = Duration::from_secs(1);
+    let home: TenantId = "home".parse().unwrap();
+    let of = |row: &OutboxRow, waited: u32, max_age: u32| {
+        too_old(row, Some(&home), waited * second, max_age * second).map(|tenant| tenant.as_str().to_owned())
+    };
+    let acme = Some("acme".to_owned());
+    assert_eq!([of(&row(), 600, 600), of(&row(), 601, 600)], [None, acme.clone()]);
+    // A log may keep nothing, and the rows are published all the same.
+    assert_eq!([of(&row(), 10, 0), of(&row(), 11, 0)], [None, acme.clone()]);
+    assert_eq!(of(&OutboxRow { event: text("not JSON"), key: text("7"), ..row() }, 601, 600), acme);
+    let nobodys = OutboxRow { tenant: Field::Null, ..row() };
+    assert_eq!(of(&nobodys, 601, 600), Some("home".to_owned()));
+    assert_eq!(too_old(&nobodys, None, 601 * second, 600 * second), None, "a dead letter");
+    assert_eq!(of(&OutboxRow { tenant: text("a b"), ..row() }, 601, 600), None, "a dead letter");
 }

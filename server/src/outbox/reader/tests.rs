@@ -9,9 +9,9 @@ use std::{
     task::Waker,
 };
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tidings_hub::{Delivery, Driver, Host, HubSettings, Moment};
-use tidings_shared::TopicName;
+use tidings_shared::{TopicName, limits::PUBLISH_TIMEOUT};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -82,13 +82,16 @@ impl Source for Table {
     }
 }
 
-/// A host whose clock a test sets, in milliseconds.
+/// A host with a clock in milliseconds. A test moves it on, and so does each look by one `step`.
 #[derive(Debug, Clone, Default)]
-struct TestHost(Arc<AtomicU64>);
+struct TestHost {
+    ms: Arc<AtomicU64>,
+    step: u64,
+}
 
 impl Host for TestHost {
     fn now(&self) -> Moment {
-        let ms = self.0.load(Relaxed);
+        let ms = self.ms.fetch_add(self.step, Relaxed);
         Moment { since_start: Duration::from_millis(ms), unix_ms: 1_800_000_000_000 + ms }
     }
 
@@ -109,6 +112,7 @@ fn row(id: i64, event: &str) -> OutboxRow {
         key: Field::Null,
         origin: Field::Null,
         topics: Field::Text(r#"["clock"]"#.to_owned()),
+        age: Duration::ZERO,
     }
 }
 
@@ -121,15 +125,19 @@ fn tick(id: i64) -> OutboxRow {
     row(id, &format!(r#"{{"domain":"clock","event":"tick{id}","payload":{{}}}}"#))
 }
 
-/// Runs a reader of these rows. The journal is away for longer than the reader keeps answered rows in the table, and comes
-/// back. Nothing may leave the table before. Returns what a subscriber got: the names of events, and `sync`.
-fn away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
+/// Runs a reader of these rows. The journal is away while `away` runs, and nothing may leave the table. Then the journal comes
+/// back. Returns what a subscriber got, the names of events and `sync`, and the dead letters.
+fn away_and_back(
+    rows: &[OutboxRow],
+    host: &TestHost,
+    away: impl AsyncFnOnce(&Hub),
+) -> (Vec<String>, Vec<i64>) {
     let folder = std::env::temp_dir().join(format!("tidings-reader-{}", Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let mut journal =
         SqliteJournal::open(&folder.join("journal"), Synchronous::default(), Duration::ZERO).unwrap();
     let table = Table::with(rows.iter().cloned());
-    let (home, host): (TenantId, _) = ("acme".parse().unwrap(), TestHost::default());
+    let home: TenantId = "acme".parse().unwrap();
     let (hub, mut driver) = Hub::with_journal(HubSettings::new(home.clone()), host.clone());
     driver.open(&mut journal).unwrap();
     let control = Arc::new(Control::new());
@@ -141,12 +149,8 @@ fn away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
             let subscribing = hub.subscribe_raw(&topics);
             turn(&mut driver, &mut journal);
             let mut subscription = subscribing.await;
-            // Nobody does the driver's turns: the hub gives up everything that waits, again and again.
-            for _ in 0..10 {
-                sleep(Duration::from_millis(80)).await;
-                host.0.fetch_add(11_000, Relaxed);
-                hub.handle_timeout(hub.now());
-            }
+            // Nobody does the driver's turns.
+            away(&hub).await;
             assert_eq!(table.ids().len(), rows.len());
             while !table.ids().is_empty() {
                 turn(&mut driver, &mut journal);
@@ -170,9 +174,22 @@ fn away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
     (deliveries, dead)
 }
 
+/// Does the same. The journal is away for longer than the reader keeps answered rows in the table: the hub gives up everything
+/// that waits, again and again.
+fn long_away_and_back(rows: &[OutboxRow]) -> (Vec<String>, Vec<i64>) {
+    let host = TestHost::default();
+    away_and_back(rows, &host, async |hub| {
+        for _ in 0..10 {
+            sleep(Duration::from_millis(80)).await;
+            host.ms.fetch_add(11_000, Relaxed);
+            hub.handle_timeout(hub.now());
+        }
+    })
+}
+
 #[test]
 fn while_the_journal_is_away_nothing_leaves_the_outbox_and_then_all_comes_in_order() {
-    let (deliveries, dead) = away_and_back(&[tick(1), row(2, "no event"), tick(3), tick(4)]);
+    let (deliveries, dead) = long_away_and_back(&[tick(1), row(2, "no event"), tick(3), tick(4)]);
     let (syncs, events): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|what| what == "sync");
     assert_eq!(events, ["tick1", "tick3", "tick4"]);
     assert!(!syncs.is_empty());
@@ -181,7 +198,43 @@ fn while_the_journal_is_away_nothing_leaves_the_outbox_and_then_all_comes_in_ord
 
 #[test]
 fn a_dead_letter_leaves_the_outbox_when_its_gap_is_in_the_journal() {
-    let (deliveries, dead) = away_and_back(&[row(1, "no event")]);
+    let (deliveries, dead) = long_away_and_back(&[row(1, "no event")]);
     assert!(!deliveries.is_empty() && deliveries.iter().all(|what| what == "sync"), "{deliveries:?}");
     assert_eq!(dead, [1]);
+}
+
+#[test]
+fn the_journal_comes_back_when_the_first_row_has_waited_for_too_long_and_the_order_stays() {
+    // Each row is handed over a second after the one before it, if the reader hands over one by one.
+    let host = TestHost { step: 1_000, ..TestHost::default() };
+    let (deliveries, _) = away_and_back(&[tick(1), tick(2), tick(3), tick(4)], &host, async |hub| {
+        let first = hub.now().since_start + Duration::from_secs(1);
+        let at = |since_start| Moment { since_start, unix_ms: 0 };
+        while hub.holdings(at(first)).journal_waiting < 4 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        hub.handle_timeout(at(first + PUBLISH_TIMEOUT));
+    });
+    assert_eq!(deliveries, ["tick1", "tick2", "tick3", "tick4"]);
+}
+
+/// Returns a row that is older than the events of the log.
+fn old(row: OutboxRow) -> OutboxRow {
+    OutboxRow { age: Duration::from_secs(601), ..row }
+}
+
+#[test]
+fn old_rows_are_one_gap_of_their_tenant_and_no_dead_letters() {
+    let of_other = OutboxRow { tenant: Field::Text("other".to_owned()), ..old(tick(4)) };
+    let rows = [old(tick(1)), tick(2), old(row(3, "no event")), of_other, tick(5)];
+    let (mut deliveries, dead) = away_and_back(&rows, &TestHost::default(), async |_| {});
+    deliveries.sort();
+    assert_eq!((deliveries, dead), (["sync", "tick2", "tick5"].map(str::to_owned).to_vec(), vec![]));
+}
+
+#[test]
+fn an_old_row_leaves_the_outbox_when_its_gap_is_in_the_journal() {
+    let (deliveries, dead) = long_away_and_back(&[old(tick(1)), old(tick(2))]);
+    assert!(!deliveries.is_empty() && deliveries.iter().all(|what| what == "sync"), "{deliveries:?}");
+    assert_eq!(dead, [0_i64; 0]);
 }

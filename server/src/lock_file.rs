@@ -1,0 +1,70 @@
+//! A lock between processes: a file that one of them has locked. The system takes the lock back when the process ends.
+
+use std::{
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A locked file. Dropping it lets another process in. The file stays.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    file: File,
+    path: PathBuf,
+    is_new: bool,
+}
+
+impl LockFile {
+    /// Takes the lock of this path. Returns `None` if another process has it, or another part of this one.
+    ///
+    /// # Errors
+    /// The file can't be made, or the system has no locks.
+    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        let is_new = !path.exists();
+        let file = options().open(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => {}
+        }
+        let lock = Self { file, path: path.to_owned(), is_new };
+        // Somebody may have removed the file between the two steps.
+        Ok(Some(lock).filter(Self::is_there))
+    }
+
+    /// Returns whether the path still is the locked file.
+    pub(crate) fn is_there(&self) -> bool {
+        let there = fs::metadata(&self.path).ok();
+        self.file.metadata().ok().zip(there).is_some_and(|(own, there)| is_same(&own, &there))
+    }
+
+    /// Gives the lock up, and leaves no file that was not there before.
+    #[cfg(unix)]
+    pub(crate) fn abandon(self) {
+        if self.is_new {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Returns whether both are of the same file. Elsewhere than on Unix, nobody can remove or replace an open file.
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        true
+    }
+}
