@@ -14,7 +14,8 @@
 //!
 //! This crate has the layers around the hub, from the inside outwards:
 //!
-//! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files.
+//! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files, `lock_file`
+//!   is a lock between processes.
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
 //! - `journal` keeps a hub's history in a file.
 //! - `outbox` publishes the rows of a table, and `postgres` connects to PostgreSQL.
@@ -52,6 +53,8 @@ pub mod http;
 pub mod journal;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "sqlite")]
+mod lock_file;
 mod net;
 mod origin;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

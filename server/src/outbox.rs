@@ -51,8 +51,8 @@ use self::{address::Database, control::Control, reader::Reader, source::SourceEr
 /// The longest time of [`Outbox::stop`]: for answers that are on their way, and for the last deletion.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: do not
-/// start two, in one process or in two.
+/// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: a second
+/// one, also in another process, waits until the first has ended.
 ///
 /// ```no_run
 /// use tidings_server::{Hub, HubSettings, Outbox, SystemHost};
@@ -103,7 +103,9 @@ impl Outbox {
             Database::Sqlite(path) => {
                 let path = path.clone();
                 Self::spawn(address, async move |control| {
-                    let source = admin::patiently(async || sqlite::SqliteSource::open(&path)).await?;
+                    let mut source = admin::patiently(async || sqlite::SqliteSource::open(&path)).await?;
+                    // While another reader has its turn, this server serves, and its outbox waits.
+                    source.take_turn().or_else(|error| if error.is_busy { Ok(()) } else { Err(error) })?;
                     Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
                 })
                 .await

@@ -47,8 +47,9 @@ use tidings_shared::Position;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::status::Status;
-use self::{fault::Fault, file::JournalFile, lock::Lock, paths::Paths, stamp::Stamp, tenants::Tenant};
+use self::{fault::Fault, file::JournalFile, paths::Paths, stamp::Stamp, tenants::Tenant};
 use super::Synchronous;
+use crate::lock_file::LockFile;
 
 /// How long the files must stay as they are before a replaced file is opened: a copy takes its time.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -76,7 +77,7 @@ pub struct SqliteJournal {
     /// What is at the paths of file and log, and since when. It must settle before it is opened.
     seen: Option<([Option<Stamp>; 2], Instant)>,
     /// The last field: the file is closed before.
-    lock: Lock,
+    lock: LockFile,
 }
 
 impl SqliteJournal {
@@ -118,7 +119,7 @@ impl SqliteJournal {
         let paths = Paths::new(path);
         // First without the lock, so that no lock file appears beside a file that is no journal.
         open::check(&paths.file)?;
-        let lock = Lock::wait(&paths.lock, wait)?;
+        let lock = lock::wait(&paths.lock, wait)?;
         match open::open(&paths, synchronous) {
             Ok(file) => {
                 let (file, before) = (Some(file), HashMap::new());
@@ -149,7 +150,7 @@ impl SqliteJournal {
 
     fn opened(&mut self) -> Result<&mut JournalFile, Fault> {
         if !self.lock.is_there() {
-            self.lock = Lock::wait(&self.paths.lock, Duration::ZERO)?;
+            self.lock = lock::wait(&self.paths.lock, Duration::ZERO)?;
         }
         if self.file.is_none() {
             let now = [Stamp::at(&self.paths.file), Stamp::at(&self.paths.log)];

@@ -6,6 +6,7 @@
 
 mod dead_letters;
 mod schema;
+mod turn;
 mod write;
 
 use std::{
@@ -19,6 +20,7 @@ use rusqlite::{
 };
 use tokio::time::sleep;
 
+use self::turn::Turn;
 pub use self::{
     schema::SCHEMA,
     write::{insert, insert_to},
@@ -45,6 +47,7 @@ const SAME_FILE_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct SqliteSource {
     path: PathBuf,
+    turn: Turn,
     /// `None` after an error, until the file is opened again.
     open: Option<Open>,
 }
@@ -52,6 +55,8 @@ pub(crate) struct SqliteSource {
 #[derive(Debug)]
 struct Open {
     connection: Connection,
+    /// The path of the database file without links.
+    main: PathBuf,
     /// The counter of commits when the last read began.
     version: Option<i64>,
     /// What the database file is to the system.
@@ -68,7 +73,23 @@ impl SqliteSource {
     /// # Errors
     /// The file is not there, is no database, can't be written, or has no outbox.
     pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
-        Ok(Self { path: path.to_owned(), open: Some(Open::new(path)?) })
+        let open = Open::new(path)?;
+        Ok(Self { path: path.to_owned(), turn: Turn::wait(&open.main), open: Some(open) })
+    }
+
+    /// Succeeds while this reader is the one that reads the outbox.
+    ///
+    /// # Errors
+    /// Another reader has its turn, which is a [busy](SourceError::is_busy) error. Or the lock can't be taken.
+    pub(crate) fn take_turn(&mut self) -> Result<(), SourceError> {
+        let shown = self.path.display();
+        match self.turn.take() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SourceError::busy(format!(
+                "another server reads the outbox of sqlite:{shown}: this one waits until it ends"
+            ))),
+            Err(fault) => Err(SourceError::away(format!("sqlite:{shown}: {fault}"))),
+        }
     }
 
     /// Makes the tables of an outbox in an existing file. Tables that are there stay as they are.
@@ -118,6 +139,7 @@ impl SqliteSource {
 
 impl Source for SqliteSource {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+        self.take_turn()?;
         let after = unsettled.last().map_or(i64::MIN, |row| row.id);
         let now = unix_time();
         self.with(|open| {
@@ -175,7 +197,9 @@ impl Source for SqliteSource {
 
     async fn reopen(&mut self) -> Result<(), SourceError> {
         self.open = None;
-        self.open = Some(Open::new(&self.path)?);
+        let open = Open::new(&self.path)?;
+        self.turn.wait_for(&open.main);
+        self.open = Some(open);
         Ok(())
     }
 
@@ -213,14 +237,16 @@ impl Open {
         let connection = connect(path)?;
         check_tables(path, &connection)?;
         // SQLite keeps the log beside the file that a link names.
-        let main = connection.path().unwrap_or_default().to_owned();
+        let main = PathBuf::from(connection.path().unwrap_or_default());
         // The connection has read, so it has opened its log.
         let logs = ["-wal", "-shm"].map(|end| {
-            let log = PathBuf::from(format!("{main}{end}"));
+            let mut log = main.clone().into_os_string();
+            log.push(end);
+            let log = PathBuf::from(log);
             let is = identity(&log);
             (log, is)
         });
-        Ok(Self { connection, version: None, file, logs, compared: Instant::now() })
+        Ok(Self { connection, main, version: None, file, logs, compared: Instant::now() })
     }
 
     fn data_version(&self) -> rusqlite::Result<i64> {

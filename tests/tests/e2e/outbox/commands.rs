@@ -51,6 +51,12 @@ fn an_outbox_that_cannot_be_is_exit_2_with_the_remedy() {
     }
     let file = AppFile::new("wal");
     assert!(refused(&[&file.url(), &file.url()]).contains("given twice"));
+    let lock = format!("{}-outbox-lock", file.path().display());
+    fs::create_dir(&lock).unwrap();
+    let serve =
+        finish(tidings().args(["serve", "--dev", "--listen", "127.0.0.1:0", "--outbox", &file.url()]));
+    assert_eq!(serve.code, Some(2), "{serve:?}");
+    assert!(serve.stderr.contains(&lock) && serve.stderr.contains("the right to write"), "{serve:?}");
 }
 
 #[test]

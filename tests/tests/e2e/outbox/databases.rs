@@ -184,3 +184,45 @@ fn a_drain_deletes_what_was_published() {
     assert_eq!(server.exit_code(), Some(0));
     assert_eq!(file.count("tidings_outbox"), 0);
 }
+
+#[test]
+fn one_server_reads_an_outbox_and_the_next_takes_over_when_it_ends() {
+    for signal in ["TERM", "KILL"] {
+        let file = AppFile::new("wal");
+        let mut one = serve(&file);
+        let mut with_one = subscribed(&one);
+        tick(&file, &file.open(), 1);
+        expect_tick(&mut with_one, 1);
+        // It names the same file by another path.
+        let link = file.path().with_extension("link");
+        std::os::unix::fs::symlink(file.path(), &link).unwrap();
+        let mut other = Server::with(&["--outbox", &format!("sqlite:{}", link.display())]);
+        let mut with_other = subscribed(&other);
+        eventually("the log says it", || other.process().log().contains("another server reads the outbox"));
+        (2..=20).for_each(|number| tick(&file, &file.open(), number));
+        (2..=20).for_each(|number| drop(expect_tick(&mut with_one, number)));
+        expect_empty(&file);
+        drop(with_one);
+        one.process().signal(signal);
+        one.exit_code();
+        tick(&file, &file.open(), 21);
+        expect_tick(&mut with_other, 21);
+        expect_empty(&file);
+        let lock = file.path().with_extension("db-outbox-lock");
+        assert_eq!(fs::metadata(lock).unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn a_reader_whose_lock_somebody_removes_takes_it_again() {
+    let file = AppFile::new("wal");
+    let one = serve(&file);
+    let mut with_one = subscribed(&one);
+    let lock = file.path().with_extension("db-outbox-lock");
+    fs::remove_file(&lock).unwrap();
+    tick(&file, &file.open(), 1);
+    expect_tick(&mut with_one, 1);
+    let mut other = serve(&file);
+    eventually("the log says it", || other.process().log().contains("another server reads the outbox"));
+    assert!(lock.exists());
+}
