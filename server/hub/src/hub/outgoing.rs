@@ -15,7 +15,7 @@ use tidings_shared::{
 };
 use uuid::Uuid;
 
-use super::{later::Slot, publishing::PublishError};
+use super::{handed_over::Publishing, later::Slot, publishing::PublishError};
 use crate::{
     journal::{Content, JournalDraft, JournalRevocation},
     publication::Published,
@@ -103,7 +103,7 @@ impl Outgoing {
         &self,
         drafts: Vec<Result<JournalDraft, PublishError>>,
         now: Duration,
-    ) -> Vec<Result<Arc<Slot<Result<Published, PublishError>>>, PublishError>> {
+    ) -> Vec<Publishing> {
         let mut state = self.lock();
         let mut is_full = false;
         let mut hand_over = |draft: JournalDraft| {
@@ -111,7 +111,10 @@ impl Outgoing {
             is_full = is_full || state.push(draft, Then::Publish(Arc::clone(&slot)), now).is_err();
             if is_full { Err(PublishError::Overloaded) } else { Ok(slot) }
         };
-        drafts.into_iter().map(|draft| draft.and_then(&mut hand_over)).collect()
+        let handed_over = drafts.into_iter().map(|draft| draft.and_then(&mut hand_over));
+        handed_over
+            .map(|slot| slot.map_or_else(|error| Publishing::ready(Err(error)), Publishing::waiting))
+            .collect()
     }
 
     /// Hands over an event for which nobody waits.

@@ -126,10 +126,7 @@ impl Shared {
             return drafts.map(|draft| Publishing::ready(draft.and_then(append))).collect();
         };
         let drafts = drafts.map(|draft| draft.map(|(tenant, draft)| JournalDraft::new(tenant, draft)));
-        let slots = outgoing.publish_all(drafts.collect(), now.since_start).into_iter();
-        slots
-            .map(|slot| slot.map_or_else(|error| Publishing::ready(Err(error)), Publishing::waiting))
-            .collect()
+        outgoing.publish_all(drafts.collect(), now.since_start)
     }
 
     /// Announces an event: nobody waits for the answer.
