@@ -19,7 +19,10 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use self::{recent::Recent, turn::Turn};
+use self::{
+    recent::{Recent, Snapshot},
+    turn::Turn,
+};
 pub use self::{
     schema::SCHEMA,
     write::{InsertError, insert, insert_to},
@@ -102,24 +105,35 @@ impl PostgresSource {
     async fn has_no_new_row(&mut self) -> Result<bool, SourceError> {
         let now = Instant::now();
         let after = self.recent.after(now);
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&after, Type::INT8), (&self.known, Type::INT8_ARRAY)];
-        let is_empty = self.session()?.query(LOOK, &values).await?.is_empty();
-        if is_empty {
-            self.recent.read(after, std::iter::empty(), now, Instant::now());
+        let old = self.recent.old();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&after, Type::INT8), (&self.known, Type::INT8_ARRAY), (&old, Type::INT8)];
+        let row = self.session()?.query_one(LOOK, &values).await?;
+        if row.get::<_, Option<bool>>(2).is_some() {
+            return Ok(false);
         }
-        Ok(is_empty)
+        Ok(self.recent.read(after, std::iter::empty(), read_snapshot(&row, 0), now, Instant::now()))
     }
 
     /// Reads the next rows as [`Source::read`] does. It asks for no turn.
     async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
-        let now = Instant::now();
-        let after = self.recent.after(now);
         self.known.clear();
         self.known.extend(unsettled.iter().map(|row| row.id));
+        loop {
+            if let Some(rows) = self.try_rows().await? {
+                self.known.extend(rows.iter().map(|row| row.id.id));
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Reads the next rows. Returns nothing if others may have come before them.
+    async fn try_rows(&mut self) -> Result<Option<Vec<OutboxRow>>, SourceError> {
+        let now = Instant::now();
+        let (after, old) = (self.recent.after(now), self.recent.old());
         let [short, event, topics] = column_limits();
         let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
-        let values: [(&(dyn ToSql + Sync), Type); 7] = [
+        let values: [(&(dyn ToSql + Sync), Type); 8] = [
             (&short, Type::INT8),
             (&event, Type::INT8),
             (&topics, Type::INT8),
@@ -127,13 +141,15 @@ impl PostgresSource {
             (&self.known, Type::INT8_ARRAY),
             (&max_rows, Type::INT8),
             (&max_bytes, Type::INT8),
+            (&old, Type::INT8),
         ];
-        let rows = self.session()?.query(READ, &values).await?;
+        let found = self.session()?.query(READ, &values).await?;
         let rows: Vec<_> =
-            rows.iter().map(|row| OutboxRow { age: milliseconds(row.get(11)), ..read_row(row) }).collect();
-        self.recent.read(after, rows.iter().map(|row| row.id.id), now, Instant::now());
-        self.known.extend(rows.iter().map(|row| row.id.id));
-        Ok(rows)
+            found.iter().map(|row| OutboxRow { age: milliseconds(row.get(11)), ..read_row(row) }).collect();
+        let Some(first) = found.first() else { return Ok(Some(rows)) };
+        let ids = rows.iter().map(|row| row.id.id);
+        let is_complete = self.recent.read(after, ids, read_snapshot(first, 12), now, Instant::now());
+        Ok(is_complete.then_some(rows))
     }
 
     /// Succeeds while this server is the one that reads the outbox.
@@ -162,9 +178,7 @@ impl Source for PostgresSource {
     async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
         let (ids, nonces) = columns_of(done.iter());
         let (dead_ids, dead_nonces) = columns_of(dead.iter().map(|dead| &dead.id));
-        let codes: Vec<&str> = dead.iter().map(|dead| dead.code.as_str()).collect();
-        // PostgreSQL's texts can't hold this character. A reason may quote one from the JSON of an event.
-        let reasons: Vec<String> = dead.iter().map(|dead| dead.reason.replace('\0', "\u{fffd}")).collect();
+        let (codes, reasons) = refusals_of(dead);
         let values: [(&(dyn ToSql + Sync), Type); 6] = [
             (&ids, Type::INT8_ARRAY),
             (&nonces, Type::UUID_ARRAY),
@@ -257,12 +271,26 @@ macro_rules! age {
     };
 }
 
+/// The two columns of [`snapshot`]: those of the statement's own snapshot. Only transactions below a number are named.
+macro_rules! snapshot {
+    ($old:literal) => {
+        concat!(
+            "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint), \
+            ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x::text::bigint < ",
+            $old,
+            ")"
+        )
+    };
+}
+
 /// Reads rows until they have enough bytes.
 const READ: &str = concat!(
     "SELECT id, ",
     columns!(),
     ", ",
     age!(),
+    ", ",
+    snapshot!("$8"),
     " FROM (SELECT *, sum(coalesce(tenant_bytes, 0) + event_bytes + coalesce(origin_bytes, 0) + coalesce(topics_bytes, 0)) \
         OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before \
         FROM (SELECT *, ",
@@ -271,7 +299,11 @@ const READ: &str = concat!(
      WHERE coalesce(bytes_before, 0) < $7 ORDER BY id"
 );
 
-const LOOK: &str = "SELECT FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) ORDER BY id LIMIT 1";
+const LOOK: &str = concat!(
+    "SELECT ",
+    snapshot!("$3"),
+    ", (SELECT true FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) ORDER BY id LIMIT 1)"
+);
 
 /// Deletes published rows, and moves dead letters. It is one statement, so it is one transaction.
 const SETTLE: &str = "WITH \
@@ -313,6 +345,11 @@ fn read_row(row: &Row) -> OutboxRow {
     }
 }
 
+/// Reads the columns of [`snapshot!`], from this index on.
+fn read_snapshot(row: &Row, index: usize) -> Snapshot {
+    Snapshot { next: row.get(index), running: row.get(index + 1) }
+}
+
 /// Returns a time span of the database. It is negative if its clock went back.
 fn milliseconds(number: i64) -> Duration {
     Duration::from_millis(number.try_into().unwrap_or_default())
@@ -321,6 +358,12 @@ fn milliseconds(number: i64) -> Duration {
 /// Returns ids and nonces as two columns. A nonce of this database has 16 bytes.
 fn columns_of<'a>(rows: impl Iterator<Item = &'a RowId>) -> (Vec<i64>, Vec<Uuid>) {
     rows.filter_map(|row| Some((row.id, Uuid::from_slice(&row.nonce).ok()?))).unzip()
+}
+
+/// Returns codes and reasons as two columns.
+fn refusals_of(dead: &[Dead]) -> (Vec<&'static str>, Vec<String>) {
+    // PostgreSQL's texts can't hold this character. A reason may quote one from the JSON of an event.
+    dead.iter().map(|dead| (dead.code.as_str(), dead.reason.replace('\0', "\u{fffd}"))).unzip()
 }
 
 /// The version of the outbox in a database.
