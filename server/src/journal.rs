@@ -3,11 +3,16 @@
 //! [`open_hub`] opens a hub with a journal. `tidings serve --journal` does the same. After a restart, each client goes on
 //! from its position, and revocations and idempotency keys are still there.
 //!
-//! - `address` says where a journal is, and [`SqliteJournal`] is one kind.
+//! - `address` says where a journal is. [`SqliteJournal`] and `PostgresJournal` (feature `postgres`) are two kinds.
 //! - `running` is the thread that moves entries between the hub and its journal.
 
 mod address;
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "each kind of journal runs there"))]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "each kind of journal runs there")
+)]
 mod running;
 #[cfg(all(unix, feature = "sqlite"))]
 mod sqlite;
@@ -15,14 +20,14 @@ mod sqlite;
 use std::time::Duration;
 
 #[cfg(feature = "cli")]
-use tidings_hub::journal::{Journal as _, JournalLimits};
+use tidings_hub::journal::{Journal, JournalLimits};
 use tidings_hub::{Hub, HubSettings, journal::JournalError};
 
 use self::address::Place;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresJournal, SCHEMA as POSTGRES_SCHEMA};
 #[cfg(all(unix, feature = "sqlite"))]
 pub use self::sqlite::SqliteJournal;
-#[cfg(feature = "cli")]
-pub(crate) use self::sqlite::Status;
 pub use self::{
     address::{JournalAddress, JournalAddressError},
     running::HubJournal,
@@ -114,7 +119,29 @@ pub async fn open_hub(
             let (path, JournalSettings { synchronous, lock_timeout, .. }) = (path.clone(), journal);
             running::start(settings, move || SqliteJournal::open(&path, synchronous, lock_timeout)).await
         }
+        #[cfg(feature = "postgres")]
+        Place::Postgres(url) => {
+            let url = url.clone();
+            running::start(settings, move || PostgresJournal::open(&url)).await
+        }
     }
+}
+
+/// What is in a journal.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// Whether a process has the journal open. `None`: nobody knows, and any number may have it.
+    pub(crate) is_in_use: Option<bool>,
+    pub(crate) tenants: u64,
+    pub(crate) entries: u64,
+    /// When the oldest entry was appended, in milliseconds since 1970.
+    pub(crate) oldest_at: Option<u64>,
+    /// Keys of entries that were trimmed.
+    pub(crate) keys: u64,
+    pub(crate) revocations: u64,
+    /// Bytes of its files or tables.
+    pub(crate) bytes: u64,
 }
 
 /// Returns what is in a journal. A running server may have it.
@@ -123,10 +150,14 @@ pub async fn open_hub(
 /// There is no journal at this address.
 #[cfg(feature = "cli")]
 pub(crate) fn status(address: &JournalAddress) -> Result<Status, JournalError> {
-    SqliteJournal::status(file_of(address)?)
+    match &address.0 {
+        Place::Memory => Err(in_memory()),
+        Place::Sqlite(path) => SqliteJournal::status(path),
+        Place::Postgres(url) => PostgresJournal::status(url),
+    }
 }
 
-/// Removes what is beyond these bounds from a journal that no process has open.
+/// Removes what is beyond these bounds from a journal. No process may have a journal of SQLite open.
 ///
 /// # Errors
 /// There is no journal at this address, or a process has it.
@@ -136,23 +167,23 @@ pub(crate) fn trim(
     limits: &JournalLimits,
     now_unix_ms: u64,
 ) -> Result<(), JournalError> {
-    let path = file_of(address)?;
-    SqliteJournal::status(path)?;
-    let mut journal = SqliteJournal::open(path, Synchronous::Full, Duration::ZERO)?;
+    let mut journal: Box<dyn Journal> = match &address.0 {
+        Place::Memory => return Err(in_memory()),
+        Place::Sqlite(path) => {
+            SqliteJournal::status(path)?;
+            Box::new(SqliteJournal::open(path, Synchronous::Full, Duration::ZERO)?)
+        }
+        Place::Postgres(url) => Box::new(PostgresJournal::open(url)?),
+    };
     while journal.trim(limits, now_unix_ms)? {}
     Ok(())
 }
 
 #[cfg(feature = "cli")]
-fn file_of(address: &JournalAddress) -> Result<&std::path::Path, JournalError> {
-    match &address.0 {
-        Place::Sqlite(path) => Ok(path),
-        Place::Memory => {
-            let message =
-                "the journal memory: it is in the process that has it, and nowhere else; write sqlite:PATH";
-            Err(JournalError::new(message))
-        }
-    }
+fn in_memory() -> JournalError {
+    JournalError::new(
+        "the journal memory: it is in the process that has it, and nowhere else; write sqlite:PATH or postgres://…",
+    )
 }
 
 /// Checks a journal's address as far as that needs no lock: another process may have the journal.
@@ -163,7 +194,39 @@ fn file_of(address: &JournalAddress) -> Result<&std::path::Path, JournalError> {
 pub(crate) fn check(address: &JournalAddress) -> Result<(), JournalError> {
     match &address.0 {
         Place::Memory => Ok(()),
-        #[cfg(all(unix, feature = "sqlite"))]
         Place::Sqlite(path) => SqliteJournal::check(path),
+        Place::Postgres(url) => PostgresJournal::check(url),
+    }
+}
+
+/// Does something with a journal on a thread that may wait for it.
+#[cfg(feature = "cli")]
+pub(crate) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(act)
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// Returns the URL of a journal in PostgreSQL, with its secrets.
+#[cfg(feature = "cli")]
+pub(crate) fn postgres_url(address: &JournalAddress) -> Option<&str> {
+    match &address.0 {
+        Place::Postgres(url) => Some(url),
+        Place::Memory | Place::Sqlite(_) => None,
+    }
+}
+
+/// Makes the tables of a journal. The database has an outbox already.
+///
+/// # Errors
+/// The database can't be reached, or the user may not do it, or this kind of journal needs no such command.
+#[cfg(feature = "cli")]
+pub(crate) fn init(address: &JournalAddress) -> Result<(), JournalError> {
+    match &address.0 {
+        Place::Memory => Err(in_memory()),
+        Place::Sqlite(_) => {
+            Err(JournalError::new(format!("the journal {address}: `tidings serve --journal` makes its file")))
+        }
+        Place::Postgres(url) => PostgresJournal::init(url),
     }
 }

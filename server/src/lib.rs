@@ -17,8 +17,8 @@
 //! - `host` is the system's clock, `origin` decides which pages may connect, `text` knows the encodings of files, `lock_file`
 //!   is a lock between processes.
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
-//! - `journal` keeps a hub's history in a file.
-//! - `outbox` publishes the rows of a table, and `postgres` connects to PostgreSQL.
+//! - `journal` keeps a hub's history in a file, or in PostgreSQL for several nodes.
+//! - `outbox` publishes the rows of a table. `postgres` connects to PostgreSQL, and `database_url` hides secrets.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
@@ -47,6 +47,8 @@
 mod authorize;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod database_url;
 mod gateway;
 mod host;
 pub mod http;

@@ -6,11 +6,11 @@
 mod fault;
 mod tls;
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::poll_fn, time::Duration};
 
 use tokio::time::timeout;
 use tokio_postgres::{
-    Client, Config, Row,
+    AsyncMessage, Client, Config, Row,
     config::TargetSessionAttrs,
     types::{ToSql, Type},
 };
@@ -19,9 +19,6 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// The longest time for a new connection, with name look-up, TLS and password. A command that can't connect says so within
 /// 12 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// The longest wait for one address of the server, so that another address gets its turn.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest wait for an answer. A database that is busy or frozen for less only answers late.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +33,8 @@ pub(crate) struct Database {
     tls: MakeRustlsConnect,
     /// The database for messages, without secrets.
     name: String,
+    connect_timeout: Duration,
+    answer_timeout: Duration,
 }
 
 impl Database {
@@ -52,13 +51,16 @@ impl Database {
         }
         // A standby can be read only.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(ADDRESS_TIMEOUT);
-        }
         if config.get_application_name().is_none() {
             config.application_name("tidings");
         }
-        Ok(Self { config, tls, name })
+        Ok(Self { config, tls, name, connect_timeout: CONNECT_TIMEOUT, answer_timeout: ANSWER_TIMEOUT })
+    }
+
+    /// Sets the longest time for a new connection, and the longest wait for an answer.
+    pub(crate) fn timeouts(mut self, connect: Duration, answer: Duration) -> Self {
+        (self.connect_timeout, self.answer_timeout) = (connect, answer);
+        self
     }
 
     /// Connects. A task of this runtime moves the connection's bytes until the client is dropped.
@@ -66,16 +68,42 @@ impl Database {
     /// # Errors
     /// A sentence that names the fault and the remedy.
     pub(crate) async fn connect(&self) -> Result<Session, String> {
-        let connecting = self.config.connect(self.tls.clone());
-        let (client, connection) = timeout(CONNECT_TIMEOUT, connecting)
+        self.connect_and(|_| {}).await
+    }
+
+    /// Connects as [`Self::connect`] does, and calls `notified` with the payload of each notification.
+    ///
+    /// # Errors
+    /// A sentence that names the fault and the remedy.
+    pub(crate) async fn connect_and(
+        &self,
+        mut notified: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Session, String> {
+        let mut config = self.config.clone();
+        if config.get_connect_timeout().is_none() {
+            // For one address of the server, so that another address gets its turn.
+            config.connect_timeout(self.connect_timeout / 2);
+        }
+        let (client, mut connection) = timeout(self.connect_timeout, config.connect(self.tls.clone()))
             .await
             .map_err(|_| {
-                format!("{} did not answer within {CONNECT_TIMEOUT:?}{}", self.name, fault::IS_IT_THERE)
+                format!(
+                    "{} did not answer within {:?}{}",
+                    self.name,
+                    self.connect_timeout,
+                    fault::IS_IT_THERE
+                )
             })?
             .map_err(|error| self.fault(&error))?;
         // Whoever waits for an answer gets the error.
-        tokio::spawn(async { connection.await.unwrap_or_default() });
-        Ok(Session { client, name: self.name.clone() })
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    notified(notification.payload());
+                }
+            }
+        });
+        Ok(Session { client, name: self.name.clone(), answer_timeout: self.answer_timeout })
     }
 
     /// Returns the database for messages.
@@ -105,6 +133,7 @@ impl fmt::Debug for Database {
 pub(crate) struct Session {
     client: Client,
     name: String,
+    answer_timeout: Duration,
 }
 
 impl Session {
@@ -141,14 +170,14 @@ impl Session {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Fault> {
-        match timeout(ANSWER_TIMEOUT, answer).await {
+        match timeout(self.answer_timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Fault {
                 message: fault::describe(&self.name, &error),
                 state: error.code().map(|code| code.code().to_owned()),
             }),
             Err(_) => Err(Fault {
-                message: format!("{} did not answer within {ANSWER_TIMEOUT:?}", self.name),
+                message: format!("{} did not answer within {:?}", self.name, self.answer_timeout),
                 state: None,
             }),
         }

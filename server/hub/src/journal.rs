@@ -11,7 +11,8 @@
 //!                   tenant's log ─▶ readers
 //! ```
 //!
-//! A journal is synchronous. Its shell has one thread that calls the driver. No method is called while another one runs.
+//! A journal is synchronous. Its shell has one thread that opens the journal and calls the driver. No method is called while
+//! another one runs.
 
 use std::{fmt, time::Duration};
 
@@ -303,4 +304,10 @@ pub trait Journal: Send {
     /// Returns how long the driver may wait before it [follows](Self::follow) again. A journal of one process needs it only
     /// to find out that its file was replaced.
     fn poll_interval(&self) -> Duration;
+
+    /// Returns whether the driver should follow at once: another process has appended something. It asks nobody, and may
+    /// be wrong in both directions. A journal that hears of news also wakes the thread that has opened it.
+    fn has_news(&mut self) -> bool {
+        false
+    }
 }

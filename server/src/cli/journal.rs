@@ -39,17 +39,28 @@ enum Command {
     Init(Init),
     /// Say what is in a journal; a running server may have it
     Status(Status),
-    /// Remove what is beyond the bounds from a journal that no server has; a running server does so by itself
+    /// Remove what is beyond the bounds, from a file that no server has or from a database; a running server does so by itself
     Trim(Trim),
     /// List the rows of an outbox that can't be published; try them again, or delete them
     DeadLetters(DeadLetters),
 }
 
+/// The tables to make.
+#[derive(Debug, Args)]
+#[group(id = "tables", required = true, multiple = false)]
+struct Tables {
+    /// Database of a journal and its outbox, as postgres://…
+    #[arg(long, value_name = "URL")]
+    journal: Option<JournalAddress>,
+    /// Database of an application with an outbox, as sqlite:PATH or postgres://…
+    #[arg(long, value_name = "URL")]
+    outbox: Option<OutboxAddress>,
+}
+
 #[derive(Debug, Args)]
 struct Init {
-    /// Database of the application, as sqlite:PATH or postgres://…
-    #[arg(long, value_name = "URL")]
-    outbox: OutboxAddress,
+    #[command(flatten)]
+    tables: Tables,
     /// Print the SQL, and change nothing
     #[arg(long)]
     print: bool,
@@ -57,7 +68,7 @@ struct Init {
 
 #[derive(Debug, Args)]
 struct Status {
-    /// Journal, as sqlite:PATH
+    /// Journal, as sqlite:PATH or postgres://…
     #[arg(long, env = "TIDINGS_JOURNAL", value_name = "URL")]
     journal: JournalAddress,
     /// Print one line of JSON
@@ -67,7 +78,7 @@ struct Status {
 
 #[derive(Debug, Args)]
 struct Trim {
-    /// Journal, as sqlite:PATH
+    /// Journal, as sqlite:PATH or postgres://…
     #[arg(long, env = "TIDINGS_JOURNAL", value_name = "URL")]
     journal: JournalAddress,
     /// Bytes of each tenant's publications
@@ -115,8 +126,8 @@ impl Journal {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Init(init) => init.run().await,
-            Command::Status(status) => status.run(),
-            Command::Trim(trim) => trim.run(),
+            Command::Status(status) => journal::blocking(|| status.run()).await,
+            Command::Trim(trim) => journal::blocking(|| trim.run()).await,
             Command::DeadLetters(letters) => letters.run().await,
         }
     }
@@ -124,14 +135,29 @@ impl Journal {
 
 impl Init {
     async fn run(self) -> Result<(), Failure> {
-        let address = &self.outbox;
+        let Tables { journal, outbox } = self.tables;
+        // A journal's database has an outbox, too.
+        let outbox = match (&journal, outbox) {
+            (Some(journal), _) => {
+                let Some(url) = journal::postgres_url(journal) else {
+                    return journal::init(journal).map_err(unusable_journal);
+                };
+                url.parse().map_err(|error| Failure::Usage(format!("--journal: {error}")))?
+            }
+            (None, Some(outbox)) => outbox,
+            (None, None) => return Err(Failure::Usage("init: write --journal or --outbox".to_owned())),
+        };
         if self.print {
-            return print_all(admin::schema(address).map_err(unusable)?.as_bytes());
+            let sql = admin::schema(&outbox).map_err(unusable)?;
+            let journal = journal.map_or("", |_| journal::POSTGRES_SCHEMA);
+            return print_all(format!("{sql}{journal}").as_bytes());
         }
-        for note in admin::init(address).await.map_err(unusable)? {
+        for note in admin::init(&outbox).await.map_err(unusable)? {
             say(format_args!("note: {note}"));
         }
-        print(format_args!("{address} has an outbox"))
+        let Some(journal) = journal else { return print(format_args!("{outbox} has an outbox")) };
+        journal::blocking(move || journal::init(&journal)).await.map_err(unusable_journal)?;
+        print(format_args!("{outbox} has a journal and an outbox"))
     }
 }
 
@@ -153,9 +179,13 @@ impl Status {
         let oldest = oldest_at.map_or_else(String::new, |at| format!(", the oldest from {}", time_of(at)));
         print(format_args!(
             "{}: {tenants} tenants, {entries} publications{oldest}, {keys} keys of older ones, {revocations} \
-             revocations, {bytes} bytes; {}",
+             revocations, {bytes} bytes{}",
             self.journal,
-            if is_in_use { "a server has it open" } else { "no server has it open" }
+            match is_in_use {
+                None => "",
+                Some(true) => "; a server has it open",
+                Some(false) => "; no server has it open",
+            }
         ))
     }
 }

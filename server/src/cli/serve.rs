@@ -56,13 +56,14 @@ pub(super) struct Serve {
     /// several times. With --dev, pages of this machine may connect
     #[arg(long, env = "TIDINGS_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Where the history is: `memory`, which a restart forgets, or sqlite:PATH, a file of this server
+    /// Where the history is: `memory`, which a restart forgets; sqlite:PATH, a file of this server; or postgres://…, a database
+    /// that any number of servers share
     #[arg(
         long,
         env = "TIDINGS_JOURNAL",
         help_heading = "Journal",
         default_value = "memory",
-        value_name = "memory|sqlite:PATH"
+        value_name = "memory|sqlite:PATH|postgres://…"
     )]
     journal: JournalAddress,
     /// When an event is on the disk: `full`, before it is acknowledged; `normal`, a moment later, so that a power loss may
@@ -223,7 +224,8 @@ impl Serve {
         if !self.dev {
             self.tokens.access()?;
         }
-        journal::check(&self.journal).map_err(unusable_journal)?;
+        let address = self.journal.clone();
+        journal::blocking(move || journal::check(&address)).await.map_err(unusable_journal)?;
         for outbox in &self.outbox {
             admin::check(outbox).await.map_err(unusable_outbox)?;
         }

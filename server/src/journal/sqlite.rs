@@ -45,8 +45,6 @@ use tidings_hub::{
 };
 use tidings_shared::Position;
 
-#[cfg(feature = "cli")]
-pub(crate) use self::status::Status;
 use self::{fault::Fault, file::JournalFile, paths::Paths, stamp::Stamp, tenants::Tenant};
 use super::Synchronous;
 use crate::lock_file::LockFile;
@@ -106,7 +104,7 @@ impl SqliteJournal {
 
     /// Returns what is in the journal at a path. A running server may have it.
     #[cfg(feature = "cli")]
-    pub(super) fn status(path: &Path) -> Result<Status, JournalError> {
+    pub(super) fn status(path: &Path) -> Result<super::Status, JournalError> {
         status::read(path).map_err(|fault| error(&format!("sqlite:{}", path.display()), &fault))
     }
 

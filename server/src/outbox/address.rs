@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use crate::database_url;
+
 /// Where an outbox is. Parse it from `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
 ///
 /// It displays as a name without user, password and parameters.
@@ -38,9 +40,7 @@ impl FromStr for OutboxAddress {
         match (kind, text.strip_prefix("sqlite:")) {
             (_, Some("")) => Err(OutboxAddressError("`sqlite:` needs a path: write sqlite:PATH".to_owned())),
             (_, Some(path)) => Ok(Self(Database::Sqlite(path.into()))),
-            ("postgres" | "postgresql", _) if text[kind.len()..].starts_with("://") => {
-                Ok(Self(Database::Postgres(text.to_owned())))
-            }
+            _ if database_url::is_postgres(text) => Ok(Self(Database::Postgres(text.to_owned()))),
             // The text may hold a password, so the message names the kind only.
             _ => Err(OutboxAddressError(format!(
                 "an outbox of the kind {kind:?} is not known: write sqlite:PATH or postgres://…"
@@ -53,22 +53,9 @@ impl fmt::Display for OutboxAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Database::Postgres(url) => write!(f, "postgres://{}", public_part(url)),
+            Database::Postgres(url) => f.write_str(&database_url::public(url)),
         }
     }
-}
-
-/// Returns the host and the database of a URL. If a secret could be among them, returns `…`: an `@` behind the host may be
-/// a part of a password that is not escaped.
-fn public_part(url: &str) -> &str {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if after.contains('@') {
-        return "…";
-    }
-    let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let start = authority.rfind('@').map_or(0, |at| at + 1);
-    &rest[start..end]
 }
 
 /// Without the secrets.

@@ -5,6 +5,7 @@ mod away;
 mod commands;
 mod full;
 mod place;
+mod postgres;
 mod process;
 mod restart;
 mod sqlite;

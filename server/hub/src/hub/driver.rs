@@ -152,7 +152,7 @@ impl Driver {
         self.give_up_late(now);
         self.revoke(journal)?;
         self.append(journal, now)?;
-        let must_follow = self.outgoing().take_follow();
+        let must_follow = self.outgoing().take_follow() | journal.has_news();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
         if must_follow || is_due {

@@ -8,26 +8,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{fault::Fault, open::check, paths::Paths};
+use super::{super::Status, fault::Fault, open::check, paths::Paths};
 
 /// The longest wait for a lock of another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is in a journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Status {
-    /// A process has the journal open.
-    pub(crate) is_in_use: bool,
-    pub(crate) tenants: u64,
-    pub(crate) entries: u64,
-    /// When the oldest entry was appended, in milliseconds since 1970.
-    pub(crate) oldest_at: Option<u64>,
-    /// Keys of entries that were trimmed.
-    pub(crate) keys: u64,
-    pub(crate) revocations: u64,
-    /// Bytes of the file and of its write-ahead log.
-    pub(crate) bytes: u64,
-}
 
 /// Reads what is in the journal at this path.
 pub(super) fn read(path: &Path) -> Result<Status, Fault> {
@@ -47,7 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Status, Fault> {
     let count = |table: &str| number(&format!("SELECT count(*) FROM {table}")).map(Option::unwrap_or_default);
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     Ok(Status {
-        is_in_use: is_in_use(&paths.lock),
+        is_in_use: Some(is_in_use(&paths.lock)),
         tenants: count("tenant")?,
         entries: count("entry")?,
         oldest_at: number("SELECT min(oldest_at) FROM tenant")?,

@@ -1,0 +1,131 @@
+//! Appends drafts.
+
+use std::collections::HashMap;
+
+use tidings_hub::{
+    TenantId,
+    journal::{Appended, Content, JournalDraft, JournalError},
+    keys::key_cost,
+};
+use tidings_shared::{Position, TopicName};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+use uuid::Uuid;
+
+use super::{
+    connection::{Connection, signed},
+    entries::{joined, parted},
+};
+
+const APPEND: &str = "SELECT appended_at, offsets, draft_epochs, are_new, known_topics \
+    FROM tidings.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// Drafts as the arrays of `tidings.append`: one element for each tenant, or one for each draft.
+#[derive(Debug, Default)]
+pub(super) struct Columns<'a> {
+    names: Vec<&'a str>,
+    epochs: Vec<i64>,
+    /// The place of each draft's tenant in `names`, from 1.
+    tenants: Vec<i32>,
+    keys: Vec<Uuid>,
+    key_costs: Vec<Option<i32>>,
+    origins: Vec<Option<&'a [u8]>>,
+    topics: Vec<String>,
+    domains: Vec<Option<&'a [u8]>>,
+    events: Vec<Option<&'a [u8]>>,
+    payloads: Vec<Option<&'a str>>,
+    costs: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn new(drafts: &'a [JournalDraft], new_epoch: &mut dyn FnMut() -> u64) -> Self {
+        let mut columns = Self::default();
+        let mut places: HashMap<&TenantId, i32> = HashMap::new();
+        for draft in drafts {
+            let place = *places.entry(&draft.tenant).or_insert_with(|| {
+                columns.names.push(draft.tenant.as_str());
+                columns.epochs.push(signed(new_epoch() & EPOCH));
+                columns.names.len() as i32
+            });
+            columns.push(draft, place);
+        }
+        columns
+    }
+
+    fn push(&mut self, draft: &'a JournalDraft, place: i32) {
+        let cost = i32::try_from(key_cost(&draft.topics)).unwrap_or(i32::MAX);
+        self.tenants.push(place);
+        self.keys.push(draft.key);
+        self.key_costs.push(draft.may_come_again.then_some(cost));
+        self.origins.push(draft.origin.as_deref().map(str::as_bytes));
+        self.topics.push(joined(&draft.topics));
+        let event = match &draft.content {
+            Content::Event(event) => Some(event),
+            Content::Gap => None,
+        };
+        self.domains.push(event.map(|event| event.domain.as_bytes()));
+        self.events.push(event.map(|event| event.event.as_bytes()));
+        self.payloads.push(event.map(|event| event.payload.get()));
+        self.costs.push(signed(draft.content.cost(draft.topics.len())));
+    }
+
+    /// Returns the values of the parameters 1 to 11.
+    pub(super) fn values(&self) -> [(&(dyn ToSql + Sync), Type); 11] {
+        [
+            (&self.names, Type::TEXT_ARRAY),
+            (&self.epochs, Type::INT8_ARRAY),
+            (&self.tenants, Type::INT4_ARRAY),
+            (&self.keys, Type::UUID_ARRAY),
+            (&self.key_costs, Type::INT4_ARRAY),
+            (&self.origins, Type::BYTEA_ARRAY),
+            (&self.topics, Type::TEXT_ARRAY),
+            (&self.domains, Type::BYTEA_ARRAY),
+            (&self.events, Type::BYTEA_ARRAY),
+            (&self.payloads, Type::TEXT_ARRAY),
+            (&self.costs, Type::INT8_ARRAY),
+        ]
+    }
+}
+
+/// The bits of an epoch.
+const EPOCH: u64 = (1 << Position::EPOCH_BITS) - 1;
+
+/// See [`Journal::append`](tidings_hub::journal::Journal::append).
+pub(super) fn append(
+    connection: &mut Connection,
+    drafts: &[JournalDraft],
+    new_epoch: &mut dyn FnMut() -> u64,
+) -> Result<Vec<Appended>, JournalError> {
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let row = connection.query_one(APPEND, &Columns::new(drafts, new_epoch).values())?;
+    let answers: Option<Vec<Appended>> = answers(&row, drafts).map(Iterator::collect).unwrap_or_default();
+    answers.ok_or_else(|| connection.fault("`tidings.append` gave no position for a draft"))
+}
+
+/// Reads the answers, in the order of the drafts. `None`: the outbox row of the draft is gone.
+fn answers(row: &Row, drafts: &[JournalDraft]) -> Option<impl Iterator<Item = Option<Appended>>> {
+    let at = u64::try_from(row.try_get::<_, i64>(0).ok()?).ok()?;
+    let offsets: Vec<Option<i64>> = row.try_get(1).ok()?;
+    let epochs: Vec<i64> = row.try_get(2).ok()?;
+    let are_new: Vec<bool> = row.try_get(3).ok()?;
+    let known_topics: Vec<Option<&str>> = row.try_get(4).ok()?;
+    let answer = |index: usize| -> Option<Appended> {
+        let draft = &drafts[index];
+        let offset = u64::try_from((*offsets.get(index)?)?).ok()?;
+        let epoch = u64::try_from(*epochs.get(index)?).ok()?;
+        let position = Position::new(epoch, offset, Position::tag_of(draft.key));
+        if *are_new.get(index)? {
+            return Some(Appended::New { position, at });
+        }
+        let topics: Vec<TopicName> = match *known_topics.get(index)? {
+            Some(topics) => parted(topics)?,
+            None => draft.topics.clone(),
+        };
+        Some(Appended::Known { position, topics })
+    };
+    Some((0..drafts.len()).map(answer).collect::<Vec<_>>().into_iter())
+}

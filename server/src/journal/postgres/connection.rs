@@ -1,0 +1,113 @@
+//! The connection of a journal: it is opened when it is needed, and dropped after each failure.
+
+use std::time::Duration;
+
+use tidings_hub::journal::JournalError;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::Row;
+
+use crate::postgres::{Database, Fault, Session, Values};
+
+/// The longest time for a connection. The driver's thread waits for it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest wait for an answer. A call that is given up may still be done in the database. So the driver follows the
+/// journal, and appends with the same keys again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection to the database of a journal.
+#[derive(Debug)]
+pub(super) struct Connection {
+    database: Database,
+    /// `None` after a failure, until the next call.
+    session: Option<Session>,
+    /// Whether a statement was answered since the last probe.
+    has_answered: bool,
+    /// Runs while a call waits: the thread is the driver's. `None` only in [`Drop`].
+    runtime: Option<Runtime>,
+}
+
+impl Connection {
+    /// Reads a URL. It connects later.
+    pub(super) fn new(url: &str) -> Result<Self, JournalError> {
+        let database = Database::parse(url, crate::database_url::public(url)).map_err(error)?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|reason| error(format!("no runtime: {reason}")))?;
+        Ok(Self {
+            database: database.timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
+            session: None,
+            has_answered: false,
+            runtime: Some(runtime),
+        })
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Runs one statement, and returns its rows.
+    pub(super) fn query(&mut self, statement: &str, values: &Values<'_>) -> Result<Vec<Row>, JournalError> {
+        let rows = self.run(async |_, session| session.query(statement, values).await.map_err(message))?;
+        self.has_answered = true;
+        Ok(rows)
+    }
+
+    /// Runs one statement that returns at least one row.
+    pub(super) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, JournalError> {
+        let first = self.query(statement, values)?.into_iter().next();
+        first.ok_or_else(|| self.fault("a function of the journal gave no row"))
+    }
+
+    /// Does something with an open session.
+    pub(super) fn run<T>(
+        &mut self,
+        act: impl AsyncFnOnce(&Database, &Session) -> Result<T, String>,
+    ) -> Result<T, JournalError> {
+        let Self { database, session, runtime, .. } = self;
+        let runtime = runtime.as_ref().expect("only `drop` takes it");
+        let done = runtime.block_on(async {
+            let open = match session.take().filter(|session| !session.is_closed()) {
+                Some(open) => open,
+                None => database.connect().await?,
+            };
+            act(database, session.insert(open)).await
+        });
+        done.map_err(|message| {
+            self.session = None;
+            error(message)
+        })
+    }
+
+    /// Returns whether a statement was answered since this was last called.
+    pub(super) fn has_answered(&mut self) -> bool {
+        std::mem::take(&mut self.has_answered)
+    }
+
+    /// Returns an error: the database has given something that no function of the journal gives.
+    pub(super) fn fault(&self, message: &str) -> JournalError {
+        error(format!("{}: {message}; restore the database", self.database.name()))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Not its own `drop`: that would wait for a look-up of a name.
+        if let Some(runtime) = self.runtime.take() {
+            self.session = None;
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn message(fault: Fault) -> String {
+    fault.message
+}
+
+fn error(message: String) -> JournalError {
+    JournalError::new(format!("the journal {message}"))
+}
+
+/// Returns a number as the database has it. Numbers beyond its range are as good as its largest.
+pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,313 @@
+//! Follows all tenants of a node with one query a turn, whatever their number.
+//!
+//! The cursor is a row of the journal: its number, and the mark of the call that appended it. Up to this row, the cursor knows
+//! the newest position of each of its tenants. So a query by number finds what is new, and needs no position of a tenant:
+//!
+//! ```text
+//! number   1    2    3    4    5    6
+//! tenant   a    b    a    c    a    b          cursor: 4 │ known: a at its 2nd entry, b at its 1st
+//!                         ▲                    news: 5 (a's 3rd), 6 (b's 2nd)
+//! ```
+//!
+//! If the row is no longer there with its mark, another history was restored, or the row was removed. Then the cursor forgets
+//! everything, and all tenants are strangers again. A tenant that is added may be ahead of the cursor: the query then
+//! returns its newest entry again, which must be the same.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use tidings_hub::{
+    TenantId,
+    journal::{Entry, JournalError},
+};
+use tidings_shared::Position;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{
+    connection::Connection,
+    entries::{Current, Read, columns, damaged},
+    stranger::BYTES,
+};
+
+/// Tenants that each query names. If there are more, a query first asks which tenants have something new.
+const NAMED: usize = 100;
+
+/// Entries that wait until the driver asks for their tenants. Beyond this bound, the cursor forgets these tenants, and they
+/// are strangers again.
+const PENDING: usize = 4_096;
+
+/// Entries of one query.
+const ENTRIES: i64 = 1_024;
+
+/// A period. The cursor forgets a tenant that the driver has not asked for in a whole period. The driver asks for all of its
+/// tenants several times a second.
+const FORGET: Duration = Duration::from_secs(10);
+
+const NEWS: &str = concat!(
+    "SELECT is_known, next_number, next_mark, revocation, has_more, changed, tenant, ",
+    columns!(),
+    " FROM tidings.news($1, $2, $3, $4, $5, $6)"
+);
+
+/// What a node knows, up to a row of the journal.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    row: Option<(i64, Uuid)>,
+    tenants: HashMap<TenantId, Known>,
+    names: HashMap<i64, TenantId>,
+    /// Entries that wait in all tenants.
+    pending: usize,
+    /// No tenant is ahead of this number.
+    ahead: i64,
+    newest_revocation: i64,
+    /// A number of the period, and when it began.
+    period: (u64, Option<Instant>),
+}
+
+/// What the cursor knows of a tenant.
+#[derive(Debug)]
+struct Known {
+    id: i64,
+    /// The position that the driver has, if it has taken what it got.
+    position: Position,
+    /// The number of the entry there. 0 if the cursor has passed it.
+    number: i64,
+    /// What follows, up to the cursor.
+    pending: VecDeque<Entry>,
+    /// The period in which the driver has asked for it.
+    asked: u64,
+}
+
+impl Known {
+    fn newest(&self) -> Position {
+        self.pending.back().map_or(self.position, |entry| entry.position)
+    }
+}
+
+/// The first row of `tidings.news`.
+#[derive(Debug)]
+struct Header {
+    is_known: bool,
+    next: (i64, Option<Uuid>),
+    revocation: i64,
+    has_more: bool,
+    changed: Option<Vec<i64>>,
+}
+
+impl Cursor {
+    /// Begins at the newest row.
+    pub(super) fn start(&mut self, connection: &mut Connection) -> Result<(), JournalError> {
+        self.query(connection, None, None).map(drop)
+    }
+
+    /// Returns the number of the cursor's row.
+    pub(super) fn number(&self) -> i64 {
+        self.row.map_or(0, |(number, _)| number)
+    }
+
+    /// Returns the number of the newest revocation, at the last look.
+    pub(super) fn newest_revocation(&self) -> i64 {
+        self.newest_revocation
+    }
+
+    /// Returns whether entries wait until the driver asks for their tenants.
+    pub(super) fn has_pending(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// Adds a tenant with its newest position.
+    pub(super) fn insert(&mut self, tenant: &TenantId, current: Current) {
+        self.forget(tenant);
+        let Current { id, position, number } = current;
+        self.ahead = self.ahead.max(number);
+        self.names.insert(id, tenant.clone());
+        let known = Known { id, position, number, pending: VecDeque::new(), asked: self.period.0 };
+        self.tenants.insert(tenant.clone(), known);
+    }
+
+    /// Returns at most `max` entries that follow a position, without asking the database. `None`: the tenant is a stranger.
+    pub(super) fn take(&mut self, tenant: &TenantId, held: Position, max: usize) -> Option<Vec<Entry>> {
+        let known = self.tenants.get_mut(tenant)?;
+        if known.position != held {
+            let Some(index) = known.pending.iter().position(|entry| entry.position == held) else {
+                self.forget(tenant);
+                return None;
+            };
+            self.pending -= known.pending.drain(..=index).len();
+            known.position = held;
+        }
+        known.asked = self.period.0;
+        if known.pending.is_empty() {
+            return Some(Vec::new());
+        }
+        let count = known.pending.len().min(max);
+        let entries: Vec<Entry> = known.pending.drain(..count).collect();
+        self.pending -= entries.len();
+        if let Some(last) = entries.last() {
+            known.position = last.position;
+        }
+        Some(entries)
+    }
+
+    /// Goes on to the newest row. The tenants' new entries then wait for [`Self::take`]. It stops before if `max` of them
+    /// wait for the held tenants. Returns whether the cursor was lost on the way.
+    pub(super) fn advance(
+        &mut self,
+        connection: &mut Connection,
+        held: &[(TenantId, Position)],
+        max: usize,
+    ) -> Result<bool, JournalError> {
+        self.forget_unasked();
+        let mut was_lost = false;
+        loop {
+            let ids = (self.tenants.len() <= NAMED).then(|| self.names.keys().copied().collect::<Vec<_>>());
+            let mut header = self.query(connection, ids, None)?;
+            was_lost |= !header.is_known;
+            if let Some(changed) = header.changed.take() {
+                let known = changed.into_iter().filter(|id| self.names.contains_key(id)).collect::<Vec<_>>();
+                header = self.news_of(connection, known, header)?;
+                was_lost |= !header.is_known;
+            }
+            if !header.has_more {
+                return Ok(was_lost);
+            }
+            if self.pending >= PENDING.min(max) {
+                let asked: HashSet<&TenantId> = held.iter().map(|(tenant, _)| tenant).collect();
+                let has_pending = |(tenant, known): (&TenantId, &Known)| {
+                    (!known.pending.is_empty() && !asked.contains(tenant)).then(|| tenant.clone())
+                };
+                let others: Vec<TenantId> = self.tenants.iter().filter_map(has_pending).collect();
+                others.iter().for_each(|tenant| self.forget(tenant));
+                if self.pending >= max {
+                    return Ok(was_lost);
+                }
+            }
+        }
+    }
+
+    /// Reads the entries of the tenants that have some, up to the row that a first look has found.
+    fn news_of(
+        &mut self,
+        connection: &mut Connection,
+        ids: Vec<i64>,
+        found: Header,
+    ) -> Result<Header, JournalError> {
+        let (up_to, mark) = found.next;
+        if ids.is_empty() {
+            self.pass(up_to, mark, &found);
+            return Ok(found);
+        }
+        let mut header = self.query(connection, Some(ids), Some((up_to, mark)))?;
+        header.has_more |= found.has_more;
+        Ok(header)
+    }
+
+    /// Asks for the news of these tenants, or without tenants only for which tenants have some.
+    fn query(
+        &mut self,
+        connection: &mut Connection,
+        tenants: Option<Vec<i64>>,
+        up_to: Option<(i64, Option<Uuid>)>,
+    ) -> Result<Header, JournalError> {
+        let (number, mark) = self.row.unzip();
+        let last = up_to.map(|(number, _)| number);
+        let values = [
+            (&number as _, Type::INT8),
+            (&mark as _, Type::UUID),
+            (&tenants as _, Type::INT8_ARRAY),
+            (&last as _, Type::INT8),
+            (&ENTRIES as _, Type::INT8),
+            (&BYTES as _, Type::INT8),
+        ];
+        let rows = connection.query(NEWS, &values)?;
+        let Some((first, rows)) = rows.split_first() else { return Err(damaged(connection)) };
+        let mut header = Header {
+            is_known: first.get(0),
+            next: (first.get(1), first.get(2)),
+            revocation: first.get::<_, Option<i64>>(3).unwrap_or_default(),
+            has_more: first.get(4),
+            changed: first.get(5),
+        };
+        if let (None, Some((_, mark))) = (header.next.1, up_to) {
+            header.next.1 = mark;
+        }
+        if !header.is_known {
+            self.tenants.clear();
+            self.names.clear();
+            (self.pending, self.ahead) = (0, 0);
+        } else if header.changed.is_some() {
+            // The tenants are known up to the old row only.
+            return Ok(header);
+        }
+        for row in rows {
+            let read = Read::of(row, 7).ok_or_else(|| damaged(connection))?;
+            self.add(row.get(6), read).ok_or_else(|| damaged(connection))?;
+        }
+        let (next, mark) = header.next;
+        self.pass(next, mark, &header);
+        Ok(header)
+    }
+
+    /// Adds an entry to what waits. `None` if it is damaged.
+    fn add(&mut self, id: i64, read: Read) -> Option<()> {
+        let after = self.number();
+        let Some(name) = self.names.get(&id).cloned() else { return Some(()) };
+        let Some(known) = self.tenants.get_mut(&name) else { return Some(()) };
+        let newest = known.newest();
+        if read.offset < newest.offset {
+            return Some(());
+        }
+        if read.offset == newest.offset {
+            if read.tag == newest.tag {
+                known.number = 0;
+            } else {
+                self.forget(&name);
+            }
+            return Some(());
+        }
+        if read.offset != newest.offset + 1 || known.number > after {
+            self.forget(&name);
+            return Some(());
+        }
+        known.pending.push_back(read.entry(newest.epoch)?);
+        self.pending += 1;
+        Some(())
+    }
+
+    /// Sets the cursor on a row. What was ahead of the old row, and did not come again up to this one, is not there any more.
+    fn pass(&mut self, number: i64, mark: Option<Uuid>, header: &Header) {
+        self.newest_revocation = header.revocation;
+        let before = self.number();
+        if self.ahead > before {
+            let is_gone = |known: &Known| known.number > before && known.number <= number;
+            let gone = self.tenants.iter().filter(|(_, known)| is_gone(known));
+            let gone: Vec<TenantId> = gone.map(|(tenant, _)| tenant.clone()).collect();
+            gone.iter().for_each(|tenant| self.forget(tenant));
+        }
+        self.row = mark.map(|mark| (number, mark));
+    }
+
+    fn forget(&mut self, tenant: &TenantId) {
+        if let Some(known) = self.tenants.remove(tenant) {
+            self.pending -= known.pending.len();
+            self.names.remove(&known.id);
+        }
+    }
+
+    /// Forgets the tenants that the driver no longer has.
+    fn forget_unasked(&mut self) {
+        let (period, began) = self.period;
+        let now = Instant::now();
+        if began.is_some_and(|began| now - began < FORGET) {
+            return;
+        }
+        let is_unasked =
+            |(tenant, known): (&TenantId, &Known)| (known.asked < period).then(|| tenant.clone());
+        let unasked: Vec<TenantId> = self.tenants.iter().filter_map(is_unasked).collect();
+        unasked.iter().for_each(|tenant| self.forget(tenant));
+        self.period = (period + 1, Some(now));
+    }
+}

@@ -1,0 +1,128 @@
+//! A place for a journal in a database of its own.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tidings_hub::journal::Journal;
+use tidings_server::{
+    journal::{POSTGRES_SCHEMA, PostgresJournal},
+    outbox::postgres::SCHEMA,
+};
+use tidings_tests::{
+    journal_contract::Place,
+    postgres::{Postgres, connect},
+};
+
+/// A database with a journal.
+#[derive(Debug)]
+pub(crate) struct PostgresPlace {
+    url: String,
+}
+
+/// The tables, and the sequence of the tenants' numbers.
+const TABLES: [&str; 5] = ["journal", "tenants", "log", "keys", "revocations"];
+const SEQUENCE: &str = "tidings.tenants_id_seq";
+
+/// Returns the URL of a new database with a journal.
+pub(crate) fn journal_database() -> String {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    let server = Postgres::shared();
+    let template = TEMPLATE.get_or_init(|| {
+        let url = server.database();
+        connect(&url).batch_execute(&format!("{SCHEMA}{POSTGRES_SCHEMA}")).unwrap();
+        name_of(&url).to_owned()
+    });
+    let name = new_name();
+    let mut admin = connect(&server.url("postgres"));
+    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
+    server.url(&name)
+}
+
+fn new_name() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("journal_{}", COUNT.fetch_add(1, Relaxed))
+}
+
+fn name_of(url: &str) -> &str {
+    url.rsplit_once('/').unwrap().1
+}
+
+impl PostgresPlace {
+    pub(crate) fn new() -> Self {
+        Self { url: journal_database() }
+    }
+
+    /// Empties a database with a journal: that is faster than to make another one.
+    pub(crate) fn emptied(url: &str) -> Self {
+        let tables = TABLES.map(|table| format!("tidings.{table}")).join(", ");
+        let empty = format!("TRUNCATE {tables} RESTART IDENTITY; INSERT INTO tidings.journal DEFAULT VALUES");
+        connect(url).batch_execute(&empty).unwrap();
+        Self { url: url.to_owned() }
+    }
+
+    /// Copies the tables. The copy comes back in one transaction, under open connections.
+    fn copy_of_rows(&self) -> Box<dyn Fn()> {
+        let url = self.url.clone();
+        let mut client = connect(&url);
+        let schema =
+            format!("copy_{}", client.query_one("SELECT txid_current()", &[]).unwrap().get::<_, i64>(0));
+        let mut copy = format!("BEGIN; CREATE SCHEMA {schema};");
+        let mut restore =
+            format!("BEGIN; SELECT setval('{SEQUENCE}', last_value, is_called) FROM {schema}.sequence;");
+        for table in TABLES {
+            copy += &format!("CREATE TABLE {schema}.{table} AS TABLE tidings.{table};");
+            restore += &format!(
+                "TRUNCATE tidings.{table}; \
+                 INSERT INTO tidings.{table} OVERRIDING SYSTEM VALUE TABLE {schema}.{table};"
+            );
+        }
+        copy += &format!("CREATE TABLE {schema}.sequence AS TABLE {SEQUENCE}; COMMIT");
+        client.batch_execute(&copy).unwrap();
+        Box::new(move || connect(&url).batch_execute(&format!("{restore} COMMIT")).unwrap())
+    }
+
+    /// Copies the database. The copy gets its name, and all connections end.
+    pub(crate) fn copy_of_database(&self) -> Box<dyn Fn()> {
+        let server = Postgres::shared();
+        let name = name_of(&self.url).to_owned();
+        let copy = new_name();
+        let run = move |statements: &[String]| {
+            let mut admin = connect(&server.url("postgres"));
+            statements.iter().for_each(|statement| admin.batch_execute(statement).unwrap());
+        };
+        let end = |name: &str| {
+            format!(
+                "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
+                 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+            )
+        };
+        run(&[
+            end(&name),
+            format!("CREATE DATABASE {copy} TEMPLATE {name}"),
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+        ]);
+        Box::new(move || {
+            run(&[
+                end(&name),
+                format!("DROP DATABASE {name}"),
+                format!("CREATE DATABASE {name} TEMPLATE {copy}"),
+            ]);
+        })
+    }
+}
+
+impl Place for PostgresPlace {
+    fn open(&self) -> Box<dyn Journal> {
+        Box::new(PostgresJournal::open(&self.url).unwrap())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn copy(&self) -> Box<dyn Fn()> {
+        self.copy_of_rows()
+    }
+}
