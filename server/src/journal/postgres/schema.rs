@@ -10,7 +10,14 @@ pub(super) const VERSION: i32 = 1;
 ///   execute them.
 /// - `oldest` in `tidings.versions` is the oldest version of this schema that a node must know to use it. So a newer schema
 ///   that only adds something serves older nodes, too.
-pub const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = concat!(
+    include_str!("sql/tables.sql"),
+    include_str!("sql/append.sql"),
+    include_str!("sql/read.sql"),
+    include_str!("sql/retention.sql"),
+    include_str!("sql/revocations.sql"),
+    include_str!("sql/rights.sql"),
+);
 
 #[cfg(test)]
 mod tests {
