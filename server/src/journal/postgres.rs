@@ -33,6 +33,7 @@ use tidings_hub::{
 };
 use tidings_shared::Position;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 pub use self::schema::SCHEMA;
 use self::{connection::Connection, cursor::Cursor, notices::Notices, revocations::Revocations};
@@ -46,6 +47,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Each call that needs the database waits for it: at most two seconds for a connection, and three for an answer.
 #[derive(Debug)]
 pub struct PostgresJournal {
+    id: Uuid,
     connection: Connection,
     cursor: Cursor,
     revocations: Revocations,
@@ -63,17 +65,17 @@ impl PostgresJournal {
     /// may use. The message says so, and what to do. It has no secret.
     pub fn open(url: &str) -> Result<Self, JournalError> {
         let mut connection = Connection::new(url)?;
-        connection.run(admin::check)?;
+        let id = connection.run(admin::check)?;
         let mut cursor = Cursor::default();
         cursor.start(&mut connection)?;
         let notices = Notices::start(connection.database().clone())?;
-        Ok(Self { connection, cursor, revocations: Revocations::default(), notices, trimmed: 0 })
+        Ok(Self { id, connection, cursor, revocations: Revocations::default(), notices, trimmed: 0 })
     }
 
     /// Checks that there is a journal.
     #[cfg(feature = "cli")]
     pub(super) fn check(url: &str) -> Result<(), JournalError> {
-        Connection::new(url)?.run(admin::check)
+        Connection::new(url)?.run(admin::check).map(drop)
     }
 
     /// Makes the tables and the functions of a journal. The caller has made those of the outbox.
@@ -178,6 +180,10 @@ impl Journal for PostgresJournal {
             return Ok(());
         }
         self.connection.query("SELECT", &[]).map(drop)
+    }
+
+    fn id(&self) -> Option<Uuid> {
+        Some(self.id)
     }
 
     fn poll_interval(&self) -> Duration {

@@ -41,7 +41,10 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         package: "tidings-server",
         layers: &[
-            Layer { name: "values", modules: &["database_url", "host", "lock_file", "origin", "postgres", "text"] },
+            Layer {
+                name: "values",
+                modules: &["database_url", "host", "lock_file", "origin", "postgres", "text"],
+            },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },
             Layer { name: "journal", modules: &["journal"] },

@@ -1,18 +1,20 @@
 //! Makes, checks and counts a journal.
 
+use uuid::Uuid;
+
 use super::schema;
 use crate::postgres::{Database, Fault, Session};
 
 const NODE_FUNCTIONS: &str = "SELECT coalesce(bool_and(has_function_privilege(oid, 'EXECUTE')), false) FROM pg_proc \
     WHERE pronamespace = 'tidings'::regnamespace AND proname = ANY (ARRAY['append', 'add_tenant', 'recent', 'follow', \
-    'news', 'renew', 'revoke', 'revocations', 'trim', 'journal_status'])";
+    'news', 'renew', 'revoke', 'revocations', 'trim', 'journal_status', 'journal_id'])";
 
 #[cfg(feature = "cli")]
 const STATUS: &str =
     "SELECT tenants, entries, oldest_at, keys, revocations, bytes FROM tidings.journal_status()";
 
-/// Checks that there is a journal that this version knows, and that this user may use.
-pub(super) async fn check(database: &Database, session: &Session) -> Result<(), String> {
+/// Checks that there is a journal that this version knows, and that this user may use. Returns the journal's id.
+pub(super) async fn check(database: &Database, session: &Session) -> Result<Uuid, String> {
     let name = database.name();
     let missing = || {
         format!(
@@ -40,7 +42,8 @@ pub(super) async fn check(database: &Database, session: &Session) -> Result<(), 
     if !session.query_one(NODE_FUNCTIONS, &[]).await.map_err(refused)?.get::<_, bool>(0) {
         return Err(forbidden());
     }
-    check_settings(name, session).await
+    check_settings(name, session).await?;
+    Ok(session.query_one("SELECT tidings.journal_id()", &[]).await.map_err(refused)?.get(0))
 }
 
 async fn version(session: &Session) -> Result<Option<(i32, i32)>, Fault> {
@@ -83,7 +86,7 @@ pub(super) async fn init(database: &Database, session: &Session) -> Result<(), S
     }
     check_settings(name, session).await?;
     session.batch(schema::SCHEMA).await.map_err(cannot_init)?;
-    check(database, session).await
+    check(database, session).await.map(drop)
 }
 
 #[cfg(feature = "cli")]

@@ -92,21 +92,17 @@ impl PostgresPlace {
             let mut admin = connect(&server.url("postgres"));
             statements.iter().for_each(|statement| admin.batch_execute(statement).unwrap());
         };
-        let end = |name: &str| {
-            format!(
-                "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
-                 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
-            )
-        };
+        let end =
+            format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'");
         run(&[
-            end(&name),
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            end,
             format!("CREATE DATABASE {copy} TEMPLATE {name}"),
             format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
         ]);
         Box::new(move || {
             run(&[
-                end(&name),
-                format!("DROP DATABASE {name}"),
+                format!("DROP DATABASE {name} WITH (FORCE)"),
                 format!("CREATE DATABASE {name} TEMPLATE {copy}"),
             ]);
         })

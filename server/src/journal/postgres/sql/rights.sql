@@ -9,13 +9,19 @@ CREATE OR REPLACE FUNCTION tidings.journal_status(
       'tidings.keys', 'tidings.revocations']::regclass[]) AS name)
 $$;
 
+-- Returns the random id of the journal of this database.
+CREATE OR REPLACE FUNCTION tidings.journal_id() RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT j.id FROM tidings.journal j
+$$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tidings FROM PUBLIC;
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'tidings_node') THEN
     GRANT SELECT ON tidings.versions TO tidings_node;
     GRANT EXECUTE ON FUNCTION tidings.append, tidings.add_tenant, tidings.recent, tidings.follow, tidings.news,
-      tidings.renew, tidings.revoke, tidings.revocations, tidings.trim, tidings.journal_status TO tidings_node;
+      tidings.renew, tidings.revoke, tidings.revocations, tidings.trim, tidings.journal_status, tidings.journal_id TO tidings_node;
   END IF;
 END
 $$;
