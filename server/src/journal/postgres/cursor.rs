@@ -28,8 +28,7 @@ use uuid::Uuid;
 
 use super::{
     connection::Connection,
-    entries::{Current, Read, columns, damaged},
-    stranger::BYTES,
+    entries::{BYTES, Current, Read, columns, damaged},
 };
 
 /// Tenants that each query names. If there are more, a query first asks which tenants have something new.

@@ -19,6 +19,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// Bytes of the entries of one query. Further entries come with the next one.
+pub(super) const BYTES: i64 = 4 * 1024 * 1024;
+
 /// Joins topics in a column. No topic has a space.
 const SEPARATOR: &str = " ";
 

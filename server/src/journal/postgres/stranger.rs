@@ -10,7 +10,7 @@ use tokio_postgres::{Row, types::Type};
 use super::{
     connection::{Connection, signed},
     cursor::Cursor,
-    entries::{Current, Read, columns, damaged, tail},
+    entries::{BYTES, Current, Read, columns, damaged, tail},
 };
 
 /// Tenants of one query.
@@ -18,9 +18,6 @@ const TENANTS: usize = 1_000;
 
 /// Entries of one query.
 const ENTRIES: usize = 4_096;
-
-/// Bytes of the entries of one query.
-pub(super) const BYTES: i64 = 4 * 1024 * 1024;
 
 const FOLLOW: &str = concat!(
     "SELECT place, tenant, epoch, tail, tail_key, head, ",
