@@ -445,6 +445,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
         Some(ErrorCode::NotADatabase) => ": name the application's SQLite file",
         Some(ErrorCode::CannotOpen) => ": check the rights of the file and of its folder",
         Some(ErrorCode::DiskFull) => ": make room on the disk",
+        Some(ErrorCode::SystemIoFailure) => ": check the disk and its free space",
         _ => "",
     };
     SourceError::away(format!("sqlite:{shown}: {error}{remedy}"))

@@ -4,6 +4,7 @@ mod commands;
 mod committed;
 mod databases;
 mod embedded;
+mod full;
 mod old;
 mod rows;
 

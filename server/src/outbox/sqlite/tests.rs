@@ -68,3 +68,30 @@ async fn an_application_that_begins_to_use_a_log_replaces_nothing() {
     application.execute_batch(WRITE).unwrap();
     assert_eq!(source.read(&[]).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_full_disk_says_so_and_rows_leave_the_outbox_when_there_is_room() {
+    let folder = Folder::new();
+    let path = folder.0.join("app.db");
+    let application = application(&path);
+    application.execute("INSERT INTO tidings_outbox(event) VALUES (?1)", ["x".repeat(200_000)]).unwrap();
+    let mut source = SqliteSource::open(&path).unwrap();
+    let rows = source.read(&[]).await.unwrap();
+    let dead = [Dead { id: rows[0].id.clone(), code: tidings_shared::Code::TooLarge, reason: String::new() }];
+    // SQLite says that the disk is full when a file would have more pages than this.
+    let set_pages = |source: &SqliteSource, pages: u32| {
+        let open = source.open.as_ref().unwrap();
+        open.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    };
+    set_pages(&source, 1);
+    let error = source.settle(&[], &dead).await.unwrap_err();
+    assert!(!error.is_busy && error.message.contains("make room on the disk"), "{error}");
+    assert_eq!(source.read(&[]).await.unwrap()[0].id, rows[0].id);
+    assert_eq!(source.dead_letters(0, 10).await.unwrap(), []);
+    set_pages(&source, 1_000_000);
+    source.settle(&[], &dead).await.unwrap();
+    assert_eq!(
+        (source.read(&[]).await.unwrap(), source.dead_letters(0, 10).await.unwrap().len()),
+        (vec![], 1)
+    );
+}
