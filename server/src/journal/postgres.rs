@@ -115,7 +115,7 @@ impl Journal for PostgresJournal {
             Some(found) => found,
             None => {
                 let values =
-                    [(&tenant.as_str() as _, Type::TEXT), (&connection::signed(new_epoch) as _, Type::INT8)];
+                    [(&tenant.as_str() as _, Type::TEXT), (&connection::epoch(new_epoch) as _, Type::INT8)];
                 self.connection.query("SELECT tidings.add_tenant($1, $2)", &values)?;
                 entries::recent(&mut self.connection, tenant, limits, since_unix_ms)?
                     .ok_or_else(|| self.connection.fault("a tenant that was just added is gone"))?
@@ -151,7 +151,7 @@ impl Journal for PostgresJournal {
     }
 
     fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError> {
-        let [old, new] = [old, new].map(connection::signed);
+        let [old, new] = [old, new].map(connection::epoch);
         let values = [(&tenant.as_str() as _, Type::TEXT), (&old as _, Type::INT8), (&new as _, Type::INT8)];
         self.connection.query("SELECT tidings.renew($1, $2, $3)", &values).map(drop)
     }

@@ -135,7 +135,14 @@ pub(super) fn an_epoch_is_renewed_by_the_first_who_asks(place: &dyn Place) {
     journal.renew(&acme(), EPOCH, RENEWED).expect("the journal renews");
     fill(&mut *journal, 3..=3);
     journal.renew(&acme(), EPOCH, RENEWED ^ 1).expect("the journal answers");
-    let history = history(&mut *journal);
-    assert_eq!((history.tail.epoch, numbers(&history.entries)), (RENEWED, vec![3]), "another was faster");
+    let renewed = history(&mut *journal);
+    assert_eq!((renewed.tail.epoch, numbers(&renewed.entries)), (RENEWED, vec![3]), "another was faster");
     journal.renew(&tenant("umbrella"), EPOCH, RENEWED).expect("an unknown tenant is no error");
+    // Of a random number, an epoch is the low bits.
+    let random = u64::MAX - 7;
+    journal.renew(&acme(), RENEWED, random).expect("the journal renews");
+    let epoch = history(&mut *journal).tail.epoch;
+    assert_eq!(epoch, Position::new(random, 0, 0).epoch);
+    journal.renew(&acme(), epoch, EPOCH).expect("the journal renews");
+    assert_eq!(history(&mut *journal).tail.epoch, EPOCH);
 }

@@ -44,6 +44,9 @@ pub(super) fn an_unknown_tenant_gets_the_epoch_that_is_offered(place: &dyn Place
     assert_eq!(empty("acme", EPOCH), Position::new(EPOCH, 0, 0));
     assert_eq!(empty("acme", RENEWED), Position::new(EPOCH, 0, 0), "it is known now");
     assert_eq!(empty("umbrella", RENEWED), Position::new(RENEWED, 0, 0));
+    // Of a random number, an epoch is the low bits.
+    let random = u64::MAX - 7;
+    assert_eq!(empty("initech", random), Position::new(random, 0, 0));
     drop(journal);
     let mut journal = place.open();
     let answers = journal.append(&[draft(1)], now(), &mut || RENEWED);

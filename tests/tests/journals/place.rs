@@ -9,7 +9,7 @@ use std::{
 
 use tidings_hub::journal::{Journal, JournalError};
 use tidings_server::journal::{SqliteJournal, Synchronous};
-use tidings_tests::journal_contract::Place;
+use tidings_tests::{DEADLINE, journal_contract::Place};
 
 /// A folder with a journal. Dropping it removes the folder.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ impl Folder {
         SqliteJournal::open(&self.path(), Synchronous::Full, Duration::ZERO)
     }
 
+    /// Opens the journal. A program that another test starts at this moment may have a copy of the lock.
     pub(crate) fn journal(&self) -> SqliteJournal {
-        self.try_open().unwrap()
+        SqliteJournal::open(&self.path(), Synchronous::Full, DEADLINE).unwrap()
     }
 
     /// Returns the files of the journal with their bytes.

@@ -15,7 +15,7 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::{
-    connection::{Connection, signed},
+    connection::{Connection, epoch, signed},
     entries::{joined, parted},
 };
 
@@ -46,7 +46,7 @@ impl<'a> Columns<'a> {
         for draft in drafts {
             let place = *places.entry(&draft.tenant).or_insert_with(|| {
                 columns.names.push(draft.tenant.as_str());
-                columns.epochs.push(signed(new_epoch() & EPOCH));
+                columns.epochs.push(epoch(new_epoch()));
                 columns.names.len() as i32
             });
             columns.push(draft, place);
@@ -88,9 +88,6 @@ impl<'a> Columns<'a> {
         ]
     }
 }
-
-/// The bits of an epoch.
-const EPOCH: u64 = (1 << Position::EPOCH_BITS) - 1;
 
 /// See [`Journal::append`](tidings_hub::journal::Journal::append).
 pub(super) fn append(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidings_hub::journal::JournalError;
+use tidings_shared::Position;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Row;
 
@@ -110,4 +111,9 @@ fn error(message: String) -> JournalError {
 /// Returns a number as the database has it. Numbers beyond its range are as good as its largest.
 pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Returns the epoch of a position as the database has it: the low bits of a random number.
+pub(super) fn epoch(random: u64) -> i64 {
+    signed(Position::new(random, 0, 0).epoch)
 }
