@@ -61,6 +61,7 @@ macro_rules! cases {
 const CASES: &[(&str, Case)] = cases![
     entries::positions_are_dense_and_in_the_order_of_the_drafts,
     entries::each_tenant_has_offsets_and_an_epoch_of_its_own,
+    entries::tenants_come_in_order_a_few_at_a_time,
     entries::an_entry_comes_back_as_it_was_appended,
     entries::text_is_carried_byte_for_byte,
     entries::gaps_are_entries,
@@ -89,6 +90,7 @@ const CASES: &[(&str, Case)] = cases![
     retention::epoch_head_and_tail_survive,
     revocations::all_kinds_come_back_in_order,
     revocations::expired_revocations_do_not_come_back,
+    revocations::an_expired_revocation_stays_for_a_day,
     revocations::numbers_ascend_after_all_are_trimmed,
     restored::an_old_copy_is_another_history,
     restored::an_old_copy_that_grew_again_is_another_history,

@@ -27,7 +27,7 @@ use crate::{
 pub enum Health {
     /// It does, or it has no journal.
     Good,
-    /// It has heard nothing for [`DEGRADED_AFTER`]: events come late.
+    /// It has heard nothing for [`DEGRADED_AFTER`], or the journal's driver has ended: events come late.
     Degraded {
         /// When it heard the journal last.
         since: Moment,
@@ -68,6 +68,15 @@ impl Hearing {
         if silence >= DEGRADED_AFTER && !std::mem::replace(&mut heard.is_degraded, true) {
             drop(heard);
             tracing::error!(?silence, "nothing comes through from the journal: the clients are told");
+            self.changes.tell();
+        }
+    }
+
+    /// Notes that nothing will come from the journal any more.
+    pub(crate) fn ended(&self) {
+        let mut heard = self.lock();
+        if heard.last.is_some() && !std::mem::replace(&mut heard.is_degraded, true) {
+            drop(heard);
             self.changes.tell();
         }
     }

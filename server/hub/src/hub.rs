@@ -9,6 +9,7 @@ mod driver;
 mod handed_over;
 mod home;
 mod later;
+mod lost;
 mod outgoing;
 mod publishing;
 mod settings;
@@ -227,7 +228,7 @@ impl Hub {
     /// Asks the driver to read the journal now: another connection of this process has just written there.
     pub fn follow_journal(&self) {
         if let Some(outgoing) = &self.shared().outgoing {
-            outgoing.follow();
+            outgoing.follow_all();
         }
     }
 

@@ -127,7 +127,7 @@ pub struct History {
 /// The entries of one tenant after a position that a node has.
 #[derive(Debug, Clone)]
 pub enum Followed {
-    /// These entries follow, in order, without a hole. There may be more.
+    /// These entries follow, in order, without a hole. There may be more if the whole answer is full.
     Entries(Vec<Entry>),
     /// The journal has trimmed some of the entries that follow.
     Trimmed,
@@ -167,6 +167,10 @@ pub enum Revoked {
     },
 }
 
+/// Time for which a journal keeps a revocation after it has expired. So a clock that is ahead by less than that lets nobody in
+/// again: neither while it is ahead, nor after it was set back.
+pub const REVOCATION_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The bounds of a journal.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -187,19 +191,26 @@ impl JournalLimits {
     }
 }
 
-/// Why a journal does not answer. After an error of [`Journal::append`] nobody knows whether the drafts were appended:
-/// the driver follows the journal before it tries again.
+/// Why a journal does not answer. After an error of [`Journal::append`] nobody knows whether the drafts were appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalError {
     /// What went wrong and the remedy, for the operator. It quotes no payload.
     pub message: String,
+    /// What the journal has of some tenant is damaged. The journal answers for other tenants. So the driver makes the call for
+    /// fewer and fewer tenants, until it knows the damaged one: it stops no other.
+    pub is_damage: bool,
 }
 
 impl JournalError {
     /// Returns an error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), is_damage: false }
+    }
+
+    /// Returns an error that is of what the journal has of some tenant.
+    pub fn damage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_damage: true }
     }
 }
 
@@ -247,8 +258,8 @@ pub trait Journal: Send {
     ) -> Result<History, JournalError>;
 
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot
-    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. It leaves out a tenant
-    /// that has something new only if the answer has `max` entries.
+    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. It leaves out something
+    /// new, of a tenant or a whole tenant, only if the answer has `max` entries.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -265,13 +276,19 @@ pub trait Journal: Send {
     /// The journal does not answer.
     fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError>;
 
+    /// Returns the names of tenants that the journal knows, in order, at most `max`: the first ones, or those after `after`.
+    ///
+    /// # Errors
+    /// The journal does not answer.
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError>;
+
     /// Appends revocations, and makes them durable. Returns the number of each. Numbers ascend.
     ///
     /// # Errors
     /// The journal does not answer, or cannot write.
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError>;
 
-    /// Returns the revocations with a number after `after` that have not expired, in order, at most `max`.
+    /// Returns the revocations with a number after `after` that have not expired at this time, in order, at most `max`.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -282,8 +299,10 @@ pub trait Journal: Send {
         now_unix_ms: u64,
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError>;
 
-    /// Removes entries, keys and revocations beyond the bounds, a bounded number. Returns whether there may be more.
-    /// Epoch, head and the tag of the tail survive. An entry counts its [`cost`](Content::cost). The key of a trimmed
+    /// Removes entries and keys beyond the bounds, and revocations that have expired [for some time](REVOCATION_GRACE), a
+    /// bounded number. Returns whether there may be more. Epoch, head and the tag of the tail survive. The journal may forget a
+    /// tenant that has no entry and no key, if nobody has followed it for the longer one of the maximum ages. If the tenant
+    /// comes again, it gets a new epoch. An entry counts its [`cost`](Content::cost). The key of a trimmed
     /// entry counts its [`key_cost`](crate::keys::key_cost), if the publisher knows it; other keys go with their entry.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub use self::revoke::{Revoke, RevokeError};
 use crate::{
     access::{AccessError, Identity},
-    journal::{JournalRevocation, Revoked},
+    journal::{JournalRevocation, REVOCATION_GRACE, Revoked},
     moment::Moment,
     tenant_id::TenantId,
     watch::{Changes, Watch},
@@ -119,8 +119,10 @@ impl Revocations {
     /// obeyed before, or that a later one covers, changes nothing: clients that were let in since stay.
     pub(crate) fn obey(&self, revocation: &JournalRevocation, now: Moment) {
         let JournalRevocation { tenant, revoked, at, until } = revocation;
-        let left = Duration::from_millis(until.saturating_sub(now.unix_ms)).min(REVOCATION_MAX_AGE);
-        let until = now.since_start + left;
+        // The clock may be ahead now, and be set back later.
+        let left = (Duration::from_millis(*until) + REVOCATION_GRACE)
+            .saturating_sub(Duration::from_millis(now.unix_ms));
+        let until = now.since_start + left.min(REVOCATION_MAX_AGE + REVOCATION_GRACE);
         let is_covered = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.at_unix_ms >= *at);
         let is_known = |revoked: &Revoked| {
             let lists = self.lock();

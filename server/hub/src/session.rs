@@ -97,6 +97,8 @@ pub struct Session {
     /// The number of questions so far.
     questions: u64,
     was_welcomed: bool,
+    /// The client has named a position that the journal did not have in time.
+    has_waited_in_vain: bool,
     /// What the client has heard of the hub's health.
     told: Told,
 }
@@ -137,6 +139,7 @@ impl Session {
             asking: None,
             questions: 0,
             was_welcomed: false,
+            has_waited_in_vain: false,
             told: Told::default(),
         }
     }

@@ -156,6 +156,10 @@ impl Journal for PostgresJournal {
         self.connection.query("SELECT tidings.renew($1, $2, $3)", &values).map(drop)
     }
 
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError> {
+        entries::tenants(&mut self.connection, after, max)
+    }
+
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {
         revocations::revoke(&mut self.connection, revocations)
     }

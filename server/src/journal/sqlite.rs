@@ -7,7 +7,7 @@
 //! - `open` opens the file or refuses it, `lock` keeps other processes out, `schema` has the tables.
 //! - `file` has transactions and checkpoints. `stamp` tells whether somebody else has written the file, and `pairing` tells
 //!   which state of the file a log belongs to.
-//! - `tenants`, `entries`, `keys`, `revocations` and `trim` are what a journal does.
+//! - `known` has the tenants that the hub uses, `tenants`, `entries`, `keys`, `revocations` and `trim` are what a journal does.
 //!
 //! **An old copy of the file may come back under the running process**, by a rename or by a copy onto it. Before and after
 //! each transaction, the journal compares what the system says of the files with what it left there. If they differ, it
@@ -18,6 +18,7 @@ mod entries;
 mod fault;
 mod file;
 mod keys;
+mod known;
 mod lock;
 mod open;
 mod pairing;
@@ -132,7 +133,11 @@ impl SqliteJournal {
 
     /// Does something with the file. If somebody has replaced it, the next calls open what is there.
     fn with<T>(&mut self, act: impl FnOnce(&mut JournalFile) -> Result<T, Fault>) -> Result<T, JournalError> {
-        let done = self.opened().and_then(act);
+        let done = match self.opened() {
+            Ok(file) => act(file),
+            // If the file can't be opened, no tenant can be read.
+            Err(fault) => return Err(JournalError::new(error(&self.name, &fault).message)),
+        };
         if matches!(done, Err(Fault::Replaced))
             && let Some(file) = self.file.take()
         {
@@ -170,7 +175,8 @@ impl SqliteJournal {
 }
 
 fn error(name: &str, fault: &Fault) -> JournalError {
-    JournalError::new(format!("the journal {name}: {fault}"))
+    let message = format!("the journal {name}: {fault}");
+    if fault.is_damage() { JournalError::damage(message) } else { JournalError::new(message) }
 }
 
 impl Journal for SqliteJournal {
@@ -210,6 +216,10 @@ impl Journal for SqliteJournal {
 
     fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError> {
         self.with(|file| file.renew(tenant, old, new))
+    }
+
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError> {
+        self.with(|file| file.read(|file| Tenant::names(&file.db, after, max)))
     }
 
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {

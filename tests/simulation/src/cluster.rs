@@ -84,10 +84,13 @@ impl World {
     pub(crate) fn start(&mut self, node: usize) -> Check {
         let settings = HubSettings::new(tenant(0)).log(self.config.log);
         let (hub, driver) = Hub::with_journal(settings, SeededHost);
+        let most_entries = self.config.cluster.and_then(|cluster| cluster.most_entries);
+        let driver = match most_entries {
+            Some(entries) => driver.with_entries_per_read(entries),
+            None => driver,
+        };
         let journal = self.database.handle(node);
         let flag = Arc::default();
-        let most_entries = self.config.cluster.and_then(|cluster| cluster.most_entries);
-        self.database.fault(node, |faults| faults.most_entries = most_entries);
         let mut drive = Drive {
             driver,
             journal,

@@ -69,7 +69,7 @@ pub(crate) struct Cluster {
     pub(crate) ahead_ms: u64,
     /// The longest time from a wake to the turn of a driver.
     pub(crate) turn_ms: u64,
-    /// The most entries of a tenant that one call of the journal returns.
+    /// The most entries that one call of the journal returns.
     pub(crate) most_entries: Option<usize>,
     /// Whether nodes and journal are apart when the users go.
     pub(crate) ends_cut_off: bool,

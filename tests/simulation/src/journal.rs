@@ -49,8 +49,6 @@ pub(crate) struct Faults {
     pub(crate) is_cut_off: bool,
     /// The next calls that write succeed, and their answers are lost.
     pub(crate) lost_answers: u32,
-    /// The most entries of a tenant that one call returns.
-    pub(crate) most_entries: Option<usize>,
     /// The calls that failed.
     pub(crate) failed: u64,
 }
@@ -271,12 +269,11 @@ impl Journal for Handle {
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
         let mut state = self.database.lock();
         state.begin(self.node)?;
-        let most = state.faults.get(&self.node).and_then(|faults| faults.most_entries).unwrap_or(max);
         let mut left = max;
         let mut news = Vec::new();
         for (tenant, position) in held {
             let followed = match state.tables.tenants.get(tenant) {
-                Some(rows) => rows.follow(*position, left.min(most)),
+                Some(rows) => rows.follow(*position, left),
                 None => Some(Followed::RolledBack),
             };
             let Some(followed) = followed else { continue };
@@ -296,6 +293,13 @@ impl Journal for Handle {
         state.begin(self.node)?;
         state.renew(tenant, old, new);
         state.end(self.node, ())
+    }
+
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError> {
+        let mut state = self.database.lock();
+        state.begin(self.node)?;
+        let names = state.tables.tenants.keys();
+        Ok(names.filter(|name| after.is_none_or(|after| *name > after)).take(max).cloned().collect())
     }
 
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {

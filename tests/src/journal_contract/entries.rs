@@ -46,6 +46,21 @@ pub(super) fn each_tenant_has_offsets_and_an_epoch_of_its_own(place: &dyn Place)
     assert_eq!(history_of(&mut *journal, &tenant("a")).tail.epoch, seen[0]);
 }
 
+pub(super) fn tenants_come_in_order_a_few_at_a_time(place: &dyn Place) {
+    let mut journal = place.open();
+    assert_eq!(journal.tenants(None, 10), Ok(vec![]));
+    let names = ["a", "a-b", "ab", "b", "b0"].map(tenant);
+    let drafts: Vec<JournalDraft> = (1..)
+        .zip(names.iter().rev())
+        .map(|(n, tenant)| JournalDraft { tenant: tenant.clone(), ..draft(n) })
+        .collect();
+    append(&mut *journal, &drafts);
+    assert_eq!(journal.tenants(None, 10), Ok(names.to_vec()));
+    assert_eq!(journal.tenants(None, 2), Ok(names[..2].to_vec()));
+    assert_eq!(journal.tenants(Some(&names[1]), 2), Ok(names[2..4].to_vec()));
+    assert_eq!(journal.tenants(Some(&names[4]), 2), Ok(vec![]));
+}
+
 pub(super) fn an_entry_comes_back_as_it_was_appended(place: &dyn Place) {
     let mut journal = place.open();
     let many: Vec<String> = (0..MAX_TOPICS_PER_PUBLICATION).map(|n| format!("clock:{n}")).collect();

@@ -49,7 +49,8 @@ pub(super) fn no_more_than_so_many_entries_come_at_once(place: &dyn Place) {
             }
         }
         assert!(came <= 7, "at most seven in all: {came}");
-        if came == 0 {
+        if came < 7 {
+            // An answer that is not full has all that there was.
             break;
         }
     }

@@ -12,7 +12,7 @@ use tidings_hub::{
     LogLimits, TenantId,
     journal::{
         Appended, Content, Entry, Followed, History, Journal, JournalDraft, JournalError, JournalLimits,
-        JournalRevocation,
+        JournalRevocation, REVOCATION_GRACE,
     },
     keys::key_cost,
 };
@@ -30,7 +30,9 @@ pub enum Fault {
     DropsTenantsOnReopen,
     ForgetsKeysWithTheirEntries,
     ForgetsTheTagOfTheTail,
+    FollowsTooLittle,
     FollowsTooMuch,
+    ForgetsExpiredRevocations,
     HasOffsetsForAll,
     IgnoresEpochs,
     IgnoresTags,
@@ -40,6 +42,7 @@ pub enum Fault {
     KeepsTheTopicsSorted,
     LeavesAHole,
     LosesTheOrigin,
+    NamesTheLastTenantAgain,
     NumbersRevocationsAnew,
     OverlooksTrimmedEntries,
     ProbesWithAnEntry,
@@ -245,7 +248,7 @@ impl Journal for MemoryJournal {
             }
             match tenant.follow(held) {
                 Some(Followed::Entries(mut entries)) => {
-                    entries.truncate(left);
+                    entries.truncate(if self.has(Fault::FollowsTooLittle) { left.min(1) } else { left });
                     left -= entries.len();
                     if !entries.is_empty() {
                         all.push((id.clone(), Followed::Entries(entries)));
@@ -276,6 +279,16 @@ impl Journal for MemoryJournal {
             tenant.tail.epoch = new;
         }
         Ok(())
+    }
+
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError> {
+        let store = self.store();
+        let is_later = |name: &&TenantId| {
+            after.is_none_or(|after| {
+                *name > after || self.has(Fault::NamesTheLastTenantAgain) && *name == after
+            })
+        };
+        Ok(store.tenants.keys().filter(is_later).take(max).cloned().collect())
     }
 
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {
@@ -335,7 +348,9 @@ impl Journal for MemoryJournal {
             let kept = tenant.keys.iter().rev().take_while(fits).count();
             tenant.keys.drain(..tenant.keys.len() - kept);
         }
-        store.revocations.retain(|(_, revocation)| revocation.until > now_unix_ms);
+        let grace =
+            if self.has(Fault::ForgetsExpiredRevocations) { Duration::ZERO } else { REVOCATION_GRACE };
+        store.revocations.retain(|(_, revocation)| revocation.until > ago(grace));
         Ok(left == 0)
     }
 
@@ -407,7 +422,9 @@ mod tests {
             (Fault::DropsTenantsOnReopen, "everything_survives_a_reopen"),
             (Fault::ForgetsKeysWithTheirEntries, "a_key_survives_its_entry_within_the_bounds"),
             (Fault::ForgetsTheTagOfTheTail, "epoch_head_and_tail_survive"),
+            (Fault::FollowsTooLittle, "no_more_than_so_many_entries_come_at_once"),
             (Fault::FollowsTooMuch, "no_more_than_so_many_entries_come_at_once"),
+            (Fault::ForgetsExpiredRevocations, "an_expired_revocation_stays_for_a_day"),
             (Fault::HasOffsetsForAll, "each_tenant_has_offsets_and_an_epoch_of_its_own"),
             (Fault::IgnoresEpochs, "a_position_that_the_journal_does_not_have_is_rolled_back"),
             (Fault::IgnoresTags, "an_old_copy_that_grew_again_is_another_history"),
@@ -417,6 +434,7 @@ mod tests {
             (Fault::KeepsTheTopicsSorted, "an_entry_comes_back_as_it_was_appended"),
             (Fault::LeavesAHole, "positions_are_dense_and_in_the_order_of_the_drafts"),
             (Fault::LosesTheOrigin, "an_entry_comes_back_as_it_was_appended"),
+            (Fault::NamesTheLastTenantAgain, "tenants_come_in_order_a_few_at_a_time"),
             (Fault::NumbersRevocationsAnew, "numbers_ascend_after_all_are_trimmed"),
             (Fault::OverlooksTrimmedEntries, "trimmed_entries_are_reported"),
             (Fault::ProbesWithAnEntry, "a_probe_takes_no_offset"),

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::{Place, acme, now, tenant, topics, trim};
 
+/// A day, in milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
 fn of(subject: &str, until: u64) -> JournalRevocation {
     JournalRevocation { tenant: acme(), revoked: Revoked::Subject(subject.to_owned()), at: now(), until }
 }
@@ -75,15 +78,26 @@ pub(super) fn expired_revocations_do_not_come_back(place: &dyn Place) {
     assert_eq!(subjects(&mut *journal, later - 1), ["ann", "bob", "eve"]);
     assert_eq!(subjects(&mut *journal, later + 1), ["bob"]);
     assert_eq!(subjects(&mut *journal, later + 1_001), [""; 0]);
-    trim(&mut *journal, &LogLimits::default(), later + 1);
+    trim(&mut *journal, &LogLimits::default(), later + DAY + 1);
     assert_eq!(subjects(&mut *journal, now()), ["bob"], "trimmed");
+}
+
+pub(super) fn an_expired_revocation_stays_for_a_day(place: &dyn Place) {
+    let mut journal = place.open();
+    let until = now() + 1_000;
+    revoke(&mut *journal, &[of("ann", until)]);
+    // The clock is ahead, and is set back later.
+    trim(&mut *journal, &LogLimits::default(), until + DAY - 1);
+    assert_eq!(all_at(&mut *journal, until - 1).len(), 1);
+    trim(&mut *journal, &LogLimits::default(), until + DAY + 1);
+    assert_eq!(all_at(&mut *journal, until - 1), []);
 }
 
 pub(super) fn numbers_ascend_after_all_are_trimmed(place: &dyn Place) {
     let mut journal = place.open();
     let until = now() + 1_000;
     let first = revoke(&mut *journal, &[of("ann", until), of("bob", until)]);
-    trim(&mut *journal, &LogLimits::default(), until + 1);
+    trim(&mut *journal, &LogLimits::default(), until + DAY + 1);
     assert!(all_at(&mut *journal, 0).is_empty());
     drop(journal);
     let next = revoke(&mut *place.open(), &[of("eve", until)]);

@@ -1,5 +1,7 @@
 //! The journal in a file of SQLite.
 
+mod damaged;
+mod forgotten;
 mod refused;
 mod restored;
 

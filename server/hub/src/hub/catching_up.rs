@@ -17,6 +17,7 @@ use crate::{
 #[must_use = "await it"]
 pub struct CatchingUp {
     shared: Arc<Shared>,
+    tenant: TenantId,
     log: TenantLog,
     loading: Loading,
     since: Option<String>,
@@ -27,7 +28,12 @@ impl CatchingUp {
     pub(super) fn new(shared: Arc<Shared>, tenant: &TenantId, since: Option<&str>) -> Self {
         let log = shared.tenant_log(tenant);
         let loading = log.loading();
-        Self { shared, log, loading, since: since.map(str::to_owned), reaching: None }
+        Self { shared, tenant: tenant.clone(), log, loading, since: since.map(str::to_owned), reaching: None }
+    }
+
+    /// Returns whether it waits, or has waited, for a position that this node does not have yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.reaching.as_ref().is_some_and(|reaching| reaching.is_behind())
     }
 
     /// Returns `Ready` when the history is here. `waker` is woken then.
@@ -38,7 +44,7 @@ impl CatchingUp {
             if let Some(reaching) = &mut self.reaching {
                 // The wait begins before the driver reads the journal again.
                 let _ = reaching.poll(waker);
-                outgoing.follow();
+                outgoing.follow(&self.tenant);
             }
         }
         match &mut self.reaching {

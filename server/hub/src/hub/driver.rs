@@ -7,30 +7,28 @@
 //! After a failed append, nobody knows whether the entries are in the journal. So the driver appends them again: the
 //! journal knows the keys of its entries, and appends nothing twice.
 
-use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
+//!
+//! A call fails if the history of one of its tenants is damaged. Then the driver makes the call for fewer and fewer tenants,
+//! until it knows which of them it is. That tenant pauses, and the others go on (`damaged`).
 
-use tidings_shared::{Position, TopicName};
+mod appending;
+mod batch;
+mod damaged;
+mod following;
 
-use super::{
-    outgoing::{Outgoing, Waiting},
-    publishing::PublishError,
-    shared::{Shared, is_same_set},
-};
+use std::{sync::Arc, task::Waker, time::Duration};
+
+use tidings_shared::limits::DEGRADED_AFTER;
+
+use self::{batch::Batch, damaged::Damaged};
+use super::{outgoing::Outgoing, shared::Shared};
 use crate::{
-    journal::{
-        Appended, Content, Entry, Followed, History, Journal, JournalDraft, JournalError, JournalLimits,
-    },
+    journal::{Content, Entry, Journal, JournalError, JournalLimits, REVOCATION_GRACE},
     moment::Moment,
-    publication::{Draft, Publication, Published},
+    publication::{Draft, Publication},
     tenant_id::TenantId,
     tenant_log::TenantLog,
 };
-
-/// Entries of one append. The journal makes them durable together.
-const APPEND_ENTRIES: usize = 1_024;
-
-/// Bytes of one append.
-const APPEND_BYTES: usize = 4 * 1024 * 1024;
 
 /// Revocations of one call of the journal.
 const REVOCATIONS: usize = 1_024;
@@ -64,20 +62,26 @@ pub enum Turn {
 /// Dropping it ends the hub's journal: everything that waits for it is refused, and so is everything that comes later.
 pub struct Driver {
     shared: Arc<Shared>,
-    /// Entries that were taken from the hub. Their append has failed.
-    drafts: Vec<JournalDraft>,
-    /// What follows on each of them.
-    waiting: Vec<Waiting>,
+    /// Entries that were taken from the hub. Their append has failed, because the journal was away.
+    batch: Batch,
+    /// Entries of damaged tenants.
+    held: Batch,
+    damaged: Damaged,
+    /// While every tenant of the journal gets a gap: the last one that has got it.
+    gaps_after: Option<Option<TenantId>>,
+    /// The most entries of one read of the journal.
+    entries_per_read: usize,
     /// The number of the newest revocation that this node has read.
     newest_revocation: u64,
     followed: Option<Duration>,
     trimmed: Duration,
+    cannot_trim: bool,
     pause: Duration,
 }
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("drafts", &self.drafts.len()).finish_non_exhaustive()
+        f.debug_struct("Driver").field("drafts", &self.batch.drafts.len()).finish_non_exhaustive()
     }
 }
 
@@ -85,13 +89,23 @@ impl Driver {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            drafts: Vec::new(),
-            waiting: Vec::new(),
+            batch: Batch::default(),
+            held: Batch::default(),
+            damaged: Damaged::default(),
+            gaps_after: None,
+            entries_per_read: FOLLOW_ENTRIES,
             newest_revocation: 0,
             followed: None,
             trimmed: Duration::ZERO,
+            cannot_trim: false,
             pause: Duration::ZERO,
         }
+    }
+
+    /// Sets the most entries of one read of the journal, 1,024 by default.
+    pub fn with_entries_per_read(mut self, entries: usize) -> Self {
+        self.entries_per_read = entries;
+        self
     }
 
     /// Reads the revocations. Call this before the hub's gateway lets anybody in.
@@ -115,11 +129,13 @@ impl Driver {
         match self.try_turn(journal, now) {
             Ok(is_busy) => {
                 self.pause = Duration::ZERO;
-                if is_busy || self.outgoing().set_driver(waker) {
+                let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
+                if is_busy || self.outgoing().set_driver(waker, pauses) {
                     return Turn::Busy;
                 }
                 let since = now.since_start.saturating_sub(self.followed.unwrap_or_default());
-                Turn::Idle(journal.poll_interval().saturating_sub(since))
+                let wait = journal.poll_interval().saturating_sub(since);
+                Turn::Idle(self.damaged.next(now.since_start).map_or(wait, |next| next.min(wait)))
             }
             Err(error) => {
                 if self.pause.is_zero() {
@@ -135,7 +151,10 @@ impl Driver {
 
     /// Returns whether something waits for the journal. A drain goes on until nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.drafts.is_empty() && self.outgoing().is_empty()
+        self.batch.is_empty()
+            && self.held.is_empty()
+            && self.gaps_after.is_none()
+            && self.outgoing().is_empty()
     }
 
     /// Returns whether nobody has the hub any more, and no handle to a tenant. A shell looks now and then.
@@ -152,53 +171,69 @@ impl Driver {
         self.give_up_late(now);
         self.revoke(journal)?;
         self.append(journal, now)?;
-        let must_follow = self.outgoing().take_follow() | journal.has_news();
+        let asked = self.outgoing().take_follows();
+        let is_all = asked.is_all | journal.has_news();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
-        if must_follow || is_due {
-            self.follow_all(journal, now)?;
+        let has_all = if is_due || is_all {
+            let has_all = self.follow_all(journal, now)?;
             while self.read_revocations(journal, now)? {}
             if is_due {
                 journal.probe()?;
             }
-            self.shared.health.answered(now);
-        }
-        self.load(journal, now)?;
-        if now.since_start.saturating_sub(self.trimmed) >= TRIM_INTERVAL {
-            let limits = JournalLimits::new(self.shared.settings.log);
-            if !journal.trim(&limits, now.unix_ms)? {
-                self.trimmed = now.since_start;
+            if has_all {
+                self.shared.health.answered(now);
             }
-        }
-        Ok(!self.drafts.is_empty())
+            has_all
+        } else {
+            self.follow_asked(journal, asked.tenants, now)?
+        };
+        self.load(journal, now)?;
+        self.trim(journal, now)?;
+        Ok(!self.batch.is_empty() || self.gaps_after.is_some() || !has_all)
     }
 
     /// Gives up the entries that have waited for too long. They may still be in the journal: their publishers try again
     /// with the same key.
     fn give_up_late(&mut self, now: Moment) {
         self.outgoing().handle_timeout(now.since_start);
-        let late = self.waiting.iter().take_while(|waiting| waiting.is_late(now.since_start)).count();
-        self.give_up(late);
-    }
-
-    /// Gives up the oldest entries.
-    fn give_up(&mut self, count: usize) {
-        let drafts = self.drafts.drain(..count);
-        for (draft, waiting) in drafts.zip(self.waiting.drain(..count)) {
-            self.shared.give_up(draft, waiting);
-        }
-        if self.drafts.is_empty() {
-            self.outgoing().has_answered();
+        self.damaged.handle_timeout(now.since_start);
+        let late = [self.held.take_late(now.since_start), self.batch.take_late(now.since_start)];
+        if late.iter().any(|late| !late.is_empty()) {
+            late.into_iter().for_each(|late| self.give_up(late));
+            self.tell_in_flight();
         }
     }
 
+    /// Tells the hub which entries the driver has taken and not answered.
+    fn tell_in_flight(&self) {
+        let left = self.held.waiting.iter().chain(&self.batch.waiting).cloned().collect();
+        self.outgoing().has_answered(left);
+    }
+
+    fn give_up(&self, batch: Batch) {
+        batch.into_iter().for_each(|(draft, waiting)| self.shared.give_up(draft, waiting));
+    }
+
+    /// Loads the tenants that somebody needs.
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
-        let mut tenants = self.outgoing().take_loads().into_iter();
+        let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
+        let mut tenants = self.outgoing().take_loads(pauses).into_iter();
         let mut failed = Ok(());
         while let Some(tenant) = tenants.next() {
             let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
+            // Its clients must not come back before the gap of what it has lost.
+            let lacks_gap = self.held.tenants().contains(&tenant) || self.outgoing().has_lost(&tenant);
+            if self.damaged.has(&tenant) && lacks_gap {
+                self.outgoing().load(&tenant);
+                continue;
+            }
             let Err(error) = self.load_log(journal, &tenant, &log, now) else { continue };
             self.outgoing().load(&tenant);
+            if error.is_damage {
+                self.fails(&tenant, error, now)?;
+                continue;
+            }
             failed = Err(error);
             if journal.probe().is_err() {
                 // The journal is away: the others wait, too.
@@ -209,25 +244,24 @@ impl Driver {
         failed
     }
 
-    fn load_log(
-        &self,
-        journal: &mut dyn Journal,
-        tenant: &TenantId,
-        log: &TenantLog,
-        now: Moment,
-    ) -> Result<(), JournalError> {
-        let limits = &self.shared.settings.log;
-        let since = now.unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
-        let History { tail, entries } =
-            journal.recent(tenant, limits, since, self.shared.host.new_epoch())?;
-        if log.is_loaded() && tail.epoch != log.head().epoch {
-            // Another node has given the tenant a new epoch in between.
-            self.shared.retire(tenant, log);
+    /// Removes what the journal may forget.
+    fn trim(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
+        if now.since_start.saturating_sub(self.trimmed) < TRIM_INTERVAL {
             return Ok(());
         }
-        let entries = entries.into_iter().map(|entry| publication(entry, now)).collect();
-        log.load(tail, entries, now);
-        self.shared.bound_logs();
+        let trimmed = journal.trim(&JournalLimits::new(self.shared.settings.log), now.unix_ms);
+        let has_more = match trimmed {
+            Err(error) if error.is_damage => {
+                if !std::mem::replace(&mut self.cannot_trim, true) {
+                    tracing::error!(%error, "the journal can't remove old entries, so it grows");
+                }
+                false
+            }
+            trimmed => trimmed?,
+        };
+        if !has_more {
+            self.trimmed = now.since_start;
+        }
         Ok(())
     }
 
@@ -243,15 +277,15 @@ impl Driver {
                 self.outgoing().put_back(revoked);
                 return Err(error);
             }
-            for slot in revoked.into_iter().filter_map(|revoked| revoked.slot) {
-                slot.fill(Ok(()));
-            }
+            revoked.into_iter().for_each(|revoked| self.outgoing().has_revoked(revoked));
         }
     }
 
     /// Reads a batch of revocations that other nodes have appended. Returns whether there may be more.
     fn read_revocations(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<bool, JournalError> {
-        let revocations = journal.revocations(self.newest_revocation, REVOCATIONS, now.unix_ms)?;
+        let grace = u64::try_from(REVOCATION_GRACE.as_millis()).unwrap_or(u64::MAX);
+        let since = now.unix_ms.saturating_sub(grace);
+        let revocations = journal.revocations(self.newest_revocation, REVOCATIONS, since)?;
         let has_more = revocations.len() >= REVOCATIONS;
         for (number, revocation) in revocations {
             self.newest_revocation = number;
@@ -260,140 +294,27 @@ impl Driver {
         Ok(has_more)
     }
 
-    /// Appends the next entries. Their logs have them when their publishers get the answers.
-    fn append(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
-        let host = Arc::clone(&self.shared.host);
-        if self.drafts.is_empty() {
-            let new_key = || host.new_key();
-            let taken = self.outgoing().take_entries(APPEND_ENTRIES, APPEND_BYTES, now.since_start, new_key);
-            (self.drafts, self.waiting) = taken;
+    /// Notes that the history of this tenant is damaged. Its clients must not take old data for new data: if this
+    /// lasts, they are sent away until the history can be read again.
+    fn fails(&mut self, tenant: &TenantId, error: JournalError, now: Moment) -> Result<(), JournalError> {
+        let lasts = self.damaged.add(tenant, error, now.since_start)?;
+        let log = self.shared.known_log(tenant).filter(TenantLog::is_loaded);
+        if let Some(log) = log.filter(|_| lasts >= DEGRADED_AFTER) {
+            self.shared.retire(tenant, &log);
         }
-        if self.drafts.is_empty() {
-            return Ok(());
-        }
-        let answers = journal.append(&self.drafts, now.unix_ms, &mut || host.new_epoch())?;
-        let drafts = std::mem::take(&mut self.drafts).into_iter().zip(std::mem::take(&mut self.waiting));
-        let mut answered = Vec::new();
-        let mut logs = BTreeMap::new();
-        for ((draft, waiting), answer) in drafts.zip(answers) {
-            let log = self.shared.known_log(&draft.tenant).filter(TenantLog::is_loaded);
-            logs.extend(log.map(|log| (draft.tenant.clone(), log)));
-            match answer {
-                Appended::New { position, .. } => {
-                    answered
-                        .push((waiting, Ok(Published { position, key: draft.key, topics: draft.topics })));
-                }
-                Appended::Known { position, topics } => {
-                    let answer = self.known(draft, &waiting, position, topics);
-                    answered.push((waiting, answer));
-                }
-            }
-        }
-        // The journal may have lost the head of a log. Then other entries are where these seem to follow on it. So the log
-        // takes them from the journal, which compares the head.
-        let followed = self.follow(journal, &logs, now);
-        answered.into_iter().for_each(|(waiting, answer)| waiting.answer(answer));
-        self.outgoing().has_answered();
-        followed
-    }
-
-    /// Returns the answer for an entry with a key that was appended before. Another publication with this key had other topics:
-    /// the answer must not name them.
-    fn known(
-        &self,
-        draft: JournalDraft,
-        waiting: &Waiting,
-        position: Position,
-        topics: Vec<TopicName>,
-    ) -> Result<Published, PublishError> {
-        if is_same_set(&draft.topics, &topics) {
-            return Ok(Published { position, key: draft.key, topics });
-        }
-        if waiting.is_announced() {
-            self.outgoing().lose(&draft.tenant, draft.topics);
-        }
-        Err(PublishError::Key)
-    }
-
-    /// Reads what the journal has after all logs of this node.
-    fn follow_all(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
-        let logs = self.shared.loaded_logs();
-        logs.values().for_each(TenantLog::begin_follow);
-        self.follow(journal, &logs, now)?;
-        logs.values().for_each(TenantLog::has_followed);
-        self.followed = Some(now.since_start);
-        Ok(())
-    }
-
-    /// Reads what the journal has after these logs.
-    fn follow(
-        &mut self,
-        journal: &mut dyn Journal,
-        logs: &BTreeMap<TenantId, TenantLog>,
-        now: Moment,
-    ) -> Result<(), JournalError> {
-        let mut held = heads(logs);
-        while !held.is_empty() {
-            let followed = journal.follow(&held, FOLLOW_ENTRIES)?;
-            let (mut more, mut count) = (Vec::new(), 0);
-            for (tenant, followed) in followed {
-                let Some(log) = logs.get(&tenant) else { continue };
-                match followed {
-                    Followed::Entries(entries) => {
-                        let Some(last) = entries.last().map(|entry| entry.position) else { continue };
-                        count += entries.len();
-                        let entries = entries.into_iter().map(|entry| publication(entry, now)).collect();
-                        if !log.follow_journal(entries) {
-                            return Err(JournalError::new(format!(
-                                "the journal gave entries of tenant {tenant} that do not follow on its log"
-                            )));
-                        }
-                        more.push((tenant, last));
-                    }
-                    Followed::Trimmed => self.load_log(journal, &tenant, log, now)?,
-                    Followed::RolledBack => self.renew(journal, &tenant, log)?,
-                }
-            }
-            // A full answer may have left out tenants.
-            let is_full = count >= FOLLOW_ENTRIES;
-            held = if is_full { heads(logs) } else { more };
-        }
-        self.shared.bound_logs();
-        Ok(())
-    }
-
-    /// Gives a tenant a new epoch: the journal no longer has the history that its readers have.
-    fn renew(
-        &mut self,
-        journal: &mut dyn Journal,
-        tenant: &TenantId,
-        log: &TenantLog,
-    ) -> Result<(), JournalError> {
-        let old = log.head();
-        tracing::warn!(
-            %tenant, position = %old,
-            "the journal does not have this position any more: all clients of the tenant load again"
-        );
-        journal.renew(tenant, old.epoch, self.shared.host.new_epoch())?;
-        self.shared.retire(tenant, log);
-        // The numbers of the revocations may have gone back, too.
-        self.newest_revocation = 0;
         Ok(())
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.give_up(self.drafts.len());
+        for batch in [self.held.take(), self.batch.take()] {
+            self.give_up(batch);
+        }
         self.outgoing().close();
+        self.shared.health.ended();
         self.shared.end_loading();
     }
-}
-
-/// Returns the heads of these logs, without those that have ended.
-fn heads(logs: &BTreeMap<TenantId, TenantLog>) -> Vec<(TenantId, Position)> {
-    let logs = logs.iter().filter(|(_, log)| !log.is_retired());
-    logs.map(|(tenant, log)| (tenant.clone(), log.head())).collect()
 }
 
 /// Returns an entry as the log keeps it.

@@ -3,7 +3,7 @@
 //! announcement beyond it becomes a gap, which is appended when the journal takes entries again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
@@ -11,13 +11,13 @@ use std::{
 
 use tidings_shared::{
     TopicName,
-    limits::{JOURNAL_QUEUE_BYTES, JOURNAL_QUEUE_ENTRIES, MAX_TOPICS_PER_PUBLICATION, PUBLISH_TIMEOUT},
+    limits::{JOURNAL_QUEUE_BYTES, JOURNAL_QUEUE_ENTRIES, PUBLISH_TIMEOUT},
 };
 use uuid::Uuid;
 
-use super::{handed_over::Publishing, later::Slot, publishing::PublishError};
+use super::{handed_over::Publishing, later::Slot, lost::Lost, publishing::PublishError};
 use crate::{
-    journal::{Content, JournalDraft, JournalRevocation},
+    journal::{self, Content, JournalDraft, JournalRevocation},
     publication::Published,
     revocation::RevokeError,
     tenant_id::TenantId,
@@ -47,10 +47,16 @@ pub(crate) struct Revoked {
     pub(crate) revocation: JournalRevocation,
     pub(crate) slot: Option<Arc<Slot<Result<(), RevokeError>>>>,
     since: Duration,
+    /// The revocation is of the token of this session.
+    session: Option<Uuid>,
 }
 
-/// Topics that have lost something, and have no gap in the journal yet. `None` is the whole tenant.
-type Lost = Option<BTreeSet<TopicName>>;
+/// Who waits for the revocation of a session. The session is in the journal, and its token is not yet.
+#[derive(Debug)]
+struct Leaving {
+    slot: Arc<Slot<Result<(), RevokeError>>>,
+    since: Duration,
+}
 
 /// Everything that waits for the journal.
 #[derive(Debug, Default)]
@@ -61,17 +67,27 @@ struct State {
     /// The entries, each with its bytes.
     entries: VecDeque<(JournalDraft, Waiting, usize)>,
     bytes: usize,
-    lost: BTreeMap<TenantId, Lost>,
+    lost: Lost,
     revoked: VecDeque<Revoked>,
+    /// By session.
+    leaving: HashMap<Uuid, Vec<Leaving>>,
     to_load: BTreeSet<TenantId>,
-    /// Somebody waits until the node has read what the journal has.
-    must_follow: bool,
+    /// What to read from the journal at once.
+    to_follow: ToFollow,
     driver: Option<Waker>,
-    /// Entries that the driver has taken and has not answered: how many, and since when the oldest waits.
-    taken: (usize, Option<Duration>),
-    /// Who waits for these entries, the oldest first. A call of the journal may hang, and they must not wait for it.
-    in_flight: VecDeque<Waiting>,
+    /// Who waits for the entries that the driver has taken and has not answered. A call of the journal may hang, and they
+    /// must not wait for it.
+    in_flight: Vec<Waiting>,
     is_closed: bool,
+}
+
+/// What somebody wants the node to read from the journal at once.
+#[derive(Debug, Default)]
+pub(crate) struct ToFollow {
+    /// What the journal has of all tenants of the node.
+    pub(crate) is_all: bool,
+    /// Somebody waits until the node has what the journal has of these tenants.
+    pub(crate) tenants: BTreeSet<TenantId>,
 }
 
 /// Bytes that an entry costs beside its texts.
@@ -79,6 +95,10 @@ const ENTRY_OVERHEAD: usize = 512;
 
 /// Revocations that wait. Beyond this bound, a revocation is refused with `overloaded`.
 const MAX_REVOKED: usize = 10_000;
+
+/// Time for which the revocation of a session waits until the journal has the session's token, too. A shard finds a session of
+/// this node within a tenth of it. After this time the session is of another node, or has ended.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Outgoing {
     /// Hands over an event. Somebody waits for the answer.
@@ -151,33 +171,64 @@ impl Outgoing {
             // Nobody would ever take it.
             return;
         }
-        let lost = state.lost.entry(tenant.clone()).or_insert_with(|| Some(BTreeSet::new()));
-        match lost {
-            Some(known) if !topics.is_empty() => {
-                known.extend(topics);
-                if known.len() > MAX_TOPICS_PER_PUBLICATION {
-                    *lost = None;
-                }
-            }
-            _ => *lost = None,
-        }
+        state.lost.add(tenant, topics);
         state.wake();
     }
 
-    /// Hands over a revocation.
+    /// Hands over a revocation. Somebody waits for the answer. The answer to the revocation of a session comes when the journal
+    /// also has the token of the session, or after [`LEAVE_TIMEOUT`].
     pub(crate) fn revoke(
         &self,
         revocation: JournalRevocation,
-        slot: Option<Arc<Slot<Result<(), RevokeError>>>>,
+        since: Duration,
+    ) -> Result<Arc<Slot<Result<(), RevokeError>>>, RevokeError> {
+        let slot = Slot::new();
+        let revoked = Revoked { revocation, slot: Some(Arc::clone(&slot)), since, session: None };
+        self.push_revoked(revoked).map(|()| slot)
+    }
+
+    /// Hands over a revocation for which nobody waits. If it is of the token of a session, the revocation of the session waits
+    /// for it.
+    pub(crate) fn keep_revoked(
+        &self,
+        revocation: JournalRevocation,
+        session: Option<Uuid>,
         since: Duration,
     ) -> Result<(), RevokeError> {
+        let session = session.filter(|_| matches!(revocation.revoked, journal::Revoked::Token(_)));
+        self.push_revoked(Revoked { revocation, slot: None, since, session })
+    }
+
+    fn push_revoked(&self, revoked: Revoked) -> Result<(), RevokeError> {
         let mut state = self.lock();
-        if state.is_closed || state.revoked.len() >= MAX_REVOKED {
+        let waiting = state.revoked.len() + state.leaving.values().map(Vec::len).sum::<usize>();
+        if state.is_closed || waiting >= MAX_REVOKED {
             return Err(RevokeError::Journal);
         }
-        state.revoked.push_back(Revoked { revocation, slot, since });
+        state.revoked.push_back(revoked);
         state.wake();
         Ok(())
+    }
+
+    /// Notes that the journal has this revocation.
+    pub(crate) fn has_revoked(&self, revoked: Revoked) {
+        let Revoked { revocation, slot, since, session } = revoked;
+        if let Some(session) = session {
+            self.has_left(session);
+        }
+        match (revocation.revoked, slot) {
+            (journal::Revoked::Session(session), Some(slot)) => {
+                self.lock().leaving.entry(session).or_default().push(Leaving { slot, since });
+            }
+            (_, Some(slot)) => slot.fill(Ok(())),
+            (_, None) => {}
+        }
+    }
+
+    /// Notes that the journal has everything of the revocation of this session.
+    pub(crate) fn has_left(&self, session: Uuid) {
+        let leaving = self.lock().leaving.remove(&session);
+        leaving.into_iter().flatten().for_each(|leaving| leaving.slot.fill(Ok(())));
     }
 
     /// Asks for the history of a tenant.
@@ -189,10 +240,19 @@ impl Outgoing {
         }
     }
 
-    /// Asks for everything that the journal has for this node's tenants.
-    pub(crate) fn follow(&self) {
+    /// Asks for everything that the journal has of a tenant.
+    pub(crate) fn follow(&self, tenant: &TenantId) {
         let mut state = self.lock();
-        state.must_follow = true;
+        if !state.is_closed {
+            state.to_follow.tenants.insert(tenant.clone());
+            state.wake();
+        }
+    }
+
+    /// Asks for everything that the journal has for this node's tenants.
+    pub(crate) fn follow_all(&self) {
+        let mut state = self.lock();
+        state.to_follow.is_all = true;
         state.wake();
     }
 
@@ -200,24 +260,28 @@ impl Outgoing {
     pub(crate) fn handle_timeout(&self, now: Duration) {
         let is_late = |since: Duration| now.saturating_sub(since) >= PUBLISH_TIMEOUT;
         let mut late = Vec::new();
-        let (mut in_flight, mut revoked) = (Vec::new(), Vec::new());
-        {
+        let (mut revoked, mut left) = (Vec::new(), Vec::new());
+        let in_flight: Vec<Waiting> = {
             let mut state = self.lock();
             while state.entries.front().is_some_and(|(_, waiting, _)| waiting.is_late(now)) {
                 late.extend(state.pop());
-            }
-            while state.in_flight.front().is_some_and(|waiting| waiting.is_late(now)) {
-                in_flight.extend(state.in_flight.pop_front());
             }
             for entry in state.revoked.iter_mut().filter(|entry| is_late(entry.since)) {
                 // It still waits: it must survive a restart.
                 revoked.extend(entry.slot.take());
             }
-        }
+            let has_left = |leaving: &mut Leaving| now.saturating_sub(leaving.since) >= LEAVE_TIMEOUT;
+            for leaving in state.leaving.values_mut() {
+                left.extend(leaving.extract_if(.., has_left));
+            }
+            state.leaving.retain(|_, leaving| !leaving.is_empty());
+            state.in_flight.iter().filter(|waiting| waiting.is_late(now)).cloned().collect()
+        };
         late.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
         // The driver still has these entries, and goes on with them.
         in_flight.into_iter().for_each(|waiting| waiting.answer(Err(PublishError::Overloaded)));
         revoked.into_iter().for_each(|slot| slot.fill(Err(RevokeError::Journal)));
+        left.into_iter().for_each(|leaving| leaving.slot.fill(Ok(())));
     }
 
     /// Gives up an entry: its publisher learns it, or its topics get a gap.
@@ -230,12 +294,15 @@ impl Outgoing {
 
     /// Ends everything that waits: there is no driver any more.
     pub(crate) fn close(&self) {
-        let State { entries, revoked, .. } = {
+        let State { entries, revoked, leaving, in_flight, .. } = {
             let mut state = self.lock();
             std::mem::replace(&mut *state, State { is_closed: true, ..State::default() })
         };
         entries.into_iter().for_each(|(draft, waiting, _)| self.give_up(draft, waiting));
+        // The driver may have panicked with these.
+        in_flight.into_iter().for_each(|waiting| waiting.answer(Err(PublishError::Overloaded)));
         let slots = revoked.into_iter().filter_map(|revoked| revoked.slot);
+        let slots = slots.chain(leaving.into_values().flatten().map(|leaving| leaving.slot));
         slots.for_each(|slot| slot.fill(Err(RevokeError::Journal)));
     }
 
@@ -247,26 +314,33 @@ impl Outgoing {
     /// Returns whether something waits that a drain should still hand over.
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.lock();
-        state.entries.is_empty() && state.lost.is_empty() && state.revoked.is_empty()
+        state.entries.is_empty()
+            && state.lost.is_empty()
+            && state.revoked.is_empty()
+            && state.leaving.is_empty()
     }
 
-    /// Sets the waker of the driver. Returns whether there is something to do.
-    pub(crate) fn set_driver(&self, waker: &Waker) -> bool {
+    /// Sets the waker of the driver. Returns whether there is something to do. The tenants that pause have nothing to load and
+    /// no gap to append.
+    pub(crate) fn set_driver(&self, waker: &Waker, pauses: impl Fn(&TenantId) -> bool) -> bool {
         let mut state = self.lock();
         state.driver = Some(waker.clone());
         !state.entries.is_empty()
-            || !state.lost.is_empty()
+            || state.lost.is_due(&pauses)
             || !state.revoked.is_empty()
-            || !state.to_load.is_empty()
-            || state.must_follow
+            || state.to_load.iter().any(|tenant| !pauses(tenant))
+            || state.to_follow.is_all
+            || !state.to_follow.tenants.is_empty()
     }
 
-    /// Takes the oldest entries, so many and so many bytes. Gaps of lost announcements come after all entries.
+    /// Takes the oldest entries, so many and so many bytes. Gaps of lost announcements come after all entries, except those of
+    /// tenants that pause.
     pub(crate) fn take_entries(
         &self,
         max: usize,
         max_bytes: usize,
         now: Duration,
+        pauses: impl Fn(&TenantId) -> bool,
         mut new_key: impl FnMut() -> Uuid,
     ) -> (Vec<JournalDraft>, Vec<Waiting>) {
         let mut state = self.lock();
@@ -278,30 +352,36 @@ impl Outgoing {
             waiting.push(waits);
         }
         if state.entries.is_empty() && drafts.len() < max {
-            let tenants: Vec<TenantId> = state.lost.keys().take(max - drafts.len()).cloned().collect();
-            for tenant in tenants {
-                let topics = state.lost.remove(&tenant).flatten().unwrap_or_default().into_iter().collect();
+            for (tenant, topics) in state.lost.take(max - drafts.len(), pauses) {
                 drafts.push(JournalDraft::gap(tenant, topics, new_key()));
-                waiting.push(Waiting { then: Then::Announce, since: now });
+                waiting.push(Waiting::announced(now));
             }
         }
-        state.taken = (drafts.len(), waiting.first().map(|waiting| waiting.since));
-        state.in_flight = waiting.iter().cloned().collect();
+        state.in_flight.extend(waiting.iter().cloned());
         (drafts, waiting)
     }
 
-    /// Notes that the driver has answered all entries that it had taken.
-    pub(crate) fn has_answered(&self) {
-        let mut state = self.lock();
-        (state.taken, state.in_flight) = ((0, None), VecDeque::new());
+    /// Returns whether every tenant of the journal must get a gap, and forgets it.
+    pub(crate) fn take_lost_by_somebody(&self) -> bool {
+        self.lock().lost.take_somebody()
+    }
+
+    /// Returns whether a tenant has lost something, and has no gap in the journal yet.
+    pub(crate) fn has_lost(&self, tenant: &TenantId) -> bool {
+        self.lock().lost.has(tenant)
+    }
+
+    /// Notes who still waits for entries that the driver has taken.
+    pub(crate) fn has_answered(&self, left: Vec<Waiting>) {
+        self.lock().in_flight = left;
     }
 
     /// Returns how many entries wait, and how long the oldest has waited.
     pub(crate) fn waiting(&self, now: Duration) -> (usize, Duration) {
         let state = self.lock();
-        let (taken, oldest) = state.taken;
-        let oldest = oldest.or_else(|| state.entries.front().map(|(_, waiting, _)| waiting.since));
-        let count = taken + state.entries.len() + state.lost.len();
+        let queued = state.entries.front().map(|(_, waiting, _)| waiting.since);
+        let oldest = state.in_flight.iter().map(|waiting| waiting.since).chain(queued).min();
+        let count = state.in_flight.len() + state.entries.len() + state.lost.len();
         (count, oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since)))
     }
 
@@ -320,14 +400,18 @@ impl Outgoing {
         }
     }
 
-    /// Takes the tenants to load.
-    pub(crate) fn take_loads(&self) -> Vec<TenantId> {
-        std::mem::take(&mut self.lock().to_load).into_iter().collect()
+    /// Takes the tenants to load that do not pause.
+    pub(crate) fn take_loads(&self, pauses: impl Fn(&TenantId) -> bool) -> Vec<TenantId> {
+        let mut state = self.lock();
+        let (due, paused) =
+            std::mem::take(&mut state.to_load).into_iter().partition(|tenant| !pauses(tenant));
+        state.to_load = paused;
+        Vec::from_iter::<BTreeSet<TenantId>>(due)
     }
 
-    /// Takes the wish to follow.
-    pub(crate) fn take_follow(&self) -> bool {
-        std::mem::take(&mut self.lock().must_follow)
+    /// Takes what is to read at once.
+    pub(crate) fn take_follows(&self) -> ToFollow {
+        std::mem::take(&mut self.lock().to_follow)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -365,6 +449,11 @@ impl State {
 }
 
 impl Waiting {
+    /// Nobody waits.
+    pub(crate) fn announced(since: Duration) -> Self {
+        Self { then: Then::Announce, since }
+    }
+
     /// Gives the journal's answer to whoever waits.
     pub(crate) fn answer(self, answer: Result<Published, PublishError>) {
         match self.then {

@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use super::{
     handed_over::{Publishing, Revoking, Syncing},
-    later::Slot,
     outgoing::{Outgoing, Waiting},
     publishing::{PublishError, PublishOptions, RawPublish},
     settings::HubSettings,
@@ -25,7 +24,7 @@ use super::{
 use crate::{
     health::Hearing,
     host::Host,
-    journal::{JournalDraft, JournalRevocation},
+    journal::{JournalDraft, JournalRevocation, Revoked},
     log::Log,
     metrics::Metrics,
     moment::Moment,
@@ -229,25 +228,38 @@ impl Shared {
             return Revoking::ready(Err(error));
         }
         let Some(outgoing) = &self.outgoing else { return Revoking::ready(Ok(())) };
-        let slot = Slot::new();
         let revocation = JournalRevocation::of(tenant.clone(), revoke.clone().into(), now);
-        match outgoing.revoke(revocation, Some(Arc::clone(&slot)), now.since_start) {
-            Ok(()) => Revoking::waiting(slot),
+        match outgoing.revoke(revocation, now.since_start) {
+            Ok(slot) => Revoking::waiting(slot),
             Err(error) => Revoking::ready(Err(error)),
         }
     }
 
     /// Also revokes the token of a session or stream that a revocation has ended.
     pub(super) fn keep_out(&self, session: Option<Uuid>, admitted: &Admitted, now: Moment) {
-        self.keep_revoked(self.revocations.keep_out(session, admitted, now), now);
+        let known = self.revocations.keep_out(session, admitted, now);
+        let has_token = known.iter().any(|known| matches!(known.revoked, Revoked::Token(_)));
+        self.keep(known, session, now);
+        if let (Some(outgoing), Some(session), false) = (&self.outgoing, session, has_token) {
+            outgoing.has_left(session);
+        }
     }
 
     /// Lets the journal keep revocations that this node has learned from a session or stream.
     pub(super) fn keep_revoked(&self, revocations: impl IntoIterator<Item = JournalRevocation>, now: Moment) {
+        self.keep(revocations, None, now);
+    }
+
+    fn keep(
+        &self,
+        revocations: impl IntoIterator<Item = JournalRevocation>,
+        session: Option<Uuid>,
+        now: Moment,
+    ) {
         if let Some(outgoing) = &self.outgoing {
             for revocation in revocations {
                 // If the queue is full, the client's token works again after a restart, until it expires.
-                if outgoing.revoke(revocation, None, now.since_start).is_err() {
+                if outgoing.keep_revoked(revocation, session, now.since_start).is_err() {
                     tracing::warn!("a revocation is not in the journal: too many wait for it");
                 }
             }

@@ -156,6 +156,7 @@ impl Session {
     fn go_on_with_journal(&mut self, now: Moment) {
         let Some(mut asking) = self.asking.take() else { return };
         let held = std::mem::take(&mut asking.held);
+        self.has_waited_in_vain |= asking.journal.as_ref().is_some_and(CatchingUp::is_behind);
         self.go_on_after(asking.asked.began, now);
         match asking.pending {
             Pending::Welcome { admitted, domains, client } => {

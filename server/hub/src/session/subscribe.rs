@@ -37,10 +37,11 @@ impl Session {
     }
 
     /// Adds the topics that the client has the right to. If the client's position is ahead of this node, the session waits
-    /// until the node has read what the journal has.
+    /// until the node has read what the journal has. It does so until it has waited in vain once: a client must not make the
+    /// node read its journal without end.
     pub(super) fn resume(&mut self, subscribe: Subscribe, allowed: Result<Vec<bool>, Code>, now: Moment) {
         let State::Open { admitted, .. } = &self.state else { return };
-        if let (Some(since), Ok(_)) = (&subscribe.since, &allowed) {
+        if let (Some(since), Ok(_), false) = (&subscribe.since, &allowed, self.has_waited_in_vain) {
             let mut wait = self.hub.tenant(&admitted.identity.tenant).catch_up(Some(since));
             if wait.poll_ready(Waker::noop()).is_pending() {
                 return self.wait_for_journal(wait, Pending::Resume { subscribe, allowed }, now);

@@ -148,7 +148,7 @@ impl TenantLog {
         let since: Position = since.parse().ok()?;
         let head = self.head();
         let is_ahead = since.epoch == head.epoch && since.offset > head.offset;
-        is_ahead.then(|| Reaching { tenant: self.clone(), offset: since.offset, key: None })
+        is_ahead.then(|| Reaching { tenant: self.clone(), offset: since.offset, key: None, is_over: false })
     }
 }
 
@@ -198,9 +198,16 @@ pub(crate) struct Reaching {
     tenant: TenantLog,
     offset: u64,
     key: Option<u64>,
+    /// The log has followed its journal since.
+    is_over: bool,
 }
 
 impl Reaching {
+    /// Returns whether the log has not come there.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.tenant.head().offset < self.offset
+    }
+
     /// Returns `Ready` when the log has come there, or as far as its journal.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let mut guard = self.tenant.lock();
@@ -208,13 +215,11 @@ impl Reaching {
         let has_come = state.log.head().offset >= self.offset;
         let Journaled::Loaded(waiting) = &mut state.journal else { return Poll::Ready(()) };
         match self.key.map(|key| waiting.get_mut(&key)) {
-            // The log has followed its journal since.
             Some(None) => {
-                // It stays ready.
-                (self.key, self.offset) = (None, 0);
+                (self.key, self.is_over) = (None, true);
                 return Poll::Ready(());
             }
-            _ if has_come => return Poll::Ready(()),
+            _ if has_come || self.is_over => return Poll::Ready(()),
             Some(Some(awaiting)) => awaiting.waker.clone_from(waker),
             None => {
                 state.next_follower += 1;

@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::{
     connection::Connection,
-    entries::{BYTES, Current, Read, columns, damaged},
+    entries::{BYTES, Current, Read, columns},
 };
 
 /// Tenants that each query names. If there are more, a query first asks which tenants have something new.
@@ -222,7 +222,7 @@ impl Cursor {
             (&BYTES as _, Type::INT8),
         ];
         let rows = connection.query(NEWS, &values)?;
-        let Some((first, rows)) = rows.split_first() else { return Err(damaged(connection)) };
+        let Some((first, rows)) = rows.split_first() else { return Err(incomplete(connection)) };
         let mut header = Header {
             is_known: first.get(0),
             next: (first.get(1), first.get(2)),
@@ -242,22 +242,22 @@ impl Cursor {
             return Ok(header);
         }
         for row in rows {
-            let read = Read::of(row, 7).ok_or_else(|| damaged(connection))?;
-            self.add(row.get(6), read).ok_or_else(|| damaged(connection))?;
+            let read = Read::of(row, 7).ok_or_else(|| incomplete(connection))?;
+            self.add(row.get(6), read);
         }
         let (next, mark) = header.next;
         self.pass(next, mark, &header);
         Ok(header)
     }
 
-    /// Adds an entry to what waits. `None` if it is damaged.
-    fn add(&mut self, id: i64, read: Read) -> Option<()> {
+    /// Adds an entry to what waits.
+    fn add(&mut self, id: i64, read: Read) {
         let after = self.number();
-        let Some(name) = self.names.get(&id).cloned() else { return Some(()) };
-        let Some(known) = self.tenants.get_mut(&name) else { return Some(()) };
+        let Some(name) = self.names.get(&id).cloned() else { return };
+        let Some(known) = self.tenants.get_mut(&name) else { return };
         let newest = known.newest();
         if read.offset < newest.offset {
-            return Some(());
+            return;
         }
         if read.offset == newest.offset {
             if read.tag == newest.tag {
@@ -265,15 +265,19 @@ impl Cursor {
             } else {
                 self.forget(&name);
             }
-            return Some(());
+            return;
         }
         if read.offset != newest.offset + 1 || known.number > after {
             self.forget(&name);
-            return Some(());
+            return;
         }
-        known.pending.push_back(read.entry(newest.epoch)?);
+        let Some(entry) = read.entry(newest.epoch) else {
+            // It is damaged. Whoever reads this tenant alone learns that, and nobody else.
+            self.forget(&name);
+            return;
+        };
+        known.pending.push_back(entry);
         self.pending += 1;
-        Some(())
     }
 
     /// Sets the cursor on a row. What was ahead of the old row, and did not come again up to this one, is not there any more.
@@ -309,4 +313,8 @@ impl Cursor {
         unasked.iter().for_each(|tenant| self.forget(tenant));
         self.period = (period + 1, Some(now));
     }
+}
+
+fn incomplete(connection: &Connection) -> JournalError {
+    connection.fault("an answer of the journal is incomplete")
 }

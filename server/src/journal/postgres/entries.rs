@@ -154,7 +154,20 @@ pub(super) fn recent(
     Ok(Some((History { tail, entries }, current)))
 }
 
-/// The database has an entry that no node has appended.
+/// Returns names of tenants, in order.
+pub(super) fn tenants(
+    connection: &mut Connection,
+    after: Option<&TenantId>,
+    max: usize,
+) -> Result<Vec<TenantId>, JournalError> {
+    let (after, max) = (after.map_or("", TenantId::as_str), signed(max));
+    let values = [(&after as _, Type::TEXT), (&max as _, Type::INT8)];
+    let rows = connection.query("SELECT tidings.tenant_names($1, $2)", &values)?;
+    let names: Option<Vec<_>> = rows.iter().map(|row| row.get::<_, &str>(0).parse().ok()).collect();
+    names.ok_or_else(|| connection.fault("a tenant of the journal is damaged"))
+}
+
+/// The database has an entry of some tenant that no node has appended.
 pub(super) fn damaged(connection: &Connection) -> JournalError {
-    connection.fault("an entry of the journal is damaged")
+    JournalError::damage(connection.fault("an entry of the journal is damaged").message)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_hub::journal::{JournalError, JournalLimits};
+use tidings_hub::journal::{JournalError, JournalLimits, REVOCATION_GRACE};
 use tokio_postgres::types::Type;
 
 use super::connection::{Connection, signed};
@@ -23,7 +23,7 @@ pub(super) fn trim(
         ago(limits.log.max_age),
         signed(keys.max_bytes),
         ago(keys.max_age),
-        signed(now),
+        ago(REVOCATION_GRACE),
     ];
     let values = bounds.each_ref().map(|bound| (bound as _, Type::INT8));
     let row = connection.query_one("SELECT tidings.trim($1, $2, $3, $4, $5, $6, $7)", &values)?;

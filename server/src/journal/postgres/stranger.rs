@@ -34,7 +34,7 @@ pub(super) fn follow(
     cursor: &mut Cursor,
     all: &mut Vec<(TenantId, Followed)>,
 ) -> Result<(), JournalError> {
-    let mut rest = strangers;
+    let mut rest = strangers.to_vec();
     while !rest.is_empty() && left > 0 {
         let some = &rest[..rest.len().min(TENANTS)];
         let names: Vec<&str> = some.iter().map(|(tenant, _)| tenant.as_str()).collect();
@@ -47,21 +47,36 @@ pub(super) fn follow(
             (&BYTES as _, Type::INT8),
         ];
         let rows = connection.query(FOLLOW, &values)?;
-        let mut looked_at = 0;
+        let (mut looked_at, mut partly) = (0, None);
         for ((tenant, held), rows) in some.iter().zip(by_place(&rows)) {
             looked_at += 1;
             let (followed, current) = judge(rows, *held).ok_or_else(|| damaged(connection))?;
+            let is_all = current.is_some();
             if let Some(current) = current {
                 cursor.insert(tenant, current);
             }
-            match &followed {
-                Followed::Entries(entries) if entries.is_empty() => continue,
-                Followed::Entries(entries) => left = left.saturating_sub(entries.len()),
-                Followed::Trimmed | Followed::RolledBack => {}
+            let known = all.last_mut().filter(|(known, _)| known == *tenant).map(|(_, known)| known);
+            match (followed, known) {
+                (Followed::Entries(entries), known) => {
+                    left = left.saturating_sub(entries.len());
+                    // The entries of one query have a bound in bytes.
+                    partly = entries.last().filter(|_| !is_all).map(|last| (*tenant, last.position));
+                    match known {
+                        Some(Followed::Entries(known)) => known.extend(entries),
+                        _ if entries.is_empty() => {}
+                        _ => all.push(((*tenant).clone(), Followed::Entries(entries))),
+                    }
+                }
+                (followed, None) => all.push(((*tenant).clone(), followed)),
+                // The next read tells what has happened in between.
+                (_, Some(_)) => {}
             }
-            all.push(((*tenant).clone(), followed));
         }
-        rest = &rest[looked_at..];
+        rest.drain(..looked_at);
+        rest.extend(partly);
+        if partly.is_some() {
+            rest.rotate_right(1);
+        }
     }
     Ok(())
 }

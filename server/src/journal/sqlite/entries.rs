@@ -53,22 +53,25 @@ impl JournalFile {
             }
             Ok((answers, changed))
         })?;
-        self.tenants.extend(changed.into_iter().map(|(name, tenant)| (name.clone(), tenant)));
+        for (name, tenant) in changed {
+            self.tenants.insert(name.clone(), tenant);
+        }
         Ok(answers)
     }
 
-    /// Returns a tenant, and adds it if there is none.
+    /// Returns a tenant, and adds it if there is none. A tenant without entries need not be durable at once: if a power loss
+    /// takes its epoch, its clients get a sync.
     fn tenant_or_new(&mut self, name: &TenantId, new_epoch: u64) -> Result<Tenant, Fault> {
         if let Some(tenant) = self.tenant(name)? {
             return Ok(tenant);
         }
-        let added = self.write(|transaction, _| Tenant::add(transaction, name, new_epoch))?;
+        let added = self.write_lazily(|transaction, _| Tenant::add(transaction, name, new_epoch))?;
         self.tenants.insert(name.clone(), added.clone());
         Ok(added)
     }
 
     fn tenant(&mut self, name: &TenantId) -> Result<Option<Tenant>, Fault> {
-        if let Some(tenant) = self.tenants.get(name) {
+        if let Some(tenant) = self.tenants.used(name) {
             return Ok(Some(tenant.clone()));
         }
         let found = self.read(|file| Tenant::find(&file.db, name))?;

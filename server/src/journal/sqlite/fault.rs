@@ -30,6 +30,21 @@ impl From<io::Error> for Fault {
 }
 
 impl Fault {
+    /// Returns whether what is in the file is damaged. Other parts of it may be good.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Said(text) => text.starts_with(DAMAGED),
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(code) => {
+                    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::ConstraintViolation)
+                }
+                // A value has another type.
+                None => true,
+            },
+            Self::Io(_) | Self::Replaced => false,
+        }
+    }
+
     pub(super) fn said(text: impl Into<String>) -> Self {
         Self::Said(text.into())
     }

@@ -1,12 +1,17 @@
 //! The open file of a journal: its transactions, its checkpoints, and whether it still is the file that this process left.
 
-use std::{collections::HashMap, fs::File};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    time::Instant,
+};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig};
 use tidings_hub::TenantId;
 
 use super::{
-    super::Synchronous, fault::Fault, pairing::Pairing, paths::Paths, stamp::Stamp, tenants::Tenant,
+    super::Synchronous, fault::Fault, known::Known, pairing::Pairing, paths::Paths, stamp::Stamp,
+    tenants::Tenant,
 };
 
 /// The open file of a journal.
@@ -22,8 +27,12 @@ pub(super) struct JournalFile {
     begins_log: bool,
     /// What this process left: the database file after the last checkpoint, the log after the last transaction.
     left: Left,
-    /// The tenants that this process knows, as they are in the file.
-    pub(super) tenants: HashMap<TenantId, Tenant>,
+    /// The tenants that the hub has used lately, as they are in the file.
+    pub(super) tenants: Known,
+    /// Since when this process has the file open.
+    pub(super) opened: Instant,
+    /// Tenants with entries that can't be trimmed, because they are damaged.
+    pub(super) untrimmed: HashSet<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +71,18 @@ impl JournalFile {
             return Err(Fault::Replaced);
         }
         let begins_log = !paths.has_log();
-        let mut opened =
-            Self { db, file, paths, pairing, synchronous, begins_log, left, tenants: HashMap::new() };
+        let mut opened = Self {
+            db,
+            file,
+            paths,
+            pairing,
+            synchronous,
+            begins_log,
+            left,
+            tenants: Known::default(),
+            opened: Instant::now(),
+            untrimmed: HashSet::new(),
+        };
         opened.checkpoint()?;
         Ok(opened)
     }
@@ -84,7 +103,7 @@ impl JournalFile {
     /// Writes in a transaction. When this returns, the transaction is durable, and is in the file at the journal's path.
     pub(super) fn write<T>(
         &mut self,
-        write: impl FnOnce(&Transaction<'_>, &HashMap<TenantId, Tenant>) -> Result<T, Fault>,
+        write: impl FnOnce(&Transaction<'_>, &Known) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.check()?;
         let written = self.commit(write);
@@ -104,7 +123,7 @@ impl JournalFile {
     /// Writes in a transaction that need not be durable at once. A power loss may undo it, but nothing that came before.
     pub(super) fn write_lazily<T>(
         &mut self,
-        write: impl FnOnce(&Transaction<'_>, &HashMap<TenantId, Tenant>) -> Result<T, Fault>,
+        write: impl FnOnce(&Transaction<'_>, &Known) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         set_synchronous(&self.db, Synchronous::Normal)?;
         let written = self.write(write);
@@ -114,7 +133,7 @@ impl JournalFile {
 
     fn commit<T>(
         &mut self,
-        write: impl FnOnce(&Transaction<'_>, &HashMap<TenantId, Tenant>) -> Result<T, Fault>,
+        write: impl FnOnce(&Transaction<'_>, &Known) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let begun = if self.begins_log { Some(self.pairing.begin(&transaction, &self.file)?) } else { None };
@@ -150,7 +169,7 @@ impl JournalFile {
 
     /// Closes the file, and writes nothing to it. Returns the tenants that were known.
     pub(super) fn into_tenants(self) -> HashMap<TenantId, Tenant> {
-        self.tenants
+        self.tenants.into_all()
     }
 
     /// Closes the file. Everything is in the database file then, and the log is removed.

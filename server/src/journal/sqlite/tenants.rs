@@ -4,7 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tidings_hub::TenantId;
 use tidings_shared::Position;
 
-use super::fault::Fault;
+use super::{
+    fault::{DAMAGED, Fault},
+    known::Known,
+};
 
 /// A tenant, as it is in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +26,45 @@ pub(super) struct Tenant {
     pub(super) oldest_key_at: Option<i64>,
 }
 
+fn named(name: &str) -> Result<TenantId, Fault> {
+    name.parse().map_err(|_| Fault::said(DAMAGED))
+}
+
 const COLUMNS: &str = "id, epoch, head, head_tag, tail, tail_tag, bytes, oldest_at, key_bytes, oldest_key_at";
 
 impl Tenant {
     pub(super) fn find(db: &Connection, name: &TenantId) -> Result<Option<Self>, Fault> {
         let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tenant WHERE name = ?1"))?;
         Ok(select.query_row([name.as_str()], Self::of).optional()?)
+    }
+
+    /// Returns the names of tenants after this one, in order.
+    pub(super) fn names(
+        db: &Connection,
+        after: Option<&TenantId>,
+        max: usize,
+    ) -> Result<Vec<TenantId>, Fault> {
+        let mut select =
+            db.prepare_cached("SELECT name FROM tenant WHERE name > ?1 ORDER BY name LIMIT ?2")?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let after = after.map_or("", TenantId::as_str);
+        let names = select.query_map(params![after, max], |row| row.get::<_, String>(0))?;
+        names.map(|name| named(&name?)).collect()
+    }
+
+    /// Returns some tenants without entries and keys that the hub does not use.
+    pub(super) fn unused(db: &Connection, known: &Known, max: usize) -> Result<Vec<i64>, Fault> {
+        let mut select =
+            db.prepare_cached("SELECT id, name FROM tenant WHERE head = tail AND oldest_key_at IS NULL")?;
+        let mut rows = select.query([])?;
+        let mut unused = Vec::new();
+        while let (Some(row), true) = (rows.next()?, unused.len() < max) {
+            if known.get(&named(row.get_ref("name")?.as_str().map_err(|_| Fault::said(DAMAGED))?)?).is_none()
+            {
+                unused.push(row.get("id")?);
+            }
+        }
+        Ok(unused)
     }
 
     /// Returns some tenants beyond these bounds.
@@ -46,8 +82,7 @@ impl Tenant {
         })?;
         let named = |row: rusqlite::Result<(String, Self)>| {
             let (name, tenant) = row?;
-            let name = name.parse().map_err(|error| Fault::Said(format!("a tenant's name: {error}")))?;
-            Ok((name, tenant))
+            Ok((self::named(&name)?, tenant))
         };
         rows.map(named).collect()
     }

@@ -3,18 +3,24 @@
 use std::time::Duration;
 
 use rusqlite::{Transaction, params};
-use tidings_hub::journal::JournalLimits;
+use tidings_hub::{
+    TenantId,
+    journal::{JournalLimits, REVOCATION_GRACE},
+};
 use tidings_shared::Position;
 use uuid::Uuid;
 
 use super::{fault::Fault, file::JournalFile, keys, tenants::Tenant};
 
-/// Entries and keys that one call removes, and as many revocations. It takes some 20 milliseconds, and publishes wait
+/// Entries and keys that one call removes, as many revocations, and as many tenants. It takes some 20 milliseconds, and publishes wait
 /// meanwhile. It is more than the driver appends in a turn, so a journal that is full stays within its bounds.
 const TRIMMED: usize = 4_096;
 
-/// Tenants that one call looks at.
+/// Tenants that one call trims.
 const TENANTS: usize = 64;
+
+/// Damaged tenants that stay as they are. If there are more, trimming fails.
+const UNTRIMMED: usize = 64;
 
 /// Bytes of the log from which a call writes it into the database file.
 const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
@@ -39,42 +45,88 @@ impl JournalFile {
             bound(keys.max_bytes),
             ago(now, keys.max_age),
         ];
-        let beyond = self.read(|file| Tenant::beyond(&file.db, bounds, TENANTS))?;
-        let has_expired = self.read(|file| {
-            let mut select = file.db.prepare_cached("SELECT 1 FROM revocation WHERE until <= ?1 LIMIT 1")?;
-            Ok(select.exists([bound_time(now)])?)
-        })?;
-        let mut has_more = false;
-        if !beyond.is_empty() || has_expired {
-            let mut left = TRIMMED;
-            has_more = beyond.len() == TENANTS;
-            let (trimmed, expired) = self.write_lazily(|transaction, _| {
-                let mut trimmed = Vec::new();
-                for (name, mut tenant) in beyond {
-                    trim_entries(transaction, &mut tenant, &bounds, &mut left)?;
-                    let [.., key_bytes, keys_since] = bounds;
-                    left -= keys::trim(transaction, &mut tenant, key_bytes, keys_since, left)?;
-                    tenant.save(transaction)?;
-                    trimmed.push((name, tenant));
-                }
-                let expired = transaction.prepare_cached(&format!(
-                    "DELETE FROM revocation WHERE number IN
-                     (SELECT number FROM revocation WHERE until <= ?1 ORDER BY until LIMIT {TRIMMED})"
-                ))?;
-                Ok((trimmed, { expired }.execute([bound_time(now)])?))
-            })?;
-            has_more |= left == 0 || expired == TRIMMED;
-            self.tenants.extend(trimmed);
+        let mut has_more = self.trim_tenants(&bounds)?;
+        has_more |= self.trim_revocations(ago(now, REVOCATION_GRACE))?;
+        // A client that was connected before this process began may come back for as long.
+        if self.opened.elapsed() >= limits.log.max_age.max(keys.max_age) {
+            has_more |= self.forget_tenants()?;
+        }
+        if !has_more {
+            self.tenants.age();
         }
         if self.log_bytes() >= CHECKPOINT_BYTES {
             self.checkpoint()?;
         }
         Ok(has_more)
     }
-}
 
-fn bound_time(now: u64) -> i64 {
-    i64::try_from(now).unwrap_or(i64::MAX)
+    /// Removes entries and keys beyond the bounds. A tenant that is damaged stops no other.
+    fn trim_tenants(&mut self, bounds: &[i64; 5]) -> Result<bool, Fault> {
+        let max = TENANTS + self.untrimmed.len();
+        let beyond = self.read(|file| Tenant::beyond(&file.db, *bounds, max))?;
+        let is_good = |(_, tenant): &(TenantId, Tenant)| !self.untrimmed.contains(&tenant.id);
+        let beyond: Vec<_> = beyond.into_iter().filter(is_good).collect();
+        let (count, mut left) = (beyond.len(), TRIMMED);
+        for (name, mut tenant) in beyond {
+            let id = tenant.id;
+            let trimmed = self.write_lazily(|transaction, _| {
+                let mut most = left;
+                trim_entries(transaction, &mut tenant, bounds, &mut most)?;
+                let [.., key_bytes, keys_since] = *bounds;
+                most -= keys::trim(transaction, &mut tenant, key_bytes, keys_since, most)?;
+                tenant.save(transaction)?;
+                Ok((tenant, most))
+            });
+            match trimmed {
+                Ok((tenant, most)) => {
+                    left = most;
+                    self.tenants.update(&name, tenant);
+                }
+                Err(fault) if fault.is_damage() && self.untrimmed.len() < UNTRIMMED => {
+                    tracing::error!(tenant = %name, %fault, "the journal can't remove old entries of this tenant");
+                    self.untrimmed.insert(id);
+                }
+                Err(fault) => return Err(fault),
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(left == 0 || count >= TENANTS)
+    }
+
+    fn trim_revocations(&mut self, since: i64) -> Result<bool, Fault> {
+        let has_expired = self.read(|file| {
+            let mut select = file.db.prepare_cached("SELECT 1 FROM revocation WHERE until <= ?1 LIMIT 1")?;
+            Ok(select.exists([since])?)
+        })?;
+        if !has_expired {
+            return Ok(false);
+        }
+        let expired = self.write_lazily(|transaction, _| {
+            let mut delete = transaction.prepare_cached(&format!(
+                "DELETE FROM revocation WHERE number IN
+                 (SELECT number FROM revocation WHERE until <= ?1 ORDER BY until LIMIT {TRIMMED})"
+            ))?;
+            Ok(delete.execute([since])?)
+        })?;
+        Ok(expired == TRIMMED)
+    }
+
+    /// Removes tenants without entries and keys that the hub does not use. If one of them comes again, it gets a new epoch.
+    fn forget_tenants(&mut self) -> Result<bool, Fault> {
+        let unused = self.read(|file| Tenant::unused(&file.db, &file.tenants, TRIMMED))?;
+        if !unused.is_empty() {
+            self.write_lazily(|transaction, _| {
+                let mut delete = transaction.prepare_cached("DELETE FROM tenant WHERE id = ?1")?;
+                for id in &unused {
+                    delete.execute([id])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(unused.len() == TRIMMED)
+    }
 }
 
 fn trim_entries(

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tidings_hub::{
     LogLimits, TenantId,
-    journal::{Appended, Content, Entry, Followed, History, JournalDraft, JournalLimits, JournalRevocation},
+    journal::{
+        Appended, Content, Entry, Followed, History, JournalDraft, JournalLimits, JournalRevocation,
+        REVOCATION_GRACE,
+    },
 };
 use tidings_shared::{Position, TopicName};
 use uuid::Uuid;
@@ -177,7 +180,8 @@ impl Tables {
         for rows in self.tenants.values_mut() {
             left = left.saturating_sub(rows.trim(limits, now, left));
         }
-        self.revocations.retain(|(_, known)| known.until > now);
+        let since = now.saturating_sub(milliseconds(REVOCATION_GRACE));
+        self.revocations.retain(|(_, known)| known.until > since);
         left == 0
     }
 }

@@ -196,16 +196,6 @@ fn an_answer_that_is_lost_leaves_the_entries_in_the_journal() {
 }
 
 #[test]
-fn one_call_returns_as_few_entries_as_the_fault_says() {
-    let database = Database::default();
-    let mut journal = database.handle(0);
-    append(&mut journal, 0, &[1, 2, 3]);
-    database.fault(0, |faults| faults.most_entries = Some(1));
-    assert_eq!(offsets(follow(&mut journal, position(1, 1))), [2]);
-    assert_eq!(offsets(follow(&mut journal, position(2, 2))), [3]);
-}
-
-#[test]
 fn a_suffix_that_is_lost_takes_its_keys_with_it_and_other_entries_grow_in_its_place() {
     let database = Database::default();
     let mut journal = database.handle(0);

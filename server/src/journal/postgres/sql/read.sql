@@ -37,6 +37,12 @@ BEGIN
 END
 $$;
 
+-- Returns the names of tenants after `after`, in order.
+CREATE OR REPLACE FUNCTION tidings.tenant_names(after text, max bigint) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+  SELECT t.name FROM tidings.tenants t WHERE t.name > $1 ORDER BY t.name LIMIT $2
+$$;
+
 -- Returns what follows the positions of some tenants, in the order of `names`: until there are `max_entries`, or entries of
 -- `max_bytes`. The first row of a tenant has its epoch, tail and head (NULL: there is no such tenant). If the entry of the
 -- position is there, it is the next row, without its payload. A tenant without a row was not looked at.

@@ -20,7 +20,7 @@ DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'tidings_node') THEN
     GRANT SELECT ON tidings.versions TO tidings_node;
-    GRANT EXECUTE ON FUNCTION tidings.append, tidings.add_tenant, tidings.recent, tidings.follow, tidings.news,
+    GRANT EXECUTE ON FUNCTION tidings.append, tidings.add_tenant, tidings.tenant_names, tidings.recent, tidings.follow, tidings.news,
       tidings.renew, tidings.revoke, tidings.revocations, tidings.trim, tidings.journal_status, tidings.journal_id TO tidings_node;
   END IF;
 END

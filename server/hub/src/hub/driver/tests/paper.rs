@@ -1,19 +1,37 @@
 //! A journal for the tests of the driver.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use super::super::*;
-use crate::journal::JournalRevocation;
+use tidings_shared::Position;
+use uuid::Uuid;
+
+use crate::{
+    journal::{
+        Appended, Content, Entry, Followed, History, Journal, JournalDraft, JournalError, JournalLimits,
+        JournalRevocation,
+    },
+    tenant_id::TenantId,
+    test_support::topic,
+};
 
 /// A journal in memory. Clones are copies, as of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Paper {
     pub(super) tenants: HashMap<TenantId, Pages>,
-    revocations: BTreeMap<u64, JournalRevocation>,
+    pub(super) revocations: BTreeMap<u64, JournalRevocation>,
     /// It fails from now on.
     pub(super) is_away: bool,
-    /// The history of this tenant can't be read.
+    /// The history of this tenant can't be read or written.
     pub(super) damaged: Option<TenantId>,
+    /// The oldest entries of some tenant can't be removed.
+    pub(super) cannot_trim: bool,
+    /// Another node appends to this tenant before each read.
+    pub(super) busy: Option<TenantId>,
+    /// The number of tenants of each read.
+    pub(super) followed: Vec<usize>,
     /// It appends, and fails then.
     pub(super) loses_answers: bool,
 }
@@ -34,6 +52,26 @@ impl Paper {
     fn check(&self) -> Result<(), JournalError> {
         if self.is_away { Err(JournalError::new("away")) } else { Ok(()) }
     }
+
+    fn check_history<'a>(&self, tenants: impl IntoIterator<Item = &'a TenantId>) -> Result<(), JournalError> {
+        let is_damaged = tenants.into_iter().any(|tenant| self.damaged.as_ref() == Some(tenant));
+        if is_damaged { Err(JournalError::damage("damaged")) } else { Ok(()) }
+    }
+
+    fn append_by_another(&mut self, tenant: &TenantId) {
+        let pages = self.tenants.get_mut(tenant).expect("it is known");
+        let offset = pages.head().offset + 1;
+        let key = Uuid::from_u128(1 << 100 | u128::from(offset));
+        pages.entries.push(Entry {
+            position: Position::new(pages.tail.epoch, offset, Position::tag_of(key)),
+            at: 0,
+            key,
+            may_come_again: false,
+            origin: None,
+            topics: vec![topic("a")],
+            content: Content::Gap,
+        });
+    }
 }
 
 impl Journal for Paper {
@@ -44,6 +82,7 @@ impl Journal for Paper {
         new_epoch: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<Appended>, JournalError> {
         self.check()?;
+        self.check_history(drafts.iter().map(|draft| &draft.tenant))?;
         let append = |draft: &JournalDraft| {
             let pages = self
                 .tenants
@@ -71,9 +110,7 @@ impl Journal for Paper {
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         self.check()?;
-        if self.damaged.as_ref() == Some(tenant) {
-            return Err(JournalError::new("damaged"));
-        }
+        self.check_history([tenant])?;
         let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
         let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
         Ok(History { tail, entries })
@@ -85,6 +122,11 @@ impl Journal for Paper {
         max: usize,
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
         self.check()?;
+        self.check_history(held.iter().map(|(tenant, _)| tenant))?;
+        self.followed.push(held.len());
+        if let Some(busy) = self.busy.clone() {
+            self.append_by_another(&busy);
+        }
         let mut left = max;
         let follow = |(tenant, position): &(TenantId, Position)| {
             let pages = self.tenants.get(tenant);
@@ -123,6 +165,13 @@ impl Journal for Paper {
         Ok(())
     }
 
+    fn tenants(&mut self, after: Option<&TenantId>, max: usize) -> Result<Vec<TenantId>, JournalError> {
+        self.check()?;
+        let mut names: Vec<TenantId> = self.tenants.keys().cloned().collect();
+        names.sort_unstable();
+        Ok(names.into_iter().filter(|name| after.is_none_or(|after| name > after)).take(max).collect())
+    }
+
     fn revoke(&mut self, revocations: &[JournalRevocation]) -> Result<Vec<u64>, JournalError> {
         self.check()?;
         let append = |revocation: &JournalRevocation| {
@@ -145,7 +194,7 @@ impl Journal for Paper {
 
     fn trim(&mut self, _: &JournalLimits, _: u64) -> Result<bool, JournalError> {
         self.check()?;
-        Ok(false)
+        if self.cannot_trim { Err(JournalError::damage("damaged")) } else { Ok(false) }
     }
 
     fn probe(&mut self) -> Result<(), JournalError> {

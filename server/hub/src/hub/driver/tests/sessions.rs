@@ -1,6 +1,7 @@
 //! Sessions of a hub with a journal.
 
 use serde_json::{Value, json};
+use tidings_shared::Position;
 
 use super::*;
 use crate::{
@@ -95,6 +96,10 @@ fn a_client_that_is_ahead_of_its_new_node_resumes_when_the_node_has_read_the_jou
         let told = frames(&mut session, now);
         assert_eq!(told[0]["topics"][0]["outcome"], outcome, "{told:?}");
     }
+    // The journal did not have the last position. So this session waits for none any more.
+    let since = Position { offset: 10, ..since }.to_string();
+    say(&mut session, json!({ "op": "subscribe", "ref": 2, "topics": ["t:10"], "since": since }), now);
+    assert_eq!(frames(&mut session, now)[0]["topics"][0]["outcome"], "sync");
 }
 
 #[test]
