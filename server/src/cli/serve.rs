@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
+use futures_util::FutureExt;
 use tidings_hub::{
     HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId, journal::JournalError,
 };
@@ -40,6 +41,9 @@ const DEV_TENANT: &str = "dev";
 
 /// The hub's own tenant when tokens name their tenants. Nobody publishes there.
 const HOME_TENANT: &str = "home";
+
+/// A supervisor starts the server again when it ends with an error.
+const JOURNAL_ENDED: &str = "the journal's thread has panicked, so the server ends; start it again, and report the panic in the lines above";
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -342,12 +346,20 @@ impl Serve {
         tracing::info!(%address, "listening");
         // The server runs on if standard output is closed.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+        let ended = journal.ended();
+        let stop = async move {
+            tokio::select! {
+                () = stop => {}
+                () = ended => tracing::error!("{JOURNAL_ENDED}"),
+            }
+        };
         application.serve(gateway, listener, stop).await;
         for outbox in outboxes {
             outbox.stop().await;
         }
+        let has_failed = journal.ended().now_or_never().is_some();
         journal.stop().await;
-        Ok(())
+        if has_failed { Err(failed(JOURNAL_ENDED.to_owned())) } else { Ok(()) }
     }
 }
 
