@@ -4,10 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tidings_hub::TenantId;
 use tidings_shared::Position;
 
-use super::{
-    fault::{DAMAGED, Fault},
-    known::Known,
-};
+use super::fault::{DAMAGED, Fault};
 
 /// A tenant, as it is in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,15 +49,18 @@ impl Tenant {
         names.map(|name| named(&name?)).collect()
     }
 
-    /// Returns some tenants without entries and keys that the hub does not use.
-    pub(super) fn unused(db: &Connection, known: &Known, max: usize) -> Result<Vec<i64>, Fault> {
+    /// Returns the numbers of some tenants without entries and keys that nobody uses.
+    pub(super) fn unused(
+        db: &Connection,
+        is_used: impl Fn(&TenantId) -> bool,
+        max: usize,
+    ) -> Result<Vec<i64>, Fault> {
         let mut select =
             db.prepare_cached("SELECT id, name FROM tenant WHERE head = tail AND oldest_key_at IS NULL")?;
         let mut rows = select.query([])?;
         let mut unused = Vec::new();
         while let (Some(row), true) = (rows.next()?, unused.len() < max) {
-            if known.get(&named(row.get_ref("name")?.as_str().map_err(|_| Fault::said(DAMAGED))?)?).is_none()
-            {
+            if !is_used(&named(&row.get::<_, String>("name")?)?) {
                 unused.push(row.get("id")?);
             }
         }

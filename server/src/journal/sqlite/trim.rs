@@ -115,7 +115,8 @@ impl JournalFile {
 
     /// Removes tenants without entries and keys that the hub does not use. If one of them comes again, it gets a new epoch.
     fn forget_tenants(&mut self) -> Result<bool, Fault> {
-        let unused = self.read(|file| Tenant::unused(&file.db, &file.tenants, TRIMMED))?;
+        let unused =
+            self.read(|file| Tenant::unused(&file.db, |name| file.tenants.get(name).is_some(), TRIMMED))?;
         if !unused.is_empty() {
             self.write_lazily(|transaction, _| {
                 let mut delete = transaction.prepare_cached("DELETE FROM tenant WHERE id = ?1")?;
