@@ -25,6 +25,8 @@ use tidings_hub::{Hub, HubSettings, journal::JournalError};
 
 use self::address::Place;
 #[cfg(feature = "postgres")]
+pub(crate) use self::postgres::Columns;
+#[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresJournal, SCHEMA as POSTGRES_SCHEMA};
 #[cfg(all(unix, feature = "sqlite"))]
 pub use self::sqlite::SqliteJournal;

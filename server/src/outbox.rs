@@ -6,7 +6,8 @@
 //!
 //! - `row` is what a writer has written, `judge` makes an event or a refusal of it.
 //! - `source` says what a database must do, and `sqlite` and `postgres` do it.
-//! - `reader` is the loop, with `unsettled` and `gaps` as its memory.
+//! - `reader` is the loop, with `unsettled` and `gaps` as its memory. `control` and `outage` are what each loop needs.
+//! - `sequencer` is the loop of an outbox in the database of the hub's journal, with `batches` as its memory.
 //!
 //! | column | what |
 //! |---|---|
@@ -22,6 +23,8 @@
 mod address;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, reason = "it serves the command line"))]
 pub(crate) mod admin;
+#[cfg(feature = "postgres")]
+mod batches;
 mod control;
 mod gaps;
 mod judge;
@@ -30,6 +33,8 @@ mod outage;
 pub mod postgres;
 mod reader;
 mod row;
+#[cfg(feature = "postgres")]
+mod sequencer;
 mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -46,6 +51,8 @@ use tidings_hub::{Hub, TenantId};
 use tokio::sync::{oneshot, watch};
 
 pub use self::address::{OutboxAddress, OutboxAddressError};
+#[cfg(feature = "postgres")]
+use self::sequencer::Sequencer;
 use self::{address::Database, control::Control, reader::Reader, source::SourceError};
 
 /// The longest time of [`Outbox::stop`]: for answers that are on their way, and for the last deletion.
@@ -67,6 +74,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// ```
 ///
 /// It has a thread of its own. When the database is away, the rows wait in it, and the reader tries again until it is back.
+///
+/// If the hub's journal is in the same PostgreSQL database, the rows go from table to table, in one transaction. Then the
+/// readers of all processes that have the journal work at the same time, and should have the same home tenant. Start one in
+/// each process: when one ends, the others go on.
 #[derive(Debug)]
 #[must_use = "an outbox that is dropped publishes nothing"]
 pub struct Outbox {
@@ -115,6 +126,9 @@ impl Outbox {
                 let url = url.clone();
                 Self::spawn(address, async move |control| {
                     let source = postgres::PostgresSource::open(&url, name.clone()).await?;
+                    if source.has_journal(hub.journal_id()).await? {
+                        return Ok(Sequencer::new(source, hub, home, name, control).run().boxed_local());
+                    }
                     Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
                 })
                 .await

@@ -190,6 +190,15 @@ fn unusable_outbox(error: OutboxError) -> Failure {
     Failure::Usage(format!("--outbox {error}"))
 }
 
+fn unusable_outbox_of_journal(error: OutboxError) -> Failure {
+    Failure::Usage(format!("--journal: {error}"))
+}
+
+/// Returns the outbox in the database of a journal, if it has one.
+fn journals_outbox(journal: &JournalAddress) -> Option<OutboxAddress> {
+    journal::postgres_url(journal)?.parse().ok()
+}
+
 fn origin(text: &str) -> Result<String, &'static str> {
     check_as_browsers_write(text).map(|()| text.to_owned())
 }
@@ -230,6 +239,9 @@ impl Serve {
         }
         let address = self.journal.clone();
         journal::blocking(move || journal::check(&address)).await.map_err(unusable_journal)?;
+        if let Some(outbox) = journals_outbox(&self.journal) {
+            admin::check(&outbox).await.map_err(unusable_outbox_of_journal)?;
+        }
         for outbox in &self.outbox {
             admin::check(outbox).await.map_err(unusable_outbox)?;
         }
@@ -284,6 +296,7 @@ impl Serve {
             .log(log)
             .quotas(quotas)
             .logs_max_bytes(self.logs_max_bytes);
+        let in_journal = journals_outbox(&self.journal);
         let journal = JournalSettings::new(self.journal).synchronous(self.journal_synchronous);
         let (hub, journal) = open_hub(settings, journal).await.map_err(unusable_journal)?;
         let session = SessionSettings::default()
@@ -298,7 +311,15 @@ impl Serve {
         // With several tenants, nobody subscribes in the home tenant. So each row must name its tenant.
         let one_tenant = (self.dev || self.tokens.single_tenant.is_some()).then(|| home.clone());
         let mut outboxes = Vec::new();
+        if let Some(address) = &in_journal {
+            let outbox = Outbox::start_with(&hub, address, one_tenant.clone()).await;
+            outboxes.push(outbox.map_err(unusable_outbox_of_journal)?);
+        }
         for address in &self.outbox {
+            if in_journal.is_some() && admin::is_in_journal(address, &hub).await.map_err(unusable_outbox)? {
+                tracing::info!(outbox = %address, "--outbox names the database of the journal: it is read already");
+                continue;
+            }
             let outbox =
                 Outbox::start_with(&hub, address, one_tenant.clone()).await.map_err(unusable_outbox)?;
             outboxes.push(outbox);

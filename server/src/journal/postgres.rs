@@ -35,6 +35,7 @@ use tidings_shared::Position;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+pub(crate) use self::append::Columns;
 pub use self::schema::SCHEMA;
 use self::{connection::Connection, cursor::Cursor, notices::Notices, revocations::Revocations};
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tidings_hub::Hub;
+
 use super::{
     OutboxAddress, OutboxError,
     address::Database,
@@ -71,6 +73,21 @@ pub(crate) async fn check(address: &OutboxAddress) -> Result<(), OutboxError> {
         let _ = &mut source;
         Ok::<(), SourceError>(())
     })
+}
+
+/// Returns whether an outbox is in the database of the hub's journal.
+pub(crate) async fn is_in_journal(address: &OutboxAddress, hub: &Hub) -> Result<bool, OutboxError> {
+    match &address.0 {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => {
+            let source = super::postgres::PostgresSource::open(url, address.to_string()).await?;
+            Ok(source.has_journal(hub.journal_id()).await?)
+        }
+        _ => {
+            let _ = hub;
+            Ok(false)
+        }
+    }
 }
 
 /// Returns the dead letters with a larger id than `after`, at most `max`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidings_hub::{PublishError, PublishOptions, RawPublish, TenantId};
-use tidings_shared::{Code, Domains, RawEvent, TopicName};
+use tidings_shared::{Code, Domains, EventError, RawEvent, TopicName};
 use uuid::Uuid;
 
 use super::row::{Field, OutboxRow};
@@ -91,6 +91,24 @@ pub(crate) fn refused(draft: RawPublish, error: &PublishError, domains: &Domains
         false => Gap::Topics(tenant, topics),
     };
     refusal(error.code(), error.to_string(), gap)
+}
+
+/// Whether a newer server may take an event that the hub does not take: its domains may have more events, or there may be
+/// more domains that compute their topics.
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "servers of two versions share a PostgreSQL database")
+)]
+pub(crate) fn is_unknown(draft: &RawPublish, error: &PublishError, domains: &Domains) -> bool {
+    match error {
+        PublishError::Event(EventError::Unknown { .. }) => true,
+        PublishError::Event(_) if draft.named.is_none() && !domains.knows(&draft.event.domain) => {
+            // It lacks nothing else if it could reach a topic of its domain.
+            TopicName::parse(&draft.event.domain)
+                .is_ok_and(|topic| domains.fan_out(&draft.event, Some(&[topic])).is_ok())
+        }
+        _ => false,
+    }
 }
 
 fn refusal(code: Code, reason: String, gap: Gap) -> Refusal {

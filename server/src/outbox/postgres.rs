@@ -7,6 +7,7 @@
 mod dead_letters;
 mod recent;
 mod schema;
+mod sequence;
 mod turn;
 mod write;
 
@@ -270,6 +271,7 @@ macro_rules! age {
         "CASE WHEN isfinite(at) THEN (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint ELSE 0 END"
     };
 }
+use age;
 
 /// The two columns of [`snapshot`]: those of the statement's own snapshot. Only transactions below a number are named.
 macro_rules! snapshot {
@@ -282,6 +284,7 @@ macro_rules! snapshot {
         )
     };
 }
+use snapshot;
 
 /// Reads rows until they have enough bytes.
 const READ: &str = concat!(

@@ -24,6 +24,17 @@ pub(crate) enum Held {
     Old(RowId),
 }
 
+impl Held {
+    #[cfg(feature = "postgres")]
+    /// Returns the row.
+    pub(crate) fn row(&self) -> &RowId {
+        match self {
+            Self::Dead(dead) => &dead.id,
+            Self::Old(row) => row,
+        }
+    }
+}
+
 /// Rows that were read and are still in the table.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {

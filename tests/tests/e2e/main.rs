@@ -50,6 +50,7 @@ mod refresh;
 mod resume;
 mod revocation;
 mod rights;
+mod sequencer;
 mod settings;
 mod shards;
 mod stalled;

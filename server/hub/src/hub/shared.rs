@@ -116,8 +116,7 @@ impl Shared {
     pub(super) fn publish_all(&self, events: Vec<RawPublish>) -> Vec<Publishing> {
         let now = self.host.now();
         let draft = |RawPublish { tenant, event, named, options }| -> Result<_, PublishError> {
-            let topics = self.settings.domains.fan_out(&event, named.as_deref())?;
-            Ok((tenant, self.draft(event, topics, options)?))
+            Ok((tenant, self.draft_raw(event, named.as_deref(), options)?))
         };
         let drafts = events.into_iter().map(draft);
         let Some(outgoing) = &self.outgoing else {
@@ -148,11 +147,25 @@ impl Shared {
         self.append(tenant, draft, now).map(drop)
     }
 
+    /// Checks an event, and computes its topics or checks those that its publisher names.
+    ///
+    /// # Errors
+    /// The event can't be published, now or later.
+    pub(super) fn draft_raw(
+        &self,
+        event: RawEvent,
+        named: Option<&[TopicName]>,
+        options: PublishOptions,
+    ) -> Result<Draft, PublishError> {
+        let topics = self.settings.domains.fan_out(&event, named)?;
+        self.draft(event, topics, options)
+    }
+
     /// Checks what a domain does not check.
     ///
     /// # Errors
     /// The event has too many topics, or its origin is too long.
-    pub(super) fn draft(
+    fn draft(
         &self,
         event: RawEvent,
         topics: Vec<TopicName>,

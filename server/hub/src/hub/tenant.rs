@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     journal::JournalDraft,
-    publication::Draft,
     revocation::Revoke,
     tenant_id::TenantId,
     tenant_log::{Counters, TenantLog},
@@ -95,7 +94,7 @@ impl Tenant {
         options: PublishOptions,
     ) -> Publishing {
         let now = self.shared.host.now();
-        let draft = self.draft_raw(event, named, options);
+        let draft = self.shared.draft_raw(event, named, options);
         or_refused(draft.and_then(|draft| self.shared.hand_over(&self.id, draft, now)))
     }
 
@@ -120,7 +119,7 @@ impl Tenant {
         named: Option<&[TopicName]>,
         options: PublishOptions,
     ) -> Result<JournalDraft, PublishError> {
-        self.draft_raw(event, named, options).map(|draft| JournalDraft::new(self.id.clone(), draft))
+        self.shared.draft_raw(event, named, options).map(|draft| JournalDraft::new(self.id.clone(), draft))
     }
 
     /// Tells the subscribers of these topics to load again. See [`Hub::sync`](crate::Hub::sync).
@@ -185,16 +184,6 @@ impl Tenant {
     /// Returns the current counts. A tenant that the hub has forgotten, or has not made yet, has nothing.
     pub fn counters(&self) -> Counters {
         self.shared.lock_tenants().get(&self.id).map(TenantLog::counters).unwrap_or_default()
-    }
-
-    fn draft_raw(
-        &self,
-        event: RawEvent,
-        named: Option<&[TopicName]>,
-        options: PublishOptions,
-    ) -> Result<Draft, PublishError> {
-        let topics = self.shared.settings.domains.fan_out(&event, named)?;
-        self.shared.draft(event, topics, options)
     }
 
     fn try_publish<E: Event>(&self, event: &E, options: PublishOptions) -> Result<Publishing, PublishError> {

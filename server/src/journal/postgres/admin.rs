@@ -7,7 +7,8 @@ use crate::postgres::{Database, Fault, Session};
 
 const NODE_FUNCTIONS: &str = "SELECT coalesce(bool_and(has_function_privilege(oid, 'EXECUTE')), false) FROM pg_proc \
     WHERE pronamespace = 'tidings'::regnamespace AND proname = ANY (ARRAY['append', 'add_tenant', 'tenant_names', 'recent', 'follow', \
-    'news', 'renew', 'revoke', 'revocations', 'trim', 'journal_status', 'journal_id'])";
+    'news', 'renew', 'revoke', 'revocations', 'trim', 'journal_status', 'journal_id', \
+    'sequence', 'stop_sequencing'])";
 
 #[cfg(feature = "cli")]
 const STATUS: &str =

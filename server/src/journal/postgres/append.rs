@@ -24,7 +24,7 @@ const APPEND: &str = "SELECT appended_at, offsets, draft_epochs, are_new, known_
 
 /// Drafts as the arrays of `tidings.append`: one element for each tenant, or one for each draft.
 #[derive(Debug, Default)]
-pub(super) struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     names: Vec<&'a str>,
     epochs: Vec<i64>,
     /// The place of each draft's tenant in `names`, from 1.
@@ -40,7 +40,8 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(drafts: &'a [JournalDraft], new_epoch: &mut dyn FnMut() -> u64) -> Self {
+    /// Makes the arrays of drafts. Each tenant gets an epoch, in case that it is new.
+    pub(crate) fn new(drafts: &'a [JournalDraft], new_epoch: &mut dyn FnMut() -> u64) -> Self {
         let mut columns = Self::default();
         let mut places: HashMap<&TenantId, i32> = HashMap::new();
         for draft in drafts {
@@ -72,7 +73,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Returns the values of the parameters 1 to 11.
-    pub(super) fn values(&self) -> [(&(dyn ToSql + Sync), Type); 11] {
+    pub(crate) fn values(&self) -> [(&(dyn ToSql + Sync), Type); 11] {
         [
             (&self.names, Type::TEXT_ARRAY),
             (&self.epochs, Type::INT8_ARRAY),

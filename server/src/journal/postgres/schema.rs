@@ -16,6 +16,7 @@ pub const SCHEMA: &str = concat!(
     include_str!("sql/read.sql"),
     include_str!("sql/retention.sql"),
     include_str!("sql/revocations.sql"),
+    include_str!("sql/sequence.sql"),
     include_str!("sql/rights.sql"),
 );
 

@@ -155,3 +155,26 @@ fn of_a_row_that_has_waited_for_too_long_only_the_tenant_matters() {
     assert_eq!(too_old(&nobodys, None, 601 * second, 600 * second), None, "a dead letter");
     assert_eq!(of(&OutboxRow { tenant: text("a b"), ..row() }, 601, 600), None, "a dead letter");
 }
+
+#[test]
+fn a_newer_server_may_know_an_event_without_a_known_name_and_a_domain_that_computes_its_topics() {
+    let domains = Domains::shipped();
+    let is_unknown = |event: &str, topics: Option<&str>| {
+        let topics = topics.map_or(Field::Null, text);
+        let draft = judge(&OutboxRow { event: text(event), topics, ..row() }, None).unwrap();
+        let error = domains.fan_out(&draft.event, draft.named.as_deref()).unwrap_err().into();
+        super::is_unknown(&draft, &error, &domains)
+    };
+    assert!(is_unknown(r#"{"domain":"staff","event":"person_hired","payload":{}}"#, None));
+    assert!(is_unknown(r#"{"domain":"shop","event":"ordered","payload":{}}"#, None));
+    for (event, topics) in [
+        (r#"{"domain":"staff","event":"person_updated","payload":{}}"#, None),
+        (r#"{"domain":"shop","event":"not a name","payload":{}}"#, None),
+        (r#"{"domain":"a shop","event":"ordered","payload":{}}"#, None),
+        (r#"{"domain":"shop","event":"ordered","payload":{}}"#, Some("[]")),
+        (r#"{"domain":"shop","event":"ordered","payload":{}}"#, Some(r#"["staff:people"]"#)),
+        (r#"{"domain":"crm","event":"interaction_updated","payload":{}}"#, None),
+    ] {
+        assert!(!is_unknown(event, topics), "{event} {topics:?}");
+    }
+}

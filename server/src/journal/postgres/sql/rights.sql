@@ -22,6 +22,8 @@ BEGIN
     GRANT SELECT ON tidings.versions TO tidings_node;
     GRANT EXECUTE ON FUNCTION tidings.append, tidings.add_tenant, tidings.tenant_names, tidings.recent, tidings.follow, tidings.news,
       tidings.renew, tidings.revoke, tidings.revocations, tidings.trim, tidings.journal_status, tidings.journal_id TO tidings_node;
+    GRANT EXECUTE ON FUNCTION tidings.sequence, tidings.stop_sequencing TO tidings_node;
+    GRANT SELECT ON tidings.sequencer TO tidings_node;
   END IF;
 END
 $$;

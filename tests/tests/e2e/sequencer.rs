@@ -1,0 +1,171 @@
+//! The outbox in the database of the journal: every node takes its rows, and each row is published once.
+
+mod committed;
+mod newer;
+mod rows;
+
+use ::postgres::Client as Database;
+use serde_json::Value;
+use tidings_tests::{
+    Client, Finished, Postgres, Server, eventually, finish, postgres::connect, sample, tidings,
+};
+
+const TOPIC: &str = "clock:ticks";
+
+/// Returns the URL of a new database with a journal, and with its outbox.
+#[track_caller]
+fn new_journal() -> String {
+    let url = Postgres::shared().database();
+    let made = finish(tidings().args(["journal", "init", "--journal", &url]));
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    url
+}
+
+/// Starts a node.
+#[track_caller]
+fn node(url: &str) -> Server {
+    Server::with(&["--journal", url])
+}
+
+/// The SQL that publishes an event with a number.
+fn tick(number: usize) -> String {
+    let event = sample::ticked(number);
+    format!("SELECT tidings.publish('{event}', topics => ARRAY['{TOPIC}'])")
+}
+
+/// Reads the next event, which must have this number.
+#[track_caller]
+fn expect_tick(client: &mut Client, number: usize) -> Value {
+    let event = client.expect("event");
+    assert_eq!(event["event"], sample::ticked(number), "{event}");
+    event
+}
+
+fn count(database: &mut Database, table: &str) -> i64 {
+    database.query_one(&format!("SELECT count(*) FROM tidings.{table}"), &[]).unwrap().get(0)
+}
+
+#[track_caller]
+fn expect_empty(database: &mut Database) {
+    eventually("the outbox is empty", || count(database, "outbox") == 0);
+}
+
+fn dead_letters(url: &str) -> Vec<Value> {
+    let Finished { stdout, .. } =
+        finish(tidings().args(["journal", "dead-letters", "--json", "--outbox", url]));
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn committed_events_reach_the_clients_of_all_nodes_in_the_order_of_the_transactions_and_no_others_do() {
+    let url = new_journal();
+    let nodes = [node(&url), node(&url)];
+    let mut clients = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
+    let (mut database, mut other) = (connect(&url), connect(&url));
+    // This transaction has the smallest id, and commits last.
+    let mut late = other.transaction().unwrap();
+    late.batch_execute(&tick(1_000)).unwrap();
+    let mut rolled_back = database.transaction().unwrap();
+    rolled_back.batch_execute(&tick(2_000)).unwrap();
+    rolled_back.rollback().unwrap();
+    for number in 0..200 {
+        database.batch_execute(&tick(number)).unwrap();
+    }
+    let mut positions = clients.each_mut().map(|client| {
+        (0..200).map(|number| expect_tick(client, number)["position"].clone()).collect::<Vec<_>>()
+    });
+    late.commit().unwrap();
+    for (client, positions) in clients.iter_mut().zip(&mut positions) {
+        positions.push(expect_tick(client, 1_000)["position"].clone());
+    }
+    assert_eq!(positions[0], positions[1], "a position is the same on each node");
+    // More rows than one read takes, in one transaction.
+    let event = sample::ticked(4);
+    let many =
+        format!("SELECT tidings.publish('{event}', topics => ARRAY['{TOPIC}']) FROM generate_series(1, 700)");
+    database.batch_execute(&many).unwrap();
+    for client in &mut clients {
+        (0..700).for_each(|_| drop(expect_tick(client, 4)));
+    }
+    expect_empty(&mut database);
+    assert_eq!(count(&mut database, "dead_letters"), 0);
+    let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND application_name = 'tidings' AND state LIKE 'idle in transaction%'";
+    assert_eq!(database.query_one(idle, &[]).unwrap().get::<_, i64>(0), 0, "no transaction stays open");
+}
+
+#[test]
+fn a_node_that_is_frozen_or_killed_holds_up_no_event_of_the_others() {
+    let url = new_journal();
+    let mut nodes = [node(&url), node(&url)];
+    let mut clients = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
+    let mut database = connect(&url);
+    let mut number = 0;
+    let mut publish = |count: usize| {
+        for _ in 0..count {
+            database.batch_execute(&tick(number)).unwrap();
+            number += 1;
+        }
+        number - count..number
+    };
+    // One of them is the node that took rows last.
+    for frozen in [0, 1] {
+        for number in publish(20) {
+            clients.iter_mut().for_each(|client| drop(expect_tick(client, number)));
+        }
+        nodes[frozen].process().signal("STOP");
+        let missed = publish(20);
+        for number in missed.clone() {
+            expect_tick(&mut clients[1 - frozen], number);
+        }
+        nodes[frozen].process().signal("CONT");
+        for number in missed {
+            expect_tick(&mut clients[frozen], number);
+        }
+    }
+    nodes[1].process().signal("KILL");
+    for number in publish(20) {
+        expect_tick(&mut clients[0], number);
+    }
+    expect_empty(&mut database);
+}
+
+#[test]
+fn an_outbox_flag_that_names_the_database_of_the_journal_changes_nothing() {
+    let url = new_journal();
+    // The same database under another name, and another database.
+    let same = format!("{}?application_name=again", url.replace("127.0.0.1", "localhost"));
+    let other = Postgres::shared().database();
+    assert_eq!(finish(tidings().args(["journal", "init", "--outbox", &other])).code, Some(0));
+    let mut node = Server::with(&["--journal", &url, "--outbox", &same, "--outbox", &other]);
+    let mut client = Client::subscribed(&node, &[TOPIC]);
+    for (number, url) in [(1, &url), (2, &other), (3, &url)] {
+        connect(url).batch_execute(&tick(number)).unwrap();
+        expect_tick(&mut client, number);
+    }
+    let log = node.process().log();
+    assert!(log.contains("is read already") && !log.contains("secret"), "{log}");
+    let again = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'again'";
+    eventually("nobody reads it a second time", || {
+        connect(&url).query_one(again, &[]).unwrap().get::<_, i64>(0) == 0
+    });
+}
+
+#[test]
+fn the_metrics_say_what_was_published_and_what_waits() {
+    let url = new_journal();
+    let node = node(&url);
+    let mut client = Client::subscribed(&node, &[TOPIC]);
+    let mut database = connect(&url);
+    database.batch_execute(&tick(1)).unwrap();
+    database.batch_execute("SELECT tidings.publish('no event', topics => ARRAY['other'])").unwrap();
+    expect_tick(&mut client, 1);
+    let has = |metric: &str, value: &str| {
+        let page = tidings_tests::Request::get("/metrics").send(node.address()).body;
+        page.lines()
+            .any(|line| line.starts_with(&format!("{metric}{{")) && line.ends_with(&format!(" {value}")))
+    };
+    eventually("one row is published", || has("tidings_outbox_published_total", "1"));
+    eventually("no row waits", || has("tidings_outbox_rows", "0"));
+    eventually("one is a dead letter", || has("tidings_outbox_dead_letters", "1"));
+}
