@@ -29,6 +29,17 @@ fn insert(disk: &SmallDisk, number: usize) -> Finished {
     sql(disk, &format!("INSERT INTO tidings_outbox(event, topics) VALUES ('{event}', '[\"clock\"]')"))
 }
 
+/// Returns a statement that writes events of 4 MB: more than the disk has, also with the room that the log of a failed
+/// transaction leaves.
+fn large(number: usize) -> String {
+    let event = sample::ticked(number).to_string();
+    let longer = event.replace("}}", ",\"text\":\"' || printf('%.*c', 100000, 'x') || '\"}}");
+    format!(
+        "WITH RECURSIVE rows(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM rows WHERE i < 40) \
+         INSERT INTO tidings_outbox(event, topics) SELECT '{longer}', '[\"clock\"]' FROM rows"
+    )
+}
+
 fn count(disk: &SmallDisk) -> String {
     sql(disk, "SELECT count(*) FROM tidings_outbox").stdout.trim().to_owned()
 }
@@ -60,23 +71,14 @@ fn published_rows_wait_for_room_what_is_not_committed_is_not_published_and_then_
 
     // There is no room at all: the application can't commit.
     disk.fill("rest");
-    let mut number = 3;
-    let refused = loop {
-        let inserted = insert(&disk, number);
-        if inserted.code != Some(0) {
-            break inserted;
-        }
-        // The last page of a file has some room.
-        expect_tick(&mut client, number);
-        number += 1;
-    };
-    assert!(refused.stderr.contains("full"), "{refused:?}");
-    server.publish_to("clock", &sample::ticked(100));
-    expect_tick(&mut client, 100);
+    let refused = sql(&disk, &large(3));
+    assert!(refused.code != Some(0) && refused.stderr.contains("full"), "{refused:?}");
+    server.publish_to("clock", &sample::ticked(4));
+    expect_tick(&mut client, 4);
 
     disk.remove("rest");
     disk.remove("large");
     eventually("the rows are deleted", || count(&disk) == "0");
-    assert_eq!(insert(&disk, 101).code, Some(0));
-    expect_tick(&mut client, 101);
+    assert_eq!(insert(&disk, 5).code, Some(0));
+    expect_tick(&mut client, 5);
 }
