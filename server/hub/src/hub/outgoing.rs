@@ -117,7 +117,7 @@ impl Outgoing {
     /// Hands over events in their order. Somebody waits for each answer. A draft that is an error already gets it as its answer.
     ///
     /// Repeating those that are [`PublishError::Overloaded`] keeps the order. So they are in the queue without others between
-    /// them and have waited for the same time: whoever gives up one of them gives up all later ones, too. And from the first
+    /// them and have waited for the same time: if one of them is given up, so are all later ones. And from the first
     /// one on that finds no room, all are refused.
     pub(crate) fn publish_all(
         &self,
