@@ -47,6 +47,8 @@ struct State {
 pub(crate) struct Faults {
     /// Whether every call fails.
     pub(crate) is_cut_off: bool,
+    /// Every call for this tenant fails.
+    pub(crate) damaged: Option<TenantId>,
     /// The next calls that write succeed, and their answers are lost.
     pub(crate) lost_answers: u32,
     /// The calls that failed.
@@ -177,6 +179,21 @@ impl State {
         Ok(())
     }
 
+    /// Begins a call of a node for tenants.
+    fn begin_for<'a>(
+        &mut self,
+        node: usize,
+        mut tenants: impl Iterator<Item = &'a TenantId>,
+    ) -> Result<(), JournalError> {
+        self.begin(node)?;
+        let faults = self.faults.entry(node).or_default();
+        if tenants.any(|tenant| faults.damaged.as_ref() == Some(tenant)) {
+            faults.failed += 1;
+            return Err(JournalError::damage("a tenant of the simulated journal is damaged"));
+        }
+        Ok(())
+    }
+
     /// Ends a call that has written.
     fn end<T>(&mut self, node: usize, answer: T) -> Result<T, JournalError> {
         let faults = self.faults.entry(node).or_default();
@@ -234,7 +251,7 @@ impl Journal for Handle {
         new_epoch: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<Appended>, JournalError> {
         let mut state = self.database.lock();
-        state.begin(self.node)?;
+        state.begin_for(self.node, drafts.iter().map(|draft| &draft.tenant))?;
         let at = now_unix_ms + state.ahead_ms;
         let mut answers = Vec::new();
         for draft in drafts {
@@ -258,7 +275,7 @@ impl Journal for Handle {
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         let mut state = self.database.lock();
-        state.begin(self.node)?;
+        state.begin_for(self.node, [tenant].into_iter())?;
         Ok(state.rows(tenant, || new_epoch).recent(limits, since_unix_ms))
     }
 
@@ -268,7 +285,7 @@ impl Journal for Handle {
         max: usize,
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
         let mut state = self.database.lock();
-        state.begin(self.node)?;
+        state.begin_for(self.node, held.iter().map(|(tenant, _)| tenant))?;
         let mut left = max;
         let mut news = Vec::new();
         for (tenant, position) in held {

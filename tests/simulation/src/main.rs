@@ -115,13 +115,14 @@ const EVENTS: [&str; 52] = [
 ];
 
 /// The events that some seed with a journal must meet.
-const JOURNAL_EVENTS: [&str; 24] = [
+const JOURNAL_EVENTS: [&str; 25] = [
     "acknowledged",
     "announced",
     "announced as a sync",
     "answer of the journal lost",
     "client resumed",
     "crash of all nodes",
+    "damaged tenant",
     "degraded",
     "gap",
     "gap of a tenant",

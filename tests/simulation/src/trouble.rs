@@ -10,11 +10,15 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Trouble {
     CutOff,
+    Damaged,
 }
 
 /// The time after a trouble in which a node may still suffer from it, in milliseconds: the longest pause of a driver, and some
 /// turns.
 const AFTER_MS: u64 = 2_500;
+
+/// The longest pause of a tenant that was damaged, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 30_000;
 
 impl World {
     /// Something happens to the nodes or to their journal.
@@ -40,7 +44,17 @@ impl World {
                 nodes.for_each(|node| self.cut_off(node, ms));
                 Ok(())
             }
-            60..72 => {
+            60..67 => {
+                let (index, ms) =
+                    (self.rng.index(self.config.tenants), *self.rng.pick(&[400, 4_000, 14_000, 30_000]));
+                self.say(|| format!("node {node}: tenant {index} is damaged for {ms} ms"));
+                self.stats.count("damaged tenant");
+                self.suffers(node, ms + LONGEST_PAUSE_MS);
+                self.database.fault(node, |faults| faults.damaged = Some(tenant(index)));
+                self.after(ms, Event::Relief { node, trouble: Trouble::Damaged });
+                Ok(())
+            }
+            67..74 => {
                 let count = 1 + self.rng.below(3) as u32;
                 self.say(|| format!("node {node}: the journal loses {count} answers"));
                 self.stats.count("answer of the journal lost");
@@ -48,7 +62,7 @@ impl World {
                 self.database.fault(node, |faults| faults.lost_answers = count);
                 Ok(())
             }
-            72..80 => {
+            74..80 => {
                 let (ms, until) = (*self.rng.pick(&[100, 1_000, 4_000]), self.now + 3_000);
                 self.say(|| format!("node {node}: the journal takes up to {ms} ms"));
                 self.stats.count("slow journal");
@@ -132,6 +146,7 @@ impl World {
     pub(crate) fn relieve(&mut self, node: usize, trouble: Trouble) -> Check {
         self.database.fault(node, |faults| match trouble {
             Trouble::CutOff => faults.is_cut_off = false,
+            Trouble::Damaged => faults.damaged = None,
         });
         Ok(())
     }

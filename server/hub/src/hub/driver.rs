@@ -223,8 +223,8 @@ impl Driver {
         while let Some(tenant) = tenants.next() {
             let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
             // Its clients must not come back before the gap of what it has lost.
-            let lacks_gap = self.held.tenants().contains(&tenant) || self.outgoing().has_lost(&tenant);
-            if self.damaged.has(&tenant) && lacks_gap {
+            let lacks_gap = || self.held.tenants().contains(&tenant) || self.outgoing().has_lost(&tenant);
+            if self.damaged.has(&tenant) && lacks_gap() {
                 self.outgoing().load(&tenant);
                 continue;
             }

@@ -37,6 +37,17 @@ fn ago(now: u64, age: Duration) -> i64 {
 impl JournalFile {
     /// See [`Journal::trim`](tidings_hub::journal::Journal::trim).
     pub(super) fn trim(&mut self, limits: &JournalLimits, now: u64) -> Result<bool, Fault> {
+        let trimmed = self.try_trim(limits, now);
+        if !matches!(trimmed, Ok(true)) {
+            self.tenants.age();
+        }
+        if self.log_bytes() >= CHECKPOINT_BYTES {
+            self.checkpoint()?;
+        }
+        trimmed
+    }
+
+    fn try_trim(&mut self, limits: &JournalLimits, now: u64) -> Result<bool, Fault> {
         let keys = limits.keys();
         let bounds = [
             bound(limits.log.max_entries),
@@ -50,12 +61,6 @@ impl JournalFile {
         // A client that was connected before this process began may come back for as long.
         if self.opened.elapsed() >= limits.log.max_age.max(keys.max_age) {
             has_more |= self.forget_tenants()?;
-        }
-        if !has_more {
-            self.tenants.age();
-        }
-        if self.log_bytes() >= CHECKPOINT_BYTES {
-            self.checkpoint()?;
         }
         Ok(has_more)
     }

@@ -49,15 +49,13 @@ impl Driver {
             self.outgoing()
                 .take_entries(APPEND_ENTRIES, APPEND_BYTES, now.since_start, pauses, || host.new_key());
         self.batch = Batch::new(drafts, waiting);
-        if !self.batch.is_empty() {
-            return Ok(());
-        }
         if self.outgoing().take_lost_by_somebody() {
             self.gaps_after = Some(None);
         }
         // Everybody gets a gap: some tenant has lost something.
-        let Some(after) = &self.gaps_after else { return Ok(()) };
-        let tenants = journal.tenants(after.as_ref(), APPEND_ENTRIES)?;
+        let room = APPEND_ENTRIES.saturating_sub(self.batch.drafts.len());
+        let Some(after) = self.gaps_after.as_ref().filter(|_| room > 0) else { return Ok(()) };
+        let tenants = journal.tenants(after.as_ref(), room)?;
         self.gaps_after = tenants.last().cloned().map(Some);
         for tenant in tenants {
             self.batch.drafts.push(JournalDraft::gap(tenant, Vec::new(), host.new_key()));

@@ -186,10 +186,11 @@ impl Journal for Paper {
         &mut self,
         after: u64,
         max: usize,
-        _: u64,
+        now_unix_ms: u64,
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
         self.check()?;
-        Ok(self.revocations.range(after + 1..).take(max).map(|(n, one)| (*n, one.clone())).collect())
+        let later = self.revocations.range(after + 1..).filter(|(_, one)| one.until > now_unix_ms);
+        Ok(later.take(max).map(|(n, one)| (*n, one.clone())).collect())
     }
 
     fn trim(&mut self, _: &JournalLimits, _: u64) -> Result<bool, JournalError> {
