@@ -13,13 +13,14 @@ use std::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use postgres::{Client, NoTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 pub use self::copies::Backup;
-use crate::{eventually, own_address};
+use crate::{eventually, own_address, process::cpu_times};
 
 /// The password of the user `owner`, who may do everything.
 pub(crate) const PASSWORD: &str = "secret";
@@ -206,6 +207,19 @@ impl Postgres {
     #[track_caller]
     pub fn thaw(&self) {
         self.signal("CONT");
+    }
+
+    /// Returns the processor time that all its processes have used. Only Linux tells it.
+    #[track_caller]
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let process = self.process.expect("it runs");
+        let children =
+            Command::new("ps").args(["-o", "pid=", "--ppid", &process.to_string()]).output().ok()?;
+        let children = String::from_utf8(children.stdout).ok()?;
+        // A child may have ended meanwhile.
+        let times = |child: &str| cpu_times(child.parse().ok()?);
+        let children = children.split_whitespace().filter_map(times).map(|[user, system, ..]| user + system);
+        Some(cpu_times(process)?.into_iter().chain(children).sum())
     }
 
     /// Returns its log until now.

@@ -133,13 +133,8 @@ impl Process {
     /// Returns the processor time that it has used. Only Linux tells it.
     #[track_caller]
     pub fn cpu_time(&self) -> Option<Duration> {
-        /// A constant of Linux's interface, which does not depend on the kernel's own clock.
-        const TICKS_PER_SECOND: u64 = 100;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The name may hold any character. It ends at the last bracket.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks: u64 = fields.get(11..13)?.iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+        let [user, system, ..] = cpu_times(self.child.id())?;
+        Some(user + system)
     }
 
     /// Whether it has ended by itself.
@@ -175,4 +170,17 @@ impl Drop for Process {
             eprintln!("on standard error of process {}:\n{}", self.child.id(), self.log());
         }
     }
+}
+
+/// Returns the processor time of a process: in user mode, in system mode, and both of its children that have ended. Only
+/// Linux tells it.
+pub(crate) fn cpu_times(process: u32) -> Option<[Duration; 4]> {
+    /// A constant of Linux's interface, which does not depend on the kernel's own clock.
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name may hold any character. It ends at the last bracket.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut time =
+        || Some(Duration::from_millis(fields.next()?.parse::<u64>().ok()? * 1000 / TICKS_PER_SECOND));
+    Some([time()?, time()?, time()?, time()?])
 }

@@ -15,6 +15,10 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, filter)) if name == "micro" => bench(project, "micro", filter),
         Some((name, rounds)) if name == "journal" => bench(project, "journal", rounds),
+        Some((name, options)) if name == "nodes" => {
+            setup::ensure(project, &[setup::POSTGRES])?;
+            bench(project, "nodes", options)
+        }
         Some((name, [])) if name == "wasm" => wasm(project),
         Some((name, [])) if name == "browser" => browser(project),
         _ => load(project, arguments),

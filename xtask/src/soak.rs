@@ -18,7 +18,7 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 8] = [
+const SOAKS: [Soak; 9] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "restart",
@@ -43,6 +43,12 @@ const SOAKS: [Soak; 8] = [
         says: "rounds of writers that are killed while a server publishes their outbox",
         default: 100,
         run: outbox,
+    },
+    Soak {
+        name: "nodes",
+        says: "faults of two nodes and their database, and rolling restarts with 200 clients",
+        default: 200,
+        run: nodes,
     },
     Soak {
         name: "packaging",
@@ -154,6 +160,35 @@ fn restart(project: &Project, restarts: u64) -> Result<()> {
         .dir(&project.root)
         .remedy("`TIDINGS_SEED` repeats the pauses before the kills; each process opens more than 5,000 files (`ulimit -n`).")
         .run()
+}
+
+/// Kills and freezes nodes and their database, and restarts nodes in turn. A fault takes some five seconds.
+fn nodes(project: &Project, faults: u64) -> Result<()> {
+    setup::ensure(project, &[setup::PROGRAMS, setup::POSTGRES])?;
+    let run = |test: &str, clients: &str, rate: &str| {
+        Cmd::new("cargo")
+            .args([
+                "test",
+                "--locked",
+                "--release",
+                "--package",
+                "tidings-tests",
+                "--test",
+                "e2e",
+                "--target-dir",
+            ])
+            .arg(project.scratch("soak")?)
+            .args([test, "--", "--nocapture"])
+            .env("TIDINGS_FAULTS", faults.to_string())
+            .env("TIDINGS_RESTARTS", faults.div_ceil(20).to_string())
+            .env("TIDINGS_CLIENTS", clients)
+            .env("TIDINGS_RATE", rate)
+            .dir(&project.root)
+            .remedy("`TIDINGS_SEED` repeats the lengths of the faults.")
+            .run()
+    };
+    run("nodes::faults", "20", "100")?;
+    run("nodes::rolling::clients", "200", "500")
 }
 
 #[cfg(test)]

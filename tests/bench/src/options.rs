@@ -26,7 +26,8 @@ of the server alone
             HOST_RIGHTS=final leaves out that it looks up rights
   flat      CPU per delivery by the number of subscribers, and of topics
 by themselves: `cargo xtask bench micro [FILTER]`, the parts of the hot path; `cargo xtask bench journal
-[ROUNDS]`, what a journal costs; `cargo xtask bench wasm`, what a delivery costs the browser's client, in Node
+[ROUNDS]`, what a journal costs; `cargo xtask bench nodes [latency] [writers] [tenants] [open]
+[--quick]`, several nodes on PostgreSQL; `cargo xtask bench wasm`, what a delivery costs the browser's client, in Node
 
   --quick            a minute in all: one short run of a tenth of the size
   --runs N           5, of which the median counts     --seconds N        2, of each

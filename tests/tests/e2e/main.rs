@@ -34,6 +34,7 @@ mod malformed;
 mod many_topics;
 mod metrics;
 mod native;
+mod nodes;
 mod odd_hosts;
 mod operate;
 mod order;

@@ -91,3 +91,23 @@ fn the_roles_and_the_function_of_postgresql_are_enough_for_a_writer_and_a_server
     connect(&as_user(&url, "shop_app", "p")).batch_execute(&block_of("sql", "tidings.publish")).unwrap();
     client.expect("event");
 }
+
+#[test]
+fn a_journal_in_postgresql_is_made_once_and_serves_several_nodes() {
+    let url = Postgres::shared().database();
+    let script = block("journal init --journal");
+    let (init, serve) = script.trim_end().split_once('\n').unwrap();
+    let with_url = |command: &str| {
+        let (command, _) = command.rsplit_once(' ').unwrap();
+        format!("exec {command} '{url}'")
+    };
+    let finished = finish(&mut shell(&with_url(init)));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let user = "CREATE ROLE several_nodes LOGIN PASSWORD 'n' IN ROLE tidings_node";
+    connect(&url).batch_execute(user).unwrap();
+    let serve = with_url(serve).replace(&url, &as_user(&url, "several_nodes", "n"));
+    let nodes = [(); 2].map(|()| Server::run(shell(&format!("{serve} --listen 127.0.0.1:0"))));
+    let mut client = Client::subscribed(&nodes[0], &["staff:people"]);
+    nodes[1].publish(&tidings_tests::sample::person_updated(&tidings_tests::sample::uuid()));
+    client.expect("event");
+}

@@ -90,6 +90,8 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
             "tsx" if readme.starts_with(project.npm_package()) => {}
             // `tests/tests/e2e/readme.rs` executes it.
             "sql" => {}
+            // A drawing.
+            "text" => {}
             "sh" if RUN_BY_TESTS.iter().any(|command| text.contains(command)) => {}
             "sh" => {
                 for line in text.lines() {
