@@ -324,9 +324,23 @@ pub trait Journal: Send {
     /// to find out that its file was replaced.
     fn poll_interval(&self) -> Duration;
 
-    /// Returns whether the driver should follow at once: another process has appended something. It asks nobody, and may
-    /// be wrong in both directions. A journal that hears of news also wakes the thread that has opened it.
+    /// Returns whether another process has appended something, as far as the journal has heard. It asks nobody, and may be
+    /// wrong in both directions. A journal that hears of news also wakes the thread that has opened it.
     fn has_news(&mut self) -> bool {
         false
+    }
+
+    /// Does the same as [`follow`](Self::follow), for all tenants that this process follows. So it costs nothing for tenants
+    /// without news. `held` returns the position of a tenant, or `None` if this process no longer follows it. The answer is
+    /// `None` if the journal can't tell which tenants have news: then the driver follows all.
+    ///
+    /// # Errors
+    /// The journal does not answer.
+    fn follow_changed(
+        &mut self,
+        _held: &mut dyn FnMut(&TenantId) -> Option<Position>,
+        _max: usize,
+    ) -> Result<Option<Vec<(TenantId, Followed)>>, JournalError> {
+        Ok(None)
     }
 }

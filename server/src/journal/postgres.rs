@@ -94,6 +94,17 @@ impl PostgresJournal {
     }
 }
 
+impl PostgresJournal {
+    /// Goes on to the newest row of the journal.
+    fn advance(&mut self, held: &[(TenantId, Position)], max: usize) -> Result<(), JournalError> {
+        if self.cursor.advance(&mut self.connection, held, max)? {
+            self.revocations.read_again();
+        }
+        self.revocations.newest_is(self.cursor.newest_revocation());
+        Ok(())
+    }
+}
+
 impl Journal for PostgresJournal {
     fn append(
         &mut self,
@@ -131,11 +142,7 @@ impl Journal for PostgresJournal {
         held: &[(TenantId, Position)],
         max: usize,
     ) -> Result<Vec<(TenantId, Followed)>, JournalError> {
-        let was_lost = self.cursor.advance(&mut self.connection, held, max)?;
-        if was_lost {
-            self.revocations.read_again();
-        }
-        self.revocations.newest_is(self.cursor.newest_revocation());
+        self.advance(held, max)?;
         let (mut left, mut all, mut strangers) = (max, Vec::new(), Vec::new());
         for (tenant, position) in held {
             match self.cursor.take(tenant, *position, left) {
@@ -147,8 +154,18 @@ impl Journal for PostgresJournal {
                 None => strangers.push((tenant, *position)),
             }
         }
+        self.cursor.has_met_strangers();
         stranger::follow(&mut self.connection, &strangers, left, &mut self.cursor, &mut all)?;
         Ok(all)
+    }
+
+    fn follow_changed(
+        &mut self,
+        held: &mut dyn FnMut(&TenantId) -> Option<Position>,
+        max: usize,
+    ) -> Result<Option<Vec<(TenantId, Followed)>>, JournalError> {
+        self.advance(&[], usize::MAX)?;
+        Ok(self.cursor.take_changed(held, max))
     }
 
     fn renew(&mut self, tenant: &TenantId, old: u64, new: u64) -> Result<(), JournalError> {

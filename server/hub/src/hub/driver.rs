@@ -172,10 +172,9 @@ impl Driver {
         self.revoke(journal)?;
         self.append(journal, now)?;
         let asked = self.outgoing().take_follows();
-        let is_all = asked.is_all | journal.has_news();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
-        let has_all = if is_due || is_all {
+        let has_all = if is_due || asked.is_all {
             let has_all = self.follow_all(journal, now)?;
             while self.read_revocations(journal, now)? {}
             if is_due {
@@ -186,7 +185,12 @@ impl Driver {
             }
             has_all
         } else {
-            self.follow_asked(journal, asked.tenants, now)?
+            let mut has_all = self.follow_asked(journal, asked.tenants, now)?;
+            if journal.has_news() {
+                has_all &= self.follow_changed(journal, now)?;
+                while self.read_revocations(journal, now)? {}
+            }
+            has_all
         };
         self.load(journal, now)?;
         self.trim(journal, now)?;

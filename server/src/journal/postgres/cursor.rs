@@ -20,7 +20,7 @@ use std::{
 
 use tidings_hub::{
     TenantId,
-    journal::{Entry, JournalError},
+    journal::{Entry, Followed, JournalError},
 };
 use tidings_shared::Position;
 use tokio_postgres::types::Type;
@@ -62,6 +62,8 @@ pub(super) struct Cursor {
     /// No tenant is ahead of this number.
     ahead: i64,
     newest_revocation: i64,
+    /// Whether it has forgotten a tenant since the driver has last asked for its tenants.
+    has_forgotten: bool,
     /// A number of the period, and when it began.
     period: (u64, Option<Instant>),
 }
@@ -119,7 +121,7 @@ impl Cursor {
 
     /// Adds a tenant with its newest position.
     pub(super) fn insert(&mut self, tenant: &TenantId, current: Current) {
-        self.forget(tenant);
+        self.remove(tenant);
         let Current { id, position, number } = current;
         self.ahead = self.ahead.max(number);
         self.names.insert(id, tenant.clone());
@@ -149,6 +151,37 @@ impl Cursor {
             known.position = last.position;
         }
         Some(entries)
+    }
+
+    /// Returns what follows for all tenants that have something new. `None`: the driver may have tenants that are strangers.
+    pub(super) fn take_changed(
+        &mut self,
+        held: &mut dyn FnMut(&TenantId) -> Option<Position>,
+        max: usize,
+    ) -> Option<Vec<(TenantId, Followed)>> {
+        let has_pending = |(tenant, known): (&TenantId, &Known)| (!known.pending.is_empty()).then(|| tenant.clone());
+        let changed: Vec<TenantId> = match self.pending {
+            0 => Vec::new(),
+            _ => self.tenants.iter().filter_map(has_pending).collect(),
+        };
+        let (mut left, mut all) = (max, Vec::new());
+        for tenant in changed {
+            let Some(position) = held(&tenant) else {
+                self.remove(&tenant);
+                continue;
+            };
+            let Some(entries) = self.take(&tenant, position, left) else { break };
+            left -= entries.len();
+            if !entries.is_empty() {
+                all.push((tenant, Followed::Entries(entries)));
+            }
+        }
+        (!self.has_forgotten).then_some(all)
+    }
+
+    /// Notes that the driver asks for its tenants: those that are strangers now are looked at.
+    pub(super) fn has_met_strangers(&mut self) {
+        self.has_forgotten = false;
     }
 
     /// Goes on to the newest row. The tenants' new entries then wait for [`Self::take`]. It stops before if `max` of them
@@ -236,7 +269,7 @@ impl Cursor {
         if !header.is_known {
             self.tenants.clear();
             self.names.clear();
-            (self.pending, self.ahead) = (0, 0);
+            (self.pending, self.ahead, self.has_forgotten) = (0, 0, true);
         } else if header.changed.is_some() {
             // The tenants are known up to the old row only.
             return Ok(header);
@@ -293,7 +326,13 @@ impl Cursor {
         self.row = mark.map(|mark| (number, mark));
     }
 
+    /// Lets a tenant be a stranger.
     fn forget(&mut self, tenant: &TenantId) {
+        self.has_forgotten = true;
+        self.remove(tenant);
+    }
+
+    fn remove(&mut self, tenant: &TenantId) {
         if let Some(known) = self.tenants.remove(tenant) {
             self.pending -= known.pending.len();
             self.names.remove(&known.id);
@@ -310,7 +349,7 @@ impl Cursor {
         let is_unasked =
             |(tenant, known): (&TenantId, &Known)| (known.asked < period).then(|| tenant.clone());
         let unasked: Vec<TenantId> = self.tenants.iter().filter_map(is_unasked).collect();
-        unasked.iter().for_each(|tenant| self.forget(tenant));
+        unasked.iter().for_each(|tenant| self.remove(tenant));
         self.period = (period + 1, Some(now));
     }
 }

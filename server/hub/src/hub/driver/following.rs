@@ -1,6 +1,9 @@
 //! Following: the logs of this node take what the journal has after their heads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tidings_shared::Position;
 
@@ -32,6 +35,34 @@ impl Driver {
             self.followed = Some(now.since_start);
         }
         Ok(has_all)
+    }
+
+    /// Reads what the journal has after those logs that have something new. Returns whether there is no more.
+    pub(super) fn follow_changed(
+        &mut self,
+        journal: &mut dyn Journal,
+        now: Moment,
+    ) -> Result<bool, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let log_of = |tenant: &TenantId| shared.known_log(tenant).filter(TenantLog::is_loaded);
+        for _ in 0..FULL_READS {
+            let mut held = |tenant: &TenantId| Some(log_of(tenant)?.head());
+            let Some(followed) = journal.follow_changed(&mut held, self.entries_per_read)? else {
+                return self.follow_all(journal, now);
+            };
+            let logs = followed.iter().filter_map(|(tenant, _)| Some((tenant.clone(), log_of(tenant)?)));
+            let logs: Logs = logs.collect();
+            match self.take_followed(journal, followed, &logs, now) {
+                // All logs are read in parts then, so that one tenant stops no other.
+                Err(error) if error.is_damage => return self.follow_all(journal, now),
+                taken if !taken? => {
+                    self.shared.bound_logs();
+                    return Ok(true);
+                }
+                _ => self.shared.bound_logs(),
+            }
+        }
+        Ok(false)
     }
 
     /// Reads what the journal has of these tenants: somebody waits for it. Returns whether there is no more.
@@ -121,8 +152,20 @@ impl Driver {
         if held.is_empty() {
             return Ok(false);
         }
+        let followed = journal.follow(&held, self.entries_per_read)?;
+        self.take_followed(journal, followed, logs, now)
+    }
+
+    /// Gives the logs what follows. Returns whether there may be more.
+    fn take_followed(
+        &mut self,
+        journal: &mut dyn Journal,
+        followed: Vec<(TenantId, Followed)>,
+        logs: &Logs,
+        now: Moment,
+    ) -> Result<bool, JournalError> {
         let mut count = 0;
-        for (tenant, followed) in journal.follow(&held, self.entries_per_read)? {
+        for (tenant, followed) in followed {
             let Some(log) = logs.get(&tenant) else { continue };
             match followed {
                 Followed::Entries(entries) => {

@@ -21,8 +21,8 @@ $$;
 -- is deleted. If the key of such a draft is known with other topics, its row stays.
 --
 -- The answer is one row, so that a client that reads nothing holds up nobody. It has, for each draft: its offset (NULL if
--- its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key (NULL if they are those of
--- the draft).
+-- its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key. They are NULL if they are
+-- those of the draft, and empty if the answer would be too long.
 CREATE OR REPLACE FUNCTION tidings.append(
   names text[], epochs bigint[],
   tenants integer[], keys uuid[], key_costs integer[], origins bytea[], topics text[],
@@ -84,11 +84,13 @@ BEGIN
       CASE WHEN n.is_live AND NOT n.is_new THEN nullif(coalesce(n.known_topics, n.first_topics), n.topics) END
         AS other_topics
     FROM numbered n
+  ), bounded AS (
+    SELECT a.*, sum(octet_length(a.other_topics)) OVER (ORDER BY a.place) AS topics_bytes FROM answered a
   )
   SELECT array_agg(a.draft_offset ORDER BY a.place),
     array_agg(coalesce(a.key_epoch, known_epochs[a.tenant]) ORDER BY a.place),
     array_agg(a.is_new ORDER BY a.place),
-    array_agg(a.other_topics ORDER BY a.place),
+    array_agg(CASE WHEN a.topics_bytes > 65536 AND a.other_topics <> '' THEN '' ELSE a.other_topics END ORDER BY a.place),
     array_agg(a.number ORDER BY a.place),
     array_agg(a.total::bigint ORDER BY a.place),
     array_agg(a.is_live AND (a.other_topics IS NULL OR
@@ -96,7 +98,7 @@ BEGIN
       = ARRAY(SELECT t.name COLLATE "C" FROM unnest(string_to_array(a.topics, ' ')) AS t(name) ORDER BY 1))
       ORDER BY a.place)
     INTO offsets, draft_epochs, are_new, known_topics, numbers, totals, are_taken
-    FROM answered a;
+    FROM bounded a;
   IF true = ANY (are_new) THEN
     INSERT INTO tidings.log(number, tenant, "offset", at, key, mark, key_cost, origin, topics, domain, event, payload,
         cost, total)
