@@ -78,6 +78,8 @@ const CASES: &[(&str, Case)] = cases![
     recent::an_unknown_tenant_gets_the_epoch_that_is_offered,
     recent::an_empty_history_begins_at_its_head,
     following::only_tenants_with_news_are_answered,
+    following::what_a_call_does_not_ask_for_comes_with_the_next,
+    following::many_tenants_are_followed_at_once,
     following::no_more_than_so_many_entries_come_at_once,
     following::trimmed_entries_are_reported,
     following::a_position_that_the_journal_does_not_have_is_rolled_back,
@@ -99,6 +101,10 @@ const CASES: &[(&str, Case)] = cases![
     shared::two_processes_append_without_a_hole,
     shared::a_key_of_another_process_is_known,
     shared::a_process_follows_another,
+    shared::a_key_that_two_processes_append_at_the_same_time_is_appended_once,
+    shared::a_process_follows_others_while_they_append,
+    shared::revocations_become_visible_in_the_order_of_their_numbers,
+    shared::what_was_read_before_an_old_copy_came_back_is_not_taken_for_what_is_there,
 ];
 
 /// Runs all cases, each at a fresh place. Returns the names of those that the journal breaks, with the reason.

@@ -100,7 +100,7 @@ impl PostgresJournal {
         if self.cursor.advance(&mut self.connection, held, max)? {
             self.revocations.read_again();
         }
-        self.revocations.newest_is(self.cursor.newest_revocation());
+        self.revocations.newest_is(self.cursor.newest_revocation().min(self.cursor.number()));
         Ok(())
     }
 }
@@ -188,6 +188,9 @@ impl Journal for PostgresJournal {
         max: usize,
         now_unix_ms: u64,
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
+        if self.revocations.must_look() {
+            self.advance(&[], usize::MAX)?;
+        }
         self.revocations.read(&mut self.connection, after, max, now_unix_ms)
     }
 

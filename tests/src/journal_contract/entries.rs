@@ -1,7 +1,7 @@
 //! Order, density, and what comes back.
 
 use tidings_hub::journal::{Appended, Content, JournalDraft};
-use tidings_shared::{Position, limits::MAX_TOPICS_PER_PUBLICATION};
+use tidings_shared::{Position, RawEvent, limits::MAX_TOPICS_PER_PUBLICATION};
 
 use super::{
     EPOCH, Place, acme, append, draft, event, fill, follow, history, history_of, key, now, numbers, outcome,
@@ -66,10 +66,13 @@ pub(super) fn an_entry_comes_back_as_it_was_appended(place: &dyn Place) {
     let many: Vec<String> = (0..MAX_TOPICS_PER_PUBLICATION).map(|n| format!("clock:{n}")).collect();
     let many: Vec<&str> = many.iter().rev().map(String::as_str).collect();
     let longest = "é".repeat(32);
+    let Content::Event(event) = event("{}") else { panic!("an event is an event") };
+    let odd = Content::Event(RawEvent { event: "\u{0}'é".to_owned(), ..event });
     let drafts = [
         JournalDraft { origin: Some("tab 7 \"x\"".to_owned()), may_come_again: true, ..draft(1) },
         JournalDraft { origin: Some(String::new()), topics: topics(&["clock:b", "clock:a"]), ..draft(2) },
         JournalDraft { origin: Some(longest), topics: topics(&many), ..draft(3) },
+        JournalDraft { origin: Some("\u{0}".to_owned()), content: odd, ..draft(4) },
         JournalDraft { key: uuid::Uuid::nil(), ..draft(0) },
         JournalDraft { key: uuid::Uuid::max(), ..draft(u128::MAX) },
     ];

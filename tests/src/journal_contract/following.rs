@@ -27,6 +27,51 @@ pub(super) fn only_tenants_with_news_are_answered(place: &dyn Place) {
     assert_eq!(news, [(tenant("b"), Ok(vec![5, 7])), (tenant("d"), Ok(vec![6]))]);
 }
 
+pub(super) fn what_a_call_does_not_ask_for_comes_with_the_next(place: &dyn Place) {
+    let mut journal = place.open();
+    let of = |name: &str, number| JournalDraft { tenant: tenant(name), ..draft(number) };
+    let positions = append(&mut *journal, &[of("a", 1), of("b", 2)]);
+    let mut held = vec![(tenant("a"), positions[0]), (tenant("b"), positions[1])];
+    assert!(journal.follow(&held, 100).expect("the journal answers").is_empty());
+    let mut expected = 3;
+    for round in 0..3 {
+        let positions = append(&mut *journal, &[of("a", expected), of("b", expected + 1)]);
+        let some = journal.follow(&held[..1], 100).expect("the journal answers");
+        let outcomes = |followed: Vec<(_, Followed)>| {
+            let outcome = |(tenant, followed)| (tenant, outcome(Some(followed)));
+            followed.into_iter().map(outcome).collect::<Vec<_>>()
+        };
+        assert_eq!(outcomes(some), [(tenant("a"), Ok(vec![expected]))], "round {round}");
+        held[0].1 = positions[0];
+        let rest = journal.follow(&held, 100).expect("the journal answers");
+        assert_eq!(outcomes(rest), [(tenant("b"), Ok(vec![expected + 1]))], "round {round}");
+        held[1].1 = positions[1];
+        assert!(journal.follow(&held, 100).expect("the journal answers").is_empty());
+        expected += 2;
+    }
+}
+
+pub(super) fn many_tenants_are_followed_at_once(place: &dyn Place) {
+    let mut journal = place.open();
+    let of = |index: usize, number| JournalDraft { tenant: tenant(&format!("t{index}")), ..draft(number) };
+    let drafts: Vec<JournalDraft> = (0..300).map(|index| of(index, index as u128 + 1)).collect();
+    let positions = append(&mut *journal, &drafts);
+    let mut held: Vec<_> =
+        positions.into_iter().enumerate().map(|(index, at)| (tenant(&format!("t{index}")), at)).collect();
+    for round in 0..3_u128 {
+        assert!(journal.follow(&held, 1_000).expect("the journal answers").is_empty());
+        let number = 1_000 + 10 * round;
+        let positions = append(&mut *journal, &[of(7, number), of(299, number + 1), of(7, number + 2)]);
+        let followed = journal.follow(&held, 1_000).expect("the journal answers");
+        let mut news: Vec<_> =
+            followed.into_iter().map(|(tenant, followed)| (tenant, outcome(Some(followed)))).collect();
+        news.sort();
+        let expected = [(tenant("t299"), Ok(vec![number + 1])), (tenant("t7"), Ok(vec![number, number + 2]))];
+        assert_eq!(news, expected, "round {round}");
+        (held[7].1, held[299].1) = (positions[2], positions[1]);
+    }
+}
+
 pub(super) fn no_more_than_so_many_entries_come_at_once(place: &dyn Place) {
     let mut journal = place.open();
     let names = ["a", "b", "c"];

@@ -3,10 +3,17 @@
 mod place;
 mod servers;
 
-use tidings_hub::journal::Followed;
+use std::time::{Duration, Instant};
+
+use tidings_hub::journal::{Followed, Journal as _, JournalRevocation, Revoked};
+use tidings_server::{
+    journal::{POSTGRES_SCHEMA, PostgresJournal},
+    outbox::postgres::SCHEMA,
+};
 use tidings_tests::{
-    eventually,
-    journal_contract::{Place as _, acme, broken, fill, history, numbers},
+    Postgres, eventually,
+    journal_contract::{EPOCH, Place as _, acme, broken, draft, fill, history, numbers},
+    postgres::connect,
 };
 
 use self::place::{PostgresPlace, journal_database};
@@ -34,4 +41,57 @@ fn a_database_that_is_put_back_by_its_name_is_another_history() {
     });
     assert!(matches!(answer.as_deref(), Some([(_, Followed::RolledBack)])), "{answer:?}");
     assert_eq!(numbers(&history(&mut *journal).entries), [1, 2, 3]);
+}
+
+/// The numbers of a restored journal begin again at smaller ones.
+#[test]
+fn revocations_of_a_restored_journal_are_read_whatever_was_read_before() {
+    let place = PostgresPlace::new();
+    let revoke = |names: &[&str]| {
+        let of = |name: &&str| JournalRevocation {
+            tenant: acme(),
+            revoked: Revoked::Subject((*name).to_owned()),
+            at: 1,
+            until: u64::MAX >> 1,
+        };
+        let revocations: Vec<_> = names.iter().map(of).collect();
+        place.open().revoke(&revocations).unwrap().pop().unwrap()
+    };
+    let restore = place.copy();
+    let mut journal = place.open();
+    let read = revoke(&["ann", "bob", "eve"]);
+    assert_eq!(journal.revocations(0, 10, 0).unwrap().len(), 3);
+    restore();
+    let written = revoke(&["zoe"]);
+    assert!(written < read);
+    journal.follow(&[], 10).unwrap();
+    let found = journal.revocations(read, 10, 0).unwrap();
+    assert!(matches!(&found[..], [(number, _)] if *number == written), "{found:?}");
+    // From there it goes on.
+    let next = revoke(&["kim"]);
+    journal.follow(&[], 10).unwrap();
+    let found = journal.revocations(read, 10, 0).unwrap();
+    assert!(matches!(&found[..], [(number, _)] if *number == next), "{found:?}");
+    assert_eq!(journal.revocations(read, 10, 0).unwrap(), []);
+}
+
+/// It takes five seconds: two calls wait for their deadline.
+#[test]
+fn a_frozen_database_makes_each_call_an_error_within_its_deadline_and_nothing_twice() {
+    let server = Postgres::start();
+    let url = server.database();
+    connect(&url).batch_execute(&format!("{SCHEMA}{POSTGRES_SCHEMA}")).unwrap();
+    let mut journal = PostgresJournal::open(&url).unwrap();
+    fill(&mut journal, 1..=1);
+    server.freeze();
+    let drafts = [draft(2), draft(3)];
+    let since = Instant::now();
+    for _ in 0..2 {
+        // The first waits for an answer, and the second for a connection.
+        journal.append(&drafts, 0, &mut || EPOCH).unwrap_err();
+    }
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    server.thaw();
+    eventually("the journal connects again", || journal.append(&drafts, 0, &mut || EPOCH).is_ok());
+    assert_eq!(numbers(&history(&mut journal).entries), [1, 2, 3]);
 }

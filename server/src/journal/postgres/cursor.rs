@@ -159,7 +159,8 @@ impl Cursor {
         held: &mut dyn FnMut(&TenantId) -> Option<Position>,
         max: usize,
     ) -> Option<Vec<(TenantId, Followed)>> {
-        let has_pending = |(tenant, known): (&TenantId, &Known)| (!known.pending.is_empty()).then(|| tenant.clone());
+        let has_pending =
+            |(tenant, known): (&TenantId, &Known)| (!known.pending.is_empty()).then(|| tenant.clone());
         let changed: Vec<TenantId> = match self.pending {
             0 => Vec::new(),
             _ => self.tenants.iter().filter_map(has_pending).collect(),

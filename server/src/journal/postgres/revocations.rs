@@ -17,7 +17,7 @@ const TOPICS: i32 = 3;
 const REVOKE: &str = "SELECT tidings.revoke($1, $2, $3, $4, $5, $6, $7)";
 
 const READ: &str =
-    "SELECT number, tenant, kind, subject, id, topics, at, until FROM tidings.revocations($1, $2, $3)";
+    "SELECT number, tenant, kind, subject, id, topics, at, until FROM tidings.revocations($1, $2, $3, $4)";
 
 /// See [`Journal::revoke`](tidings_hub::journal::Journal::revoke).
 pub(super) fn revoke(
@@ -79,9 +79,14 @@ impl Revocations {
         *self = Self { restored: Some(0), ..Self::default() };
     }
 
-    /// Notes the number of the newest revocation. The next read need not ask if that was read.
+    /// Notes the number of the newest revocation. The next read goes that far, or need not ask.
     pub(super) fn newest_is(&mut self, number: i64) {
         self.newest = Some(number);
+    }
+
+    /// Returns whether a look at the journal must come before the next read.
+    pub(super) fn must_look(&self) -> bool {
+        self.newest.is_none()
     }
 
     /// See [`Journal::revocations`](tidings_hub::journal::Journal::revocations).
@@ -94,16 +99,18 @@ impl Revocations {
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
         let after = signed(after);
         let after = self.restored.map_or(after, |restored| restored.min(after));
-        let newest = self.newest.take();
-        if newest.is_some_and(|newest| newest <= after || self.in_vain == Some((after, newest))) {
+        // Not further: the cursor stands there, and finds out if the journal is restored.
+        let newest = self.newest.take().unwrap_or_default();
+        if newest <= after || self.in_vain == Some((after, newest)) {
             return Ok(Vec::new());
         }
         let (limit, now) = (signed(max), signed(now));
-        let values = [(&after as _, Type::INT8), (&limit as _, Type::INT8), (&now as _, Type::INT8)];
+        let values = [after, newest, limit, now];
+        let values = values.each_ref().map(|value| (value as _, Type::INT8));
         let rows = connection.query(READ, &values)?;
         let read: Option<Vec<_>> = rows.iter().map(revocation_of).collect();
         let read = read.ok_or_else(|| connection.fault("a revocation of the journal is damaged"))?;
-        self.in_vain = newest.filter(|_| read.is_empty()).map(|newest| (after, newest));
+        self.in_vain = read.is_empty().then_some((after, newest));
         if let (Some(restored), Some((last, _))) = (&mut self.restored, read.last()) {
             *restored = signed(*last);
         }

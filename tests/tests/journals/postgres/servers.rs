@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidings_tests::{
-    Client, Request, Server, finish,
-    postgres::{Postgres, as_user, connect},
+    Client, PgBouncer, Postgres, Request, Server, finish,
+    postgres::{as_user, connect},
     sample, tidings, token,
 };
 use uuid::Uuid;
@@ -44,6 +44,22 @@ fn what_one_server_publishes_the_clients_of_the_other_get() {
     assert_eq!([0; 2].map(|_| number(&client.expect("event"))), [2, 3]);
     let again = start();
     Client::hello(&again).subscribe(&["clock"], Some(&positions[2]), "resumed");
+}
+
+/// pgbouncer drops what a connection has asked to be told. So the servers look by themselves.
+#[test]
+fn servers_behind_pgbouncer_get_what_another_publishes() {
+    let pgbouncer = PgBouncer::start(Postgres::shared(), 2);
+    let journal = pgbouncer.through(&journal_database());
+    let start = || Server::with(&["--journal", &journal]);
+    let (one, other, third) = (start(), start(), start());
+    let mut clients = [&one, &other, &third].map(|server| Client::subscribed(server, &["clock"]));
+    for number in 0..3 {
+        let position = tick(&one, number);
+        for client in &mut clients {
+            assert_eq!(client.expect("event")["position"].as_str(), Some(position.as_str()));
+        }
+    }
 }
 
 fn post(server: &Server, path: &str, token: &str, body: &Value) -> tidings_tests::Response {

@@ -52,14 +52,14 @@ impl Driver {
             };
             let logs = followed.iter().filter_map(|(tenant, _)| Some((tenant.clone(), log_of(tenant)?)));
             let logs: Logs = logs.collect();
-            match self.take_followed(journal, followed, &logs, now) {
+            let has_more = match self.take_followed(journal, followed, &logs, now) {
                 // All logs are read in parts then, so that one tenant stops no other.
                 Err(error) if error.is_damage => return self.follow_all(journal, now),
-                taken if !taken? => {
-                    self.shared.bound_logs();
-                    return Ok(true);
-                }
-                _ => self.shared.bound_logs(),
+                taken => taken?,
+            };
+            self.shared.bound_logs();
+            if !has_more {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -15,10 +15,10 @@ BEGIN
 END
 $$;
 
--- Returns the revocations with a number after `after` that have not expired, in order.
-CREATE OR REPLACE FUNCTION tidings.revocations(after bigint, max bigint, now bigint) RETURNS TABLE(
+-- Returns the revocations with a number after `after` and up to `up_to` that have not expired, in order.
+CREATE OR REPLACE FUNCTION tidings.revocations(after bigint, up_to bigint, max bigint, now bigint) RETURNS TABLE(
   number bigint, tenant text, kind integer, subject bytea, id bytea, topics text, at bigint, until bigint
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
   SELECT r.number, r.tenant, r.kind, r.subject, r.id, r.topics, r.at, r.until FROM tidings.revocations r
-  WHERE r.number > $1 AND r.until > $3 ORDER BY r.number LIMIT $2
+  WHERE r.number > $1 AND r.number <= $2 AND r.until > $4 ORDER BY r.number LIMIT $3
 $$;
