@@ -56,8 +56,11 @@ impl PostgresPlace {
 
     /// Empties a database with a journal: that is faster than to make another one.
     pub(crate) fn emptied(url: &str) -> Self {
-        let tables = TABLES.map(|table| format!("tidings.{table}")).join(", ");
-        let empty = format!("TRUNCATE {tables} RESTART IDENTITY; INSERT INTO tidings.journal DEFAULT VALUES");
+        // `TRUNCATE` would make new files.
+        let tables = TABLES.map(|table| format!("DELETE FROM tidings.{table};")).concat();
+        let empty = format!(
+            "BEGIN; {tables} SELECT setval('{SEQUENCE}', 1, false); INSERT INTO tidings.journal DEFAULT VALUES; COMMIT"
+        );
         connect(url).batch_execute(&empty).unwrap();
         Self { url: url.to_owned() }
     }
@@ -74,7 +77,7 @@ impl PostgresPlace {
         for table in TABLES {
             copy += &format!("CREATE TABLE {schema}.{table} AS TABLE tidings.{table};");
             restore += &format!(
-                "TRUNCATE tidings.{table}; \
+                "DELETE FROM tidings.{table}; \
                  INSERT INTO tidings.{table} OVERRIDING SYSTEM VALUE TABLE {schema}.{table};"
             );
         }
