@@ -110,4 +110,8 @@ fn a_journal_in_postgresql_is_made_once_and_serves_several_nodes() {
     let mut client = Client::subscribed(&nodes[0], &["staff:people"]);
     nodes[1].publish(&tidings_tests::sample::person_updated(&tidings_tests::sample::uuid()));
     client.expect("event");
+    let publish = "SELECT tidings.publish($1)";
+    let event = tidings_tests::sample::person_updated(&tidings_tests::sample::uuid());
+    connect(&url).execute(publish, &[&event.to_string()]).unwrap();
+    assert_eq!(client.expect("event")["event"], event, "the nodes read the outbox by themselves");
 }

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postgres::{Client, NoTls};
 use tidings_client_core::{Output, PublishId};
 use tidings_shared::Position;
 use tidings_tests::{Jitter, Payload, Tab, sample};
@@ -36,6 +37,15 @@ const STACK: usize = 256 * 1024;
 
 /// Where a client connects: to each of these in turn, and to the next after a loss.
 pub(super) type Nodes = Vec<SocketAddr>;
+
+/// Who publishes.
+#[derive(Debug)]
+pub(super) enum Publisher {
+    /// A client of these nodes.
+    Client(Nodes),
+    /// A program that writes into the outbox of this database.
+    Outbox(String),
+}
 
 /// What the threads share.
 #[derive(Debug)]
@@ -72,7 +82,7 @@ fn counters(count: usize, value: usize) -> Vec<AtomicUsize> {
 impl Crowd {
     /// Starts readers, waits until all have subscribed, and starts publishers with a pause between events.
     #[track_caller]
-    pub(super) fn start(readers: Vec<Nodes>, publishers: Vec<Nodes>, pause: Duration) -> Self {
+    pub(super) fn start(readers: Vec<Nodes>, publishers: Vec<Publisher>, pause: Duration) -> Self {
         let count = publishers.len();
         let shared = Arc::new(Shared {
             stops: AtomicBool::new(false),
@@ -90,10 +100,14 @@ impl Crowd {
                 .push(spawn(move || read(Tab::among(&nodes, Jitter::Little), index, &seen, &shared)));
         }
         crowd.until("all subscribe", |crowd| crowd.shared.ready.load(Relaxed) == all);
-        for (index, nodes) in publishers.into_iter().enumerate() {
+        for (index, publisher) in publishers.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
-            let publish = move || publish(Tab::among(&nodes, Jitter::Little), index, pause, &shared);
-            crowd.threads.push(spawn(publish));
+            crowd.threads.push(spawn(move || match publisher {
+                Publisher::Client(nodes) => {
+                    publish(Tab::among(&nodes, Jitter::Little), index, pause, &shared)
+                }
+                Publisher::Outbox(url) => write(&url, index, pause, &shared),
+            }));
         }
         crowd
     }
@@ -233,4 +247,26 @@ fn publish(mut tab: Tab, index: usize, pause: Duration, shared: &Shared) {
             Some(other) => panic!("publisher {index} after {sent} events: {other:?}"),
         }
     }
+}
+
+/// Writes events into an outbox until it shall end, each again until its transaction has succeeded.
+fn write(url: &str, index: usize, pause: Duration, shared: &Shared) {
+    let (mut database, mut written): (Option<Client>, usize) = (None, 0);
+    while !shared.stops.load(Relaxed) {
+        thread::park_timeout(pause);
+        let (event, key) = (sample::ticked(index * STRIDE + written), Uuid::now_v7());
+        let publish =
+            format!("SELECT tidings.publish('{event}', key => '{key}', topics => ARRAY['{TOPIC}'])");
+        // Nobody knows whether a transaction has succeeded whose connection was lost. So it has a key.
+        loop {
+            database = database.filter(|open| !open.is_closed()).or_else(|| Client::connect(url, NoTls).ok());
+            if database.as_mut().is_some_and(|open| open.batch_execute(&publish).is_ok()) {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        written += 1;
+        shared.acknowledged[index].store(written, Relaxed);
+    }
+    shared.published[index].store(written, Relaxed);
 }

@@ -9,7 +9,11 @@ use std::{
 
 use tidings_tests::{Postgres, Random};
 
-use super::{Nodes, asked, crowd::Crowd, new_journal};
+use super::{
+    Nodes, asked,
+    crowd::{Crowd, Publisher},
+    new_journal,
+};
 
 /// Rounds in the suite. They take about 20 seconds.
 const ROUNDS: usize = 12;
@@ -19,6 +23,9 @@ const MOVING: usize = 6;
 
 /// Events that show that somebody goes on: more than those that were on their way.
 const MORE: usize = 5;
+
+/// The publisher that writes into the outbox.
+const OUTBOX: usize = 2;
 
 /// Events per second in the suite.
 const RATE: usize = 200;
@@ -52,12 +59,16 @@ fn nobody_misses_an_event_when_nodes_and_the_database_die_or_hang() {
     let moving = asked("TIDINGS_CLIENTS", MOVING);
     let is_soak = moving > MOVING;
     let longest = Duration::from_millis(if is_soak { 6_000 } else { 600 });
-    // Two publishers share the rate.
-    let pause = Duration::from_secs(2) / u32::try_from(asked("TIDINGS_RATE", RATE)).unwrap();
+    // Three publishers share the rate.
+    let pause = Duration::from_secs(3) / u32::try_from(asked("TIDINGS_RATE", RATE)).unwrap();
     // Reader and publisher 0 stay with node 0, and those with number 1 with node 1.
     let mut readers = vec![vec![one], vec![other]];
     readers.extend((0..moving).map(|index| if index % 2 == 0 { vec![one, other] } else { vec![other, one] }));
-    let crowd = Crowd::start(readers, vec![vec![one], vec![other]], pause);
+    let mut publishers: Vec<Publisher> = nodes.addresses.map(|node| Publisher::Client(vec![node])).into();
+    publishers.push(Publisher::Outbox(nodes.url.clone()));
+    let crowd = Crowd::start(readers, publishers, pause);
+    // Those who stay with a node go on, and so does the outbox.
+    let others_go_on = |node: usize| crowd.goes_on(node, node, MORE).max(crowd.goes_on(node, OUTBOX, MORE));
     let mut random = Random::of_this_run();
     let mut wait = |least: u64| {
         let more = random.below(usize::try_from(longest.as_millis()).unwrap()) as u64;
@@ -70,12 +81,12 @@ fn nobody_misses_an_event_when_nodes_and_the_database_die_or_hang() {
         match fault {
             Fault::KillNode(node) => {
                 nodes.signal(node, "KILL");
-                slowest_others = slowest_others.max(crowd.goes_on(1 - node, 1 - node, MORE));
+                slowest_others = slowest_others.max(others_go_on(1 - node));
                 nodes.start_again(node);
             }
             Fault::FreezeNode(node) => {
                 nodes.signal(node, "STOP");
-                slowest_others = slowest_others.max(crowd.goes_on(1 - node, 1 - node, MORE));
+                slowest_others = slowest_others.max(others_go_on(1 - node));
                 wait(0);
                 nodes.signal(node, "CONT");
             }

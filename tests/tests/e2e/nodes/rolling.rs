@@ -8,14 +8,18 @@ use serde_json::json;
 use tidings_tests::{Client, EventStream, Postgres, Request, WebServer, eventually, sample};
 use uuid::Uuid;
 
-use super::{Nodes, TOPIC, asked, crowd::Crowd, new_journal};
+use super::{
+    Nodes, TOPIC, asked,
+    crowd::{Crowd, Publisher},
+    new_journal,
+};
 
 /// Clients and events per second in the suite.
 const CLIENTS: usize = 20;
 const RATE: usize = 100;
 
 /// Events between two restarts: more than those that were on their way.
-const MORE: usize = 40;
+const MORE: usize = 20;
 
 #[test]
 fn clients_notice_a_rolling_restart_by_nothing_but_a_pause() {
@@ -23,8 +27,10 @@ fn clients_notice_a_rolling_restart_by_nothing_but_a_pause() {
     let balancer = WebServer::nginx_of_nodes(nodes.addresses);
     let through = vec![balancer.address()];
     let clients = asked("TIDINGS_CLIENTS", CLIENTS);
-    let pause = Duration::from_secs(1) / u32::try_from(asked("TIDINGS_RATE", RATE)).unwrap();
-    let crowd = Crowd::start(vec![through.clone(); clients], vec![through], pause);
+    // Two publishers share the rate.
+    let pause = Duration::from_secs(2) / u32::try_from(asked("TIDINGS_RATE", RATE)).unwrap();
+    let publishers = vec![Publisher::Client(through.clone()), Publisher::Outbox(nodes.url.clone())];
+    let crowd = Crowd::start(vec![through; clients], publishers, pause);
     for round in 0..asked("TIDINGS_RESTARTS", 1) {
         for node in 0..2 {
             crowd.all_go_on(MORE);
