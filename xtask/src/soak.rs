@@ -18,7 +18,7 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 9] = [
+const SOAKS: [Soak; 10] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "restart",
@@ -49,6 +49,12 @@ const SOAKS: [Soak; 9] = [
         says: "faults of two nodes and their database, and rolling restarts with 200 clients",
         default: 200,
         run: nodes,
+    },
+    Soak {
+        name: "sequencer",
+        says: "rounds of writers that are killed while two nodes, killed and frozen in turn, publish their outbox",
+        default: 100,
+        run: sequencer,
     },
     Soak {
         name: "packaging",
@@ -112,8 +118,18 @@ fn query(project: &Project, seeds: u64) -> Result<()> {
 }
 
 fn outbox(project: &Project, rounds: u64) -> Result<()> {
+    committed(project, "outbox::committed", rounds)
+}
+
+fn sequencer(project: &Project, rounds: u64) -> Result<()> {
+    setup::ensure(project, &[setup::POSTGRES])?;
+    committed(project, "sequencer::committed", rounds)
+}
+
+/// Runs a test of writers that are killed.
+fn committed(project: &Project, test: &str, rounds: u64) -> Result<()> {
     Cmd::new("cargo")
-        .args(["test", "--locked", "--package", "tidings-tests", "--test", "e2e", "outbox::committed"])
+        .args(["test", "--locked", "--package", "tidings-tests", "--test", "e2e", test])
         .args(["--", "--nocapture"])
         .env("TIDINGS_ROUNDS", rounds.to_string())
         .dir(&project.root)
