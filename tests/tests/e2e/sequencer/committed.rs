@@ -13,7 +13,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tidings_tests::{Client, DEADLINE, Incoming, Process, Random, Server, postgres::connect, rounds};
+use tidings_tests::{
+    Client, DEADLINE, Incoming, Process, Random, Server, eventually, postgres::connect, rounds,
+};
 
 use super::{TOPIC, count, expect_empty, new_journal, node};
 
@@ -24,10 +26,13 @@ const WRITERS: usize = 3;
 const LIVES: usize = 3;
 
 /// Transactions of a writer that is not killed.
-const TRANSACTIONS: usize = 40;
+const TRANSACTIONS: usize = 60;
 
 /// How often a node is killed, and another one frozen.
 const FAULTS: usize = 2;
+
+/// Rows that are written before the first fault, and between two.
+const ROWS_BETWEEN: usize = 60;
 
 /// The number of the event after all others.
 const LAST: u64 = u64::MAX >> 12;
@@ -80,7 +85,11 @@ fn run(seed: u64) -> Vec<Duration> {
         let mut random = Random::new(!seed);
         let mut pause = |most: usize| thread::sleep(Duration::from_millis(random.below(most) as u64));
         for fault in 0..FAULTS {
-            pause(200);
+            let so_many = i64::try_from(ROWS_BETWEEN * (fault + 1)).unwrap();
+            eventually("the writers have written more", || {
+                database.query_one("SELECT count(*) FROM data", &[]).unwrap().get::<_, i64>(0) >= so_many
+            });
+            pause(100);
             // One is frozen while the other is killed and starts again.
             pairs[fault % 2].server.process().signal("STOP");
             pause(400);
@@ -97,7 +106,7 @@ fn run(seed: u64) -> Vec<Duration> {
     database.batch_execute(&publish(LAST)).unwrap();
     let rows = database.query("SELECT number FROM data ORDER BY number", &[]).unwrap();
     let stored: Vec<u64> = rows.iter().map(|row| row.get::<_, i64>(0).cast_unsigned()).collect();
-    assert!(stored.len() > WRITERS * TRANSACTIONS / 2, "{} of seed {seed}", stored.len());
+    assert!(stored.len() >= ROWS_BETWEEN * FAULTS, "{} of seed {seed}", stored.len());
     let mut latencies = Vec::new();
     for reader in readers {
         let (mut arrived, of_reader) = reader.join().unwrap();
@@ -141,7 +150,7 @@ fn write(url: &str, writer: usize, seed: u64) {
                 process.next_line();
             }
             // Some time within a transaction, or between two.
-            thread::sleep(Duration::from_micros(random.below(3_000) as u64));
+            thread::sleep(Duration::from_micros(random.below(25_000) as u64));
             // SIGKILL.
             drop(process);
         } else {
@@ -162,7 +171,9 @@ fn transactions(first: usize, random: &mut Random) -> String {
             number += 1;
         }
         let end = if random.below(3) == 0 { "ROLLBACK" } else { "COMMIT" };
-        script.push_str(&format!("{end};\n\\echo {transaction}\nSELECT pg_sleep(0.01);\n"));
+        // Most of the time goes by within transactions.
+        let pause = random.below(20);
+        script.push_str(&format!("SELECT pg_sleep(0.0{pause:02});\n{end};\n\\echo {transaction}\n"));
     }
     script
 }
