@@ -46,6 +46,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A journal in a PostgreSQL database. Any number of processes have it open at the same time.
 ///
 /// Each call that needs the database waits for it: at most two seconds for a connection, and three for an answer.
+/// [`open`](Self::open) waits for eight seconds and ten.
 #[derive(Debug)]
 pub struct PostgresJournal {
     id: Uuid,
@@ -67,6 +68,7 @@ impl PostgresJournal {
     pub fn open(url: &str) -> Result<Self, JournalError> {
         let mut connection = Connection::new(url)?;
         let id = connection.run(admin::check)?;
+        connection.hasten();
         let mut cursor = Cursor::default();
         cursor.start(&mut connection)?;
         let notices = Notices::start(connection.database().clone())?;

@@ -34,12 +34,15 @@ impl Connection {
         let database = Database::parse(url, crate::database_url::public(url)).map_err(error)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|reason| error(format!("no runtime: {reason}")))?;
-        Ok(Self {
-            database: database.timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
-            session: None,
-            has_answered: false,
-            runtime: Some(runtime),
-        })
+        Ok(Self { database, session: None, has_answered: false, runtime: Some(runtime) })
+    }
+
+    /// From now on, waits only for as long as the driver may wait. Before, a busy database has more time: a start or a
+    /// command that gives up too early has failed.
+    pub(super) fn hasten(&mut self) {
+        self.database = self.database.clone().timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT);
+        // The open session has the other timeouts.
+        self.session = None;
     }
 
     pub(super) fn database(&self) -> &Database {

@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tidings_tests::{Client, Postgres, Request, eventually, sample};
 
-use super::{TOPIC, new_journal, two_nodes};
+use super::{TOPIC, new_journal, node, two_nodes};
 
 /// A publish is answered within this time, whatever the database does.
 const ANSWERED: Duration = Duration::from_secs(12);
 
-/// It takes about 12 seconds: sessions are told after 10.
+/// The database hangs for so long after a node has begun to start.
+const START_WAITS: Duration = Duration::from_secs(4);
+
+/// It takes about 15 seconds: sessions are told after 10.
 #[test]
 fn while_the_database_hangs_publishes_are_refused_in_time_and_sessions_stay() {
     let postgres = Postgres::start();
-    let nodes = two_nodes(&new_journal(&postgres));
+    let url = new_journal(&postgres);
+    let nodes = two_nodes(&url);
     let mut clients = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
     nodes[0].publish_to(TOPIC, &sample::ticked(0));
     for client in &mut clients {
@@ -32,13 +36,19 @@ fn while_the_database_hangs_publishes_are_refused_in_time_and_sessions_stay() {
             });
         }
     });
-    for (node, client) in nodes.iter().zip(&mut clients) {
-        assert_eq!(Request::get("/health").send(node.address()).status, 200);
+    for (server, client) in nodes.iter().zip(&mut clients) {
+        assert_eq!(Request::get("/health").send(server.address()).status, 200);
         client.expect("degraded");
-        assert_eq!(Request::get("/ready").send(node.address()).status, 503);
+        assert_eq!(Request::get("/ready").send(server.address()).status, 503);
     }
-    postgres.thaw();
-    for node in &nodes {
+    // A node that starts meanwhile waits for longer than those that run.
+    let late = std::thread::scope(|scope| {
+        let late = scope.spawn(|| node(&url));
+        std::thread::sleep(START_WAITS);
+        postgres.thaw();
+        late.join().unwrap()
+    });
+    for node in nodes.iter().chain([&late]) {
         eventually("the node is ready", || Request::get("/ready").send(node.address()).status == 200);
     }
     nodes[1].publish_to(TOPIC, &sample::ticked(2));
