@@ -4,6 +4,7 @@
 //! mode, too.
 
 mod fault;
+mod hosts;
 mod tls;
 
 use std::{fmt, future::poll_fn, time::Duration};
@@ -29,7 +30,9 @@ pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 /// A PostgreSQL server and a database in it, from a URL.
 #[derive(Clone)]
 pub(crate) struct Database {
-    config: Config,
+    /// The settings of a connection to each host, in the order of the URL.
+    hosts: Vec<Config>,
+    user: Option<String>,
     tls: MakeRustlsConnect,
     /// The database for messages, without secrets.
     name: String,
@@ -54,7 +57,14 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("tidings");
         }
-        Ok(Self { config, tls, name, connect_timeout: CONNECT_TIMEOUT, answer_timeout: ANSWER_TIMEOUT })
+        Ok(Self {
+            hosts: hosts::each(&config),
+            user: config.get_user().map(str::to_owned),
+            tls,
+            name,
+            connect_timeout: CONNECT_TIMEOUT,
+            answer_timeout: ANSWER_TIMEOUT,
+        })
     }
 
     /// Sets the longest time for a new connection, and the longest wait for an answer.
@@ -79,22 +89,24 @@ impl Database {
         &self,
         mut notified: impl FnMut(&str) + Send + 'static,
     ) -> Result<Session, String> {
-        let mut config = self.config.clone();
-        if config.get_connect_timeout().is_none() {
-            // For one address of the server, so that another address gets its turn.
-            config.connect_timeout(self.connect_timeout / 2);
+        // Another host gets its turn.
+        let share = self.connect_timeout / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).max(1);
+        let mut connected = Err(format!("{}: no host", self.name));
+        for config in &self.hosts {
+            let mut config = config.clone();
+            if config.get_connect_timeout().is_none() {
+                // For one address of the host, so that another address gets its turn.
+                config.connect_timeout(share / 2);
+            }
+            connected = match timeout(share, config.connect(self.tls.clone())).await {
+                Ok(connected) => connected.map_err(|error| self.fault(&error)),
+                Err(_) => Err(format!("{} did not answer within {share:?}{}", self.name, fault::IS_IT_THERE)),
+            };
+            if connected.is_ok() {
+                break;
+            }
         }
-        let (client, mut connection) = timeout(self.connect_timeout, config.connect(self.tls.clone()))
-            .await
-            .map_err(|_| {
-                format!(
-                    "{} did not answer within {:?}{}",
-                    self.name,
-                    self.connect_timeout,
-                    fault::IS_IT_THERE
-                )
-            })?
-            .map_err(|error| self.fault(&error))?;
+        let (client, mut connection) = connected?;
         // Whoever waits for an answer gets the error.
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
@@ -113,7 +125,7 @@ impl Database {
 
     /// Returns the user of the URL.
     pub(crate) fn user(&self) -> &str {
-        self.config.get_user().unwrap_or("USER")
+        self.user.as_deref().unwrap_or("USER")
     }
 
     fn fault(&self, error: &tokio_postgres::Error) -> String {

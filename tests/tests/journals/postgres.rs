@@ -3,7 +3,10 @@
 mod place;
 mod servers;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use tidings_hub::journal::{Followed, Journal as _, JournalRevocation, Revoked};
 use tidings_server::{
@@ -94,4 +97,38 @@ fn a_frozen_database_makes_each_call_an_error_within_its_deadline_and_nothing_tw
     server.thaw();
     eventually("the journal connects again", || journal.append(&drafts, 0, &mut || EPOCH).is_ok());
     assert_eq!(numbers(&history(&mut journal).entries), [1, 2, 3]);
+}
+
+/// Notices come to the thread that sleeps between two looks. They say nothing of what this process has appended itself.
+#[test]
+fn a_journal_hears_of_what_another_process_appends() {
+    let place = PostgresPlace::new();
+    let (mut journal, mut other) = (place.open(), place.open());
+    let held = history(&mut *journal).tail;
+    let appended = fill(&mut *other, 1..=2);
+    eventually("a notice comes", || journal.has_news());
+    let followed = journal.follow_changed(&mut |tenant| (*tenant == acme()).then_some(held), 10).unwrap();
+    let Some([(tenant, Followed::Entries(entries))]) = followed.as_deref() else { panic!("{followed:?}") };
+    assert_eq!((tenant, numbers(entries)), (&acme(), vec![1, 2]));
+    let own = fill(&mut *journal, 3..=3)[0];
+    assert!(journal.follow(&[(acme(), appended[1])], 10).is_ok_and(|followed| followed.len() == 1));
+    fill(&mut *other, 4..=4);
+    eventually("a notice comes", || journal.has_news());
+    let followed = journal.follow_changed(&mut |_| None, 10).unwrap();
+    assert!(followed.is_some_and(|followed| followed.is_empty()), "this process has left the tenant");
+    // The tenant is a stranger again, and nothing is lost.
+    let followed = journal.follow(&[(acme(), own)], 10).unwrap();
+    assert!(matches!(&followed[..], [(_, Followed::Entries(entries))] if numbers(entries) == [4]));
+}
+
+/// A frozen server accepts connections, and never answers.
+#[test]
+fn a_host_that_does_not_answer_keeps_no_other_host_from_its_turn() {
+    let frozen = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = journal_database();
+    let (before, after) = url.split_once('@').unwrap();
+    let several = format!("{before}@{},{after}", frozen.local_addr().unwrap());
+    let mut journal = PostgresJournal::open(&several).unwrap();
+    fill(&mut journal, 1..=1);
+    assert_eq!(numbers(&history(&mut journal).entries), [1]);
 }

@@ -101,7 +101,10 @@ struct Header {
 impl Cursor {
     /// Begins at the newest row.
     pub(super) fn start(&mut self, connection: &mut Connection) -> Result<(), JournalError> {
-        self.query(connection, None, None).map(drop)
+        self.query(connection, None, None)?;
+        // It knew nobody before.
+        self.has_forgotten = false;
+        Ok(())
     }
 
     /// Returns the number of the cursor's row.

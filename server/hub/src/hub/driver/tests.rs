@@ -230,6 +230,29 @@ fn two_nodes_on_one_journal_give_the_same_entries_at_the_same_positions() {
 }
 
 #[test]
+fn what_another_node_appends_is_read_as_soon_as_the_journal_hears_of_it() {
+    let mut paper = Paper::default();
+    let (mut one, mut other) = (Node::start(&mut paper), Node::start(&mut paper));
+    let mut reader = other.subscribe(&mut paper, "a");
+    drop(one.publish(1, "a", None));
+    one.turn(&mut paper);
+    other.turn(&mut paper);
+    assert_eq!(read(&mut reader), [""; 0], "it is not time to look");
+    paper.has_news = true;
+    other.turn(&mut paper);
+    assert_eq!(read(&mut reader), [r#"{"number":1}"#]);
+    // An old copy is found on this way, too.
+    let mut old = Paper::default();
+    drop(one.publish(2, "a", None));
+    one.turn(&mut old);
+    old.has_news = true;
+    other.turn(&mut old);
+    assert_eq!(read(&mut reader), [""; 0], "it waits for the new log");
+    other.turn(&mut old);
+    assert_eq!(read(&mut reader), ["sync"]);
+}
+
+#[test]
 fn a_journal_that_was_rolled_back_gets_a_new_epoch_and_all_readers_load_again() {
     let mut paper = Paper::default();
     let mut node = Node::start(&mut paper);

@@ -34,6 +34,8 @@ pub(super) struct Paper {
     pub(super) followed: Vec<usize>,
     /// It appends, and fails then.
     pub(super) loses_answers: bool,
+    /// It has heard that another node has appended something.
+    pub(super) has_news: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -204,5 +206,19 @@ impl Journal for Paper {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    fn has_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    fn follow_changed(
+        &mut self,
+        held: &mut dyn FnMut(&TenantId) -> Option<Position>,
+        max: usize,
+    ) -> Result<Option<Vec<(TenantId, Followed)>>, JournalError> {
+        let position = |tenant: &TenantId| Some((tenant.clone(), held(tenant)?));
+        let held: Vec<_> = self.tenants.keys().filter_map(position).collect();
+        self.follow(&held, max).map(Some)
     }
 }
