@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidings_hub::journal::{Followed, Journal as _, JournalRevocation, Revoked};
+use tidings_hub::{
+    LogLimits, TenantId,
+    journal::{Followed, Journal as _, JournalDraft, JournalRevocation, Revoked},
+};
 use tidings_server::{
     journal::{POSTGRES_SCHEMA, PostgresJournal},
     outbox::postgres::SCHEMA,
@@ -99,26 +102,30 @@ fn a_frozen_database_makes_each_call_an_error_within_its_deadline_and_nothing_tw
     assert_eq!(numbers(&history(&mut journal).entries), [1, 2, 3]);
 }
 
-/// Notices come to the thread that sleeps between two looks. They say nothing of what this process has appended itself.
+/// Notices come to the thread that sleeps between two looks.
 #[test]
 fn a_journal_hears_of_what_another_process_appends() {
     let place = PostgresPlace::new();
     let (mut journal, mut other) = (place.open(), place.open());
     let held = history(&mut *journal).tail;
-    let appended = fill(&mut *other, 1..=2);
-    eventually("a notice comes", || journal.has_news());
-    let followed = journal.follow_changed(&mut |tenant| (*tenant == acme()).then_some(held), 10).unwrap();
+    let mut last = 0;
+    // It may not listen yet.
+    eventually("a notice comes", || {
+        last += 1;
+        fill(&mut *other, last..=last);
+        journal.has_news()
+    });
+    let followed = journal.follow_changed(&mut |tenant| (*tenant == acme()).then_some(held), 10_000).unwrap();
     let Some([(tenant, Followed::Entries(entries))]) = followed.as_deref() else { panic!("{followed:?}") };
-    assert_eq!((tenant, numbers(entries)), (&acme(), vec![1, 2]));
-    let own = fill(&mut *journal, 3..=3)[0];
-    assert!(journal.follow(&[(acme(), appended[1])], 10).is_ok_and(|followed| followed.len() == 1));
-    fill(&mut *other, 4..=4);
+    assert_eq!((tenant, numbers(entries)), (&acme(), (1..=last).collect::<Vec<_>>()));
+    fill(&mut *other, last + 1..=last + 1);
     eventually("a notice comes", || journal.has_news());
+    let held = entries.last().unwrap().position;
     let followed = journal.follow_changed(&mut |_| None, 10).unwrap();
     assert!(followed.is_some_and(|followed| followed.is_empty()), "this process has left the tenant");
     // The tenant is a stranger again, and nothing is lost.
-    let followed = journal.follow(&[(acme(), own)], 10).unwrap();
-    assert!(matches!(&followed[..], [(_, Followed::Entries(entries))] if numbers(entries) == [4]));
+    let followed = journal.follow(&[(acme(), held)], 10).unwrap();
+    assert!(matches!(&followed[..], [(_, Followed::Entries(entries))] if numbers(entries) == [last + 1]));
 }
 
 /// A frozen server accepts connections, and never answers.
@@ -131,4 +138,31 @@ fn a_host_that_does_not_answer_keeps_no_other_host_from_its_turn() {
     let mut journal = PostgresJournal::open(&several).unwrap();
     fill(&mut journal, 1..=1);
     assert_eq!(numbers(&history(&mut journal).entries), [1]);
+}
+
+/// The cursor's row is there as before, and the tenants are not. It takes five seconds.
+#[test]
+fn tenants_without_entries_that_a_restored_journal_does_not_have_are_found() {
+    let place = PostgresPlace::new();
+    fill(&mut *place.open(), 1..=1);
+    let restore = place.copy();
+    let mut journal = place.open();
+    let held = ["umbrella", "initech"].map(|name| {
+        let tenant: TenantId = name.parse().unwrap();
+        let tail = journal.recent(&tenant, &LogLimits::default(), 0, EPOCH).unwrap().tail;
+        (tenant, tail)
+    });
+    assert!(journal.follow(&held, 10).unwrap().is_empty());
+    restore();
+    // This one is added again. It gets the same number, and an entry of another epoch.
+    let first = JournalDraft { tenant: held[0].0.clone(), ..draft(2) };
+    place.open().append(&[first], 0, &mut || EPOCH + 1).unwrap();
+    for held in held {
+        let mut answer = Vec::new();
+        eventually("the journal finds it", || {
+            answer = journal.follow(std::slice::from_ref(&held), 10).unwrap();
+            !answer.is_empty()
+        });
+        assert!(matches!(&answer[..], [(_, Followed::RolledBack)]), "{answer:?}");
+    }
 }

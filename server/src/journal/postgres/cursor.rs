@@ -38,6 +38,13 @@ const NAMED: usize = 100;
 /// are strangers again.
 const PENDING: usize = 4_096;
 
+/// Time after which a tenant is compared with the journal again, whatever the cursor says. A restored copy may have the
+/// cursor's row and lack a tenant that was added after it, and has no entry. Nothing else tells of that.
+const COMPARE: Duration = Duration::from_secs(5);
+
+/// Time between two of these comparisons. Each is of a part of the tenants.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Entries of one query.
 const ENTRIES: i64 = 1_024;
 
@@ -46,7 +53,7 @@ const ENTRIES: i64 = 1_024;
 const FORGET: Duration = Duration::from_secs(10);
 
 const NEWS: &str = concat!(
-    "SELECT is_known, next_number, next_mark, revocation, has_more, changed, tenant, ",
+    "SELECT is_known, next_number, next_mark, revocation, has_more, changed, tenant, epoch, ",
     columns!(),
     " FROM tidings.news($1, $2, $3, $4, $5, $6)"
 );
@@ -66,6 +73,22 @@ pub(super) struct Cursor {
     has_forgotten: bool,
     /// A number of the period, and when it began.
     period: (u64, Option<Instant>),
+    comparing: Comparing,
+}
+
+/// How many tenants are to be compared with the journal.
+#[derive(Debug)]
+struct Comparing {
+    now: Instant,
+    since: Instant,
+    left: usize,
+}
+
+impl Default for Comparing {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { now, since: now, left: 0 }
+    }
 }
 
 /// What the cursor knows of a tenant.
@@ -80,6 +103,8 @@ struct Known {
     pending: VecDeque<Entry>,
     /// The period in which the driver has asked for it.
     asked: u64,
+    /// When its position was compared with the journal.
+    compared: Instant,
 }
 
 impl Known {
@@ -127,8 +152,13 @@ impl Cursor {
         self.remove(tenant);
         let Current { id, position, number } = current;
         self.ahead = self.ahead.max(number);
-        self.names.insert(id, tenant.clone());
-        let known = Known { id, position, number, pending: VecDeque::new(), asked: self.period.0 };
+        if let Some(other) = self.names.insert(id, tenant.clone()) {
+            // In a restored journal, the tenant has the number of another one.
+            self.forget(&other);
+            self.names.insert(id, tenant.clone());
+        }
+        let (asked, compared) = (self.period.0, self.comparing.now);
+        let known = Known { id, position, number, pending: VecDeque::new(), asked, compared };
         self.tenants.insert(tenant.clone(), known);
     }
 
@@ -145,6 +175,11 @@ impl Cursor {
         }
         known.asked = self.period.0;
         if known.pending.is_empty() {
+            if self.comparing.left > 0 && self.comparing.now - known.compared >= COMPARE {
+                self.comparing.left -= 1;
+                self.remove(tenant);
+                return None;
+            }
             return Some(Vec::new());
         }
         let count = known.pending.len().min(max);
@@ -279,8 +314,8 @@ impl Cursor {
             return Ok(header);
         }
         for row in rows {
-            let read = Read::of(row, 7).ok_or_else(|| incomplete(connection))?;
-            self.add(row.get(6), read);
+            let read = Read::of(row, 8).ok_or_else(|| incomplete(connection))?;
+            self.add(row.get(6), row.get::<_, i64>(7).unsigned_abs(), read);
         }
         let (next, mark) = header.next;
         self.pass(next, mark, &header);
@@ -288,11 +323,16 @@ impl Cursor {
     }
 
     /// Adds an entry to what waits.
-    fn add(&mut self, id: i64, read: Read) {
+    fn add(&mut self, id: i64, epoch: u64, read: Read) {
         let after = self.number();
         let Some(name) = self.names.get(&id).cloned() else { return };
         let Some(known) = self.tenants.get_mut(&name) else { return };
         let newest = known.newest();
+        if epoch != newest.epoch {
+            // In a restored journal, another tenant has this number, or the tenant was added again.
+            self.forget(&name);
+            return;
+        }
         if read.offset < newest.offset {
             return;
         }
@@ -347,6 +387,11 @@ impl Cursor {
     fn forget_unasked(&mut self) {
         let (period, began) = self.period;
         let now = Instant::now();
+        self.comparing.now = now;
+        if now - self.comparing.since >= COMPARE_INTERVAL {
+            let parts = COMPARE.as_millis() / COMPARE_INTERVAL.as_millis();
+            self.comparing = Comparing { now, since: now, left: self.tenants.len() / parts as usize + 1 };
+        }
         if began.is_some_and(|began| now - began < FORGET) {
             return;
         }

@@ -97,13 +97,13 @@ $$;
 -- row says whether the row is still there (`is_known`), the next cursor, and the number of the newest revocation. If the
 -- row is not there, the caller must look at each tenant with `tidings.follow`.
 --
--- With `tenants`, the other rows are their entries, up to the number `up_to`. Without, `changed` has the tenants that have
+-- With `tenants`, the other rows are their entries with their epochs, up to the number `up_to`. Without, `changed` has the tenants that have
 -- entries. `has_more` says that the next cursor is not the end yet: there are more rows than one call looks at or returns.
 CREATE OR REPLACE FUNCTION tidings.news(
   after bigint, after_mark uuid, tenants bigint[], up_to bigint, max_entries bigint, max_bytes bigint
 ) RETURNS TABLE(
   is_known boolean, next_number bigint, next_mark uuid, revocation bigint, has_more boolean, changed bigint[],
-  tenant bigint, number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text,
+  tenant bigint, epoch bigint, number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text,
   domain bytea, event bytea, payload text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -164,7 +164,8 @@ BEGIN
   RETURN NEXT;
   IF last IS NOT NULL THEN
     RETURN QUERY SELECT NULL::boolean, NULL::bigint, NULL::uuid, NULL::bigint, NULL::boolean, NULL::bigint[],
-      l.tenant, l.number, l."offset", l.at, l.key, l.key_cost IS NOT NULL, l.origin, l.topics, l.domain, l.event, l.payload
+      l.tenant, (SELECT t.epoch FROM tidings.tenants t WHERE t.id = l.tenant), l.number, l."offset", l.at, l.key,
+      l.key_cost IS NOT NULL, l.origin, l.topics, l.domain, l.event, l.payload
       FROM (SELECT l.* FROM tidings.log l WHERE l.number > news.after AND l.number <= last ORDER BY l.number OFFSET 0) l
       WHERE l.tenant = ANY (news.tenants) ORDER BY l.number;
   END IF;
