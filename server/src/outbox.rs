@@ -58,6 +58,11 @@ use self::{address::Database, control::Control, reader::Reader, source::SourceEr
 /// The longest time of [`Outbox::stop`]: for answers that are on their way, and for the last deletion.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the log says when servers with different journals may read one outbox.
+#[cfg(feature = "postgres")]
+const ONE_JOURNAL: &str = "the database of this outbox has a journal, and not all servers use it: then each row reaches the \
+    subscribers of some servers only. Start all servers with --journal, and the URL of this database";
+
 /// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: a second
 /// one, also in another process, waits until the first has ended.
 ///
@@ -126,7 +131,12 @@ impl Outbox {
                 let url = url.clone();
                 Self::spawn(address, async move |control| {
                     let source = postgres::PostgresSource::open(&url, name.clone()).await?;
-                    if source.has_journal(hub.journal_id()).await? {
+                    let journal = source.journal_id().await?;
+                    let is_hubs = journal.is_some() && journal == hub.journal_id();
+                    if journal.is_some() && (!is_hubs || source.has_reader().await?) {
+                        tracing::error!(outbox = name, "{ONE_JOURNAL}");
+                    }
+                    if is_hubs {
                         return Ok(Sequencer::new(source, hub, home, name, control).run().boxed_local());
                     }
                     Ok(Reader::new(source, hub, home, name, control).run().boxed_local())

@@ -81,7 +81,7 @@ pub(crate) async fn is_in_journal(address: &OutboxAddress, hub: &Hub) -> Result<
         #[cfg(feature = "postgres")]
         Database::Postgres(url) => {
             let source = super::postgres::PostgresSource::open(url, address.to_string()).await?;
-            Ok(source.has_journal(hub.journal_id()).await?)
+            Ok(hub.journal_id().is_some() && source.journal_id().await? == hub.journal_id())
         }
         _ => {
             let _ = hub;

@@ -169,3 +169,17 @@ fn the_metrics_say_what_was_published_and_what_waits() {
     eventually("no row waits", || has("tidings_outbox_rows", "0"));
     eventually("one is a dead letter", || has("tidings_outbox_dead_letters", "1"));
 }
+
+#[test]
+fn servers_with_and_without_the_journal_on_one_outbox_say_so_in_their_logs() {
+    let url = new_journal();
+    let mut without = Server::with(&["--outbox", &url]);
+    let mut database = connect(&url);
+    database.batch_execute(&tick(1)).unwrap();
+    expect_empty(&mut database);
+    let mut with = node(&url);
+    for server in [&mut without, &mut with] {
+        let log = server.process().log();
+        assert!(log.contains("Start all servers with --journal"), "{log}");
+    }
+}

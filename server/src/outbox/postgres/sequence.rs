@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::{PostgresSource, age, columns_of, milliseconds, read_snapshot, refusals_of, snapshot};
+use super::{PostgresSource, age, columns_of, milliseconds, read_snapshot, refusals_of, snapshot, turn};
 use crate::{
     journal::Columns,
     outbox::{
@@ -51,18 +51,24 @@ const SEQUENCE: &str = "SELECT published, too_old, buried, refused FROM tidings.
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 impl PostgresSource {
-    /// Returns whether this database has the hub's journal.
+    /// Returns the id of the journal in this database, if there is one that this user may use.
     ///
     /// # Errors
     /// The database does not answer.
-    pub(in crate::outbox) async fn has_journal(&self, id: Option<Uuid>) -> Result<bool, SourceError> {
-        let Some(id) = id else { return Ok(false) };
-        match self.session()?.query_one("SELECT tidings.journal_id() = $1", &[(&id, Type::UUID)]).await {
-            Ok(row) => Ok(row.get::<_, Option<bool>>(0).unwrap_or_default()),
-            // It has no journal, or that of another owner.
-            Err(fault) if fault.is_missing() || fault.is_forbidden() => Ok(false),
+    pub(in crate::outbox) async fn journal_id(&self) -> Result<Option<Uuid>, SourceError> {
+        match self.session()?.query_one("SELECT tidings.journal_id()", &[]).await {
+            Ok(row) => Ok(row.get(0)),
+            Err(fault) if fault.is_missing() || fault.is_forbidden() => Ok(None),
             Err(fault) => Err(fault.into()),
         }
+    }
+
+    /// Returns whether a server without this journal reads the outbox.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(in crate::outbox) async fn has_reader(&self) -> Result<bool, SourceError> {
+        Ok(self.session()?.query_one(turn::IS_TAKEN, &[]).await?.get(0))
     }
 
     /// Looks for a row that is not among these. This costs the database less than a read.

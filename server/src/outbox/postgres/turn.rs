@@ -20,6 +20,10 @@ const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s
 /// The number is that of an outbox. A lock is in one database, so it needs no name of it.
 const TRY: &str = "SELECT pg_try_advisory_xact_lock(8388346184940876546)";
 
+/// Whether a server has its turn. The shared lock ends with the statement. It refuses the turn for that moment, and the server
+/// that wants it tries again.
+pub(super) const IS_TAKEN: &str = "SELECT NOT pg_try_advisory_xact_lock_shared(8388346184940876546)";
+
 /// The connection that waits for the turn, or has it.
 #[derive(Debug)]
 pub(super) struct Turn {
