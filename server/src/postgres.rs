@@ -149,6 +149,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Sets the longest wait for an answer.
+    pub(crate) fn set_answer_timeout(&mut self, timeout: Duration) {
+        self.answer_timeout = timeout;
+    }
+
     /// Runs one statement, and returns its rows.
     ///
     /// # Errors

@@ -68,9 +68,9 @@ impl PostgresJournal {
     pub fn open(url: &str) -> Result<Self, JournalError> {
         let mut connection = Connection::new(url)?;
         let id = connection.run(admin::check)?;
-        connection.hasten();
         let mut cursor = Cursor::default();
         cursor.start(&mut connection)?;
+        connection.hasten();
         let notices = Notices::start(connection.database().clone())?;
         Ok(Self { id, connection, cursor, revocations: Revocations::default(), notices, trimmed: 0 })
     }

@@ -41,8 +41,9 @@ impl Connection {
     /// command that gives up too early has failed.
     pub(super) fn hasten(&mut self) {
         self.database = self.database.clone().timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT);
-        // The open session has the other timeouts.
-        self.session = None;
+        if let Some(session) = &mut self.session {
+            session.set_answer_timeout(ANSWER_TIMEOUT);
+        }
     }
 
     pub(super) fn database(&self) -> &Database {
