@@ -18,9 +18,14 @@ impl LockFile {
     /// Takes the lock of this path. Returns `None` if another process has it, or another part of this one.
     ///
     /// # Errors
-    /// The file can't be made, or the system has no locks.
+    /// The file can't be made, something else is at the path, or the system has no locks.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let is_new = !path.exists();
+        let there = fs::metadata(path).ok();
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            // To open a named pipe would wait for a reader.
+            return Err(io::Error::other(format!("{} is no regular file: remove it", path.display())));
+        }
+        let is_new = there.is_none();
         let file = options().open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),

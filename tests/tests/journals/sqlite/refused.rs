@@ -1,6 +1,6 @@
 //! What can be no journal: each is a sentence with the remedy, and no file changes.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use rusqlite::Connection;
 use tidings_hub::journal::Journal;
@@ -48,6 +48,17 @@ fn a_path_that_cannot_be_is_refused() {
         assert!(error.contains(says), "{error}");
     }
     assert_eq!(folder.bytes(), []);
+}
+
+#[test]
+fn something_else_at_the_path_of_the_lock_is_refused() {
+    let folder = Folder::new();
+    fs::create_dir(folder.file("-lock")).unwrap();
+    assert_refused(&folder, "no regular file");
+    fs::remove_dir(folder.file("-lock")).unwrap();
+    // Without the check, this waits for ever.
+    assert!(Command::new("mkfifo").arg(folder.file("-lock")).status().unwrap().success());
+    assert_refused(&folder, "no regular file");
 }
 
 #[test]
