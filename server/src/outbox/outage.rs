@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tidings_hub::metrics::OutboxMetrics;
+
 use super::source::SourceError;
 
 /// The first pause after an error. Each further pause is twice as long.
@@ -14,8 +16,13 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) const LONG_LOCK: Duration = Duration::from_secs(5);
 
 /// The outage of an outbox, if there is one.
-#[derive(Debug, Default)]
-pub(super) struct Outage(Option<Current>);
+#[derive(Debug)]
+pub(super) struct Outage {
+    /// The outbox for the log, without secrets.
+    outbox: String,
+    metrics: OutboxMetrics,
+    current: Option<Current>,
+}
 
 #[derive(Debug)]
 struct Current {
@@ -25,13 +32,26 @@ struct Current {
 }
 
 impl Outage {
-    /// Notes an error of the outbox with this name. Returns the pause before the next try.
-    pub(super) fn note(&mut self, outbox: &str, error: &SourceError) -> Duration {
-        let first = || Current { since: Instant::now(), pause: FIRST_PAUSE, is_logged: false };
-        let current = self.0.get_or_insert_with(first);
-        let is_long = !error.is_busy || current.since.elapsed() > LONG_LOCK;
+    /// No outage of the outbox with this name.
+    pub(super) fn none(outbox: &str, metrics: &OutboxMetrics) -> Self {
+        Self { outbox: outbox.to_owned(), metrics: metrics.clone(), current: None }
+    }
+
+    /// Notes an error of the outbox. Returns the pause before the next try.
+    pub(super) fn note(&mut self, error: &SourceError, now: Instant) -> Duration {
+        let first = || Current { since: now, pause: FIRST_PAUSE, is_logged: false };
+        let current = self.current.get_or_insert_with(first);
+        if error.is_turn {
+            // Another server publishes the events.
+            current.since = now;
+        }
+        let lasts = now.saturating_duration_since(current.since);
+        // The first error counts, too.
+        let silence = if error.is_turn { Duration::ZERO } else { lasts.max(FIRST_PAUSE) };
+        self.metrics.set_silence(silence);
+        let is_long = !error.is_busy || lasts > LONG_LOCK;
         if is_long && !std::mem::replace(&mut current.is_logged, true) {
-            tracing::error!(outbox, %error, "the outbox can't be read: its events wait until it can");
+            tracing::error!(outbox = self.outbox, %error, "the outbox can't be read: its events wait until it can");
         }
         let pause = current.pause;
         current.pause = (2 * pause).min(LONGEST_PAUSE);
@@ -39,9 +59,39 @@ impl Outage {
     }
 
     /// Notes that the outbox answers.
-    pub(super) fn end(&mut self, outbox: &str) {
-        if self.0.take().is_some_and(|current| current.is_logged) {
-            tracing::info!(outbox, "the outbox can be read again");
+    pub(super) fn end(&mut self) {
+        let Some(current) = self.current.take() else { return };
+        self.metrics.set_silence(Duration::ZERO);
+        if current.is_logged {
+            tracing::info!(outbox = self.outbox, "the outbox can be read again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidings_hub::{Hub, HubSettings};
+
+    use super::*;
+    use crate::SystemHost;
+
+    #[test]
+    fn a_long_lock_is_logged_and_the_turn_of_another_server_is_not() {
+        let hub = Hub::new(HubSettings::new("acme".parse().expect("a tenant's name")), SystemHost::start());
+        let mut outage = Outage::none("sqlite:app.db", &hub.metrics().outbox("sqlite:app.db"));
+        let (start, hour) = (Instant::now(), Duration::from_secs(3600));
+        let is_logged = |outage: &Outage| outage.current.as_ref().is_some_and(|current| current.is_logged);
+        let turn = SourceError::turn("sqlite:app.db");
+        assert_eq!(outage.note(&turn, start), FIRST_PAUSE);
+        outage.note(&turn, start + hour);
+        assert!(!is_logged(&outage), "another server reads");
+        let lock = SourceError::busy("locked");
+        outage.note(&lock, start + hour + LONG_LOCK);
+        assert!(!is_logged(&outage), "the lock began after the turn");
+        outage.note(&lock, start + hour + LONG_LOCK + Duration::from_millis(1));
+        assert!(is_logged(&outage));
+        outage.end();
+        outage.note(&SourceError::away("no such table"), start + 2 * hour);
+        assert!(is_logged(&outage), "no lock is waited out");
     }
 }

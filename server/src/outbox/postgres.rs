@@ -163,10 +163,7 @@ impl PostgresSource {
         if turn.take().await? {
             return Ok(());
         }
-        let name = self.database.name();
-        Err(SourceError::busy(format!(
-            "another server reads the outbox of {name}: this one waits until it ends"
-        )))
+        Err(SourceError::turn(self.database.name()))
     }
 }
 

@@ -63,7 +63,8 @@ impl<S: Source> Reader<S> {
         control: Arc<Control>,
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
-        let (unsettled, gaps, outage) = Default::default();
+        let outage = Outage::none(&name, &metrics);
+        let (unsettled, gaps) = Default::default();
         let (measured, is_stale, locked, announce_after) = (None, true, None, None);
         Self {
             source,
@@ -87,7 +88,7 @@ impl<S: Source> Reader<S> {
         while !self.control.is_stopping() {
             match self.turn().await {
                 Ok(has_more) => {
-                    self.outage.end(&self.name);
+                    self.outage.end();
                     if !has_more {
                         self.rest().await;
                     }
@@ -323,7 +324,7 @@ impl<S: Source> Reader<S> {
 
     /// Waits after an error, and opens the database again if it is more than a lock.
     async fn wait_out(&mut self, error: SourceError) {
-        let pause = self.outage.note(&self.name, &error);
+        let pause = self.outage.note(&error, Instant::now());
         self.control.pause(pause).await;
         if !error.is_busy
             && let Err(error) = self.source.reopen().await

@@ -88,6 +88,7 @@ impl Sequencer {
         control: Arc<Control>,
     ) -> Self {
         let (metrics, batches) = (hub.metrics().outbox(&name), Batches::new(hub.clone(), home));
+        let outage = Outage::none(&name, &metrics);
         Self {
             source,
             hub,
@@ -97,7 +98,7 @@ impl Sequencer {
             metrics,
             control,
             batches,
-            outage: Outage::default(),
+            outage,
             took: None,
             is_another_at_work: false,
             measure_after: None,
@@ -111,7 +112,7 @@ impl Sequencer {
         while !self.control.is_stopping() {
             match self.turn().await {
                 Ok(has_more) => {
-                    self.outage.end(&self.name);
+                    self.outage.end();
                     if !has_more {
                         self.rest().await;
                     }
@@ -209,7 +210,7 @@ impl Sequencer {
 
     /// Waits after an error, and opens the database again.
     async fn wait_out(&mut self, error: SourceError) {
-        let pause = self.outage.note(&self.name, &error);
+        let pause = self.outage.note(&error, Instant::now());
         self.control.pause(pause).await;
         // The call may have taken some of the rows.
         self.batches.forget();

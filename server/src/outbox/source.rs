@@ -132,6 +132,8 @@ pub(crate) struct Waiting {
 pub(crate) struct SourceError {
     /// Somebody else holds a lock: the same call succeeds later.
     pub(crate) is_busy: bool,
+    /// Another server reads the outbox, and this one waits until it ends. This is busy, too.
+    pub(crate) is_turn: bool,
     /// What went wrong, and the remedy. It has no password.
     pub(crate) message: String,
 }
@@ -139,12 +141,18 @@ pub(crate) struct SourceError {
 impl SourceError {
     /// Returns an error that needs [`Source::reopen`].
     pub(crate) fn away(message: impl Into<String>) -> Self {
-        Self { is_busy: false, message: message.into() }
+        Self { is_busy: false, is_turn: false, message: message.into() }
     }
 
     /// Returns an error of a lock.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
-        Self { is_busy: true, message: message.into() }
+        Self { is_busy: true, is_turn: false, message: message.into() }
+    }
+
+    /// Returns the error of a reader whose turn it is not. `outbox` is a name without secrets.
+    pub(crate) fn turn(outbox: impl fmt::Display) -> Self {
+        let message = format!("another server reads the outbox of {outbox}: this one waits until it ends");
+        Self { is_busy: true, is_turn: true, message }
     }
 }
 

@@ -80,14 +80,12 @@ impl SqliteSource {
     /// Succeeds while this reader is the one that reads the outbox.
     ///
     /// # Errors
-    /// Another reader has its turn, which is a [busy](SourceError::is_busy) error. Or the lock can't be taken.
+    /// Another reader has its turn, which is a [turn](SourceError::turn) error. Or the lock can't be taken.
     pub(crate) fn take_turn(&mut self) -> Result<(), SourceError> {
         let shown = self.path.display();
         match self.turn.take() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(SourceError::busy(format!(
-                "another server reads the outbox of sqlite:{shown}: this one waits until it ends"
-            ))),
+            Ok(false) => Err(SourceError::turn(format_args!("sqlite:{shown}"))),
             Err(fault) => Err(SourceError::away(format!("sqlite:{shown}: {fault}"))),
         }
     }

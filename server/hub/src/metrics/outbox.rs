@@ -19,6 +19,7 @@ pub struct OutboxMetrics {
     rows: Gauge,
     age: Gauge<f64, AtomicU64>,
     dead_letters: Gauge,
+    silence: Gauge<f64, AtomicU64>,
 }
 
 /// The metrics of all outboxes.
@@ -29,6 +30,7 @@ pub(super) struct Outboxes {
     rows: Family<Labels, Gauge>,
     age: Family<Labels, Gauge<f64, AtomicU64>>,
     dead_letters: Family<Labels, Gauge>,
+    silence: Family<Labels, Gauge<f64, AtomicU64>>,
 }
 
 impl OutboxMetrics {
@@ -38,6 +40,11 @@ impl OutboxMetrics {
         self.rows.set(number(rows));
         self.age.set(oldest.as_secs_f64());
         self.dead_letters.set(number(dead_letters));
+    }
+
+    /// Says how long ago the outbox could be read. Zero: it can be read now.
+    pub fn set_silence(&self, silence: Duration) {
+        self.silence.set(silence.as_secs_f64());
     }
 }
 
@@ -65,6 +72,12 @@ impl Outboxes {
             "Rows that can't be published, and wait for a person",
             self.dead_letters.clone(),
         );
+        registry.register_with_unit(
+            "outbox_silence",
+            "The time since this server could read an outbox; 0 while it can, and while another server reads it",
+            Unit::Seconds,
+            self.silence.clone(),
+        );
     }
 
     pub(super) fn of(&self, name: &str) -> OutboxMetrics {
@@ -75,6 +88,7 @@ impl Outboxes {
             rows: self.rows.get_or_create_owned(&labels),
             age: self.age.get_or_create_owned(&labels),
             dead_letters: self.dead_letters.get_or_create_owned(&labels),
+            silence: self.silence.get_or_create_owned(&labels),
         }
     }
 }

@@ -150,7 +150,7 @@ fn dead_letters_are_listed_tried_again_and_deleted() {
 }
 
 #[test]
-fn metrics_say_what_waits_and_what_is_dead() {
+fn metrics_say_what_waits_what_is_dead_and_that_the_outbox_is_away() {
     let file = AppFile::new("wal");
     let database = file.open();
     tick(&file, &database, 1);
@@ -169,4 +169,9 @@ fn metrics_say_what_waits_and_what_is_dead() {
     eventually("one is published", || value("published_total") == 1.0);
     eventually("one is dead", || value("dead_letters") == 1.0);
     eventually("none waits", || value("rows") == 0.0 && value("oldest_age_seconds") == 0.0);
+    assert_eq!(value("silence_seconds"), 0.0);
+    database.execute_batch("DROP TABLE tidings_outbox").unwrap();
+    eventually("the outbox can't be read", || value("silence_seconds") > 0.0);
+    assert_eq!(file.command("init", &[]).code, Some(0));
+    eventually("it can be read again", || value("silence_seconds") == 0.0);
 }
