@@ -197,8 +197,8 @@ impl JournalLimits {
 pub struct JournalError {
     /// What went wrong and the remedy, for the operator. It quotes no payload.
     pub message: String,
-    /// What the journal has of some tenant is damaged. The journal answers for other tenants. So the driver makes the call for
-    /// fewer and fewer tenants, until it knows the damaged one: it stops no other.
+    /// The history of one tenant is damaged. The journal answers for other tenants. So the driver repeats the call for fewer
+    /// and fewer tenants, until it knows which tenant is damaged. Then the other tenants go on.
     pub is_damage: bool,
 }
 
@@ -208,7 +208,7 @@ impl JournalError {
         Self { message: message.into(), is_damage: false }
     }
 
-    /// Returns an error that is of what the journal has of some tenant.
+    /// Returns the error of a damaged history of one tenant.
     pub fn damage(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_damage: true }
     }
@@ -258,8 +258,8 @@ pub trait Journal: Send {
     ) -> Result<History, JournalError>;
 
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot
-    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. It leaves out something
-    /// new, of a tenant or a whole tenant, only if the answer has `max` entries.
+    /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. Only an answer
+    /// with `max` entries may lack something new.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -301,8 +301,8 @@ pub trait Journal: Send {
 
     /// Removes entries and keys beyond the bounds, and revocations that have expired [for some time](REVOCATION_GRACE), a
     /// bounded number. Returns whether there may be more. Epoch, head and the tag of the tail survive. The journal may forget a
-    /// tenant that has no entry and no key, if nobody has followed it for the longer one of the maximum ages. If the tenant
-    /// comes again, it gets a new epoch. An entry counts its [`cost`](Content::cost). The key of a trimmed
+    /// tenant that has no entry and no key, but only if nobody has followed it for the longer of the two maximum ages. If the
+    /// tenant comes again, it gets a new epoch. An entry counts its [`cost`](Content::cost). The key of a trimmed
     /// entry counts its [`key_cost`](crate::keys::key_cost), if the publisher knows it; other keys go with their entry.
     ///
     /// # Errors

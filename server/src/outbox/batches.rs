@@ -50,9 +50,9 @@ pub(super) struct Batches {
     unknown: Vec<(RowId, Instant)>,
     /// Rows that wait until their tenant may have a gap.
     held: Vec<(TenantId, Held)>,
-    /// When the first of these tenants may.
+    /// When the first of these tenants may have its gap.
     due: Option<Instant>,
-    /// Rows with the key of another publication. The database has told so.
+    /// Rows with the key of another publication: the database has refused them.
     refused: Vec<(RowId, Refusal)>,
 }
 

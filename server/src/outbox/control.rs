@@ -26,7 +26,7 @@ impl Control {
         self.stop.borrow().is_some()
     }
 
-    /// Waits until somebody stops the reader. Returns until when it may go on.
+    /// Waits until somebody stops the reader. Returns when the reader must have ended.
     pub(super) async fn stopping(&self) -> Option<Instant> {
         let mut stop = self.stop.subscribe();
         stop.wait_for(Option::is_some).await.ok().and_then(|end| *end)
@@ -43,7 +43,7 @@ impl Control {
     }
 }
 
-/// Waits until an instant. `None` never comes.
+/// Waits until an instant. With `None` it waits for ever.
 pub(super) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant.into()).await,

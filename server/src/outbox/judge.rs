@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::row::{Field, OutboxRow};
 
-/// A row that has waited for less time than this is published, also if the log keeps events for a shorter time. Otherwise
-/// nothing would be published with a log that keeps no events.
+/// A row that has waited for less time than this is published, even if the log keeps events for a shorter time. Otherwise a
+/// server with a log that keeps no events would publish nothing.
 const SHORTEST_MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Why a row can't be published, now or later. The row becomes a dead letter.
@@ -103,7 +103,7 @@ pub(crate) fn is_unknown(draft: &RawPublish, error: &PublishError, domains: &Dom
     match error {
         PublishError::Event(EventError::Unknown { .. }) => true,
         PublishError::Event(_) if draft.named.is_none() && !domains.knows(&draft.event.domain) => {
-            // It lacks nothing else if it could reach a topic of its domain.
+            // With a topic of its domain, the event would be valid. So only its topics are unknown.
             TopicName::parse(&draft.event.domain)
                 .is_ok_and(|topic| domains.fan_out(&draft.event, Some(&[topic])).is_ok())
         }
@@ -162,7 +162,7 @@ fn not_text(column: &str, field: &Field) -> String {
         Field::NotText(kind) => format!("the column `{column}` is {kind}, not a text"),
         Field::NotUtf8 => format!("the column `{column}` is not UTF-8"),
         Field::TooLong(bytes) => format!("the column `{column}` has {bytes} bytes"),
-        // Callers read texts.
+        // Callers use a text, and report only the others.
         Field::Text(_) => format!("the column `{column}`"),
     }
 }

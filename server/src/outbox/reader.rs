@@ -120,7 +120,7 @@ impl<S: Source> Reader<S> {
         Ok(true)
     }
 
-    /// Publishes rows in their order, and tries those again that find no journal.
+    /// Publishes rows in their order. If the journal does not answer, it tries the rest again.
     async fn publish(&mut self, mut rows: Vec<OutboxRow>, read: Instant) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -266,8 +266,8 @@ impl<S: Source> Reader<S> {
         [next, self.announce_after].into_iter().flatten().min()
     }
 
-    /// Lets the database delete what is answered. A failure puts it off: meanwhile the reader publishes on, as far as
-    /// [`Unsettled`] has room.
+    /// Deletes the answered rows. If that fails, it is tried again later. Meanwhile the reader goes on until [`Unsettled`] is
+    /// full.
     async fn settle(&mut self) {
         let (done, dead) = self.unsettled.answered();
         match self.source.settle(done, dead).await {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use tidings_shared::{Event, FanOut};
 use uuid::{Builder, Uuid};
 
-/// What tells a row from every other row, also from a row that had the same id before.
+/// The identity of a row. A later row with the same id has another nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowId {
     /// The number of the row. A restored copy of the database, or a table that was made again, gives a number a second

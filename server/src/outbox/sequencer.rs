@@ -32,7 +32,7 @@ use crate::SystemHost;
 /// Time between two looks, while this node takes rows.
 const BUSY_POLL: Duration = Duration::from_millis(5);
 
-/// How long a node that has taken rows looks that often.
+/// For this long after it has taken rows, a node looks every [`BUSY_POLL`].
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Time between two looks, while no node takes rows.
@@ -41,14 +41,13 @@ const POLL: Duration = Duration::from_millis(40);
 /// Time between two looks, while another node takes rows. A look also notices that it no longer does.
 const OTHER_POLL: Duration = Duration::from_millis(100);
 
-/// A row that is older than this is not left to the other node: it may have a reason to leave it, for example because it
-/// does not know the row's event.
+/// The longest time for which a node leaves a row to the other node. The other node may not know the row's event.
 const LEFT: Duration = Duration::from_secs(2);
 
 /// Time between two looks at what waits in the table, for the metrics, if there was something.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The same, if there was nothing: people may change dead letters.
+/// Time between two looks at a table where nothing waits. A person may have changed its dead letters.
 const IDLE_MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Time between two lines of the log about dead letters. Each has the number of all since the last line.

@@ -36,8 +36,8 @@ use super::{
 /// Time between two looks for commits of others. One look takes some microseconds.
 const POLL: Duration = Duration::from_millis(10);
 
-/// The longest wait for a lock. Meanwhile the reader does nothing else. Longer than most transactions of an application. A
-/// longer one only puts off the deletions, unless it locks out readers, too.
+/// The longest wait for a lock. Meanwhile the reader does nothing else. Most transactions of an application are shorter. A
+/// longer transaction delays the deletions. If it locks out readers, it delays the events, too.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Time between two looks whether the open files still are at their paths. A restored copy may be another file.
@@ -449,11 +449,11 @@ fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
     SourceError::away(format!("sqlite:{shown}: {error}{remedy}"))
 }
 
-/// What a file is to the system, whatever its path.
+/// Device and inode: they stay the same if the file gets another path.
 type Identity = (u64, u64);
 
-/// Returns what the file at a path is to the system. Elsewhere than on Unix nothing tells, and a running program cannot
-/// lose its open file there.
+/// Returns the identity of the file at a path. Other systems than Unix have none: nobody can
+/// replace an open file there.
 fn identity(path: &Path) -> Option<Identity> {
     #[cfg(unix)]
     {

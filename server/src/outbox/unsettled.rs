@@ -40,7 +40,7 @@ impl Held {
 pub(crate) struct Unsettled {
     /// All of them, by ascending id.
     ids: Vec<RowId>,
-    /// Those that the hub has published, and those that are too old and have an announced gap.
+    /// The rows that the hub has published, and the rows that were too old and have a gap in the journal.
     done: Vec<RowId>,
     /// The dead letters with an announced gap.
     dead: Vec<Dead>,
@@ -97,7 +97,7 @@ impl Unsettled {
         self.ids.retain(|id| !rows.contains(id));
     }
 
-    /// Says that the database did not take the deletion: it is due again later.
+    /// Notes that the database has refused the deletion. It is due again at this time.
     pub(crate) fn put_off(&mut self, until: Instant) {
         self.due = Some(until);
     }

@@ -50,7 +50,7 @@ impl<T> Slot<T> {
 /// An answer that is there, or comes later.
 pub(super) enum Later<T> {
     Ready(T),
-    /// The journal answers.
+    /// It comes from the journal.
     Waits(Arc<Slot<T>>),
     /// The tenant's history is loaded first.
     Loads(Loading, Box<dyn FnOnce() -> T + Send>),

@@ -27,7 +27,8 @@ pub(super) enum Journaled {
 pub(super) struct Awaiting {
     /// The offset of the entry.
     offset: u64,
-    /// How often the log had begun to follow its journal. A later follow answers, also if the journal has no such entry.
+    /// The number of the log's last follow when the wait began. The next follow ends the wait, even if the journal has no
+    /// such entry.
     follows: u64,
     waker: Waker,
 }

@@ -1,4 +1,4 @@
-//! Files that somebody replaces under the open source. It takes a second: the source looks so often.
+//! Somebody replaces the files while the source has them open. The source looks once a second.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use uuid::Uuid;
