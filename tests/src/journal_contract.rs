@@ -97,6 +97,7 @@ const CASES: &[(&str, Case)] = cases![
     restored::an_old_copy_is_another_history,
     restored::an_old_copy_that_grew_again_is_another_history,
     restored::an_old_copy_under_an_open_journal_is_found,
+    restored::an_old_copy_under_a_journal_that_follows_is_found,
     restored::nothing_is_acknowledged_that_the_restored_journal_does_not_have,
     shared::two_processes_append_without_a_hole,
     shared::a_key_of_another_process_is_known,

@@ -65,6 +65,9 @@ impl PostgresJournal {
     /// # Errors
     /// The URL is not valid, the database can't be reached, or it has no journal that this version knows and that this user
     /// may use. The message says so, and what to do. It has no secret.
+    ///
+    /// # Panics
+    /// A journal waits by itself, so a task of tokio must not call it. [`open_hub`](crate::open_hub) gives it a thread.
     pub fn open(url: &str) -> Result<Self, JournalError> {
         let mut connection = Connection::new(url)?;
         let id = connection.run(admin::check)?;

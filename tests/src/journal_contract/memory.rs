@@ -276,7 +276,7 @@ impl Journal for MemoryJournal {
             } else {
                 tenant.remove(tenant.entries.len());
             }
-            tenant.tail.epoch = new;
+            tenant.tail = Position::new(new, tenant.tail.offset, tenant.tail.tag);
         }
         Ok(())
     }
@@ -419,6 +419,7 @@ mod tests {
         let faults = [
             (Fault::AnswersInAnotherOrder, "positions_are_dense_and_in_the_order_of_the_drafts"),
             (Fault::AppendsAKeyTwice, "a_key_is_appended_once"),
+            (Fault::AppendsAKeyTwice, "a_key_that_two_processes_append_at_the_same_time_is_appended_once"),
             (Fault::DropsTenantsOnReopen, "everything_survives_a_reopen"),
             (Fault::ForgetsKeysWithTheirEntries, "a_key_survives_its_entry_within_the_bounds"),
             (Fault::ForgetsTheTagOfTheTail, "epoch_head_and_tail_survive"),
@@ -428,6 +429,7 @@ mod tests {
             (Fault::HasOffsetsForAll, "each_tenant_has_offsets_and_an_epoch_of_its_own"),
             (Fault::IgnoresEpochs, "a_position_that_the_journal_does_not_have_is_rolled_back"),
             (Fault::IgnoresTags, "an_old_copy_that_grew_again_is_another_history"),
+            (Fault::IgnoresTags, "what_was_read_before_an_old_copy_came_back_is_not_taken_for_what_is_there"),
             (Fault::IgnoresTheAge, "entries_beyond_the_age_go"),
             (Fault::KeepsAllKeys, "a_key_survives_its_entry_within_the_bounds"),
             (Fault::KeepsExpiredRevocations, "expired_revocations_do_not_come_back"),
@@ -443,6 +445,8 @@ mod tests {
             (Fault::RenewsWithEntries, "a_renewed_epoch_goes_on_from_the_head"),
             (Fault::RewritesText, "text_is_carried_byte_for_byte"),
             (Fault::TellsOfQuietTenants, "only_tenants_with_news_are_answered"),
+            (Fault::TellsOfQuietTenants, "many_tenants_are_followed_at_once"),
+            (Fault::TellsOfQuietTenants, "what_a_call_does_not_ask_for_comes_with_the_next"),
             (Fault::TrimsTheNewest, "entries_beyond_the_number_go"),
         ];
         for (fault, case) in faults {

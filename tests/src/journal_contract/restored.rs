@@ -69,6 +69,27 @@ pub(super) fn an_old_copy_under_an_open_journal_is_found(place: &dyn Place) {
     assert_eq!(of_others.expect("the journal answers").tail.epoch, 9);
 }
 
+pub(super) fn an_old_copy_under_a_journal_that_follows_is_found(place: &dyn Place) {
+    fill(&mut *place.open(), 1..=3);
+    let restore = place.copy();
+    // The other history is shorter, as long, or longer.
+    let grown: &[u128] = if place.is_shared() { &[0, 3, 6] } else { &[0] };
+    for &grown in grown {
+        let mut journal = place.open();
+        let held = fill(&mut *journal, 4..=6)[2];
+        for _ in 0..2 {
+            assert_eq!(outcome(follow(&mut *journal, held)), Ok(vec![]), "it knows this position");
+        }
+        restore();
+        if grown > 0 {
+            fill(&mut *place.open(), 11..=10 + grown);
+        }
+        assert_eq!(follow_in_the_end(&mut *journal, held), Err("rolled back"), "{grown}");
+        drop(journal);
+        restore();
+    }
+}
+
 pub(super) fn nothing_is_acknowledged_that_the_restored_journal_does_not_have(place: &dyn Place) {
     fill(&mut *place.open(), 1..=3);
     let restore = place.copy();

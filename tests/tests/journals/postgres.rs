@@ -10,7 +10,7 @@ use std::{
 
 use tidings_hub::{
     LogLimits, TenantId,
-    journal::{Followed, Journal as _, JournalDraft, JournalRevocation, Revoked},
+    journal::{Followed, Journal as _, JournalDraft, JournalLimits, JournalRevocation, Revoked},
 };
 use tidings_server::{
     journal::{POSTGRES_SCHEMA, PostgresJournal},
@@ -165,4 +165,29 @@ fn tenants_without_entries_that_a_restored_journal_does_not_have_are_found() {
         });
         assert!(matches!(&answer[..], [(_, Followed::RolledBack)]), "{answer:?}");
     }
+}
+
+/// Each of the two keeps its locks until its transaction ends.
+#[test]
+fn appending_and_trimming_do_not_wait_for_each_other_and_reading_waits_for_neither() {
+    let url = journal_database();
+    let mut journal = PostgresJournal::open(&url).unwrap();
+    let held = fill(&mut journal, 1..=10)[9];
+    let few = JournalLimits::new(LogLimits::default().max_entries(2));
+    let mut trims = connect(&url);
+    trims.batch_execute("BEGIN; SELECT tidings.trim(0, 5, 1000000, 0, 1000000, 0, 0)").unwrap();
+    let appended = fill(&mut journal, 11..=11)[0];
+    let followed = journal.follow(&[(acme(), held)], 10).unwrap();
+    assert!(matches!(&followed[..], [(_, Followed::Entries(entries))] if numbers(entries) == [11]));
+    assert_eq!(journal.trim(&few, 0), Ok(false), "somebody else trims");
+    trims.batch_execute("COMMIT").unwrap();
+    assert_eq!(numbers(&history(&mut journal).entries), (6..=11).collect::<Vec<_>>());
+
+    let mut appends = connect(&url);
+    appends.batch_execute("BEGIN; SELECT tidings.lock_journal()").unwrap();
+    journal.trim(&few, 0).unwrap();
+    assert_eq!(numbers(&history(&mut journal).entries), [10, 11]);
+    assert!(journal.follow(&[(acme(), appended)], 10).unwrap().is_empty());
+    appends.batch_execute("COMMIT").unwrap();
+    fill(&mut journal, 12..=12);
 }
