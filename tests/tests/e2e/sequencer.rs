@@ -7,7 +7,9 @@ mod rows;
 use ::postgres::Client as Database;
 use serde_json::Value;
 use tidings_tests::{
-    Client, Finished, Postgres, Server, eventually, finish, postgres::connect, sample, tidings,
+    Client, Finished, Postgres, Server, eventually, finish,
+    postgres::{as_user, connect},
+    sample, tidings,
 };
 
 const TOPIC: &str = "clock:ticks";
@@ -182,4 +184,32 @@ fn servers_with_and_without_the_journal_on_one_outbox_say_so_in_their_logs() {
         let log = server.process().log();
         assert!(log.contains("Start all servers with --journal"), "{log}");
     }
+}
+
+#[test]
+fn a_node_and_its_writers_need_their_roles_only_and_a_dead_letter_can_be_tried_again() {
+    let url = new_journal();
+    let mut database = connect(&url);
+    let users = "CREATE ROLE sequencing LOGIN PASSWORD 's' IN ROLE tidings_node; \
+        CREATE ROLE publishing LOGIN PASSWORD 'p' IN ROLE tidings_publisher";
+    database.batch_execute(users).unwrap();
+    let nodes_url = as_user(&url, "sequencing", "s");
+    let mut node = node(&nodes_url);
+    let mut client = Client::subscribed(&node, &[TOPIC]);
+    let mut writer = connect(&as_user(&url, "publishing", "p"));
+    writer.batch_execute(&tick(1)).unwrap();
+    writer.batch_execute(&tick(2).replace(TOPIC, "no topic")).unwrap();
+    expect_tick(&mut client, 1);
+    client.expect("sync");
+    expect_empty(&mut database);
+    database.batch_execute("UPDATE tidings.dead_letters SET topics = ARRAY['clock:ticks']").unwrap();
+    let retried = finish(tidings().args(["journal", "dead-letters", "--retry-all", "--outbox", &nodes_url]));
+    assert_eq!(retried.code, Some(0), "{retried:?}");
+    expect_tick(&mut client, 2);
+    expect_empty(&mut database);
+    node.process().signal("TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    // It says that it has gone, so another node need not wait.
+    let has_left = "SELECT bool_and(at = '-infinity') FROM tidings.sequencer";
+    assert!(database.query_one(has_left, &[]).unwrap().get::<_, bool>(0));
 }
