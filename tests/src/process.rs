@@ -13,6 +13,9 @@ use std::{
 
 use crate::DEADLINE;
 
+/// The longest time until a process has started. On a busy machine that takes long, and no fault hides behind it.
+const START: Duration = Duration::from_secs(60);
+
 /// A running process. Dropping it ends the process. If the test has failed, this also prints the standard error.
 #[derive(Debug)]
 pub struct Process {
@@ -80,7 +83,18 @@ impl Process {
     /// Returns the next line of its standard output.
     #[track_caller]
     pub fn next_line(&mut self) -> String {
-        match self.receive() {
+        self.line_within(DEADLINE)
+    }
+
+    /// Returns the first line of its standard output: it has started.
+    #[track_caller]
+    pub fn first_line(&mut self) -> String {
+        self.line_within(START)
+    }
+
+    #[track_caller]
+    fn line_within(&mut self, time: Duration) -> String {
+        match self.receive(time) {
             Ok(line) => line,
             Err(error) => panic!("no line came: {error}; on standard error:\n{}", self.log()),
         }
@@ -91,8 +105,8 @@ impl Process {
         self.lines.get_mut().ok()?.try_recv().ok()
     }
 
-    fn receive(&mut self) -> Result<String, RecvTimeoutError> {
-        self.lines.get_mut().expect("nobody else reads lines").recv_timeout(DEADLINE)
+    fn receive(&mut self, time: Duration) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().expect("nobody else reads lines").recv_timeout(time)
     }
 
     /// Returns the standard error until now. After [`Self::wait`], this is all of it. Before, a line may come late: wait
@@ -147,7 +161,7 @@ impl Process {
     pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {
         let mut rest = Vec::new();
         loop {
-            match self.receive() {
+            match self.receive(DEADLINE) {
                 Ok(line) => rest.push(line),
                 Err(RecvTimeoutError::Disconnected) => {
                     let _ = self.log_ends.get_mut().expect("nobody else waits").recv_timeout(DEADLINE);

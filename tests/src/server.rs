@@ -54,7 +54,7 @@ impl Server {
     /// Waits until a process serves.
     #[track_caller]
     pub fn of(mut process: Process) -> Self {
-        let line = process.next_line();
+        let line = process.first_line();
         let address = line.strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("not what a server says: {line:?}"));
         Self { process, address }
