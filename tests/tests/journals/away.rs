@@ -33,6 +33,7 @@ fn while_the_file_is_away_sessions_are_degraded_and_then_they_have_missed_nothin
     server.post(&publish).assert_problem(503, "overloaded");
     eventually("the server is not ready", || Request::get("/ready").send(server.address()).status == 503);
     client.expect("degraded");
+    eventually("the log says why", || server.process().log().contains("is no SQLite database"));
     let mut late = Client::hello(&server);
     late.expect("degraded");
     late.subscribe(&["clock"], Some(position.as_str().unwrap()), "resumed");

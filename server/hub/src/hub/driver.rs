@@ -45,6 +45,9 @@ const MIN_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause after a failure of the journal.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// Failures of one outage that are logged, each once. Further ones are not: an outage must not fill the log.
+const MAX_SAID: usize = 8;
+
 /// What the driver's shell does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -77,6 +80,8 @@ pub struct Driver {
     trimmed: Duration,
     cannot_trim: bool,
     pause: Duration,
+    /// The failures of the journal that the log has, since it answered last.
+    said: Vec<JournalError>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -99,6 +104,7 @@ impl Driver {
             trimmed: Duration::ZERO,
             cannot_trim: false,
             pause: Duration::ZERO,
+            said: Vec::new(),
         }
     }
 
@@ -129,6 +135,7 @@ impl Driver {
         match self.try_turn(journal, now) {
             Ok(is_busy) => {
                 self.pause = Duration::ZERO;
+                self.said = Vec::new();
                 let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
                 if is_busy || self.outgoing().set_driver(waker, pauses) {
                     return Turn::Busy;
@@ -138,8 +145,10 @@ impl Driver {
                 Turn::Idle(self.damaged.next(now.since_start).map_or(wait, |next| next.min(wait)))
             }
             Err(error) => {
-                if self.pause.is_zero() {
+                // The first failure may not name the remedy yet: the file was replaced, and only the next call opens it.
+                if self.said.len() < MAX_SAID && !self.said.contains(&error) {
                     tracing::error!(%error, "the journal does not answer");
+                    self.said.push(error);
                 }
                 // The logs may lack entries that are in the journal.
                 self.followed = None;
