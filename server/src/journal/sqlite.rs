@@ -90,8 +90,7 @@ impl SqliteJournal {
         let name = format!("sqlite:{}", path.display());
         let absolute = match path.as_os_str().as_encoded_bytes() {
             b"" | b":memory:" => Err(Fault::said("it has no path; write sqlite:PATH")),
-            // SQLite gives a meaning to some relative paths.
-            _ => std::path::absolute(path).map_err(Fault::from),
+            _ => paths::resolved(path).map_err(Fault::from),
         };
         let opened = absolute.and_then(|path| Self::try_open(name.clone(), path, synchronous, wait));
         opened.map_err(|fault| error(&name, &fault))

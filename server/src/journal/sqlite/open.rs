@@ -130,6 +130,7 @@ fn try_open(paths: &Paths, synchronous: Synchronous, is_there: bool) -> Result<J
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 || application != 0 {
         check_format(application, version)?;
+        check_tables(&db)?;
     } else {
         schema::create(&mut db)?;
     }
@@ -172,6 +173,17 @@ fn generation_without_log(path: &Path) -> Option<i64> {
 fn format_of(db: &Connection) -> rusqlite::Result<(u32, u32)> {
     let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get(0));
     Ok((number("application_id")?, number("user_version")?))
+}
+
+/// Checks that each table is there.
+fn check_tables(db: &Connection) -> Result<(), Fault> {
+    let has = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    for table in ["tenant", "entry", "key", "revocation", "paired"] {
+        if !db.query_row(has, [table], |row| row.get::<_, bool>(0))? {
+            return Err(Fault::Said(format!("{DAMAGED}: it has no table {table}")));
+        }
+    }
+    Ok(())
 }
 
 fn check_for_damage(db: &Connection) -> Result<(), Fault> {

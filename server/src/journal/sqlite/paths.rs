@@ -1,6 +1,10 @@
 //! The paths of a journal's files.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The rights to a new file: events are nobody else's business. SQLite gives its other files the same rights.
 pub(super) const OWNER_ONLY: u32 = 0o600;
@@ -17,6 +21,17 @@ pub(super) struct Paths {
     /// SQLite's index of the log.
     index: PathBuf,
     pub(super) lock: PathBuf,
+}
+
+/// Returns the path of the database file. SQLite keeps its log beside the file that a link names, so the lock must be there,
+/// too: the journal has one lock, whatever the path that a process knows it by.
+///
+/// # Errors
+/// The path is a link to nothing.
+pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    // SQLite gives a meaning to some relative paths.
+    let path = std::path::absolute(path)?;
+    if path.is_symlink() { fs::canonicalize(path) } else { Ok(path) }
 }
 
 impl Paths {

@@ -8,14 +8,19 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{super::Status, fault::Fault, open::check, paths::Paths};
+use super::{
+    super::Status,
+    fault::Fault,
+    open::check,
+    paths::{Paths, resolved},
+};
 
 /// The longest wait for a lock of another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads what is in the journal at this path.
 pub(super) fn read(path: &Path) -> Result<Status, Fault> {
-    let path = std::path::absolute(path)?;
+    let path = resolved(path)?;
     if !check(&path)? {
         return Err(Fault::said("there is no journal yet; `tidings serve --journal` makes it"));
     }

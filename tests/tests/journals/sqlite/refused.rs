@@ -1,6 +1,6 @@
 //! What can be no journal: each is a sentence with the remedy, and no file changes.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, process::Command, time::Duration};
 
 use rusqlite::Connection;
 use tidings_hub::journal::Journal;
@@ -59,6 +59,32 @@ fn something_else_at_the_path_of_the_lock_is_refused() {
     // Without the check, this waits for ever.
     assert!(Command::new("mkfifo").arg(folder.file("-lock")).status().unwrap().success());
     assert_refused(&folder, "no regular file");
+}
+
+#[test]
+fn a_link_to_a_journal_in_use_is_refused() {
+    let folder = Folder::new();
+    let link = folder.path().with_file_name("link.journal");
+    let open = || SqliteJournal::open(&link, Synchronous::Full, Duration::ZERO);
+    let journal = folder.journal();
+    symlink(folder.path(), &link).unwrap();
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("link.journal: another process has it open"), "{error}");
+    drop(journal);
+    fill(&mut open().unwrap(), 1..=3);
+    // SQLite keeps its log beside the file that the link names.
+    let files = fs::read_dir(folder.path().parent().unwrap()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("link")).collect::<Vec<_>>(), ["link.journal"]);
+}
+
+#[test]
+fn a_journal_without_one_of_its_tables_is_refused() {
+    let folder = Folder::new();
+    fill(&mut folder.journal(), 1..=3);
+    fs::remove_file(folder.file("-lock")).unwrap();
+    Connection::open(folder.path()).unwrap().execute_batch("DROP TABLE entry").unwrap();
+    assert_refused(&folder, "is damaged");
 }
 
 #[test]
