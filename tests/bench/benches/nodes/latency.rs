@@ -30,6 +30,7 @@ pub(crate) enum Publisher {
 
 /// Percentiles in milliseconds, and what the processors did meanwhile.
 pub(crate) struct Measured {
+    pub(crate) per_second: f64,
     first: [f64; 2],
     pub(crate) other: [f64; 2],
     pub(crate) nodes_ms: f64,
@@ -38,7 +39,7 @@ pub(crate) struct Measured {
 
 pub(crate) fn run(postgres: &Postgres, size: Size) {
     println!(
-        "\n| published by | events/s | to a socket of the first node: p50, p99 ms | of the other node: p50, p99 ms | CPU ms/s: nodes, database |"
+        "\n| published by | events/s, and those that came | to a socket of the first node: p50, p99 ms | of the other node: p50, p99 ms | CPU ms/s: nodes, database |"
     );
     println!("|---|---|---|---|---|");
     for publisher in [Publisher::Client, Publisher::Writer] {
@@ -49,11 +50,12 @@ pub(crate) fn run(postgres: &Postgres, size: Size) {
             let measured: Vec<Measured> = (0..size.rounds).map(|_| measured()).collect();
             let column = |value: fn(&Measured) -> f64, digits| spread(measured.iter().map(value), digits);
             println!(
-                "| {} | {rate} | {}, {} | {}, {} | {}, {} |",
+                "| {} | {rate}, {} | {}, {} | {}, {} | {}, {} |",
                 match publisher {
                     Publisher::Client => "a client of the first node",
                     Publisher::Writer => "`tidings.publish(…)` in a transaction",
                 },
+                column(|m| m.per_second, 0),
                 column(|m| m.first[0], 1),
                 column(|m| m.first[1], 1),
                 column(|m| m.other[0], 1),
@@ -89,10 +91,10 @@ pub(crate) fn measure(
         ends.store(true, Relaxed);
         readers.map(|reader| reader.join().unwrap())
     });
-    let used = usage.end(nodes);
+    let (used, per_second) = (usage.end(nodes), begun.lock().unwrap().len() as f64 / time.as_secs_f64());
     let [first, other] =
         latencies.map(|mut latencies| [0.5, 0.99].map(|part| percentile(&mut latencies, part)));
-    Measured { first, other, nodes_ms: used.nodes_ms, database_ms: used.database_ms }
+    Measured { per_second, first, other, nodes_ms: used.nodes_ms, database_ms: used.database_ms }
 }
 
 /// Reads all events. Returns how long each took.
@@ -115,7 +117,7 @@ fn read(mut tab: Tab, begun: &Mutex<Vec<Instant>>, ends: &AtomicBool) -> Vec<Dur
     latencies
 }
 
-/// Waits for the moment when an event is due. Returns false after the end.
+/// Returns the moment when an event is due, or `None` after the end.
 fn is_due(begin: Instant, rate: u32, number: usize, time: Duration) -> Option<Instant> {
     let due = begin + Duration::from_secs(1) / rate * u32::try_from(number).unwrap();
     (due < begin + time).then_some(due)
@@ -124,7 +126,7 @@ fn is_due(begin: Instant, rate: u32, number: usize, time: Duration) -> Option<In
 fn publish(mut tab: Tab, rate: u32, time: Duration, begun: &Mutex<Vec<Instant>>) {
     let (begin, mut sent, mut answered) = (Instant::now(), 0, 0);
     loop {
-        let due = is_due(begin, rate, sent, time);
+        let due = is_due(begin, rate, sent, time).filter(|_| begin.elapsed() < time);
         if due.is_some_and(|due| due <= Instant::now()) {
             begun.lock().unwrap().push(Instant::now());
             tab.publish(TOPIC, &sample::ticked(sent));
@@ -143,18 +145,24 @@ fn publish(mut tab: Tab, rate: u32, time: Duration, begun: &Mutex<Vec<Instant>>)
     }
 }
 
+/// Writes events, those of a hundredth of a second in one transaction.
 fn write(url: &str, rate: u32, time: Duration, begun: &Mutex<Vec<Instant>>) {
     let mut database = connect(url);
     database.batch_execute("CREATE TABLE IF NOT EXISTS data(number integer)").unwrap();
-    let (begin, mut number) = (Instant::now(), 0);
-    while let Some(due) = is_due(begin, rate, number, time) {
+    let (begin, mut number, each) = (Instant::now(), 0, (rate / 100).max(1) as usize);
+    while let Some(due) = is_due(begin, rate, number, time)
+        && begin.elapsed() < time
+    {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let event = sample::ticked(number);
-        begun.lock().unwrap().push(Instant::now());
-        let publish = format!("SELECT tidings.publish('{event}', topics => ARRAY['{TOPIC}'])");
+        let publish = |number| {
+            let event = sample::ticked(number);
+            format!("SELECT tidings.publish('{event}', topics => ARRAY['{TOPIC}']);")
+        };
+        let lines: String = (number..number + each).map(publish).collect();
+        begun.lock().unwrap().extend([Instant::now()].repeat(each));
         database
-            .batch_execute(&format!("BEGIN; INSERT INTO data VALUES ({number}); {publish}; COMMIT"))
+            .batch_execute(&format!("BEGIN; INSERT INTO data VALUES ({number}); {lines} COMMIT"))
             .unwrap();
-        number += 1;
+        number += each;
     }
 }

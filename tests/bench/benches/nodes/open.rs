@@ -17,9 +17,9 @@ const RATE: u32 = 500;
 
 pub(crate) fn run(postgres: &Postgres, size: Size) {
     println!(
-        "\n| a transaction is open | for s | p50, p99 ms to a socket of the other node, {RATE} events/s | CPU ms/s: nodes, database | outbox with its dead rows, KiB |"
+        "\n| a transaction is open | for s | events/s | p50, p99 ms to a socket of the other node, of {RATE} events/s | CPU ms/s: nodes, database | outbox with its dead rows, KiB |"
     );
-    println!("|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|");
     for (label, is_other) in
         [("nowhere", None), ("in another database", Some(true)), ("in this database", Some(false))]
     {
@@ -42,8 +42,9 @@ pub(crate) fn run(postgres: &Postgres, size: Size) {
             let bytes = "SELECT pg_total_relation_size('tidings.outbox')";
             let bytes: i64 = database.query_one(bytes, &[]).unwrap().get(0);
             println!(
-                "| {label} | {:.0} | {:.1}, {:.1} | {:.0}, {:.0} | {} |",
+                "| {label} | {:.0} | {:.0} | {:.1}, {:.1} | {:.0}, {:.0} | {} |",
                 begin.elapsed().as_secs_f64(),
+                m.per_second,
                 m.other[0],
                 m.other[1],
                 m.nodes_ms,
