@@ -64,7 +64,7 @@ fn main() {
     }
 }
 
-/// Starts a server whose commits reach the disk, as everybody's do. Those of the tests need not.
+/// Starts a server. Its commits reach the disk, unlike those of the tests.
 fn durable() -> Postgres {
     let postgres = Postgres::start();
     let mut database = connect(&postgres.url("postgres"));

@@ -7,7 +7,7 @@ use tidings_tests::{Client, Postgres, Request, eventually, sample};
 
 use super::{TOPIC, new_journal, node, two_nodes};
 
-/// A publish is answered within this time, whatever the database does.
+/// The longest time until a publish is answered, also while the database does not answer.
 const ANSWERED: Duration = Duration::from_secs(12);
 
 /// The database hangs for so long after a node has begun to start.

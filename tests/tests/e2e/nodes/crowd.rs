@@ -257,7 +257,7 @@ fn write(url: &str, index: usize, pause: Duration, shared: &Shared) {
         let (event, key) = (sample::ticked(index * STRIDE + written), Uuid::now_v7());
         let publish =
             format!("SELECT tidings.publish('{event}', key => '{key}', topics => ARRAY['{TOPIC}'])");
-        // Nobody knows whether a transaction has succeeded whose connection was lost. So it has a key.
+        // If the connection is lost, nobody knows whether the transaction has succeeded. So each event has a key.
         loop {
             database = database.filter(|open| !open.is_closed()).or_else(|| Client::connect(url, NoTls).ok());
             if database.as_mut().is_some_and(|open| open.batch_execute(&publish).is_ok()) {
