@@ -249,7 +249,9 @@ impl World {
                 let worker = &self.workers[served.shard];
                 let Some((token, at)) = &served.seen.token else { continue };
                 let is_its = token.owner() == obliged.subject && 1_700_000_000_000 + at <= obliged.at;
-                if is_its && self.was_well(worker.node, obliged.from - NOTICE_MS) {
+                // A session that waits for its first answer is judged when it is let in.
+                let is_in = served.seen.welcomed_at.is_some();
+                if is_its && is_in && self.was_well(worker.node, obliged.from - NOTICE_MS) {
                     let is_closed = worker.shard.protocol(served.key).is_closed();
                     holds!(
                         is_closed,
