@@ -130,14 +130,17 @@ impl World {
     }
 
     /// Checks that nothing is delivered after the token has expired. A session may notice that late while its socket
-    /// takes nothing.
+    /// takes nothing, and until its shard is woken after that.
     fn comes_in_time(&self, served: &Served, frame: &ServerFrame) -> Check {
         let is_delivery = matches!(frame, ServerFrame::Event { .. } | ServerFrame::Sync { .. });
         let Some(expires_at) = served.check.expires_at().filter(|_| is_delivery) else { return Ok(()) };
-        let grace = self.config.session.expiry_grace + Duration::from_millis(2 * self.config.wake_ms + 1);
+        let late = 2 * self.config.wake_ms + 1;
+        let grace = self.config.session.expiry_grace + Duration::from_millis(late);
         let latest = expires_at + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let now = self.moment().unix_ms;
-        let is_in_time = now <= latest || served.blocked_since.is_some();
+        let was_blocked =
+            served.blocked_since.is_some() || served.unblocked_at.is_some_and(|at| self.now <= at + late);
+        let is_in_time = now <= latest || was_blocked;
         holds!(is_in_time, Rights, "a delivery at {now}, although the token expired at {expires_at}");
         Ok(())
     }
