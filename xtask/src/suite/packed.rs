@@ -103,7 +103,7 @@ fn is_wanted(path: &Path) -> bool {
         [first, last] if first == "examples" => last.ends_with(".rs") || last == "axum.sql",
         [first, .., last] => {
             first == "src"
-                && last.ends_with(".rs")
+                && (last.ends_with(".rs") || last.ends_with(".sql"))
                 && !names.iter().any(|name| name == "tests" || name == "tests.rs")
         }
         [] => false,
@@ -168,7 +168,11 @@ mod tests {
     fn users_get_sources_and_no_tests() {
         let wanted = |path: &str| is_wanted(Path::new(path));
         assert!(
-            wanted("Cargo.toml") && wanted("LICENSE-MIT") && wanted("src/a/b.rs") && wanted("examples/a.rs")
+            wanted("Cargo.toml")
+                && wanted("LICENSE-MIT")
+                && wanted("src/a/b.rs")
+                && wanted("src/a.sql")
+                && wanted("examples/a.rs")
         );
         for path in [
             "clippy.toml",
