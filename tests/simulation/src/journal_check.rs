@@ -179,12 +179,13 @@ impl World {
                 >= missed.len() * 2_500 + missed.iter().map(|entry| entry.topics.len() * 250).sum::<usize>()
             && missed.iter().all(|entry| now.saturating_sub(entry.at) + 2_000 < max_age);
         let is_held = self.reference.has(index, since) && since.offset >= rows.tail.offset;
-        // The journal may have lost what this node still has. Then the node's log may be too short for what it has.
+        // The journal may have lost what this node still has, and may have another epoch by now: the node has not noticed.
         let newest = rows.entries.back().map_or(rows.tail, |entry| entry.position);
-        let is_behind = self.head_in_use(node, index).is_some_and(|head| head.offset > newest.offset);
+        let is_elsewhere = |head: Position| head.epoch != newest.epoch || head.offset > newest.offset;
+        let is_current = !self.head_in_use(node, index).is_some_and(is_elsewhere);
         let could = fits
             && is_held
-            && !is_behind
+            && is_current
             && self.was_well(node, asked_at.saturating_sub(1))
             && !self.config.is_old;
         if could {
