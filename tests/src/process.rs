@@ -42,7 +42,7 @@ impl Process {
         Self::spawn(command, Stdio::null(), stderr)
     }
 
-    /// Starts a command whose standard input is open until this value is dropped.
+    /// Starts a command. Its standard input stays open until this value is dropped.
     #[track_caller]
     pub(crate) fn start_with_input(command: Command) -> Self {
         Self::spawn(command, Stdio::piped(), Stdio::piped())

@@ -149,7 +149,7 @@ impl SourceError {
         Self { is_busy: true, is_turn: false, message: message.into() }
     }
 
-    /// Returns the error of a reader whose turn it is not. `outbox` is a name without secrets.
+    /// Returns the error of a reader that waits for its turn. `outbox` is a name without secrets.
     pub(crate) fn turn(outbox: impl fmt::Display) -> Self {
         let message = format!("another server reads the outbox of {outbox}: this one waits until it ends");
         Self { is_busy: true, is_turn: true, message }

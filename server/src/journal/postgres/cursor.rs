@@ -1,4 +1,4 @@
-//! Follows all tenants of a node with one query a turn, whatever their number.
+//! Follows all tenants of a node. One query a turn serves any number of tenants.
 //!
 //! The cursor is a row of the journal: its number, and the mark of the call that appended it. Up to this row, the cursor knows
 //! the newest position of each of its tenants. So a query by number finds what is new, and needs no position of a tenant:
@@ -38,7 +38,7 @@ const NAMED: usize = 100;
 /// are strangers again.
 const PENDING: usize = 4_096;
 
-/// Time after which a tenant is compared with the journal again, whatever the cursor says. A restored copy may have the
+/// Time between two comparisons of a tenant with the journal. The cursor alone is not enough: a restored copy may have the
 /// cursor's row and lack a tenant that was added after it, and has no entry. Nothing else tells of that.
 const COMPARE: Duration = Duration::from_secs(5);
 

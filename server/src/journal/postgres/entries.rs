@@ -47,7 +47,7 @@ pub(super) struct Current {
     pub(super) number: i64,
 }
 
-/// An entry with its number, or the place of one whose payload was not read.
+/// A row of the log. It is an entry with its number. If its payload was not read, only its place is known.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) number: i64,

@@ -25,8 +25,8 @@ const FOLLOW: &str = concat!(
     " FROM tidings.follow($1, $2, $3, $4)"
 );
 
-/// Adds what follows these positions to `all`, at most `left` entries. The cursor then knows the tenants of which all
-/// entries came.
+/// Adds what follows these positions to `all`, at most `left` entries. If all entries of a
+/// tenant came, the cursor then knows the tenant.
 pub(super) fn follow(
     connection: &mut Connection,
     strangers: &[(&TenantId, Position)],

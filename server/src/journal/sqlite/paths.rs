@@ -24,7 +24,7 @@ pub(super) struct Paths {
 }
 
 /// Returns the path of the database file. SQLite keeps its log beside the file that a link names, so the lock must be there,
-/// too: the journal has one lock, whatever the path that a process knows it by.
+/// too. Then all paths to one journal lead to one lock.
 ///
 /// # Errors
 /// The path is a link to nothing.

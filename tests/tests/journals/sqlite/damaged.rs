@@ -1,4 +1,4 @@
-//! A tenant whose part of the file is damaged, and the others.
+//! One tenant's part of the file is damaged. The other tenants go on.
 
 use std::time::Duration;
 
