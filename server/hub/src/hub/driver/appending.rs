@@ -140,9 +140,16 @@ impl Driver {
         let mut logs = Logs::new();
         for ((draft, waiting), answer) in batch.into_iter().zip(answers) {
             let log = self.shared.known_log(&draft.tenant).filter(TenantLog::is_loaded);
-            logs.extend(log.map(|log| (draft.tenant.clone(), log)));
             let (Appended::New { position, .. } | Appended::Known { position, .. }) = &answer;
-            reached.insert(draft.tenant.clone(), *position);
+            // The entry of a known key may be an old one, also of an epoch that no log has any more.
+            let is_new = matches!(answer, Appended::New { .. });
+            if let Some(log) = log.filter(|log| is_new || log.head().epoch == position.epoch) {
+                logs.insert(draft.tenant.clone(), log);
+                let newest = reached.entry(draft.tenant.clone()).or_insert(*position);
+                if position.offset > newest.offset {
+                    *newest = *position;
+                }
+            }
             match answer {
                 Appended::New { position, .. } => {
                     answered

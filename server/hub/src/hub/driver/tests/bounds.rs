@@ -25,6 +25,26 @@ fn a_node_answers_its_publishes_while_another_node_appends_without_a_pause() {
 }
 
 #[test]
+fn a_known_key_in_a_batch_does_not_hide_a_new_entry_of_its_tenant() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    node.driver = node.driver.with_entries_per_read(1);
+    let mut reader = node.subscribe(&mut paper, "a");
+    let _first = node.publish(1, "a", Some(7));
+    node.turn(&mut paper);
+    assert_eq!(read(&mut reader).len(), 1);
+    for _ in 0..3 {
+        paper.append_by_another(node.hub.home());
+    }
+    let new = node.publish(2, "a", None);
+    let known = node.publish(1, "a", Some(7));
+    paper.followed.clear();
+    node.driver.turn(&mut paper, Waker::noop());
+    assert!(new.now_or_never().unwrap().is_ok() && known.now_or_never().unwrap().is_ok());
+    assert_eq!(paper.followed, [1; 4], "the log has the new entry when its publisher has the answer");
+}
+
+#[test]
 fn a_position_that_somebody_waits_for_makes_the_node_read_only_that_tenant() {
     let mut paper = Paper::default();
     let mut node = Node::start(&mut paper);

@@ -60,7 +60,7 @@ impl Paper {
         if is_damaged { Err(JournalError::damage("damaged")) } else { Ok(()) }
     }
 
-    fn append_by_another(&mut self, tenant: &TenantId) {
+    pub(super) fn append_by_another(&mut self, tenant: &TenantId) {
         let pages = self.tenants.get_mut(tenant).expect("it is known");
         let offset = pages.head().offset + 1;
         let key = Uuid::from_u128(1 << 100 | u128::from(offset));
