@@ -6,7 +6,6 @@
 //!
 //! After a failed append, nobody knows whether the entries are in the journal. So the driver appends them again: the
 //! journal knows the keys of its entries, and appends nothing twice.
-
 //!
 //! A call fails if the history of one of its tenants is damaged. Then the driver makes the call for fewer and fewer tenants,
 //! until it knows which of them it is. That tenant pauses, and the others go on (`damaged`).
