@@ -130,17 +130,15 @@ impl World {
     }
 
     /// Checks that nothing is delivered after the token has expired. A session may notice that late while its socket
-    /// takes nothing, and until its shard is woken after that.
+    /// takes nothing. A session that has ended in time still writes what it had put out before.
     fn comes_in_time(&self, served: &Served, frame: &ServerFrame) -> Check {
         let is_delivery = matches!(frame, ServerFrame::Event { .. } | ServerFrame::Sync { .. });
         let Some(expires_at) = served.check.expires_at().filter(|_| is_delivery) else { return Ok(()) };
-        let late = 2 * self.config.wake_ms + 1;
-        let grace = self.config.session.expiry_grace + Duration::from_millis(late);
+        let grace = self.config.session.expiry_grace + Duration::from_millis(2 * self.config.wake_ms + 1);
         let latest = expires_at + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let now = self.moment().unix_ms;
-        let was_blocked =
-            served.blocked_since.is_some() || served.unblocked_at.is_some_and(|at| self.now <= at + late);
-        let is_in_time = now <= latest || was_blocked;
+        let has_ended = self.workers[served.shard].shard.protocol(served.key).is_closed();
+        let is_in_time = now <= latest || served.blocked_since.is_some() || has_ended;
         holds!(is_in_time, Rights, "a delivery at {now}, although the token expired at {expires_at}");
         Ok(())
     }

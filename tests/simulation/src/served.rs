@@ -50,8 +50,6 @@ pub(crate) struct Served {
     timer_at: Option<u64>,
     /// The time since which the peer has read nothing.
     pub(crate) blocked_since: Option<u64>,
-    /// When its socket last took everything after it had taken nothing.
-    pub(crate) unblocked_at: Option<u64>,
     /// Whether its last pump did not end at rest.
     is_behind: bool,
     /// Whether its session was ended because the peer reads nothing.
@@ -93,7 +91,6 @@ impl World {
             is_heard_first: false,
             timer_at: None,
             blocked_since: None,
-            unblocked_at: None,
             is_behind: false,
             has_given_up: false,
         };
@@ -204,9 +201,7 @@ impl World {
     /// Notes that the session does not wait for its peer. Returns the time of its next timeout.
     fn rests(&mut self, link: u64) -> Option<Duration> {
         let served = self.links.get_mut(&link)?.served.as_mut()?;
-        if served.blocked_since.take().is_some() {
-            served.unblocked_at = Some(self.now);
-        }
+        served.blocked_since = None;
         self.workers[served.shard].shard.protocol(served.key).poll_timeout()
     }
 
