@@ -1,8 +1,8 @@
 //! The tenants that the hub has used lately. It is a cache of their rows, and tells which rows may be removed.
 //!
 //! The hub follows all of its tenants about once a second. So a tenant that was not used between two ends of
-//! [`trim`](tidings_hub::journal::Journal::trim), which are some seconds apart, is none of the hub's. The cache has as many tenants as the hub has,
-//! and those that have left it since.
+//! [`trim`](tidings_hub::journal::Journal::trim), which are some seconds apart, is none of the hub's. The cache has as many
+//! tenants as the hub has, and those that have left it since.
 
 use std::collections::HashMap;
 
