@@ -194,7 +194,10 @@ impl Session {
                 state: error.code().map(|code| code.code().to_owned()),
             }),
             Err(_) => Err(Fault {
-                message: format!("{} did not answer within {:?}", self.name, self.answer_timeout),
+                message: format!(
+                    "{} did not answer within {:?}: look at its load and its log",
+                    self.name, self.answer_timeout
+                ),
                 state: None,
             }),
         }

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{fault::Fault, file::JournalFile, keys, tenants::Tenant};
 
-/// Entries and keys that one call removes, as many revocations, and as many tenants. It takes some 20 milliseconds, and publishes wait
-/// meanwhile. It is more than the driver appends in a turn, so a journal that is full stays within its bounds.
+/// Entries and keys that one call removes, as many revocations, and as many tenants. It takes some 20 milliseconds, and
+/// publishes wait meanwhile. It is more than the driver appends in a turn, so a journal that is full stays within its bounds.
 const TRIMMED: usize = 4_096;
 
 /// Tenants that one call trims.
