@@ -35,6 +35,10 @@ const REVOCATIONS: usize = 1_024;
 /// Entries of one read of the journal.
 const FOLLOW_ENTRIES: usize = 1_024;
 
+/// Time between two comparisons of all logs with the journal. In between, a journal that can says which logs have something
+/// new. So a look costs little for tenants without news.
+const FOLLOW_ALL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Time between two looks for what the journal may forget.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -75,7 +79,10 @@ pub struct Driver {
     entries_per_read: usize,
     /// The number of the newest revocation that this node has read.
     newest_revocation: u64,
+    /// When the logs last had everything that the journal had.
     followed: Option<Duration>,
+    /// When all logs were last compared with the journal.
+    followed_all: Option<Duration>,
     trimmed: Duration,
     cannot_trim: bool,
     pause: Duration,
@@ -100,6 +107,7 @@ impl Driver {
             entries_per_read: FOLLOW_ENTRIES,
             newest_revocation: 0,
             followed: None,
+            followed_all: None,
             trimmed: Duration::ZERO,
             cannot_trim: false,
             pause: Duration::ZERO,
@@ -150,7 +158,7 @@ impl Driver {
                     self.said.push(error);
                 }
                 // The logs may lack entries that are in the journal.
-                self.followed = None;
+                (self.followed, self.followed_all) = (None, None);
                 self.pause = (self.pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
                 Turn::Pause(self.pause)
             }
@@ -182,24 +190,26 @@ impl Driver {
         let asked = self.outgoing().take_follows();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
-        let has_all = if is_due || asked.is_all {
-            let has_all = self.follow_all(journal, now)?;
+        let is_all_due =
+            self.followed_all.is_none_or(|at| now.since_start.saturating_sub(at) >= FOLLOW_ALL_INTERVAL);
+        let is_for_all = asked.is_all || is_due && is_all_due;
+        let mut has_all = match is_for_all {
+            true => self.follow_all(journal, now)?,
+            false => self.follow_asked(journal, asked.tenants, now)?,
+        };
+        let may_have_news = is_due || journal.has_news();
+        if may_have_news && !is_for_all {
+            has_all &= self.follow_changed(journal, now)?;
+        }
+        if may_have_news || is_for_all {
             while self.read_revocations(journal, now)? {}
-            if is_due {
-                journal.probe()?;
-            }
+        }
+        if is_due {
+            journal.probe()?;
             if has_all {
                 self.shared.health.answered(now);
             }
-            has_all
-        } else {
-            let mut has_all = self.follow_asked(journal, asked.tenants, now)?;
-            if journal.has_news() {
-                has_all &= self.follow_changed(journal, now)?;
-                while self.read_revocations(journal, now)? {}
-            }
-            has_all
-        };
+        }
         self.load(journal, now)?;
         self.trim(journal, now)?;
         Ok(!self.batch.is_empty() || self.gaps_after.is_some() || !has_all)

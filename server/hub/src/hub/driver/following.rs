@@ -32,7 +32,7 @@ impl Driver {
         let logs = self.shared.loaded_logs();
         let has_all = self.follow(journal, &logs, now)?;
         if has_all {
-            self.followed = Some(now.since_start);
+            (self.followed, self.followed_all) = (Some(now.since_start), Some(now.since_start));
         }
         Ok(has_all)
     }
@@ -59,6 +59,7 @@ impl Driver {
             };
             self.shared.bound_logs();
             if !has_more {
+                self.followed = Some(now.since_start);
                 return Ok(true);
             }
         }
