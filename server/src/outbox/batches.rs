@@ -11,7 +11,7 @@ use tidings_shared::limits::MAX_TOPICS_PER_PUBLICATION;
 use super::{
     gaps::TenantGaps,
     judge::{Gap, Refusal, is_unknown, judge, refused, too_old},
-    row::{OutboxRow, RowId},
+    row::{Field, OutboxRow, RowId},
     source::Dead,
     unsettled::Held,
 };
@@ -124,11 +124,14 @@ impl Batches {
         let judged = judge(row, self.home.as_ref());
         let draft = judged.map_err(|refusal| Unfit { refusal, is_unknown: false })?;
         let RawPublish { tenant, event, named, options } = &draft;
-        let checked = self.hub.tenant(tenant).check_raw(event.clone(), named.as_deref(), options.clone());
-        checked.map_err(|error| {
-            let is_unknown = is_unknown(&draft, &error, self.hub.domains());
-            Unfit { refusal: refused(draft, &error, self.hub.domains()), is_unknown }
-        })
+        match self.hub.tenant(tenant).check_raw(event.clone(), named.as_deref(), options.clone()) {
+            // The row goes with the append. So a key that was made for it does not come again.
+            Ok(checked) => Ok(JournalDraft { may_come_again: row.key != Field::Null, ..checked }),
+            Err(error) => {
+                let is_unknown = is_unknown(&draft, &error, self.hub.domains());
+                Err(Unfit { refusal: refused(draft, &error, self.hub.domains()), is_unknown })
+            }
+        }
     }
 
     fn refuse(&mut self, id: RowId, Refusal { code, reason, gap }: Refusal, batch: &mut Batch) {

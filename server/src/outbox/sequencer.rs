@@ -25,7 +25,7 @@ use super::{
     control::{Control, at},
     outage::Outage,
     postgres::PostgresSource,
-    source::{Source as _, SourceError},
+    source::{READ_ROWS, Source as _, SourceError},
 };
 use crate::SystemHost;
 
@@ -43,6 +43,13 @@ const OTHER_POLL: Duration = Duration::from_millis(100);
 
 /// The longest time for which a node leaves a row to the other node. The other node may not know the row's event.
 const LEFT: Duration = Duration::from_secs(2);
+
+/// A node rests for this many times as long as its last turn took, if the turn has not taken a full batch. So it takes few
+/// large batches from a busy database, and leaves the processor to the writers: a batch costs much more than a row.
+const REST_PER_WORK: u32 = 3;
+
+/// The longest of these rests.
+const LONGEST_REST: Duration = Duration::from_millis(30);
 
 /// Time between two looks at what waits in the table, for the metrics, if there was something.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,6 +76,8 @@ pub(super) struct Sequencer {
     outage: Outage,
     /// When this node last took rows.
     took: Option<Instant>,
+    /// How long the last turn took.
+    worked: Duration,
     is_another_at_work: bool,
     /// When to look again at what waits, for the metrics.
     measure_after: Option<Instant>,
@@ -99,6 +108,7 @@ impl Sequencer {
             batches,
             outage,
             took: None,
+            worked: Duration::ZERO,
             is_another_at_work: false,
             measure_after: None,
             unsaid: 0,
@@ -109,7 +119,10 @@ impl Sequencer {
     /// Runs until somebody stops it.
     pub(super) async fn run(mut self) {
         while !self.control.is_stopping() {
-            match self.turn().await {
+            let begun = Instant::now();
+            let turned = self.turn().await;
+            self.worked = begun.elapsed();
+            match turned {
                 Ok(has_more) => {
                     self.outage.end();
                     if !has_more {
@@ -123,7 +136,7 @@ impl Sequencer {
         let _ = tokio::time::timeout(BUSY, self.source.stop_sequencing(self.node)).await;
     }
 
-    /// Takes the next batch. Returns whether there may be more rows.
+    /// Takes the next batch. Returns whether many more rows may wait.
     async fn turn(&mut self) -> Result<bool, SourceError> {
         self.measure().await?;
         let now = Instant::now();
@@ -138,14 +151,14 @@ impl Sequencer {
             let mine = rows.iter().take_while(|row| is_mine(row.age)).count();
             rows.truncate(mine);
         }
-        let has_rows = !rows.is_empty();
+        let (has_rows, is_full) = (!rows.is_empty(), rows.len() >= READ_ROWS);
         let now = Instant::now();
         if !has_rows && self.batches.due(now).is_none_or(|due| now < due) {
             return Ok(false);
         }
         let batch = self.batches.next(rows, now);
         if batch.is_empty() {
-            return Ok(has_rows);
+            return Ok(is_full);
         }
         let host = self.host;
         let sequenced = self.source.sequence(self.node, &batch, &mut || host.new_epoch()).await?;
@@ -170,7 +183,7 @@ impl Sequencer {
         if let Some(first) = batch.dead.first().filter(|_| sequenced.buried > 0) {
             self.say_dead(sequenced.buried, first.code);
         }
-        Ok(true)
+        Ok(is_full)
     }
 
     /// Logs dead letters, at most once a second.
@@ -200,6 +213,7 @@ impl Sequencer {
         };
         let now = Instant::now();
         let due = self.batches.due(now).map_or(now + poll, |due| due.min(now + poll));
+        self.control.pause((REST_PER_WORK * self.worked).min(LONGEST_REST)).await;
         tokio::select! {
             () = at(Some(due)) => {}
             () = self.control.wake.notified() => {}

@@ -53,8 +53,10 @@ CREATE OR REPLACE FUNCTION tidings.publish(
   key uuid DEFAULT NULL,
   origin text DEFAULT NULL,
   topics text[] DEFAULT NULL
-) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO tidings.outbox(event, tenant, key, origin, topics) VALUES ($1, $2, $3, $4, $5)
+) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO tidings.outbox(event, tenant, key, origin, topics) VALUES ($1, $2, $3, $4, $5);
+END
 $$;
 REVOKE ALL ON FUNCTION tidings.publish(text, text, uuid, text, text[]) FROM PUBLIC;
 DO $$

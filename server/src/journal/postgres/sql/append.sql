@@ -60,12 +60,14 @@ BEGIN
       coalesce(l."offset", k."offset") AS known_offset,
       CASE WHEN l."offset" IS NULL THEN k.epoch END AS key_epoch,
       coalesce(l.topics, k.topics) AS known_topics
-    FROM unnest(append.tenants, append.keys, append.costs, append.topics, append.outbox_ids, append.outbox_nonces)
-      WITH ORDINALITY AS d(tenant, key, cost, topics, outbox_id, outbox_nonce, place)
+    FROM unnest(append.tenants, append.keys, append.costs, append.topics, append.outbox_ids, append.outbox_nonces,
+        append.key_costs)
+      WITH ORDINALITY AS d(tenant, key, cost, topics, outbox_id, outbox_nonce, key_cost, place)
+    -- A row of the outbox without a key of its own has a key that nobody else has, and goes in this transaction.
     LEFT JOIN LATERAL (SELECT l."offset", l.topics FROM tidings.log l
-      WHERE l.tenant = ids[d.tenant] AND l.key = d.key LIMIT 1) l ON true
+      WHERE l.tenant = ids[d.tenant] AND l.key = d.key AND (d.outbox_id IS NULL OR d.key_cost IS NOT NULL) LIMIT 1) l ON true
     LEFT JOIN LATERAL (SELECT k."offset", k.epoch, k.topics FROM tidings.keys k
-      WHERE k.tenant = ids[d.tenant] AND k.key = d.key LIMIT 1) k ON true
+      WHERE k.tenant = ids[d.tenant] AND k.key = d.key AND (d.outbox_id IS NULL OR d.key_cost IS NOT NULL) LIMIT 1) k ON true
     LEFT JOIN LATERAL (SELECT o.id FROM tidings.outbox o
       WHERE o.id = d.outbox_id AND o.nonce = d.outbox_nonce LIMIT 1) o ON true
   ), firsts AS (
