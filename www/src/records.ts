@@ -252,3 +252,17 @@ export type Party = {
   uuid: string;
   name: string;
 };
+
+export type Link = {
+  id: number;
+  title: string;
+  url: string;
+  note: string;
+  tags: Array<string>;
+  votes: number;
+};
+
+export type Database = {
+  /** The path of the SQLite file. */
+  file: string;
+};

@@ -219,12 +219,12 @@ pub(crate) const WEBKIT: Need = Need {
     install: |_| engines::install_webkit(),
 };
 
-/// Programs that the Rust tests run.
+/// Programs that the Rust tests run, and those of the demo.
 pub(crate) const PROGRAMS: Need = Need {
     name: "programs",
     lane: Lane::Debian,
     usually: 15,
-    how: "installing Debian's nginx, Caddy, pgbouncer, curl and Python",
+    how: "installing Debian's nginx, Caddy, pgbouncer, curl, Python and sqlite3",
     find: |_| Ok(programs::find()),
     install: |_| programs::install(),
 };

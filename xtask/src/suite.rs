@@ -163,6 +163,7 @@ const STEPS: [Step; 23] = [
             setup::NPM_DEMO,
             setup::NPM_BROWSER_TESTS,
             setup::BROWSER,
+            setup::PROGRAMS,
         ],
         run: in_browser,
     },

@@ -1,6 +1,6 @@
 //! The application's routes in one table, and the checks of a request before it reaches the store.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
@@ -8,7 +8,6 @@ use rusqlite::{Connection, Transaction};
 use serde::Serialize;
 use serde_json::Value;
 use tidings_server::origin_tag;
-use uuid::Uuid;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use warp::{Filter, Rejection, Reply, reply::Response};
 
@@ -16,7 +15,7 @@ use crate::{
     database::Database,
     events::Events,
     fault::Fault,
-    store::{catalogue, crm, projects, staff},
+    store::{catalogue, crm, links, projects, staff},
     table::Body,
 };
 
@@ -30,94 +29,108 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The store's function behind a route.
+/// The store's function behind a route. It gets the key in the path as text.
 #[derive(Clone, Copy)]
 enum Call {
     List(fn(&Connection) -> Result<Value, Fault>),
-    Read(fn(&Connection, Uuid) -> Result<Value, Fault>),
+    Read(fn(&Connection, &str) -> Result<Value, Fault>),
     Create(fn(&Transaction<'_>, &Body, &Events<'_>) -> Result<Value, Fault>),
-    Update(fn(&Transaction<'_>, Uuid, &Body, &Events<'_>) -> Result<Value, Fault>),
-    Delete(fn(&Transaction<'_>, Uuid, &Events<'_>) -> Result<(), Fault>),
+    Update(fn(&Transaction<'_>, &str, &Body, &Events<'_>) -> Result<Value, Fault>),
+    Delete(fn(&Transaction<'_>, &str, &Events<'_>) -> Result<(), Fault>),
 }
 use Call::{Create, Delete, List, Read, Update};
 
-/// Makes the call of a store's function. It returns the function's record as JSON.
+/// Makes the call of a store's function. It parses the key, and returns the function's record as JSON.
 macro_rules! call {
     (List $function:path) => {
         List(|db| to_json($function(db)?))
     };
     (Read $function:path) => {
-        Read(|db, uuid| to_json($function(db, uuid)?))
+        Read(|db, key| to_json($function(db, parse_key(key)?)?))
     };
     (Create $function:path) => {
         Create(|tx, body, events| to_json($function(tx, body, events)?))
     };
     (Update $function:path) => {
-        Update(|tx, uuid, body, events| to_json($function(tx, uuid, body, events)?))
+        Update(|tx, key, body, events| to_json($function(tx, parse_key(key)?, body, events)?))
     };
+    (Delete $function:path) => {
+        Delete(|tx, key, events| $function(tx, parse_key(key)?, events))
+    };
+}
+
+fn parse_key<K: FromStr>(key: &str) -> Result<K, Fault> {
+    let rule = "this path must name a record by its uuid, or a link by its number";
+    key.parse().map_err(|_| Fault::new(400, "invalid_path", rule))
 }
 
 fn to_json(record: impl Serialize) -> Result<Value, Fault> {
     serde_json::to_value(record).map_err(|_| Fault::internal())
 }
 
-/// Method, path below `/api/` (`*` is a uuid), and function.
+/// Method, path below `/api/` (`*` is a key), and function.
 const ROUTES: &[(Method, &[&str], Call)] = &[
     (Method::GET, &["departments"], call!(List staff::departments)),
     (Method::POST, &["departments"], call!(Create staff::create_department)),
     (Method::GET, &["departments", "*"], call!(Read staff::department)),
     (Method::PATCH, &["departments", "*"], call!(Update staff::update_department)),
-    (Method::DELETE, &["departments", "*"], Delete(staff::delete_department)),
+    (Method::DELETE, &["departments", "*"], call!(Delete staff::delete_department)),
     (Method::GET, &["teams"], call!(List staff::teams)),
     (Method::POST, &["teams"], call!(Create staff::create_team)),
     (Method::GET, &["teams", "*"], call!(Read staff::team)),
     (Method::PATCH, &["teams", "*"], call!(Update staff::update_team)),
-    (Method::DELETE, &["teams", "*"], Delete(staff::delete_team)),
+    (Method::DELETE, &["teams", "*"], call!(Delete staff::delete_team)),
     (Method::GET, &["people"], call!(List staff::people)),
     (Method::POST, &["people"], call!(Create staff::create_person)),
     (Method::GET, &["people", "*"], call!(Read staff::person)),
     (Method::PATCH, &["people", "*"], call!(Update staff::update_person)),
-    (Method::DELETE, &["people", "*"], Delete(staff::delete_person)),
+    (Method::DELETE, &["people", "*"], call!(Delete staff::delete_person)),
     (Method::POST, &["memberships"], call!(Create staff::create_membership)),
-    (Method::DELETE, &["memberships", "*"], Delete(staff::delete_membership)),
+    (Method::DELETE, &["memberships", "*"], call!(Delete staff::delete_membership)),
     (Method::GET, &["projects"], call!(List projects::projects)),
     (Method::POST, &["projects"], call!(Create projects::create_project)),
     (Method::GET, &["projects", "*"], call!(Read projects::project)),
     (Method::PATCH, &["projects", "*"], call!(Update projects::update_project)),
-    (Method::DELETE, &["projects", "*"], Delete(projects::delete_project)),
+    (Method::DELETE, &["projects", "*"], call!(Delete projects::delete_project)),
     (Method::POST, &["projects", "*", "action"], call!(Update projects::act_on_project)),
     (Method::PUT, &["projects", "*", "order"], call!(Update projects::order_assignments)),
     (Method::POST, &["assignments"], call!(Create projects::create_assignment)),
     (Method::PATCH, &["assignments", "*"], call!(Update projects::update_assignment)),
-    (Method::DELETE, &["assignments", "*"], Delete(projects::delete_assignment)),
+    (Method::DELETE, &["assignments", "*"], call!(Delete projects::delete_assignment)),
     (Method::GET, &["tasks"], call!(List projects::tasks)),
     (Method::POST, &["tasks"], call!(Create projects::create_task)),
     (Method::GET, &["tasks", "*"], call!(Read projects::task)),
     (Method::PATCH, &["tasks", "*"], call!(Update projects::update_task)),
-    (Method::DELETE, &["tasks", "*"], Delete(projects::delete_task)),
+    (Method::DELETE, &["tasks", "*"], call!(Delete projects::delete_task)),
     (Method::GET, &["catalogues"], call!(List catalogue::catalogues)),
     (Method::POST, &["catalogues"], call!(Create catalogue::create_catalogue)),
     (Method::GET, &["catalogues", "*"], call!(Read catalogue::catalogue)),
     (Method::PATCH, &["catalogues", "*"], call!(Update catalogue::update_catalogue)),
-    (Method::DELETE, &["catalogues", "*"], Delete(catalogue::delete_catalogue)),
+    (Method::DELETE, &["catalogues", "*"], call!(Delete catalogue::delete_catalogue)),
     (Method::POST, &["categories"], call!(Create catalogue::create_category)),
-    (Method::DELETE, &["categories", "*"], Delete(catalogue::delete_category)),
+    (Method::DELETE, &["categories", "*"], call!(Delete catalogue::delete_category)),
     (Method::GET, &["manufacturers"], call!(List catalogue::manufacturers)),
     (Method::POST, &["manufacturers"], call!(Create catalogue::create_manufacturer)),
-    (Method::DELETE, &["manufacturers", "*"], Delete(catalogue::delete_manufacturer)),
+    (Method::DELETE, &["manufacturers", "*"], call!(Delete catalogue::delete_manufacturer)),
     (Method::POST, &["items"], call!(Create catalogue::create_item)),
     (Method::GET, &["items", "*"], call!(Read catalogue::item)),
     (Method::PATCH, &["items", "*"], call!(Update catalogue::update_item)),
-    (Method::DELETE, &["items", "*"], Delete(catalogue::delete_item)),
+    (Method::DELETE, &["items", "*"], call!(Delete catalogue::delete_item)),
     (Method::GET, &["contacts"], call!(List crm::contacts)),
     (Method::POST, &["contacts"], call!(Create crm::create_contact)),
     (Method::GET, &["contacts", "*"], call!(Read crm::contact)),
     (Method::PATCH, &["contacts", "*"], call!(Update crm::update_contact)),
-    (Method::DELETE, &["contacts", "*"], Delete(crm::delete_contact)),
+    (Method::DELETE, &["contacts", "*"], call!(Delete crm::delete_contact)),
     (Method::GET, &["contacts", "*", "interactions"], call!(Read crm::interactions)),
     (Method::POST, &["interactions"], call!(Create crm::create_interaction)),
     (Method::PATCH, &["interactions", "*"], call!(Update crm::update_interaction)),
-    (Method::DELETE, &["interactions", "*"], Delete(crm::delete_interaction)),
+    (Method::DELETE, &["interactions", "*"], call!(Delete crm::delete_interaction)),
+    (Method::GET, &["links"], call!(List links::links)),
+    (Method::POST, &["links"], call!(Create links::create_link)),
+    (Method::PATCH, &["links", "*"], call!(Update links::update_link)),
+    (Method::DELETE, &["links", "*"], call!(Delete links::delete_link)),
+    (Method::POST, &["links", "*", "vote"], call!(Update links::vote)),
+    (Method::GET, &["database"], call!(List links::database)),
 ];
 
 /// The demo's own routes: its API and its page.
@@ -167,23 +180,23 @@ async fn answer<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Fault> {
     refuse_other_sites(headers)?;
-    let (call, uuid) = find(method, path)?;
+    let (call, key) = find(method, path)?;
     let body = read_body(body).await?;
     let (status, value) = match call {
         List(list) => (StatusCode::OK, database.read(list).await?),
-        Read(read) => (StatusCode::OK, database.read(move |db| read(db, uuid)).await?),
+        Read(read) => (StatusCode::OK, database.read(move |db| read(db, &key)).await?),
         Create(create) => {
             let body = parse_body(headers, &body)?;
             (StatusCode::CREATED, database.write(origin, move |tx, events| create(tx, &body, events)).await?)
         }
         Update(update) => {
             let body = parse_body(headers, &body)?;
-            let write = database.write(origin, move |tx, events| update(tx, uuid, &body, events));
+            let write = database.write(origin, move |tx, events| update(tx, &key, &body, events));
             (StatusCode::OK, write.await?)
         }
         Delete(delete) => {
             let write = move |tx: &Transaction<'_>, events: &Events<'_>| {
-                delete(tx, uuid, events).map(|()| Value::Null)
+                delete(tx, &key, events).map(|()| Value::Null)
             };
             database.write(origin, write).await?;
             return Ok(StatusCode::NO_CONTENT.into_response());
@@ -192,8 +205,8 @@ async fn answer<B: Buf>(
     Ok(json(status, "application/json", &value))
 }
 
-/// The route, and the uuid in its path. A path without one gives the nil uuid.
-fn find(method: &Method, path: &str) -> Result<(Call, Uuid), Fault> {
+/// The route, and the key in its path. A path without one gives an empty key.
+fn find(method: &Method, path: &str) -> Result<(Call, String), Fault> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let fits = |pattern: &[&str]| {
         pattern.len() == segments.len() && pattern.iter().zip(&segments).all(|(p, s)| *p == "*" || p == s)
@@ -206,12 +219,8 @@ fn find(method: &Method, path: &str) -> Result<(Call, Uuid), Fault> {
             _ => Fault::new(405, "method_not_allowed", format!("this path takes {}", methods.join(", "))),
         });
     };
-    let mut uuid = Uuid::nil();
-    for (_, segment) in pattern.iter().zip(&segments).filter(|(p, _)| **p == "*") {
-        uuid = Uuid::parse_str(segment)
-            .map_err(|_| Fault::new(400, "invalid_path", "this path must name a record by its uuid"))?;
-    }
-    Ok((*call, uuid))
+    let key = pattern.iter().zip(&segments).find(|(part, _)| **part == "*");
+    Ok((*call, key.map_or_else(String::new, |(_, segment)| (*segment).to_owned())))
 }
 
 /// There is no login, so a foreign page must not reach the API through the user's browser. The check of `Origin` refuses

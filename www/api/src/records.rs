@@ -280,5 +280,23 @@ record! {
     }
 }
 
+// Links.
+record! {
+    /// A row of `links`, as the API and the events of the bridge have it.
+    pub(crate) struct Link {
+        pub(crate) id: u64,
+        pub(crate) title: String,
+        pub(crate) url: String,
+        pub(crate) note: String,
+        pub(crate) tags: Vec<String>,
+        pub(crate) votes: u64,
+    }
+
+    pub(crate) struct Database {
+        /// The path of the SQLite file.
+        pub(crate) file: String,
+    }
+}
+
 #[cfg(test)]
 mod tests;

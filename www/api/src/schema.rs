@@ -8,7 +8,7 @@ use tidings_server::outbox;
 use crate::seed;
 
 /// The migrations. `user_version` of the file counts the ones that it has. Only append.
-const MIGRATIONS: &[&str] = &[TABLES, outbox::sqlite::SCHEMA];
+const MIGRATIONS: &[&str] = &[TABLES, outbox::sqlite::SCHEMA, LINKS, seed::LINKS];
 
 /// The tables of the records.
 const TABLES: &str = "
@@ -127,6 +127,36 @@ const TABLES: &str = "
     CREATE INDEX interaction_parties_by_contact ON interaction_parties (contact_uuid);
 ";
 
+/// The table of links. Any program may write to it, so the table itself refuses a row that is no link. It is not `STRICT`:
+/// such a table has no columns of JSON.
+const LINKS: &str = "
+    CREATE TABLE links (
+        id INTEGER PRIMARY KEY,
+        title TEXT NOT NULL,
+        url TEXT NOT NULL,
+        note TEXT NOT NULL DEFAULT '',
+        tags JSON NOT NULL DEFAULT '[]',
+        votes INTEGER NOT NULL DEFAULT 0,
+        -- JavaScript has no larger whole numbers.
+        CONSTRAINT \"an id is from 1 to 2^53 - 1\" CHECK (id BETWEEN 1 AND 9007199254740991),
+        CONSTRAINT \"votes are from 0 to 2^53 - 1\"
+            CHECK (typeof(votes) = 'integer' AND votes BETWEEN 0 AND 9007199254740991),
+        CONSTRAINT \"a title is a text\" CHECK (typeof(title) = 'text' AND title <> ''),
+        CONSTRAINT \"a url begins with http:// or https://\"
+            CHECK (typeof(url) = 'text' AND (url GLOB 'http://?*' OR url GLOB 'https://?*')),
+        CONSTRAINT \"a note is a text\" CHECK (typeof(note) = 'text'),
+        CONSTRAINT \"tags are a list\" CHECK (typeof(tags) = 'text' AND json_type(tags) = 'array')
+    );
+
+    -- A constraint cannot look into the list.
+    CREATE TRIGGER links_tags_of_new BEFORE INSERT ON links
+    WHEN EXISTS (SELECT 1 FROM json_each(new.tags) WHERE type <> 'text')
+    BEGIN SELECT RAISE(ABORT, 'each tag is a text'); END;
+    CREATE TRIGGER links_tags BEFORE UPDATE OF tags ON links
+    WHEN EXISTS (SELECT 1 FROM json_each(new.tags) WHERE type <> 'text')
+    BEGIN SELECT RAISE(ABORT, 'each tag is a text'); END;
+";
+
 /// Opens the file. Creates the file and its folder if they do not exist, and fills a new database.
 ///
 /// # Errors
@@ -185,6 +215,43 @@ mod tests {
         drop(connection);
 
         assert_eq!(people(&open(&path).unwrap()), 0, "an emptied table is not seeded again");
+    }
+
+    #[test]
+    fn a_file_of_an_older_program_gets_the_links_and_keeps_its_data() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.execute_batch(outbox::sqlite::SCHEMA).unwrap();
+        connection.pragma_update(None, "user_version", 2).unwrap();
+        let connection = prepare(connection).unwrap();
+        let count = |table: &str| -> i64 {
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("links"), count("people")), (5, 0));
+    }
+
+    #[test]
+    fn the_table_of_links_refuses_what_the_page_cannot_show() {
+        let connection = prepare(Connection::open_in_memory().unwrap()).unwrap();
+        for (change, reason) in [
+            ("id = 0", "an id is from 1"),
+            ("title = ''", "a title is a text"),
+            ("title = x'41'", "a title is a text"),
+            ("url = 'javascript:alert(1)'", "a url begins with http"),
+            ("note = x'41'", "a note is a text"),
+            ("note = NULL", "links.note"),
+            ("tags = '{}'", "tags are a list"),
+            ("tags = '[1]'", "each tag is a text"),
+            ("tags = 'a, b'", "malformed JSON"),
+            ("votes = 'many'", "votes are from 0"),
+            ("votes = 9007199254740992", "votes are from 0"),
+        ] {
+            let error =
+                connection.execute(&format!("UPDATE links SET {change} WHERE id = 1"), []).unwrap_err();
+            assert!(error.to_string().contains(reason), "{change}: {error}");
+        }
+        let insert = "INSERT INTO links (title, url, tags) VALUES ('A', 'https://e.org', '[null]')";
+        assert!(connection.execute(insert, []).unwrap_err().to_string().contains("each tag is a text"));
     }
 
     #[test]

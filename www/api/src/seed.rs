@@ -14,6 +14,21 @@ pub(crate) fn fill(db: &Connection) -> Result<()> {
     crm(db)
 }
 
+/// The links. A file of an older version gets them, too.
+pub(crate) const LINKS: &str = "
+    INSERT INTO links (title, url, note, tags, votes) VALUES
+        ('How SQLite is tested', 'https://www.sqlite.org/testing.html',
+         'Worth an hour before the next firmware release.', '[\"software\", \"tests\"]', 12),
+        ('Hub dynamo', 'https://en.wikipedia.org/wiki/Hub_dynamo',
+         'What feeds Lamp 3.', '[\"hardware\", \"power\"]', 7),
+        ('IP code', 'https://en.wikipedia.org/wiki/IP_code',
+         'How tight a housing must be. We promise IP66.', '[\"hardware\", \"rules\"]', 5),
+        ('Lithium-ion battery', 'https://en.wikipedia.org/wiki/Lithium-ion_battery',
+         '', '[\"power\"]', 3),
+        ('CAN bus', 'https://en.wikipedia.org/wiki/CAN_bus',
+         'How the lock may talk to the motor.', '[\"hardware\", \"software\"]', 9);
+";
+
 /// Inserts a row with a new uuid and returns the uuid.
 fn insert(db: &Connection, table: &str, columns: &str, values: &[&dyn ToSql]) -> Result<Uuid> {
     let uuid = Uuid::now_v7();

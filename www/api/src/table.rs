@@ -1,7 +1,7 @@
 //! Tables as data: the fields of a record, their values, and the four operations on a row.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, types::Value as Cell};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, types::Value as Cell};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -17,12 +17,17 @@ pub(crate) const MAX_NAME_CHARS: usize = 120;
 /// The most characters of a longer text: a full screen.
 pub(crate) const MAX_PROSE_CHARS: usize = 2_000;
 
+/// The most words of a list: a line on a screen.
+const MAX_WORDS: usize = 8;
+
 /// A table of the schema.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     /// The word for one of its records.
     pub(crate) noun: &'static str,
+    /// The column with the key of a record.
+    pub(crate) key: &'static str,
     pub(crate) fields: &'static [Field],
 }
 
@@ -52,6 +57,10 @@ pub(crate) enum Kind {
     Parent(&'static Table),
     /// A record of another table, or null.
     Link(&'static Table),
+    /// The address of a page; required in a new record.
+    Address,
+    /// A list of words. The column has it as JSON.
+    Words,
 }
 
 /// The object in a request's body.
@@ -63,6 +72,16 @@ impl Table {
     /// # Errors
     /// A field has a wrong value, or the table is full.
     pub(crate) fn insert(&self, tx: &Transaction<'_>, body: &Body) -> Result<Uuid, Fault> {
+        let uuid = Uuid::now_v7();
+        self.insert_as(tx, uuid.into(), body)?;
+        Ok(uuid)
+    }
+
+    /// Inserts a record with this key. If the keys are numbers, `NULL` takes the next one.
+    ///
+    /// # Errors
+    /// A field has a wrong value, or the table is full.
+    pub(crate) fn insert_as(&self, tx: &Transaction<'_>, key: Cell, body: &Body) -> Result<(), Fault> {
         let rows: i64 = tx.query_row(&format!("SELECT count(*) FROM {}", self.name), [], |row| row.get(0))?;
         if rows >= MAX_ROWS {
             return Err(Fault::conflict(format!(
@@ -77,29 +96,32 @@ impl Table {
                 format!("`{}` is missing: {}", field.name, field.kind.rule()),
             ));
         }
-        let uuid = Uuid::now_v7();
         let columns: String = given.iter().map(|(column, _)| format!(", {column}")).collect();
         let marks = ", ?".repeat(given.len());
-        let sql = format!("INSERT INTO {} (uuid{columns}) VALUES (?{marks})", self.name);
-        let cells = std::iter::once(Cell::Blob(uuid.as_bytes().to_vec()))
-            .chain(given.into_iter().map(|(_, cell)| cell));
+        let sql = format!("INSERT INTO {} ({}{columns}) VALUES (?{marks})", self.name, self.key);
+        let cells = std::iter::once(key).chain(given.into_iter().map(|(_, cell)| cell));
         tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(cells))?;
-        Ok(uuid)
+        Ok(())
     }
 
     /// Sets the fields that the body names. The others stay as they are.
     ///
     /// # Errors
     /// A field has a wrong value, or there is no such record.
-    pub(crate) fn update(&self, tx: &Transaction<'_>, uuid: Uuid, body: &Body) -> Result<(), Fault> {
-        let given = self.cells(tx, body)?;
-        self.expect(tx, uuid)?;
+    pub(crate) fn update(
+        &self,
+        tx: &Transaction<'_>,
+        key: impl Into<Cell>,
+        body: &Body,
+    ) -> Result<(), Fault> {
+        let (given, key) = (self.cells(tx, body)?, key.into());
+        self.expect(tx, key.clone())?;
         if given.is_empty() {
             return Ok(());
         }
         let columns: Vec<String> = given.iter().map(|(column, _)| format!("{column} = ?")).collect();
-        let sql = format!("UPDATE {} SET {} WHERE uuid = ?", self.name, columns.join(", "));
-        let cells = given.into_iter().map(|(_, cell)| cell).chain([Cell::Blob(uuid.as_bytes().to_vec())]);
+        let sql = format!("UPDATE {} SET {} WHERE {} = ?", self.name, columns.join(", "), self.key);
+        let cells = given.into_iter().map(|(_, cell)| cell).chain([key]);
         tx.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(cells))?;
         Ok(())
     }
@@ -108,8 +130,8 @@ impl Table {
     ///
     /// # Errors
     /// There is no such record.
-    pub(crate) fn delete(&self, tx: &Transaction<'_>, uuid: Uuid) -> Result<(), Fault> {
-        match tx.execute(&format!("DELETE FROM {} WHERE uuid = ?", self.name), params![uuid])? {
+    pub(crate) fn delete(&self, tx: &Transaction<'_>, key: impl Into<Cell>) -> Result<(), Fault> {
+        match tx.execute(&format!("DELETE FROM {} WHERE {} = ?", self.name, self.key), [key.into()])? {
             0 => Err(Fault::missing(self.noun)),
             _ => Ok(()),
         }
@@ -119,9 +141,9 @@ impl Table {
     ///
     /// # Errors
     /// There is no such record.
-    pub(crate) fn expect(&self, db: &Connection, uuid: Uuid) -> Result<(), Fault> {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE uuid = ?)", self.name);
-        match db.query_row(&sql, [uuid], |row| row.get(0))? {
+    pub(crate) fn expect(&self, db: &Connection, key: impl Into<Cell>) -> Result<(), Fault> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {} = ?)", self.name, self.key);
+        match db.query_row(&sql, [key.into()], |row| row.get(0))? {
             true => Ok(()),
             false => Err(Fault::missing(self.noun)),
         }
@@ -162,7 +184,7 @@ impl Table {
 
 impl Kind {
     fn is_required(self) -> bool {
-        matches!(self, Self::Name | Self::Choice(_) | Self::Parent(_))
+        matches!(self, Self::Name | Self::Choice(_) | Self::Parent(_) | Self::Address)
     }
 
     /// Tells which values are accepted.
@@ -176,16 +198,19 @@ impl Kind {
             Self::Flag => "give true or false".to_owned(),
             Self::Parent(table) => format!("give the uuid of a {}", table.noun),
             Self::Link(table) => format!("give the uuid of a {}, or null", table.noun),
+            Self::Address => {
+                format!(
+                    "give an address that begins with http:// or https://, of at most {MAX_PROSE_CHARS} characters"
+                )
+            }
+            Self::Words => {
+                format!("give a list of at most {MAX_WORDS} lines of 1 to {MAX_NAME_CHARS} characters")
+            }
         }
     }
 
     fn cell(self, value: &Value) -> Option<Cell> {
-        let text = |most: usize, lines: bool| {
-            let text = value.as_str()?.trim();
-            let fits = text.chars().take(most + 1).count() <= most;
-            let clean = text.chars().all(|c| !c.is_control() || (lines && matches!(c, '\n' | '\r' | '\t')));
-            (fits && clean).then(|| text.to_owned())
-        };
+        let text = |most, lines| text_of(value, most, lines);
         let uuid = || Some(Cell::Blob(Uuid::parse_str(value.as_str()?).ok()?.as_bytes().to_vec()));
         match self {
             Self::Name => text(MAX_NAME_CHARS, false).filter(|text| !text.is_empty()).map(Cell::Text),
@@ -199,8 +224,25 @@ impl Kind {
             Self::Parent(_) => uuid(),
             Self::Link(_) if value.is_null() => Some(Cell::Null),
             Self::Link(_) => uuid(),
+            Self::Address => text(MAX_PROSE_CHARS, false)
+                .filter(|text| ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)))
+                .map(Cell::Text),
+            Self::Words => {
+                let words = value.as_array().filter(|words| words.len() <= MAX_WORDS)?;
+                let word = |word| text_of(word, MAX_NAME_CHARS, false).filter(|text| !text.is_empty());
+                let words: Vec<String> = words.iter().map(word).collect::<Option<_>>()?;
+                Some(Cell::Text(Value::from(words).to_string()))
+            }
         }
     }
+}
+
+/// The text of a value, without the spaces around it, if it is allowed.
+fn text_of(value: &Value, most: usize, lines: bool) -> Option<String> {
+    let text = value.as_str()?.trim();
+    let fits = text.chars().take(most + 1).count() <= most;
+    let clean = text.chars().all(|c| !c.is_control() || (lines && matches!(c, '\n' | '\r' | '\t')));
+    (fits && clean).then(|| text.to_owned())
 }
 
 /// Returns the rows of a query as records. A record has a field for each column.
@@ -238,7 +280,7 @@ fn record<T: DeserializeOwned>(object: Value) -> Result<T, Fault> {
     })
 }
 
-/// In this schema, blobs are UUIDs, and integers named `is_…` are flags.
+/// In this schema, blobs are UUIDs, integers named `is_…` are flags, and `tags` are JSON.
 fn object(row: &Row<'_>) -> rusqlite::Result<Value> {
     let columns = row.as_ref();
     let mut object = Map::new();
@@ -249,6 +291,7 @@ fn object(row: &Row<'_>) -> rusqlite::Result<Value> {
             ValueRef::Integer(number) if name.starts_with("is_") => Value::Bool(number != 0),
             ValueRef::Integer(number) => number.into(),
             ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) if name == "tags" => serde_json::from_slice(text).unwrap_or(Value::Null),
             ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
             ValueRef::Blob(_) => row.get::<_, Uuid>(at)?.to_string().into(),
         };

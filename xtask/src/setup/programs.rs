@@ -1,5 +1,5 @@
-//! Programs that the Rust tests run: nginx and Caddy as proxies of a server, pgbouncer as a proxy of a database, curl for the
-//! README's commands, and Python as another language that writes into an outbox.
+//! Programs that tests run: nginx and Caddy as proxies of a server, pgbouncer as a proxy of a database, curl for the README's
+//! commands, Python as another language that writes into an outbox, and the shell of SQLite as another writer of a table.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::debian;
 use crate::cmd::which;
 
 /// The names of the programs, and of Debian's packages.
-const NAMES: [&str; 5] = ["nginx", "caddy", "pgbouncer", "curl", "python3"];
+const NAMES: [&str; 6] = ["nginx", "caddy", "pgbouncer", "curl", "python3", "sqlite3"];
 
 /// Names the programs, or returns `None` if one is missing.
 pub(super) fn find() -> Option<String> {
@@ -22,7 +22,7 @@ pub(super) fn install() -> Result<()> {
     let missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name).is_none()).collect();
     debian::install(&missing).context(
         "the tests of a server behind a proxy need nginx and Caddy, those of a journal pgbouncer, those of the README \
-         curl, and those of the outbox python3.\n\
+         curl, those of the outbox python3, and those of the store bridge sqlite3.\n\
          Remedy: install them, and put them on the path.",
     )
 }

@@ -7,6 +7,7 @@ use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub};
 use tidings_shared::domains::staff::Topic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
 
 use super::*;
 use crate::testing::{Folder, new_hub, open};
@@ -79,6 +80,41 @@ async fn a_record_is_created_read_changed_listed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_link_is_created_changed_voted_for_listed_and_deleted_by_its_number() {
+    let demo = Served::start().await;
+    let body = json!({ "title": "A", "url": "https://example.org", "tags": [" x ", "y"] });
+    let (status, made) = demo.json("POST /api/links", body).await;
+    assert_eq!((status, &made["tags"], &made["votes"]), (201, &json!(["x", "y"]), &json!(0)));
+    let path = format!("/api/links/{}", made["id"]);
+    assert_eq!(demo.json(&format!("PATCH {path}"), json!({ "note": "N" })).await.1["note"], "N");
+    assert_eq!(demo.json(&format!("POST {path}/vote"), json!({})).await.1["votes"], 1);
+    let (_, list) = demo.json("GET /api/links", json!(null)).await;
+    let wanted = json!({ "id": made["id"], "title": "A", "url": "https://example.org", "note": "N",
+        "tags": ["x", "y"], "votes": 1 });
+    assert_eq!(list[0], wanted, "the newest comes first");
+    assert_eq!(demo.json(&format!("DELETE {path}"), json!(null)).await, (204, Value::Null));
+    assert_eq!(demo.json(&format!("POST {path}/vote"), json!({})).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_is_no_link_is_refused_with_its_field() {
+    let demo = Served::start().await;
+    let nine: Vec<_> = (0..9).map(|n| n.to_string()).collect();
+    for (body, field) in [
+        (json!({ "title": "A" }), "url"),
+        (json!({ "title": "A", "url": "javascript:alert(1)" }), "url"),
+        (json!({ "title": "A", "url": "https://e.org", "tags": "x" }), "tags"),
+        (json!({ "title": "A", "url": "https://e.org", "tags": ["x", 1] }), "tags"),
+        (json!({ "title": "A", "url": "https://e.org", "tags": [" "] }), "tags"),
+        (json!({ "title": "A", "url": "https://e.org", "tags": nine }), "tags"),
+        (json!({ "title": "A", "url": "https://e.org", "votes": -1 }), "votes"),
+    ] {
+        let (status, problem) = demo.json("POST /api/links", body.clone()).await;
+        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{body}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn the_tag_of_the_tab_that_wrote_travels_with_the_event() {
     let demo = Served::start().await;
     let mut people = demo.hub.subscribe(&Topic::People).await;
@@ -100,6 +136,7 @@ async fn each_fault_is_a_problem_that_names_the_remedy() {
     for (request, body, status, code, hint) in [
         ("GET /api/nothing", "", 404, "not_found", "no such route"),
         ("GET /api/people/17", "", 400, "invalid_path", "uuid"),
+        ("DELETE /api/links/x", "", 400, "invalid_path", "number"),
         ("PUT /api/people", "", 405, "method_not_allowed", "GET, POST"),
         ("POST /api/people", "{", 400, "invalid_body", "JSON"),
         ("POST /api/people", "[]", 400, "invalid_body", "JSON object"),

@@ -47,6 +47,8 @@ fn typescript() -> String {
         InteractionKind,
         Interaction,
         Party,
+        Link,
+        Database,
     ];
     // The formatter keeps a line for each field, and comments of one line.
     let pretty =

@@ -14,12 +14,14 @@ use crate::{
 const CATALOGUES: Table = Table {
     name: "catalogues",
     noun: "catalogue",
+    key: "uuid",
     fields: &[Field { name: "name", kind: Kind::Name }, Field { name: "description", kind: Kind::Prose }],
 };
 
 const CATEGORIES: Table = Table {
     name: "categories",
     noun: "category",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "catalogue_uuid", kind: Kind::Parent(&CATALOGUES) },
@@ -29,12 +31,14 @@ const CATEGORIES: Table = Table {
 const MANUFACTURERS: Table = Table {
     name: "manufacturers",
     noun: "manufacturer",
+    key: "uuid",
     fields: &[Field { name: "name", kind: Kind::Name }],
 };
 
 const ITEMS: Table = Table {
     name: "items",
     noun: "item",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "sku", kind: Kind::Line },

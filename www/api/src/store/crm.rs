@@ -20,6 +20,7 @@ pub(crate) const MAX_PARTIES: usize = 40;
 const CONTACTS: Table = Table {
     name: "contacts",
     noun: "contact",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "company", kind: Kind::Line },
@@ -31,6 +32,7 @@ const CONTACTS: Table = Table {
 const INTERACTIONS: Table = Table {
     name: "interactions",
     noun: "interaction",
+    key: "uuid",
     fields: &[
         Field { name: "subject_uuid", kind: Kind::Parent(&CONTACTS) },
         Field { name: "kind", kind: Kind::Choice(&["call", "email", "meeting", "note"]) },

@@ -16,6 +16,7 @@ use crate::{
 pub(crate) const PROJECTS: Table = Table {
     name: "projects",
     noun: "project",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "summary", kind: Kind::Prose },
@@ -27,12 +28,14 @@ pub(crate) const PROJECTS: Table = Table {
 pub(crate) const TASKS: Table = Table {
     name: "tasks",
     noun: "task",
+    key: "uuid",
     fields: &[Field { name: "title", kind: Kind::Name }, Field { name: "notes", kind: Kind::Prose }],
 };
 
 const ASSIGNMENTS: Table = Table {
     name: "assignments",
     noun: "assignment",
+    key: "uuid",
     fields: &[
         Field { name: "project_uuid", kind: Kind::Parent(&PROJECTS) },
         Field { name: "task_uuid", kind: Kind::Parent(&TASKS) },

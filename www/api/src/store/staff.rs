@@ -15,12 +15,14 @@ use crate::{
 pub(crate) const DEPARTMENTS: Table = Table {
     name: "departments",
     noun: "department",
+    key: "uuid",
     fields: &[Field { name: "name", kind: Kind::Name }, Field { name: "description", kind: Kind::Prose }],
 };
 
 pub(crate) const TEAMS: Table = Table {
     name: "teams",
     noun: "team",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "purpose", kind: Kind::Prose },
@@ -31,6 +33,7 @@ pub(crate) const TEAMS: Table = Table {
 pub(crate) const PEOPLE: Table = Table {
     name: "people",
     noun: "person",
+    key: "uuid",
     fields: &[
         Field { name: "name", kind: Kind::Name },
         Field { name: "role", kind: Kind::Line },
@@ -41,6 +44,7 @@ pub(crate) const PEOPLE: Table = Table {
 const MEMBERSHIPS: Table = Table {
     name: "memberships",
     noun: "membership",
+    key: "uuid",
     fields: &[
         Field { name: "team_uuid", kind: Kind::Parent(&TEAMS) },
         Field { name: "person_uuid", kind: Kind::Parent(&PEOPLE) },
