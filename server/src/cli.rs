@@ -14,6 +14,7 @@ mod tail;
 mod time;
 mod token;
 mod tokens;
+mod watch_table;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,8 @@ enum Command {
     Token(token::Token),
     /// Prepare a database for an outbox, and look after its dead letters
     Journal(journal::Journal),
+    /// Make triggers with which a table of an application announces its changes
+    WatchTable(Box<watch_table::WatchTable>),
     /// Print a script with which a shell completes commands and flags
     Completions {
         /// Shell that will run the script
@@ -106,6 +109,7 @@ pub fn run_in(application: impl Application, domains: Domains) -> ExitCode {
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),
             Command::Journal(journal) => journal.run().await,
+            Command::WatchTable(watch) => watch.run(domains).await,
             Command::Completions { shell } => {
                 // It would panic if standard output were closed, so it writes to memory.
                 let mut script = Vec::new();

@@ -8,6 +8,7 @@
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
 //! - `Outbox` (features `sqlite` and `postgres`) publishes the events that an application writes in the transactions of its data.
+//! - `coverage` (feature `coverage`) finds writes without an event, for tests.
 //!
 //! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
 //! does no I/O. The rest about tokens is `jwt`, and the rest about requests is [`http`].
@@ -18,7 +19,7 @@
 //!   is a lock between processes.
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
 //! - `journal` keeps a hub's history in a file, or in PostgreSQL for several nodes.
-//! - `outbox` publishes the rows of a table. `postgres` connects to PostgreSQL, and `database_url` hides secrets.
+//! - `outbox` publishes the rows of a table. `coverage` finds changes without an event. `postgres` connects to PostgreSQL, and `database_url` hides secrets.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
@@ -47,6 +48,8 @@
 mod authorize;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "coverage")]
+pub mod coverage;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod database_url;
 mod gateway;
@@ -64,6 +67,8 @@ pub mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod questions;
+#[cfg(any(feature = "cli", feature = "coverage"))]
+mod sqlite_table;
 mod text;
 
 pub use authorize::{Authorize, Credentials, DevAccess};

@@ -88,6 +88,16 @@ impl Domains {
         others.iter().filter(differs).map(|(name, _)| name).collect()
     }
 
+    /// Returns the names of the domains.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|domain| domain.schema.name)
+    }
+
+    /// Returns the domain of that name as data, if it is in this set.
+    pub fn schema(&self, name: &str) -> Option<&DomainSchema> {
+        self.find(name).map(|domain| &domain.schema)
+    }
+
     /// Returns whether the domain of that name is in this set.
     pub fn knows(&self, name: &str) -> bool {
         self.find(name).is_some()
@@ -100,7 +110,7 @@ impl Domains {
 
     /// Returns the domain of this set that a misspelt name probably means.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
-        nearest(name, self.0.iter().map(|domain| domain.schema.name))
+        nearest(name, self.names())
     }
 
     fn find(&self, name: &str) -> Option<&Domain> {

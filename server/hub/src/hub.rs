@@ -10,6 +10,7 @@ mod handed_over;
 mod home;
 mod later;
 mod lost;
+mod observer;
 mod outgoing;
 mod publishing;
 mod settings;
@@ -29,6 +30,7 @@ pub use self::{
     changes::Changes,
     driver::{Driver, Turn},
     handed_over::{Positioning, Publishing, Revoking, Syncing},
+    observer::ChangesObserver,
     publishing::{PublishError, PublishOptions, RawPublish},
     settings::HubSettings,
     subscription::{Subscribing, Subscription},
@@ -230,6 +232,12 @@ impl Hub {
         if let Some(outgoing) = &self.shared().outgoing {
             outgoing.follow_all();
         }
+    }
+
+    /// Lets an observer hear of the events of all guards of this hub ([`Hub::changes`]) that are made from now on. It is for
+    /// tests, which look for writes without an event. Returns whether it is the hub's first observer: there is no second one.
+    pub fn observe_changes(&self, observer: Arc<dyn ChangesObserver>) -> bool {
+        self.shared().changes_observer.set(observer).is_ok()
     }
 
     /// Notes that the journal has answered, and that the logs have everything that it had. From the first call on, a

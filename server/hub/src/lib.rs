@@ -48,8 +48,8 @@ pub use access::{AccessError, Answer, Identity, Question, Rights};
 pub use health::Health;
 pub use host::Host;
 pub use hub::{
-    CatchingUp, Changes, Driver, Hub, HubSettings, Positioning, PublishError, PublishOptions, Publishing,
-    RawPublish, Revoking, Subscribing, Subscription, Syncing, Tenant, Turn,
+    CatchingUp, Changes, ChangesObserver, Driver, Hub, HubSettings, Positioning, PublishError,
+    PublishOptions, Publishing, RawPublish, Revoking, Subscribing, Subscription, Syncing, Tenant, Turn,
 };
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};

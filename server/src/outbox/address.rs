@@ -1,6 +1,10 @@
 //! Where an outbox is: `sqlite:PATH`, or `postgres://…`.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use crate::database_url;
 
@@ -31,6 +35,19 @@ pub(super) enum Database {
 /// The text is not the address of an outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxAddressError(String);
+
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "it serves the command line"))]
+impl OutboxAddress {
+    /// Returns the path of a SQLite file.
+    pub(crate) fn sqlite_path(&self) -> Option<&Path> {
+        if let Database::Sqlite(path) = &self.0 { Some(path) } else { None }
+    }
+
+    /// Returns the URL of a PostgreSQL database, with its secrets.
+    pub(crate) fn postgres_url(&self) -> Option<&str> {
+        if let Database::Postgres(url) = &self.0 { Some(url) } else { None }
+    }
+}
 
 impl FromStr for OutboxAddress {
     type Err = OutboxAddressError;

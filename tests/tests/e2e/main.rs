@@ -62,3 +62,4 @@ mod tokens;
 mod types;
 mod unwritable;
 mod views;
+mod watch_table;

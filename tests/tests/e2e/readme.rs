@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidings_tests::{
     AppFile, Client, Finished, Postgres, Server, finish,
     postgres::{as_user, connect},
-    tidings, token,
+    sample, tidings, token,
 };
 
 /// The block of commands that has this text.
@@ -72,6 +72,19 @@ fn a_row_of_the_outbox_reaches_the_topics_of_its_event() {
     let server = Server::run(shell(&format!("exec {serve} --listen 127.0.0.1:0")));
     let mut client = Client::subscribed(&server, &["staff:people"]);
     file.open().execute_batch(&block_of("sql", "tidings_outbox")).unwrap();
+    client.expect("event");
+}
+
+#[test]
+fn a_table_that_is_watched_announces_a_plain_write() {
+    let file = AppFile::new("wal");
+    file.open().execute_batch("CREATE TABLE team(id TEXT, department TEXT)").unwrap();
+    let script = block("tidings watch-table").replace("sqlite:app.db", &file.url());
+    let finished = finish(&mut shell(&script));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let server = Server::with(&["--outbox", &file.url()]);
+    let mut client = Client::subscribed(&server, &["staff:teams"]);
+    file.open().execute("INSERT INTO team(id) VALUES (?1)", [sample::uuid()]).unwrap();
     client.expect("event");
 }
 

@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_one_request_is_an_error_for_its_caller_only() {
         let folder = Folder::new();
-        let (database, _outbox) = open(&folder, &new_hub()).await;
+        let (database, _outbox, _covered) = open(&folder, &new_hub()).await;
         let fault = database.write::<(), _>(None, |_, _| panic!("on purpose")).await.unwrap_err();
         assert_eq!(fault.status, 500);
         assert_eq!(database.read(|_| Ok(json!(1))).await.unwrap(), json!(1));
@@ -116,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_beyond_the_bound_is_refused_while_those_before_it_are_served() {
         let folder = Folder::new();
-        let (database, _outbox) = open(&folder, &new_hub()).await;
+        let (database, _outbox, _covered) = open(&folder, &new_hub()).await;
         let (start, started) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
         let slow: Job = Box::new(move |_| {

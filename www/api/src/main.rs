@@ -13,6 +13,8 @@ use tidings_server::{
 };
 use tokio::net::TcpListener;
 
+#[cfg(test)]
+mod coverage;
 mod database;
 mod events;
 mod fault;

@@ -2,10 +2,14 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use tidings_server::{Hub, HubSettings, Outbox, SystemHost};
+use tidings_server::{Hub, HubSettings, Outbox, SystemHost, coverage::Coverage};
 use uuid::Uuid;
 
-use crate::{database::Database, schema};
+use crate::{
+    coverage::{Covered, tables},
+    database::Database,
+    schema,
+};
 
 /// A folder that is removed at the end.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -28,11 +32,14 @@ pub(crate) fn new_hub() -> Hub {
     Hub::new(HubSettings::new("dev".parse().unwrap()), SystemHost::start())
 }
 
-/// Opens the database of a folder, and publishes its outbox on the hub.
-pub(crate) async fn open(folder: &Folder, hub: &Hub) -> (Database, Arc<Outbox>) {
+/// Opens the database of a folder, and publishes its outbox on the hub. When the last value is dropped, each write of the test
+/// must have had its event.
+pub(crate) async fn open(folder: &Folder, hub: &Hub) -> (Database, Arc<Outbox>, Covered) {
     let path = folder.0.join("demo.sqlite");
-    let connection = schema::open(&path).unwrap();
+    let mut connection = schema::open(&path).unwrap();
+    let coverage = Coverage::new(tables()).unwrap();
+    coverage.connect(&mut connection).unwrap();
     let address = format!("sqlite:{}", path.display()).parse().unwrap();
     let outbox = Arc::new(Outbox::start(hub, &address).await.unwrap());
-    (Database::start(connection, Arc::clone(&outbox)).unwrap(), outbox)
+    (Database::start(connection, Arc::clone(&outbox)).unwrap(), outbox, Covered(coverage))
 }

@@ -43,12 +43,12 @@ pub(crate) const LAYERS: &[Layers] = &[
         layers: &[
             Layer {
                 name: "values",
-                modules: &["database_url", "host", "lock_file", "origin", "postgres", "text"],
+                modules: &["database_url", "host", "lock_file", "origin", "postgres", "sqlite_table", "text"],
             },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },
             Layer { name: "journal", modules: &["journal"] },
-            Layer { name: "outbox", modules: &["outbox"] },
+            Layer { name: "outbox", modules: &["coverage", "outbox"] },
             Layer { name: "connections", modules: &["net"] },
             Layer { name: "gateway", modules: &["gateway"] },
             Layer { name: "HTTP", modules: &["http"] },

@@ -117,7 +117,7 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
 }
 
 /// Blocks with one of these commands are run by `tests/tests/e2e/readme.rs`.
-const RUN_BY_TESTS: [&str; 3] = ["curl ", "tidings token ", "tidings journal "];
+const RUN_BY_TESTS: [&str; 4] = ["curl ", "tidings token ", "tidings journal ", "tidings watch-table "];
 
 /// Commands that other steps run, in their own way.
 const KNOWN: [&str; 5] = [

@@ -1,9 +1,12 @@
 //! The events of a transaction, which are announced after its commit.
 
+use std::sync::Arc;
+
 use tidings_shared::{Event, RawEvent, Topic, TopicName};
 
 use super::{
     announce::reach,
+    observer::ChangesObserver,
     publishing::{PublishError, PublishOptions},
     tenant::{Tenant, encode, names},
 };
@@ -48,6 +51,8 @@ pub struct Changes {
     origin: Option<String>,
     added: Vec<Change>,
     has_committed: bool,
+    /// Who hears of the events, and what it said when the guard was made.
+    observer: Option<(Arc<dyn ChangesObserver>, u64)>,
 }
 
 /// An event that was added.
@@ -65,7 +70,9 @@ struct Change {
 impl Tenant {
     /// Returns a guard for the events of a transaction. See [`Hub::changes`](crate::Hub::changes).
     pub fn changes(&self) -> Changes {
-        Changes { tenant: self.clone(), origin: None, added: Vec::new(), has_committed: false }
+        let observer =
+            self.shared.changes_observer.get().map(|observer| (Arc::clone(observer), observer.begun()));
+        Changes { tenant: self.clone(), origin: None, added: Vec::new(), has_committed: false, observer }
     }
 }
 
@@ -123,6 +130,10 @@ impl Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
+        if let Some((observer, mark)) = &self.observer {
+            let events = self.added.iter().filter_map(|change| Some(change.event.as_ref().ok()?.0.clone()));
+            observer.announcing(*mark, events.collect());
+        }
         let Tenant { shared, id } = &self.tenant;
         let mut uncertain = Vec::new();
         for Change { domain, name, event, reach, options } in self.added.drain(..) {

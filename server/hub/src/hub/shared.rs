@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     handed_over::{Publishing, Revoking, Syncing},
+    observer::ChangesObserver,
     outgoing::{Outgoing, Waiting},
     publishing::{PublishError, PublishOptions, RawPublish},
     settings::HubSettings,
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) health: Hearing,
     pub(super) refusals: Refusals,
     uncertain: Mutex<Uncertain>,
+    /// Who hears of the events of guards.
+    pub(super) changes_observer: OnceLock<Arc<dyn ChangesObserver>>,
     pub(super) metrics: Arc<Metrics>,
     /// Bytes of the logs and keys of all tenants.
     pub(super) log_bytes: Arc<AtomicUsize>,
@@ -75,6 +78,7 @@ impl Shared {
             health: Hearing::default(),
             refusals: Refusals::default(),
             uncertain: Mutex::default(),
+            changes_observer: OnceLock::new(),
             metrics: Arc::new(Metrics::default()),
             log_bytes: Arc::default(),
         }

@@ -10,19 +10,23 @@ use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{Folder, new_hub, open};
+use crate::{
+    coverage::Covered,
+    testing::{Folder, new_hub, open},
+};
 
 /// A served demo, with a page of two files.
 struct Served {
     address: SocketAddr,
     hub: Hub,
+    _covered: Covered,
     _folder: Folder,
 }
 
 impl Served {
     async fn start() -> Self {
         let (folder, hub) = (Folder::new(), new_hub());
-        let (database, _) = open(&folder, &hub).await;
+        let (database, _, covered) = open(&folder, &hub).await;
         let dist = folder.0.join("dist");
         fs::create_dir_all(dist.join("assets")).unwrap();
         fs::write(dist.join("index.html"), "<!doctype html>").unwrap();
@@ -33,7 +37,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { gateway.serve(listener, app, std::future::pending()).await });
-        Self { address, hub, _folder: folder }
+        Self { address, hub, _covered: covered, _folder: folder }
     }
 
     /// Sends a request and returns the status, the head and the body of the answer.

@@ -14,6 +14,7 @@ use tidings_shared::{TopicName, domains::store};
 use uuid::Uuid;
 
 use crate::{
+    coverage::Covered,
     database::Database,
     events::Events,
     fault::Fault,
@@ -37,6 +38,7 @@ pub(super) struct World {
     pub(super) database: Database,
     pub(super) outbox: Arc<Outbox>,
     hub: Hub,
+    pub(super) covered: Covered,
     pub(super) folder: Folder,
 }
 
@@ -47,8 +49,8 @@ impl World {
     }
 
     pub(super) async fn start(folder: Folder, hub: Hub) -> Self {
-        let (database, outbox) = open(&folder, &hub).await;
-        Self { database, outbox, hub, folder }
+        let (database, outbox, covered) = open(&folder, &hub).await;
+        Self { database, outbox, hub, covered, folder }
     }
 
     pub(super) async fn create<T: Record>(&self, create: Create<T>, body: Value) -> Result<Uuid, Fault> {

@@ -1,0 +1,252 @@
+use rusqlite::{Connection, Transaction};
+use tidings_hub::{HubSettings, PublishOptions};
+use tidings_shared::domains::staff;
+use uuid::Uuid;
+
+use super::*;
+use crate::{host::SystemHost, outbox::sqlite};
+
+const TABLES: &str = "
+    CREATE TABLE department(id BLOB PRIMARY KEY, name TEXT) STRICT, WITHOUT ROWID;
+    CREATE TABLE team(id TEXT PRIMARY KEY, department BLOB REFERENCES department ON DELETE CASCADE, name TEXT UNIQUE,
+        seen INTEGER);
+    CREATE TABLE log(line TEXT);
+";
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn tables() -> [Table; 3] {
+    let by_id = || By::domain("staff").field("uuid", "id");
+    let by_old_and_new = By::domain("staff")
+        .field("uuid", "id")
+        .either(&["department_uuid", "previous_department_uuid"], "department");
+    [
+        Table::new("team").named(by_old_and_new).without("seen"),
+        Table::new("department").named(by_id()).shown_in("team", "department"),
+        Table::ignore("log"),
+    ]
+}
+
+fn open() -> (Coverage, Connection) {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(sqlite::SCHEMA).unwrap();
+    connection.execute_batch(TABLES).unwrap();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    let coverage = Coverage::new(tables()).unwrap();
+    coverage.connect(&mut connection).unwrap();
+    (coverage, connection)
+}
+
+fn team(number: u128, department: Option<u128>) -> staff::Team {
+    staff::Team { uuid: id(number), department_uuid: department.map(id), previous_department_uuid: None }
+}
+
+fn updated(number: u128, department: Option<u128>) -> staff::Event {
+    staff::Event::TeamUpdated(team(number, department))
+}
+
+fn department_updated(number: u128) -> staff::Event {
+    staff::Event::DepartmentUpdated(staff::Department { uuid: id(number) })
+}
+
+fn tell(transaction: &Transaction<'_>, event: &staff::Event) {
+    sqlite::insert(transaction, None, event, PublishOptions::default()).unwrap();
+}
+
+/// Writes in a transaction, and commits it.
+fn write(connection: &mut Connection, write: impl FnOnce(&Transaction<'_>)) {
+    let transaction = connection.transaction().unwrap();
+    write(&transaction);
+    transaction.commit().unwrap();
+}
+
+fn insert(connection: &Connection, team: u128, department: u128, name: &str) {
+    let sql = "INSERT OR REPLACE INTO team(id, department, name) VALUES (?1, ?2, ?3)";
+    connection.execute(sql, (id(team).to_string(), id(department).as_bytes(), name)).unwrap();
+}
+
+/// Two teams in two departments.
+fn filled() -> (Coverage, Connection) {
+    let (coverage, connection) = open();
+    for number in [7_u128, 8] {
+        connection.execute("INSERT INTO department(id) VALUES (?1)", [id(number).as_bytes()]).unwrap();
+    }
+    insert(&connection, 1, 7, "one");
+    insert(&connection, 2, 7, "two");
+    assert_eq!(coverage.missing().unwrap().len(), 4);
+    (coverage, connection)
+}
+
+#[track_caller]
+fn assert_missing(coverage: &Coverage, expected: &[(&str, u128, Change)]) {
+    let missing = coverage.missing().unwrap();
+    let mut found: Vec<(&str, String, String)> = missing
+        .iter()
+        .map(|missing| (missing.table.as_str(), missing.key.clone(), format!("{:?}", missing.change)))
+        .collect();
+    found.sort();
+    let mut expected: Vec<(&str, String, String)> = expected
+        .iter()
+        .map(|(table, number, change)| (*table, id(*number).to_string(), format!("{change:?}")))
+        .collect();
+    expected.sort();
+    assert_eq!(found, expected, "{missing:#?}");
+}
+
+#[test]
+fn a_change_without_an_event_in_its_own_transaction_is_missing() {
+    let (coverage, mut connection) = filled();
+    write(&mut connection, |transaction| {
+        tell(transaction, &updated(1, Some(7)));
+        transaction.execute("UPDATE team SET name = 'a' WHERE name = 'one'", []).unwrap();
+    });
+    write(&mut connection, |transaction| {
+        transaction.execute("UPDATE team SET name = 'b' WHERE name = 'a'", []).unwrap();
+        tell(transaction, &updated(1, Some(7)));
+    });
+    coverage.assert_complete();
+    write(&mut connection, |transaction| {
+        transaction.execute("UPDATE team SET name = name || '!'", []).unwrap();
+        tell(transaction, &updated(1, Some(7)));
+    });
+    write(&mut connection, |transaction| tell(transaction, &updated(2, Some(7))));
+    assert_missing(&coverage, &[("team", 2, Change::Updated)]);
+    connection.execute("UPDATE team SET seen = 1, name = name", []).unwrap();
+    connection.execute("INSERT INTO log VALUES ('a')", []).unwrap();
+    coverage.assert_complete();
+}
+
+#[test]
+fn what_is_rolled_back_needs_no_event_and_gives_none() {
+    let (coverage, mut connection) = filled();
+    connection.execute_batch("BEGIN; UPDATE team SET name = name || '!'; ROLLBACK").unwrap();
+    write(&mut connection, |transaction| {
+        transaction.execute_batch("SAVEPOINT s; DELETE FROM team; ROLLBACK TO s").unwrap();
+        // The whole statement fails, after it has changed one row.
+        transaction.execute("UPDATE team SET name = 'same'", []).unwrap_err();
+    });
+    coverage.assert_complete();
+    write(&mut connection, |transaction| {
+        transaction.execute("UPDATE team SET name = name || '!'", []).unwrap();
+        transaction.execute_batch("SAVEPOINT s").unwrap();
+        tell(transaction, &updated(1, Some(7)));
+        transaction.execute_batch("ROLLBACK TO s").unwrap();
+        tell(transaction, &updated(2, Some(7)));
+    });
+    assert_missing(&coverage, &[("team", 1, Change::Updated)]);
+    write(&mut connection, |transaction| {
+        transaction.execute("INSERT INTO team(id) VALUES ('x')", []).unwrap();
+        transaction.execute("DELETE FROM team WHERE id = 'x'", []).unwrap();
+    });
+    coverage.assert_complete();
+}
+
+#[test]
+fn cascades_and_replaced_rows_are_changes_and_so_are_rows_that_show_a_changed_one() {
+    let (coverage, mut connection) = filled();
+    write(&mut connection, |transaction| {
+        transaction.execute("UPDATE department SET name = 'D' WHERE id = ?1", [id(7).as_bytes()]).unwrap();
+        tell(transaction, &department_updated(7));
+        tell(transaction, &updated(2, Some(7)));
+    });
+    assert_missing(&coverage, &[("team", 1, Change::Shown)]);
+    write(&mut connection, |transaction| {
+        // Both are replaced: one by its key, one by its name.
+        insert(transaction, 1, 8, "two");
+        tell(transaction, &updated(1, Some(8)));
+    });
+    assert_missing(&coverage, &[("team", 1, Change::Updated), ("team", 2, Change::Deleted)]);
+    write(&mut connection, |transaction| {
+        transaction.execute("DELETE FROM department", []).unwrap();
+        tell(transaction, &department_updated(7));
+        tell(transaction, &department_updated(8));
+    });
+    assert_missing(&coverage, &[("team", 1, Change::Deleted)]);
+}
+
+#[test]
+fn events_of_a_guard_count_for_the_commits_within_its_life() {
+    let (coverage, connection) = filled();
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
+    assert!(coverage.observe(&hub) && !coverage.observe(&hub));
+    let rename = |name: &str| {
+        connection.execute("UPDATE team SET name = ?2 WHERE id = ?1", (id(1).to_string(), name)).unwrap();
+    };
+    let mut changes = hub.changes();
+    changes.add(&updated(1, Some(7)));
+    rename("a");
+    changes.committed();
+    let mut changes = hub.changes();
+    rename("b");
+    changes.add(&updated(1, Some(7)));
+    drop(changes);
+    coverage.assert_complete();
+
+    let mut changes = hub.changes();
+    changes.add(&updated(1, Some(7)));
+    rename("c");
+    changes.rolled_back();
+    rename("d");
+    let mut changes = hub.changes();
+    changes.add(&updated(1, Some(7)));
+    changes.committed();
+    assert_missing(&coverage, &[("team", 1, Change::Updated), ("team", 1, Change::Updated)]);
+}
+
+#[test]
+fn several_connections_of_a_file_are_told_apart() {
+    let folder = std::env::temp_dir().join(format!("tidings-coverage-{}", Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("app.db");
+    let mut one = Connection::open(&path).unwrap();
+    one.pragma_update(None, "journal_mode", "wal").unwrap();
+    one.execute_batch(sqlite::SCHEMA).unwrap();
+    one.execute_batch(TABLES).unwrap();
+    let mut two = Connection::open(&path).unwrap();
+    let coverage = Coverage::new(tables()).unwrap();
+    for connection in [&mut one, &mut two] {
+        coverage.connect(connection).unwrap();
+    }
+    let insert = |number: u128| format!("INSERT INTO team(id) VALUES ('{}')", id(number));
+    write(&mut one, |transaction| {
+        transaction.execute(&insert(1), []).unwrap();
+        tell(transaction, &updated(1, None));
+    });
+    write(&mut two, |transaction| {
+        tell(transaction, &updated(3, None));
+        transaction.execute(&insert(2), []).unwrap();
+        transaction.execute(&insert(3), []).unwrap();
+    });
+    one.execute(&insert(4), []).unwrap();
+    assert_missing(&coverage, &[("team", 2, Change::Created), ("team", 4, Change::Created)]);
+    drop((one, two));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_declaration_of_something_that_is_not_there_is_an_error() {
+    let refused = |table: Table| {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        Coverage::new([table]).unwrap().connect(&mut connection).unwrap_err().to_string()
+    };
+    for (table, part) in [
+        (Table::new("teem"), "do you mean `team`?"),
+        (Table::new("team").without("sen"), "do you mean `seen`?"),
+        (Table::new("team").named(By::any().field("uuid", "uuid")), "no such column of `team`"),
+        (Table::new("team").shown_in("department", "team"), "no such column of `department`"),
+        (Table::new("team").shown_in("nothing", "team"), "no such watched table"),
+    ] {
+        let reason = refused(table);
+        assert!(reason.contains(part), "{reason}");
+    }
+    let (coverage, mut connection) = open();
+    let again = coverage.connect(&mut connection).unwrap_err().to_string();
+    assert!(again.contains("connect it once"), "{again}");
+    let mut busy = Connection::open_in_memory().unwrap();
+    busy.execute_batch("CREATE TABLE t(a); BEGIN").unwrap();
+    let busy = Coverage::new([]).unwrap().connect(&mut busy).unwrap_err().to_string();
+    assert!(busy.contains("outside of a transaction"), "{busy}");
+}
