@@ -87,11 +87,21 @@ impl Database {
     /// A sentence that names the fault and the remedy.
     pub(crate) async fn connect_and(
         &self,
-        mut notified: impl FnMut(&str) + Send + 'static,
+        notified: impl FnMut(&str) + Send + 'static,
     ) -> Result<Session, String> {
+        self.try_connect(notified).await.map_err(|fault| fault.message)
+    }
+
+    /// Returns whether nobody answers there now, or a server that is not ready. So the URL may be right.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn is_away(&self) -> bool {
+        self.try_connect(|_| {}).await.is_err_and(|fault| fault.is_away)
+    }
+
+    async fn try_connect(&self, mut notified: impl FnMut(&str) + Send + 'static) -> Result<Session, Fault> {
         // Another host gets its turn.
         let share = self.connect_timeout / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).max(1);
-        let mut connected = Err(format!("{}: no host", self.name));
+        let mut connected = Err(Fault::of_us(format!("{}: no host", self.name)));
         for config in &self.hosts {
             let mut config = config.clone();
             if config.get_connect_timeout().is_none() {
@@ -99,8 +109,12 @@ impl Database {
                 config.connect_timeout(share / 2);
             }
             connected = match timeout(share, config.connect(self.tls.clone())).await {
-                Ok(connected) => connected.map_err(|error| self.fault(&error)),
-                Err(_) => Err(format!("{} did not answer within {share:?}{}", self.name, fault::IS_IT_THERE)),
+                Ok(connected) => connected.map_err(|error| Fault::new(&self.name, &error)),
+                Err(_) => {
+                    let message =
+                        format!("{} did not answer within {share:?}{}", self.name, fault::IS_IT_THERE);
+                    Err(Fault { is_away: true, ..Fault::of_us(message) })
+                }
             };
             if connected.is_ok() {
                 break;
@@ -126,10 +140,6 @@ impl Database {
     /// Returns the user of the URL.
     pub(crate) fn user(&self) -> &str {
         self.user.as_deref().unwrap_or("USER")
-    }
-
-    fn fault(&self, error: &tokio_postgres::Error) -> String {
-        fault::describe(&self.name, error)
     }
 }
 
@@ -189,17 +199,11 @@ impl Session {
     ) -> Result<T, Fault> {
         match timeout(self.answer_timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Fault {
-                message: fault::describe(&self.name, &error),
-                state: error.code().map(|code| code.code().to_owned()),
-            }),
-            Err(_) => Err(Fault {
-                message: format!(
-                    "{} did not answer within {:?}: look at its load and its log",
-                    self.name, self.answer_timeout
-                ),
-                state: None,
-            }),
+            Ok(Err(error)) => Err(Fault::new(&self.name, &error)),
+            Err(_) => Err(Fault::of_us(format!(
+                "{} did not answer within {:?}: look at its load and its log",
+                self.name, self.answer_timeout
+            ))),
         }
     }
 }
@@ -211,9 +215,22 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     /// PostgreSQL's code, if the database itself refused.
     state: Option<String>,
+    /// Whether a later connection may succeed with the same settings.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "it serves the command line"))]
+    is_away: bool,
 }
 
 impl Fault {
+    fn new(name: &str, error: &tokio_postgres::Error) -> Self {
+        let state = error.code().map(|code| code.code().to_owned());
+        Self { message: fault::describe(name, error), state, is_away: fault::is_away(error) }
+    }
+
+    /// Returns a fault that the database has not said.
+    fn of_us(message: String) -> Self {
+        Self { message, state: None, is_away: false }
+    }
+
     /// Whether a table, a schema, a column or a function is missing.
     pub(crate) fn is_missing(&self) -> bool {
         // undefined_table, invalid_schema_name, undefined_column, undefined_function

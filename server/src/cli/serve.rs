@@ -1,6 +1,7 @@
 //! `tidings serve`: reads the settings, and runs a server until a signal stops it.
 
 use std::{
+    fmt,
     io::Write,
     net::{IpAddr, SocketAddr},
     num::NonZero,
@@ -10,9 +11,7 @@ use std::{
 
 use clap::{Args, builder::BoolishValueParser};
 use futures_util::FutureExt;
-use tidings_hub::{
-    HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId, journal::JournalError,
-};
+use tidings_hub::{HubSettings, KeyLimits, LogLimits, Quotas, SessionSettings, TenantId};
 use tidings_shared::{Domains, limits};
 use tokio::{
     net::TcpListener,
@@ -33,7 +32,8 @@ use crate::{
     gateway::{Gateway, GatewaySettings},
     journal::{self, JournalAddress, JournalSettings, Synchronous, open_hub},
     origin::{OriginRule, check_as_browsers_write},
-    outbox::{Outbox, OutboxAddress, OutboxError, admin},
+    outbox::{Outbox, OutboxAddress, admin},
+    postgres,
 };
 
 /// The tenant of a server with `--dev`.
@@ -182,16 +182,15 @@ pub(super) struct Serve {
     tokens: Tokens,
 }
 
-fn unusable_journal(error: JournalError) -> Failure {
-    Failure::Usage(format!("--journal: {error}"))
-}
-
-fn unusable_outbox(error: OutboxError) -> Failure {
-    Failure::Usage(format!("--outbox {error}"))
-}
-
-fn unusable_outbox_of_journal(error: OutboxError) -> Failure {
-    Failure::Usage(format!("--journal: {error}"))
+/// Returns the failure of a server that can't use a database, with its setting and the URL if it is PostgreSQL. If nobody
+/// answers there, the setting may be right, and a later start may succeed.
+async fn unusable(setting: &str, url: Option<&str>, error: impl fmt::Display) -> Failure {
+    let message = format!("{setting}{error}");
+    let is_away = match url.map(|url| postgres::Database::parse(url, String::new())) {
+        Some(Ok(database)) => database.is_away().await,
+        _ => false,
+    };
+    if is_away { Failure::Failed(message) } else { Failure::Usage(message) }
 }
 
 /// Returns the outbox in the database of a journal, if it has one.
@@ -238,12 +237,15 @@ impl Serve {
             self.tokens.access()?;
         }
         let address = self.journal.clone();
-        journal::blocking(move || journal::check(&address)).await.map_err(unusable_journal)?;
-        if let Some(outbox) = journals_outbox(&self.journal) {
-            admin::check(&outbox).await.map_err(unusable_outbox_of_journal)?;
+        if let Err(error) = journal::blocking(move || journal::check(&address)).await {
+            return Err(unusable("--journal: ", journal::postgres_url(&self.journal), error).await);
         }
-        for outbox in &self.outbox {
-            admin::check(outbox).await.map_err(unusable_outbox)?;
+        let in_journal = journals_outbox(&self.journal);
+        let of_journal = in_journal.iter().map(|outbox| ("--journal: ", outbox));
+        for (setting, outbox) in of_journal.chain(self.outbox.iter().map(|outbox| ("--outbox ", outbox))) {
+            if let Err(error) = admin::check(outbox).await {
+                return Err(unusable(setting, outbox.postgres_url(), error).await);
+            }
         }
         print("the configuration is valid")
     }
@@ -297,8 +299,13 @@ impl Serve {
             .quotas(quotas)
             .logs_max_bytes(self.logs_max_bytes);
         let in_journal = journals_outbox(&self.journal);
-        let journal = JournalSettings::new(self.journal).synchronous(self.journal_synchronous);
-        let (hub, journal) = open_hub(settings, journal).await.map_err(unusable_journal)?;
+        let journal = JournalSettings::new(self.journal.clone()).synchronous(self.journal_synchronous);
+        let (hub, journal) = match open_hub(settings, journal).await {
+            Ok(open) => open,
+            Err(error) => {
+                return Err(unusable("--journal: ", journal::postgres_url(&self.journal), error).await);
+            }
+        };
         let session = SessionSettings::default()
             .hello_timeout(self.hello_timeout)
             .heartbeat(self.heartbeat)
@@ -312,17 +319,23 @@ impl Serve {
         let one_tenant = (self.dev || self.tokens.single_tenant.is_some()).then(|| home.clone());
         let mut outboxes = Vec::new();
         if let Some(address) = &in_journal {
-            let outbox = Outbox::start_with(&hub, address, one_tenant.clone()).await;
-            outboxes.push(outbox.map_err(unusable_outbox_of_journal)?);
+            match Outbox::start_with(&hub, address, one_tenant.clone()).await {
+                Ok(outbox) => outboxes.push(outbox),
+                Err(error) => return Err(unusable("--journal: ", address.postgres_url(), error).await),
+            }
         }
         for address in &self.outbox {
-            if in_journal.is_some() && admin::is_in_journal(address, &hub).await.map_err(unusable_outbox)? {
-                tracing::info!(outbox = %address, "--outbox names the database of the journal: it is read already");
-                continue;
+            let started = match in_journal.is_some() {
+                true if admin::is_in_journal(address, &hub).await == Ok(true) => {
+                    tracing::info!(outbox = %address, "--outbox names the database of the journal: it is read already");
+                    continue;
+                }
+                _ => Outbox::start_with(&hub, address, one_tenant.clone()).await,
+            };
+            match started {
+                Ok(outbox) => outboxes.push(outbox),
+                Err(error) => return Err(unusable("--outbox ", address.postgres_url(), error).await),
             }
-            let outbox =
-                Outbox::start_with(&hub, address, one_tenant.clone()).await.map_err(unusable_outbox)?;
-            outboxes.push(outbox);
         }
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };
         let settings = GatewaySettings::new(origins)

@@ -27,6 +27,14 @@ fn reason(error: &Error) -> String {
     reason
 }
 
+/// Whether nobody answers, or a server that is not ready: the same settings may be right later.
+pub(super) fn is_away(error: &Error) -> bool {
+    match error.code() {
+        Some(code) => *code == SqlState::TOO_MANY_CONNECTIONS || *code == SqlState::CANNOT_CONNECT_NOW,
+        None => remedy(error, &reason(error)) == IS_IT_THERE || error.is_closed(),
+    }
+}
+
 fn remedy(error: &Error, reason: &str) -> &'static str {
     let Some(code) = error.code() else {
         return match reason {

@@ -20,13 +20,19 @@ const INSERT: &str = "INSERT INTO data(text) VALUES (repeat('x', 200))";
 
 pub(crate) fn run(postgres: &Postgres, size: Size) {
     let url = new_journal(postgres);
-    connect(&url).batch_execute("CREATE TABLE data(id bigserial PRIMARY KEY, text text)").unwrap();
+    let unread = new_journal(postgres);
+    for url in [&url, &unread] {
+        connect(url).batch_execute("CREATE TABLE data(id bigserial PRIMARY KEY, text text)").unwrap();
+    }
     let nodes = two_nodes(&url);
     let publish = format!("SELECT tidings.publish('{}', topics => ARRAY['{TOPIC}'])", sample::ticked(0));
-    let (mut without, mut second, mut with, mut emptied) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut without, mut second, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut with, mut emptied) = (Vec::new(), Vec::new());
     for _ in 0..size.rounds {
         without.push(write(&url, size.time, None));
         second.push(write(&url, size.time, Some(INSERT)));
+        waiting.push(write(&unread, size.time, Some(&publish)));
+        connect(&unread).batch_execute("TRUNCATE tidings.outbox").unwrap();
         let mut readers = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
         let reading = AtomicBool::new(true);
         with.push(thread::scope(|scope| {
@@ -47,7 +53,16 @@ pub(crate) fn run(postgres: &Postgres, size: Size) {
     println!("|---|---|---|");
     println!("| one row | {} | 100 % |", spread(without.iter().copied(), 0));
     println!("| two rows | {} | {} % |", spread(second.iter().copied(), 0), of(&second));
-    println!("| one row and `tidings.publish(…)` | {} | {} % |", spread(with.iter().copied(), 0), of(&with));
+    println!(
+        "| one row and `tidings.publish(…)`, which nobody reads | {} | {} % |",
+        spread(waiting.iter().copied(), 0),
+        of(&waiting)
+    );
+    println!(
+        "| one row and `tidings.publish(…)`, with the two nodes | {} | {} % |",
+        spread(with.iter().copied(), 0),
+        of(&with)
+    );
     println!("\nThe outbox was empty {} s after the last transaction.", spread(emptied, 2));
     drop::<[Server; 2]>(nodes);
 }

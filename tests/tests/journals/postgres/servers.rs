@@ -96,6 +96,12 @@ fn the_owner_makes_a_journal_and_the_role_of_a_node_is_enough_for_a_server() {
     let serve =
         |url: &str| finish(tidings().args(["serve", "--dev", "--listen", "127.0.0.1:0", "--journal", url]));
 
+    let away = serve("postgres://u:secret@127.0.0.1:1/d");
+    let said = &away.stderr;
+    assert!(
+        away.code == Some(1) && said.contains("--journal") && said.contains("Check the host"),
+        "{away:?}"
+    );
     let missing = serve(&owner);
     assert_eq!(missing.code, Some(2), "{missing:?}");
     assert!(missing.stderr.contains("run `tidings journal init --journal"), "{missing:?}");
