@@ -9,6 +9,7 @@
 //!   [`DevAccess`] lets everybody in, on loopback.
 //! - `Outbox` (features `sqlite` and `postgres`) publishes the events that an application writes in the transactions of its data.
 //! - `coverage` (feature `coverage`) finds writes without an event, for tests.
+//! - [`Bridge`] publishes the changes of a data store: of a table, or of an own store.
 //!
 //! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
 //! does no I/O. The rest about tokens is `jwt`, and the rest about requests is [`http`].
@@ -20,6 +21,7 @@
 //! - `authorize` has the questions to the application, and `jwt` answers them by tokens.
 //! - `journal` keeps a hub's history in a file, or in PostgreSQL for several nodes.
 //! - `outbox` publishes the rows of a table. `coverage` finds changes without an event. `postgres` connects to PostgreSQL, and `database_url` hides secrets.
+//! - [`bridge`] publishes the changes of a data store.
 //! - `net` accepts connections and moves their bytes.
 //! - `gateway` puts a hub, its access rules and its threads together.
 //! - `http` has the routes.
@@ -46,6 +48,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod authorize;
+pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "coverage")]
@@ -72,6 +75,7 @@ mod sqlite_table;
 mod text;
 
 pub use authorize::{Authorize, Credentials, DevAccess};
+pub use bridge::Bridge;
 pub use gateway::{Gateway, GatewaySettings};
 pub use host::SystemHost;
 pub use http::{Peer, origin_of, origin_tag};

@@ -5,8 +5,8 @@
 //! the table and publishes each row on a hub. `tidings serve --outbox` does the same.
 //!
 //! - `row` is what a writer has written, `judge` makes an event or a refusal of it.
-//! - `source` says what a database must do, and `sqlite` and `postgres` do it.
-//! - `reader` is the loop, with `unsettled` and `gaps` as its memory. `control` and `outage` are what each loop needs.
+//! - `store` says what a database must do, and `sqlite` and `postgres` do it.
+//! - `reader` is the loop, with `unsettled` and `gaps` as its memory. `thread`, `control` and `outage` are what each loop needs.
 //! - `sequencer` is the loop of an outbox in the database of the hub's journal, with `batches` as its memory.
 //!
 //! | column | what |
@@ -35,28 +35,22 @@ mod reader;
 mod row;
 #[cfg(feature = "postgres")]
 mod sequencer;
-mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod store;
+mod thread;
 mod unsettled;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::fmt;
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use tidings_hub::{Hub, TenantId};
-use tokio::sync::{oneshot, watch};
 
 pub use self::address::{OutboxAddress, OutboxAddressError};
+pub(crate) use self::judge::CheckRecord;
 #[cfg(feature = "postgres")]
 use self::sequencer::Sequencer;
-use self::{address::Database, control::Control, reader::Reader, source::SourceError};
-
-/// The longest time of [`Outbox::stop`]: for answers that are on their way, and for the last deletion.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+use self::{address::Database, reader::Reader, store::StoreError, thread::Thread};
 
 /// What the log says when servers with different journals may read one outbox.
 #[cfg(feature = "postgres")]
@@ -86,9 +80,9 @@ const ONE_JOURNAL: &str = "the database of this outbox has a journal, and not al
 #[derive(Debug)]
 #[must_use = "an outbox that is dropped publishes nothing"]
 pub struct Outbox {
-    control: Arc<Control>,
-    /// Closes with the end of the thread.
-    ended: watch::Receiver<()>,
+    thread: Thread,
+    /// The readers do not keep it.
+    _hub: Hub,
 }
 
 /// The outbox can't be used. The message says why, and the remedy. It has no password.
@@ -114,117 +108,52 @@ impl Outbox {
         home: Option<TenantId>,
     ) -> Result<Self, OutboxError> {
         let (hub, name) = (hub.clone(), address.to_string());
-        match &address.0 {
+        let kept = hub.clone();
+        let thread = match &address.0 {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => {
                 let path = path.clone();
-                Self::spawn(address, async move |control| {
-                    let mut source = admin::patiently(async || sqlite::SqliteSource::open(&path)).await?;
+                Thread::spawn(address.to_string(), async move |control| {
+                    let mut store = admin::patiently(async || sqlite::SqliteStore::open(&path)).await?;
                     // While another reader has its turn, this server serves, and its outbox waits.
-                    source.take_turn().or_else(|error| if error.is_busy { Ok(()) } else { Err(error) })?;
-                    Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
+                    store.take_turn().or_else(|error| if error.is_busy { Ok(()) } else { Err(error) })?;
+                    Ok(Reader::new(store, &hub, home, name, control).run().boxed_local())
                 })
                 .await
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
                 let url = url.clone();
-                Self::spawn(address, async move |control| {
-                    let source = postgres::PostgresSource::open(&url, name.clone()).await?;
-                    let journal = source.journal_id().await?;
+                Thread::spawn(address.to_string(), async move |control| {
+                    let store = postgres::PostgresStore::open(&url, name.clone()).await?;
+                    let journal = store.journal_id().await?;
                     let is_hubs = journal.is_some() && journal == hub.journal_id();
-                    if journal.is_some() && (!is_hubs || source.has_reader().await?) {
+                    if journal.is_some() && (!is_hubs || store.has_reader().await?) {
                         tracing::error!(outbox = name, "{ONE_JOURNAL}");
                     }
                     if is_hubs {
-                        return Ok(Sequencer::new(source, hub, home, name, control).run().boxed_local());
+                        return Ok(Sequencer::new(store, hub, home, name, control).run().boxed_local());
                     }
-                    Ok(Reader::new(source, hub, home, name, control).run().boxed_local())
+                    Ok(Reader::new(store, &hub, home, name, control).run().boxed_local())
                 })
                 .await
             }
             #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
-            _ => Err(OutboxError::not_built_in(address)),
-        }
-    }
-
-    /// Starts the thread, and waits until `open` has returned the loop of the reader.
-    async fn spawn(
-        address: &OutboxAddress,
-        open: impl AsyncFnOnce(Arc<Control>) -> Result<LocalBoxFuture<'static, ()>, SourceError> + Send + 'static,
-    ) -> Result<Self, OutboxError> {
-        let control = Arc::new(Control::new());
-        let (end, ended) = watch::channel(());
-        let (opened, is_open) = oneshot::channel();
-        let (name, for_reader) = (address.to_string(), Arc::clone(&control));
-        let work = move || {
-            let _end = end;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = match runtime {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(opened.send(Err(SourceError::away(error.to_string())))),
-            };
-            runtime.block_on(async {
-                match open(for_reader).await {
-                    Ok(reader) => {
-                        let _ = opened.send(Ok(()));
-                        let _running = Running(name);
-                        reader.await;
-                    }
-                    Err(error) => drop(opened.send(Err(error))),
-                }
-            });
+            _ => return Err(OutboxError::not_built_in(address)),
         };
-        let thread = std::thread::Builder::new().name("tidings-outbox".to_owned()).spawn(work);
-        thread.map_err(|error| OutboxError(format!("the thread of an outbox can't be started: {error}")))?;
-        match is_open.await {
-            Ok(Ok(())) => Ok(Self { control, ended }),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(OutboxError(format!("{address} can't be opened"))),
-        }
+        Ok(Self { thread: thread?, _hub: kept })
     }
 
     /// Says that a transaction has just committed, so that its events are published at once. Without it, the reader notices
     /// the commit within some milliseconds.
     pub fn wake(&self) {
-        self.control.wake.notify_one();
+        self.thread.wake();
     }
 
     /// Stops: reads no more rows, and waits for what the hub has not answered yet, for 5 s at most. Rows without an answer
     /// stay in the outbox.
     pub async fn stop(&self) {
-        self.end(STOP_TIMEOUT);
-        // The thread sends nothing: this ends with the channel. A database that does not answer may hold the thread for longer.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, self.ended.clone().changed()).await;
-    }
-
-    fn end(&self, within: Duration) {
-        let end = Instant::now() + within;
-        self.control.stop.send_if_modified(|stop| {
-            let is_first = stop.is_none();
-            stop.get_or_insert(end);
-            is_first
-        });
-    }
-}
-
-/// Says in the log if a reader ends by a fault of its own.
-struct Running(String);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(
-                outbox = self.0,
-                "the reader of an outbox has panicked: its events wait for a restart"
-            );
-        }
-    }
-}
-
-impl Drop for Outbox {
-    fn drop(&mut self) {
-        self.end(STOP_TIMEOUT);
+        self.thread.stop().await;
     }
 }
 
@@ -234,8 +163,8 @@ impl OutboxError {
     }
 }
 
-impl From<SourceError> for OutboxError {
-    fn from(error: SourceError) -> Self {
+impl From<StoreError> for OutboxError {
+    fn from(error: StoreError) -> Self {
         Self(error.message)
     }
 }

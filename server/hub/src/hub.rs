@@ -18,6 +18,7 @@ mod shared;
 mod subscription;
 mod tenant;
 mod uncertain;
+mod weak;
 
 use std::sync::{Arc, PoisonError};
 
@@ -35,6 +36,7 @@ pub use self::{
     settings::HubSettings,
     subscription::{Subscribing, Subscription},
     tenant::Tenant,
+    weak::WeakHub,
 };
 use crate::{
     health::Health,
@@ -108,8 +110,12 @@ impl Hub {
     }
 
     fn of(shared: Shared) -> Self {
+        Self::from_shared(Arc::new(shared))
+    }
+
+    fn from_shared(shared: Arc<Shared>) -> Self {
         let id = shared.settings.home.clone();
-        Self { home: Arc::new(Tenant { shared: Arc::new(shared), id }) }
+        Self { home: Arc::new(Tenant { shared, id }) }
     }
 
     /// Returns the name of the home tenant.
@@ -199,6 +205,31 @@ impl Hub {
     /// Returns the time, by the clock that dates publications.
     pub fn now(&self) -> Moment {
         self.shared().host.now()
+    }
+
+    /// Returns a reference that does not keep the hub.
+    pub fn downgrade(&self) -> WeakHub {
+        WeakHub::new(self.shared())
+    }
+
+    /// Returns the extension of this type: state that belongs to the hub and that the hub itself does not know. The first call
+    /// makes it, and it is dropped with the hub. A bridge's server keeps its bridges there.
+    ///
+    /// An extension must not keep a [`Hub`] or a [`Tenant`]: then neither would ever end. Let it keep a [`WeakHub`].
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::AtomicU64};
+    /// use tidings_hub::Hub;
+    ///
+    /// #[derive(Default)]
+    /// struct Writes(AtomicU64);
+    ///
+    /// fn writes(hub: &Hub) -> Arc<Writes> {
+    ///     hub.extension()
+    /// }
+    /// ```
+    pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.shared().extension()
     }
 
     /// Returns the list of revocations.

@@ -50,6 +50,7 @@ pub use host::Host;
 pub use hub::{
     CatchingUp, Changes, ChangesObserver, Driver, Hub, HubSettings, Positioning, PublishError,
     PublishOptions, Publishing, RawPublish, Revoking, Subscribing, Subscription, Syncing, Tenant, Turn,
+    WeakHub,
 };
 pub use keys::KeyLimits;
 pub use log::{Log, LogLimits};

@@ -10,10 +10,11 @@ use prometheus_client::{
 };
 use tidings_shared::Code;
 
+mod bridge;
 mod outbox;
 
-pub use self::outbox::OutboxMetrics;
-use self::outbox::Outboxes;
+pub use self::{bridge::BridgeMetrics, outbox::OutboxMetrics};
+use self::{bridge::Bridges, outbox::Outboxes};
 
 /// Upper bounds of the histogram's buckets, in seconds. The first is for a fan-out to a few sockets, the last for an
 /// overloaded node.
@@ -37,6 +38,7 @@ pub struct Metrics {
     /// The time from a publication to a socket.
     latency: Histogram,
     outboxes: Outboxes,
+    bridges: Bridges,
     sums: Sums,
 }
 
@@ -104,6 +106,7 @@ impl Default for Metrics {
             failed_announcements: Counter::default(),
             latency: Histogram::new(LATENCIES),
             outboxes: Outboxes::default(),
+            bridges: Bridges::default(),
             sums: Sums::default(),
         };
         let Self {
@@ -117,6 +120,7 @@ impl Default for Metrics {
             failed_announcements,
             latency,
             outboxes,
+            bridges,
             sums,
         } = &mut metrics;
         registry.register("publications", "Publications that were appended to a log", publications.clone());
@@ -184,6 +188,7 @@ impl Default for Metrics {
         let help = "How long the oldest entry has waited for the journal";
         registry.register_with_unit("journal_lag", help, Unit::Seconds, sums.journal_lag.clone());
         outboxes.register(registry);
+        bridges.register(registry);
         metrics
     }
 }
@@ -212,6 +217,11 @@ impl Metrics {
     /// Returns the metrics of an outbox. Its name has no secrets.
     pub fn outbox(&self, name: &str) -> OutboxMetrics {
         self.outboxes.of(name)
+    }
+
+    /// Returns the metrics of the bridges of one schema in one source. The source's name has no secrets.
+    pub fn bridge(&self, source: &str, schema: &str) -> BridgeMetrics {
+        self.bridges.of(source, schema)
     }
 
     /// Returns all metrics as text.

@@ -7,11 +7,11 @@ use tidings_hub::Hub;
 use super::{
     OutboxAddress, OutboxError,
     address::Database,
-    source::{Source, SourceError},
+    store::{Store, StoreError},
 };
 pub(crate) use super::{
     row::Field,
-    source::{DeadLetter, Which},
+    store::{DeadLetter, Which},
 };
 
 /// How long a command, or the start of a server, waits for a lock of another program.
@@ -20,18 +20,18 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(8);
 /// The pause between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls an asynchronous closure with the source of an address, opened for it.
-macro_rules! with_source {
-    ($address:expr, |$source:ident| $work:expr) => {
+/// Calls an asynchronous closure with the store of an address, opened for it.
+macro_rules! with_store {
+    ($address:expr, |$store:ident| $work:expr) => {
         match &$address.0 {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => {
-                let mut $source = patiently(async || super::sqlite::SqliteSource::open(path)).await?;
+                let mut $store = patiently(async || super::sqlite::SqliteStore::open(path)).await?;
                 $work.await.map_err(OutboxError::from)
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
-                let mut $source = super::postgres::PostgresSource::open(url, $address.to_string()).await?;
+                let mut $store = super::postgres::PostgresStore::open(url, $address.to_string()).await?;
                 $work.await.map_err(OutboxError::from)
             }
             #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
@@ -57,11 +57,11 @@ pub(crate) async fn init(address: &OutboxAddress) -> Result<Vec<String>, OutboxE
     match &address.0 {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => {
-            patiently(async || super::sqlite::SqliteSource::init(path)).await?;
+            patiently(async || super::sqlite::SqliteStore::init(path)).await?;
             Ok(Vec::new())
         }
         #[cfg(feature = "postgres")]
-        Database::Postgres(url) => Ok(super::postgres::PostgresSource::init(url, address.to_string()).await?),
+        Database::Postgres(url) => Ok(super::postgres::PostgresStore::init(url, address.to_string()).await?),
         #[allow(unreachable_patterns, reason = "each feature takes its kind away")]
         _ => Err(OutboxError::not_built_in(address)),
     }
@@ -69,9 +69,9 @@ pub(crate) async fn init(address: &OutboxAddress) -> Result<Vec<String>, OutboxE
 
 /// Checks that an outbox can be used.
 pub(crate) async fn check(address: &OutboxAddress) -> Result<(), OutboxError> {
-    with_source!(address, |source| async {
-        let _ = &mut source;
-        Ok::<(), SourceError>(())
+    with_store!(address, |store| async {
+        let _ = &mut store;
+        Ok::<(), StoreError>(())
     })
 }
 
@@ -80,8 +80,8 @@ pub(crate) async fn is_in_journal(address: &OutboxAddress, hub: &Hub) -> Result<
     match &address.0 {
         #[cfg(feature = "postgres")]
         Database::Postgres(url) => {
-            let source = super::postgres::PostgresSource::open(url, address.to_string()).await?;
-            Ok(hub.journal_id().is_some() && source.journal_id().await? == hub.journal_id())
+            let store = super::postgres::PostgresStore::open(url, address.to_string()).await?;
+            Ok(hub.journal_id().is_some() && store.journal_id().await? == hub.journal_id())
         }
         _ => {
             let _ = hub;
@@ -96,23 +96,23 @@ pub(crate) async fn dead_letters(
     after: i64,
     max: usize,
 ) -> Result<Vec<DeadLetter>, OutboxError> {
-    with_source!(address, |source| patiently(async || source.dead_letters(after, max).await))
+    with_store!(address, |store| patiently(async || store.dead_letters(after, max).await))
 }
 
 /// Moves dead letters back into the outbox. Returns how many.
 pub(crate) async fn retry(address: &OutboxAddress, which: &Which) -> Result<u64, OutboxError> {
-    with_source!(address, |source| patiently(async || source.retry(which).await))
+    with_store!(address, |store| patiently(async || store.retry(which).await))
 }
 
 /// Deletes dead letters. Returns how many.
 pub(crate) async fn delete(address: &OutboxAddress, which: &Which) -> Result<u64, OutboxError> {
-    with_source!(address, |source| patiently(async || source.delete_dead_letters(which).await))
+    with_store!(address, |store| patiently(async || store.delete_dead_letters(which).await))
 }
 
 /// Calls `work` until it finds no lock, within a bound.
 pub(super) async fn patiently<T>(
-    mut work: impl AsyncFnMut() -> Result<T, SourceError>,
-) -> Result<T, SourceError> {
+    mut work: impl AsyncFnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let start = Instant::now();
     loop {
         match work().await {

@@ -12,7 +12,7 @@ use super::{
     gaps::TenantGaps,
     judge::{Gap, Refusal, is_unknown, judge, refused, too_old},
     row::{Field, OutboxRow, RowId},
-    source::Dead,
+    store::Dead,
     unsettled::Held,
 };
 use crate::SystemHost;

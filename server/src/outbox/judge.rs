@@ -1,12 +1,30 @@
 //! From a row to an event, or to a dead letter with its reason. Pure: it reads no clock and does no I/O.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tidings_hub::{PublishError, PublishOptions, RawPublish, TenantId};
 use tidings_shared::{Code, Domains, EventError, RawEvent, TopicName};
 use uuid::Uuid;
 
 use super::row::{Field, OutboxRow};
+
+/// Says whether the record of a change can be published. The error is a sentence for a person.
+pub(crate) struct CheckRecord(Box<Check>);
+
+type Check = dyn Fn(&RawEvent) -> Result<(), String> + Send;
+
+impl CheckRecord {
+    #[allow(dead_code, reason = "the sources of a bridge need it")]
+    pub(crate) fn new(check: impl Fn(&RawEvent) -> Result<(), String> + Send + 'static) -> Self {
+        Self(Box::new(check))
+    }
+}
+
+impl fmt::Debug for CheckRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CheckRecord").finish_non_exhaustive()
+    }
+}
 
 /// A row that has waited for less time than this is published, even if the log keeps events for a shorter time. Otherwise a
 /// server with a log that keeps no events would publish nothing.
@@ -77,6 +95,19 @@ pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<RawPubli
     let named = named.map_err(|(code, reason)| refusal(code, reason, Gap::Tenant(tenant.clone())))?;
     let options = PublishOptions::default().key(key.unwrap_or_else(|| row.id.key())).origin(origin);
     Ok(RawPublish { tenant, event, named, options })
+}
+
+/// Checks the record of a change.
+///
+/// # Errors
+/// The record is not what the subscribers expect.
+pub(crate) fn check_record(draft: RawPublish, check: &CheckRecord) -> Result<RawPublish, Refusal> {
+    let Err(reason) = check.0(&draft.event) else { return Ok(draft) };
+    let gap = match draft.named {
+        Some(topics) if !topics.is_empty() => Gap::Topics(draft.tenant, topics),
+        _ => Gap::Tenant(draft.tenant),
+    };
+    Err(refusal(Code::InvalidEvent, reason, gap))
 }
 
 /// Returns the refusal of an event that the hub does not take.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::metrics::OutboxMetrics;
 
-use super::source::SourceError;
+use super::store::StoreError;
 
 /// The first pause after an error. Each further pause is twice as long.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ impl Outage {
     }
 
     /// Notes an error of the outbox. Returns the pause before the next try.
-    pub(super) fn note(&mut self, error: &SourceError, now: Instant) -> Duration {
+    pub(super) fn note(&mut self, error: &StoreError, now: Instant) -> Duration {
         let first = || Current { since: now, pause: FIRST_PAUSE, is_logged: false };
         let current = self.current.get_or_insert_with(first);
         if error.is_turn {
@@ -81,17 +81,17 @@ mod tests {
         let mut outage = Outage::none("sqlite:app.db", &hub.metrics().outbox("sqlite:app.db"));
         let (start, hour) = (Instant::now(), Duration::from_secs(3600));
         let is_logged = |outage: &Outage| outage.current.as_ref().is_some_and(|current| current.is_logged);
-        let turn = SourceError::turn("sqlite:app.db");
+        let turn = StoreError::turn("sqlite:app.db");
         assert_eq!(outage.note(&turn, start), FIRST_PAUSE);
         outage.note(&turn, start + hour);
         assert!(!is_logged(&outage), "another server reads");
-        let lock = SourceError::busy("locked");
+        let lock = StoreError::busy("locked");
         outage.note(&lock, start + hour + LONG_LOCK);
         assert!(!is_logged(&outage), "the lock began after the turn");
         outage.note(&lock, start + hour + LONG_LOCK + Duration::from_millis(1));
         assert!(is_logged(&outage));
         outage.end();
-        outage.note(&SourceError::away("no such table"), start + 2 * hour);
+        outage.note(&StoreError::away("no such table"), start + 2 * hour);
         assert!(is_logged(&outage), "no lock is waited out");
     }
 }

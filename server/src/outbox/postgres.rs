@@ -30,9 +30,9 @@ pub use self::{
 };
 use super::{
     row::{Field, OutboxRow, RowId},
-    source::{
+    store::{
         Dead, DeadLetter, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
-        READ_ROWS, Source, SourceError, Waiting, Which,
+        READ_ROWS, Store, StoreError, Waiting, Which,
     },
 };
 use crate::postgres::{Database, Fault, Session};
@@ -42,7 +42,7 @@ const POLL: Duration = Duration::from_millis(40);
 
 /// The outbox of a PostgreSQL database.
 #[derive(Debug)]
-pub(crate) struct PostgresSource {
+pub(crate) struct PostgresStore {
     database: Database,
     /// `None` after an error, until the database is opened again.
     open: Option<Open>,
@@ -58,13 +58,13 @@ struct Open {
     turn: Option<Turn>,
 }
 
-impl PostgresSource {
+impl PostgresStore {
     /// Connects to a database that has an outbox. `name` is the outbox for messages, without secrets.
     ///
     /// # Errors
     /// The URL is not valid, the database can't be reached, or it has no outbox that this server knows and may use.
-    pub(crate) async fn open(url: &str, name: String) -> Result<Self, SourceError> {
-        let database = Database::parse(url, name).map_err(SourceError::away)?;
+    pub(crate) async fn open(url: &str, name: String) -> Result<Self, StoreError> {
+        let database = Database::parse(url, name).map_err(StoreError::away)?;
         let open = Open::new(&database).await?;
         Ok(Self { database, open: Some(open), recent: Recent::default(), known: Vec::new() })
     }
@@ -73,9 +73,9 @@ impl PostgresSource {
     ///
     /// # Errors
     /// The database can't be reached, the user may not do it, or a newer server has made the outbox.
-    pub(crate) async fn init(url: &str, name: String) -> Result<Vec<String>, SourceError> {
-        let database = Database::parse(url, name).map_err(SourceError::away)?;
-        let session = database.connect().await.map_err(SourceError::away)?;
+    pub(crate) async fn init(url: &str, name: String) -> Result<Vec<String>, StoreError> {
+        let database = Database::parse(url, name).map_err(StoreError::away)?;
+        let session = database.connect().await.map_err(StoreError::away)?;
         match version(&session).await {
             Ok(version) => version.check(database.name())?,
             Err(fault) if fault.is_missing() => {}
@@ -97,13 +97,13 @@ impl PostgresSource {
         Ok(notes)
     }
 
-    fn session(&self) -> Result<&Session, SourceError> {
-        let closed = || SourceError::away(format!("{} is not connected", self.database.name()));
+    fn session(&self) -> Result<&Session, StoreError> {
+        let closed = || StoreError::away(format!("{} is not connected", self.database.name()));
         self.open.as_ref().map(|open| &open.session).ok_or_else(closed)
     }
 
     /// Looks for a row that was not read. This costs the database less than a read.
-    async fn has_no_new_row(&mut self) -> Result<bool, SourceError> {
+    async fn has_no_new_row(&mut self) -> Result<bool, StoreError> {
         let now = Instant::now();
         let after = self.recent.after(now);
         let old = self.recent.old();
@@ -116,8 +116,8 @@ impl PostgresSource {
         Ok(self.recent.read(after, std::iter::empty(), read_snapshot(&row, 0), now, Instant::now()))
     }
 
-    /// Reads the next rows as [`Source::read`] does. It asks for no turn.
-    async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+    /// Reads the next rows as [`Store::read`] does. It asks for no turn.
+    async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         self.known.clear();
         self.known.extend(unsettled.iter().map(|row| row.id));
         loop {
@@ -129,7 +129,7 @@ impl PostgresSource {
     }
 
     /// Reads the next rows. Returns nothing if others may have come before them.
-    async fn try_rows(&mut self) -> Result<Option<Vec<OutboxRow>>, SourceError> {
+    async fn try_rows(&mut self) -> Result<Option<Vec<OutboxRow>>, StoreError> {
         let now = Instant::now();
         let (after, old) = (self.recent.after(now), self.recent.old());
         let [short, event, topics] = column_limits();
@@ -154,26 +154,26 @@ impl PostgresSource {
     }
 
     /// Succeeds while this server is the one that reads the outbox.
-    async fn take_turn(&mut self) -> Result<(), SourceError> {
+    async fn take_turn(&mut self) -> Result<(), StoreError> {
         let Some(open) = &mut self.open else { return self.session().map(drop) };
         if open.turn.is_none() {
-            open.turn = Some(Turn::wait(&self.database).await.map_err(SourceError::away)?);
+            open.turn = Some(Turn::wait(&self.database).await.map_err(StoreError::away)?);
         }
         let Some(turn) = &mut open.turn else { return Ok(()) };
         if turn.take().await? {
             return Ok(());
         }
-        Err(SourceError::turn(self.database.name()))
+        Err(StoreError::turn(self.database.name()))
     }
 }
 
-impl Source for PostgresSource {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+impl Store for PostgresStore {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         self.take_turn().await?;
         self.rows(unsettled).await
     }
 
-    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), StoreError> {
         let (ids, nonces) = columns_of(done.iter());
         let (dead_ids, dead_nonces) = columns_of(dead.iter().map(|dead| &dead.id));
         let (codes, reasons) = refusals_of(dead);
@@ -199,7 +199,7 @@ impl Source for PostgresSource {
         }
     }
 
-    async fn reopen(&mut self) -> Result<(), SourceError> {
+    async fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
         // What was seen before a failover is not what is there now.
         self.recent = Recent::default();
@@ -207,7 +207,7 @@ impl Source for PostgresSource {
         Ok(())
     }
 
-    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError> {
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError> {
         let (after, max) = (after.unwrap_or(i64::MIN), MAX_COUNTED as i64);
         let row = self.session()?.query_one(COUNT, &[(&after, Type::INT8), (&max, Type::INT8)]).await?;
         let number = |index| usize::try_from(row.get::<_, i64>(index)).unwrap_or_default();
@@ -215,22 +215,22 @@ impl Source for PostgresSource {
         Ok(Waiting { rows: number(0), oldest, dead: number(2) })
     }
 
-    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError> {
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(dead_letters::list(self.session()?, after, max).await?)
     }
 
-    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError> {
-        dead_letters::retry(self.session()?, which).await.map_err(SourceError::away)
+    async fn retry(&mut self, which: &Which) -> Result<u64, StoreError> {
+        dead_letters::retry(self.session()?, which).await.map_err(StoreError::away)
     }
 
-    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError> {
-        dead_letters::delete(self.session()?, which).await.map_err(SourceError::away)
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, StoreError> {
+        dead_letters::delete(self.session()?, which).await.map_err(StoreError::away)
     }
 }
 
 impl Open {
-    async fn new(database: &Database) -> Result<Self, SourceError> {
-        let session = database.connect().await.map_err(SourceError::away)?;
+    async fn new(database: &Database) -> Result<Self, StoreError> {
+        let session = database.connect().await.map_err(StoreError::away)?;
         check(database, &session).await?;
         Ok(Self { session, turn: None })
     }
@@ -342,6 +342,7 @@ fn read_row(row: &Row) -> OutboxRow {
         origin: field(7),
         topics: field(9),
         age: Duration::ZERO,
+        is_gap: false,
     }
 }
 
@@ -374,11 +375,11 @@ struct Version {
 }
 
 impl Version {
-    fn check(&self, name: &str) -> Result<(), SourceError> {
+    fn check(&self, name: &str) -> Result<(), StoreError> {
         if self.oldest <= schema::VERSION {
             return Ok(());
         }
-        Err(SourceError::away(format!(
+        Err(StoreError::away(format!(
             "{name}: the outbox has version {}, and this server knows version {}: use a newer tidings",
             self.version,
             schema::VERSION
@@ -396,16 +397,16 @@ async fn version(session: &Session) -> Result<Version, Fault> {
 }
 
 /// Checks that this user can read, delete and bury rows.
-async fn check(database: &Database, session: &Session) -> Result<(), SourceError> {
+async fn check(database: &Database, session: &Session) -> Result<(), StoreError> {
     let name = database.name();
     let missing = || {
-        SourceError::away(format!(
+        StoreError::away(format!(
             "{name} has no outbox: run `tidings journal init --outbox postgres://…` as the owner of the database"
         ))
     };
     let forbidden = || {
         let user = database.user();
-        SourceError::away(format!(
+        StoreError::away(format!(
             "{name}: the user {user} may not read the outbox: let the owner run `GRANT tidings_node TO {user}`"
         ))
     };
@@ -427,12 +428,12 @@ async fn check(database: &Database, session: &Session) -> Result<(), SourceError
 }
 
 /// Refuses a database that converts its texts on the way here: a text that can't be converted would fail each read.
-async fn check_encoding(name: &str, session: &Session) -> Result<(), SourceError> {
+async fn check_encoding(name: &str, session: &Session) -> Result<(), StoreError> {
     let encoding: String = session.query_one("SELECT current_setting('server_encoding')", &[]).await?.get(0);
     if ["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
         return Ok(());
     }
-    Err(SourceError::away(format!(
+    Err(StoreError::away(format!(
         "{name} has the encoding {encoding}: an outbox needs a database with the encoding UTF8"
     )))
 }
@@ -441,17 +442,17 @@ const CHECK: &str = "SELECT bool_and(has_table_privilege(name, kind)) \
     FROM unnest(ARRAY['tidings.outbox', 'tidings.dead_letters']) AS name, \
     unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS kind";
 
-fn cannot_init(fault: Fault) -> SourceError {
+fn cannot_init(fault: Fault) -> StoreError {
     if !fault.is_forbidden() {
         return fault.into();
     }
-    SourceError::away(format!(
+    StoreError::away(format!(
         "{}: run this as the owner of the database, or let the owner run the SQL that `--print` prints",
         fault.message
     ))
 }
 
-impl From<Fault> for SourceError {
+impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         Self::away(fault.message)
     }

@@ -32,6 +32,9 @@ pub(crate) struct OutboxRow {
     /// How long ago the row was written when it was read, by the clock of the database. Zero if a writer has set the time
     /// to something that is no time.
     pub(crate) age: Duration,
+    /// Whether the row stands for a loss: a gap of its topics takes the place of an event. Only changes of a table have such
+    /// rows. Nobody reads the other columns.
+    pub(crate) is_gap: bool,
 }
 
 /// A column of a row. SQLite stores a value of any type in any column.
@@ -44,7 +47,7 @@ pub(crate) enum Field {
     NotText(&'static str),
     /// A text with bytes that are not UTF-8.
     NotUtf8,
-    /// A value with so many bytes, more than the source reads. The source has not read it.
+    /// A value with so many bytes, more than the store reads. The store has not read it.
     TooLong(u64),
 }
 

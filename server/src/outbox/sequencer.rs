@@ -24,8 +24,8 @@ use super::{
     batches::Batches,
     control::{Control, at},
     outage::Outage,
-    postgres::PostgresSource,
-    source::{READ_ROWS, Source as _, SourceError},
+    postgres::PostgresStore,
+    store::{READ_ROWS, Store as _, StoreError},
 };
 use crate::SystemHost;
 
@@ -63,7 +63,7 @@ const SAY_INTERVAL: Duration = Duration::from_secs(1);
 /// The sequencer of one node.
 #[derive(Debug)]
 pub(super) struct Sequencer {
-    source: PostgresSource,
+    store: PostgresStore,
     hub: Hub,
     /// The outbox for the log, without secrets.
     name: String,
@@ -89,7 +89,7 @@ pub(super) struct Sequencer {
 
 impl Sequencer {
     pub(super) fn new(
-        source: PostgresSource,
+        store: PostgresStore,
         hub: Hub,
         home: Option<TenantId>,
         name: String,
@@ -98,7 +98,7 @@ impl Sequencer {
         let (metrics, batches) = (hub.metrics().outbox(&name), Batches::new(hub.clone(), home));
         let outage = Outage::none(&name, &metrics);
         Self {
-            source,
+            store,
             hub,
             name,
             node: Uuid::new_v4(),
@@ -133,20 +133,20 @@ impl Sequencer {
             }
         }
         // If this fails, the others wait for half a second.
-        let _ = tokio::time::timeout(BUSY, self.source.stop_sequencing(self.node)).await;
+        let _ = tokio::time::timeout(BUSY, self.store.stop_sequencing(self.node)).await;
     }
 
     /// Takes the next batch. Returns whether many more rows may wait.
-    async fn turn(&mut self) -> Result<bool, SourceError> {
+    async fn turn(&mut self) -> Result<bool, StoreError> {
         self.measure().await?;
         let now = Instant::now();
         let waiting = self.batches.waiting(now);
-        let seen = self.source.look(&waiting, self.node).await?;
+        let seen = self.store.look(&waiting, self.node).await?;
         self.is_another_at_work = seen.is_another_at_work;
         let is_mine = |age: Duration| !seen.is_another_at_work || age >= LEFT;
         let mut rows = Vec::new();
         if seen.age.is_some_and(is_mine) {
-            rows = self.source.next_rows(&waiting).await?;
+            rows = self.store.next_rows(&waiting).await?;
             // Later rows of a writer must not overtake earlier ones.
             let mine = rows.iter().take_while(|row| is_mine(row.age)).count();
             rows.truncate(mine);
@@ -161,7 +161,7 @@ impl Sequencer {
             return Ok(is_full);
         }
         let host = self.host;
-        let sequenced = self.source.sequence(self.node, &batch, &mut || host.new_epoch()).await?;
+        let sequenced = self.store.sequence(self.node, &batch, &mut || host.new_epoch()).await?;
         for row in batch.rows.iter().filter(|row| sequenced.refused.contains(&row.id)) {
             self.batches.has_other_key(&batch, row);
         }
@@ -222,22 +222,22 @@ impl Sequencer {
     }
 
     /// Waits after an error, and opens the database again.
-    async fn wait_out(&mut self, error: SourceError) {
+    async fn wait_out(&mut self, error: StoreError) {
         let pause = self.outage.note(&error, Instant::now());
         self.control.pause(pause).await;
         // The call may have taken some of the rows.
         self.batches.forget();
-        if let Err(error) = self.source.reopen().await {
+        if let Err(error) = self.store.reopen().await {
             tracing::debug!(outbox = self.name, %error, "the outbox can't be opened");
         }
     }
 
     /// Looks now and then at what waits, for the metrics.
-    async fn measure(&mut self) -> Result<(), SourceError> {
+    async fn measure(&mut self) -> Result<(), StoreError> {
         if self.measure_after.is_some_and(|after| Instant::now() < after) {
             return Ok(());
         }
-        let waiting = self.source.waiting(None).await?;
+        let waiting = self.store.waiting(None).await?;
         self.metrics.set(waiting.rows, waiting.oldest, waiting.dead);
         let interval = if waiting.rows > 0 { MEASURE_INTERVAL } else { IDLE_MEASURE_INTERVAL };
         self.measure_after = Some(Instant::now() + interval);

@@ -27,9 +27,9 @@ pub use self::{
 };
 use super::{
     row::{Field, OutboxRow, RowId},
-    source::{
+    store::{
         Dead, DeadLetter, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
-        READ_ROWS, Source, SourceError, Waiting, Which,
+        READ_ROWS, Store, StoreError, Waiting, Which,
     },
 };
 
@@ -45,7 +45,7 @@ const SAME_FILE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The outbox of a SQLite file.
 #[derive(Debug)]
-pub(crate) struct SqliteSource {
+pub(crate) struct SqliteStore {
     path: PathBuf,
     turn: Turn,
     /// `None` after an error, until the file is opened again.
@@ -67,12 +67,12 @@ struct Open {
     compared: Instant,
 }
 
-impl SqliteSource {
+impl SqliteStore {
     /// Opens the outbox in an existing file.
     ///
     /// # Errors
     /// The file is not there, is no database, can't be written, or has no outbox.
-    pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let open = Open::new(path)?;
         Ok(Self { path: path.to_owned(), turn: Turn::wait(&open.main), open: Some(open) })
     }
@@ -80,13 +80,13 @@ impl SqliteSource {
     /// Succeeds while this reader is the one that reads the outbox.
     ///
     /// # Errors
-    /// Another reader has its turn, which is a [turn](SourceError::turn) error. Or the lock can't be taken.
-    pub(crate) fn take_turn(&mut self) -> Result<(), SourceError> {
+    /// Another reader has its turn, which is a [turn](StoreError::turn) error. Or the lock can't be taken.
+    pub(crate) fn take_turn(&mut self) -> Result<(), StoreError> {
         let shown = self.path.display();
         match self.turn.take() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(SourceError::turn(format_args!("sqlite:{shown}"))),
-            Err(fault) => Err(SourceError::away(format!("sqlite:{shown}: {fault}"))),
+            Ok(false) => Err(StoreError::turn(format_args!("sqlite:{shown}"))),
+            Err(fault) => Err(StoreError::away(format!("sqlite:{shown}: {fault}"))),
         }
     }
 
@@ -94,7 +94,7 @@ impl SqliteSource {
     ///
     /// # Errors
     /// The file is not there, is no database, or can't be written.
-    pub(crate) fn init(path: &Path) -> Result<(), SourceError> {
+    pub(crate) fn init(path: &Path) -> Result<(), StoreError> {
         let mut connection = connect(path)?;
         let made = immediate(&mut connection).and_then(|transaction| {
             transaction.execute_batch(SCHEMA)?;
@@ -105,16 +105,16 @@ impl SqliteSource {
     }
 
     /// Calls `work` with the open connection.
-    fn with<T>(&mut self, work: impl FnOnce(&mut Open) -> rusqlite::Result<T>) -> Result<T, SourceError> {
+    fn with<T>(&mut self, work: impl FnOnce(&mut Open) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let Some(open) = &mut self.open else {
-            return Err(SourceError::away(format!("sqlite:{} is not open", self.path.display())));
+            return Err(StoreError::away(format!("sqlite:{} is not open", self.path.display())));
         };
         if !open.is_same_file(&self.path) {
             // Otherwise SQLite could write the old log into the file, and remove the new log.
             let _ = open.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             self.open = None;
             let path = self.path.display();
-            return Err(SourceError::away(format!(
+            return Err(StoreError::away(format!(
                 "somebody has replaced or removed {path}, or its -wal or -shm file"
             )));
         }
@@ -122,21 +122,21 @@ impl SqliteSource {
     }
 }
 
-impl SqliteSource {
+impl SqliteStore {
     fn of_dead_letters(
         &mut self,
         which: &Which,
         work: impl FnOnce(&mut Connection, &Which) -> rusqlite::Result<Result<u64, i64>>,
-    ) -> Result<u64, SourceError> {
+    ) -> Result<u64, StoreError> {
         let done = self.with(|open| work(&mut open.connection, which))?;
         done.map_err(|id| {
-            SourceError::away(format!("sqlite:{}: there is no dead letter {id}", self.path.display()))
+            StoreError::away(format!("sqlite:{}: there is no dead letter {id}", self.path.display()))
         })
     }
 }
 
-impl Source for SqliteSource {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+impl Store for SqliteStore {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         self.take_turn()?;
         let after = unsettled.last().map_or(i64::MIN, |row| row.id);
         let now = unix_time();
@@ -160,7 +160,7 @@ impl Source for SqliteSource {
         })
     }
 
-    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), StoreError> {
         self.with(|open| {
             let transaction = immediate(&mut open.connection)?;
             {
@@ -193,7 +193,7 @@ impl Source for SqliteSource {
         }
     }
 
-    async fn reopen(&mut self) -> Result<(), SourceError> {
+    async fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
         let open = Open::new(&self.path)?;
         self.turn.wait_for(&open.main);
@@ -201,7 +201,7 @@ impl Source for SqliteSource {
         Ok(())
     }
 
-    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError> {
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError> {
         let after = after.unwrap_or(i64::MIN);
         let now = unix_time();
         self.with(|open| {
@@ -215,21 +215,21 @@ impl Source for SqliteSource {
         })
     }
 
-    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError> {
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         self.with(|open| dead_letters::list(&open.connection, after, max))
     }
 
-    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError> {
+    async fn retry(&mut self, which: &Which) -> Result<u64, StoreError> {
         self.of_dead_letters(which, dead_letters::retry)
     }
 
-    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError> {
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, StoreError> {
         self.of_dead_letters(which, dead_letters::delete)
     }
 }
 
 impl Open {
-    fn new(path: &Path) -> Result<Self, SourceError> {
+    fn new(path: &Path) -> Result<Self, StoreError> {
         // Before SQLite opens it: a file that replaces it meanwhile is noticed.
         let file = identity(path);
         let connection = connect(path)?;
@@ -352,6 +352,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         origin: field(8)?,
         topics: field(10)?,
         age: Duration::ZERO,
+        is_gap: false,
     })
 }
 
@@ -369,10 +370,10 @@ fn age(now: i64, at: Option<i64>) -> Duration {
 }
 
 /// Opens an existing file for reading and writing.
-fn connect(path: &Path) -> Result<Connection, SourceError> {
+fn connect(path: &Path) -> Result<Connection, StoreError> {
     let shown = path.display();
     if !path.exists() {
-        return Err(SourceError::away(format!(
+        return Err(StoreError::away(format!(
             "sqlite:{shown}: there is no such file: let the application make its database first"
         )));
     }
@@ -393,7 +394,7 @@ fn connect(path: &Path) -> Result<Connection, SourceError> {
     };
     match set() {
         Ok(true) => Ok(connection),
-        Ok(false) => Err(SourceError::away(format!(
+        Ok(false) => Err(StoreError::away(format!(
             "sqlite:{shown}: this user may not write the file, so published rows can't leave the outbox"
         ))),
         Err(error) => Err(fault(path, &error)),
@@ -401,17 +402,17 @@ fn connect(path: &Path) -> Result<Connection, SourceError> {
 }
 
 /// Checks that both tables are there, with their columns.
-fn check_tables(path: &Path, connection: &Connection) -> Result<(), SourceError> {
+fn check_tables(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let shown = path.display();
     for (table, columns) in schema::TABLES {
         let found = columns_of(connection, table).map_err(|error| fault(path, &error))?;
         if found.is_empty() {
-            return Err(SourceError::away(format!(
+            return Err(StoreError::away(format!(
                 "sqlite:{shown} has no table {table}: run `tidings journal init --outbox sqlite:{shown}`"
             )));
         }
         if let Some(missing) = columns.iter().find(|column| !found.iter().any(|found| found == *column)) {
-            return Err(SourceError::away(format!(
+            return Err(StoreError::away(format!(
                 "sqlite:{shown}: the table {table} has no column `{missing}`: add it as in \
                  `tidings journal init --outbox sqlite:{shown} --print`"
             )));
@@ -434,10 +435,10 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
+fn fault(path: &Path, error: &rusqlite::Error) -> StoreError {
     let shown = path.display();
     if is_busy(error) {
-        return SourceError::busy(format!("sqlite:{shown} is locked by another program: {error}"));
+        return StoreError::busy(format!("sqlite:{shown} is locked by another program: {error}"));
     }
     let remedy = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => ": name the application's SQLite file",
@@ -446,7 +447,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> SourceError {
         Some(ErrorCode::SystemIoFailure) => ": check the disk and its free space",
         _ => "",
     };
-    SourceError::away(format!("sqlite:{shown}: {error}{remedy}"))
+    StoreError::away(format!("sqlite:{shown}: {error}{remedy}"))
 }
 
 /// Device and inode: they stay the same if the file gets another path.

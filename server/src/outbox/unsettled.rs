@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{judge::Gap, row::RowId, source::Dead};
+use super::{judge::Gap, row::RowId, store::Dead};
 
 /// Rows that were read and are still in the table, at most. Beyond it, the reader waits until the database takes the
 /// deletion. Each has some 100 bytes.
@@ -22,6 +22,8 @@ pub(crate) enum Held {
     Dead(Dead),
     /// It is too old, and is deleted.
     Old(RowId),
+    /// It stands for a loss, and is deleted.
+    Lost(RowId),
 }
 
 impl Held {
@@ -30,7 +32,7 @@ impl Held {
     pub(crate) fn row(&self) -> &RowId {
         match self {
             Self::Dead(dead) => &dead.id,
-            Self::Old(row) => row,
+            Self::Old(row) | Self::Lost(row) => row,
         }
     }
 }
@@ -40,7 +42,7 @@ impl Held {
 pub(crate) struct Unsettled {
     /// All of them, by ascending id.
     ids: Vec<RowId>,
-    /// The rows that the hub has published, and the rows that were too old and have a gap in the journal.
+    /// The rows that the hub has published, and those with a gap in the journal that were too old or stand for a loss.
     done: Vec<RowId>,
     /// The dead letters with an announced gap.
     dead: Vec<Dead>,
@@ -67,7 +69,7 @@ impl Unsettled {
     pub(crate) fn announced(&mut self, held: Held, now: Instant) {
         match held {
             Held::Dead(dead) => self.dead.push(dead),
-            Held::Old(id) => self.done.push(id),
+            Held::Old(id) | Held::Lost(id) => self.done.push(id),
         }
         self.note(now);
     }

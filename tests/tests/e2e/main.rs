@@ -4,6 +4,7 @@
 mod answers;
 mod away;
 mod behind;
+mod bridge;
 mod churn;
 mod comeback;
 mod command;

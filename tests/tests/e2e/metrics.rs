@@ -98,6 +98,7 @@ fn every_metric_is_in_the_list_for_operators_and_nothing_else_is() {
     embedded.hub.announce(&crm::Event::InteractionCreated(too_many));
     // What has labels is there from its first time on.
     let _ = embedded.hub.metrics().outbox("sqlite:app.db");
+    let _ = embedded.hub.metrics().bridge("app", "links");
     Request::post("/v1/publish").body("").send(embedded.address).assert_problem(400, "invalid_frame");
     Client::hello_to(embedded.address).subscribe(&["a"], Some("of another log"), "sync");
     let page = Request::get("/metrics").send(embedded.address).body;

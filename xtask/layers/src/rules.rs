@@ -49,6 +49,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             Layer { name: "answers", modules: &["jwt", "questions"] },
             Layer { name: "journal", modules: &["journal"] },
             Layer { name: "outbox", modules: &["coverage", "outbox"] },
+            Layer { name: "bridge", modules: &["bridge"] },
             Layer { name: "connections", modules: &["net"] },
             Layer { name: "gateway", modules: &["gateway"] },
             Layer { name: "HTTP", modules: &["http"] },

@@ -1,6 +1,7 @@
 //! The state that a hub shares with the handles of its tenants.
 
 use std::{
+    any::{Any, TypeId},
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     uncertain: Mutex<Uncertain>,
     /// Who hears of the events of guards.
     pub(super) changes_observer: OnceLock<Arc<dyn ChangesObserver>>,
+    /// By type.
+    extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     pub(super) metrics: Arc<Metrics>,
     /// Bytes of the logs and keys of all tenants.
     pub(super) log_bytes: Arc<AtomicUsize>,
@@ -79,6 +82,7 @@ impl Shared {
             refusals: Refusals::default(),
             uncertain: Mutex::default(),
             changes_observer: OnceLock::new(),
+            extensions: Mutex::default(),
             metrics: Arc::new(Metrics::default()),
             log_bytes: Arc::default(),
         }
@@ -364,6 +368,13 @@ impl Shared {
         while let (1.., Some(largest)) = (excess(), largest()) {
             largest.evict_bytes(max / LOGS_EVICTED_PART + 1);
         }
+    }
+
+    /// Returns the extension of this type. The first call makes it.
+    pub(super) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let extension = extensions.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(extension).downcast().expect("the key is the type of the extension")
     }
 
     fn lock_uncertain(&self) -> MutexGuard<'_, Uncertain> {

@@ -6,6 +6,7 @@ use tidings_shared::{Event, RawEvent, Topic, TopicName};
 use uuid::Uuid;
 
 use super::{
+    Hub,
     catching_up::CatchingUp,
     handed_over::{Positioning, Publishing, Revoking, Syncing},
     publishing::{PublishError, PublishOptions},
@@ -52,6 +53,11 @@ impl Tenant {
     /// Returns the tenant's name.
     pub fn id(&self) -> &TenantId {
         &self.id
+    }
+
+    /// Returns the hub.
+    pub fn hub(&self) -> Hub {
+        Hub::from_shared(Arc::clone(&self.shared))
     }
 
     /// Publishes an event to the topics that it computes itself. See [`Hub::publish`](crate::Hub::publish).

@@ -417,3 +417,20 @@ fn a_client_that_invents_domains_and_fingerprints_fills_no_memory() {
     let told: Vec<_> = hub.shared().other_domains.lock().unwrap().iter().cloned().collect();
     assert_eq!(told, ["staff"]);
 }
+
+#[test]
+fn an_extension_is_made_once_and_ends_with_the_hub() {
+    #[derive(Debug, Default)]
+    struct Extension(std::sync::Mutex<Option<std::sync::mpsc::Sender<()>>>);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let hub = hub(10);
+    *hub.extension::<Extension>().0.lock().unwrap() = Some(sender);
+    let tenant = hub.tenant(&"other".parse().unwrap());
+    let weak = hub.downgrade();
+    drop(hub);
+    assert!(tenant.hub().extension::<Extension>().0.lock().unwrap().is_some(), "a tenant keeps the hub");
+    assert!(weak.upgrade().is_some() && !weak.is_gone());
+    drop(tenant);
+    assert!(weak.upgrade().is_none() && weak.is_gone());
+    assert!(receiver.recv().is_err());
+}

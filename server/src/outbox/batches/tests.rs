@@ -24,6 +24,7 @@ fn row(id: i64, event: &str) -> OutboxRow {
         origin,
         topics,
         age: Duration::ZERO,
+        is_gap: false,
     }
 }
 

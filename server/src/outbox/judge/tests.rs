@@ -16,6 +16,7 @@ fn row() -> OutboxRow {
         origin: Field::Null,
         topics: Field::Null,
         age: Duration::ZERO,
+        is_gap: false,
     }
 }
 

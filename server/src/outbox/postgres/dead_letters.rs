@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::{column_limits, columns, read_row, sizes};
 use crate::{
-    outbox::source::{DeadLetter, Which},
+    outbox::store::{DeadLetter, Which},
     postgres::{Fault, Session},
 };
 

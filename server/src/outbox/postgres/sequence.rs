@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::{PostgresSource, age, columns_of, milliseconds, read_snapshot, refusals_of, snapshot, turn};
+use super::{PostgresStore, age, columns_of, milliseconds, read_snapshot, refusals_of, snapshot, turn};
 use crate::{
     journal::Columns,
     outbox::{
         batches::Batch,
         row::{OutboxRow, RowId},
-        source::SourceError,
+        store::StoreError,
     },
 };
 
@@ -50,12 +50,12 @@ const LOOK: &str = concat!(
 const SEQUENCE: &str = "SELECT published, too_old, buried, refused FROM tidings.sequence(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
-impl PostgresSource {
+impl PostgresStore {
     /// Returns the id of the journal in this database, if there is one that this user may use.
     ///
     /// # Errors
     /// The database does not answer.
-    pub(in crate::outbox) async fn journal_id(&self) -> Result<Option<Uuid>, SourceError> {
+    pub(in crate::outbox) async fn journal_id(&self) -> Result<Option<Uuid>, StoreError> {
         match self.session()?.query_one("SELECT tidings.journal_id()", &[]).await {
             Ok(row) => Ok(row.get(0)),
             Err(fault) if fault.is_missing() || fault.is_forbidden() => Ok(None),
@@ -67,7 +67,7 @@ impl PostgresSource {
     ///
     /// # Errors
     /// The database does not answer.
-    pub(in crate::outbox) async fn has_reader(&self) -> Result<bool, SourceError> {
+    pub(in crate::outbox) async fn has_reader(&self) -> Result<bool, StoreError> {
         Ok(self.session()?.query_one(turn::IS_TAKEN, &[]).await?.get(0))
     }
 
@@ -79,7 +79,7 @@ impl PostgresSource {
         &mut self,
         waiting: &[RowId],
         node: Uuid,
-    ) -> Result<Seen, SourceError> {
+    ) -> Result<Seen, StoreError> {
         let ids: Vec<i64> = waiting.iter().map(|row| row.id).collect();
         loop {
             let now = Instant::now();
@@ -106,7 +106,7 @@ impl PostgresSource {
     pub(in crate::outbox) async fn next_rows(
         &mut self,
         waiting: &[RowId],
-    ) -> Result<Vec<OutboxRow>, SourceError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         self.rows(waiting).await
     }
 
@@ -119,7 +119,7 @@ impl PostgresSource {
         node: Uuid,
         batch: &Batch,
         new_epoch: &mut dyn FnMut() -> u64,
-    ) -> Result<Sequenced, SourceError> {
+    ) -> Result<Sequenced, StoreError> {
         let (ids, nonces) = columns_of(batch.rows.iter());
         let (dead_ids, dead_nonces) = columns_of(batch.dead.iter().map(|dead| &dead.id));
         let (codes, reasons) = refusals_of(&batch.dead);
@@ -142,7 +142,7 @@ impl PostgresSource {
     ///
     /// # Errors
     /// The database does not answer.
-    pub(in crate::outbox) async fn stop_sequencing(&self, node: Uuid) -> Result<(), SourceError> {
+    pub(in crate::outbox) async fn stop_sequencing(&self, node: Uuid) -> Result<(), StoreError> {
         self.session()?.query("SELECT tidings.stop_sequencing($1)", &[(&node, Type::UUID)]).await?;
         Ok(())
     }

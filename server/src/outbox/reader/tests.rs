@@ -20,7 +20,7 @@ use crate::{
     journal::{SqliteJournal, Synchronous},
     outbox::{
         row::Field,
-        source::{DeadLetter, Waiting, Which},
+        store::{DeadLetter, Waiting, Which},
     },
 };
 
@@ -44,13 +44,13 @@ impl Table {
     }
 }
 
-impl Source for Table {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError> {
+impl Store for Table {
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         let rows = &self.0.lock().unwrap().rows;
         Ok(rows.iter().filter(|row| !unsettled.contains(&row.id)).cloned().collect())
     }
 
-    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), SourceError> {
+    async fn settle(&mut self, published: &[RowId], dead: &[Dead]) -> Result<(), StoreError> {
         let mut table = self.0.lock().unwrap();
         table.dead.extend(dead.iter().map(|dead| dead.id.id));
         table.rows.retain(|row| !published.contains(&row.id) && dead.iter().all(|dead| dead.id != row.id));
@@ -61,23 +61,23 @@ impl Source for Table {
         sleep(Duration::from_millis(5)).await;
     }
 
-    async fn reopen(&mut self) -> Result<(), SourceError> {
+    async fn reopen(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn waiting(&mut self, _: Option<i64>) -> Result<Waiting, SourceError> {
+    async fn waiting(&mut self, _: Option<i64>) -> Result<Waiting, StoreError> {
         Ok(Waiting::default())
     }
 
-    async fn dead_letters(&mut self, _: i64, _: usize) -> Result<Vec<DeadLetter>, SourceError> {
+    async fn dead_letters(&mut self, _: i64, _: usize) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn retry(&mut self, _: &Which) -> Result<u64, SourceError> {
+    async fn retry(&mut self, _: &Which) -> Result<u64, StoreError> {
         Ok(0)
     }
 
-    async fn delete_dead_letters(&mut self, _: &Which) -> Result<u64, SourceError> {
+    async fn delete_dead_letters(&mut self, _: &Which) -> Result<u64, StoreError> {
         Ok(0)
     }
 }
@@ -113,6 +113,7 @@ fn row(id: i64, event: &str) -> OutboxRow {
         origin: Field::Null,
         topics: Field::Text(r#"["clock"]"#.to_owned()),
         age: Duration::ZERO,
+        is_gap: false,
     }
 }
 
@@ -141,7 +142,7 @@ fn away_and_back(
     let (hub, mut driver) = Hub::with_journal(HubSettings::new(home.clone()), host.clone());
     driver.open(&mut journal).unwrap();
     let control = Arc::new(Control::new());
-    let reader = Reader::new(table.clone(), hub.clone(), Some(home), "fake".to_owned(), Arc::clone(&control));
+    let reader = Reader::new(table.clone(), &hub, Some(home), "fake".to_owned(), Arc::clone(&control));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let deliveries = runtime.block_on(async {
         let test = async {
@@ -237,4 +238,73 @@ fn an_old_row_leaves_the_outbox_when_its_gap_is_in_the_journal() {
     let (deliveries, dead) = long_away_and_back(&[old(tick(1)), old(tick(2))]);
     assert!(!deliveries.is_empty() && deliveries.iter().all(|what| what == "sync"), "{deliveries:?}");
     assert_eq!(dead, [0_i64; 0]);
+}
+
+fn change(id: i64, record: &str) -> OutboxRow {
+    let payload = format!(r#"{{"schema":"links","key":"{id}","record":{record}}}"#);
+    let event = format!(r#"{{"domain":"store","event":"upserted","payload":{payload}}}"#);
+    OutboxRow { topics: Field::Text(r#"["store:links"]"#.to_owned()), ..row(id, &event) }
+}
+
+#[test]
+fn what_is_lost_of_the_changes_of_a_table_is_a_gap_of_its_topic_alone() {
+    let gap = OutboxRow { event: Field::Null, topics: Field::Null, is_gap: true, ..row(4, "") };
+    let no_event = OutboxRow { topics: Field::Null, ..row(6, "no event") };
+    let table =
+        Table::with([change(1, "1"), change(2, "-2"), old(change(3, "3")), gap, change(5, "5"), no_event]);
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), TestHost::default());
+    let (topic, control): (TopicName, _) = ("store:links".parse().unwrap(), Arc::new(Control::new()));
+    let check = CheckRecord::new(|event| match event.payload.get().contains("-2") {
+        true => Err("the record is negative".to_owned()),
+        false => Ok(()),
+    });
+    let home = Some(hub.home().clone());
+    let reader = Reader::new(table.clone(), &hub, home, "fake".to_owned(), Arc::clone(&control));
+    let reader = reader.of_changes(topic.clone(), check);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let names = |subscription: &mut tidings_hub::Subscription| {
+        let mut names = Vec::new();
+        while let Some(Some(delivery)) = subscription.next().now_or_never() {
+            names.push(match delivery {
+                Delivery::Event { publication, .. } => publication.event.payload.get().to_owned(),
+                Delivery::Sync { .. } => "sync".to_owned(),
+            });
+        }
+        names
+    };
+    runtime.block_on(async {
+        let mut links = hub.subscribe_raw(&[topic]).await;
+        let mut others = hub.subscribe_raw(&["store:pages".parse().unwrap()]).await;
+        let test = async {
+            while !table.ids().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            control.stop.send_replace(Some(Instant::now() + Duration::from_secs(5)));
+        };
+        tokio::join!(test, reader.run());
+        let links = names(&mut links);
+        let (syncs, events): (Vec<_>, Vec<_>) = links.iter().partition(|what| *what == "sync");
+        assert!(
+            events.len() == 2 && events[0].contains(r#""record":1"#) && events[1].contains(r#""record":5"#)
+        );
+        // The dead letters have one each, and the rows that are too old or stand for a loss share one.
+        assert_eq!(syncs.len(), 3, "{links:?}");
+        assert_eq!(names(&mut others), [""; 0]);
+    });
+    assert_eq!(table.0.lock().unwrap().dead, [2, 6]);
+}
+
+#[test]
+fn the_end_of_the_hub_ends_the_reader() {
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), TestHost::default());
+    let control = Arc::new(Control::new());
+    let reader = Reader::new(Table::default(), &hub, None, "fake".to_owned(), control);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let end = async {
+            sleep(Duration::from_millis(20)).await;
+            drop(hub);
+        };
+        tokio::join!(end, reader.run());
+    });
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::{column_limits, columns, immediate, nonce, read_row};
-use crate::outbox::source::{DeadLetter, Which};
+use crate::outbox::store::{DeadLetter, Which};
 
 const LIST: &str = concat!(
     "SELECT outbox_id, ",

@@ -1,4 +1,4 @@
-//! A database's outbox, as its reader and the command line use it. Each kind of database implements [`Source`].
+//! A database's outbox, as its reader and the command line use it. Each kind of database implements [`Store`].
 
 use std::{fmt, time::Duration};
 
@@ -9,13 +9,13 @@ use tidings_shared::{
 
 use super::row::{OutboxRow, RowId};
 
-/// Rows that a source reads at a time. So many publications share one group of a journal.
+/// Rows that a store reads at a time. So many publications share one group of a journal.
 pub(crate) const READ_ROWS: usize = 256;
 
-/// Bytes of texts after which a source ends such a read. The last row may be over it.
+/// Bytes of texts after which a store ends such a read. The last row may be over it.
 pub(crate) const READ_BYTES: usize = 1024 * 1024;
 
-/// Bytes of an event. A larger row becomes a dead letter, and the source does not read its text. A `POST` may have as many
+/// Bytes of an event. A larger row becomes a dead letter, and the store does not read its text. A `POST` may have as many
 /// by default.
 pub(crate) const MAX_EVENT_BYTES: usize = MAX_BODY_BYTES;
 
@@ -26,62 +26,62 @@ pub(crate) const MAX_TOPICS_BYTES: usize = MAX_TOPICS_PER_PUBLICATION * (MAX_TOP
 /// Bytes of each other column. Every valid one is far shorter. A longer one makes the row a dead letter.
 pub(crate) const MAX_SHORT_BYTES: usize = 1024;
 
-/// Rows that [`Source::waiting`] counts, at most: a count reads each row.
+/// Rows that [`Store::waiting`] counts, at most: a count reads each row.
 pub(crate) const MAX_COUNTED: usize = 100_000;
 
 /// The outbox of one database.
 ///
-/// A source runs on a thread of its own, which has a runtime for this source alone. So a method may block the thread for a
+/// A store runs on a thread of its own, which has a runtime for this store alone. So a method may block the thread for a
 /// bounded time. It holds no transaction open between two calls.
-#[allow(async_fn_in_trait, reason = "a source stays on its thread, so its futures need not be `Send`")]
-pub(crate) trait Source: Send + 'static {
+#[allow(async_fn_in_trait, reason = "a store stays on its thread, so its futures need not be `Send`")]
+pub(crate) trait Store: Send + 'static {
     /// Reads the next rows in the order of their ids, except those in `unsettled`, within [`READ_ROWS`] and
     /// [`READ_BYTES`]. `unsettled` has the rows that were read before and are still in the table, by ascending id. A row
     /// with a smaller id than the last of them may wait until `unsettled` is empty.
     ///
     /// # Errors
     /// The database does not answer.
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, SourceError>;
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError>;
 
     /// Deletes rows that are done, and moves dead letters into their table, in one transaction. A row that is not there with
     /// this id and nonce is passed over.
     ///
     /// # Errors
     /// The database does not answer. Nothing has changed, or everything: the caller asks for the same again.
-    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), SourceError>;
+    async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), StoreError>;
 
-    /// Waits until somebody may have written since the last [`read`](Source::read) began. May be dropped before it is done.
+    /// Waits until somebody may have written since the last [`read`](Store::read) began. May be dropped before it is done.
     async fn changed(&mut self);
 
-    /// Opens the database again, after an error that is not [busy](SourceError::is_busy).
+    /// Opens the database again, after an error that is not [busy](StoreError::is_busy).
     ///
     /// # Errors
     /// The database can't be opened, or has no outbox.
-    async fn reopen(&mut self) -> Result<(), SourceError>;
+    async fn reopen(&mut self) -> Result<(), StoreError>;
 
     /// Counts the rows with a larger id than `after`, and the dead letters, at most [`MAX_COUNTED`] of each.
     ///
     /// # Errors
     /// The database does not answer.
-    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, SourceError>;
+    async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError>;
 
     /// Returns the dead letters with a larger id than `after`, in the order of their ids, at most `max`.
     ///
     /// # Errors
     /// The database does not answer.
-    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, SourceError>;
+    async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Moves dead letters back into the outbox. Each gets a new id and a new nonce, and keeps its key. Returns how many.
     ///
     /// # Errors
     /// The database does not answer, or a dead letter is not there. Then nothing has changed.
-    async fn retry(&mut self, which: &Which) -> Result<u64, SourceError>;
+    async fn retry(&mut self, which: &Which) -> Result<u64, StoreError>;
 
     /// Deletes dead letters. Returns how many.
     ///
     /// # Errors
     /// The database does not answer, or a dead letter is not there. Then nothing has changed.
-    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, SourceError>;
+    async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, StoreError>;
 }
 
 /// A row that becomes a dead letter.
@@ -129,7 +129,7 @@ pub(crate) struct Waiting {
 
 /// Why a database does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SourceError {
+pub(crate) struct StoreError {
     /// Somebody else holds a lock: the same call succeeds later.
     pub(crate) is_busy: bool,
     /// Another server reads the outbox, and this one waits until it ends. This is busy, too.
@@ -138,8 +138,8 @@ pub(crate) struct SourceError {
     pub(crate) message: String,
 }
 
-impl SourceError {
-    /// Returns an error that needs [`Source::reopen`].
+impl StoreError {
+    /// Returns an error that needs [`Store::reopen`].
     pub(crate) fn away(message: impl Into<String>) -> Self {
         Self { is_busy: false, is_turn: false, message: message.into() }
     }
@@ -156,10 +156,10 @@ impl SourceError {
     }
 }
 
-impl fmt::Display for SourceError {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for SourceError {}
+impl std::error::Error for StoreError {}
