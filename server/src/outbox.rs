@@ -25,21 +25,21 @@ mod address;
 pub(crate) mod admin;
 #[cfg(feature = "postgres")]
 mod batches;
-mod control;
-mod gaps;
-mod judge;
-mod outage;
+pub(crate) mod control;
+pub(crate) mod gaps;
+pub(crate) mod judge;
+pub(crate) mod outage;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-mod reader;
-mod row;
+pub(crate) mod reader;
+pub(crate) mod row;
 #[cfg(feature = "postgres")]
 mod sequencer;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-mod store;
-mod thread;
-mod unsettled;
+pub(crate) mod store;
+pub(crate) mod thread;
+pub(crate) mod unsettled;
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ use futures_util::FutureExt;
 use tidings_hub::{Hub, TenantId};
 
 pub use self::address::{OutboxAddress, OutboxAddressError};
-pub(crate) use self::judge::CheckRecord;
+
 #[cfg(feature = "postgres")]
 use self::sequencer::Sequencer;
 use self::{address::Database, reader::Reader, store::StoreError, thread::Thread};

@@ -189,9 +189,9 @@ impl fmt::Debug for Check {
 impl Request {
     /// Returns the check of the events in a table of changes, for a reader of the table.
     #[allow(dead_code, reason = "the sources need it")]
-    pub(crate) fn check_events(&self) -> crate::outbox::CheckRecord {
+    pub(crate) fn check_events(&self) -> crate::outbox::judge::CheckRecord {
         let check = self.check.clone();
-        crate::outbox::CheckRecord::new(move |event| match super::event::record(event) {
+        crate::outbox::judge::CheckRecord::new(move |event| match super::event::record(event) {
             Ok(Some(record)) => check.check(&record).map_err(|fault| fault.reason),
             Ok(None) => Ok(()),
             Err(reason) => Err(reason),

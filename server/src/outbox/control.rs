@@ -9,42 +9,42 @@ use tokio::{
 
 /// Asks a reader to do something.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(crate) struct Control {
     /// The end of the time that the reader has to stop.
-    pub(super) stop: watch::Sender<Option<Instant>>,
+    pub(crate) stop: watch::Sender<Option<Instant>>,
     /// Somebody has just committed.
-    pub(super) wake: Notify,
+    pub(crate) wake: Notify,
 }
 
 impl Control {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stop: watch::Sender::new(None), wake: Notify::new() }
     }
 
     /// Whether somebody stops the reader.
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stop.borrow().is_some()
     }
 
     /// Waits until somebody stops the reader. Returns when the reader must have ended.
-    pub(super) async fn stopping(&self) -> Option<Instant> {
+    pub(crate) async fn stopping(&self) -> Option<Instant> {
         let mut stop = self.stop.subscribe();
         stop.wait_for(Option::is_some).await.ok().and_then(|end| *end)
     }
 
     /// Waits for this time, or until somebody stops the reader.
-    pub(super) async fn pause(&self, time: Duration) {
+    pub(crate) async fn pause(&self, time: Duration) {
         let _ = timeout(time, self.stopping()).await;
     }
 
     /// Waits until the time to stop has passed.
-    pub(super) async fn end_of_stop(&self) {
+    pub(crate) async fn end_of_stop(&self) {
         at(self.stopping().await).await;
     }
 }
 
 /// Waits until an instant. With `None` it waits for ever.
-pub(super) async fn at(instant: Option<Instant>) {
+pub(crate) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant.into()).await,
         None => std::future::pending().await,

@@ -7,17 +7,17 @@ use tidings_hub::metrics::OutboxMetrics;
 use super::store::StoreError;
 
 /// The first pause after an error. Each further pause is twice as long.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause after an error: a database or a journal that is back is noticed within it.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A lock that lasts longer than this is logged.
-pub(super) const LONG_LOCK: Duration = Duration::from_secs(5);
+pub(crate) const LONG_LOCK: Duration = Duration::from_secs(5);
 
 /// The outage of an outbox, if there is one.
 #[derive(Debug)]
-pub(super) struct Outage {
+pub(crate) struct Outage {
     /// The outbox for the log, without secrets.
     outbox: String,
     metrics: OutboxMetrics,
@@ -33,12 +33,12 @@ struct Current {
 
 impl Outage {
     /// No outage of the outbox with this name.
-    pub(super) fn none(outbox: &str, metrics: &OutboxMetrics) -> Self {
+    pub(crate) fn none(outbox: &str, metrics: &OutboxMetrics) -> Self {
         Self { outbox: outbox.to_owned(), metrics: metrics.clone(), current: None }
     }
 
     /// Notes an error of the outbox. Returns the pause before the next try.
-    pub(super) fn note(&mut self, error: &StoreError, now: Instant) -> Duration {
+    pub(crate) fn note(&mut self, error: &StoreError, now: Instant) -> Duration {
         let first = || Current { since: now, pause: FIRST_PAUSE, is_logged: false };
         let current = self.current.get_or_insert_with(first);
         if error.is_turn {
@@ -59,7 +59,7 @@ impl Outage {
     }
 
     /// Notes that the outbox answers.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let Some(current) = self.current.take() else { return };
         self.metrics.set_silence(Duration::ZERO);
         if current.is_logged {
