@@ -43,6 +43,8 @@
 //! What counts is the row before and after a transaction. So a write that is rolled back needs no event, and neither does a row
 //! that the same transaction makes and deletes. Deletions by a cascade and rows that `REPLACE` removes are changes.
 //!
+//! In development, a program may call [`Coverage::missing`] once a second, and write the answer into its log.
+//!
 //! It is for SQLite only. There the record follows each connection from its first statement to its commit, and a test needs
 //! nothing in the application's file. In PostgreSQL the same needs triggers in the database itself, which all of its users
 //! would run.
@@ -53,7 +55,7 @@ mod table;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rusqlite::Connection;
@@ -65,7 +67,7 @@ pub use self::{
     table::{By, Table},
 };
 use self::{
-    judge::{Entry, Event, Kind, judge},
+    judge::{Entry, Event, judge},
     record::{Record, Recorded},
 };
 use crate::sqlite_table::{self, TableError};
@@ -85,12 +87,22 @@ pub struct Coverage {
 struct Shared {
     tables: Vec<Table>,
     record: Record,
-    /// The guards that have ended.
-    guards: Mutex<Vec<Guard>>,
+    guards: Mutex<Guards>,
+}
+
+/// The guards of the observed hub.
+#[derive(Debug, Default)]
+struct Guards {
+    /// The numbers of commits when each guard was made that has not ended.
+    open: Vec<u64>,
+    /// The guards that have ended since the last judgement.
+    ended: Vec<Guard>,
+    /// What was committed while a guard was open that has not ended. It is judged later.
+    waiting: Recorded,
 }
 
 /// The events of a guard, and the numbers of commits when it was made and when it ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Guard {
     begun: u64,
     ended: u64,
@@ -108,7 +120,8 @@ impl Coverage {
     /// SQLite has no memory for it.
     pub fn new(tables: impl IntoIterator<Item = Table>) -> Result<Self, CoverageError> {
         let tables = tables.into_iter().collect();
-        Ok(Self { shared: Arc::new(Shared { tables, record: Record::new()?, guards: Mutex::default() }) })
+        let record = Record::new(record::MAX_RECORDED)?;
+        Ok(Self { shared: Arc::new(Shared { tables, record, guards: Mutex::default() }) })
     }
 
     /// Records the changes of a connection of the application from now on, and the rows that it inserts into `tidings_outbox`.
@@ -180,40 +193,45 @@ impl Coverage {
         hub.observe_changes(Arc::clone(&self.shared) as Arc<dyn ChangesObserver>)
     }
 
-    /// Returns the committed changes that no event names, and forgets them. Call it while no transaction is open.
+    /// Returns the committed changes that no event names, and forgets them. A change is judged when all guards have ended that
+    /// were open at its commit.
+    ///
+    /// Call it while this thread has no transaction open: it waits for open transactions, for five seconds at most.
     ///
     /// # Errors
-    /// A transaction was open for five seconds, or more than a million changes were recorded since the last call.
+    /// A transaction was open for longer, or more than a million changes were recorded since the last call.
     pub fn missing(&self) -> Result<Vec<Missing>, CoverageError> {
-        let Recorded { entries, events, committed } = self.shared.record.take()?;
-        let guards = std::mem::take(&mut *self.shared.guards.lock().unwrap_or_else(PoisonError::into_inner));
-        let entries = entries.into_iter().filter_map(|(transaction, table, kind, key, row)| {
-            let kind = match kind.as_str() {
-                "before" => Kind::Before,
-                "after" => Kind::After,
-                _ => Kind::Shown,
-            };
-            Some(Entry {
-                transaction,
-                table,
-                kind,
-                key: record::read_row(&key)?,
-                row: record::read_row(&row)?,
-            })
-        });
+        let mut guards = self.lock_guards();
+        let mut recorded = std::mem::take(&mut guards.waiting);
+        recorded.append(self.shared.record.take()?);
+        if let Some(first_open) = guards.open.iter().min() {
+            guards.waiting = recorded.split_off(*first_open);
+        }
+        let ended = std::mem::take(&mut guards.ended);
+        guards.ended = ended
+            .iter()
+            .filter(|guard| guards.waiting.commits().any(|commit| guard.spans(commit)))
+            .map(Guard::clone)
+            .collect();
+        drop(guards);
+        let Recorded { entries, events, committed } = recorded;
+        let entries: Vec<Entry> = entries.into_iter().filter_map(record::RecordedEntry::read).collect();
         // An outbox may also have rows that are no events. Nobody hears of them.
         let read = |(transaction, event): (i64, Vec<u8>)| {
             let event = RawEvent::parse(str::from_utf8(&event).ok()?).ok()?;
             event_of(transaction, &event)
         };
         let mut events: Vec<Event> = events.into_iter().filter_map(read).collect();
-        for Guard { begun, ended, events: announced } in &guards {
-            let within = committed.iter().filter(|(_, commit)| (*begun..*ended).contains(commit));
-            for (transaction, _) in within {
-                events.extend(announced.iter().filter_map(|event| event_of(*transaction, event)));
+        for guard in &ended {
+            for (transaction, _) in committed.iter().filter(|(_, commit)| guard.spans(*commit)) {
+                events.extend(guard.events.iter().filter_map(|event| event_of(*transaction, event)));
             }
         }
-        Ok(judge(&entries.collect::<Vec<_>>(), &events, &self.shared.tables))
+        Ok(judge(&entries, &events, &self.shared.tables))
+    }
+
+    fn lock_guards(&self) -> MutexGuard<'_, Guards> {
+        self.shared.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the changes until now: those of a fixture, for example.
@@ -263,14 +281,27 @@ fn known<'a>(
     Err(CoverageError(format!("a declaration names `{name}`, and there is no such {what}{meant}")))
 }
 
+impl Guard {
+    /// Whether a commit was within the life of the guard.
+    fn spans(&self, commit: u64) -> bool {
+        (self.begun..self.ended).contains(&commit)
+    }
+}
+
 impl ChangesObserver for Shared {
     fn begun(&self) -> u64 {
-        self.record.commits()
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = self.record.commits();
+        guards.open.push(begun);
+        begun
     }
 
     fn announcing(&self, begun: u64, events: Vec<RawEvent>) {
-        let guard = Guard { begun, ended: self.record.commits(), events };
-        self.guards.lock().unwrap_or_else(PoisonError::into_inner).push(guard);
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = guards.open.iter().position(|open| *open == begun) {
+            guards.open.swap_remove(at);
+        }
+        guards.ended.push(Guard { begun, ended: self.record.commits(), events });
     }
 }
 

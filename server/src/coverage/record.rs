@@ -3,15 +3,22 @@
 //! The triggers write into a database in memory that is attached to the connection. So a rolled-back transaction or savepoint
 //! takes its records back, and another connection reads them after the commit. The file of the application stays as it is.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+    },
 };
 
-use rusqlite::{Connection, OpenFlags, functions::FunctionFlags, types::ValueRef};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, functions::FunctionFlags, types::ValueRef};
 use serde_json::{Value, json};
 
-use super::{CoverageError, judge::Row, table};
+use super::{
+    CoverageError,
+    judge::{Entry, Kind, Row},
+    table,
+};
 use crate::sqlite_table::{Column, Table, identifier, literal};
 
 /// The most rows that are recorded before somebody asks. A test writes less. Beyond it, nothing is recorded, and the answer is
@@ -49,23 +56,75 @@ struct Clock {
     commits: AtomicU64,
     /// The transactions that have committed, each with the number of its commit.
     committed: Mutex<Vec<(i64, u64)>>,
-    /// How many rows were recorded.
+    /// How many commits there were when the record was last taken.
+    taken: AtomicU64,
+    /// How many rows were recorded since they were last taken.
     recorded: AtomicU64,
+    /// The most rows.
+    max: u64,
 }
 
 /// What was recorded.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
-    /// Transaction, table, kind, key, row.
-    pub(super) entries: Vec<(i64, String, String, String, String)>,
-    /// Transaction, event.
+    pub(super) entries: Vec<RecordedEntry>,
+    /// The events of outboxes, each with its transaction.
     pub(super) events: Vec<(i64, Vec<u8>)>,
     /// The transactions that have committed, each with the number of its commit.
     pub(super) committed: Vec<(i64, u64)>,
 }
 
+/// An entry as the triggers have written it.
+#[derive(Debug)]
+pub(super) struct RecordedEntry {
+    transaction: i64,
+    table: String,
+    kind: String,
+    key: String,
+    row: String,
+}
+
+impl Recorded {
+    /// Adds what was recorded later.
+    pub(super) fn append(&mut self, later: Self) {
+        self.entries.extend(later.entries);
+        self.events.extend(later.events);
+        self.committed.extend(later.committed);
+    }
+
+    /// Returns the numbers of the commits.
+    pub(super) fn commits(&self) -> impl Iterator<Item = u64> {
+        self.committed.iter().map(|(_, commit)| *commit)
+    }
+
+    /// Takes out the transactions from this commit on.
+    pub(super) fn split_off(&mut self, commit: u64) -> Self {
+        let (before, committed) = self.committed.drain(..).partition(|(_, of)| *of < commit);
+        self.committed = before;
+        let is_before = |transaction: i64| self.committed.iter().any(|(before, _)| *before == transaction);
+        let (before, entries) = self.entries.drain(..).partition(|entry| is_before(entry.transaction));
+        let (events_before, events) =
+            self.events.drain(..).partition(|(transaction, _)| is_before(*transaction));
+        (self.entries, self.events) = (before, events_before);
+        Self { entries, events, committed }
+    }
+}
+
+impl RecordedEntry {
+    pub(super) fn read(self) -> Option<Entry> {
+        let kind = match self.kind.as_str() {
+            "before" => Kind::Before,
+            "after" => Kind::After,
+            _ => Kind::Shown,
+        };
+        let (key, row) = (read_row(&self.key)?, read_row(&self.row)?);
+        Some(Entry { transaction: self.transaction, table: self.table, key, kind, row })
+    }
+}
+
 impl Record {
-    pub(super) fn new() -> Result<Self, CoverageError> {
+    /// Makes an empty record, which takes at most `max` rows.
+    pub(super) fn new(max: u64) -> Result<Self, CoverageError> {
         let uri = format!("file:/tidings-coverage-{}?vfs=memdb", uuid::Uuid::new_v4());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -73,7 +132,8 @@ impl Record {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&uri, flags)?;
         connection.execute_batch(TABLES)?;
-        Ok(Self { connection: Mutex::new(connection), uri, clock: Arc::default() })
+        let clock = Arc::new(Clock { max, ..Clock::default() });
+        Ok(Self { connection: Mutex::new(connection), uri, clock })
     }
 
     /// Returns the number of commits until now.
@@ -107,7 +167,7 @@ impl Record {
         if has_outbox {
             sql += "CREATE TEMP TRIGGER \"tidings_coverage:outbox\" AFTER INSERT ON main.tidings_outbox BEGIN
                 INSERT INTO tidings_coverage_events(number, event)
-                    SELECT tidings_coverage_number(), CAST(NEW.event AS BLOB) WHERE tidings_coverage_number() IS NOT NULL;
+                    VALUES (tidings_coverage_number(), CAST(NEW.event AS BLOB));
             END;";
         }
         connection.execute_batch(&sql)?;
@@ -117,26 +177,43 @@ impl Record {
     /// Takes what was recorded of committed transactions.
     pub(super) fn take(&self) -> Result<Recorded, CoverageError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let entries = read(
             &transaction,
             "SELECT number, table_name, kind, key, row FROM tidings_coverage_entries WHERE number IS NOT NULL ORDER BY id",
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| {
+                Ok(RecordedEntry {
+                    transaction: row.get(0)?,
+                    table: row.get(1)?,
+                    kind: row.get(2)?,
+                    key: row.get(3)?,
+                    row: row.get(4)?,
+                })
+            },
         )?;
         let events = read(
             &transaction,
-            "SELECT number, event FROM tidings_coverage_events WHERE event IS NOT NULL ORDER BY id",
+            "SELECT number, event FROM tidings_coverage_events
+             WHERE number IS NOT NULL AND event IS NOT NULL ORDER BY id",
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         transaction
             .execute_batch("DELETE FROM tidings_coverage_entries; DELETE FROM tidings_coverage_events")?;
         transaction.commit()?;
-        let committed =
-            std::mem::take(&mut *self.clock.committed.lock().unwrap_or_else(PoisonError::into_inner));
+        let numbers = entries.iter().map(|entry: &RecordedEntry| entry.transaction);
+        let taken: HashSet<i64> = numbers.chain(events.iter().map(|(number, _)| *number)).collect();
+        let mut committing = self.clock.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken_before = self.clock.taken.swap(self.commits(), SeqCst);
+        let (committed, others): (_, Vec<_>) =
+            committing.drain(..).partition(|(number, _)| taken.contains(number));
+        // The hook runs before the commit is visible: the next call may find the rows.
+        committing.extend(others.into_iter().filter(|(_, commit)| *commit >= taken_before));
+        drop(committing);
         let recorded = self.clock.recorded.swap(0, SeqCst);
-        if recorded >= MAX_RECORDED {
+        let max = self.clock.max;
+        if recorded > max {
             return Err(CoverageError(format!(
-                "more than {MAX_RECORDED} changes were recorded, and the later ones are not: ask earlier for what is missing"
+                "more than {max} changes were recorded, and the later ones are not: ask earlier for what is missing"
             )));
         }
         Ok(Recorded { entries, events, committed })
@@ -171,7 +248,7 @@ fn functions(connection: &mut Connection, clock: &Arc<Clock>) -> rusqlite::Resul
         0,
         FunctionFlags::SQLITE_UTF8,
         move |_| {
-            if clock.recorded.fetch_add(1, SeqCst) >= MAX_RECORDED {
+            if clock.recorded.fetch_add(1, SeqCst) >= clock.max {
                 return Ok(None);
             }
             if current.load(SeqCst) == 0 {
@@ -201,7 +278,7 @@ fn json_of(value: ValueRef<'_>) -> Value {
 }
 
 /// Reads the text that the triggers have made.
-pub(super) fn read_row(text: &str) -> Option<Row> {
+fn read_row(text: &str) -> Option<Row> {
     let mut all = Row::new();
     for row in serde_json::Deserializer::from_str(text).into_iter::<Row>() {
         all.extend(row.ok()?);

@@ -196,6 +196,51 @@ fn events_of_a_guard_count_for_the_commits_within_its_life() {
 }
 
 #[test]
+fn a_commit_is_judged_when_its_guards_have_ended() {
+    let (coverage, connection) = filled();
+    let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
+    coverage.observe(&hub);
+    let mut changes = hub.changes();
+    let later = hub.changes();
+    connection.execute("UPDATE team SET name = name || '!'", []).unwrap();
+    assert_missing(&coverage, &[]);
+    changes.add(&updated(1, Some(7)));
+    changes.committed();
+    assert_missing(&coverage, &[]);
+    connection.execute("UPDATE team SET name = name || '!' WHERE id = ?1", [id(1).to_string()]).unwrap();
+    later.committed();
+    assert_missing(&coverage, &[("team", 2, Change::Updated), ("team", 1, Change::Updated)]);
+}
+
+#[test]
+fn beyond_its_bound_the_record_is_an_error_and_writes_go_on() {
+    let mut coverage = Coverage::new([]).unwrap();
+    Arc::get_mut(&mut coverage.shared).unwrap().record = Record::new(2).unwrap();
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TABLE team(id)").unwrap();
+    coverage.connect(&mut connection).unwrap();
+    connection.execute_batch("INSERT INTO team VALUES (1), (2), (3)").unwrap();
+    assert!(coverage.missing().unwrap_err().to_string().contains("more than 2 changes"));
+    connection.execute_batch("INSERT INTO team VALUES (4)").unwrap();
+    assert_eq!(coverage.missing().unwrap().len(), 1, "a table without a key has the numbers of its rows");
+}
+
+#[test]
+fn a_table_with_more_columns_than_a_function_has_arguments_is_recorded() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    let columns: String = (0..300).map(|number| format!(", c{number} DEFAULT {number}")).collect();
+    connection.execute_batch(&format!("CREATE TABLE wide(id INTEGER PRIMARY KEY{columns})")).unwrap();
+    let coverage = Coverage::new([Table::new("wide").without("c299")]).unwrap();
+    coverage.connect(&mut connection).unwrap();
+    connection.execute_batch("INSERT INTO wide(id) VALUES (1)").unwrap();
+    coverage.forget().unwrap();
+    connection.execute_batch("UPDATE wide SET c299 = 0").unwrap();
+    coverage.assert_complete();
+    connection.execute_batch("UPDATE wide SET c298 = 0").unwrap();
+    assert_eq!(coverage.missing().unwrap()[0].key, "1");
+}
+
+#[test]
 fn several_connections_of_a_file_are_told_apart() {
     let folder = std::env::temp_dir().join(format!("tidings-coverage-{}", Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();

@@ -188,6 +188,23 @@ fn replace_announces_the_rows_that_it_removes_and_conflicts_that_remove_none_are
 }
 
 #[test]
+fn generated_columns_fill_fields_and_find_replaced_rows() {
+    let mut connection = open(
+        "CREATE TABLE team(n INTEGER PRIMARY KEY, id TEXT AS (format('%08d-0000-0000-0000-%012d', 0, code)) UNIQUE,
+         code INTEGER, department TEXT)",
+    );
+    watch(&mut connection, TEAM).unwrap();
+    connection.execute("INSERT INTO team(code) VALUES (7)", []).unwrap();
+    connection.execute("REPLACE INTO team(code) VALUES (7)", []).unwrap();
+    let named: Vec<(String, Value)> =
+        events(&connection).into_iter().map(|(name, payload)| (name, payload["uuid"].clone())).collect();
+    let uuid = json!("00000000-0000-0000-0000-000000000007");
+    let expected =
+        ["team_created", "team_deleted", "team_created"].map(|name| (name.to_owned(), uuid.clone()));
+    assert_eq!(named, expected);
+}
+
+#[test]
 fn a_row_with_the_number_minus_one_is_not_taken_for_a_replaced_one() {
     let mut connection = open("CREATE TABLE team(n INTEGER PRIMARY KEY, id TEXT, department TEXT)");
     watch(&mut connection, TEAM).unwrap();
