@@ -32,6 +32,8 @@ pub(crate) fn tables() -> Vec<Table> {
     let of_project =
         |event: &str, field: &str| By::domain("projects").event(event).field(field, "project_uuid");
     vec![
+        // The bridge makes the events of this table.
+        Table::ignore("links"),
         Table::new("departments").named(by("staff")),
         Table::new("teams")
             .named(by("staff").either(&["department_uuid", "previous_department_uuid"], "department_uuid")),
