@@ -85,6 +85,8 @@ mod backoff;
 mod changes;
 mod error;
 mod event;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod registry;
 mod source;
 #[cfg(test)]

@@ -24,7 +24,7 @@ mod address;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, reason = "it serves the command line"))]
 pub(crate) mod admin;
 #[cfg(feature = "postgres")]
-mod batches;
+pub(crate) mod batches;
 pub(crate) mod control;
 pub(crate) mod gaps;
 pub(crate) mod judge;
@@ -34,7 +34,7 @@ pub mod postgres;
 pub(crate) mod reader;
 pub(crate) mod row;
 #[cfg(feature = "postgres")]
-mod sequencer;
+pub(crate) mod sequencer;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub(crate) mod store;
@@ -132,7 +132,7 @@ impl Outbox {
                         tracing::error!(outbox = name, "{ONE_JOURNAL}");
                     }
                     if is_hubs {
-                        return Ok(Sequencer::new(store, hub, home, name, control).run().boxed_local());
+                        return Ok(Sequencer::new(store, &hub, home, name, control).run().boxed_local());
                     }
                     Ok(Reader::new(store, &hub, home, name, control).run().boxed_local())
                 })

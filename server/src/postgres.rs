@@ -237,6 +237,17 @@ impl Fault {
         matches!(self.state.as_deref(), Some("42P01" | "3F000" | "42703" | "42883"))
     }
 
+    /// Whether somebody else holds a lock for longer than `lock_timeout`.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.state.as_deref() == Some("55P03")
+    }
+
+    /// Whether the database can't do it, with this table for example.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        // feature_not_supported, wrong_object_type, invalid_name, syntax_error (of a name)
+        matches!(self.state.as_deref(), Some("0A000" | "42809" | "42602" | "42601"))
+    }
+
     /// Whether the user lacks a right.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.state.as_deref() == Some("42501")

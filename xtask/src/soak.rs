@@ -18,7 +18,7 @@ struct Soak {
     run: fn(&Project, u64) -> Result<()>,
 }
 
-const SOAKS: [Soak; 10] = [
+const SOAKS: [Soak; 11] = [
     Soak { name: "simulation", says: "seeds of the simulation", default: 40_000, run: simulation },
     Soak {
         name: "restart",
@@ -55,6 +55,12 @@ const SOAKS: [Soak; 10] = [
         says: "rounds of writers that are killed while two nodes, killed and frozen in turn, publish their outbox",
         default: 100,
         run: sequencer,
+    },
+    Soak {
+        name: "bridge",
+        says: "schedules of writers on the same rows of PostgreSQL and two nodes that publish their changes",
+        default: 10_000,
+        run: bridge,
     },
     Soak {
         name: "packaging",
@@ -126,7 +132,13 @@ fn sequencer(project: &Project, rounds: u64) -> Result<()> {
     committed(project, "sequencer::committed", rounds)
 }
 
-/// Runs a test of writers that are killed.
+/// Runs the schedules of the suite, and more. A thousand take about a minute.
+fn bridge(project: &Project, schedules: u64) -> Result<()> {
+    setup::ensure(project, &[setup::POSTGRES])?;
+    committed(project, "bridge_postgres::schedules::the_last_event", schedules.div_ceil(500))
+}
+
+/// Runs a test with more rounds.
 fn committed(project: &Project, test: &str, rounds: u64) -> Result<()> {
     Cmd::new("cargo")
         .args(["test", "--locked", "--package", "tidings-tests", "--test", "e2e", test])

@@ -15,6 +15,7 @@ use super::{
     output::{print, print_all, say},
     time::duration,
 };
+use crate::bridge::postgres as bridge;
 use crate::outbox::{
     OutboxAddress, OutboxError,
     admin::{self, DeadLetter, Field, Which},
@@ -150,14 +151,21 @@ impl Init {
         if self.print {
             let sql = admin::schema(&outbox).map_err(unusable)?;
             let journal = journal.map_or("", |_| journal::POSTGRES_SCHEMA);
-            return print_all(format!("{sql}{journal}").as_bytes());
+            let bridge = outbox.postgres_url().map_or("", |_| bridge::SCHEMA);
+            return print_all(format!("{sql}{journal}{bridge}").as_bytes());
         }
         for note in admin::init(&outbox).await.map_err(unusable)? {
             say(format_args!("note: {note}"));
         }
-        let Some(journal) = journal else { return print(format_args!("{outbox} has an outbox")) };
-        journal::blocking(move || journal::init(&journal)).await.map_err(unusable_journal)?;
-        print(format_args!("{outbox} has a journal and an outbox"))
+        let has_journal = journal.is_some();
+        if let Some(journal) = journal {
+            journal::blocking(move || journal::init(&journal)).await.map_err(unusable_journal)?;
+        }
+        if let Some(url) = outbox.postgres_url() {
+            bridge::init(url, outbox.to_string()).await.map_err(|error| Failure::Usage(error.to_string()))?;
+        }
+        let journal = if has_journal { "a journal and " } else { "" };
+        print(format_args!("{outbox} has {journal}an outbox"))
     }
 }
 

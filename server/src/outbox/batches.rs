@@ -6,11 +6,11 @@ use std::{
 };
 
 use tidings_hub::{Host as _, Hub, PublishError, RawPublish, TenantId, journal::JournalDraft};
-use tidings_shared::limits::MAX_TOPICS_PER_PUBLICATION;
+use tidings_shared::{TopicName, limits::MAX_TOPICS_PER_PUBLICATION};
 
 use super::{
     gaps::TenantGaps,
-    judge::{Gap, Refusal, is_unknown, judge, refused, too_old},
+    judge::{CheckRecord, Gap, Refusal, check_record, is_unknown, judge, refused, too_old},
     row::{Field, OutboxRow, RowId},
     store::Dead,
     unsettled::Held,
@@ -27,13 +27,15 @@ pub(crate) const MAX_WAITING: usize = 8 * 1024;
 
 /// What one call does with rows that are still there.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// An entry for each row: its event, or the gap that stands for it.
-    pub(super) drafts: Vec<JournalDraft>,
+    pub(crate) drafts: Vec<JournalDraft>,
     /// The row of each entry.
-    pub(super) rows: Vec<RowId>,
+    pub(crate) rows: Vec<RowId>,
     /// The rows that become dead letters. Without a gap, the row has no entry.
-    pub(super) dead: Vec<Dead>,
+    pub(crate) dead: Vec<Dead>,
+    /// Changes that have waited for too long. A gap stands for them.
+    pub(crate) too_old: u64,
     /// What was read of the rows with events.
     events: Vec<OutboxRow>,
 }
@@ -41,9 +43,10 @@ pub(super) struct Batch {
 /// Makes batches.
 #[derive(Debug)]
 pub(super) struct Batches {
-    hub: Hub,
     /// The tenant of rows that name none.
     home: Option<TenantId>,
+    /// The topic of all rows, and the check of their records, if they are changes of a table.
+    changes: Option<(TopicName, CheckRecord)>,
     host: SystemHost,
     gaps: TenantGaps,
     /// Rows with an event that this server does not know, and until when each waits.
@@ -57,24 +60,41 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(hub: Hub, home: Option<TenantId>) -> Self {
-        let (gaps, unknown, held, due, refused) = Default::default();
-        Self { hub, home, host: SystemHost::start(), gaps, unknown, held, due, refused }
+    pub(super) fn new(home: Option<TenantId>) -> Self {
+        let (changes, gaps, unknown, held, due, refused) = Default::default();
+        Self { home, changes, host: SystemHost::start(), gaps, unknown, held, due, refused }
+    }
+
+    /// Says that the rows are changes of a table. What is lost becomes a gap of this topic.
+    pub(super) fn of_changes(mut self, topic: TopicName, check: CheckRecord) -> Self {
+        self.changes = Some((topic, check));
+        self
     }
 
     /// Makes a batch of rows. Rows that were waiting for a gap come with it.
-    pub(super) fn next(&mut self, rows: Vec<OutboxRow>, now: Instant) -> Batch {
+    pub(super) fn next(&mut self, hub: &Hub, rows: Vec<OutboxRow>, now: Instant) -> Batch {
         let mut batch = Batch::default();
         for (id, refusal) in std::mem::take(&mut self.refused) {
             self.refuse(id, refusal, &mut batch);
         }
-        let max_age = self.hub.log_limits().max_age;
+        let max_age = hub.log_limits().max_age;
+        // All losses of one topic share a gap: their entries have the same key, so the journal appends one of them.
+        let lost_key = self.host.new_key();
         for row in rows {
-            if let Some(tenant) = too_old(&row, self.home.as_ref(), row.age, max_age) {
-                self.held.push((tenant, Held::Old(row.id)));
-                continue;
+            let old = too_old(&row, self.home.as_ref(), row.age, max_age);
+            match (&self.changes, &self.home, old) {
+                (Some((topic, _)), Some(tenant), old) if old.is_some() || row.is_gap => {
+                    batch.too_old += u64::from(!row.is_gap);
+                    batch.push(JournalDraft::gap(tenant.clone(), vec![topic.clone()], lost_key), row.id);
+                    continue;
+                }
+                (_, _, Some(tenant)) => {
+                    self.held.push((tenant, Held::Old(row.id)));
+                    continue;
+                }
+                _ => {}
             }
-            match self.check(&row) {
+            match self.check(hub, &row) {
                 Ok(draft) => {
                     batch.push(draft, row.id.clone());
                     batch.events.push(row);
@@ -90,10 +110,10 @@ impl Batches {
     }
 
     /// Notes that a row of this batch has the key of another publication. The next batch makes it a dead letter.
-    pub(super) fn has_other_key(&mut self, batch: &Batch, row: &RowId) {
+    pub(super) fn has_other_key(&mut self, hub: &Hub, batch: &Batch, row: &RowId) {
         let Some(row) = batch.events.iter().find(|event| event.id == *row) else { return };
         let refusal = match judge(row, self.home.as_ref()) {
-            Ok(draft) => refused(draft, &PublishError::Key, self.hub.domains()),
+            Ok(draft) => refused(draft, &PublishError::Key, hub.domains()),
             Err(refusal) => refusal,
         };
         self.refused.push((row.id.clone(), refusal));
@@ -120,22 +140,29 @@ impl Batches {
         (self.unknown, self.held, self.refused, self.due) = Default::default();
     }
 
-    fn check(&self, row: &OutboxRow) -> Result<JournalDraft, Unfit> {
-        let judged = judge(row, self.home.as_ref());
+    fn check(&self, hub: &Hub, row: &OutboxRow) -> Result<JournalDraft, Unfit> {
+        let judged = judge(row, self.home.as_ref()).and_then(|draft| match &self.changes {
+            Some((_, check)) => check_record(draft, check),
+            None => Ok(draft),
+        });
         let draft = judged.map_err(|refusal| Unfit { refusal, is_unknown: false })?;
         let RawPublish { tenant, event, named, options } = &draft;
-        match self.hub.tenant(tenant).check_raw(event.clone(), named.as_deref(), options.clone()) {
+        match hub.tenant(tenant).check_raw(event.clone(), named.as_deref(), options.clone()) {
             // The row goes with the append. So a key that was made for it does not come again.
             Ok(checked) => Ok(JournalDraft { may_come_again: row.key != Field::Null, ..checked }),
             Err(error) => {
-                let is_unknown = is_unknown(&draft, &error, self.hub.domains());
-                Err(Unfit { refusal: refused(draft, &error, self.hub.domains()), is_unknown })
+                let is_unknown = is_unknown(&draft, &error, hub.domains());
+                Err(Unfit { refusal: refused(draft, &error, hub.domains()), is_unknown })
             }
         }
     }
 
     fn refuse(&mut self, id: RowId, Refusal { code, reason, gap }: Refusal, batch: &mut Batch) {
         let dead = Dead { id, code, reason };
+        let gap = match (gap, &self.changes) {
+            (Gap::Tenant(tenant), Some((topic, _))) => Gap::Topics(tenant, vec![topic.clone()]),
+            (gap, _) => gap,
+        };
         match gap {
             Gap::Nobody => batch.dead.push(dead),
             Gap::Topics(tenant, topics) if topics.len() <= MAX_TOPICS_PER_PUBLICATION => {

@@ -5,13 +5,14 @@
 //! published, and its rows are found all the same.
 
 mod dead_letters;
+pub(crate) mod queue;
 mod recent;
 mod schema;
 mod sequence;
-mod turn;
+pub(crate) mod turn;
 mod write;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_postgres::{
@@ -20,8 +21,9 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::sequence::journal_id;
 use self::{
-    recent::{Recent, Snapshot},
+    queue::{Begin, Found, Queue, age, columns_of, milliseconds, read_snapshot, snapshot},
     turn::Turn,
 };
 pub use self::{
@@ -31,14 +33,14 @@ pub use self::{
 use super::{
     row::{Field, OutboxRow, RowId},
     store::{
-        Dead, DeadLetter, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
-        READ_ROWS, Store, StoreError, Waiting, Which,
+        Dead, DeadLetter, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES, READ_ROWS, Store,
+        StoreError, Waiting, Which,
     },
 };
 use crate::postgres::{Database, Fault, Session};
 
 /// Time between two reads of a table without new rows.
-const POLL: Duration = Duration::from_millis(40);
+pub(crate) const POLL: Duration = Duration::from_millis(40);
 
 /// The outbox of a PostgreSQL database.
 #[derive(Debug)]
@@ -46,9 +48,7 @@ pub(crate) struct PostgresStore {
     database: Database,
     /// `None` after an error, until the database is opened again.
     open: Option<Open>,
-    recent: Recent,
-    /// The rows that have been read, of those that may still be in the table.
-    known: Vec<i64>,
+    queue: Queue,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,12 @@ impl PostgresStore {
     pub(crate) async fn open(url: &str, name: String) -> Result<Self, StoreError> {
         let database = Database::parse(url, name).map_err(StoreError::away)?;
         let open = Open::new(&database).await?;
-        Ok(Self { database, open: Some(open), recent: Recent::default(), known: Vec::new() })
+        let queue = Queue::new(
+            "tidings.outbox WHERE true",
+            "tidings.dead_letters WHERE true",
+            "tidings.sequencer WHERE true",
+        );
+        Ok(Self { database, open: Some(open), queue })
     }
 
     /// Makes the outbox. One that is there stays as it is. Returns what the owner has to know.
@@ -98,66 +103,21 @@ impl PostgresStore {
     }
 
     fn session(&self) -> Result<&Session, StoreError> {
-        let closed = || StoreError::away(format!("{} is not connected", self.database.name()));
-        self.open.as_ref().map(|open| &open.session).ok_or_else(closed)
-    }
-
-    /// Looks for a row that was not read. This costs the database less than a read.
-    async fn has_no_new_row(&mut self) -> Result<bool, StoreError> {
-        let now = Instant::now();
-        let after = self.recent.after(now);
-        let old = self.recent.old();
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&after, Type::INT8), (&self.known, Type::INT8_ARRAY), (&old, Type::INT8)];
-        let row = self.session()?.query_one(LOOK, &values).await?;
-        if row.get::<_, Option<bool>>(2).is_some() {
-            return Ok(false);
-        }
-        Ok(self.recent.read(after, std::iter::empty(), read_snapshot(&row, 0), now, Instant::now()))
+        session(&self.open, &self.database)
     }
 
     /// Reads the next rows as [`Store::read`] does. It asks for no turn.
     async fn rows(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
-        self.known.clear();
-        self.known.extend(unsettled.iter().map(|row| row.id));
-        loop {
-            if let Some(rows) = self.try_rows().await? {
-                self.known.extend(rows.iter().map(|row| row.id.id));
-                return Ok(rows);
-            }
-        }
-    }
-
-    /// Reads the next rows. Returns nothing if others may have come before them.
-    async fn try_rows(&mut self) -> Result<Option<Vec<OutboxRow>>, StoreError> {
-        let now = Instant::now();
-        let (after, old) = (self.recent.after(now), self.recent.old());
-        let [short, event, topics] = column_limits();
-        let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
-        let values: [(&(dyn ToSql + Sync), Type); 8] = [
-            (&short, Type::INT8),
-            (&event, Type::INT8),
-            (&topics, Type::INT8),
-            (&after, Type::INT8),
-            (&self.known, Type::INT8_ARRAY),
-            (&max_rows, Type::INT8),
-            (&max_bytes, Type::INT8),
-            (&old, Type::INT8),
-        ];
-        let found = self.session()?.query(READ, &values).await?;
-        let rows: Vec<_> =
-            found.iter().map(|row| OutboxRow { age: milliseconds(row.get(11)), ..read_row(row) }).collect();
-        let Some(first) = found.first() else { return Ok(Some(rows)) };
-        let ids = rows.iter().map(|row| row.id.id);
-        let is_complete = self.recent.read(after, ids, read_snapshot(first, 12), now, Instant::now());
-        Ok(is_complete.then_some(rows))
+        let session = session(&self.open, &self.database)?;
+        let known = unsettled.iter().map(|row| row.id).collect();
+        self.queue.read(known, async |begin| read(session, begin).await).await
     }
 
     /// Succeeds while this server is the one that reads the outbox.
     async fn take_turn(&mut self) -> Result<(), StoreError> {
         let Some(open) = &mut self.open else { return self.session().map(drop) };
         if open.turn.is_none() {
-            open.turn = Some(Turn::wait(&self.database).await.map_err(StoreError::away)?);
+            open.turn = Some(Turn::wait(&self.database, turn::OUTBOX).await.map_err(StoreError::away)?);
         }
         let Some(turn) = &mut open.turn else { return Ok(()) };
         if turn.take().await? {
@@ -193,7 +153,8 @@ impl Store for PostgresStore {
         loop {
             sleep(POLL).await;
             // The next read reports a fault.
-            if !matches!(self.has_no_new_row().await, Ok(true)) {
+            let Ok(session) = session(&self.open, &self.database) else { return };
+            if !matches!(self.queue.has_no_new_row(session).await, Ok(true)) {
                 return;
             }
         }
@@ -201,18 +162,13 @@ impl Store for PostgresStore {
 
     async fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
-        // What was seen before a failover is not what is there now.
-        self.recent = Recent::default();
+        self.queue.forget();
         self.open = Some(Open::new(&self.database).await?);
         Ok(())
     }
 
     async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError> {
-        let (after, max) = (after.unwrap_or(i64::MIN), MAX_COUNTED as i64);
-        let row = self.session()?.query_one(COUNT, &[(&after, Type::INT8), (&max, Type::INT8)]).await?;
-        let number = |index| usize::try_from(row.get::<_, i64>(index)).unwrap_or_default();
-        let oldest = milliseconds(row.get::<_, Option<i64>>(1).unwrap_or_default());
-        Ok(Waiting { rows: number(0), oldest, dead: number(2) })
+        self.queue.waiting(self.session()?, after).await
     }
 
     async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, StoreError> {
@@ -226,6 +182,35 @@ impl Store for PostgresStore {
     async fn delete_dead_letters(&mut self, which: &Which) -> Result<u64, StoreError> {
         dead_letters::delete(self.session()?, which).await.map_err(StoreError::away)
     }
+}
+
+fn session<'a>(open: &'a Option<Open>, database: &Database) -> Result<&'a Session, StoreError> {
+    let closed = || StoreError::away(format!("{} is not connected", database.name()));
+    open.as_ref().map(|open| &open.session).ok_or_else(closed)
+}
+
+/// Reads the next rows.
+async fn read(
+    session: &Session,
+    Begin { after, known, old }: Begin<'_>,
+) -> Result<Found<OutboxRow>, StoreError> {
+    let [short, event, topics] = column_limits();
+    let (max_rows, max_bytes) = (READ_ROWS as i64, READ_BYTES as i64);
+    let values: [(&(dyn ToSql + Sync), Type); 8] = [
+        (&short, Type::INT8),
+        (&event, Type::INT8),
+        (&topics, Type::INT8),
+        (&after, Type::INT8),
+        (&known, Type::INT8_ARRAY),
+        (&max_rows, Type::INT8),
+        (&max_bytes, Type::INT8),
+        (&old, Type::INT8),
+    ];
+    let found = session.query(READ, &values).await?;
+    let rows: Vec<_> =
+        found.iter().map(|row| OutboxRow { age: milliseconds(row.get(11)), ..read_row(row) }).collect();
+    let ids = rows.iter().map(|row| row.id.id).collect();
+    Ok(Found { rows, ids, snapshot: found.first().map(|row| read_snapshot(row, 12)) })
 }
 
 impl Open {
@@ -261,28 +246,6 @@ macro_rules! sizes {
 }
 use sizes;
 
-/// The milliseconds since a row was written, by the database's clock. The owner may have set the time to `infinity`, which has
-/// no difference to another time.
-macro_rules! age {
-    () => {
-        "CASE WHEN isfinite(at) THEN (extract(epoch FROM clock_timestamp() - at) * 1000)::bigint ELSE 0 END"
-    };
-}
-use age;
-
-/// The two columns of [`snapshot`]: those of the statement's own snapshot. Only transactions below a number are named.
-macro_rules! snapshot {
-    ($old:literal) => {
-        concat!(
-            "(SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint), \
-            ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x::text::bigint < ",
-            $old,
-            ")"
-        )
-    };
-}
-use snapshot;
-
 /// Reads rows until they have enough bytes.
 const READ: &str = concat!(
     "SELECT id, ",
@@ -299,12 +262,6 @@ const READ: &str = concat!(
      WHERE coalesce(bytes_before, 0) < $7 ORDER BY id"
 );
 
-const LOOK: &str = concat!(
-    "SELECT ",
-    snapshot!("$3"),
-    ", (SELECT true FROM tidings.outbox WHERE id > $1 AND NOT (id = ANY($2)) ORDER BY id LIMIT 1)"
-);
-
 /// Deletes published rows, and moves dead letters. It is one statement, so it is one transaction.
 const SETTLE: &str = "WITH \
     published AS (DELETE FROM tidings.outbox AS o USING unnest($1, $2) AS p(id, nonce) \
@@ -313,13 +270,6 @@ const SETTLE: &str = "WITH \
         WHERE o.id = d.id AND o.nonce = d.nonce RETURNING o.*, d.code, d.reason) \
     INSERT INTO tidings.dead_letters(outbox_id, tenant, event, key, origin, topics, nonce, at, code, reason) \
         SELECT id, tenant, event, key, origin, topics, nonce, at, code, reason FROM dead ORDER BY id";
-
-const COUNT: &str = concat!(
-    "SELECT (SELECT count(*) FROM (SELECT FROM tidings.outbox WHERE id > $1 LIMIT $2) AS rows), (SELECT ",
-    age!(),
-    " FROM tidings.outbox WHERE id > $1 ORDER BY id LIMIT 1), \
-     (SELECT count(*) FROM (SELECT FROM tidings.dead_letters LIMIT $2) AS letters)"
-);
 
 /// The bounds of the columns, in the order of the parameters 1 to 3.
 fn column_limits() -> [i64; 3] {
@@ -346,23 +296,8 @@ fn read_row(row: &Row) -> OutboxRow {
     }
 }
 
-/// Reads the columns of [`snapshot!`], from this index on.
-fn read_snapshot(row: &Row, index: usize) -> Snapshot {
-    Snapshot { next: row.get(index), running: row.get(index + 1) }
-}
-
-/// Returns a time span of the database. It is negative if its clock went back.
-fn milliseconds(number: i64) -> Duration {
-    Duration::from_millis(number.try_into().unwrap_or_default())
-}
-
-/// Returns ids and nonces as two columns. A nonce of this database has 16 bytes.
-fn columns_of<'a>(rows: impl Iterator<Item = &'a RowId>) -> (Vec<i64>, Vec<Uuid>) {
-    rows.filter_map(|row| Some((row.id, Uuid::from_slice(&row.nonce).ok()?))).unzip()
-}
-
 /// Returns codes and reasons as two columns.
-fn refusals_of(dead: &[Dead]) -> (Vec<&'static str>, Vec<String>) {
+pub(crate) fn refusals_of(dead: &[Dead]) -> (Vec<&'static str>, Vec<String>) {
     // PostgreSQL's texts can't hold this character. A reason may quote one from the JSON of an event.
     dead.iter().map(|dead| (dead.code.as_str(), dead.reason.replace('\0', "\u{fffd}"))).unzip()
 }

@@ -1,4 +1,4 @@
-//! The loop of an outbox in the database of the hub's journal.
+//! The loop of an outbox, or of the changes of a bridge, in the database of the hub's journal.
 //!
 //! ```text
 //! look ─▶ read a batch ─▶ check each row ─▶ one call: append the entries, move dead letters, delete the rows
@@ -16,16 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidings_hub::{Host as _, Hub, TenantId, metrics::OutboxMetrics};
-use tidings_shared::Code;
+use tidings_hub::{Host as _, Hub, TenantId, WeakHub, metrics::OutboxMetrics};
+use tidings_shared::{Code, TopicName};
 use uuid::Uuid;
 
 use super::{
-    batches::Batches,
+    batches::{Batch, Batches},
     control::{Control, at},
+    judge::CheckRecord,
     outage::Outage,
-    postgres::PostgresStore,
-    store::{READ_ROWS, Store as _, StoreError},
+    row::{OutboxRow, RowId},
+    store::{READ_ROWS, Store, StoreError},
 };
 use crate::SystemHost;
 
@@ -60,11 +61,67 @@ const IDLE_MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 /// Time between two lines of the log about dead letters. Each has the number of all since the last line.
 const SAY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A table in the database of the hub's journal. All nodes take its rows.
+#[allow(async_fn_in_trait, reason = "a store stays on its thread, so its futures need not be `Send`")]
+pub(crate) trait Sequence: Store {
+    /// Looks for a row that is not among these. This costs the database less than a read.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn look(&mut self, waiting: &[RowId], node: Uuid) -> Result<Seen, StoreError>;
+
+    /// Reads the next rows that are not among these.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn next_rows(&mut self, waiting: &[RowId]) -> Result<Vec<OutboxRow>, StoreError>;
+
+    /// Appends a batch to the journal and deletes its rows, in one transaction.
+    ///
+    /// # Errors
+    /// The database does not answer. Nothing has changed, or everything.
+    async fn sequence(
+        &mut self,
+        node: Uuid,
+        batch: &Batch,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Sequenced, StoreError>;
+
+    /// Says that this node takes no more rows: the others need not wait.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn stop_sequencing(&self, node: Uuid) -> Result<(), StoreError>;
+}
+
+/// What a look has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The time since the first row was written, if there is one.
+    pub(crate) age: Option<Duration>,
+    /// Whether another node took rows a moment ago.
+    pub(crate) is_another_at_work: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sequenced {
+    /// Rows with events that were still there, and now are published.
+    pub(crate) published: u64,
+    /// Rows that were too old, and have a gap now.
+    pub(crate) too_old: u64,
+    /// Rows that became dead letters.
+    pub(crate) buried: u64,
+    /// Rows with the key of another publication. They are still there.
+    pub(crate) refused: Vec<i64>,
+}
+
 /// The sequencer of one node.
 #[derive(Debug)]
-pub(super) struct Sequencer {
-    store: PostgresStore,
-    hub: Hub,
+pub(crate) struct Sequencer<S> {
+    store: S,
+    /// The end of the hub ends the sequencer.
+    hub: WeakHub,
     /// The outbox for the log, without secrets.
     name: String,
     /// This run, for the other nodes.
@@ -87,19 +144,20 @@ pub(super) struct Sequencer {
     said: Option<Instant>,
 }
 
-impl Sequencer {
-    pub(super) fn new(
-        store: PostgresStore,
-        hub: Hub,
+impl<S: Sequence> Sequencer<S> {
+    /// Returns the sequencer of a store. `name` is the store for the log and the metrics, without secrets.
+    pub(crate) fn new(
+        store: S,
+        hub: &Hub,
         home: Option<TenantId>,
         name: String,
         control: Arc<Control>,
     ) -> Self {
-        let (metrics, batches) = (hub.metrics().outbox(&name), Batches::new(hub.clone(), home));
+        let (metrics, batches) = (hub.metrics().outbox(&name), Batches::new(home));
         let outage = Outage::none(&name, &metrics);
         Self {
             store,
-            hub,
+            hub: hub.downgrade(),
             name,
             node: Uuid::new_v4(),
             host: SystemHost::start(),
@@ -116,9 +174,15 @@ impl Sequencer {
         }
     }
 
-    /// Runs until somebody stops it.
-    pub(super) async fn run(mut self) {
-        while !self.control.is_stopping() {
+    /// Says that the rows are changes of a table: see [`Reader::of_changes`](super::reader::Reader::of_changes).
+    pub(crate) fn of_changes(mut self, topic: TopicName, check: CheckRecord) -> Self {
+        self.batches = self.batches.of_changes(topic, check);
+        self
+    }
+
+    /// Runs until somebody stops it, or until the hub ends.
+    pub(crate) async fn run(mut self) {
+        while !self.control.is_stopping() && !self.hub.is_gone() {
             let begun = Instant::now();
             let turned = self.turn().await;
             self.worked = begun.elapsed();
@@ -156,18 +220,19 @@ impl Sequencer {
         if !has_rows && self.batches.due(now).is_none_or(|due| now < due) {
             return Ok(false);
         }
-        let batch = self.batches.next(rows, now);
+        let Some(hub) = self.hub.upgrade() else { return Ok(false) };
+        let batch = self.batches.next(&hub, rows, now);
         if batch.is_empty() {
             return Ok(is_full);
         }
         let host = self.host;
         let sequenced = self.store.sequence(self.node, &batch, &mut || host.new_epoch()).await?;
         for row in batch.rows.iter().filter(|row| sequenced.refused.contains(&row.id)) {
-            self.batches.has_other_key(&batch, row);
+            self.batches.has_other_key(&hub, &batch, row);
         }
         if sequenced.published + sequenced.too_old + sequenced.buried > 0 {
             self.took = Some(Instant::now());
-            self.hub.follow_journal();
+            hub.follow_journal();
             self.measure_after = self.measure_after.map(|after| after.min(now + MEASURE_INTERVAL));
         }
         self.metrics.published.inc_by(sequenced.published);
@@ -177,7 +242,7 @@ impl Sequencer {
             tracing::warn!(
                 outbox,
                 rows,
-                "rows have waited for longer than the log keeps events: their tenants get a sync instead"
+                "rows have waited for longer than the log keeps events: their subscribers get a sync instead"
             );
         }
         if let Some(first) = batch.dead.first().filter(|_| sequenced.buried > 0) {

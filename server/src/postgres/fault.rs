@@ -16,7 +16,8 @@ pub(super) fn describe(name: &str, error: &Error) -> String {
 /// Returns what the innermost cause says. The outer ones only say during what it happened.
 fn reason(error: &Error) -> String {
     if let Some(refusal) = error.as_db_error() {
-        return refusal.message().to_owned();
+        let hint = refusal.hint().map(|hint| format!(": {hint}"));
+        return format!("{}{}", refusal.message(), hint.unwrap_or_default());
     }
     let mut reason = error.to_string();
     let mut cause = error.source();

@@ -5,6 +5,7 @@ mod answers;
 mod away;
 mod behind;
 mod bridge;
+mod bridge_postgres;
 mod churn;
 mod comeback;
 mod command;

@@ -8,9 +8,9 @@ const PERSON: &str = r#"{"domain":"staff","event":"person_updated","payload":{"u
 
 const HIRED: &str = r#"{"domain":"staff","event":"person_hired","payload":{}}"#;
 
-fn batches() -> Batches {
+fn batches() -> (Hub, Batches) {
     let home: TenantId = "acme".parse().unwrap();
-    Batches::new(Hub::new(HubSettings::new(home.clone()), SystemHost::start()), Some(home))
+    (Hub::new(HubSettings::new(home.clone()), SystemHost::start()), Batches::new(Some(home)))
 }
 
 fn row(id: i64, event: &str) -> OutboxRow {
@@ -58,10 +58,10 @@ fn dead(batch: &Batch) -> Vec<(i64, Code)> {
 
 #[test]
 fn each_row_has_one_entry_and_a_faulty_one_blocks_no_other() {
-    let mut batches = batches();
+    let (hub, mut batches) = batches();
     let no_tenant = OutboxRow { tenant: Field::Text("no tenant".to_owned()), ..row(4, PERSON) };
     let rows = [row(1, PERSON), to(&["shop:a", "shop:b"], row(2, "no JSON")), no_tenant, row(5, PERSON)];
-    let batch = batches.next(rows.into(), Instant::now());
+    let batch = batches.next(&hub, rows.into(), Instant::now());
     let people = || vec!["staff:people"];
     assert_eq!(
         entries(&batch),
@@ -73,25 +73,25 @@ fn each_row_has_one_entry_and_a_faulty_one_blocks_no_other() {
 
 #[test]
 fn an_unknown_event_waits_for_a_newer_server_and_is_a_dead_letter_when_it_is_old() {
-    let (mut batches, start) = (batches(), Instant::now());
+    let ((hub, mut batches), start) = (batches(), Instant::now());
     let seconds = Duration::from_secs;
-    let batch = batches.next(vec![old(50, row(1, HIRED)), row(2, PERSON)], start);
+    let batch = batches.next(&hub, vec![old(50, row(1, HIRED)), row(2, PERSON)], start);
     assert_eq!(entries(&batch), [(2, "event", vec!["staff:people"])]);
     assert_eq!(ids(&batches.waiting(start + seconds(9))), [1]);
     assert_eq!(ids(&batches.waiting(start + seconds(10))), [0; 0], "it is read again");
-    let batch = batches.next(vec![old(60, row(1, HIRED))], start + seconds(10));
+    let batch = batches.next(&hub, vec![old(60, row(1, HIRED))], start + seconds(10));
     assert_eq!((entries(&batch), dead(&batch)), (vec![(1, "gap", vec![])], vec![(1, Code::UnknownEvent)]));
 }
 
 #[test]
 fn the_dead_letters_of_a_tenant_share_one_gap_a_second() {
-    let (mut batches, start) = (batches(), Instant::now());
-    let batch = batches.next(vec![row(1, "no JSON"), row(2, "no JSON")], start);
+    let ((hub, mut batches), start) = (batches(), Instant::now());
+    let batch = batches.next(&hub, vec![row(1, "no JSON"), row(2, "no JSON")], start);
     assert_eq!(entries(&batch), [(1, "gap", vec![]), (2, "gap", vec![])]);
     assert_eq!(batch.drafts[0].key, batch.drafts[1].key, "the journal appends a key once");
 
     let before = start + Duration::from_millis(999);
-    let batch = batches.next(vec![row(3, "no JSON")], before);
+    let batch = batches.next(&hub, vec![row(3, "no JSON")], before);
     assert!(batch.is_empty());
     assert_eq!(
         (ids(&batches.waiting(before)), batches.due(before)),
@@ -100,21 +100,21 @@ fn the_dead_letters_of_a_tenant_share_one_gap_a_second() {
 
     // Somebody else's gap waits for nobody.
     let other = OutboxRow { tenant: Field::Text("other".to_owned()), ..row(4, "no JSON") };
-    let batch = batches.next(vec![other], before);
+    let batch = batches.next(&hub, vec![other], before);
     assert_eq!(ids(&batch.rows), [4]);
 
-    let batch = batches.next(vec![row(5, "no JSON")], start + Duration::from_secs(1));
+    let batch = batches.next(&hub, vec![row(5, "no JSON")], start + Duration::from_secs(1));
     assert_eq!(ids(&batch.rows), [3, 5]);
     assert_eq!((batches.due(start), ids(&batches.waiting(start))), (None, vec![]));
 }
 
 #[test]
 fn a_row_with_the_key_of_another_publication_is_a_dead_letter_of_the_next_batch() {
-    let (mut batches, now) = (batches(), Instant::now());
-    let batch = batches.next(vec![row(1, PERSON), row(2, PERSON)], now);
-    batches.has_other_key(&batch, &batch.rows[1].clone());
+    let ((hub, mut batches), now) = (batches(), Instant::now());
+    let batch = batches.next(&hub, vec![row(1, PERSON), row(2, PERSON)], now);
+    batches.has_other_key(&hub, &batch, &batch.rows[1].clone());
     assert_eq!((ids(&batches.waiting(now)), batches.due(now)), (vec![2], Some(now)));
-    let batch = batches.next(Vec::new(), now);
+    let batch = batches.next(&hub, Vec::new(), now);
     assert_eq!(entries(&batch), [(2, "gap", vec!["staff:people"])]);
     assert_eq!(dead(&batch), [(2, Code::Forbidden)]);
     assert_eq!(batches.due(now), None);
@@ -122,10 +122,10 @@ fn a_row_with_the_key_of_another_publication_is_a_dead_letter_of_the_next_batch(
 
 #[test]
 fn rows_that_are_older_than_the_events_of_the_log_share_the_gap_of_their_tenant_and_are_no_dead_letters() {
-    let mut batches = batches();
+    let (hub, mut batches) = batches();
     let rows =
         vec![old(601, row(1, PERSON)), old(601, row(2, HIRED)), old(600, row(3, PERSON)), row(4, "no JSON")];
-    let batch = batches.next(rows, Instant::now());
+    let batch = batches.next(&hub, rows, Instant::now());
     let people = vec!["staff:people"];
     assert_eq!(
         entries(&batch),
@@ -136,14 +136,14 @@ fn rows_that_are_older_than_the_events_of_the_log_share_the_gap_of_their_tenant_
 
 #[test]
 fn so_many_rows_wait_and_no_more() {
-    let (mut batches, now) = (batches(), Instant::now());
+    let ((hub, mut batches), now) = (batches(), Instant::now());
     let many = |from: i64| (from..).map(|id| row(id, HIRED)).take(MAX_WAITING);
-    assert!(batches.next(many(0).collect(), now).is_empty());
-    let batch = batches.next(vec![row(1 << 40, HIRED), row(2 << 40, PERSON)], now);
+    assert!(batches.next(&hub, many(0).collect(), now).is_empty());
+    let batch = batches.next(&hub, vec![row(1 << 40, HIRED), row(2 << 40, PERSON)], now);
     assert_eq!(dead(&batch), [(1 << 40, Code::UnknownEvent)]);
     assert_eq!(batches.waiting(now).len(), MAX_WAITING);
     // The gap of a tenant does not wait either.
-    let batch = batches.next(vec![row(3 << 40, HIRED)], now);
+    let batch = batches.next(&hub, vec![row(3 << 40, HIRED)], now);
     assert_eq!(ids(&batch.rows), [3 << 40]);
     batches.forget();
     assert_eq!(batches.waiting(now), []);

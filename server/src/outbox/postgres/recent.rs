@@ -41,11 +41,11 @@ struct Mark {
 
 /// The transactions of a read's snapshot.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// The first number that no transaction had.
-    pub(super) next: i64,
+    pub(crate) next: i64,
     /// Those that were running, and have a number below [`Recent::old`].
-    pub(super) running: Vec<i64>,
+    pub(crate) running: Vec<i64>,
 }
 
 impl Recent {

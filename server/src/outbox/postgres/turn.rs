@@ -17,8 +17,8 @@ const KEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Begins the transaction. The database ends it when it hears nothing for 30 s: the reader's machine may be gone.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
-/// The number is that of an outbox. A lock is in one database, so it needs no name of it.
-const TRY: &str = "SELECT pg_try_advisory_xact_lock(8388346184940876546)";
+/// The number of the lock of an outbox. A lock is in one database, so it needs no name of it.
+pub(super) const OUTBOX: &str = "8388346184940876546";
 
 /// Whether a server has its turn. The shared lock ends with the statement. It refuses the turn for that moment, and the server
 /// that wants it tries again.
@@ -26,31 +26,31 @@ pub(super) const IS_TAKEN: &str = "SELECT NOT pg_try_advisory_xact_lock_shared(8
 
 /// The connection that waits for the turn, or has it.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     session: Arc<Session>,
+    /// The statement that takes the lock.
+    take: String,
     /// Keeps the transaction open. `None` while another server has its turn.
     keeper: Option<JoinHandle<()>>,
 }
 
 impl Turn {
-    /// Opens a connection that has no turn yet.
-    pub(super) async fn wait(database: &Database) -> Result<Self, String> {
-        Ok(Self { session: Arc::new(database.connect().await?), keeper: None })
+    /// Opens a connection that has no turn yet. `lock` is one number of PostgreSQL's advisory locks, or two.
+    pub(crate) async fn wait(database: &Database, lock: &str) -> Result<Self, String> {
+        let take = format!("SELECT pg_try_advisory_xact_lock({lock})");
+        Ok(Self { session: Arc::new(database.connect().await?), take, keeper: None })
     }
 
     /// Takes the turn if no other server has it. Returns whether this server has it now.
     ///
     /// # Errors
     /// The connection is lost, and with it the turn.
-    pub(super) async fn take(&mut self) -> Result<bool, Fault> {
-        if let Some(keeper) = &self.keeper
-            && !keeper.is_finished()
-            && !self.session.is_closed()
-        {
+    pub(crate) async fn take(&mut self) -> Result<bool, Fault> {
+        if self.keeper.is_some() && !self.is_lost() {
             return Ok(true);
         }
         self.session.batch(BEGIN).await?;
-        if !self.session.query_one(TRY, &[]).await?.get::<_, bool>(0) {
+        if !self.session.query_one(&self.take, &[]).await?.get::<_, bool>(0) {
             self.session.batch("ROLLBACK").await?;
             return Ok(false);
         }
@@ -61,6 +61,13 @@ impl Turn {
             }
         }));
         Ok(true)
+    }
+}
+
+impl Turn {
+    /// Whether this server had its turn, and may have it no more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.is_finished() || self.session.is_closed())
     }
 }
 

@@ -1,0 +1,309 @@
+-- Returns the columns of a table's primary key, in the order of the key. `equal` is the operator of its index. NULL: it has
+-- none.
+CREATE OR REPLACE FUNCTION tidings.key_columns(relation oid) RETURNS TABLE(
+  place integer, name name, type oid, type_name text, equal text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT k.place::integer, a.attname, a.atttypid, format_type(a.atttypid, -1),
+    (SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) FROM pg_opclass c
+      JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+        AND m.amopstrategy = 3
+      JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+      WHERE c.oid = i.indclass[k.place - 1] LIMIT 1)
+  FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+  WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place
+$$;
+
+-- Returns the expression for the key of a row in a trigger: the value as text, or a JSON list of several.
+CREATE OR REPLACE FUNCTION tidings.key_expression(relation oid, row_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $function$
+  SELECT CASE count(*) WHEN 0 THEN 'NULL' WHEN 1 THEN min(format('concat(%s.%I)', $2, k.name)) ELSE
+    format($$'[' || %s || ']'$$, string_agg(
+      CASE WHEN k.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN format('concat(%s.%I)', $2, k.name)
+      ELSE format('to_json(concat(%s.%I))::text', $2, k.name) END, $$ || ',' || $$ ORDER BY k.place)) END
+  FROM tidings.key_columns($1) k
+$function$;
+
+-- Returns a text that differs when a table has other columns, another key or other partitions.
+CREATE OR REPLACE FUNCTION tidings.shape(relation oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT md5(
+    (SELECT string_agg(format('%s %I %s %s', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
+      FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
+    || coalesce((SELECT string_agg(k.name, ',' ORDER BY k.place) FROM tidings.key_columns($1) k), '')
+    || coalesce((SELECT string_agg(p.relid::oid::text, ',' ORDER BY p.relid) FROM pg_partition_tree($1::regclass) p), ''))
+$$;
+
+-- Writes the function of a table's triggers: it records the keys of changed rows for the bridges that are registered now.
+-- The list of bridges is in the body, because each session sees a new body at its next look at the table, also in a
+-- transaction with an old snapshot. A row of a table would not do.
+--
+-- Its code runs with the rights of the owner of `tidings`. So it uses the output functions of types (`concat`) and no cast:
+-- a cast may be another user's function.
+CREATE OR REPLACE FUNCTION tidings.write_trigger(source integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  relation oid := (SELECT t.relation FROM tidings.bridged_tables t WHERE t.id = source);
+  bridges integer[] := ARRAY(SELECT b.id FROM tidings.bridges b WHERE b.source = write_trigger.source ORDER BY b.id);
+  named text := format('tidings.changed_%s', source);
+  -- Settings that change the text of a value.
+  settings text := '';
+  insert_new text := '';
+  insert_old text := '';
+  insert_gap text := '';
+  clean text := '';
+  body text := 'BEGIN RETURN NULL; END';
+  bridge integer;
+BEGIN
+  IF cardinality(bridges) > 0 THEN
+    IF NOT (SELECT bool_and(k.type IN ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'text'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'uuid'::regtype, 'numeric'::regtype, 'name'::regtype))
+        FROM tidings.key_columns(relation) k) THEN
+      settings := ' SET timezone = ''UTC'' SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' '
+        'SET bytea_output = ''hex'' SET extra_float_digits = 1';
+    END IF;
+    FOREACH bridge IN ARRAY bridges LOOP
+      insert_new := insert_new || format(
+        E'    INSERT INTO tidings.changes(bridge, key) VALUES (%s, new_key) RETURNING id INTO number;\n', bridge);
+      insert_old := insert_old || format(E'    INSERT INTO tidings.changes(bridge, key) VALUES (%s, old_key) RETURNING id INTO number;\n', bridge);
+      insert_gap := insert_gap || format(E'    INSERT INTO tidings.changes(bridge) VALUES (%s) RETURNING id INTO number;\n', bridge);
+    END LOOP;
+    -- The text differs for another shape of the table, so each session forgets the plan for the old one.
+    body := format($body$-- shape %7$s
+DECLARE
+  old_key text;
+  new_key text;
+  number bigint;
+BEGIN
+  BEGIN
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+      old_key := %1$s;
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+      new_key := %2$s;
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    -- A column of the key has another name or another type since a moment ago.
+    old_key := NULL;
+    new_key := NULL;
+  END;
+  IF old_key <> new_key OR new_key IS NULL AND old_key IS NOT NULL THEN
+%4$s  END IF;
+  IF new_key IS NOT NULL THEN
+%3$s  ELSIF old_key IS NULL THEN
+%5$s  END IF;
+  IF number %% 1024 = 0 THEN
+    PERFORM tidings.drop_old_changes(%6$s);
+  END IF;
+  RETURN NULL;
+END$body$, tidings.key_expression(relation, 'OLD'), tidings.key_expression(relation, 'NEW'),
+      insert_new, insert_old, insert_gap, source, tidings.shape(relation));
+  END IF;
+  -- Another session may run it: the same body is not written again.
+  IF body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc p WHERE p.oid = to_regprocedure(named || '()')) THEN
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
+      'SET search_path = pg_catalog, pg_temp%s AS %L', named, settings, body);
+  END IF;
+END
+$function$;
+
+-- Removes changes for which nobody has come for longer than a bridge publishes them, a bounded number. One gap stands for
+-- them. Writers call it now and then, so a node that never comes back does not let the table grow for ever.
+CREATE OR REPLACE FUNCTION tidings.drop_old_changes(source integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  this record;
+  dropped bigint;
+BEGIN
+  -- With an older snapshot, a row that is gone would fail the writer's transaction.
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RETURN;
+  END IF;
+  FOR this IN SELECT b.id, b.max_age FROM tidings.bridges b WHERE b.source = drop_old_changes.source LOOP
+    WITH old AS MATERIALIZED (
+      SELECT c.id FROM tidings.changes c WHERE c.bridge = this.id AND c.at < clock_timestamp() - this.max_age
+      ORDER BY c.id LIMIT 4096 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+      DELETE FROM tidings.changes c USING old o WHERE c.bridge = this.id AND c.id = o.id RETURNING 1
+    ) SELECT count(*) INTO dropped FROM gone;
+    IF dropped > 0 THEN
+      INSERT INTO tidings.changes(bridge) VALUES (this.id);
+    END IF;
+  END LOOP;
+END
+$$;
+
+-- Notes a table, and returns its number. `tidings.bridge` calls it. Without triggers of the table's owner, it does nothing.
+CREATE OR REPLACE FUNCTION tidings.add_bridged_table(relation regclass) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  source integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock(8388346184940876548);
+  INSERT INTO tidings.bridged_tables AS t (relation, shape) VALUES (add_bridged_table.relation, tidings.shape($1))
+    ON CONFLICT DO NOTHING;
+  source := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
+  PERFORM tidings.write_trigger(source);
+  EXECUTE format('REVOKE ALL ON FUNCTION tidings.changed_%s() FROM PUBLIC', source);
+  EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.changed_%s() TO %s', source,
+    (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = add_bridged_table.relation));
+  RETURN source;
+END
+$$;
+
+-- Refuses a user without the rights of the table's owner, and a relation that triggers can't watch.
+CREATE OR REPLACE FUNCTION tidings.check_table(relation regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  this record;
+BEGIN
+  SELECT c.relkind, c.relowner, c.relpersistence, c.relnamespace::regnamespace::text AS schema INTO this
+    FROM pg_class c WHERE c.oid = relation;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'there is no such table';
+  ELSIF this.relkind NOT IN ('r', 'p') OR this.schema IN ('pg_catalog', 'tidings') THEN
+    RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no table of an application', relation),
+      HINT = 'Name a table. A view has no rows of its own: name its tables.';
+  ELSIF this.relpersistence <> 'p' THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('%s is temporary or unlogged: its rows vanish without a trace', relation),
+      HINT = 'Use a permanent table: ALTER TABLE … SET LOGGED.';
+  ELSIF NOT pg_has_role(current_user, this.relowner, 'USAGE') THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('only the owner of %s may do this: %s', relation, this.relowner::regrole),
+      HINT = 'Let the owner of the table call this function.';
+  END IF;
+END
+$$;
+
+-- Makes the triggers of a table, and the function that reads its records. Its owner calls it, and so lets nodes publish the
+-- records. It may be called again, and then makes what is missing. New triggers wait for the transactions that write to the
+-- table.
+CREATE OR REPLACE FUNCTION tidings.bridge(bridged regclass) RETURNS integer
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  source integer;
+  named text;
+  body text;
+  truncated oid;
+BEGIN
+  PERFORM tidings.check_table(bridged);
+  IF NOT EXISTS (SELECT FROM tidings.key_columns(bridged)) THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s has no primary key', bridged),
+      HINT = 'Add one: a bridge names each record by its key.';
+  ELSIF (SELECT c.relforcerowsecurity FROM pg_class c WHERE c.oid = bridged) THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('%s has row level security that holds for its owner, too', bridged),
+      HINT = 'ALTER TABLE … NO FORCE ROW LEVEL SECURITY, or do without a bridge: all subscribers of its topic get all rows.';
+  END IF;
+  source := tidings.add_bridged_table(bridged);
+  named := format('tidings_tables.records_%s', source);
+  body := tidings.records_body(source);
+  IF body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc p
+      WHERE p.oid = to_regprocedure(named || '(regclass, text[], bigint)')) THEN
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s(relation regclass, keys text[], max_bytes bigint) '
+      'RETURNS TABLE(key text, record text, bytes bigint, fault text) LANGUAGE plpgsql STABLE SECURITY DEFINER '
+      'SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET timezone = ''UTC'' '
+      'SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' SET bytea_output = ''hex'' SET extra_float_digits = 1 '
+      'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS %L', named, body);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', named);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', named,
+      (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'tidings'));
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = bridged AND t.tgname = format('tidings_bridge_%s', source)) THEN
+    EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s AFTER INSERT OR UPDATE OR DELETE ON %2$s FOR EACH ROW '
+      'EXECUTE FUNCTION tidings.changed_%1$s()', source, bridged);
+    -- Also for rows that a replication brings.
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER tidings_bridge_%s', bridged, source);
+  END IF;
+  FOR truncated IN
+    SELECT p.relid FROM pg_partition_tree(bridged) p UNION SELECT bridged EXCEPT
+      SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname = format('tidings_bridge_%s_truncate', source)
+  LOOP
+    EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s_truncate AFTER TRUNCATE ON %2$s FOR EACH STATEMENT '
+      'EXECUTE FUNCTION tidings.changed_%1$s()', source, truncated::regclass);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER tidings_bridge_%s_truncate', truncated::regclass, source);
+  END LOOP;
+  RETURN source;
+END
+$function$;
+
+-- Returns the code that reads records of a table, with the rights of its owner. It reads no table without the trigger of
+-- this number: only the owner can have made that.
+CREATE OR REPLACE FUNCTION tidings.records_body(source integer) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $function$
+  SELECT format($body$#variable_conflict use_column
+DECLARE
+  query text;
+  one text;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'tidings_bridge_%1$s'
+      AND t.tgfoid = to_regprocedure('tidings.changed_%1$s()')) THEN
+    RAISE EXCEPTION 'the table %% has no trigger of a bridge: let its owner call tidings.bridge', relation;
+  END IF;
+  SELECT format('SELECT k.key, CASE WHEN octet_length(r.record) <= $2 THEN r.record END, octet_length(r.record)::bigint, '
+    'NULL::text FROM unnest($1) AS k(key) LEFT JOIN LATERAL (SELECT row_to_json(t.*)::text AS record FROM %%s %%s t WHERE %%s) '
+    'r ON true',
+    CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY' END, relation, string_agg(format('t.%%I %%s CAST(%%s AS %%s)', k.name, k.equal,
+      CASE WHEN k.count = 1 THEN 'k.key' ELSE format('(k.key::json ->> %%s)', k.place - 1) END, k.type_name), ' AND '))
+    INTO query FROM pg_class c, LATERAL (SELECT k.*, count(*) OVER () FROM tidings.key_columns(relation) k) k
+    WHERE c.oid = relation GROUP BY c.relkind;
+  IF query IS NULL THEN
+    RAISE EXCEPTION 'the table %% has no primary key any more', relation;
+  END IF;
+  BEGIN
+    RETURN QUERY EXECUTE query USING keys, max_bytes;
+    RETURN;
+  EXCEPTION WHEN data_exception OR program_limit_exceeded OR data_corrupted OR raise_exception THEN
+    NULL; -- One record can't be read. The others can.
+  END;
+  FOREACH one IN ARRAY keys LOOP
+    BEGIN
+      RETURN QUERY EXECUTE query USING ARRAY[one], max_bytes;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded OR data_corrupted OR raise_exception THEN
+      key := one;
+      record := NULL;
+      bytes := NULL;
+      fault := SQLERRM;
+      RETURN NEXT;
+    END;
+  END LOOP;
+END$body$, source)
+$function$;
+
+-- Removes what `tidings.bridge` has made. Bridges of this table end.
+CREATE OR REPLACE FUNCTION tidings.unbridge(bridged regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  this record;
+BEGIN
+  PERFORM tidings.check_table(bridged);
+  FOR this IN
+    SELECT t.tgrelid::regclass AS relation, t.tgname AS name FROM pg_trigger t
+    WHERE t.tgname ~ '^tidings_bridge_[0-9]+(_truncate)?$' AND t.tgparentid = 0 AND t.tgfoid IN (
+      SELECT o.tgfoid FROM pg_trigger o WHERE o.tgrelid = bridged AND o.tgname ~ '^tidings_bridge_[0-9]+$' AND o.tgparentid = 0)
+  LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', this.name, this.relation);
+    IF this.name !~ 'truncate$' THEN
+      EXECUTE format('DROP FUNCTION tidings_tables.records_%s(regclass, text[], bigint)', substring(this.name FROM '[0-9]+'));
+    END IF;
+  END LOOP;
+  PERFORM tidings.remove_bridged_table(bridged);
+END
+$$;
+
+-- Forgets a table that has no trigger any more: while it has one, its function can't be dropped.
+CREATE OR REPLACE FUNCTION tidings.remove_bridged_table(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  removed integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock(8388346184940876548);
+  removed := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = remove_bridged_table.relation);
+  IF removed IS NOT NULL THEN
+    EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s()', removed);
+    PERFORM tidings.forget_bridge(b.id) FROM tidings.bridges b WHERE b.source = removed;
+    DELETE FROM tidings.bridged_tables t WHERE t.id = removed;
+  END IF;
+END
+$$;

@@ -1,0 +1,63 @@
+-- Two of these at the same time would refuse each other.
+SELECT pg_advisory_xact_lock(8388346184940876547);
+
+-- The functions that must run with the rights of a table's owner belong to that owner, and are here: the owner of `tidings`
+-- runs no code of other users, and needs no right on their tables.
+CREATE SCHEMA IF NOT EXISTS tidings_tables;
+
+-- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers, and
+-- `tidings_tables.records_ID` reads its records. `shape` tells when somebody has changed the table's definition.
+CREATE TABLE IF NOT EXISTS tidings.bridged_tables(
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  relation regclass NOT NULL UNIQUE,
+  shape text NOT NULL
+);
+
+-- The bridges that record changes. A stop removes the row, and the next start gives the bridge a new id.
+-- `waits_for`: transactions that may still write without a record of it. NULL: nobody has looked yet.
+CREATE TABLE IF NOT EXISTS tidings.bridges(
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source integer NOT NULL,
+  tenant text COLLATE "C" NOT NULL,
+  schema text COLLATE "C" NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  max_age interval NOT NULL,
+  waits_for text[],
+  UNIQUE (tenant, schema, topic)
+);
+
+-- The nodes of each bridge, and when each was last there.
+CREATE TABLE IF NOT EXISTS tidings.bridge_nodes(
+  bridge integer NOT NULL,
+  node uuid NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (bridge, node)
+) WITH (fillfactor = 50);
+
+-- What has changed, and is not published yet. A change names a record, and has no copy of it. Without a key, it stands for
+-- a loss: the subscribers load everything again.
+CREATE TABLE IF NOT EXISTS tidings.changes(
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  bridge integer NOT NULL,
+  key text COLLATE "C",
+  nonce uuid NOT NULL DEFAULT gen_random_uuid(),
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (bridge, id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The records that no event can carry as they are now. A row goes when its record can be published.
+CREATE TABLE IF NOT EXISTS tidings.bridge_dead_letters(
+  bridge integer NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  code text NOT NULL,
+  reason text NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (bridge, key)
+);
+
+-- The node that took changes of a bridge last, as in `tidings.sequencer`.
+CREATE TABLE IF NOT EXISTS tidings.bridge_sequencers(
+  bridge integer PRIMARY KEY,
+  node uuid NOT NULL,
+  at timestamptz NOT NULL
+) WITH (fillfactor = 50);

@@ -1,0 +1,236 @@
+//! Several nodes, their starts, stops and crashes.
+
+use std::time::Duration;
+
+use tidings_server::bridge::postgres::PostgresSource;
+use tidings_tests::{Cut, Direction, Ending, Postgres, Proxy, Random, eventually, postgres::connect};
+
+use super::{Node, Told, link, run, with_links};
+
+/// The time in which nothing must come.
+const QUIET: Duration = Duration::from_millis(300);
+
+#[test]
+fn two_nodes_with_the_same_bridge_publish_each_change_once() {
+    let (url, mut database) = with_links(true);
+    let mut first = Node::bridged(&url, true);
+    assert_eq!(first.next(), Told::Sync);
+    let mut nodes = [first, Node::bridged(&url, true)];
+    // Each record changes once, so no changes are joined.
+    for id in 0..300 {
+        run(&mut database, &format!("INSERT INTO links VALUES ({id}, 0)"));
+    }
+    run(&mut database, "INSERT INTO links VALUES (1000, -1)");
+    let [one, other] = nodes.each_mut().map(|node| node.until(-1));
+    assert_eq!(one, other);
+    assert_eq!(one, (0..300).map(|id| link(id, 0)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_node_that_crashes_holds_up_nothing_and_goes_on_without_a_sync() {
+    for has_journal in [true, false] {
+        let (url, mut database) = with_links(has_journal);
+        let mut nodes = [Node::bridged(&url, has_journal), Node::bridged(&url, has_journal)];
+        assert_eq!(nodes[0].next(), Told::Sync);
+        run(&mut database, "INSERT INTO links VALUES (1, 1)");
+        nodes[0].until(1);
+        let [first, mut second] = nodes;
+        drop(first);
+        run(&mut database, "INSERT INTO links VALUES (2, 2)");
+        second.until(2);
+        drop(second);
+        // Nobody is there. The changes wait.
+        run(&mut database, "INSERT INTO links VALUES (3, 3)");
+        let mut third = Node::bridged(&url, has_journal);
+        run(&mut database, "INSERT INTO links VALUES (4, 4)");
+        assert_eq!(third.until(4), [link(3, 3)]);
+    }
+}
+
+#[test]
+fn a_node_whose_connection_is_frozen_holds_up_no_change() {
+    let (url, mut database) = with_links(true);
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    let mut id = 0;
+    for after_bytes in [6_000, 9_000, 14_000] {
+        let cut =
+            Cut { direction: Direction::Down, after_bytes, client: Ending::Silence, server: Ending::Silence };
+        // The first connection only registers.
+        let mut plans = vec![Some(cut), None];
+        let proxy = Proxy::start(Postgres::shared().address(), move || plans.pop().flatten());
+        let mut frozen = Node::new(&url, true);
+        let address = Postgres::shared().address().to_string();
+        frozen.source = PostgresSource::new(&url.replace(&address, &proxy.address().to_string())).unwrap();
+        frozen.bridge = Some(frozen.start("links").unwrap());
+        // Both nodes take changes in turn, until one of them is frozen.
+        let mut written = Vec::new();
+        while proxy.cuts().is_empty() {
+            id += 1;
+            run(&mut database, &format!("INSERT INTO links VALUES ({id}, 0)"));
+            written.push(link(id, 0));
+        }
+        for _ in 0..20 {
+            id += 1;
+            run(&mut database, &format!("INSERT INTO links VALUES ({id}, 0)"));
+            written.push(link(id, 0));
+        }
+        run(&mut database, &format!("INSERT INTO links VALUES (-{id}, -{id})"));
+        // The change that the frozen node has read may come after later ones.
+        let mut told = node.until(-id);
+        told.sort_by_key(|told| format!("{told:?}"));
+        written.sort_by_key(|told| format!("{told:?}"));
+        assert_eq!(told, written);
+    }
+}
+
+#[test]
+fn the_last_stop_ends_the_record_of_changes_and_the_next_start_is_one_sync() {
+    for has_journal in [true, false] {
+        let (url, mut database) = with_links(has_journal);
+        let mut nodes = [Node::bridged(&url, has_journal), Node::bridged(&url, has_journal)];
+        assert_eq!(nodes[0].next(), Told::Sync);
+        let waiting = "SELECT count(*) FROM tidings.changes";
+        nodes[0].stop();
+        run(&mut database, "INSERT INTO links VALUES (1, 1)");
+        nodes[1].until(1);
+        nodes[1].stop();
+        run(&mut database, "INSERT INTO links VALUES (2, 2)");
+        assert_eq!(database.query_one(waiting, &[]).unwrap().get::<_, i64>(0), 0, "nobody records changes");
+        assert_eq!(nodes[1].within(QUIET), None);
+        nodes[1].bridge = Some(nodes[1].start("links").unwrap());
+        assert_eq!(nodes[1].next(), Told::Sync);
+        run(&mut database, "INSERT INTO links VALUES (3, 3)");
+        assert_eq!(nodes[1].next(), link(3, 3));
+    }
+}
+
+#[test]
+fn nothing_comes_after_a_stop_that_has_returned_also_in_a_burst() {
+    let (url, mut database) = with_links(true);
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    let writer = std::thread::spawn(move || {
+        for id in 0..400 {
+            run(&mut database, &format!("INSERT INTO links VALUES ({id}, 0)"));
+        }
+    });
+    assert_eq!(node.next(), link(0, 0));
+    node.stop();
+    // What is in the journal now may be on its way to this node.
+    let mut newest = connect(&url);
+    let count = |database: &mut ::postgres::Client| -> i64 {
+        database.query_one("SELECT max(number) FROM tidings.log", &[]).unwrap().get(0)
+    };
+    let published = count(&mut newest);
+    writer.join().unwrap();
+    std::thread::sleep(QUIET);
+    assert_eq!(count(&mut newest), published);
+}
+
+#[test]
+fn a_transaction_that_was_open_at_the_start_is_a_second_sync_when_it_has_ended() {
+    let (url, mut database) = with_links(true);
+    // The triggers are there, and record nothing.
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    node.stop();
+    let mut old = connect(&url);
+    let mut transaction = old.transaction().unwrap();
+    transaction.batch_execute("INSERT INTO links VALUES (1, 1)").unwrap();
+    // An older snapshot does not keep a transaction from telling of its writes.
+    let mut snapshot = connect(&url);
+    snapshot.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_class").unwrap();
+    node.bridge = Some(node.start("links").unwrap());
+    assert_eq!(node.next(), Told::Sync);
+    run(&mut database, "INSERT INTO links VALUES (2, 2)");
+    assert_eq!(node.next(), link(2, 2));
+    snapshot.batch_execute("INSERT INTO links VALUES (3, 3); COMMIT").unwrap();
+    assert_eq!(node.next(), link(3, 3));
+    transaction.commit().unwrap();
+    assert_eq!(node.next(), Told::Sync);
+}
+
+#[test]
+fn changes_for_which_nobody_comes_become_one_sync_and_do_not_pile_up() {
+    let (url, mut database) = with_links(true);
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    drop(node);
+    let waiting = |database: &mut ::postgres::Client| -> i64 {
+        database.query_one("SELECT count(*) FROM tidings.changes", &[]).unwrap().get(0)
+    };
+    let many =
+        |from: i64| format!("INSERT INTO links SELECT n, 0 FROM generate_series({from}, {}) n", from + 2_999);
+    run(&mut database, &many(0));
+    run(&mut database, "UPDATE tidings.changes SET at = at - interval '1 hour'");
+    run(&mut database, &many(10_000));
+    assert!(waiting(&mut database) < 3_100, "{}", waiting(&mut database));
+    run(&mut database, "UPDATE tidings.changes SET at = at - interval '1 hour'");
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    run(&mut database, "INSERT INTO links VALUES (-1, -1)");
+    // The reads of several batches may be several syncs.
+    assert!(node.until(-1).len() <= 12);
+    eventually("nothing waits", || waiting(&mut database) == 0);
+}
+
+#[test]
+fn after_concurrent_writes_each_subscriber_has_the_records() {
+    for has_journal in [true, false] {
+        let (url, mut database) = with_links(has_journal);
+        let mut nodes = [Node::bridged(&url, has_journal), Node::bridged(&url, has_journal)];
+        let writers: Vec<_> = (0..3_u64)
+            .map(|writer| {
+                let url = url.clone();
+                std::thread::spawn(move || {
+                    let (mut database, mut random) = (connect(&url), Random::new(writer));
+                    for _ in 0..60 {
+                        let (id, v) = (random.below(3), random.below(1 << 30));
+                        run(
+                            &mut database,
+                            &match random.below(4) {
+                                0 => format!("DELETE FROM links WHERE id = {id}"),
+                                _ => format!(
+                                    "INSERT INTO links VALUES ({id}, {v}) ON CONFLICT (id) DO UPDATE SET v = {v}"
+                                ),
+                            },
+                        );
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        run(&mut database, "INSERT INTO links VALUES (100, -1)");
+        // Without a journal, one node at a time reads the changes.
+        let count = if has_journal { 2 } else { 1 };
+        for node in &mut nodes[..count] {
+            let mut known = std::collections::BTreeMap::new();
+            for told in node.until(-1) {
+                match told {
+                    Told::Upserted(key, record) => drop(known.insert(key, record)),
+                    Told::Deleted(key) => drop(known.remove(&key)),
+                    // It loads what is there, and all writers have ended.
+                    Told::Sync => {
+                        let rows = "SELECT id::text, row_to_json(links.*)::text FROM links WHERE id < 100";
+                        let rows = database.query(rows, &[]).unwrap();
+                        known = rows
+                            .iter()
+                            .map(|row| (row.get(0), serde_json::from_str(row.get(1)).unwrap()))
+                            .collect();
+                    }
+                }
+            }
+            let rows =
+                database.query("SELECT id::text, row_to_json(links.*)::text FROM links WHERE id < 100", &[]);
+            let stored = rows
+                .unwrap()
+                .iter()
+                .map(|row| (row.get(0), serde_json::from_str(row.get(1)).unwrap()))
+                .collect();
+            assert_eq!(known, stored);
+        }
+    }
+}

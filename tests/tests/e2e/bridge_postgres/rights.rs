@@ -1,0 +1,91 @@
+//! Who may do what, and what has no bridge.
+
+use serde_json::Value;
+use tidings_server::bridge::{Bridge, SourceError, postgres::PostgresSource};
+use tidings_tests::{
+    Postgres,
+    postgres::{as_user, connect},
+};
+
+use super::{Link, Node, Told, link, new_outbox, run, with_links};
+
+#[track_caller]
+fn refused(started: Result<Bridge<Value>, SourceError>, word: &str) {
+    match started {
+        Err(SourceError::NotSupported(message)) => {
+            assert!(message.contains(word) && !message.contains("secret"), "{message}");
+        }
+        other => panic!("{word}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_table_without_what_a_bridge_needs_is_refused_with_the_remedy() {
+    let url = new_outbox();
+    run(
+        &mut connect(&url),
+        "CREATE TABLE keyless(v int); CREATE VIEW seen AS SELECT 1 AS id; CREATE UNLOGGED TABLE unlogged(id int PRIMARY KEY);
+        CREATE TABLE secured(id int PRIMARY KEY); ALTER TABLE secured FORCE ROW LEVEL SECURITY",
+    );
+    let node = Node::new(&url, false);
+    for (table, word) in [
+        ("keyless", "primary key"),
+        ("seen", "view"),
+        ("unlogged", "SET LOGGED"),
+        ("secured", "row level security"),
+        ("nothing", "there is no table"),
+        ("a.b.c.d", "a.b.c.d"),
+    ] {
+        refused(node.start(table), word);
+    }
+    let plain = Postgres::shared().database();
+    refused(Node::new(&plain, false).start("links"), "tidings journal init");
+    let error = PostgresSource::new("mysql://u:secret@h/d").unwrap_err();
+    assert!(matches!(&error, SourceError::Invalid(message) if !message.contains("secret")), "{error}");
+    let started = Node::new(&url.replace("owner:", "nobody:"), false).start::<Link>("links");
+    assert!(matches!(started, Err(SourceError::Failed(_))), "{started:?}");
+}
+
+#[test]
+fn the_owner_of_a_table_lets_nodes_read_it_and_writers_need_no_right() {
+    let (url, mut database) = with_links(true);
+    // The test's server may have them already.
+    run(
+        &mut database,
+        "DO $$ BEGIN CREATE ROLE table_owner LOGIN PASSWORD 't' IN ROLE tidings_publisher; EXCEPTION WHEN duplicate_object THEN END $$;
+        DO $$ BEGIN CREATE ROLE bridging LOGIN PASSWORD 'b' IN ROLE tidings_node; EXCEPTION WHEN duplicate_object THEN END $$;
+        DO $$ BEGIN CREATE ROLE table_writer LOGIN PASSWORD 'w'; EXCEPTION WHEN duplicate_object THEN END $$;
+        ALTER TABLE links OWNER TO table_owner; GRANT INSERT, UPDATE ON links TO table_writer",
+    );
+    let mut node = Node::new(&as_user(&url, "bridging", "b"), true);
+    refused(node.start("links"), "let its owner run `SELECT tidings.bridge('public.links')`");
+    let mut writer = connect(&as_user(&url, "table_writer", "w"));
+    let error = writer.batch_execute("SELECT tidings.bridge('links')").unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("permission denied"), "{error:?}");
+    let mut bridging = connect(&as_user(&url, "bridging", "b"));
+    let error = bridging.batch_execute("SELECT tidings.bridge('links')").unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("table_owner"), "{error:?}");
+    let mut owner = connect(&as_user(&url, "table_owner", "t"));
+    run(&mut owner, "SELECT tidings.bridge('links')");
+    node.bridge = Some(node.start("links").unwrap());
+    assert_eq!(node.next(), Told::Sync);
+    run(&mut writer, "INSERT INTO links VALUES (1, 1)");
+    assert_eq!(node.next(), link(1, 1));
+    // What a node may do does not include reading the table itself, and nobody else may call the reader.
+    for (who, statement) in [
+        (&mut bridging, "SELECT FROM links"),
+        (&mut writer, "SELECT FROM tidings_tables.records_1('links', '{1}', 9)"),
+    ] {
+        let error = who.batch_execute(statement).unwrap_err();
+        assert!(error.as_db_error().unwrap().message().contains("permission denied"), "{error:?}");
+    }
+    // The functions of the owner do not read another table.
+    run(&mut database, "CREATE TABLE secrets(id int PRIMARY KEY); ALTER TABLE secrets OWNER TO table_owner");
+    let error =
+        database.batch_execute("SELECT FROM tidings_tables.records_1('secrets', '{1}', 9)").unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("no trigger"), "{error:?}");
+    run(&mut owner, "SELECT tidings.unbridge('links')");
+    run(&mut writer, "INSERT INTO links VALUES (2, 2)");
+    let left = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'tidings%'";
+    assert_eq!(database.query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+}
