@@ -2,7 +2,7 @@
 //! the I/O, and the hub's host gives the time.
 //!
 //! A turn does, in this order: revocations, entries to append, following the journal, tenants to load, and now and then
-//! trimming the journal.
+//! trimming the journal. After a failed append, the next turn follows the journal first: other nodes may still append.
 //!
 //! After a failed append, nobody knows whether the entries are in the journal. So the driver appends them again: the
 //! journal knows the keys of its entries, and appends nothing twice.
@@ -38,6 +38,9 @@ const FOLLOW_ENTRIES: usize = 1_024;
 /// Time between two comparisons of all logs with the journal. In between, a journal that can says which logs have something
 /// new. So a look costs little for tenants without news.
 const FOLLOW_ALL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The time for which a turn loads tenants. After a start, thousands of them may wait.
+const LOAD_TIME: Duration = Duration::from_millis(50);
 
 /// Time between two looks for what the journal may forget.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
@@ -83,10 +86,12 @@ pub struct Driver {
     followed: Option<Duration>,
     /// When all logs were last compared with the journal.
     followed_all: Option<Duration>,
+    /// Whether the last write has failed.
+    has_failed_to_write: bool,
     trimmed: Duration,
     cannot_trim: bool,
     pause: Duration,
-    /// The failures of the journal that the log has, since it answered last.
+    /// The failures that were logged since the journal's last answer.
     said: Vec<JournalError>,
 }
 
@@ -108,6 +113,7 @@ impl Driver {
             newest_revocation: 0,
             followed: None,
             followed_all: None,
+            has_failed_to_write: false,
             trimmed: Duration::ZERO,
             cannot_trim: false,
             pause: Duration::ZERO,
@@ -185,8 +191,30 @@ impl Driver {
     /// Does a turn. Returns whether there is more to do at once.
     fn try_turn(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<bool, JournalError> {
         self.give_up_late(now);
+        // A journal that takes nothing may still be read: what other nodes append must not wait for each failed write.
+        let reads_first = self.has_failed_to_write;
+        if !reads_first {
+            self.write(journal, now)?;
+        }
+        let has_all = self.read(journal, now)?;
+        let written = if reads_first { self.write(journal, now) } else { Ok(()) };
+        self.load(journal, now)?;
+        written?;
+        self.trim(journal, now)?;
+        Ok(!self.batch.is_empty() || self.gaps_after.is_some() || !has_all)
+    }
+
+    /// Appends revocations and entries.
+    fn write(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
+        self.has_failed_to_write = true;
         self.revoke(journal)?;
         self.append(journal, now)?;
+        self.has_failed_to_write = false;
+        Ok(())
+    }
+
+    /// Reads what other nodes have appended, if it is time, or if somebody waits for it. Returns whether there is no more.
+    fn read(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<bool, JournalError> {
         let asked = self.outgoing().take_follows();
         let is_due =
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
@@ -210,9 +238,7 @@ impl Driver {
                 self.shared.health.answered(now);
             }
         }
-        self.load(journal, now)?;
-        self.trim(journal, now)?;
-        Ok(!self.batch.is_empty() || self.gaps_after.is_some() || !has_all)
+        Ok(has_all)
     }
 
     /// Gives up the entries that have waited for too long. They may still be in the journal: their publishers try again
@@ -237,10 +263,11 @@ impl Driver {
         batch.into_iter().for_each(|(draft, waiting)| self.shared.give_up(draft, waiting));
     }
 
-    /// Loads the tenants that somebody needs.
+    /// Loads the tenants that somebody needs, for [`LOAD_TIME`] and a little more. The next turn loads the others.
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
         let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
         let mut tenants = self.outgoing().take_loads(pauses).into_iter();
+        let begin = self.shared.host.now().since_start;
         let mut failed = Ok(());
         while let Some(tenant) = tenants.next() {
             let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
@@ -250,7 +277,14 @@ impl Driver {
                 self.outgoing().load(&tenant);
                 continue;
             }
-            let Err(error) = self.load_log(journal, &tenant, &log, now) else { continue };
+            let Err(error) = self.load_log(journal, &tenant, &log, now) else {
+                // Others wait for their appends, and for what other nodes have appended.
+                if self.shared.host.now().since_start.saturating_sub(begin) >= LOAD_TIME {
+                    tenants.for_each(|tenant| self.outgoing().load(&tenant));
+                    break;
+                }
+                continue;
+            };
             self.outgoing().load(&tenant);
             if error.is_damage {
                 self.fails(&tenant, error, now)?;

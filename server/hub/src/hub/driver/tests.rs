@@ -404,3 +404,46 @@ fn every_tenant_that_waits_is_loaded_when_the_journal_is_back() {
     node.turn(&mut paper);
     assert!(positions.into_iter().all(|position| position.now_or_never().is_some()));
 }
+
+#[test]
+fn a_journal_that_takes_nothing_is_still_read() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let mut reader = node.subscribe(&mut paper, "a");
+    paper.takes_nothing = true;
+    let publishing = node.publish(1, "a", None);
+    for seconds in 1..20 {
+        node.clock.pass(1_000);
+        paper.append_by_another(&"acme".parse().unwrap());
+        let turn = node.turn(&mut paper);
+        assert!(seconds >= 10 || matches!(turn, Turn::Pause(_)), "the publish waits");
+        node.hub.handle_timeout(node.hub.now());
+        assert_eq!(node.hub.health(), Health::Good);
+        let syncs = read(&mut reader).len();
+        assert!(seconds == 1 || syncs > 0, "{seconds}: another node's entry waits");
+    }
+    assert_eq!(publishing.now_or_never(), Some(Err(PublishError::Overloaded)));
+    // A tenant that somebody needs now is loaded, too.
+    let other = node.hub.tenant(&"bell".parse().unwrap()).position();
+    let _publishing = node.publish(2, "a", None);
+    node.turn(&mut paper);
+    node.turn(&mut paper);
+    assert!(other.now_or_never().is_some());
+}
+
+#[test]
+fn while_many_tenants_are_loaded_entries_are_appended() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    paper.load_takes = Some((node.clock.clone(), 20));
+    let positions: Vec<_> =
+        (0..100).map(|n| node.hub.tenant(&format!("tenant-{n}").parse().unwrap()).position()).collect();
+    assert_eq!(node.driver.turn(&mut paper, Waker::noop()), Turn::Busy);
+    let took = node.clock.now().since_start;
+    assert!(took < Duration::from_millis(100), "a turn took {took:?}");
+    let publishing = node.publish(1, "a", None);
+    assert_eq!(node.driver.turn(&mut paper, Waker::noop()), Turn::Busy);
+    assert!(publishing.now_or_never().is_some_and(|answer| answer.is_ok()));
+    while node.driver.turn(&mut paper, Waker::noop()) == Turn::Busy {}
+    assert!(positions.into_iter().all(|position| position.now_or_never().is_some()));
+}

@@ -8,6 +8,7 @@ use std::{
 use tidings_shared::Position;
 use uuid::Uuid;
 
+use super::Clock;
 use crate::{
     journal::{
         Appended, Content, Entry, Followed, History, Journal, JournalDraft, JournalError, JournalLimits,
@@ -34,6 +35,10 @@ pub(super) struct Paper {
     pub(super) followed: Vec<usize>,
     /// It appends, and fails then.
     pub(super) loses_answers: bool,
+    /// It takes no entries and no revocations. It can be read.
+    pub(super) takes_nothing: bool,
+    /// The time of the node's clock that loading a tenant takes.
+    pub(super) load_takes: Option<(Clock, u64)>,
     /// It has heard that another node has appended something.
     pub(super) has_news: bool,
 }
@@ -84,6 +89,9 @@ impl Journal for Paper {
         new_epoch: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<Appended>, JournalError> {
         self.check()?;
+        if self.takes_nothing {
+            return Err(JournalError::new("it takes nothing"));
+        }
         self.check_history(drafts.iter().map(|draft| &draft.tenant))?;
         let append = |draft: &JournalDraft| {
             let pages = self
@@ -113,6 +121,9 @@ impl Journal for Paper {
     ) -> Result<History, JournalError> {
         self.check()?;
         self.check_history([tenant])?;
+        if let Some((clock, ms)) = &self.load_takes {
+            clock.pass(*ms);
+        }
         let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
         let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
         Ok(History { tail, entries })
