@@ -7,7 +7,7 @@ use tidings_hub::Hub;
 use super::{
     OutboxAddress, OutboxError,
     address::Database,
-    store::{Store, StoreError},
+    store::{DeadLetters, StoreError},
 };
 pub(crate) use super::{
     row::Field,
@@ -110,7 +110,7 @@ pub(crate) async fn delete(address: &OutboxAddress, which: &Which) -> Result<u64
 }
 
 /// Calls `work` until it finds no lock, within a bound.
-pub(super) async fn patiently<T>(
+pub(crate) async fn patiently<T>(
     mut work: impl AsyncFnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let start = Instant::now();

@@ -18,6 +18,14 @@ impl CheckRecord {
     pub(crate) fn new(check: impl Fn(&RawEvent) -> Result<(), String> + Send + 'static) -> Self {
         Self(Box::new(check))
     }
+
+    /// Checks the record of an event.
+    ///
+    /// # Errors
+    /// The record is not what the subscribers expect.
+    pub(crate) fn check(&self, event: &RawEvent) -> Result<(), String> {
+        (self.0)(event)
+    }
 }
 
 impl fmt::Debug for CheckRecord {
@@ -84,6 +92,7 @@ pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<RawPubli
                 format!("the column `event` has {bytes} bytes, which is more than an event may have");
             return Err(refusal(Code::TooLarge, reason, gap()));
         }
+        Field::Refused(reason) => return Err(refusal(Code::InvalidEvent, reason.clone(), gap())),
         other => return Err(invalid(not_text("event", other))),
     };
     let key = key(row).map_err(invalid)?;
@@ -102,7 +111,7 @@ pub(crate) fn judge(row: &OutboxRow, home: Option<&TenantId>) -> Result<RawPubli
 /// # Errors
 /// The record is not what the subscribers expect.
 pub(crate) fn check_record(draft: RawPublish, check: &CheckRecord) -> Result<RawPublish, Refusal> {
-    let Err(reason) = check.0(&draft.event) else { return Ok(draft) };
+    let Err(reason) = check.check(&draft.event) else { return Ok(draft) };
     let gap = match draft.named {
         Some(topics) if !topics.is_empty() => Gap::Topics(draft.tenant, topics),
         _ => Gap::Tenant(draft.tenant),
@@ -191,6 +200,7 @@ fn not_text(column: &str, field: &Field) -> String {
     match field {
         Field::Null => format!("the column `{column}` is NULL"),
         Field::NotText(kind) => format!("the column `{column}` is {kind}, not a text"),
+        Field::Refused(reason) => format!("the column `{column}`: {reason}"),
         Field::NotUtf8 => format!("the column `{column}` is not UTF-8"),
         Field::TooLong(bytes) => format!("the column `{column}` has {bytes} bytes"),
         // Callers use a text, and report only the others.

@@ -33,8 +33,8 @@ pub use self::{
 use super::{
     row::{Field, OutboxRow, RowId},
     store::{
-        Dead, DeadLetter, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES, READ_ROWS, Store,
-        StoreError, Waiting, Which,
+        Dead, DeadLetter, DeadLetters, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
+        READ_ROWS, Store, StoreError, Waiting, Which,
     },
 };
 use crate::postgres::{Database, Fault, Session};
@@ -170,7 +170,9 @@ impl Store for PostgresStore {
     async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError> {
         self.queue.waiting(self.session()?, after).await
     }
+}
 
+impl DeadLetters for PostgresStore {
     async fn dead_letters(&mut self, after: i64, max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(dead_letters::list(self.session()?, after, max).await?)
     }

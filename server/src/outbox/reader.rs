@@ -59,11 +59,16 @@ pub(crate) struct Reader<S> {
 }
 
 /// Rows that are changes of one table.
-#[derive(Debug)]
 struct ChangesOf {
     /// The topic of all events and gaps.
     topic: TopicName,
     check: CheckRecord,
+}
+
+impl std::fmt::Debug for ChangesOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangesOf").field("topic", &self.topic).finish_non_exhaustive()
+    }
 }
 
 impl<S: Store> Reader<S> {
@@ -344,11 +349,15 @@ impl<S: Store> Reader<S> {
                 if let Some(first) = dead.first() {
                     // The reason may quote the row, so it is not logged.
                     let (outbox, rows, code) = (&self.name, dead.len(), first.code.as_str());
+                    let listed = match self.changes {
+                        Some(_) => "the bridge's table of dead letters has the reasons",
+                        None => "`tidings journal dead-letters` lists them",
+                    };
                     tracing::warn!(
                         outbox,
                         rows,
                         code,
-                        "rows can't be published, and are dead letters now: `tidings journal dead-letters` lists them"
+                        "rows can't be published, and are dead letters now: {listed}"
                     );
                 }
                 self.unsettled.settled();

@@ -47,6 +47,12 @@ pub(crate) enum Field {
     NotText(&'static str),
     /// A text with bytes that are not UTF-8.
     NotUtf8,
+    /// A value that the store has judged: it can't be published. The text says why.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "only some stores make the event themselves")
+    )]
+    Refused(String),
     /// A value with so many bytes, more than the store reads. The store has not read it.
     TooLong(u64),
 }
@@ -100,6 +106,7 @@ impl Field {
             Self::Text(text) => Some(Cow::Borrowed(text)),
             Self::NotText(kind) => Some(Cow::Owned(format!("({kind})"))),
             Self::NotUtf8 => Some(Cow::Borrowed("(not UTF-8)")),
+            Self::Refused(reason) => Some(Cow::Owned(format!("({reason})"))),
             Self::TooLong(bytes) => Some(Cow::Owned(format!("({bytes} bytes)"))),
         }
     }

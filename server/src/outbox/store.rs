@@ -64,7 +64,11 @@ pub(crate) trait Store: Send + 'static {
     /// # Errors
     /// The database does not answer.
     async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError>;
+}
 
+/// The dead letters of an outbox. People look at them, and move them back.
+#[allow(async_fn_in_trait, reason = "a store stays on its thread, so its futures need not be `Send`")]
+pub(crate) trait DeadLetters: Store {
     /// Returns the dead letters with a larger id than `after`, in the order of their ids, at most `max`.
     ///
     /// # Errors

@@ -28,9 +28,7 @@ use crate::{
         },
         row::{Field, OutboxRow, RowId},
         sequencer::{Seen, Sequence, Sequenced},
-        store::{
-            Dead, DeadLetter, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Waiting, Which,
-        },
+        store::{Dead, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Waiting},
     },
     postgres::Session,
 };
@@ -287,18 +285,6 @@ impl Store for ChangesStore {
     async fn waiting(&mut self, after: Option<i64>) -> Result<Waiting, StoreError> {
         let open = self.opened()?;
         open.queue.waiting(&open.session, after).await
-    }
-
-    async fn dead_letters(&mut self, _: i64, _: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn retry(&mut self, _: &Which) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn delete_dead_letters(&mut self, _: &Which) -> Result<u64, StoreError> {
-        Ok(0)
     }
 }
 

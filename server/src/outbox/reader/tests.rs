@@ -18,10 +18,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     journal::{SqliteJournal, Synchronous},
-    outbox::{
-        row::Field,
-        store::{DeadLetter, Waiting, Which},
-    },
+    outbox::{row::Field, store::Waiting},
 };
 
 /// A table in memory.
@@ -67,18 +64,6 @@ impl Store for Table {
 
     async fn waiting(&mut self, _: Option<i64>) -> Result<Waiting, StoreError> {
         Ok(Waiting::default())
-    }
-
-    async fn dead_letters(&mut self, _: i64, _: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn retry(&mut self, _: &Which) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn delete_dead_letters(&mut self, _: &Which) -> Result<u64, StoreError> {
-        Ok(0)
     }
 }
 

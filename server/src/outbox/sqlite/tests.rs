@@ -3,7 +3,9 @@
 
 use uuid::Uuid;
 
-use super::*;
+use tokio::time::sleep;
+
+use super::{file::SAME_FILE_INTERVAL, *};
 
 const WRITE: &str = "INSERT INTO tidings_outbox(event) VALUES ('{}')";
 
@@ -79,16 +81,18 @@ async fn a_full_disk_says_so_and_rows_leave_the_outbox_when_there_is_room() {
     let rows = store.read(&[]).await.unwrap();
     let dead = [Dead { id: rows[0].id.clone(), code: tidings_shared::Code::TooLarge, reason: String::new() }];
     // SQLite says that the disk is full when a file would have more pages than this.
-    let set_pages = |store: &SqliteStore, pages: u32| {
-        let open = store.open.as_ref().unwrap();
-        open.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    let set_pages = |store: &mut SqliteStore, pages: u32| {
+        let set = |connection: &mut Connection| {
+            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+        };
+        store.file.with(set).unwrap();
     };
-    set_pages(&store, 1);
+    set_pages(&mut store, 1);
     let error = store.settle(&[], &dead).await.unwrap_err();
     assert!(!error.is_busy && error.message.contains("make room on the disk"), "{error}");
     assert_eq!(store.read(&[]).await.unwrap()[0].id, rows[0].id);
     assert_eq!(store.dead_letters(0, 10).await.unwrap(), []);
-    set_pages(&store, 1_000_000);
+    set_pages(&mut store, 1_000_000);
     store.settle(&[], &dead).await.unwrap();
     assert_eq!((store.read(&[]).await.unwrap(), store.dead_letters(0, 10).await.unwrap().len()), (vec![], 1));
 }

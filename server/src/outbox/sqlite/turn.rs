@@ -1,33 +1,32 @@
-//! One server at a time reads the outbox of a file. The others wait for their turn.
+//! One program at a time reads an outbox or the changes of a bridge. The others wait for their turn.
 //!
-//! The reader holds the lock of a file beside the database, PATH-outbox-lock. Nothing in the application's file changes.
+//! The reader holds the lock of a file beside the database. Nothing in the application's file changes.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use crate::lock_file::LockFile;
 
 /// The wait for the turn, or the turn.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     path: PathBuf,
+    /// What is read, for the log.
+    what: &'static str,
     /// `None` while another reader has its turn.
     lock: Option<LockFile>,
     is_told: bool,
 }
 
 impl Turn {
-    /// Waits for the outbox of the database with this path.
-    pub(super) fn wait(database: &Path) -> Self {
-        Self { path: lock_of(database), lock: None, is_told: false }
+    /// Waits for the lock with this path.
+    pub(crate) fn wait(path: PathBuf, what: &'static str) -> Self {
+        Self { path, what, lock: None, is_told: false }
     }
 
-    /// Waits for the outbox of another database, if this is another one.
-    pub(super) fn wait_for(&mut self, database: &Path) {
-        if self.path != lock_of(database) {
-            *self = Self::wait(database);
+    /// Waits for another lock, if this is another one.
+    pub(crate) fn wait_for(&mut self, path: PathBuf) {
+        if self.path != path {
+            *self = Self::wait(path, self.what);
         }
     }
 
@@ -35,7 +34,7 @@ impl Turn {
     ///
     /// # Errors
     /// The lock can't be taken. The message names the remedy.
-    pub(super) fn take(&mut self) -> Result<bool, String> {
+    pub(crate) fn take(&mut self) -> Result<bool, String> {
         if self.lock.as_ref().is_some_and(LockFile::is_there) {
             return Ok(true);
         }
@@ -43,7 +42,7 @@ impl Turn {
         self.lock = None;
         self.lock = LockFile::take(&self.path).map_err(|error| self.fault(&error))?;
         if self.lock.is_none() && !self.is_told {
-            tracing::info!(lock = %self.path.display(), "another server reads the outbox; waiting for its end");
+            tracing::info!(lock = %self.path.display(), "another server reads {}; waiting for its end", self.what);
         }
         self.is_told = self.lock.is_none();
         Ok(self.lock.is_some())
@@ -59,10 +58,4 @@ impl Turn {
         };
         format!("the lock {} can't be taken: {error}: {remedy}", self.path.display())
     }
-}
-
-fn lock_of(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-outbox-lock");
-    path.into()
 }
