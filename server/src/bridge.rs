@@ -80,6 +80,7 @@
 //! - `source` is what a store implements, and `changes` is the hand-off from the store to the bridge.
 //! - `worker` is the task, and `backoff` has its pauses. `event` makes an event of a change.
 //! - `registry` has the bridges of a hub.
+//! - `sqlite` is the source for tables of a SQLite file.
 
 mod backoff;
 mod changes;
@@ -89,6 +90,8 @@ mod event;
 pub mod postgres;
 mod registry;
 mod source;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -100,6 +103,8 @@ use tidings_hub::{PublishOptions, Tenant};
 use tidings_shared::{Topic, domains::store::Schema};
 use tokio::runtime::Handle;
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteSource;
 pub use self::{
     changes::{Change, Changes, HAND_OFF_BYTES, HAND_OFF_CHANGES},
     error::SourceError,

@@ -20,6 +20,20 @@ impl LockFile {
     /// # Errors
     /// The file can't be made, something else is at the path, or the system has no locks.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        Self::lock(path, File::try_lock)
+    }
+
+    /// Takes a share of the lock of this path: many may have one, and then nobody can [take](Self::take) the lock. Returns
+    /// `None` if somebody has taken it.
+    ///
+    /// # Errors
+    /// The errors of [`take`](Self::take).
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn share(path: &Path) -> io::Result<Option<Self>> {
+        Self::lock(path, File::try_lock_shared)
+    }
+
+    fn lock(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> io::Result<Option<Self>> {
         let there = fs::metadata(path).ok();
         if there.as_ref().is_some_and(|there| !there.is_file()) {
             // To open a named pipe would wait for a reader.
@@ -27,7 +41,7 @@ impl LockFile {
         }
         let is_new = there.is_none();
         let file = options().open(path)?;
-        match file.try_lock() {
+        match lock(&file) {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {}
@@ -41,6 +55,12 @@ impl LockFile {
     pub(crate) fn is_there(&self) -> bool {
         let there = fs::metadata(&self.path).ok();
         self.file.metadata().ok().zip(there).is_some_and(|(own, there)| is_same(&own, &there))
+    }
+
+    /// Gives the lock up, and leaves no file. Somebody who has opened the file meanwhile notices it.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn remove(self) {
+        let _ = fs::remove_file(&self.path);
     }
 
     /// Gives the lock up, and leaves no file that was not there before.

@@ -6,6 +6,7 @@ mod away;
 mod behind;
 mod bridge;
 mod bridge_postgres;
+mod bridge_sqlite;
 mod churn;
 mod comeback;
 mod command;
