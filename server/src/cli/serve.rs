@@ -26,6 +26,7 @@ use super::{
     output::print,
     time::{duration, duration_or_none},
     tokens::Tokens,
+    watch_table,
 };
 use crate::{
     authorize::DevAccess,
@@ -231,7 +232,7 @@ impl Serve {
     }
 
     /// Runs `tidings check-config`.
-    pub(super) async fn check_config(&self) -> Result<(), Failure> {
+    pub(super) async fn check_config(&self, domains: &Domains) -> Result<(), Failure> {
         self.check()?;
         if !self.dev {
             self.tokens.access()?;
@@ -245,6 +246,9 @@ impl Serve {
         for (setting, outbox) in of_journal.chain(self.outbox.iter().map(|outbox| ("--outbox ", outbox))) {
             if let Err(error) = admin::check(outbox).await {
                 return Err(unusable(setting, outbox.postgres_url(), error).await);
+            }
+            if let Some(fault) = watch_table::fault_of(outbox, domains).await {
+                return Err(Failure::Usage(format!("{setting}{outbox}: {fault}")));
             }
         }
         print("the configuration is valid")
@@ -335,6 +339,9 @@ impl Serve {
             match started {
                 Ok(outbox) => outboxes.push(outbox),
                 Err(error) => return Err(unusable("--outbox ", address.postgres_url(), error).await),
+            }
+            if let Some(fault) = watch_table::fault_of(address, hub.domains()).await {
+                tracing::error!(outbox = %address, "{fault}");
             }
         }
         let origins = if self.dev { OriginRule::Loopback } else { OriginRule::Exact(self.allow_origin) };

@@ -92,6 +92,31 @@ impl WatchTable {
     }
 }
 
+/// Finds a table of an outbox's file that is declared to announce its changes, and does not: a migration has made it again,
+/// for example. Returns the first one, with the remedy. Declarations with a domain that this program does not know are another
+/// program's.
+pub(super) async fn fault_of(outbox: &OutboxAddress, domains: &Domains) -> Option<String> {
+    let (outbox, domains) = (outbox.clone(), domains.clone());
+    journal::blocking(move || {
+        let watched = sqlite::check(&sqlite::open(outbox.sqlite_path()?).ok()?, &domains).ok()?;
+        let mut known = watched.into_iter().filter(|watched| domains.knows(&watched.domain));
+        known.find_map(|sqlite::Watched { table, domain, arguments, fault }| {
+            let command = again(&outbox.to_string(), &arguments);
+            Some(format!(
+                "the table `{table}` announces no events of `{domain}` now: {}: run `{command}`",
+                fault?
+            ))
+        })
+    })
+    .await
+}
+
+/// Returns the command that makes the triggers of a declaration again.
+fn again(db: &str, arguments: &[String]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|argument| shell_word(argument)).collect();
+    format!("tidings watch-table --db {} {} --apply", shell_word(db), arguments.join(" "))
+}
+
 /// Prints what is watched.
 fn report(db: &str, watched: &[sqlite::Watched]) -> Result<(), Failure> {
     let mut faults = 0;
@@ -101,11 +126,7 @@ fn report(db: &str, watched: &[sqlite::Watched]) -> Result<(), Failure> {
             Some(fault) => {
                 faults += 1;
                 print(format_args!("{table} → {domain}: {fault}"))?;
-                let arguments: Vec<String> = arguments.iter().map(|argument| shell_word(argument)).collect();
-                say(format_args!(
-                    "note: to watch it again: tidings watch-table --db {db} {} --apply",
-                    arguments.join(" ")
-                ));
+                say(format_args!("note: to watch it again: {}", again(db, arguments)));
             }
         }
     }

@@ -1,8 +1,10 @@
 //! `tidings watch-table`: plain writes of an application reach the topics of its rows.
 
+mod postgres;
+
 use rusqlite::Connection;
 use serde_json::json;
-use tidings_tests::{AppFile, Client, Finished, Server, finish, sample, tidings};
+use tidings_tests::{AppFile, Client, Finished, Server, eventually, finish, sample, tidings};
 
 const TEAM: [&str; 15] = [
     "team",
@@ -76,6 +78,38 @@ fn a_row_that_moves_reaches_its_old_and_its_new_parent_whoever_writes_it() {
 }
 
 #[test]
+fn numbers_arrive_as_they_are_and_a_value_that_does_not_fit_is_a_dead_letter() {
+    let (file, connection) = new_file();
+    connection.execute_batch("CREATE TABLE thing(id INTEGER PRIMARY KEY, weight REAL, schema TEXT)").unwrap();
+    let flags = [
+        "thing",
+        "--domain",
+        "store",
+        "--created",
+        "upserted",
+        "--field",
+        "key=id",
+        "--field",
+        "record=weight",
+    ];
+    let applied = watch(&file, &[&flags[..], &["--apply"]].concat());
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    assert!(applied.stderr.contains("`schema` may be NULL"), "{applied:?}");
+    let server = Server::with(&["--outbox", &file.url()]);
+    let mut client = Client::subscribed(&server, &["store:things"]);
+    // Older versions of SQLite round a number that becomes a text.
+    let python =
+        "database.execute('INSERT INTO thing VALUES (9223372036854775807, 0.1 + 0.2, \\'things\\')')";
+    assert_eq!(finish(&mut file.python(python, &[])).code, Some(0));
+    let payload = &client.expect("event")["event"]["payload"];
+    assert_eq!((&payload["key"], &payload["record"]), (&json!(i64::MAX.to_string()), &json!(0.1 + 0.2)));
+    // Nobody knows the topics of this row, so all subscribers load again.
+    connection.execute("INSERT INTO thing VALUES (1, 1, NULL)", []).unwrap();
+    client.expect("sync");
+    assert_eq!(file.count("tidings_dead_letters"), 1);
+}
+
+#[test]
 fn the_printed_sql_does_the_same_and_what_is_watched_can_be_listed_and_removed() {
     let (file, connection) = new_file();
     let listed = watch(&file, &[]);
@@ -94,6 +128,13 @@ fn the_printed_sql_does_the_same_and_what_is_watched_can_be_listed_and_removed()
     let listed = watch(&file, &[]);
     assert_eq!(listed.code, Some(1), "{listed:?}");
     assert!(listed.stdout.contains("its triggers are gone"), "{listed:?}");
+    let checked = finish(tidings().args(["check-config", "--dev", "--outbox", &file.url()]));
+    assert_eq!(checked.code, Some(2), "{checked:?}");
+    assert!(checked.stderr.contains("the table `team` announces no events of `staff` now"), "{checked:?}");
+    let mut server = Server::with(&["--outbox", &file.url()]);
+    eventually("the server says it, too", || {
+        server.process().log().contains("announces no events of `staff` now")
+    });
     let again = listed.stderr.lines().find_map(|line| line.split_once("tidings watch-table ")).unwrap().1;
     let again = finish(tidings().arg("watch-table").args(again.split(' ')));
     assert_eq!((again.code, triggers(&connection)), (Some(0), 5), "{again:?}");

@@ -31,7 +31,7 @@ pub(super) struct Declared {
     pub(super) notes: Vec<String>,
 }
 
-/// Makes the triggers of a declaration.
+/// Makes the triggers of a declaration, and tries its events with rows that are there.
 ///
 /// # Errors
 /// The first fault of the declaration, with its remedy.
@@ -41,9 +41,7 @@ pub(super) fn declared(
     domain: &DomainSchema,
     domains: &Domains,
 ) -> Result<Declared, String> {
-    let table = read(connection, declaration.table())?;
-    let columns: Vec<Column> = table.columns.iter().map(column).collect();
-    let mut plan = plan(declaration, domain, &columns)?;
+    let (table, mut plan) = planned(connection, declaration, domain)?;
     let mut notes = std::mem::take(&mut plan.notes);
     for each in &plan.events {
         notes.extend(tried(connection, &table, &plan, each, domain, domains)?);
@@ -58,6 +56,26 @@ pub(super) fn declared(
     }
     let triggers = triggers(&table, domain, &plan);
     Ok(Declared { table, triggers, notes })
+}
+
+/// Makes the triggers of a declaration.
+fn made(
+    connection: &Connection,
+    declaration: &Declaration,
+    domain: &DomainSchema,
+) -> Result<Vec<Trigger>, String> {
+    planned(connection, declaration, domain).map(|(table, plan)| triggers(&table, domain, &plan))
+}
+
+fn planned(
+    connection: &Connection,
+    declaration: &Declaration,
+    domain: &DomainSchema,
+) -> Result<(Table, Plan), String> {
+    let table = read(connection, declaration.table())?;
+    let columns: Vec<Column> = table.columns.iter().map(column).collect();
+    let plan = plan(declaration, domain, &columns)?;
+    Ok((table, plan))
 }
 
 fn read(connection: &Connection, name: &str) -> Result<Table, String> {

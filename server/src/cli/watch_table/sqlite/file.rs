@@ -7,7 +7,7 @@ use tidings_shared::Domains;
 
 use super::{
     super::{declaration::Declaration, schema},
-    Declared, Trigger, declared,
+    Trigger, made,
     triggers::{ENDS, name},
 };
 use crate::sqlite_table::{Table, identifier, literal};
@@ -187,7 +187,7 @@ fn fault_of(
     domains: &Domains,
 ) -> Result<(), String> {
     let declaration = Declaration::parse(arguments)?;
-    let Declared { triggers, .. } = declared(connection, &declaration, schema(domains, domain)?, domains)?;
+    let triggers = made(connection, &declaration, schema(domains, domain)?)?;
     let mut differ = 0;
     for end in ENDS {
         let expected = triggers.iter().find(|(of, _)| *of == end).map(|(_, sql)| sql);
