@@ -106,7 +106,7 @@ fn numbers_arrive_as_they_are_and_a_value_that_does_not_fit_is_a_dead_letter() {
     // Nobody knows the topics of this row, so all subscribers load again.
     connection.execute("INSERT INTO thing VALUES (1, 1, NULL)", []).unwrap();
     client.expect("sync");
-    assert_eq!(file.count("tidings_dead_letters"), 1);
+    eventually("the row is a dead letter", || file.count("tidings_dead_letters") == 1);
 }
 
 #[test]
@@ -144,6 +144,19 @@ fn the_printed_sql_does_the_same_and_what_is_watched_can_be_listed_and_removed()
     let removed = watch(&file, &["team", "--remove", "--apply"]);
     assert_eq!(removed.code, Some(2), "{removed:?}");
     assert!(removed.stderr.contains("nothing watches the table `team`"), "{removed:?}");
+}
+
+#[test]
+fn the_example_of_the_help_works() {
+    let file = AppFile::new("wal");
+    let connection = file.open();
+    connection.execute_batch("CREATE TABLE team(id TEXT PRIMARY KEY, department_id TEXT)").unwrap();
+    let help = finish(tidings().args(["watch-table", "--help"])).stdout;
+    let example =
+        help.split_once("Example:\n").unwrap().1.replace('\\', " ").replace("sqlite:app.db", &file.url());
+    let words: Vec<&str> = example.split_whitespace().collect();
+    let applied = finish(tidings().args(&words[1..]).arg("--apply"));
+    assert_eq!((applied.code, triggers(&connection)), (Some(0), 5), "{words:?}: {applied:?}");
 }
 
 #[test]
