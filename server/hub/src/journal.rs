@@ -257,6 +257,22 @@ pub trait Journal: Send {
         new_epoch: u64,
     ) -> Result<History, JournalError>;
 
+    /// Does the same for the first ones of these tenants, in their order: for at least one, and for as many as the journal can
+    /// ask for at once.
+    ///
+    /// # Errors
+    /// The journal does not answer, or the history of one of these tenants is damaged.
+    fn recent_of(
+        &mut self,
+        tenants: &[TenantId],
+        limits: &LogLimits,
+        since_unix_ms: u64,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Vec<History>, JournalError> {
+        let first = tenants.iter().take(1);
+        first.map(|tenant| self.recent(tenant, limits, since_unix_ms, new_epoch())).collect()
+    }
+
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot
     /// that the journal still has each position, with its epoch and tag. At most `max` entries in all. Only an answer
     /// with `max` entries may lack something new.

@@ -15,7 +15,7 @@ mod batch;
 mod damaged;
 mod following;
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
 
 use tidings_shared::limits::DEGRADED_AFTER;
 
@@ -41,6 +41,9 @@ const FOLLOW_ALL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time for which a turn loads tenants. After a start, thousands of them may wait.
 const LOAD_TIME: Duration = Duration::from_millis(50);
+
+/// Tenants of one call that loads them.
+const LOADS: usize = 64;
 
 /// Time between two looks for what the journal may forget.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
@@ -266,38 +269,64 @@ impl Driver {
     /// Loads the tenants that somebody needs, for [`LOAD_TIME`] and a little more. The next turn loads the others.
     fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
         let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
-        let mut tenants = self.outgoing().take_loads(pauses).into_iter();
+        let mut tenants: VecDeque<TenantId> = self.outgoing().take_loads(pauses).into();
         let begin = self.shared.host.now().since_start;
         let mut failed = Ok(());
-        while let Some(tenant) = tenants.next() {
-            let Some(log) = self.shared.known_log(&tenant).filter(|log| !log.is_loaded()) else { continue };
-            // Its clients must not come back before the gap of what it has lost.
-            let lacks_gap = || self.held.tenants().contains(&tenant) || self.outgoing().has_lost(&tenant);
-            if self.damaged.has(&tenant) && lacks_gap() {
-                self.outgoing().load(&tenant);
-                continue;
-            }
-            let Err(error) = self.load_log(journal, &tenant, &log, now) else {
-                // Others wait for their appends, and for what other nodes have appended.
-                if self.shared.host.now().since_start.saturating_sub(begin) >= LOAD_TIME {
-                    tenants.for_each(|tenant| self.outgoing().load(&tenant));
-                    break;
-                }
-                continue;
-            };
-            self.outgoing().load(&tenant);
-            if error.is_damage {
-                self.fails(&tenant, error, now)?;
-                continue;
-            }
-            failed = Err(error);
-            if journal.probe().is_err() {
-                // The journal is away: the others wait, too.
-                tenants.for_each(|tenant| self.outgoing().load(&tenant));
+        while !tenants.is_empty() {
+            // Others wait for their appends, and for what other nodes have appended.
+            if self.shared.host.now().since_start.saturating_sub(begin) >= LOAD_TIME {
                 break;
             }
+            let mut part: Vec<TenantId> = tenants.drain(..LOADS.min(tenants.len())).collect();
+            part.retain(|tenant| self.must_load(tenant));
+            let Some(first) = part.first().cloned() else { continue };
+            let read = match self.recent(journal, &part, now) {
+                // One of them may be damaged.
+                Err(_) if part.len() > 1 => self.recent(journal, std::slice::from_ref(&first), now),
+                read => read,
+            };
+            let histories = match read {
+                Ok(histories) => histories,
+                Err(error) => {
+                    self.outgoing().load(&first);
+                    if error.is_damage {
+                        self.fails(&first, error, now)?;
+                    } else {
+                        failed = Err(error);
+                        // Otherwise it is this tenant alone.
+                        if journal.probe().is_err() {
+                            tenants.extend(part.into_iter().skip(1));
+                            break;
+                        }
+                    }
+                    part.drain(1..).rev().for_each(|tenant| tenants.push_front(tenant));
+                    continue;
+                }
+            };
+            let count = histories.len();
+            for (tenant, history) in part.iter().zip(histories) {
+                if let Some(log) = self.shared.known_log(tenant) {
+                    self.load_log(tenant, &log, history, now);
+                }
+            }
+            part.drain(count.min(part.len())..).rev().for_each(|tenant| tenants.push_front(tenant));
         }
+        tenants.iter().for_each(|tenant| self.outgoing().load(tenant));
         failed
+    }
+
+    /// Whether somebody needs this tenant's log, and it may be loaded now.
+    fn must_load(&self, tenant: &TenantId) -> bool {
+        if self.shared.known_log(tenant).is_none_or(|log| log.is_loaded()) {
+            return false;
+        }
+        // Its clients must not come back before the gap of what it has lost.
+        let lacks_gap = || self.held.tenants().contains(tenant) || self.outgoing().has_lost(tenant);
+        if self.damaged.has(tenant) && lacks_gap() {
+            self.outgoing().load(tenant);
+            return false;
+        }
+        true
     }
 
     /// Removes what the journal may forget.

@@ -178,7 +178,10 @@ impl Driver {
                         )));
                     }
                 }
-                Followed::Trimmed => self.load_log(journal, &tenant, log, now)?,
+                Followed::Trimmed => {
+                    let history = self.recent(journal, std::slice::from_ref(&tenant), now)?;
+                    history.into_iter().for_each(|history| self.load_log(&tenant, log, history, now));
+                }
                 Followed::RolledBack => self.renew(journal, &tenant, log)?,
             }
         }
@@ -187,26 +190,27 @@ impl Driver {
     }
 
     /// Gives a log the newest part of its history.
-    pub(super) fn load_log(
-        &self,
-        journal: &mut dyn Journal,
-        tenant: &TenantId,
-        log: &TenantLog,
-        now: Moment,
-    ) -> Result<(), JournalError> {
-        let limits = &self.shared.settings.log;
-        let since = now.unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
-        let History { tail, entries } =
-            journal.recent(tenant, limits, since, self.shared.host.new_epoch())?;
+    pub(super) fn load_log(&self, tenant: &TenantId, log: &TenantLog, history: History, now: Moment) {
+        let History { tail, entries } = history;
         if log.is_loaded() && tail.epoch != log.head().epoch {
             // Another node has given the tenant a new epoch in between.
-            self.shared.retire(tenant, log);
-            return Ok(());
+            return self.shared.retire(tenant, log);
         }
         let entries = entries.into_iter().map(|entry| publication(entry, now)).collect();
         log.load(tail, entries, now);
         self.shared.bound_logs();
-        Ok(())
+    }
+
+    /// Reads the newest entries of tenants, in the order of the tenants.
+    pub(super) fn recent(
+        &self,
+        journal: &mut dyn Journal,
+        tenants: &[TenantId],
+        now: Moment,
+    ) -> Result<Vec<History>, JournalError> {
+        let limits = &self.shared.settings.log;
+        let since = now.unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
+        journal.recent_of(tenants, limits, since, &mut || self.shared.host.new_epoch())
     }
 
     /// Gives a tenant a new epoch: the journal no longer has the history that its readers have.
