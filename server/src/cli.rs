@@ -51,7 +51,7 @@ enum Command {
     Tail(tail::Tail),
     /// Make a token and print it
     Token(token::Token),
-    /// Prepare a database for an outbox, and look after its dead letters
+    /// Make, look at and trim a journal or an outbox
     Journal(journal::Journal),
     /// Make triggers with which a table of an application announces its changes
     WatchTable(Box<watch_table::WatchTable>),

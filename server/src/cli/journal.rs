@@ -1,4 +1,4 @@
-//! `tidings journal`: looks into a journal and trims it; makes the tables of an outbox, and looks after its dead letters.
+//! `tidings journal`: makes, looks at and trims a journal or an outbox.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -148,6 +148,8 @@ impl Init {
             (None, Some(outbox)) => outbox,
             (None, None) => return Err(Failure::Usage("init: write --journal or --outbox".to_owned())),
         };
+        let setting = if journal.is_some() { "--journal:" } else { "--outbox" };
+        let unusable = |error| Failure::Usage(format!("{setting} {error}"));
         if self.print {
             let sql = admin::schema(&outbox).map_err(unusable)?;
             let journal = journal.map_or("", |_| journal::POSTGRES_SCHEMA);

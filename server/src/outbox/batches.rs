@@ -21,9 +21,13 @@ use crate::SystemHost;
 /// of several servers takes less from the first newer server to its first event. Then the row becomes a dead letter.
 pub(crate) const NEWER_SERVER: Duration = Duration::from_secs(60);
 
-/// Rows that wait, for a newer server or for the gap of their tenant. Beyond it, a row becomes a dead letter at once, so a
-/// tenant may load everything again more often. Each read names the rows, with 8 bytes each.
-pub(crate) const MAX_WAITING: usize = 8 * 1024;
+/// Rows that wait for a newer server. Beyond it, a row becomes a dead letter at once. Each read names the rows, with 8 bytes
+/// each.
+pub(crate) const MAX_UNKNOWN: usize = 8 * 1024;
+
+/// Rows that wait for the gap of their tenant. Beyond it, no row is read until the first of them has its gap, which takes a
+/// second at most. One batch may be over it. Each read names the rows, with 8 bytes each.
+pub(crate) const MAX_HELD: usize = 8 * 1024;
 
 /// What one call does with rows that are still there.
 #[derive(Debug, Default)]
@@ -32,7 +36,7 @@ pub(crate) struct Batch {
     pub(crate) drafts: Vec<JournalDraft>,
     /// The row of each entry.
     pub(crate) rows: Vec<RowId>,
-    /// The rows that become dead letters. Without a gap, the row has no entry.
+    /// The rows that become dead letters. If nobody must load again, the row has no entry.
     pub(crate) dead: Vec<Dead>,
     /// Changes that have waited for too long. A gap stands for them.
     pub(crate) too_old: u64,
@@ -99,7 +103,9 @@ impl Batches {
                     batch.push(draft, row.id.clone());
                     batch.events.push(row);
                 }
-                Err(Unfit { is_unknown: true, .. }) if row.age < NEWER_SERVER && self.has_room() => {
+                Err(Unfit { is_unknown: true, .. })
+                    if row.age < NEWER_SERVER && self.unknown.len() < MAX_UNKNOWN =>
+                {
                     self.unknown.push((row.id, now + (NEWER_SERVER - row.age)));
                 }
                 Err(Unfit { refusal, .. }) => self.refuse(row.id, refusal, &mut batch),
@@ -133,6 +139,11 @@ impl Batches {
     /// Returns when a batch is due, also without new rows.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         if self.refused.is_empty() { self.due } else { Some(now) }
+    }
+
+    /// Whether so many rows wait for a gap that no more should be read before a batch is [due](Self::due).
+    pub(super) fn is_full(&self) -> bool {
+        self.held.len() >= MAX_HELD
     }
 
     /// Forgets the rows that wait. They are read again.
@@ -176,7 +187,6 @@ impl Batches {
     /// Puts the rows into a batch that waited for the gap of their tenant, if the tenant may have one. They share it: their
     /// entries have the same key, so the journal appends one of them.
     fn release(&mut self, batch: &mut Batch, now: Instant) {
-        let is_full = !self.has_room();
         let mut of_tenants: BTreeMap<TenantId, Vec<Held>> = BTreeMap::new();
         for (tenant, held) in std::mem::take(&mut self.held) {
             of_tenants.entry(tenant).or_default().push(held);
@@ -184,11 +194,11 @@ impl Batches {
         self.due = None;
         for (tenant, all) in of_tenants {
             match self.gaps.take(&tenant, now) {
-                Err(due) if !is_full => {
+                Err(due) => {
                     self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
                     self.held.extend(all.into_iter().map(|held| (tenant.clone(), held)));
                 }
-                _ => {
+                Ok(()) => {
                     let key = self.host.new_key();
                     for held in all {
                         batch.push(JournalDraft::gap(tenant.clone(), Vec::new(), key), held.row().clone());
@@ -199,10 +209,6 @@ impl Batches {
                 }
             }
         }
-    }
-
-    fn has_room(&self) -> bool {
-        self.unknown.len() + self.held.len() < MAX_WAITING
     }
 }
 

@@ -39,14 +39,14 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Time between two looks, while no node takes rows.
 const POLL: Duration = Duration::from_millis(40);
 
-/// Time between two looks, while another node takes rows. A look also notices that it no longer does.
+/// Time between two looks, while another node takes rows. A look also shows when the other node has stopped.
 const OTHER_POLL: Duration = Duration::from_millis(100);
 
 /// The longest time for which a node leaves a row to the other node. The other node may not know the row's event.
 const LEFT: Duration = Duration::from_secs(2);
 
-/// A node rests for this many times as long as its last turn took, if the turn has not taken a full batch. So it takes few
-/// large batches from a busy database, and leaves the processor to the writers: a batch costs much more than a row.
+/// After a turn without a full batch, a node rests for this multiple of the turn's duration. So it takes few large batches
+/// from a busy database, and leaves the processor to the writers: a batch costs much more than a row.
 const REST_PER_WORK: u32 = 3;
 
 /// The longest of these rests.
@@ -209,7 +209,7 @@ impl<S: Sequence> Sequencer<S> {
         self.is_another_at_work = seen.is_another_at_work;
         let is_mine = |age: Duration| !seen.is_another_at_work || age >= LEFT;
         let mut rows = Vec::new();
-        if seen.age.is_some_and(is_mine) {
+        if seen.age.is_some_and(is_mine) && !self.batches.is_full() {
             rows = self.store.next_rows(&waiting).await?;
             // Later rows of a writer must not overtake earlier ones.
             let mine = rows.iter().take_while(|row| is_mine(row.age)).count();

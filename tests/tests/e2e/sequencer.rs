@@ -213,3 +213,11 @@ fn a_node_and_its_writers_need_their_roles_only_and_a_dead_letter_can_be_tried_a
     let has_left = "SELECT bool_and(at = '-infinity') FROM tidings.sequencer";
     assert!(database.query_one(has_left, &[]).unwrap().get::<_, bool>(0));
 }
+
+#[test]
+fn a_journal_without_its_outbox_is_a_fault_of_the_journals_setting() {
+    let url = "postgres://u:secret@127.0.0.1:1/d";
+    let made = finish(tidings().args(["journal", "init", "--journal", url]));
+    assert_eq!(made.code, Some(2), "{made:?}");
+    assert!(made.stderr.contains("--journal: ") && !made.stderr.contains("--outbox"), "{made:?}");
+}

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
 use tidings_hub::{HubSettings, journal::Content};
 use tidings_shared::{Code, TopicName};
 
 use super::*;
-use crate::outbox::row::Field;
+use crate::outbox::{row::Field, store::READ_ROWS};
 
 const PERSON: &str = r#"{"domain":"staff","event":"person_updated","payload":{"uuid":"0198c0de-0000-7000-8000-000000000001"}}"#;
 
@@ -135,16 +137,44 @@ fn rows_that_are_older_than_the_events_of_the_log_share_the_gap_of_their_tenant_
 }
 
 #[test]
-fn so_many_rows_wait_and_no_more() {
+fn a_tenant_has_one_gap_a_second_also_if_more_rows_are_unknown_than_may_wait() {
+    let ((hub, mut batches), start) = (batches(), Instant::now());
+    let (mut gaps, mut dead_letters) = (BTreeSet::new(), 0);
+    // 18,100 rows within four seconds, in batches as they are read.
+    for (number, first) in (0..18_100).step_by(READ_ROWS).enumerate() {
+        let now = start + 4 * Duration::from_secs(1) * u32::try_from(number).unwrap() / 71;
+        let rows = (first..first + READ_ROWS as i64).map(|id| row(id, HIRED));
+        let batch = batches.next(&hub, rows.collect(), now);
+        dead_letters += batch.dead.len();
+        gaps.extend(batch.drafts.iter().map(|draft| draft.key));
+    }
+    // The last 2.2 s.
+    assert_eq!(gaps.len(), 3, "{dead_letters} dead letters");
+    assert_eq!(batches.unknown.len(), MAX_UNKNOWN);
+}
+
+#[test]
+fn so_many_rows_wait_for_a_newer_server_and_no_more() {
     let ((hub, mut batches), now) = (batches(), Instant::now());
-    let many = |from: i64| (from..).map(|id| row(id, HIRED)).take(MAX_WAITING);
+    let many = |from: i64| (from..).map(|id| row(id, HIRED)).take(MAX_UNKNOWN);
     assert!(batches.next(&hub, many(0).collect(), now).is_empty());
     let batch = batches.next(&hub, vec![row(1 << 40, HIRED), row(2 << 40, PERSON)], now);
     assert_eq!(dead(&batch), [(1 << 40, Code::UnknownEvent)]);
-    assert_eq!(batches.waiting(now).len(), MAX_WAITING);
-    // The gap of a tenant does not wait either.
-    let batch = batches.next(&hub, vec![row(3 << 40, HIRED)], now);
-    assert_eq!(ids(&batch.rows), [3 << 40]);
+    assert_eq!(batches.waiting(now).len(), MAX_UNKNOWN);
     batches.forget();
     assert_eq!(batches.waiting(now), []);
+}
+
+#[test]
+fn so_many_rows_wait_for_a_gap_that_no_more_are_read_until_it_is_due() {
+    let ((hub, mut batches), start) = (batches(), Instant::now());
+    let faulty = |from: i64, count: usize| (from..).map(|id| row(id, "no JSON")).take(count).collect();
+    assert_eq!(batches.next(&hub, faulty(0, 1), start).dead.len(), 1);
+    assert!(batches.next(&hub, faulty(1, MAX_HELD - 1), start).is_empty());
+    assert!(!batches.is_full());
+    assert!(batches.next(&hub, faulty(1 << 40, 1), start).is_empty(), "a second has not gone by");
+    assert!(batches.is_full());
+    let due = batches.due(start).unwrap();
+    assert_eq!(batches.next(&hub, Vec::new(), due).dead.len(), MAX_HELD);
+    assert!(!batches.is_full());
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// Transactions that are older than this may commit an id that a read skips.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// Time between two reads from the beginning, but [`BEGINNING_SHARE`] times as long as the last one took. A row gets its id
-/// before its transaction has a number, so in rare cases nothing else finds it.
+/// Time between two reads from the beginning, or [`BEGINNING_SHARE`] times the duration of the last one, if that is longer.
+/// A transaction may draw a row's id before it has a number. Only a read from the beginning finds such a row.
 const BEGINNING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// So reads from the beginning take a twentieth of the time at most.

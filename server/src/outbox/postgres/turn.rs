@@ -3,7 +3,7 @@
 //! The reader holds a lock in a transaction of a connection of its own, and that transaction stays open. The lock goes with
 //! the connection, so after a crash another server has its turn at once. A lock of a session would not do: through pgbouncer
 //! in transaction mode, it stays with a connection that somebody else then uses. The transaction holds no snapshot and no
-//! number between its statements, so it keeps vacuum from nothing.
+//! number between its statements, so it does not delay vacuum.
 
 use std::{sync::Arc, time::Duration};
 
