@@ -35,7 +35,7 @@
 //!
 //! database.execute("UPDATE person SET name = 'Grace'", [])?; // without an event
 //! let missing = coverage.missing()?;
-//! assert_eq!((missing[0].table.as_str(), missing[0].key), ("person", uuid.to_string()));
+//! assert_eq!((missing[0].table.as_str(), &missing[0].key), ("person", &uuid.to_string()));
 //! # Ok(())
 //! # }
 //! ```
