@@ -1,6 +1,9 @@
 //! A table of SQLite, as the database describes it, and what triggers on it need: names, keys, and the rows that a new row
 //! replaces.
 
+#[cfg(test)]
+pub(crate) mod random;
+
 use rusqlite::{Connection, OptionalExtension};
 
 /// A table of the database `main`.

@@ -384,7 +384,8 @@ fn triggers(
     };
     let changed = table.columns.iter().filter(is_left_out).map(|Column { name, .. }| {
         let name = identifier(name);
-        format!("OLD.{name} IS NOT NEW.{name}")
+        // A column may have a collation for which upper and lower case are the same.
+        format!("OLD.{name} IS NOT NEW.{name} COLLATE BINARY")
     });
     let changed = changed.collect::<Vec<_>>().join(" OR ");
     let changed = if changed.is_empty() { "WHEN false".to_owned() } else { format!("WHEN {changed}") };

@@ -1,10 +1,16 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use rusqlite::{Connection, Transaction};
 use tidings_hub::{HubSettings, PublishOptions};
 use tidings_shared::domains::staff;
 use uuid::Uuid;
 
 use super::*;
-use crate::{host::SystemHost, outbox::sqlite};
+use crate::{
+    host::SystemHost,
+    outbox::sqlite,
+    sqlite_table::random::{self, Random},
+};
 
 const TABLES: &str = "
     CREATE TABLE department(id BLOB PRIMARY KEY, name TEXT) STRICT, WITHOUT ROWID;
@@ -238,6 +244,54 @@ fn a_table_with_more_columns_than_a_function_has_arguments_is_recorded() {
     coverage.assert_complete();
     connection.execute_batch("UPDATE wide SET c298 = 0").unwrap();
     assert_eq!(coverage.missing().unwrap()[0].key, "1");
+}
+
+/// The rows of the table, each by its key.
+fn rows_by_key(connection: &Connection) -> BTreeMap<String, String> {
+    let key: String = connection
+        .query_row("SELECT name FROM pragma_table_info('team') WHERE pk", [], |row| row.get(0))
+        .unwrap();
+    let sql = format!(
+        "SELECT CAST({key} AS TEXT), concat_ws('|', id, ifnull(department, '-'), ifnull(name, '-')) FROM team"
+    );
+    let mut statement = connection.prepare(&sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn what_is_missing_after_random_writes_is_what_has_changed() {
+    let cases = random::TABLES.into_iter().flat_map(|table| [(table, false), (table, true)]);
+    let mut changed = 0;
+    for (seed, (table, has_recursive_triggers)) in (1..).zip(cases) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(table).unwrap();
+        connection.pragma_update(None, "recursive_triggers", has_recursive_triggers).unwrap();
+        let coverage = Coverage::new([]).unwrap();
+        coverage.connect(&mut connection).unwrap();
+        let mut random = Random::new(seed, true);
+        for _ in 0..random::rounds() {
+            let before = rows_by_key(&connection);
+            let sql = random.transaction(&connection);
+            let after = rows_by_key(&connection);
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            let expected: BTreeMap<String, Change> = keys
+                .into_iter()
+                .filter_map(|key| match (before.get(key), after.get(key)) {
+                    (None, Some(_)) => Some((key.clone(), Change::Created)),
+                    (Some(_), None) => Some((key.clone(), Change::Deleted)),
+                    (before, after) => (before != after).then(|| (key.clone(), Change::Updated)),
+                })
+                .collect();
+            changed += expected.len();
+            let missing = coverage.missing().unwrap();
+            let found: BTreeMap<String, Change> =
+                missing.iter().map(|missing| (missing.key.clone(), missing.change)).collect();
+            assert_eq!(found, expected, "seed {seed}: {table}\n{sql}\n{before:#?}\n{after:#?}");
+            assert_eq!(found.len(), missing.len(), "each row once");
+        }
+    }
+    assert!(changed > 500, "{changed}");
 }
 
 #[test]

@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tidings_shared::derive::{Event, Payload, Topic};
 use uuid::Uuid;
 
 use super::{super::schema, *};
-use crate::outbox::sqlite::SCHEMA;
+use crate::{
+    outbox::sqlite::SCHEMA,
+    sqlite_table::random::{self, Random},
+};
 
 /// A domain with fields of many types.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Topic)]
@@ -125,7 +130,8 @@ fn a_row_is_announced_when_it_is_made_moved_and_deleted() {
 
 #[test]
 fn a_field_without_an_old_value_is_announced_twice_when_the_row_moves() {
-    let mut connection = open("CREATE TABLE work(id TEXT PRIMARY KEY, project TEXT, org TEXT)");
+    let mut connection =
+        open("CREATE TABLE work(id TEXT PRIMARY KEY, project TEXT, org TEXT COLLATE NOCASE)");
     let flags = "work --domain projects --updated assignment_updated --field uuid=id --field project_uuid=project \
                  --tenant-column org";
     watch(&mut connection, flags).unwrap();
@@ -133,11 +139,13 @@ fn a_field_without_an_old_value_is_announced_twice_when_the_row_moves() {
     connection.execute(insert, [id(1).to_string(), id(7).to_string()]).unwrap();
     connection.execute("UPDATE work SET project = ?1, org = 'other'", [id(8).to_string()]).unwrap();
     connection.execute("UPDATE work SET project = project", []).unwrap();
+    connection.execute("UPDATE work SET org = 'Other'", []).unwrap();
     let row = |tenant: &str, project: u128| {
         let payload = json!({"uuid": id(1), "project_uuid": id(project)});
         (Some(tenant.to_owned()), "assignment_updated".to_owned(), payload)
     };
-    assert_eq!(rows(&connection), [row("acme", 7), row("other", 8), row("other", 8)]);
+    let moved = [row("acme", 7), row("other", 8), row("other", 8), row("other", 8), row("Other", 8)];
+    assert_eq!(rows(&connection), moved);
 }
 
 #[test]
@@ -185,6 +193,55 @@ fn replace_announces_the_rows_that_it_removes_and_conflicts_that_remove_none_are
         let left: i64 = connection.query_row("SELECT count(*) FROM team", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 2);
     }
+}
+
+/// The departments of the teams.
+fn departments(connection: &Connection) -> BTreeMap<String, (Option<String>, Option<String>)> {
+    let mut statement = connection.prepare("SELECT id, department, name FROM team").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn after_random_writes_the_last_event_of_a_row_is_its_state_and_each_department_that_lost_it_has_heard() {
+    let cases = random::TABLES.into_iter().flat_map(|table| [(table, false), (table, true)]);
+    let mut announced = 0;
+    for (seed, (table, has_recursive_triggers)) in (1..).zip(cases) {
+        let mut connection = open(table);
+        connection.pragma_update(None, "recursive_triggers", has_recursive_triggers).unwrap();
+        watch(&mut connection, TEAM).unwrap();
+        let mut random = Random::new(seed, false);
+        for _ in 0..random::rounds() {
+            let before = departments(&connection);
+            let sql = random.transaction(&connection);
+            let after = departments(&connection);
+            let events = events(&connection);
+            announced += events.len();
+            let context = format!("seed {seed}: {table}\n{sql}\n{before:#?}\n{after:#?}\n{events:#?}");
+            for id in before.keys().chain(after.keys()) {
+                let (before, after) = (before.get(id), after.get(id));
+                if before == after {
+                    continue;
+                }
+                let of_row: Vec<_> =
+                    events.iter().filter(|(_, payload)| payload["uuid"] == json!(id)).collect();
+                let (name, payload) =
+                    of_row.last().unwrap_or_else(|| panic!("{id} is not announced\n{context}"));
+                let is_deleted = name == "team_deleted";
+                assert_eq!(is_deleted, after.is_none(), "{id}\n{context}");
+                if let Some((department, _)) = after {
+                    assert_eq!(payload["department_uuid"], json!(department), "{id}\n{context}");
+                }
+                if let Some((Some(department), _)) = before {
+                    let has =
+                        |field: &str| of_row.iter().any(|(_, payload)| payload[field] == json!(department));
+                    let has_heard = has("department_uuid") || has("previous_department_uuid");
+                    assert!(has_heard, "{department} has not heard of {id}\n{context}");
+                }
+            }
+        }
+    }
+    assert!(announced > 500, "{announced}");
 }
 
 #[test]

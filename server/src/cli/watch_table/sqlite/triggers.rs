@@ -115,7 +115,8 @@ impl Triggers<'_> {
         }
         let changed = moving.iter().map(|column| {
             let column = identifier(column);
-            format!("OLD.{column} IS NOT NEW.{column}")
+            // A column may have a collation for which upper and lower case are the same.
+            format!("OLD.{column} IS NOT NEW.{column} COLLATE BINARY")
         });
         let changed = changed.collect::<Vec<_>>().join(" OR ");
         let (tenant, event) = self.row(each, Row::of(Operation::Deleted));
