@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tidings_tests::{
-    AppFile, Client, Finished, Postgres, Server, finish,
+    AppFile, Client, Finished, Postgres, Process, Server, example, finish,
     postgres::{as_user, connect},
     sample, tidings, token,
 };
@@ -86,6 +86,26 @@ fn a_table_that_is_watched_announces_a_plain_write() {
     let mut client = Client::subscribed(&server, &["staff:teams"]);
     file.open().execute("INSERT INTO team(id) VALUES (?1)", [sample::uuid()]).unwrap();
     client.expect("event");
+}
+
+#[test]
+fn the_bridge_tells_of_what_a_shell_writes() {
+    let folder = std::env::temp_dir().join(format!("tidings-readme-bridge-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let shown = block("--example bridge");
+    let (_, arguments) = shown.trim_end().split_once(" -- ").unwrap();
+    let mut command = example("bridge");
+    command.args(arguments.split(' ')).current_dir(&folder);
+    let mut bridge = Process::start(command);
+    assert!(bridge.first_line().starts_with("listening on http://"));
+    // The bridge may be writing.
+    fs::write(folder.join(".sqliterc"), ".timeout 15000\n").unwrap();
+    let finished = finish(shell(&block("sqlite3 links.db")).current_dir(&folder).env("HOME", &folder));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let told = std::iter::repeat_with(|| bridge.next_line()).find(|line| !line.starts_with("load"));
+    drop(bridge);
+    fs::remove_dir_all(folder).unwrap();
+    assert_eq!(told.unwrap(), "link 1 is https://example.org, with the tags []");
 }
 
 #[test]

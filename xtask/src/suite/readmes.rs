@@ -117,7 +117,14 @@ fn follow(project: &Project, folder: &Folder, name: &str, readme: &Path) -> Resu
 }
 
 /// Blocks with one of these commands are run by `tests/tests/e2e/readme.rs`.
-const RUN_BY_TESTS: [&str; 4] = ["curl ", "tidings token ", "tidings journal ", "tidings watch-table "];
+const RUN_BY_TESTS: [&str; 6] = [
+    "curl ",
+    "tidings token ",
+    "tidings journal ",
+    "tidings watch-table ",
+    "cargo run -p tidings-server --example ",
+    "sqlite3 links.db ",
+];
 
 /// Commands that other steps run, in their own way.
 const KNOWN: [&str; 5] = [
