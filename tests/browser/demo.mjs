@@ -1,9 +1,11 @@
 // The real demo, with its own port and data.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Child } from "./child.mjs";
 
 const DIST = fileURLToPath(new URL("../../www/dist", import.meta.url));
@@ -42,11 +44,14 @@ class Run {
 export class Demo {
   static async start() {
     const folder = await mkdtemp(join(tmpdir(), "tidings-demo-"));
+    // `sqlite3` reads it in the home folder. Without it, a command fails while the server writes.
+    await writeFile(join(folder, ".sqliterc"), ".timeout 15000\n");
     return new Demo(folder, await Run.start(join(folder, "demo.sqlite"), 0));
   }
 
   constructor(folder, run) {
     this.folder = folder;
+    this.file = join(folder, "demo.sqlite");
     this.run = run;
     this.url = run.url;
   }
@@ -56,18 +61,28 @@ export class Demo {
     return this.run.call(method, path, body);
   }
 
+  /** Runs a command as a person does in a terminal. */
+  async terminal(command) {
+    await promisify(execFile)("sh", ["-c", command], { env: { ...process.env, HOME: this.folder } });
+  }
+
+  /** Writes to the database in another process, without the server. */
+  sql(statements) {
+    return this.terminal(`sqlite3 -bail ${this.file} <<'END'\n${statements}\nEND`);
+  }
+
   /** Ends the process as a power cut would, without a flush or a close. */
   kill() {
     return this.run.end("SIGKILL");
   }
 
   async restart() {
-    this.run = await Run.start(join(this.folder, "demo.sqlite"), new URL(this.url).port);
+    this.run = await Run.start(this.file, new URL(this.url).port);
   }
 
   /** Changes the data while nothing serves this address: through another process, at another address. */
   async changeWhileAway(change) {
-    const run = await Run.start(join(this.folder, "demo.sqlite"), 0);
+    const run = await Run.start(this.file, 0);
     await change(run);
     await run.end("SIGTERM");
   }

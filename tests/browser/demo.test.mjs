@@ -145,7 +145,7 @@ test("an interaction edited in one window changes for every contact that took pa
   await b.shows("interactions", "Lunch in Florence");
 
   const created = (await demo.call("GET", `contacts/${elena.uuid}/interactions`))[0];
-  await a.page.locator(`tr[data-uuid="${created.uuid}"] button`).click();
+  await a.page.locator(`tr[data-key="${created.uuid}"] button`).click();
   await a.fill("edit-interaction", "summary", "Lunch in Florence, and forty lamps");
   await a.submit("edit-interaction");
   await b.shows("interactions", "and forty lamps");
@@ -399,9 +399,11 @@ test("the page keeps the rules of axe for contrast, names, labels and headings, 
   const rules = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
   for (const scheme of ["light", "dark"]) {
     await a.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-    for (const view of [`people/${person.uuid}`, `projects/${project.uuid}`]) {
+    const [edit, add] = ["edit", "add-link-open"];
+    const views = { [`people/${person.uuid}`]: edit, [`projects/${project.uuid}`]: edit, links: add };
+    for (const [view, opener] of Object.entries(views)) {
       await a.visit(`#/${view}`);
-      await a.click("edit");
+      await a.click(opener);
       const broken = await a.page.evaluate(async (runOnly) => {
         const { violations, passes } = await globalThis.axe.run({ runOnly });
         if (passes.length < 20) return ["axe has looked at next to nothing"];

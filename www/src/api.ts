@@ -12,6 +12,7 @@ export const update = (path: string, body: object) => call<unknown>("PATCH", pat
 export const remove = (path: string) => call<unknown>("DELETE", path);
 export const act = (project: string, action: ProjectAction) =>
   call<unknown>("POST", `projects/${project}/action`, { action });
+export const vote = (link: number) => call<unknown>("POST", `links/${link}/vote`, {});
 export const order = (project: string, assignments: string[]) =>
   call<unknown>("PUT", `projects/${project}/order`, { assignments });
 

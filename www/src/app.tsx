@@ -12,6 +12,7 @@ import { isUuid } from "./uuid.ts";
 import { Catalogue, Catalogues, ItemView, Manufacturers } from "./views/catalogue.tsx";
 import { Contacts, ContactView } from "./views/contacts.tsx";
 import { Department, Departments } from "./views/departments.tsx";
+import { Links } from "./views/links.tsx";
 import { People, Person } from "./views/people.tsx";
 import { Project } from "./views/project.tsx";
 import { Projects, Templates } from "./views/projects.tsx";
@@ -63,6 +64,7 @@ function Main() {
         <Route path="/manufacturers" component={Manufacturers} />
         <Route path="/contacts" component={Contacts} />
         <Route path="/contacts/:uuid">{ofRecord(ContactView)}</Route>
+        <Route path="/links" component={Links} />
         <Route path="/">
           <Redirect to="/people" replace />
         </Route>

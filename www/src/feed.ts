@@ -1,6 +1,7 @@
 // What the panel "Live feed" shows. It is a log for people who try the demo. The views do not need it.
 
 import type { EventMeta, Sync, UntypedEvent } from "tidings";
+import { store } from "tidings/domains";
 import { create } from "zustand";
 import { time, words } from "./format.ts";
 
@@ -49,8 +50,14 @@ export function hear(event: UntypedEvent, meta: EventMeta): void {
   const latency = Math.max(0, Date.now() - meta.at);
   if (!enter({ kind: "event", id: `event ${meta.position}`, event, meta, latency })) return;
   useFeed.setState(({ latencies }) => ({ latencies: [...latencies, latency].slice(-LATENCY_OF) }));
-  if (!meta.own) speak(event);
+  if (!meta.own) speak(event, meta);
 }
+
+/** Who caused an event. The bridge tells of a changed row, and does not know who wrote it. */
+export const cause = ({ own, topics }: EventMeta) =>
+  own ? "this window" : topics.includes(BRIDGED) ? "the table" : "another window";
+
+const BRIDGED: string = store.topics.schema("links");
 
 /** Events may have been missed. */
 export function missed(sync: Sync): void {
@@ -81,13 +88,13 @@ function enter(entry: EventEntry | SyncEntry): boolean {
 
 let unspoken: UntypedEvent[] = [];
 
-/** Tells users of screen readers about changes in other windows. */
-function speak(event: UntypedEvent): void {
+/** Tells users of screen readers about changes elsewhere. */
+function speak(event: UntypedEvent, meta: EventMeta): void {
   unspoken.push(event);
   if (unspoken.length > 1) return;
   setTimeout(() => {
     const more = unspoken.length > 1 ? ` and ${unspoken.length - 1} more` : "";
-    useFeed.setState({ spoken: `In another window: ${event.domain}, ${words(event.event)}${more}` });
+    useFeed.setState({ spoken: `In ${cause(meta)}: ${event.domain}, ${words(event.event)}${more}` });
     unspoken = [];
   }, SPEECH_MS);
 }

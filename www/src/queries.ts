@@ -5,14 +5,17 @@ import { queryOptions } from "@tanstack/react-query";
 import { catalogue as catalogueDomain, crm, projects as projectsDomain, staff, store } from "tidings/domains";
 import { load } from "./api.ts";
 import { ownChangeIsShown } from "./feed.ts";
+import { withEvent } from "./links.ts";
 import type {
   CatalogueDetail,
   CatalogueRow,
   Contact,
+  Database,
   DepartmentDetail,
   DepartmentRow,
   Interaction,
   Item,
+  Link,
   Manufacturer,
   PersonDetail,
   PersonRow,
@@ -23,7 +26,7 @@ import type {
   TeamDetail,
   TeamRow,
 } from "./records.ts";
-import { live } from "./tidings.ts";
+import { live, queryClient } from "./tidings.ts";
 
 export const people = queryOptions({
   // The list shows the names of the teams.
@@ -153,3 +156,25 @@ export const interactions = (contact: string) =>
     queryKey: ["interactions", contact],
     queryFn: ({ signal }) => load<Interaction[]>(`contacts/${contact}/interactions`, signal),
   });
+
+export const links = queryOptions({
+  ...live(store.topics.schema("links"), {
+    // The event has the record. So the list is loaded only if it cannot take the record.
+    concerns: (event) => {
+      const { data, fetchStatus, isInvalidated } = queryClient.getQueryState<Link[]>(["links"]) ?? {};
+      // A load that runs may bring older data than the event.
+      const isCurrent = fetchStatus === "idle" && !isInvalidated;
+      const list = data && isCurrent ? withEvent(data, event) : undefined;
+      if (list) queryClient.setQueryData<Link[]>(["links"], list);
+      return !list;
+    },
+  }),
+  queryKey: ["links"],
+  queryFn: ({ signal }) => load<Link[]>("links", signal),
+});
+
+/** Where the server's data is. It stays there while the server runs. */
+export const database = queryOptions({
+  queryKey: ["database"],
+  queryFn: ({ signal }) => load<Database>("database", signal),
+});

@@ -157,3 +157,80 @@ test("after a restart of the server everything is loaded again", async () => {
   shows("view-heard", "Events may have been missed");
   shows("feed", "load again");
 });
+
+const LINK = {
+  id: 3,
+  title: "From a shell",
+  url: "https://example.org/3",
+  note: "",
+  tags: ["shell"],
+  votes: 7,
+};
+
+/** Opens the links, and waits until the terminal's command is there, which is loaded last. */
+async function openLinks() {
+  await open("/links");
+  await screen.findByTestId("command");
+  backend.answer.mockClear();
+}
+
+const titles = () =>
+  within(screen.getByTestId("links"))
+    .queryAllByRole("link")
+    .map(({ textContent }) => textContent);
+
+test("a list takes the records that the events of the bridge carry, and loads nothing", async () => {
+  await openLinks();
+  expect(titles()).toEqual(["Link 2", "Link 1"]);
+  backend.bridge(3, LINK);
+  await until(() => expect(titles()).toEqual(["From a shell", "Link 2", "Link 1"]));
+  shows("links", "shell");
+  shows("links", "▲ 7");
+  backend.bridge(1, { ...LINK, id: 1, title: "Replaced" });
+  await until(() => expect(titles()).toEqual(["From a shell", "Link 2", "Replaced"]));
+  for (const key of [3, 2, 1]) backend.bridge(key);
+  await until(() => shows("links", "There are no links"));
+  expect(backend.loads).toBe(0);
+  shows("feed", "the table");
+  await until(() => shows("announcer", "In the table: store"));
+});
+
+test("a record that is none is not shown: the list is loaded", async () => {
+  await openLinks();
+  backend.links = [{ ...LINK, title: "Stored" }];
+  backend.bridge(3, { ...LINK, votes: "many" });
+  await until(() => expect(titles()).toEqual(["Stored"]));
+  expect(backend.loads).toBe(1);
+});
+
+test("a record that comes during a load does not hide what the load could not see", async () => {
+  await openLinks();
+  const read = backend.answer.getMockImplementation();
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  backend.answer.mockImplementationOnce(async (request) => {
+    const old = read?.(request);
+    await held;
+    return old;
+  });
+  backend.bridge(3, { id: "no link" });
+  await until(() => expect(backend.loads).toBe(1));
+  backend.links = [LINK];
+  backend.bridge(3, LINK);
+  release();
+  await until(() => expect(titles()).toEqual(["From a shell"]));
+  expect(backend.loads).toBe(2);
+});
+
+test("the command of the terminal can be pasted, whatever the name of the file", async () => {
+  const writeText = vi.fn(async () => {});
+  // jsdom has no clipboard.
+  Object.assign(navigator, { clipboard: { writeText } });
+  await openLinks();
+  fireEvent.click(screen.getByRole("radio", { name: "Delete all" }));
+  fireEvent.click(screen.getByTestId("copy"));
+  await until(() => expect(writeText).toHaveBeenCalled());
+  expect(writeText).toHaveBeenCalledWith(`sqlite3 '/a folder/it'\\''s.sqlite' "DELETE FROM links"`);
+});

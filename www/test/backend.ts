@@ -3,7 +3,7 @@
 import type { TestHub } from "tidings/testing";
 import { type Mock, vi } from "vitest";
 import { Problem } from "../src/problem.ts";
-import type { PersonDetail, PersonRow, ProjectDetail } from "../src/records.ts";
+import type { Link, PersonDetail, PersonRow, ProjectDetail } from "../src/records.ts";
 
 export const MEI = "0198c0de-0000-7000-8000-000000000001";
 export const LAMP = "0198c0de-0000-7000-8000-000000000002";
@@ -27,6 +27,9 @@ export class Backend {
       { uuid: STEP, task_uuid: STEP, title: "Test it", person_uuid: null, person_name: null, is_done: false },
     ],
   };
+  links: Link[] = [1, 2].map((id) => ({
+    ...{ id, title: `Link ${id}`, url: "https://example.org", note: "", tags: ["a"], votes: 0 },
+  }));
   /** Answers requests. A `Problem` that it throws is the answer; any other error is a network that is away. */
   readonly answer: Mock<(request: Request) => unknown>;
   readonly #hub: TestHub;
@@ -71,12 +74,23 @@ export class Backend {
     );
   }
 
+  /** Emits an event of the bridge, which has a record of any type. */
+  bridge(key: number, record?: unknown): void {
+    this.#hub.emit("store:links", {
+      domain: "store",
+      event: record === undefined ? "deleted" : "upserted",
+      payload: { schema: "links", key: String(key), ...(record !== undefined && { record }) },
+    });
+  }
+
   #read(path: string): unknown {
     const row: PersonRow = { ...this.person, team_names: null };
     const data: Record<string, unknown> = {
       people: [row],
       [`people/${MEI}`]: this.person,
       [`projects/${LAMP}`]: this.project,
+      links: this.links.toSorted((a, b) => b.id - a.id),
+      database: { file: "/a folder/it's.sqlite" },
     };
     return data[path] ?? [];
   }

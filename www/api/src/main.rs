@@ -1,6 +1,7 @@
 //! The demo application: a small back office. All its windows show the stored data. It is an ordinary program that embeds
 //! the library. It serves its page and its API on SQLite. Each write puts its events into an outbox, in its own transaction.
-//! [`tidings_server::Outbox`] publishes them on a [`tidings_server::Hub`].
+//! [`tidings_server::Outbox`] publishes them on a [`tidings_server::Hub`]. Any program may write links:
+//! [`tidings_server::bridge`] publishes their changes.
 
 // They panic if the output can't be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -13,6 +14,7 @@ use tidings_server::{
 };
 use tokio::net::TcpListener;
 
+mod bridge;
 #[cfg(test)]
 mod coverage;
 mod database;
@@ -92,6 +94,7 @@ async fn run(options: Options) -> Result<(), String> {
         format!("sqlite:{}", options.data.display()).parse().map_err(|error| format!("--data: {error}"))?;
     let outbox = Outbox::start(&hub, &outbox_address).await.map_err(|error| error.to_string())?;
     let outbox = Arc::new(outbox);
+    bridge::start(&hub, &options.data).await.map_err(|error| error.to_string())?;
     let database = database::Database::start(connection, Arc::clone(&outbox))
         .map_err(|error| format!("cannot start the database thread: {error}"))?;
 

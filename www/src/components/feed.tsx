@@ -1,7 +1,16 @@
 import { catalogue, crm, projects, staff, store } from "tidings/domains";
 import { useSubscription } from "tidings/react";
 import { useHashLocation } from "wouter/use-hash-location";
-import { clearFeed, type EventEntry, hear, missed, resumed, type SyncEntry, useFeed } from "../feed.ts";
+import {
+  cause,
+  clearFeed,
+  type EventEntry,
+  hear,
+  missed,
+  resumed,
+  type SyncEntry,
+  useFeed,
+} from "../feed.ts";
 import { time, words } from "../format.ts";
 import { isUuid } from "../uuid.ts";
 
@@ -15,6 +24,7 @@ const TOPICS: string[] = [
   projects.topics.tasks,
   catalogue.topics.catalogue,
   store.topics.schema("contacts"),
+  store.topics.schema("links"),
 ];
 
 /** The topic of a single record, by the first part of its address. */
@@ -76,7 +86,7 @@ function EventItem({ event, meta, latency }: EventEntry) {
       </p>
       <p className="line faint">
         <time>{time(meta.at)}</time>
-        <span className="who">{meta.own ? "this window" : "another window"}</span>
+        <span className="who">{cause(meta)}</span>
         <span>{latency} ms</span>
       </p>
       <Topics topics={meta.topics} />

@@ -8,6 +8,8 @@ export type FieldKind =
   | "line"
   | "email"
   | "tel"
+  | "url"
+  | "words"
   | "prose"
   | "count"
   | "money"
@@ -51,6 +53,8 @@ export function toInput(kind: FieldKind, value: unknown): Input {
       return (Number(value ?? 0) / 100).toFixed(2);
     case "count":
       return String(value ?? 0);
+    case "words":
+      return ((value as string[] | undefined) ?? []).join(", ");
     case "moment":
       return toLocalInput(Number(value ?? Date.now()));
     default:
@@ -71,6 +75,8 @@ export function fromInput(kind: FieldKind, input: Input): unknown {
       return Number(input);
     case "moment":
       return new Date(input as string).getTime();
+    case "words":
+      return (input as string).split(",").flatMap((word) => word.trim() || []);
     case "select":
       return input || null;
     default:
@@ -112,6 +118,8 @@ const ATTRIBUTES = {
   line: { type: "text", maxLength: MAX_NAME, autoComplete: "off" },
   email: { type: "email", maxLength: MAX_NAME, autoComplete: "off" },
   tel: { type: "tel", maxLength: MAX_NAME, autoComplete: "off" },
+  url: { type: "url", maxLength: MAX_PROSE, autoComplete: "off" },
+  words: { type: "text", maxLength: MAX_PROSE, autoComplete: "off" },
   count: { type: "number", min: 0, max: 1_000_000, step: 1, required: true },
   money: { type: "number", min: 0, max: 1_000_000, step: 0.01, required: true },
   moment: { type: "datetime-local", required: true },

@@ -22,6 +22,9 @@ export function Intro() {
         </li>
         <li>Change something in one of them. The other shows it at once.</li>
         <li>
+          <a href="#/links">Write to the database from a terminal</a>. The windows show that, too.
+        </li>
+        <li>
           Stop the server with Ctrl+C: both windows say that they may be out of date. Start it again with{" "}
           <code>cargo xtask demo</code>: they catch up by themselves.
         </li>

@@ -6,6 +6,7 @@ const SECTIONS = [
   { title: "Projects", links: ["projects", "templates", "tasks"] },
   { title: "Catalogue", links: ["catalogues", "manufacturers"] },
   { title: "CRM", links: ["contacts"] },
+  { title: "Bridge", links: ["links"] },
 ];
 
 /** The section of a view, if it is not the first part of its address. */

@@ -8,6 +8,11 @@ export interface Column<T> {
   kind?: "number" | "actions";
 }
 
+/** What a row is known by. */
+type Keyed = { uuid: string } | { id: number };
+
+const keyOf = (row: Keyed) => ("uuid" in row ? row.uuid : row.id);
+
 interface TableProps<T> {
   testid: string;
   caption: string;
@@ -20,7 +25,7 @@ interface TableProps<T> {
 }
 
 /** A table whose new and changed rows light up. */
-export function Table<T extends { uuid: string }>(props: TableProps<T>) {
+export function Table<T extends Keyed>(props: TableProps<T>) {
   const { testid, caption, empty, rows, columns, news = (row: T) => row } = props;
   const isShown = useRef(false);
   useEffect(() => {
@@ -41,7 +46,7 @@ export function Table<T extends { uuid: string }>(props: TableProps<T>) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.uuid} row={row} columns={columns} news={news(row)} isNew={isShown.current} />
+            <Row key={keyOf(row)} row={row} columns={columns} news={news(row)} isNew={isShown.current} />
           ))}
         </tbody>
       </table>
@@ -57,9 +62,9 @@ interface RowProps<T> {
   isNew: boolean;
 }
 
-function Row<T extends { uuid: string }>({ row, columns, news, isNew }: RowProps<T>) {
+function Row<T extends Keyed>({ row, columns, news, isNew }: RowProps<T>) {
   return (
-    <tr ref={useFlash<HTMLTableRowElement>(news, isNew)} data-uuid={row.uuid}>
+    <tr ref={useFlash<HTMLTableRowElement>(news, isNew)} data-key={keyOf(row)}>
       {columns.map(({ head, kind, cell }) => (
         // On narrow screens rows become cards, so each cell has the head of its column.
         <td key={head} className={kind} data-head={head}>

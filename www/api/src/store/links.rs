@@ -1,4 +1,4 @@
-//! Links. Their writes add no events: the bridge publishes each committed change of the table, whoever writes.
+//! Links. Their writes add no events: the bridge publishes each committed change of the table. Any program may write.
 
 use rusqlite::{Connection, Transaction, types::Value as Cell};
 

@@ -11,6 +11,7 @@ use self::world::{World, hear, object, uuid_of};
 use super::{catalogue, crm, projects, staff};
 use crate::{fault::Fault, testing::new_hub};
 
+mod links;
 mod world;
 
 fn event(name: &str, topics: &[String]) -> (String, Vec<String>) {

@@ -53,6 +53,10 @@ impl World {
         Self { database, outbox, hub, covered, folder }
     }
 
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     pub(super) async fn create<T: Record>(&self, create: Create<T>, body: Value) -> Result<Uuid, Fault> {
         let body = object(body);
         let made = self.database.write(None, move |tx, events| create(tx, &body, events)).await?;
