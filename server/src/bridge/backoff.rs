@@ -28,3 +28,19 @@ impl Backoff {
         self.next = self.first;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_chance_takes_at_most_half() {
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(50), ms(300));
+        let longest: Vec<Duration> = (0..5).map(|_| backoff.pause(u64::MAX)).collect();
+        assert_eq!(longest, [ms(50), ms(100), ms(200), ms(300), ms(300)]);
+        backoff.reset();
+        let shortest: Vec<Duration> = (0..5).map(|_| backoff.pause(0)).collect();
+        assert_eq!(shortest, [ms(25), ms(50), ms(100), ms(150), ms(150)]);
+    }
+}

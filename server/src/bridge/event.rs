@@ -37,15 +37,15 @@ pub(super) fn event(schema: &Schema, key: &str, record: Option<&RawValue>) -> Re
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) fn record(event: &RawEvent) -> Result<Option<Box<RawValue>>, String> {
     #[derive(serde::Deserialize)]
-    struct Payload {
-        record: Option<Box<RawValue>>,
+    struct Upserted {
+        record: Box<RawValue>,
     }
-    let payload: Payload = serde_json::from_str(event.payload.get())
-        .map_err(|error| format!("this is no event of the domain `store`: {error}"))?;
-    match (event.event.as_str(), payload.record) {
-        ("upserted", None) => Err("the event has no record".to_owned()),
-        (_, record) => Ok(record),
+    if event.event == "deleted" {
+        return Ok(None);
     }
+    serde_json::from_str(event.payload.get())
+        .map(|Upserted { record }| Some(record))
+        .map_err(|error| format!("this is no event `upserted` of the domain `store`: {error}"))
 }
 
 /// Returns the idempotency key of a change with this number in its source. Every node makes the same key.
@@ -61,4 +61,70 @@ pub(super) fn key(source: &str, schema: &Schema, topic: &TopicName, number: u64)
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(name: &str) -> Schema {
+        Schema::parse(name).expect("a schema")
+    }
+
+    #[test]
+    fn a_record_stays_as_it_is_to_the_byte() {
+        for text in ["9223372036854775807", "[1.10, -0e5 ]", r#"{"b":1,"a":"\u00e9","b":2}"#, "null"] {
+            let record = RawValue::from_string(text.to_owned()).expect("JSON");
+            let event = event(&schema("links"), "a\"b", Some(&record)).expect("an event");
+            let expected = format!(r#"{{"schema":"links","key":"a\"b","record":{text}}}"#);
+            assert_eq!((event.event.as_str(), event.payload.get()), ("upserted", expected.as_str()));
+        }
+        let event = event(&schema("links"), "7", None).expect("an event");
+        assert_eq!(
+            (event.event.as_str(), event.payload.get()),
+            ("deleted", r#"{"schema":"links","key":"7"}"#)
+        );
+    }
+
+    #[test]
+    fn a_record_that_no_event_may_have_is_refused_with_the_reason() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let long = format!("\"{}\"", "x".repeat(MAX_RECORD_BYTES));
+        for (text, reason) in [(&deep, "nested"), (&"1e999".to_owned(), "number"), (&long, "bytes")] {
+            let record = RawValue::from_string(text.clone()).expect("JSON");
+            let error = event(&schema("links"), "7", Some(&record)).expect_err("a refusal");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_one_key_and_shares_it_with_no_other() {
+        let topic = |name: &str| name.parse().expect("a topic");
+        let of = |source, name, to, number| key(source, &schema(name), &topic(to), number);
+        let one = of("a", "b", "store:b", 1);
+        assert_eq!(one, of("a", "b", "store:b", 1));
+        let others = [
+            of("a", "b", "store:b", 2),
+            of("a", "b", "store:c", 1),
+            of("a", "c", "store:b", 1),
+            of("ab", "b", "store:b", 1),
+        ];
+        assert!(!others.contains(&one));
+        assert_ne!(of("ab", "c", "store:b", 1), of("a", "bc", "store:b", 1));
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[test]
+    fn the_record_of_an_event_is_found_again() {
+        for text in ["null", "[1.10]"] {
+            let raw = RawValue::from_string(text.to_owned()).expect("JSON");
+            let event = event(&schema("links"), "7", Some(&raw)).expect("an event");
+            assert_eq!(
+                record(&event).map(|record| record.map(|record| record.get().to_owned())),
+                Ok(Some(text.to_owned()))
+            );
+        }
+        let deleted = event(&schema("links"), "7", None).expect("an event");
+        assert!(matches!(record(&deleted), Ok(None)));
+    }
 }

@@ -198,3 +198,33 @@ impl Request {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Link {
+        #[allow(dead_code, reason = "it is only decoded")]
+        url: String,
+    }
+
+    #[test]
+    fn a_reason_for_people_says_all_and_one_for_the_log_quotes_no_record() {
+        let fault = |text: &str| {
+            let record = RawValue::from_string(text.to_owned()).expect("JSON");
+            Check::of::<Link>().check(&record).expect_err("a fault")
+        };
+        let missing = fault("{}");
+        assert!(
+            missing.reason.contains("missing field `url`") && missing.reason.contains("Link"),
+            "{missing:?}"
+        );
+        assert_eq!(missing.for_log, missing.reason);
+        let secret = fault(r#"{"url":7777}"#);
+        assert!(secret.reason.contains("7777"), "{secret:?}");
+        assert!(!secret.for_log.contains("7777") && secret.for_log.contains("column 11"), "{secret:?}");
+    }
+}

@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::FutureExt;
 use tidings_hub::{Host as _, Hub, PublishOptions, RawPublish, WeakHub, metrics::BridgeMetrics};
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 use uuid::Uuid;
 
 use super::{
@@ -51,6 +51,8 @@ pub(super) struct Worker {
     source: Arc<dyn Source>,
     life: Arc<Life>,
     check: Check,
+    /// The hand-off of the feed.
+    changes: Changes,
     host: SystemHost,
     metrics: BridgeMetrics,
     /// Whether the bridge counts as one without a feed.
@@ -71,7 +73,8 @@ impl Worker {
         let metrics = hub.metrics().bridge(&life.key.source, life.key.schema.as_str());
         let (is_without_feed, refused, lost) = Default::default();
         let host = SystemHost::start();
-        Self { hub: hub.downgrade(), source, life, check, host, metrics, is_without_feed, refused, lost }
+        let (hub, changes) = (hub.downgrade(), Changes::new());
+        Self { hub, source, life, check, changes, host, metrics, is_without_feed, refused, lost }
     }
 
     /// Runs until somebody stops the bridge, or the hub ends.
@@ -79,8 +82,10 @@ impl Worker {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut is_first = true;
         while !self.life.is_ending() {
-            let changes = Changes::new();
-            let feed = match self.subscribe(changes.clone()).await {
+            // Whoever still has the hand-off of the last feed is not heard any more.
+            self.changes.close();
+            self.changes = Changes::new();
+            let feed = match self.subscribe().await {
                 Some(Ok(feed)) => feed,
                 Some(Err(error)) if is_first => return self.refuse(error),
                 Some(Err(error)) => {
@@ -98,19 +103,19 @@ impl Worker {
             if let Some(gap) = gap {
                 self.until_end(gap).await;
             }
-            match self.serve(&changes, &mut backoff).await {
+            match self.serve(&mut backoff).await {
                 Some(error) => {
                     self.has_failed(&error);
                     drop(feed);
                     self.pause(&mut backoff).await;
                 }
-                None => return self.end(feed, &changes).await,
+                None => return self.end(feed).await,
             }
         }
     }
 
     /// Asks the source for a feed. Returns nothing if the time to end has passed.
-    async fn subscribe(&self, changes: Changes) -> Option<Result<Feed, SourceError>> {
+    async fn subscribe(&self) -> Option<Result<Feed, SourceError>> {
         let key = &self.life.key;
         let request = Request {
             hub: self.hub.clone(),
@@ -118,7 +123,7 @@ impl Worker {
             schema: key.schema.clone(),
             topic: key.topic.clone(),
             check: self.check.clone(),
-            changes,
+            changes: self.changes.clone(),
         };
         // The panic of a source must not end the bridge without a word.
         let subscribed = AssertUnwindSafe(async { self.source.subscribe(request).await }).catch_unwind();
@@ -128,12 +133,12 @@ impl Worker {
     }
 
     /// Publishes what the feed tells. Returns the error if the feed fails, and nothing if the bridge should end.
-    async fn serve(&mut self, changes: &Changes, backoff: &mut Backoff) -> Option<SourceError> {
+    async fn serve(&mut self, backoff: &mut Backoff) -> Option<SourceError> {
         loop {
             let taken = tokio::select! {
                 biased;
                 _ = self.life.ending() => return None,
-                taken = changes.take() => taken,
+                taken = self.changes.take() => taken,
             };
             if !taken.changes.is_empty() {
                 backoff.reset();
@@ -145,7 +150,7 @@ impl Worker {
     }
 
     /// Ends the feed, and publishes what was handed over.
-    async fn end(&mut self, feed: Feed, changes: &Changes) {
+    async fn end(&mut self, feed: Feed) {
         if self.life.end() == Some(End::Leave) {
             return;
         }
@@ -156,7 +161,8 @@ impl Worker {
             let has_panicked = stopped.is_some();
             tracing::error!(source, schema, has_panicked, "a source did not end its feed");
         }
-        self.publish(changes.close()).await;
+        let rest = self.changes.close();
+        self.publish(rest).await;
     }
 
     /// Publishes what was taken, in its order, with a gap for what is lost. Returns the error of the feed, if it has failed.
@@ -178,6 +184,8 @@ impl Worker {
                 break;
             }
             has_gap |= self.hand_over(batch).await;
+            // A store that is written without a pause must not keep other tasks of the runtime from their turn.
+            yield_now().await;
         }
         if has_gap {
             let gap = self.gap();
@@ -332,6 +340,7 @@ impl Drop for Worker {
             let (source, schema) = (&self.life.key.source, self.life.key.schema.as_str());
             tracing::error!(source, schema, "a bridge has panicked: start it again");
         }
+        self.changes.close();
         self.forget();
         self.life.has_ended();
     }
