@@ -14,7 +14,7 @@ use crate::setup;
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, filter)) if name == "micro" => bench(project, "micro", filter),
-        Some((name, rounds)) if name == "journal" => bench(project, "journal", rounds),
+        Some((name, rounds)) if name == "journal" || name == "bridge" => bench(project, name, rounds),
         Some((name, options)) if name == "nodes" => {
             setup::ensure(project, &[setup::POSTGRES])?;
             bench(project, "nodes", options)

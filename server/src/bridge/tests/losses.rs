@@ -89,6 +89,7 @@ async fn code_that_panics_while_it_decodes_a_record_ends_no_bridge() {
 async fn a_source_that_dies_a_hundred_times_is_subscribed_again_with_a_sync_each_time() {
     let (hub, source) = (hub(), Fake::default());
     let (_bridge, mut events) = started(&hub, &source).await;
+    let begin = tokio::time::Instant::now();
     for number in 1..=100 {
         source.write(number);
         source.changes().failed(SourceError::Failed("away".to_owned()));
@@ -100,6 +101,8 @@ async fn a_source_that_dies_a_hundred_times_is_subscribed_again_with_a_sync_each
         assert_eq!(next(&mut events).await, format!("upserted {number}"));
         assert_eq!(next(&mut events).await, "sync");
     }
+    // A feed that has told of a change begins with the shortest pause again: 100 of at most 50 ms, and ten times 11.4 s at most.
+    assert!(begin.elapsed() < Duration::from_secs(120), "{:?}", begin.elapsed());
     let metrics = hub.metrics().bridge("fake", "links");
     assert_eq!((metrics.gaps.get(), metrics.without_feed.get()), (101, 0));
     assert_eq!(source.counts(), (1 + 100 + 70, 0, 100));
