@@ -82,6 +82,8 @@
 //! - `registry` has the bridges of a hub.
 //! - `sqlite` is the source for tables of a SQLite file.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod alarm;
 mod backoff;
 mod changes;
 mod error;

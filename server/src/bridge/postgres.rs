@@ -14,6 +14,7 @@ pub use self::schema::SCHEMA;
 pub(crate) use self::schema::init;
 use self::{registration::Registration, store::ChangesStore};
 use super::{
+    alarm::Alarm,
     error::SourceError,
     source::{Feed, Request, Source},
 };
@@ -134,11 +135,12 @@ impl PostgresSource {
         let name = format!("{}#{}", self.name, request.schema());
         let (for_thread, hub) = (name.clone(), hub.downgrade());
         let registered = store.registered();
+        let alarm = Alarm::new(request.changes());
         let thread = Thread::spawn(name, async move |control| {
             let mut store = store;
             store.open().await?;
             let hub = hub.upgrade().ok_or_else(|| StoreError::away("the hub has ended"))?;
-            Ok(match is_in_journal {
+            let work = match is_in_journal {
                 true => Sequencer::new(store, &hub, tenant, for_thread, control)
                     .of_changes(topic, check)
                     .run()
@@ -147,7 +149,12 @@ impl PostgresSource {
                     .of_changes(topic, check)
                     .run()
                     .boxed_local(),
-            })
+            };
+            let watched = async move {
+                let _alarm = alarm;
+                work.await;
+            };
+            Ok(watched.boxed_local())
         });
         let thread = thread.await.map_err(|error| SourceError::Failed(error.message))?;
         let stop = async move {

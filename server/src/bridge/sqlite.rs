@@ -109,7 +109,7 @@ use self::{
     table::Fault,
 };
 use super::{
-    changes::Changes,
+    alarm::Alarm,
     error::SourceError,
     source::{Feed, Request, Source},
 };
@@ -195,7 +195,7 @@ async fn start(path: PathBuf, name: String, flow: Flow, request: Request) -> Res
         })?;
         let (tenant, topic, check) =
             (request.tenant().clone(), request.topic().clone(), request.check_events());
-        let alarm = Alarm(request.changes());
+        let alarm = Alarm::new(request.changes());
         let store = ChangeStore::new(file, request, flow.clone(), registration, begin);
         let reader = Reader::new(store, &hub, Some(tenant), name, control).of_changes(topic, check);
         drop(hub);
@@ -284,16 +284,5 @@ async fn remove(path: &Path, flow: &Flow, user: User) {
             schema = flow.schema,
             "a bridge that was stopped can't be removed from its file: its changes wait there for the next start"
         ),
-    }
-}
-
-/// Tells the bridge if the thread ends by a fault of its own.
-struct Alarm(Changes);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.failed(SourceError::Failed("the reader of a table of changes has panicked".to_owned()));
-        }
     }
 }
