@@ -149,6 +149,7 @@ impl StoreError {
     }
 
     /// Returns an error of a lock.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a file has such locks"))]
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self { is_busy: true, is_turn: false, message: message.into() }
     }
