@@ -58,7 +58,7 @@ const SOAKS: [Soak; 11] = [
     },
     Soak {
         name: "bridge",
-        says: "schedules of writers on the same rows of PostgreSQL and two nodes that publish their changes",
+        says: "schedules of random writers of a table with a bridge: two nodes on PostgreSQL, and odd tables of SQLite",
         default: 10_000,
         run: bridge,
     },
@@ -132,10 +132,11 @@ fn sequencer(project: &Project, rounds: u64) -> Result<()> {
     committed(project, "sequencer::committed", rounds)
 }
 
-/// Runs the schedules of the suite, and more. A thousand take about a minute.
+/// Runs the schedules of the suite, and more, with PostgreSQL and with SQLite. A thousand of both take about two minutes.
 fn bridge(project: &Project, schedules: u64) -> Result<()> {
     setup::ensure(project, &[setup::POSTGRES])?;
-    committed(project, "bridge_postgres::schedules::the_last_event", schedules.div_ceil(500))
+    committed(project, "bridge_postgres::schedules::the_last_event", schedules.div_ceil(500))?;
+    committed(project, "bridge_sqlite::random", schedules.div_ceil(300))
 }
 
 /// Runs a test with more rounds.

@@ -1,4 +1,4 @@
-//! A source that tells of the changes of tables in an application's SQLite file, whoever writes them.
+//! A source for the tables of an application's SQLite file. It tells of the changes of each writer.
 //!
 //! The application needs no change. It may have any number of processes, in any language, and a person may write with a
 //! shell: the triggers of the bridge are in the file, and so each writer runs them in its own transaction.
@@ -75,8 +75,12 @@
 //! when the program ends or crashes: the changes wait, and the next start goes on without a `sync`.
 //! [`Bridge::stop`](super::Bridge::stop) removes them. If several programs have the same bridge, one of them reads the changes, and
 //! only its subscribers hear of them, unless the programs share a journal. Another one takes over when it ends, and the last one
-//! that stops removes the bridge. A bridge whose program never comes back can be removed by hand: drop its triggers, then its
-//! table, then its row in `tidings_bridges`.
+//! that stops removes the bridge. If the program never comes back, remove the bridge by hand: drop its triggers, then its table,
+//! then its row in `tidings_bridges`.
+//!
+//! SQLite drops no column that a trigger names. A trigger names the columns of the key and of unique indexes, which can't be
+//! dropped either while the index is there. So one case is left: a transaction that drops the index and the column together. It
+//! may drop the trigger that SQLite's error names, too. The bridge makes its triggers again.
 
 mod index;
 mod locks;

@@ -45,7 +45,7 @@ pub(super) struct Flow {
     pub(super) table: String,
 }
 
-/// A bridge whose triggers note all changes of its table.
+/// A bridge in the file: its triggers note all changes of its table.
 #[derive(Debug, Clone)]
 pub(super) struct Registration {
     pub(super) id: i64,

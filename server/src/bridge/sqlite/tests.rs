@@ -331,6 +331,23 @@ fn a_table_that_has_changed_gets_its_triggers_again_and_a_gap() {
 }
 
 #[test]
+fn a_migration_may_drop_the_trigger_that_names_its_column() {
+    let mut t =
+        Bridged::new("t", "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX i ON t(a)");
+    t.run("ALTER TABLE t DROP COLUMN b");
+    assert!(t.mend());
+    let migrate = "BEGIN; DROP INDEX i; ALTER TABLE t DROP COLUMN a; COMMIT";
+    let error = t.connection.execute_batch(migrate).unwrap_err().to_string();
+    assert!(error.contains("tidings_bridge_1_"), "SQLite names the trigger: {error}");
+    let dropped = "DROP TRIGGER tidings_bridge_1_replace; DROP TRIGGER tidings_bridge_1_update_or_replace; \
+        ALTER TABLE t DROP COLUMN a; COMMIT";
+    t.connection.execute_batch(dropped).unwrap();
+    assert!(t.mend());
+    t.noted();
+    assert_eq!(t.run("INSERT INTO t VALUES (1)"), ["1"]);
+}
+
+#[test]
 fn a_bridge_that_is_removed_leaves_the_other_ones_and_no_trigger() {
     let mut t = Bridged::new("t", "CREATE TABLE t(id INTEGER PRIMARY KEY)");
     let other = Flow { topic: "store:other".to_owned(), ..t.flow.clone() };

@@ -13,8 +13,8 @@
 
 use super::table::{Table, Term, Unique, What};
 
-/// Rows that wait in a table of changes, at most: some 5 MB. A bridge whose program never comes back fills no disk. Beyond it
-/// the triggers remove the oldest rows, and one gap stands for them.
+/// Rows that wait in a table of changes, at most: some 5 MB. If the program of a bridge never comes back, the changes fill no disk.
+/// Beyond it, the triggers remove the oldest rows, and one gap stands for them.
 pub(super) const MAX_WAITING: i64 = 100_000;
 
 /// The row of a table of changes that says: rows were removed.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::topic;
 
-/// The rows of the table `t` by their keys, as records. Rows whose keys nobody can tell are beside them.
+/// The rows of the table `t` by their keys, as records. Rows with a key that nobody can tell are beside them.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Rows {
     pub(super) by_key: BTreeMap<String, Value>,
