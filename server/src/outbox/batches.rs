@@ -75,6 +75,11 @@ impl Batches {
         self
     }
 
+    /// Whether the rows are changes of a table.
+    pub(super) fn are_of_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
     /// Makes a batch of rows. Rows that were waiting for a gap come with it.
     pub(super) fn next(&mut self, hub: &Hub, rows: Vec<OutboxRow>, now: Instant) -> Batch {
         let mut batch = Batch::default();

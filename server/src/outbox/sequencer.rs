@@ -259,12 +259,11 @@ impl<S: Sequence> Sequencer<S> {
         }
         // The reason may quote the row, so it is not logged.
         let (outbox, rows, code) = (&self.name, std::mem::take(&mut self.unsaid), code.as_str());
-        tracing::warn!(
-            outbox,
-            rows,
-            code,
-            "rows can't be published, and are dead letters now: `tidings journal dead-letters` lists them"
-        );
+        let listed = match self.batches.are_of_changes() {
+            true => "the bridge's table of dead letters has the reasons",
+            false => "`tidings journal dead-letters` lists them",
+        };
+        tracing::warn!(outbox, rows, code, "rows can't be published, and are dead letters now: {listed}");
         self.said = Some(Instant::now());
     }
 

@@ -181,7 +181,6 @@ impl ChangesStore {
 
     /// Reads the next changes that are not among these.
     async fn rows(&mut self, known: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
-        self.renew().await?;
         let kept: HashSet<i64> = known.iter().map(|row| row.id).collect();
         self.read.retain(|id, _| kept.contains(id));
         let known = self.known();
@@ -231,6 +230,8 @@ impl Store for ChangesStore {
         if std::mem::take(&mut self.has_lost_turn) {
             return Ok(vec![loss()]);
         }
+        // Also while another node has the turn.
+        self.renew().await?;
         self.take_turn().await?;
         self.rows(unsettled).await
     }

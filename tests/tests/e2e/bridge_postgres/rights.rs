@@ -88,4 +88,12 @@ fn the_owner_of_a_table_lets_nodes_read_it_and_writers_need_no_right() {
     run(&mut writer, "INSERT INTO links VALUES (2, 2)");
     let left = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'tidings%'";
     assert_eq!(database.query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+    // A superuser makes functions for the owner, and not with rights of its own.
+    let watch = "SELECT tidings.bridge('links'); SELECT tidings.watch('links', 'own', created => 'x')";
+    run(&mut database, watch);
+    let theirs = "SELECT count(*), bool_and(proowner = 'table_owner'::regrole) FROM pg_proc \
+        WHERE pronamespace = 'tidings_tables'::regnamespace";
+    let row = database.query_one(theirs, &[]).unwrap();
+    assert_eq!((row.get(0), row.get(1)), (2_i64, true));
+    run(&mut writer, "INSERT INTO links VALUES (3, 3)");
 }

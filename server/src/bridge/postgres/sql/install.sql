@@ -65,8 +65,10 @@ BEGIN
     FOREACH bridge IN ARRAY bridges LOOP
       insert_new := insert_new || format(
         E'    INSERT INTO tidings.changes(bridge, key) VALUES (%s, new_key) RETURNING id INTO number;\n', bridge);
-      insert_old := insert_old || format(E'    INSERT INTO tidings.changes(bridge, key) VALUES (%s, old_key) RETURNING id INTO number;\n', bridge);
-      insert_gap := insert_gap || format(E'    INSERT INTO tidings.changes(bridge) VALUES (%s) RETURNING id INTO number;\n', bridge);
+      insert_old := insert_old || format(
+        E'    INSERT INTO tidings.changes(bridge, key) VALUES (%s, old_key) RETURNING id INTO number;\n', bridge);
+      insert_gap := insert_gap || format(
+        E'    INSERT INTO tidings.changes(bridge) VALUES (%s) RETURNING id INTO number;\n', bridge);
     END LOOP;
     -- The text differs for another shape of the table, so each session forgets the plan for the old one.
     body := format($body$-- shape %7$s
@@ -176,6 +178,17 @@ BEGIN
 END
 $$;
 
+-- Gives a function to the owner of a table: a superuser may have made it, and must not run code of the owner. A member of the
+-- owner's role may have no right to give it away, and keeps it.
+CREATE OR REPLACE FUNCTION tidings.give_to_owner(named text, relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('ALTER FUNCTION %s OWNER TO %s', named, (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = relation));
+EXCEPTION WHEN insufficient_privilege THEN
+  NULL;
+END
+$$;
+
 -- Makes the triggers of a table, and the function that reads its records. Its owner calls it, and so lets nodes publish the
 -- records. It may be called again, and then makes what is missing. New triggers wait for the transactions that write to the
 -- table.
@@ -209,6 +222,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', named);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', named,
       (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'tidings'));
+    PERFORM tidings.give_to_owner(named || '(regclass, text[], bigint)', bridged);
   END IF;
   IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = bridged AND t.tgname = format('tidings_bridge_%s', source)) THEN
     EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s AFTER INSERT OR UPDATE OR DELETE ON %2$s FOR EACH ROW '

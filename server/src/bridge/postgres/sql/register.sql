@@ -46,7 +46,9 @@ BEGIN
       RETURNING b.id INTO started;
     INSERT INTO tidings.changes(bridge) VALUES (started);
   END IF;
-  UPDATE tidings.bridges b SET max_age = start_bridge.max_age * interval '1 ms' WHERE b.id = started;
+  -- A node publishes changes for 10 s at least.
+  UPDATE tidings.bridges b SET max_age = greatest(start_bridge.max_age * interval '1 ms', interval '10 s') WHERE b.id = started;
+  DELETE FROM tidings.bridge_nodes n WHERE n.at < clock_timestamp() - interval '1 day';
   INSERT INTO tidings.bridge_nodes AS n (bridge, node) VALUES (started, start_bridge.node)
     ON CONFLICT (bridge, node) DO UPDATE SET at = clock_timestamp();
   PERFORM tidings.refresh_table(start_bridge.source);

@@ -1,6 +1,6 @@
 -- The functions that nobody but the others here calls stay private.
 REVOKE ALL ON FUNCTION tidings.key_columns, tidings.key_expression, tidings.shape, tidings.write_trigger,
-  tidings.drop_old_changes, tidings.add_bridged_table, tidings.check_table, tidings.bridge, tidings.records_body,
+  tidings.drop_old_changes, tidings.add_bridged_table, tidings.check_table, tidings.give_to_owner, tidings.bridge, tidings.records_body,
   tidings.unbridge, tidings.remove_bridged_table, tidings.find_table, tidings.start_bridge, tidings.refresh_table,
   tidings.renew_bridge, tidings.stop_bridge, tidings.forget_bridge, tidings.read_records, tidings.read_changes,
   tidings.settle_changes, tidings.sequence_changes, tidings.stop_sequencing_changes, tidings.event_expression,
@@ -14,7 +14,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA tidings TO %I', role);
     -- The owner of a table makes functions there.
     EXECUTE format('GRANT USAGE, CREATE ON SCHEMA tidings_tables TO %I', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.key_columns, tidings.check_table, tidings.records_body, '
+    EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.key_columns, tidings.check_table, tidings.give_to_owner, tidings.records_body, '
       'tidings.add_bridged_table, tidings.remove_bridged_table, tidings.bridge, tidings.unbridge, '
       'tidings.event_expression, tidings.check_column, tidings.watched_values, tidings.moving_columns, tidings.watch, '
       'tidings.put_trigger, tidings.trigger_name, tidings.unwatch TO %I', role);

@@ -86,13 +86,15 @@ CREATE OR REPLACE FUNCTION tidings.watch(
 ) RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
   this record;
+  owner CONSTANT oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = watched);
   moving text[];
   v text[];
 BEGIN
   PERFORM tidings.check_table(watched);
-  IF NOT has_function_privilege('tidings.publish(text, text, uuid, text, text[])', 'EXECUTE') THEN
-    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('%s may not publish events', current_user),
-      HINT = format('GRANT tidings_publisher TO %s', current_user::regrole);
+  IF NOT has_function_privilege(owner, 'tidings.publish(text, text, uuid, text, text[])', 'EXECUTE') THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('the owner of %s may not publish events: %s', watched, owner::regrole),
+      HINT = format('GRANT tidings_publisher TO %s', owner::regrole);
   ELSIF coalesce(created, updated, deleted) IS NULL OR '' IN (domain, created, updated, deleted) OR domain IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'there is no domain, or no event',
       HINT = 'Name the domain, and an event: domain => …, created => …, updated => …, deleted => ….';
@@ -176,6 +178,7 @@ BEGIN
     'SET search_path = pg_catalog, pg_temp AS %L', called, body);
   IF is_new THEN
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', called);
+    PERFORM tidings.give_to_owner(called || '()', watched);
     EXECUTE format('CREATE TRIGGER %I %s %s ON %s FOR EACH %s EXECUTE FUNCTION %s()', named,
       CASE operation WHEN 'TRUNCATE' THEN 'BEFORE' ELSE 'AFTER' END, operation, watched,
       CASE operation WHEN 'TRUNCATE' THEN 'STATEMENT' ELSE 'ROW' END, called);
