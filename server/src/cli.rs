@@ -104,7 +104,7 @@ pub fn run_in(application: impl Application, domains: Domains) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(application, domains).await,
-            Command::CheckConfig(serve) => serve.check_config(&domains).await,
+            Command::CheckConfig(serve) => serve.check_config().await,
             Command::Publish(publish) => publish.run().await,
             Command::Tail(tail) => tail.run().await,
             Command::Token(token) => token.run(),

@@ -232,7 +232,7 @@ impl Serve {
     }
 
     /// Runs `tidings check-config`.
-    pub(super) async fn check_config(&self, domains: &Domains) -> Result<(), Failure> {
+    pub(super) async fn check_config(&self) -> Result<(), Failure> {
         self.check()?;
         if !self.dev {
             self.tokens.access()?;
@@ -247,7 +247,7 @@ impl Serve {
             if let Err(error) = admin::check(outbox).await {
                 return Err(unusable(setting, outbox.postgres_url(), error).await);
             }
-            if let Some(fault) = watch_table::fault_of(outbox, domains).await {
+            if let Some(fault) = watch_table::fault_of(outbox).await {
                 return Err(Failure::Usage(format!("{setting}{outbox}: {fault}")));
             }
         }
@@ -340,7 +340,7 @@ impl Serve {
                 Ok(outbox) => outboxes.push(outbox),
                 Err(error) => return Err(unusable("--outbox ", address.postgres_url(), error).await),
             }
-            if let Some(fault) = watch_table::fault_of(address, hub.domains()).await {
+            if let Some(fault) = watch_table::fault_of(address).await {
                 tracing::error!(outbox = %address, "{fault}");
             }
         }

@@ -92,21 +92,18 @@ impl WatchTable {
     }
 }
 
-/// Finds a table of an outbox's file that is declared to announce its changes, and does not: a migration has made it again,
-/// for example. Returns the first one, with the remedy. Declarations with a domain that this program does not know are another
-/// program's.
-pub(super) async fn fault_of(outbox: &OutboxAddress, domains: &Domains) -> Option<String> {
-    let (outbox, domains) = (outbox.clone(), domains.clone());
+/// Finds a table of an outbox's file that is declared to announce its changes, and lacks a trigger: a migration has made it
+/// again, for example. Returns the fault of the first one, with the remedy.
+pub(super) async fn fault_of(outbox: &OutboxAddress) -> Option<String> {
+    let outbox = outbox.clone();
     journal::blocking(move || {
-        let watched = sqlite::check(&sqlite::open(outbox.sqlite_path()?).ok()?, &domains).ok()?;
-        let mut known = watched.into_iter().filter(|watched| domains.knows(&watched.domain));
-        known.find_map(|sqlite::Watched { table, domain, arguments, fault }| {
-            let command = again(&outbox.to_string(), &arguments);
-            Some(format!(
-                "the table `{table}` announces no events of `{domain}` now: {}: run `{command}`",
-                fault?
-            ))
-        })
+        let lost = sqlite::lost(&sqlite::open(outbox.sqlite_path()?).ok()?);
+        let (table, domain, arguments) = lost.ok()??;
+        let command = again(&outbox.to_string(), &arguments);
+        Some(format!(
+            "the table `{table}` does not announce its changes as events of `{domain}`: its triggers are gone. A migration may \
+             have made the table again. Run `{command}`, or remove the declaration with --remove"
+        ))
     })
     .await
 }

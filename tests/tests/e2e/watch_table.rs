@@ -130,10 +130,10 @@ fn the_printed_sql_does_the_same_and_what_is_watched_can_be_listed_and_removed()
     assert!(listed.stdout.contains("its triggers are gone"), "{listed:?}");
     let checked = finish(tidings().args(["check-config", "--dev", "--outbox", &file.url()]));
     assert_eq!(checked.code, Some(2), "{checked:?}");
-    assert!(checked.stderr.contains("the table `team` announces no events of `staff` now"), "{checked:?}");
+    assert!(checked.stderr.contains("the table `team` does not announce its changes"), "{checked:?}");
     let mut server = Server::with(&["--outbox", &file.url()]);
     eventually("the server says it, too", || {
-        server.process().log().contains("announces no events of `staff` now")
+        server.process().log().contains("does not announce its changes")
     });
     let again = listed.stderr.lines().find_map(|line| line.split_once("tidings watch-table ")).unwrap().1;
     let again = finish(tidings().arg("watch-table").args(again.split(' ')));

@@ -26,14 +26,19 @@ SELECT c.oid::regclass::text, c.relkind::text, a.attname::text, format_type(a.at
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid \
 WHERE c.oid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
+/// The triggers of `tidings.watch`. Those of partitions belong to the partitioned table.
+const TRIGGERS: &str = "\
+SELECT t.tgrelid::regclass::text, t.tgname::text FROM pg_trigger t \
+WHERE starts_with(t.tgname, 'tidings_watch_') AND t.tgparentid = 0 ORDER BY 1, 2";
+
 pub(super) async fn run(command: WatchTable, url: &str, domains: &Domains) -> Result<(), Failure> {
     let db = command.db.to_string();
     let usage = |reason: String| Failure::Usage(format!("--db {reason}"));
-    let Some(table) = &command.declaration.table else {
-        return Err(usage(format!("{db}: name a table")));
-    };
     let database = Database::parse(url, db.clone()).map_err(usage)?;
     let session = database.connect().await.map_err(usage)?;
+    let Some(table) = &command.declaration.table else {
+        return report(&session).await;
+    };
     let (name, columns) = columns(&session, &db, table).await.map_err(usage)?;
     let sql = if command.remove {
         unwatch(&name, command.declaration.domain.as_deref())
@@ -60,6 +65,22 @@ pub(super) async fn run(command: WatchTable, url: &str, domains: &Domains) -> Re
         Failure::Failed(format!("{}{remedy}", fault.message))
     })?;
     print("-- applied")
+}
+
+/// Prints what is watched. The database has nothing but the triggers.
+async fn report(session: &Session) -> Result<(), Failure> {
+    let rows = session.query(TRIGGERS, &[]).await.map_err(|fault| Failure::Failed(fault.message))?;
+    for row in &rows {
+        let (table, trigger): (&str, &str) = (row.get(0), row.get(1));
+        let parts = trigger.strip_prefix("tidings_watch_").and_then(|parts| parts.split_once('_'));
+        if let Some((operation, domain)) = parts {
+            print(format_args!("{table} → {domain}: {operation}"))?;
+        }
+    }
+    if rows.is_empty() {
+        say("note: no table is watched");
+    }
+    Ok(())
 }
 
 /// Returns the table's name, as the database writes it, and its columns.

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tidings_hub::TenantId;
 use tidings_shared::{Domains, RawEvent, schema::DomainSchema};
 
-pub(super) use self::file::{Watched, check, execute, open, remove_sql, watch_sql};
+pub(super) use self::file::{Watched, check, execute, lost, open, remove_sql, watch_sql};
 use self::triggers::triggers;
 use super::{
     declaration::Declaration,

@@ -87,14 +87,19 @@ fn what_can_not_be_watched_in_postgresql_is_exit_2_and_a_watch_can_be_removed() 
         (vec!["team", "--domain=staff", "--created=team_created", "--field=uuid=size"], "`size` is bigint"),
         (vec!["team", "--domain=staff", "--created=team_created", "--field=uuid=idd"], "do you mean `id`?"),
         (vec!["team", "--domain=crm", "--created=interaction_created"], "does not contain its topics"),
-        (vec![], "name a table"),
     ] {
         let refused = watch(&url, &arguments);
         assert_eq!(refused.code, Some(2), "{arguments:?}: {refused:?}");
         assert!(refused.stderr.contains(part), "{arguments:?}: {}", refused.stderr);
         assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
     }
+    assert_eq!(watch(&url, &[]).stderr, "note: no table is watched\n");
     apply(&url, &TEAM);
+    let listed = watch(&url, &[]).stdout;
+    assert!(
+        listed.contains("team → staff: insert\n") && listed.contains("team → staff: update\n"),
+        "{listed}"
+    );
     apply(&url, &["team", "--remove"]);
     let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
     assert_eq!(database.query_one(triggers, &[]).unwrap().get::<_, i64>(0), 0);

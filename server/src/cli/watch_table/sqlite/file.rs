@@ -6,7 +6,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use tidings_shared::Domains;
 
 use super::{
-    super::{declaration::Declaration, schema},
+    super::{
+        declaration::{Declaration, Operation},
+        schema,
+    },
     Trigger, made,
     triggers::{ENDS, name},
 };
@@ -209,6 +212,32 @@ fn fault_of(
     } else {
         Ok(())
     }
+}
+
+/// Returns the first declaration that lacks a trigger, so that some changes of its table are not announced: the table, the
+/// domain and the arguments. It needs no schema: another program may know the domain, and another version may have made the
+/// triggers.
+///
+/// # Errors
+/// The file can't be read.
+pub(in crate::cli) fn lost(connection: &Connection) -> Result<Option<(String, String, Vec<String>)>, String> {
+    let names = trigger_names(connection).map_err(|error| error.to_string())?;
+    for (table, domain, arguments) in recorded(connection)? {
+        let arguments: Vec<String> = serde_json::from_str(&arguments).unwrap_or_default();
+        let Ok(declaration) = Declaration::parse(&arguments) else { continue };
+        let has_lost = declaration.events().any(|(operation, _)| {
+            let end = match operation {
+                Operation::Created => "insert",
+                Operation::Updated => "update",
+                Operation::Deleted => "delete",
+            };
+            !names.contains(&name(&table, &domain, end))
+        });
+        if has_lost {
+            return Ok(Some((table, domain, arguments)));
+        }
+    }
+    Ok(None)
 }
 
 fn recorded(connection: &Connection) -> Result<Vec<(String, String, String)>, String> {

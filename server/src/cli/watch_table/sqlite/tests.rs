@@ -356,6 +356,7 @@ fn the_check_finds_tables_that_were_made_again_and_columns_that_were_renamed() {
     watch(&mut connection, TEAM).unwrap();
     let fault = |connection: &Connection| check(connection, &domains()).unwrap().remove(0).fault;
     assert_eq!(fault(&connection), None);
+    let has_lost = |connection: &Connection| lost(connection).unwrap().is_some();
 
     connection.execute("ALTER TABLE team RENAME COLUMN department TO part", []).unwrap();
     connection
@@ -367,6 +368,7 @@ fn the_check_finds_tables_that_were_made_again_and_columns_that_were_renamed() {
         "SQLite renames it in the triggers"
     );
     assert!(fault(&connection).unwrap().contains("no column `department`"));
+    assert!(!has_lost(&connection), "its triggers work");
     let dropped = connection.execute("ALTER TABLE team DROP COLUMN part", []).unwrap_err();
     assert!(dropped.to_string().contains("tidings:team:staff"), "{dropped}");
     watch(&mut connection, &TEAM.replace("=department", "=part").replace("old.department", "old.part"))
@@ -380,6 +382,7 @@ fn the_check_finds_tables_that_were_made_again_and_columns_that_were_renamed() {
         )
         .unwrap();
     assert!(fault(&connection).unwrap().contains("made the table again"));
+    assert!(has_lost(&connection));
     let parsed = Declaration::parse(&check(&connection, &domains()).unwrap().remove(0).arguments).unwrap();
     assert_eq!(parsed.table(), "team");
 
@@ -387,6 +390,19 @@ fn the_check_finds_tables_that_were_made_again_and_columns_that_were_renamed() {
     execute(&mut connection, &sql, None).unwrap();
     assert!(check(&connection, &domains()).unwrap().is_empty());
     assert!(remove_sql(&connection, "team", None).unwrap_err().contains("nothing watches"));
+}
+
+#[test]
+fn only_without_its_tables_a_write_fails() {
+    for table in ["tidings_outbox", "tidings_replaced"] {
+        let mut connection = open(TEXTS);
+        watch(&mut connection, TEAM).unwrap();
+        connection.execute_batch("DROP TABLE tidings_watches; DROP TABLE tidings_dead_letters").unwrap();
+        connection.execute("INSERT INTO team(id) VALUES ('a')", []).unwrap();
+        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        let failed = connection.execute("INSERT INTO team(id) VALUES ('b')", []).unwrap_err();
+        assert!(failed.to_string().contains(table), "{failed}");
+    }
 }
 
 #[test]
