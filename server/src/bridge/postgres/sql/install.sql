@@ -209,6 +209,11 @@ BEGIN
       MESSAGE = format('%s has row level security that holds for its owner, too', bridged),
       HINT = 'ALTER TABLE … NO FORCE ROW LEVEL SECURITY, or do without a bridge: all subscribers of its topic get all rows.';
   END IF;
+  IF EXISTS (SELECT p.relid FROM pg_partition_tree(bridged) p UNION SELECT bridged EXCEPT
+      SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname ~ '^tidings_bridge_[0-9]+_truncate$') THEN
+    -- Now, and not with the lock of registrations: nodes with other tables must not wait for writers of this one.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', bridged);
+  END IF;
   source := tidings.add_bridged_table(bridged);
   named := format('tidings_tables.records_%s', source);
   body := tidings.records_body(source);
