@@ -74,6 +74,13 @@ test("what a shell inserts, updates, replaces and deletes is in both windows", a
   const rows = await everybodyShowsTheTable();
   assert.ok(rows.every(({ id, title, note }) => title === "Both" && note === `${id}`));
 
+  // More rows than the page takes from events, one by one.
+  await demo.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+    INSERT INTO links (title, url) SELECT 'Link ' || i, 'https://example.org' FROM n`);
+  assert.equal((await everybodyShowsTheTable()).length, 105);
+  await demo.sql("UPDATE links SET votes = id");
+  await everybodyShowsTheTable();
+
   await demo.sql("DELETE FROM links");
   assert.deepEqual(await everybodyShowsTheTable(), []);
   await Promise.all([a.shows("links", "There are no links"), b.shows("links", "There are no links")]);

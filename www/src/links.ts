@@ -6,6 +6,17 @@ import type { Link } from "./records.ts";
 /** The most links of a list, as in the API. */
 const MAX_LINKS = 2_000;
 
+/**
+ * Returns a function that says whether one more is allowed: at most so many in a second. It gets the time in milliseconds.
+ */
+export function perSecond(most: number): (now: number) => boolean {
+  let allowed: number[] = [];
+  return (now) => {
+    allowed = allowed.filter((at) => at > now - 1_000);
+    return allowed.length < most && allowed.push(now) > 0;
+  };
+}
+
 /** Returns the list after an event. Returns `undefined` if only the API can tell the list. */
 export function withEvent(links: Link[], { event, payload }: StoreSchemaEvent): Link[] | undefined {
   // The table may have more links than the list.

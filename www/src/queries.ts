@@ -5,7 +5,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { catalogue as catalogueDomain, crm, projects as projectsDomain, staff, store } from "tidings/domains";
 import { load } from "./api.ts";
 import { ownChangeIsShown } from "./feed.ts";
-import { withEvent } from "./links.ts";
+import { perSecond, withEvent } from "./links.ts";
 import type {
   CatalogueDetail,
   CatalogueRow,
@@ -157,14 +157,17 @@ export const interactions = (contact: string) =>
     queryFn: ({ signal }) => load<Interaction[]>(`contacts/${contact}/interactions`, signal),
   });
 
+/** The list takes so many records in a second. Each renders the list, so more of them are loaded together. */
+const mayTake = perSecond(20);
+
 export const links = queryOptions({
   ...live(store.topics.schema("links"), {
     // The event has the record. So the list is loaded only if it cannot take the record.
     concerns: (event) => {
       const { data, fetchStatus, isInvalidated } = queryClient.getQueryState<Link[]>(["links"]) ?? {};
-      // A load that runs may bring older data than the event.
-      const isCurrent = fetchStatus === "idle" && !isInvalidated;
-      const list = data && isCurrent ? withEvent(data, event) : undefined;
+      // A load that runs, or that is due, may bring older data than the event.
+      if (!data || fetchStatus !== "idle" || isInvalidated || !mayTake(performance.now())) return true;
+      const list = withEvent(data, event);
       if (list) queryClient.setQueryData<Link[]>(["links"], list);
       return !list;
     },
