@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tidings_hub::{Hub, SessionSettings, metrics::Holdings};
@@ -22,6 +22,7 @@ use crate::{
     },
     origin::OriginRule,
     questions::Questions,
+    silence::Silences,
 };
 
 /// The bounds and rules of a gateway. Start from [`GatewaySettings::new`] or [`GatewaySettings::development`]. In an
@@ -59,8 +60,8 @@ pub struct GatewaySettings {
     pub write_timeout: Duration,
     /// If `true`, every address may read `/metrics`. If `false`, only this machine may.
     pub open_metrics: bool,
-    /// Whether `/ready` is 200 also while the hub hears nothing from its journal. If one journal serves all nodes, and it is
-    /// away, then `false` takes all of them from a load balancer at once.
+    /// Whether `/ready` is 200 also while the hub hears nothing from its journal, or an outbox does not answer. If one
+    /// database serves all nodes, and it is away, then `false` takes all of them from a load balancer at once.
     pub ready_ignores_journal: bool,
     /// Whether `/v1/echo` sends back every WebSocket message, for conformance suites. It needs no token.
     pub echo: bool,
@@ -189,7 +190,12 @@ impl Gateway {
     /// Returns the text of `/metrics`.
     pub(crate) fn metrics_page(&self) -> String {
         let holdings = self.hub().holdings(self.hub().now());
+        self.outbox_silences().measure(Instant::now());
         self.hub().metrics().page(&Holdings { sessions: self.sessions(), ..holdings })
+    }
+
+    pub(crate) fn outbox_silences(&self) -> Arc<Silences> {
+        self.hub().extension()
     }
 
     /// Returns a guard. A session or an event stream counts as present while it holds the guard.

@@ -70,6 +70,7 @@ pub mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod questions;
+mod silence;
 #[cfg(any(feature = "cli", feature = "coverage"))]
 mod sqlite_table;
 mod text;

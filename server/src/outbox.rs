@@ -52,11 +52,6 @@ pub use self::address::{OutboxAddress, OutboxAddressError};
 use self::sequencer::Sequencer;
 use self::{address::Database, reader::Reader, store::StoreError, thread::Thread};
 
-/// What the log says when servers with different journals may read one outbox.
-#[cfg(feature = "postgres")]
-const ONE_JOURNAL: &str = "the database of this outbox has a journal, and not all servers use it: then each row reaches the \
-    subscribers of some servers only. Start all servers with --journal, and the URL of this database";
-
 /// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: a second
 /// one, also in another process, waits until the first has ended.
 ///
@@ -76,7 +71,9 @@ const ONE_JOURNAL: &str = "the database of this outbox has a journal, and not al
 ///
 /// If the hub's journal is in the same PostgreSQL database, the rows go from table to table, in one transaction. Then the
 /// readers of all processes that have the journal work at the same time, and should have the same home tenant. Start one in
-/// each process: when one ends, the others go on.
+/// each process: when one ends, the others go on. A reader whose hub has another journal would take rows from their
+/// subscribers, so it does not start. If a journal is made in the database later, such a reader takes no more rows, and logs
+/// it.
 #[derive(Debug)]
 #[must_use = "an outbox that is dropped publishes nothing"]
 pub struct Outbox {
@@ -93,7 +90,7 @@ impl Outbox {
     /// Opens the outbox and starts to publish its rows. A row without a tenant is for the [home](Hub::home) tenant.
     ///
     /// # Errors
-    /// There is no such database, it has no outbox, or the system has no thread.
+    /// There is no such database, it has no outbox, it has a journal that is not the hub's, or the system has no thread.
     pub async fn start(hub: &Hub, address: &OutboxAddress) -> Result<Self, OutboxError> {
         Self::start_with(hub, address, Some(hub.home().clone())).await
     }
@@ -125,15 +122,11 @@ impl Outbox {
             Database::Postgres(url) => {
                 let url = url.clone();
                 Thread::spawn(address.to_string(), async move |control| {
-                    let store = postgres::PostgresStore::open(&url, name.clone()).await?;
-                    let journal = store.journal_id().await?;
-                    let is_hubs = journal.is_some() && journal == hub.journal_id();
-                    if journal.is_some() && (!is_hubs || store.has_reader().await?) {
-                        tracing::error!(outbox = name, "{ONE_JOURNAL}");
-                    }
-                    if is_hubs {
+                    let mut store = postgres::PostgresStore::open(&url, name.clone()).await?;
+                    if hub.journal_id().is_some() && store.journal_id().await? == hub.journal_id() {
                         return Ok(Sequencer::new(store, &hub, home, name, control).run().boxed_local());
                     }
+                    store.expect_no_journal().await?;
                     Ok(Reader::new(store, &hub, home, name, control).run().boxed_local())
                 })
                 .await

@@ -68,13 +68,39 @@ impl WebServer {
         Self::nginx_of("nginx-nodes.conf", &[(NODES[0], nodes[0]), (NODES[1], nodes[1])])
     }
 
+    /// Starts the same nginx. It waits for an answer for a second, and for the next byte of a stream for two.
+    #[track_caller]
+    pub fn impatient_nginx_of_nodes(nodes: [SocketAddr; 2]) -> Self {
+        let nodes = nodes.map(|node| node.to_string());
+        Self::nginx_with(
+            "nginx-nodes.conf",
+            &[
+                (NODES[0], &nodes[0]),
+                (NODES[1], &nodes[1]),
+                ("proxy_read_timeout 15s;", "proxy_read_timeout 1s;"),
+                ("proxy_read_timeout 40s;", "proxy_read_timeout 2s;"),
+            ],
+        )
+    }
+
     /// Starts nginx with a configuration whose addresses are replaced.
     #[track_caller]
     fn nginx_of(configuration: &str, hubs: &[(&str, SocketAddr)]) -> Self {
+        let hubs: Vec<(&str, String)> = hubs.iter().map(|(from, to)| (*from, to.to_string())).collect();
+        let replacements: Vec<(&str, &str)> = hubs.iter().map(|(from, to)| (*from, to.as_str())).collect();
+        Self::nginx_with(configuration, &replacements)
+    }
+
+    /// Starts nginx with a configuration in which texts are replaced.
+    #[track_caller]
+    fn nginx_with(configuration: &str, replacements: &[(&str, &str)]) -> Self {
         let (address, folder) = (own_address(), folder());
         let site = replaced(&shipped(configuration), "listen 80;", &format!("listen {address};"));
-        let replace = |site: String, (from, to): &(&str, SocketAddr)| replaced(&site, from, &to.to_string());
-        write(&folder.join("tidings.conf"), &hubs.iter().fold(site, replace));
+        let replace = |site: String, (from, to): &(&str, &str)| {
+            assert!(site.contains(from), "this must occur: {from}");
+            site.replace(from, to)
+        };
+        write(&folder.join("tidings.conf"), &replacements.iter().fold(site, replace));
         write(&folder.join("nginx.conf"), NGINX);
         let mut command = Command::new(program("nginx"));
         // Until nginx has read its configuration, it writes to standard error.

@@ -158,7 +158,7 @@ pub(super) struct Serve {
     /// Let every address read /metrics, not only this machine
     #[arg(long, env = "TIDINGS_OPEN_METRICS", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     open_metrics: bool,
-    /// Let /ready be 200 also while the journal is away
+    /// Let /ready be 200 also while the journal or an outbox is away
     #[arg(long, env = "TIDINGS_READY_IGNORES_JOURNAL", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true, require_equals = true, value_name = "true|false")]
     ready_ignores_journal: bool,
     /// Serve a WebSocket echo at /v1/echo, for conformance suites
@@ -244,7 +244,11 @@ impl Serve {
         let in_journal = journals_outbox(&self.journal);
         let of_journal = in_journal.iter().map(|outbox| ("--journal: ", outbox));
         for (setting, outbox) in of_journal.chain(self.outbox.iter().map(|outbox| ("--outbox ", outbox))) {
-            if let Err(error) = admin::check(outbox).await {
+            let checked = match admin::check(outbox).await {
+                Ok(()) => admin::check_journal(outbox, in_journal.as_ref()).await,
+                fault => fault,
+            };
+            if let Err(error) = checked {
                 return Err(unusable(setting, outbox.postgres_url(), error).await);
             }
             if let Some(fault) = watch_table::fault_of(outbox).await {
@@ -329,8 +333,8 @@ impl Serve {
             }
         }
         for address in &self.outbox {
-            let started = match in_journal.is_some() {
-                true if admin::is_in_journal(address, &hub).await == Ok(true) => {
+            let started = match hub.journal_id() {
+                Some(id) if admin::journal_id(address).await == Ok(Some(id)) => {
                     tracing::info!(outbox = %address, "--outbox names the database of the journal: it is read already");
                     continue;
                 }

@@ -1,6 +1,6 @@
 //! The gateway's paths: which methods each one takes, and what answers them.
 
-use std::{future::ready, net::IpAddr};
+use std::{future::ready, net::IpAddr, time::Instant};
 
 use futures_util::Stream;
 use hyper::{
@@ -21,7 +21,7 @@ use super::{
     post::{self, Act},
     refuse, upgrade,
 };
-use crate::{gateway::Gateway, net::worker::Purpose};
+use crate::{gateway::Gateway, net::worker::Purpose, silence::NOT_READY_AFTER};
 
 /// The route of a request on one of the gateway's paths.
 enum Route {
@@ -152,14 +152,22 @@ where
 
 /// Answers whether new clients should come here.
 fn ready_answer(gateway: &Gateway) -> Response {
-    match gateway.hub().health() {
-        Health::Degraded { since } if !gateway.settings().ready_ignores_journal => {
-            let silence = gateway.hub().now().since_start.saturating_sub(since.since_start).as_secs();
-            let message = format!("nothing has come through from the journal for {silence} s");
-            refusal(&Problem::new(Code::Overloaded, message))
-        }
-        _ => text(StatusCode::OK, "ready\n"),
+    if gateway.settings().ready_ignores_journal {
+        return text(StatusCode::OK, "ready\n");
     }
+    let outbox_silence = gateway.outbox_silences().longest(Instant::now());
+    let message = match gateway.hub().health() {
+        Health::Degraded { since } => {
+            let silence = gateway.hub().now().since_start.saturating_sub(since.since_start).as_secs();
+            format!("nothing has come through from the journal for {silence} s")
+        }
+        // Its name may say where the database is, and anybody may ask.
+        Health::Good if outbox_silence >= NOT_READY_AFTER => {
+            format!("an outbox has not answered for {} s: the log names it", outbox_silence.as_secs())
+        }
+        Health::Good => return text(StatusCode::OK, "ready\n"),
+    };
+    refusal(&Problem::new(Code::Overloaded, message))
 }
 
 /// Answers with the metrics, to clients on this machine, and to all clients if the setting says so. Other clients get
@@ -175,3 +183,38 @@ fn metrics(gateway: &Gateway, peer: Option<IpAddr>) -> Response {
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tidings_hub::{Hub, HubSettings};
+
+    use super::*;
+    use crate::{DevAccess, GatewaySettings, SystemHost, silence::Silence};
+
+    #[test]
+    fn a_server_with_an_outbox_that_does_not_answer_is_not_ready() {
+        for ignores_journal in [false, true] {
+            let hub = Hub::new(HubSettings::new("acme".parse().unwrap()), SystemHost::start());
+            let access = DevAccess::new(hub.home().clone());
+            let settings = GatewaySettings::development().ready_ignores_journal(ignores_journal);
+            let gateway = Gateway::new(hub.clone(), access, settings);
+            let silence = Silence::of(&hub, "sqlite:secret.db");
+            let silent_for = |time: Duration| {
+                silence.asked(Instant::now().checked_sub(time).unwrap());
+                let (ready, page) = (ready_answer(&gateway).status(), gateway.metrics_page());
+                silence.answered();
+                (ready.as_u16(), page)
+            };
+            assert_eq!(silent_for(NOT_READY_AFTER - Duration::from_secs(1)).0, 200);
+            let (ready, page) = silent_for(NOT_READY_AFTER);
+            assert_eq!(ready, if ignores_journal { 200 } else { 503 });
+            assert!(
+                page.contains("tidings_outbox_silence_seconds{outbox=\"sqlite:secret.db\"} 10."),
+                "{page}"
+            );
+            assert_eq!(silent_for(Duration::ZERO).0, 200, "it answers again");
+        }
+    }
+}

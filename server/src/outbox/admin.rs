@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidings_hub::Hub;
+use uuid::Uuid;
 
 use super::{
     OutboxAddress, OutboxError,
@@ -75,18 +75,39 @@ pub(crate) async fn check(address: &OutboxAddress) -> Result<(), OutboxError> {
     })
 }
 
-/// Returns whether an outbox is in the database of the hub's journal.
-pub(crate) async fn is_in_journal(address: &OutboxAddress, hub: &Hub) -> Result<bool, OutboxError> {
+/// Checks that a server with this journal may read an outbox. `journal` is the outbox in its database, if it has one.
+pub(crate) async fn check_journal(
+    address: &OutboxAddress,
+    journal: Option<&OutboxAddress>,
+) -> Result<(), OutboxError> {
+    match &address.0 {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => {
+            let mut store = super::postgres::PostgresStore::open(url, address.to_string()).await?;
+            let id = store.journal_id().await?;
+            if let (Some(id), Some(journal)) = (id, journal)
+                && journal_id(journal).await? == Some(id)
+            {
+                return Ok(());
+            }
+            Ok(store.expect_no_journal().await?)
+        }
+        _ => {
+            let _ = journal;
+            Ok(())
+        }
+    }
+}
+
+/// Returns the id of the journal in the database of an outbox, if there is one.
+pub(crate) async fn journal_id(address: &OutboxAddress) -> Result<Option<Uuid>, OutboxError> {
     match &address.0 {
         #[cfg(feature = "postgres")]
         Database::Postgres(url) => {
             let store = super::postgres::PostgresStore::open(url, address.to_string()).await?;
-            Ok(hub.journal_id().is_some() && store.journal_id().await? == hub.journal_id())
+            Ok(store.journal_id().await?)
         }
-        _ => {
-            let _ = hub;
-            Ok(false)
-        }
+        _ => Ok(None),
     }
 }
 

@@ -1,10 +1,14 @@
-//! A database that does not answer: pauses between the tries, and one line in the log.
+//! A database that does not answer: pauses between the tries, one line in the log, and a server that is not ready.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tidings_hub::metrics::OutboxMetrics;
+use tidings_hub::Hub;
 
 use super::store::StoreError;
+use crate::silence::Silence;
 
 /// The first pause after an error. Each further pause is twice as long.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -20,8 +24,8 @@ pub(crate) const LONG_LOCK: Duration = Duration::from_secs(5);
 pub(crate) struct Outage {
     /// The outbox for the log, without secrets.
     outbox: String,
-    metrics: OutboxMetrics,
     current: Option<Current>,
+    silence: Arc<Silence>,
 }
 
 #[derive(Debug)]
@@ -32,9 +36,14 @@ struct Current {
 }
 
 impl Outage {
-    /// No outage of the outbox with this name.
-    pub(crate) fn none(outbox: &str, metrics: &OutboxMetrics) -> Self {
-        Self { outbox: outbox.to_owned(), metrics: metrics.clone(), current: None }
+    /// No outage of an outbox of this hub, with this name.
+    pub(crate) fn none(outbox: &str, hub: &Hub) -> Self {
+        Self { outbox: outbox.to_owned(), current: None, silence: Silence::of(hub, outbox) }
+    }
+
+    /// Notes that the outbox is called. It may hang, so its errors alone do not say that it is silent.
+    pub(crate) fn ask(&self, now: Instant) {
+        self.silence.asked(now);
     }
 
     /// Notes an error of the outbox. Returns the pause before the next try.
@@ -46,9 +55,11 @@ impl Outage {
             current.since = now;
         }
         let lasts = now.saturating_duration_since(current.since);
-        // The first error counts, too.
-        let silence = if error.is_turn { Duration::ZERO } else { lasts.max(FIRST_PAUSE) };
-        self.metrics.set_silence(silence);
+        if error.is_turn {
+            self.silence.answered()
+        } else {
+            self.silence.failed(now)
+        }
         let is_long = !error.is_busy || lasts > LONG_LOCK;
         if is_long && !std::mem::replace(&mut current.is_logged, true) {
             tracing::error!(outbox = self.outbox, %error, "the outbox can't be read: its events wait until it can");
@@ -60,8 +71,8 @@ impl Outage {
 
     /// Notes that the outbox answers.
     pub(crate) fn end(&mut self) {
+        self.silence.answered();
         let Some(current) = self.current.take() else { return };
-        self.metrics.set_silence(Duration::ZERO);
         if current.is_logged {
             tracing::info!(outbox = self.outbox, "the outbox can be read again");
         }
@@ -70,7 +81,7 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
-    use tidings_hub::{Hub, HubSettings};
+    use tidings_hub::HubSettings;
 
     use super::*;
     use crate::SystemHost;
@@ -78,7 +89,7 @@ mod tests {
     #[test]
     fn a_long_lock_is_logged_and_the_turn_of_another_server_is_not() {
         let hub = Hub::new(HubSettings::new("acme".parse().expect("a tenant's name")), SystemHost::start());
-        let mut outage = Outage::none("sqlite:app.db", &hub.metrics().outbox("sqlite:app.db"));
+        let mut outage = Outage::none("sqlite:app.db", &hub);
         let (start, hour) = (Instant::now(), Duration::from_secs(3600));
         let is_logged = |outage: &Outage| outage.current.as_ref().is_some_and(|current| current.is_logged);
         let turn = StoreError::turn("sqlite:app.db");

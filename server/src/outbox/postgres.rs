@@ -12,7 +12,7 @@ mod sequence;
 pub(crate) mod turn;
 mod write;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tokio_postgres::{
@@ -42,6 +42,9 @@ use crate::postgres::{Database, Fault, Session};
 /// Time between two reads of a table without new rows.
 pub(crate) const POLL: Duration = Duration::from_millis(40);
 
+/// Time between two looks for a journal in the database of an outbox that one server reads.
+const JOURNAL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The outbox of a PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct PostgresStore {
@@ -49,6 +52,8 @@ pub(crate) struct PostgresStore {
     /// `None` after an error, until the database is opened again.
     open: Option<Open>,
     queue: Queue,
+    /// When the database last had no journal.
+    without_journal: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,7 @@ impl PostgresStore {
             "tidings.dead_letters WHERE true",
             "tidings.sequencer WHERE true",
         );
-        Ok(Self { database, open: Some(open), queue })
+        Ok(Self { database, open: Some(open), queue, without_journal: None })
     }
 
     /// Makes the outbox. One that is there stays as it is. Returns what the owner has to know.
@@ -113,6 +118,25 @@ impl PostgresStore {
         self.queue.read(known, async |begin| read(session, begin).await).await
     }
 
+    /// Succeeds while the database has no journal. Looks once in a while.
+    ///
+    /// # Errors
+    /// There is a journal, so the rows are for the servers that have it. Or the database does not answer.
+    pub(super) async fn expect_no_journal(&mut self) -> Result<(), StoreError> {
+        if self.without_journal.is_some_and(|then| then.elapsed() < JOURNAL_INTERVAL) {
+            return Ok(());
+        }
+        if self.session()?.query_one(HAS_JOURNAL, &[]).await?.get(0) {
+            return Err(StoreError::away(format!(
+                "{}: this database has a journal, and its rows are for the servers that use it: start this server with \
+                 --journal and this URL, or put the outbox into a database without a journal",
+                self.database.name()
+            )));
+        }
+        self.without_journal = Some(Instant::now());
+        Ok(())
+    }
+
     /// Succeeds while this server is the one that reads the outbox.
     async fn take_turn(&mut self) -> Result<(), StoreError> {
         let Some(open) = &mut self.open else { return self.session().map(drop) };
@@ -129,6 +153,7 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
+        self.expect_no_journal().await?;
         self.take_turn().await?;
         self.rows(unsettled).await
     }
@@ -152,7 +177,10 @@ impl Store for PostgresStore {
     async fn changed(&mut self) {
         loop {
             sleep(POLL).await;
-            // The next read reports a fault.
+            // The next read reports a fault, and a journal.
+            if self.expect_no_journal().await.is_err() {
+                return;
+            }
             let Ok(session) = session(&self.open, &self.database) else { return };
             if !matches!(self.queue.has_no_new_row(session).await, Ok(true)) {
                 return;
@@ -162,6 +190,7 @@ impl Store for PostgresStore {
 
     async fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
+        self.without_journal = None;
         self.queue.forget();
         self.open = Some(Open::new(&self.database).await?);
         Ok(())
@@ -272,6 +301,8 @@ const SETTLE: &str = "WITH \
         WHERE o.id = d.id AND o.nonce = d.nonce RETURNING o.*, d.code, d.reason) \
     INSERT INTO tidings.dead_letters(outbox_id, tenant, event, key, origin, topics, nonce, at, code, reason) \
         SELECT id, tenant, event, key, origin, topics, nonce, at, code, reason FROM dead ORDER BY id";
+
+const HAS_JOURNAL: &str = "SELECT EXISTS (SELECT FROM tidings.versions WHERE part = 'journal')";
 
 /// The bounds of the columns, in the order of the parameters 1 to 3.
 fn column_limits() -> [i64; 3] {

@@ -81,7 +81,7 @@ impl<S: Store> Reader<S> {
         control: Arc<Control>,
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
-        let outage = Outage::none(&name, &metrics);
+        let outage = Outage::none(&name, hub);
         let (unsettled, gaps, changes) = Default::default();
         let (measured, is_stale, locked, announce_after) = (None, true, None, None);
         Self {
@@ -132,12 +132,15 @@ impl<S: Store> Reader<S> {
         if self.unsettled.due().is_some_and(|due| due <= Instant::now()) {
             self.settle().await;
         }
+        self.outage.ask(Instant::now());
         self.measure().await?;
         if self.unsettled.is_full() {
             return Ok(false);
         }
         let read = Instant::now();
         let rows = self.store.read(self.unsettled.ids()).await?;
+        // The hub may take longer for the rows. That is no silence of the outbox.
+        self.outage.end();
         if rows.is_empty() {
             return Ok(false);
         }

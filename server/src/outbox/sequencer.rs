@@ -154,7 +154,7 @@ impl<S: Sequence> Sequencer<S> {
         control: Arc<Control>,
     ) -> Self {
         let (metrics, batches) = (hub.metrics().outbox(&name), Batches::new(home));
-        let outage = Outage::none(&name, &metrics);
+        let outage = Outage::none(&name, hub);
         Self {
             store,
             hub: hub.downgrade(),
@@ -184,6 +184,7 @@ impl<S: Sequence> Sequencer<S> {
     pub(crate) async fn run(mut self) {
         while !self.control.is_stopping() && !self.hub.is_gone() {
             let begun = Instant::now();
+            self.outage.ask(begun);
             let turned = self.turn().await;
             self.worked = begun.elapsed();
             match turned {

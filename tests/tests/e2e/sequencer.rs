@@ -173,17 +173,43 @@ fn the_metrics_say_what_was_published_and_what_waits() {
 }
 
 #[test]
-fn servers_with_and_without_the_journal_on_one_outbox_say_so_in_their_logs() {
-    let url = new_journal();
+fn a_server_without_the_journal_does_not_start_on_its_outbox() {
+    let (url, other) = (new_journal(), new_journal());
+    for journal in [&["--journal", "memory"][..], &["--journal", &other]] {
+        for command in ["serve", "check-config"] {
+            let refused = finish(tidings().args([command, "--dev", "--outbox", &url]).args(journal));
+            assert_eq!(refused.code, Some(2), "{command} {journal:?}: {refused:?}");
+            let remedy = "start this server with --journal and this URL, or put the outbox into a database without a journal";
+            assert!(
+                refused.stderr.contains("--outbox postgres://") && refused.stderr.contains(remedy),
+                "{refused:?}"
+            );
+        }
+    }
+    let same = finish(tidings().args(["check-config", "--dev", "--journal", &url, "--outbox", &url]));
+    assert_eq!(same.code, Some(0), "{same:?}");
+}
+
+#[test]
+fn a_server_takes_no_more_rows_when_a_journal_is_made_beside_them() {
+    let url = Postgres::shared().database();
+    assert_eq!(finish(tidings().args(["journal", "init", "--outbox", &url])).code, Some(0));
     let mut without = Server::with(&["--outbox", &url]);
+    let mut client = Client::subscribed(&without, &[TOPIC]);
     let mut database = connect(&url);
     database.batch_execute(&tick(1)).unwrap();
+    expect_tick(&mut client, 1);
     expect_empty(&mut database);
-    let mut with = node(&url);
-    for server in [&mut without, &mut with] {
-        let log = server.process().log();
-        assert!(log.contains("Start all servers with --journal"), "{log}");
+
+    assert_eq!(finish(tidings().args(["journal", "init", "--journal", &url])).code, Some(0));
+    eventually("it says so", || without.process().log().contains("this database has a journal"));
+    let node = node(&url);
+    let mut clients = Client::subscribed(&node, &[TOPIC]);
+    for number in 2..50 {
+        database.batch_execute(&tick(number)).unwrap();
+        expect_tick(&mut clients, number);
     }
+    assert_eq!(without.process().log().matches("this database has a journal").count(), 1);
 }
 
 #[test]

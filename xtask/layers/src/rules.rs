@@ -43,7 +43,16 @@ pub(crate) const LAYERS: &[Layers] = &[
         layers: &[
             Layer {
                 name: "values",
-                modules: &["database_url", "host", "lock_file", "origin", "postgres", "sqlite_table", "text"],
+                modules: &[
+                    "database_url",
+                    "host",
+                    "lock_file",
+                    "origin",
+                    "postgres",
+                    "silence",
+                    "sqlite_table",
+                    "text",
+                ],
             },
             Layer { name: "rights", modules: &["authorize"] },
             Layer { name: "answers", modules: &["jwt", "questions"] },

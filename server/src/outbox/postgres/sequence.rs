@@ -3,7 +3,7 @@
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::{PostgresStore, columns_of, refusals_of, session, turn};
+use super::{PostgresStore, columns_of, refusals_of, session};
 use crate::{
     journal::Columns,
     outbox::{
@@ -25,14 +25,6 @@ impl PostgresStore {
     /// The database does not answer.
     pub(in crate::outbox) async fn journal_id(&self) -> Result<Option<Uuid>, StoreError> {
         journal_id(self.session()?).await
-    }
-
-    /// Returns whether a server without this journal reads the outbox.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub(in crate::outbox) async fn has_reader(&self) -> Result<bool, StoreError> {
-        Ok(self.session()?.query_one(turn::IS_TAKEN, &[]).await?.get(0))
     }
 }
 

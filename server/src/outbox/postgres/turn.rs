@@ -20,10 +20,6 @@ const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s
 /// The number of the lock of an outbox. A lock is in one database, so it needs no name of it.
 pub(super) const OUTBOX: &str = "8388346184940876546";
 
-/// Whether a server has its turn. The shared lock ends with the statement. It refuses the turn for that moment, and the server
-/// that wants it tries again.
-pub(super) const IS_TAKEN: &str = "SELECT NOT pg_try_advisory_xact_lock_shared(8388346184940876546)";
-
 /// The connection that waits for the turn, or has it.
 #[derive(Debug)]
 pub(crate) struct Turn {

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask soak nodes` does it with 200 clients and 500 events per second.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidings_tests::{Client, EventStream, Postgres, Request, WebServer, eventually, sample};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Nodes, TOPIC, asked,
     crowd::{Crowd, Publisher},
-    new_journal,
+    new_journal, two_nodes,
 };
 
 /// Clients and events per second in the suite.
@@ -80,4 +80,35 @@ fn the_load_balancer_gives_everybody_to_the_node_that_is_left() {
     }
     let mut stream = EventStream::open(balancer.address(), &[TOPIC], Some(&position));
     assert_eq!(stream.expect("subscribed").data["topics"][0]["outcome"], "resumed");
+}
+
+/// It takes 2 s.
+#[test]
+fn the_load_balancer_leaves_out_a_node_that_hangs_after_its_first_request_without_an_answer() {
+    let url = new_journal(Postgres::shared());
+    let mut nodes = two_nodes(&url);
+    let balancer = WebServer::impatient_nginx_of_nodes(nodes.each_ref().map(|node| node.address()));
+    let publish = |number: u128| {
+        let body =
+            json!({ "event": sample::ticked(1), "topics": [TOPIC], "key": Uuid::from_u128(number + 1) });
+        Request::post("/v1/publish").body(body.to_string()).send(balancer.address()).status
+    };
+    let mut stream = EventStream::open(balancer.address(), &[TOPIC], None);
+    let since = stream.expect("subscribed").id.unwrap();
+    assert_eq!((publish(0), publish(1)), (200, 200), "by each node");
+    nodes[0].process().signal("STOP");
+    let begin = Instant::now();
+    let refused = (2..20).filter(|number| publish(*number) != 200).count();
+    // Each 10 s, one request finds out whether the node still hangs.
+    let tries = 1 + begin.elapsed().as_secs() / 10;
+    assert!((1..=tries).contains(&(refused as u64)), "{refused} of 18 are refused, in {tries} tries");
+    for number in 2..20 {
+        eventually("it is published, with the same key", || publish(number) == 200);
+    }
+    for _ in 0..2 {
+        let mut stream = EventStream::open(balancer.address(), &[TOPIC], Some(&since));
+        assert_eq!(stream.expect("subscribed").data["topics"][0]["outcome"], "resumed");
+        (0..20).for_each(|_| drop(stream.expect("event")));
+    }
+    nodes[0].process().signal("CONT");
 }
