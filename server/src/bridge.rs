@@ -1,7 +1,8 @@
 //! The bridge: the changes of a data store become events.
 //!
-//! A [`Source`] is a store that tells of its changes: an own one, or a table of a database. A [`Bridge`] hears the changes
-//! of one schema, and publishes them as events of the domain `store`: `upserted` with the record, and `deleted`.
+//! A [`Source`] is a store that tells of its changes. A [`Bridge`] hears the changes of one schema, and publishes them as events
+//! of the domain `store`: `upserted` with the record, and `deleted`. For the tables of a database, `SqliteSource` and
+//! `PostgresSource` are the sources (features `sqlite` and `postgres`). An own store implements [`Source`]:
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -71,7 +72,7 @@
 //! | the source tells of more than the hand-off holds | one `sync`, after what the hand-off holds |
 //! | the source says that it has [lost](Changes::lost) something | a `sync` |
 //! | the feed [fails](Changes::failed) | a `sync`, when there is a feed again. Until then, nothing |
-//! | a record does not decode as `R`, or the hub refuses the event | a `sync` |
+//! | a record does not decode as `R`, or the hub refuses the event | a `sync`. The record of a table is also a dead letter |
 //! | the journal does not answer | the events, in their order, when it answers again |
 //!
 //! The bridge is a task of the runtime of tokio that started it first. So a slow hub or journal never holds up the store:
@@ -80,7 +81,7 @@
 //! - `source` is what a store implements, and `changes` is the hand-off from the store to the bridge.
 //! - `worker` is the task, and `backoff` has its pauses. `event` makes an event of a change.
 //! - `registry` has the bridges of a hub.
-//! - `sqlite` is the source for tables of a SQLite file.
+//! - `sqlite` and `postgres` are sources for the tables of a database.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod alarm;
@@ -105,6 +106,8 @@ use tidings_hub::{PublishOptions, Tenant};
 use tidings_shared::{Topic, domains::store::Schema};
 use tokio::runtime::Handle;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresSource;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteSource;
 pub use self::{
