@@ -40,6 +40,15 @@ fn a_hundred_views_start_the_same_bridge_at_once_and_each_gets_each_change() {
     embedded.stop();
 }
 
+/// Ends the writer when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 #[test]
 fn after_a_stop_in_a_burst_nothing_comes_and_after_the_next_start_one_sync_and_then_all() {
     let (embedded, store) = (Embedded::start(|_| {}), Store::default());
@@ -58,6 +67,8 @@ fn after_a_stop_in_a_burst_nothing_comes_and_after_the_next_start_one_sync_and_t
     };
     thread::scope(|scope| {
         scope.spawn(write);
+        // Also ends the writer if this fails.
+        let over = Over(&is_over);
         for round in 0..5 {
             let bridge = embedded.runtime.block_on(start(&embedded, &store));
             wait_for_writes(100);
@@ -72,7 +83,7 @@ fn after_a_stop_in_a_burst_nothing_comes_and_after_the_next_start_one_sync_and_t
             assert_eq!(view.read(), None, "round {round}: the bridge begins");
             while view.read().as_deref() != Some("marker") {}
         }
-        is_over.store(true, Relaxed);
+        drop(over);
     });
     assert_eq!(store.state().feeds, 5);
     let bridge = embedded.runtime.block_on(start(&embedded, &store));
