@@ -158,6 +158,27 @@ fn a_transaction_that_was_open_at_the_start_is_a_second_sync_when_it_has_ended()
 }
 
 #[test]
+fn no_node_waits_for_the_writers_of_a_table_that_gets_its_triggers() {
+    let (url, mut database) = with_links(true);
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    run(&mut database, "CREATE TABLE other(id bigint PRIMARY KEY)");
+    let mut writer = connect(&url);
+    writer.batch_execute("BEGIN; INSERT INTO other VALUES (1)").unwrap();
+    let for_thread = url.clone();
+    let making = std::thread::spawn(move || run(&mut connect(&for_thread), "SELECT tidings.bridge('other')"));
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
+        (SELECT oid FROM pg_database WHERE datname = current_database())";
+    eventually("the triggers wait for the writer", || {
+        database.query_one(waits, &[]).unwrap().get::<_, i64>(0) > 0
+    });
+    // It would give up after 2 s.
+    run(&mut database, "SELECT tidings.renew_bridge(1, gen_random_uuid())");
+    writer.batch_execute("COMMIT").unwrap();
+    making.join().unwrap();
+}
+
+#[test]
 fn changes_for_which_nobody_comes_become_one_sync_and_do_not_pile_up() {
     let (url, mut database) = with_links(true);
     let mut node = Node::bridged(&url, true);
