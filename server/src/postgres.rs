@@ -24,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The longest wait for an answer. A database that is busy or frozen for less only answers late.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest time for telling the server that nobody waits for an answer any more. A frozen server takes all of it.
+const CANCEL_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Values of parameters with their types. A statement with types needs no round trip to ask for them.
 pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
@@ -129,7 +132,7 @@ impl Database {
                 }
             }
         });
-        Ok(Session { client, name: self.name.clone(), answer_timeout: self.answer_timeout })
+        Ok(Session { client, database: self.clone(), answer_timeout: self.answer_timeout })
     }
 
     /// Returns the database for messages.
@@ -154,7 +157,7 @@ impl fmt::Debug for Database {
 #[derive(Debug)]
 pub(crate) struct Session {
     client: Client,
-    name: String,
+    database: Database,
     answer_timeout: Duration,
 }
 
@@ -199,11 +202,20 @@ impl Session {
     ) -> Result<T, Fault> {
         match timeout(self.answer_timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Fault::new(&self.name, &error)),
-            Err(_) => Err(Fault::of_us(format!(
-                "{} did not answer within {:?}: look at its load and its log",
-                self.name, self.answer_timeout
-            ))),
+            Ok(Err(error)) => Err(Fault::new(&self.database.name, &error)),
+            Err(_) => {
+                // Without this, the server may go on with the statement, and wait for a lock, for as long as it likes. Each
+                // further try would leave one more connection there. If this fails, the server is away.
+                let _ = timeout(
+                    CANCEL_TIMEOUT,
+                    self.client.cancel_token().cancel_query(self.database.tls.clone()),
+                )
+                .await;
+                Err(Fault::of_us(format!(
+                    "{} did not answer within {:?}: look at its load, its log and its pg_locks",
+                    self.database.name, self.answer_timeout
+                )))
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ mod shared;
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::value::RawValue;
@@ -43,6 +43,14 @@ pub trait Place {
 
     /// Returns whether several processes may have the journal open at the same time.
     fn is_shared(&self) -> bool;
+
+    /// Returns whether a clock of the journal's own says how old something is. Without one, it is the clock of each process.
+    fn has_clock(&self) -> bool {
+        false
+    }
+
+    /// Makes everything that is stored this much older, if the journal [has a clock](Self::has_clock) of its own.
+    fn age(&self, _time: Duration) {}
 
     /// Copies everything that is stored, while the journal is closed. The returned function puts the copy back, over
     /// everything that is there then, also under an open journal.
@@ -74,9 +82,11 @@ const CASES: &[(&str, Case)] = cases![
     keys::the_key_of_a_gap_is_a_key,
     keys::a_key_survives_its_entry_within_the_bounds,
     keys::a_key_survives_a_renewed_epoch,
+    keys::many_topics_in_another_order_are_the_same_topics,
     recent::the_newest_entries_come_within_each_bound,
     recent::an_unknown_tenant_gets_the_epoch_that_is_offered,
     recent::an_empty_history_begins_at_its_head,
+    recent::a_history_of_several_pages_comes_whole,
     following::only_tenants_with_news_are_answered,
     following::what_a_call_does_not_ask_for_comes_with_the_next,
     following::many_tenants_are_followed_at_once,
@@ -90,6 +100,7 @@ const CASES: &[(&str, Case)] = cases![
     retention::entries_beyond_the_bytes_go,
     retention::entries_beyond_the_age_go,
     retention::epoch_head_and_tail_survive,
+    retention::a_process_with_a_clock_that_is_ahead_removes_nothing_that_others_need,
     revocations::all_kinds_come_back_in_order,
     revocations::expired_revocations_do_not_come_back,
     revocations::an_expired_revocation_stays_for_a_day,
@@ -150,6 +161,13 @@ fn now() -> u64 {
     u64::try_from(since_1970.as_millis()).expect("a time of this century")
 }
 
+/// Returns the clock of a process after this time.
+fn in_time(time: Duration) -> u64 {
+    now() + u64::try_from(time.as_millis()).expect("a time of this century")
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// Returns an event of `acme`. Its payload, key and topic have this number.
 pub fn draft(number: u128) -> JournalDraft {
     JournalDraft {
@@ -195,8 +213,8 @@ pub fn fill(journal: &mut dyn Journal, numbers: std::ops::RangeInclusive<u128>) 
 /// Returns all that the journal has of a tenant.
 #[track_caller]
 fn history_of(journal: &mut dyn Journal, tenant: &TenantId) -> History {
-    let limits = LogLimits::default().max_bytes(usize::MAX).max_entries(usize::MAX);
-    let history = journal.recent(tenant, &limits, 0, EPOCH).expect("the journal answers");
+    let limits = LogLimits::default().max_bytes(usize::MAX).max_entries(usize::MAX).max_age(Duration::MAX);
+    let history = journal.recent(tenant, &limits, now(), EPOCH).expect("the journal answers");
     let mut offset = history.tail.offset;
     for entry in &history.entries {
         offset += 1;

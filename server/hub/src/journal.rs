@@ -243,9 +243,9 @@ pub trait Journal: Send {
         new_epoch: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<Appended>, JournalError>;
 
-    /// Returns the newest entries of a tenant within the bounds of a log: so many entries and bytes, and none that was
-    /// appended before `since_unix_ms`. Each entry counts its [`cost`](Content::cost). A tenant that the journal does not
-    /// know gets the epoch `new_epoch`.
+    /// Returns the newest entries of a tenant within the bounds of a log: so many entries and bytes, and none that is
+    /// older than the maximum age. Each entry counts its [`cost`](Content::cost). A tenant that the journal does not know gets
+    /// the epoch `new_epoch`. A journal whose database has a clock compares ages with that clock, and not with `now_unix_ms`.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -253,7 +253,7 @@ pub trait Journal: Send {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        since_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError>;
 
@@ -266,11 +266,11 @@ pub trait Journal: Send {
         &mut self,
         tenants: &[TenantId],
         limits: &LogLimits,
-        since_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<History>, JournalError> {
         let first = tenants.iter().take(1);
-        first.map(|tenant| self.recent(tenant, limits, since_unix_ms, new_epoch())).collect()
+        first.map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch())).collect()
     }
 
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot
@@ -320,6 +320,9 @@ pub trait Journal: Send {
     /// tenant that has no entry and no key, but only if nobody has followed it for the longer of the two maximum ages. If the
     /// tenant comes again, it gets a new epoch. An entry counts its [`cost`](Content::cost). The key of a trimmed
     /// entry counts its [`key_cost`](crate::keys::key_cost), if the publisher knows it; other keys go with their entry.
+    ///
+    /// A journal whose database has a clock compares ages with that clock, and not with `now_unix_ms`: a process whose clock is
+    /// ahead would remove what the others still need.
     ///
     /// # Errors
     /// The journal does not answer, or cannot write.

@@ -4,8 +4,9 @@
 //! append ─▶ tidings.append: lock, number, insert, commit ─▶ NOTIFY ─▶ other nodes: tidings.news
 //! ```
 //!
-//! - `schema` has the tables and the functions, `admin` makes and checks them, `connection` calls the functions.
-//! - `append`, `entries` (rows that are read), `revocations` and `limits` are what a journal does.
+//! - `schema` has the tables and the functions, `admin` makes and checks them, `connection` calls the functions. `refusal`
+//!   says why a user can't.
+//! - `append`, `entries` (rows that are read), `recent`, `revocations` and `limits` are what a journal does.
 //! - `cursor` follows all tenants with one query. `stranger` looks at the tenants that the cursor does not know yet.
 //! - `notices` hears of news while the driver sleeps.
 //!
@@ -14,11 +15,14 @@
 
 mod admin;
 mod append;
+mod column;
 mod connection;
 mod cursor;
 mod entries;
 mod limits;
 mod notices;
+mod recent;
+mod refusal;
 mod revocations;
 mod schema;
 mod stranger;
@@ -124,17 +128,17 @@ impl Journal for PostgresJournal {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        since_unix_ms: u64,
+        _now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError> {
-        let found = entries::recent(&mut self.connection, tenant, limits, since_unix_ms)?;
+        let found = recent::recent(&mut self.connection, tenant, limits)?;
         let (history, current) = match found {
             Some(found) => found,
             None => {
                 let values =
                     [(&tenant.as_str() as _, Type::TEXT), (&connection::epoch(new_epoch) as _, Type::INT8)];
                 self.connection.query("SELECT tidings.add_tenant($1, $2)", &values)?;
-                entries::recent(&mut self.connection, tenant, limits, since_unix_ms)?
+                recent::recent(&mut self.connection, tenant, limits)?
                     .ok_or_else(|| self.connection.fault("a tenant that was just added is gone"))?
             }
         };
@@ -199,8 +203,8 @@ impl Journal for PostgresJournal {
         self.revocations.read(&mut self.connection, after, max, now_unix_ms)
     }
 
-    fn trim(&mut self, limits: &JournalLimits, now_unix_ms: u64) -> Result<bool, JournalError> {
-        let next = limits::trim(&mut self.connection, self.trimmed, limits, now_unix_ms)?;
+    fn trim(&mut self, limits: &JournalLimits, _now_unix_ms: u64) -> Result<bool, JournalError> {
+        let next = limits::trim(&mut self.connection, self.trimmed, limits)?;
         self.trimmed = next.unwrap_or_default();
         Ok(next.is_some())
     }

@@ -199,10 +199,10 @@ impl Journal for SqliteJournal {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        since_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError> {
-        self.with(|file| file.recent(tenant, limits, since_unix_ms, new_epoch))
+        self.with(|file| file.recent(tenant, limits, now_unix_ms, new_epoch))
     }
 
     fn follow(

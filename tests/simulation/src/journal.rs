@@ -271,12 +271,13 @@ impl Journal for Handle {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        since_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         let mut state = self.database.lock();
         state.begin_for(self.node, [tenant].into_iter())?;
-        Ok(state.rows(tenant, || new_epoch).recent(limits, since_unix_ms))
+        let since = now_unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
+        Ok(state.rows(tenant, || new_epoch).recent(limits, since))
     }
 
     fn follow(

@@ -1,17 +1,15 @@
 //! Idempotency: a key is appended once, as long as the journal remembers it.
 
-use std::time::Duration;
-
 use tidings_hub::{
     KeyLimits, LogLimits,
     journal::{Appended, Content, Journal, JournalDraft},
     keys::key_cost,
 };
-use tidings_shared::Position;
+use tidings_shared::{Position, limits::MAX_TOPICS_PER_PUBLICATION};
 
 use super::{
-    EPOCH, Place, RENEWED, acme, append, draft, event, history, history_of, key, now, numbers, tenant,
-    topics, trim,
+    EPOCH, HOUR, Place, RENEWED, acme, append, draft, event, history, history_of, in_time, key, now, numbers,
+    tenant, topics, trim,
 };
 
 #[track_caller]
@@ -96,12 +94,41 @@ pub(super) fn a_key_survives_its_entry_within_the_bounds(place: &dyn Place) {
         assert_known(&answer(&mut *journal, again(number as u128)), position);
     }
     assert!(is_new(&answer(&mut *journal, again(1))), "the oldest key is beyond the bytes");
-    let hour = 60 * 60 * 1000;
-    let aged = LogLimits::default().keys(KeyLimits::default().max_age(Duration::from_secs(2 * 60 * 60)));
-    trim(&mut *journal, &aged, now() + hour);
+    let aged = LogLimits::default().keys(KeyLimits::default().max_age(2 * HOUR));
+    place.age(HOUR);
+    trim(&mut *journal, &aged, in_time(HOUR));
     assert!(!is_new(&answer(&mut *journal, again(2))), "not so old");
-    trim(&mut *journal, &aged, now() + 3 * hour);
+    place.age(2 * HOUR);
+    trim(&mut *journal, &aged, in_time(3 * HOUR));
     assert!(is_new(&answer(&mut *journal, again(2))), "beyond the age");
+}
+
+/// In all, the topics have more than 64 KiB.
+pub(super) fn many_topics_in_another_order_are_the_same_topics(place: &dyn Place) {
+    let mut journal = place.open();
+    let names: Vec<String> = (0..MAX_TOPICS_PER_PUBLICATION).map(|n| format!("clock:{n:0>100}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bytes: usize = names.iter().map(|name| name.len()).sum();
+    let count = (70_000 / bytes + 1) as u128;
+    let drafts: Vec<JournalDraft> =
+        (1..=count).map(|n| JournalDraft { topics: topics(&names), ..draft(n) }).collect();
+    let positions: Vec<Position> =
+        drafts.iter().flat_map(|one| append(&mut *journal, std::slice::from_ref(one))).collect();
+    let reversed = |draft: &JournalDraft| JournalDraft {
+        topics: draft.topics.iter().rev().cloned().collect(),
+        ..draft.clone()
+    };
+    let again: Vec<JournalDraft> = drafts.iter().map(reversed).collect();
+    let answers = journal.append(&again, now(), &mut || EPOCH).expect("the journal appends");
+    for (answer, first) in answers.into_iter().zip(positions) {
+        let Appended::Known { position, topics: mut known } = answer else {
+            panic!("it is known: {answer:?}")
+        };
+        known.sort();
+        let mut expected = topics(&names);
+        expected.sort();
+        assert_eq!((position, known), (first, expected));
+    }
 }
 
 pub(super) fn a_key_survives_a_renewed_epoch(place: &dyn Place) {

@@ -211,14 +211,15 @@ impl Journal for MemoryJournal {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        since_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         let store = &mut *self.store();
         let tenant = store.tenants.entry(tenant.clone()).or_insert_with(|| Tenant::new(new_epoch));
         let unbounded = limits.max_bytes(usize::MAX);
         let limits = if self.has(Fault::ReadsTooManyBytes) { &unbounded } else { limits };
-        let beyond = tenant.beyond(limits, since_unix_ms);
+        let since = now_unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
+        let beyond = tenant.beyond(limits, since);
         let tail = beyond.checked_sub(1).map_or(tenant.tail, |index| tenant.entries[index].position);
         Ok(History { tail, entries: tenant.entries[beyond..].to_vec() })
     }

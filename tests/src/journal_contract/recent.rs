@@ -1,11 +1,14 @@
 //! The newest entries of a tenant.
 
-use tidings_hub::{LogLimits, journal::Content};
+use tidings_hub::{
+    LogLimits,
+    journal::{Content, JournalDraft},
+};
 use tidings_shared::Position;
 
 use super::{
-    EPOCH, Place, RENEWED, acme, append, draft, event, fill, history, key, now, numbers, outcome, payload,
-    tenant, trim,
+    EPOCH, HOUR, Place, RENEWED, acme, append, draft, event, fill, follow, history, in_time, key, now,
+    numbers, outcome, payload, tenant, trim,
 };
 
 pub(super) fn the_newest_entries_come_within_each_bound(place: &dyn Place) {
@@ -15,8 +18,8 @@ pub(super) fn the_newest_entries_come_within_each_bound(place: &dyn Place) {
     drafts[8].content = Content::Gap;
     let positions = append(&mut *journal, &drafts);
     let unbounded = LogLimits::default().max_entries(usize::MAX).max_bytes(usize::MAX);
-    let mut newest = |limits: &LogLimits, since| {
-        let history = journal.recent(&acme(), limits, since, RENEWED).expect("the journal answers");
+    let mut newest = |limits: &LogLimits, now| {
+        let history = journal.recent(&acme(), limits, now, RENEWED).expect("the journal answers");
         let before = 10 - history.entries.len();
         let tail = before.checked_sub(1).map_or(Position::new(EPOCH, 0, 0), |index| positions[index]);
         assert_eq!(history.tail, tail, "the position before the first");
@@ -24,23 +27,51 @@ pub(super) fn the_newest_entries_come_within_each_bound(place: &dyn Place) {
         history.entries.len()
     };
     for entries in [0, 1, 3, 9, 10, 11] {
-        assert_eq!(newest(&unbounded.max_entries(entries), 0), entries.min(10));
+        assert_eq!(newest(&unbounded.max_entries(entries), now()), entries.min(10));
     }
     let cost: usize = drafts[5..].iter().map(|draft| draft.content.cost(draft.topics.len())).sum();
-    assert_eq!(newest(&unbounded.max_bytes(cost), 0), 5, "as many as the bytes allow");
-    assert_eq!(newest(&unbounded.max_bytes(cost - 1), 0), 4);
-    assert_eq!(newest(&unbounded.max_bytes(cost + 10_000), 0), 5, "it ends before the large one");
-    assert_eq!(newest(&unbounded.max_bytes(0), 0), 0);
-    let hour = 60 * 60 * 1000;
-    assert_eq!(newest(&unbounded, now() - hour), 10);
-    assert_eq!(newest(&unbounded, now() + hour), 0);
+    assert_eq!(newest(&unbounded.max_bytes(cost), now()), 5, "as many as the bytes allow");
+    assert_eq!(newest(&unbounded.max_bytes(cost - 1), now()), 4);
+    assert_eq!(newest(&unbounded.max_bytes(cost + 10_000), now()), 5, "it ends before the large one");
+    assert_eq!(newest(&unbounded.max_bytes(0), now()), 0);
+    let aged = unbounded.max_age(2 * HOUR);
+    place.age(HOUR);
+    assert_eq!(newest(&aged, in_time(HOUR)), 10);
+    place.age(2 * HOUR);
+    assert_eq!(newest(&aged, in_time(3 * HOUR)), 0);
+}
+
+/// Twelve megabytes.
+pub(super) fn a_history_of_several_pages_comes_whole(place: &dyn Place) {
+    let mut journal = place.open();
+    let large = |number| {
+        let content = event(&format!("\"{number}{}\"", "x".repeat(300_000)));
+        JournalDraft { content, ..draft(number) }
+    };
+    let drafts: Vec<JournalDraft> = (1..=40).map(large).collect();
+    let positions: Vec<Position> = drafts.chunks(10).flat_map(|some| append(&mut *journal, some)).collect();
+    let history = history(&mut *journal);
+    assert_eq!(numbers(&history.entries), (1..=40).collect::<Vec<_>>());
+    assert!(
+        history
+            .entries
+            .iter()
+            .zip(&drafts)
+            .all(|(entry, draft)| payload(&entry.content) == payload(&draft.content))
+    );
+    // From there it goes on.
+    fill(&mut *journal, 41..=41);
+    assert_eq!(outcome(follow(&mut *journal, positions[39])), Ok(vec![41]));
+    let few = LogLimits::default().max_entries(30).max_bytes(usize::MAX);
+    let newest = journal.recent(&acme(), &few, now(), RENEWED).expect("the journal answers");
+    assert_eq!(numbers(&newest.entries), (12..=41).collect::<Vec<_>>());
 }
 
 pub(super) fn an_unknown_tenant_gets_the_epoch_that_is_offered(place: &dyn Place) {
     let mut journal = place.open();
     let limits = LogLimits::default();
     let mut empty =
-        |name, epoch| journal.recent(&tenant(name), &limits, 0, epoch).expect("the journal answers").tail;
+        |name, epoch| journal.recent(&tenant(name), &limits, now(), epoch).expect("the journal answers").tail;
     assert_eq!(empty("acme", EPOCH), Position::new(EPOCH, 0, 0));
     assert_eq!(empty("acme", RENEWED), Position::new(EPOCH, 0, 0), "it is known now");
     assert_eq!(empty("umbrella", RENEWED), Position::new(RENEWED, 0, 0));

@@ -1,12 +1,14 @@
 //! What leaves a journal, and what stays.
 
-use std::time::Duration;
-
-use tidings_hub::{LogLimits, journal::JournalDraft};
+use tidings_hub::{
+    KeyLimits, LogLimits,
+    journal::{Appended, JournalDraft, JournalRevocation, REVOCATION_GRACE, Revoked},
+};
 use tidings_shared::Position;
 
 use super::{
-    EPOCH, Place, append, draft, event, fill, follow, history, key, now, numbers, outcome, tenant, trim,
+    EPOCH, HOUR, Place, acme, append, draft, event, fill, follow, history, in_time, key, now, numbers,
+    outcome, tenant, trim,
 };
 
 pub(super) fn entries_beyond_the_number_go(place: &dyn Place) {
@@ -46,12 +48,41 @@ pub(super) fn entries_beyond_the_bytes_go(place: &dyn Place) {
 pub(super) fn entries_beyond_the_age_go(place: &dyn Place) {
     let mut journal = place.open();
     fill(&mut *journal, 1..=5);
-    let limits = LogLimits::default().max_age(Duration::from_secs(2 * 60 * 60));
-    let hour = 60 * 60 * 1000;
-    trim(&mut *journal, &limits, now() + hour);
+    let limits = LogLimits::default().max_age(2 * HOUR);
+    place.age(HOUR);
+    trim(&mut *journal, &limits, in_time(HOUR));
     assert_eq!(history(&mut *journal).entries.len(), 5);
-    trim(&mut *journal, &limits, now() + 3 * hour);
+    place.age(2 * HOUR);
+    trim(&mut *journal, &limits, in_time(3 * HOUR));
     assert!(history(&mut *journal).entries.is_empty());
+}
+
+/// Nobody else has this clock.
+pub(super) fn a_process_with_a_clock_that_is_ahead_removes_nothing_that_others_need(place: &dyn Place) {
+    if !place.has_clock() {
+        return;
+    }
+    let (mut ahead, mut other) = (place.open(), place.open());
+    let drafts = [1, 2].map(|n| JournalDraft { may_come_again: true, ..draft(n) });
+    append(&mut *other, &drafts);
+    let half = HOUR / 2;
+    let revocation = JournalRevocation {
+        tenant: acme(),
+        revoked: Revoked::Subject("ann".to_owned()),
+        at: now(),
+        until: in_time(half),
+    };
+    other.revoke(&[revocation]).expect("the journal revokes");
+    let limits = LogLimits::default().max_age(half).keys(KeyLimits::default().max_age(half));
+    trim(&mut *ahead, &limits, in_time(HOUR + REVOCATION_GRACE));
+    assert_eq!(numbers(&history(&mut *other).entries), [1, 2]);
+    assert_eq!(other.revocations(0, 10, now()).expect("the journal answers").len(), 1);
+    let newest = ahead.recent(&acme(), &limits, in_time(HOUR), EPOCH).expect("the journal answers");
+    assert_eq!(numbers(&newest.entries), [1, 2]);
+    // The keys alone, too.
+    trim(&mut *ahead, &limits.max_entries(0), in_time(HOUR));
+    let answers = other.append(&drafts, now(), &mut || EPOCH).expect("the journal appends");
+    assert!(answers.iter().all(|answer| matches!(answer, Appended::Known { .. })), "{answers:?}");
 }
 
 pub(super) fn epoch_head_and_tail_survive(place: &dyn Place) {
@@ -61,8 +92,9 @@ pub(super) fn epoch_head_and_tail_survive(place: &dyn Place) {
     drop(journal);
     let mut journal = place.open();
     assert_eq!(history(&mut *journal).tail, positions[2], "with its tag");
-    let week = 7 * 24 * 60 * 60 * 1000;
-    trim(&mut *journal, &LogLimits::default(), now() + week);
+    let week = 7 * 24 * HOUR;
+    place.age(week);
+    trim(&mut *journal, &LogLimits::default(), in_time(week));
     drop(journal);
     let mut journal = place.open();
     assert_eq!(history(&mut *journal).tail, positions[4]);

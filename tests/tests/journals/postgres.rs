@@ -2,6 +2,7 @@
 
 mod place;
 mod servers;
+mod tables;
 
 use std::{
     net::TcpListener,
@@ -175,7 +176,7 @@ fn appending_and_trimming_do_not_wait_for_each_other_and_reading_waits_for_neith
     let held = fill(&mut journal, 1..=10)[9];
     let few = JournalLimits::new(LogLimits::default().max_entries(2));
     let mut trims = connect(&url);
-    trims.batch_execute("BEGIN; SELECT tidings.trim(0, 5, 1000000, 0, 1000000, 0, 0)").unwrap();
+    trims.batch_execute("BEGIN; SELECT tidings.trim(0, 5, 1000000, 3600000, 1000000, 3600000, 0)").unwrap();
     let appended = fill(&mut journal, 11..=11)[0];
     let followed = journal.follow(&[(acme(), held)], 10).unwrap();
     assert!(matches!(&followed[..], [(_, Followed::Entries(entries))] if numbers(entries) == [11]));

@@ -1,14 +1,37 @@
 //! Makes, checks and counts a journal.
 
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::schema;
+use super::{
+    column::column,
+    refusal::{INIT, explained, forbidden, missing},
+    schema,
+};
 use crate::postgres::{Database, Fault, Session};
 
-const NODE_FUNCTIONS: &str = "SELECT coalesce(bool_and(has_function_privilege(oid, 'EXECUTE')), false) FROM pg_proc \
-    WHERE pronamespace = 'tidings'::regnamespace AND proname = ANY (ARRAY['append', 'add_tenant', 'tenant_names', 'recent', 'follow', \
-    'news', 'renew', 'revoke', 'revocations', 'trim', 'journal_status', 'journal_id', \
-    'sequence', 'stop_sequencing'])";
+/// The functions that a node calls.
+const FUNCTIONS: [&str; 14] = [
+    "append",
+    "add_tenant",
+    "tenant_names",
+    "recent",
+    "follow",
+    "news",
+    "renew",
+    "revoke",
+    "revocations",
+    "trim",
+    "journal_status",
+    "journal_id",
+    "sequence",
+    "stop_sequencing",
+];
+
+/// How many of them are there, and whether this user may execute those.
+const MAY_CALL: &str = "SELECT count(DISTINCT proname), \
+    coalesce(bool_and(has_function_privilege(oid, 'EXECUTE') AND has_schema_privilege('tidings', 'USAGE')), true) \
+    FROM pg_proc WHERE pronamespace = to_regnamespace('tidings') AND proname = ANY ($1)";
 
 #[cfg(feature = "cli")]
 const STATUS: &str =
@@ -17,47 +40,49 @@ const STATUS: &str =
 /// Checks that there is a journal that this version knows, and that this user may use. Returns the journal's id.
 pub(super) async fn check(database: &Database, session: &Session) -> Result<Uuid, String> {
     let name = database.name();
-    let missing = || {
-        format!(
-            "{name}: there is no journal; run `tidings journal init --journal postgres://…` as the owner of the database"
-        )
+    let found = match version(session).await {
+        Ok(found) => found.ok_or_else(|| missing(name))?,
+        Err(fault) => return Err(explained(database, session, fault).await),
     };
-    let forbidden = || {
-        let user = database.user();
-        format!(
-            "{name}: the user {user} may not use the journal; let the owner run `GRANT tidings_node TO {user}`"
-        )
-    };
-    let refused = |fault: Fault| match fault {
-        fault if fault.is_missing() => missing(),
-        fault if fault.is_forbidden() => forbidden(),
-        fault => fault.message,
-    };
-    let (version, oldest) = version(session).await.map_err(refused)?.ok_or_else(missing)?;
+    let (version, oldest) = found;
     if oldest > schema::VERSION {
         return Err(format!(
             "{name}: the journal has version {version}, and this server knows version {}; use a newer tidings",
             schema::VERSION
         ));
     }
-    if !session.query_one(NODE_FUNCTIONS, &[]).await.map_err(refused)?.get::<_, bool>(0) {
-        return Err(forbidden());
+    let functions = FUNCTIONS.as_slice();
+    let may = match session.query_one(MAY_CALL, &[(&functions, Type::TEXT_ARRAY)]).await {
+        Ok(row) => row,
+        Err(fault) => return Err(explained(database, session, fault).await),
+    };
+    if column::<i64>(&may, 0) != Some(FUNCTIONS.len() as i64) {
+        return Err(format!("{name}: functions of the journal are missing; {INIT}"));
+    }
+    if column(&may, 1) != Some(true) {
+        return Err(forbidden(database, session).await);
     }
     check_settings(name, session).await?;
-    Ok(session.query_one("SELECT tidings.journal_id()", &[]).await.map_err(refused)?.get(0))
+    match session.query_one("SELECT tidings.journal_id()", &[]).await {
+        Ok(row) => {
+            column(&row, 0).ok_or_else(|| format!("{name}: the table tidings.journal is empty; {INIT}"))
+        }
+        Err(fault) => Err(explained(database, session, fault).await),
+    }
 }
 
 async fn version(session: &Session) -> Result<Option<(i32, i32)>, Fault> {
     let statement = "SELECT version, oldest FROM tidings.versions WHERE part = 'journal'";
     let rows = session.query(statement, &[]).await?;
-    Ok(rows.first().map(|row| (row.get(0), row.get(1))))
+    Ok(rows.first().and_then(|row| column(row, 0).zip(column(row, 1))))
 }
 
-/// Refuses a database that changes texts on their way, or that lets a function see only what was there when it was called.
+/// Refuses a database that changes texts on their way, and a database with another isolation level than read committed.
 async fn check_settings(name: &str, session: &Session) -> Result<(), String> {
     let statement = "SELECT current_setting('server_encoding'), current_setting('transaction_isolation')";
     let row = session.query_one(statement, &[]).await.map_err(|fault| fault.message)?;
-    let (encoding, isolation): (&str, &str) = (row.get(0), row.get(1));
+    let setting = |index| column::<&str>(&row, index).unwrap_or_default();
+    let (encoding, isolation) = (setting(0), setting(1));
     if encoding != "UTF8" {
         return Err(format!(
             "{name}: it has the encoding {encoding}; a journal needs a database with the encoding UTF8"
@@ -76,7 +101,7 @@ async fn check_settings(name: &str, session: &Session) -> Result<(), String> {
 pub(super) async fn init(database: &Database, session: &Session) -> Result<(), String> {
     let name = database.name();
     match version(session).await {
-        Ok(Some((version, oldest))) if oldest > schema::VERSION => {
+        Ok(Some((version, _))) if version > schema::VERSION => {
             return Err(format!(
                 "{name}: a newer tidings has made the journal, with version {version}; use a newer tidings"
             ));
@@ -105,8 +130,9 @@ fn cannot_init(fault: Fault) -> String {
 #[cfg(feature = "cli")]
 pub(super) async fn status(_: &Database, session: &Session) -> Result<super::super::Status, String> {
     let row = session.query_one(STATUS, &[]).await.map_err(|fault| fault.message)?;
-    let number =
-        |index: usize| row.get::<_, Option<i64>>(index).and_then(|number| u64::try_from(number).ok());
+    let number = |index: usize| {
+        column::<Option<i64>>(&row, index).flatten().and_then(|number| u64::try_from(number).ok())
+    };
     let count = |index| number(index).unwrap_or_default();
     Ok(super::super::Status {
         is_in_use: None,

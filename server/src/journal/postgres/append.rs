@@ -15,6 +15,7 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::{
+    column::column,
     connection::{Connection, epoch, signed},
     entries::{joined, parted},
 };
@@ -106,11 +107,11 @@ pub(super) fn append(
 
 /// Reads the answers, in the order of the drafts. `None`: the outbox row of the draft is gone.
 fn answers(row: &Row, drafts: &[JournalDraft]) -> Option<impl Iterator<Item = Option<Appended>>> {
-    let at = u64::try_from(row.try_get::<_, i64>(0).ok()?).ok()?;
-    let offsets: Vec<Option<i64>> = row.try_get(1).ok()?;
-    let epochs: Vec<i64> = row.try_get(2).ok()?;
-    let are_new: Vec<bool> = row.try_get(3).ok()?;
-    let known_topics: Vec<Option<&str>> = row.try_get(4).ok()?;
+    let at = u64::try_from(column::<i64>(row, 0)?).ok()?;
+    let offsets: Vec<Option<i64>> = column(row, 1)?;
+    let epochs: Vec<i64> = column(row, 2)?;
+    let are_new: Vec<bool> = column(row, 3)?;
+    let known_topics: Vec<Option<&str>> = column(row, 4)?;
     let answer = |index: usize| -> Option<Appended> {
         let draft = &drafts[index];
         let offset = u64::try_from((*offsets.get(index)?)?).ok()?;

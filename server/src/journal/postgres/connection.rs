@@ -7,7 +7,8 @@ use tidings_shared::Position;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Row;
 
-use crate::postgres::{Database, Fault, Session, Values};
+use super::refusal::explained;
+use crate::postgres::{Database, Session, Values};
 
 /// The longest time for a connection. The driver's thread waits for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,7 +53,10 @@ impl Connection {
 
     /// Runs one statement, and returns its rows.
     pub(super) fn query(&mut self, statement: &str, values: &Values<'_>) -> Result<Vec<Row>, JournalError> {
-        let rows = self.run(async |_, session| session.query(statement, values).await.map_err(message))?;
+        let rows = self.run(async |database, session| match session.query(statement, values).await {
+            Ok(rows) => Ok(rows),
+            Err(fault) => Err(explained(database, session, fault).await),
+        })?;
         self.has_answered = true;
         Ok(rows)
     }
@@ -104,10 +108,6 @@ impl Drop for Connection {
     }
 }
 
-fn message(fault: Fault) -> String {
-    fault.message
-}
-
 fn error(message: String) -> JournalError {
     JournalError::new(format!("the journal {message}"))
 }
@@ -115,6 +115,11 @@ fn error(message: String) -> JournalError {
 /// Returns a number as the database has it. Numbers beyond its range are as good as its largest.
 pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Returns an age as the functions of the database take it.
+pub(super) fn milliseconds(age: Duration) -> i64 {
+    signed(age.as_millis())
 }
 
 /// Returns the epoch of a position as the database has it: the low bits of a random number.

@@ -10,8 +10,10 @@
 //! ```
 //!
 //! If the row is no longer there with its mark, another history was restored, or the row was removed. Then the cursor forgets
-//! everything, and all tenants are strangers again. A tenant that is added may be ahead of the cursor: the query then
-//! returns its newest entry again, which must be the same.
+//! everything, and all tenants are strangers again.
+//!
+//! A tenant may be added when its newest entry is ahead of the cursor's row. The next query returns this entry again. It must
+//! be the same entry.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -23,10 +25,11 @@ use tidings_hub::{
     journal::{Entry, Followed, JournalError},
 };
 use tidings_shared::Position;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use super::{
+    column::column,
     connection::Connection,
     entries::{BYTES, Current, Read, columns},
 };
@@ -39,10 +42,10 @@ const NAMED: usize = 100;
 const PENDING: usize = 4_096;
 
 /// Time between two comparisons of a tenant with the journal. The cursor alone is not enough: a restored copy may have the
-/// cursor's row and lack a tenant that was added after it, and has no entry. Nothing else tells of that.
+/// cursor's row and lack a tenant that was added after it, and has no entry. No other check finds this case.
 const COMPARE: Duration = Duration::from_secs(5);
 
-/// Time between two of these comparisons. Each is of a part of the tenants.
+/// Time between two of these comparisons. Each comparison covers a part of the tenants.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Entries of one query.
@@ -97,7 +100,7 @@ struct Known {
     id: i64,
     /// The position that the driver has, if it has taken what it got.
     position: Position,
-    /// The number of the entry there. 0 if the cursor has passed it.
+    /// The number of the entry there. 0 when the cursor's row is at or after this entry.
     number: i64,
     /// What follows, up to the cursor.
     pending: VecDeque<Entry>,
@@ -121,6 +124,19 @@ struct Header {
     revocation: i64,
     has_more: bool,
     changed: Option<Vec<i64>>,
+}
+
+impl Header {
+    /// Reads the row. `None`: a column is missing.
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            is_known: column(row, 0)?,
+            next: (column(row, 1)?, column(row, 2)?),
+            revocation: column::<Option<i64>>(row, 3)?.unwrap_or_default(),
+            has_more: column(row, 4)?,
+            changed: column(row, 5)?,
+        })
+    }
 }
 
 impl Cursor {
@@ -223,8 +239,8 @@ impl Cursor {
         self.has_forgotten = false;
     }
 
-    /// Goes on to the newest row. The tenants' new entries then wait for [`Self::take`]. It stops before if `max` of them
-    /// wait for the held tenants. Returns whether the cursor was lost on the way.
+    /// Goes on to the newest row. The tenants' new entries then wait for [`Self::take`]. It stops early when `max` entries wait
+    /// for the held tenants. Returns whether the cursor was lost on the way.
     pub(super) fn advance(
         &mut self,
         connection: &mut Connection,
@@ -295,13 +311,7 @@ impl Cursor {
         ];
         let rows = connection.query(NEWS, &values)?;
         let Some((first, rows)) = rows.split_first() else { return Err(incomplete(connection)) };
-        let mut header = Header {
-            is_known: first.get(0),
-            next: (first.get(1), first.get(2)),
-            revocation: first.get::<_, Option<i64>>(3).unwrap_or_default(),
-            has_more: first.get(4),
-            changed: first.get(5),
-        };
+        let mut header = Header::of(first).ok_or_else(|| incomplete(connection))?;
         if let (None, Some((_, mark))) = (header.next.1, up_to) {
             header.next.1 = mark;
         }
@@ -314,8 +324,12 @@ impl Cursor {
             return Ok(header);
         }
         for row in rows {
-            let read = Read::of(row, 8).ok_or_else(|| incomplete(connection))?;
-            self.add(row.get(6), row.get::<_, i64>(7).unsigned_abs(), read);
+            let id: i64 = column(row, 6).ok_or_else(|| incomplete(connection))?;
+            // Without an epoch, the tenant is gone. It is a stranger, as if the entry were damaged.
+            match (column::<i64>(row, 7), Read::of(row, 8)) {
+                (Some(epoch), Some(read)) => self.add(id, epoch.unsigned_abs(), read),
+                _ => self.forget_id(id),
+            }
         }
         let (next, mark) = header.next;
         self.pass(next, mark, &header);
@@ -349,7 +363,7 @@ impl Cursor {
             return;
         }
         let Some(entry) = read.entry(newest.epoch) else {
-            // It is damaged. Whoever reads this tenant alone learns that, and nobody else.
+            // It is damaged. Only a read of this tenant alone reports the damage.
             self.forget(&name);
             return;
         };
@@ -357,7 +371,7 @@ impl Cursor {
         self.pending += 1;
     }
 
-    /// Sets the cursor on a row. What was ahead of the old row, and did not come again up to this one, is not there any more.
+    /// Sets the cursor on a row. If an entry was ahead of the old row and did not come again, the journal no longer has it.
     fn pass(&mut self, number: i64, mark: Option<Uuid>, header: &Header) {
         self.newest_revocation = header.revocation;
         let before = self.number();
@@ -374,6 +388,13 @@ impl Cursor {
     fn forget(&mut self, tenant: &TenantId) {
         self.has_forgotten = true;
         self.remove(tenant);
+    }
+
+    /// Lets the tenant with this number be a stranger.
+    fn forget_id(&mut self, id: i64) {
+        if let Some(name) = self.names.get(&id).cloned() {
+            self.forget(&name);
+        }
     }
 
     fn remove(&mut self, tenant: &TenantId) {

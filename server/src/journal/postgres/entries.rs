@@ -2,14 +2,17 @@
 
 use serde_json::value::RawValue;
 use tidings_hub::{
-    LogLimits, TenantId,
-    journal::{Content, Entry, History, JournalError},
+    TenantId,
+    journal::{Content, Entry, JournalError},
 };
 use tidings_shared::{Position, RawEvent, TopicName};
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
-use super::connection::{Connection, signed};
+use super::{
+    column::column,
+    connection::{Connection, signed},
+};
 
 /// The columns of [`Read::of`].
 macro_rules! columns {
@@ -63,22 +66,21 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Reads the columns from `first` on. `None`: this row has no entry.
+    /// Reads the columns from `first` on. `None`: a column is missing.
     pub(super) fn of(row: &Row, first: usize) -> Option<Self> {
-        let number = row.get::<_, Option<i64>>(first)?;
-        let key: Uuid = row.get(first + 3);
-        let domain: Option<Vec<u8>> = row.get(first + 7);
+        let key: Uuid = column(row, first + 3)?;
+        let domain: Option<Vec<u8>> = column(row, first + 7)?;
         Some(Self {
-            number,
-            offset: row.get::<_, i64>(first + 1).unsigned_abs(),
+            number: column(row, first)?,
+            offset: column::<i64>(row, first + 1)?.unsigned_abs(),
             tag: Position::tag_of(key),
-            at: row.get(first + 2),
+            at: column(row, first + 2)?,
             key,
-            may_come_again: row.get(first + 4),
-            origin: row.get(first + 5),
-            topics: row.get(first + 6),
-            event: domain.zip(row.get(first + 8)),
-            payload: row.get(first + 9),
+            may_come_again: column(row, first + 4)?,
+            origin: column(row, first + 5)?,
+            topics: column(row, first + 6)?,
+            event: domain.zip(column(row, first + 8)?),
+            payload: column(row, first + 9)?,
         })
     }
 
@@ -114,46 +116,6 @@ pub(super) fn tail(epoch: u64, offset: i64, key: Option<Uuid>) -> Position {
     Position::new(epoch, offset.unsigned_abs(), key.map_or(0, Position::tag_of))
 }
 
-const RECENT: &str = concat!(
-    "SELECT tenant, epoch, tail, tail_key, tail_number, ",
-    columns!(),
-    " FROM tidings.recent($1, $2, $3, $4)"
-);
-
-/// Returns the newest entries of a tenant. `None` if there is no such tenant.
-pub(super) fn recent(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    limits: &LogLimits,
-    since: u64,
-) -> Result<Option<(History, Current)>, JournalError> {
-    let (name, since) = (tenant.as_str(), signed(since));
-    let [max_entries, max_bytes] = [limits.max_entries, limits.max_bytes].map(signed);
-    let values = [
-        (&name as _, Type::TEXT),
-        (&max_entries as _, Type::INT8),
-        (&max_bytes as _, Type::INT8),
-        (&since as _, Type::INT8),
-    ];
-    let rows = connection.query(RECENT, &values)?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let epoch = first.get::<_, i64>(1).unsigned_abs();
-    let tail = tail(epoch, first.get(2), first.get(3));
-    let mut current = Current {
-        id: first.get(0),
-        position: tail,
-        number: first.get::<_, Option<i64>>(4).unwrap_or_default(),
-    };
-    let mut entries = Vec::with_capacity(rows.len() - 1);
-    for read in rows[1..].iter().filter_map(|row| Read::of(row, 5)) {
-        let number = read.number;
-        let entry = read.entry(epoch).ok_or_else(|| damaged(connection))?;
-        current = Current { position: entry.position, number, ..current };
-        entries.push(entry);
-    }
-    Ok(Some((History { tail, entries }, current)))
-}
-
 /// Returns names of tenants, in order.
 pub(super) fn tenants(
     connection: &mut Connection,
@@ -163,11 +125,12 @@ pub(super) fn tenants(
     let (after, max) = (after.map_or("", TenantId::as_str), signed(max));
     let values = [(&after as _, Type::TEXT), (&max as _, Type::INT8)];
     let rows = connection.query("SELECT tidings.tenant_names($1, $2)", &values)?;
-    let names: Option<Vec<_>> = rows.iter().map(|row| row.get::<_, &str>(0).parse().ok()).collect();
+    let names: Option<Vec<_>> = rows.iter().map(|row| column::<&str>(row, 0)?.parse().ok()).collect();
     names.ok_or_else(|| connection.fault("a tenant of the journal is damaged"))
 }
 
-/// The database has an entry of some tenant that no node has appended.
-pub(super) fn damaged(connection: &Connection) -> JournalError {
-    JournalError::damage(connection.fault("an entry of the journal is damaged").message)
+/// The database has an entry that no node has appended, or an entry is missing.
+pub(super) fn damaged(connection: &Connection, tenant: &TenantId, offset: u64) -> JournalError {
+    let what = format!("the entry of the tenant {tenant} at the offset {offset} is damaged or missing");
+    JournalError::damage(connection.fault(&what).message)
 }

@@ -5,6 +5,7 @@ use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use super::{
+    column::column,
     connection::{Connection, signed},
     entries::{joined, parted},
 };
@@ -55,7 +56,9 @@ pub(super) fn revoke(
         (&ats as _, Type::INT8_ARRAY),
         (&untils as _, Type::INT8_ARRAY),
     ];
-    let numbers: Vec<i64> = connection.query_one(REVOKE, &values)?.get(0);
+    let row = connection.query_one(REVOKE, &values)?;
+    let numbers: Option<Vec<i64>> = column(&row, 0);
+    let numbers = numbers.ok_or_else(|| connection.fault("`tidings.revoke` gave no numbers"))?;
     Ok(numbers.into_iter().map(i64::unsigned_abs).collect())
 }
 
@@ -69,7 +72,7 @@ pub(super) struct Revocations {
     newest: Option<i64>,
     /// All up to this number were read since the journal was restored.
     restored: Option<i64>,
-    /// The last question that had no answer: after this number, while that was the newest.
+    /// The last query that found nothing: its `after`, and the newest number then.
     in_vain: Option<(i64, i64)>,
 }
 
@@ -79,7 +82,8 @@ impl Revocations {
         *self = Self { restored: Some(0), ..Self::default() };
     }
 
-    /// Notes the number of the newest revocation. The next read goes that far, or need not ask.
+    /// Notes the number of the newest revocation. The next read ends at this number. If it has read that far, it sends no
+    /// query.
     pub(super) fn newest_is(&mut self, number: i64) {
         self.newest = Some(number);
     }
@@ -119,19 +123,19 @@ impl Revocations {
 }
 
 fn revocation_of(row: &Row) -> Option<(u64, JournalRevocation)> {
-    let subject = || String::from_utf8(row.get::<_, Option<Vec<u8>>>(3)?).ok();
-    let revoked = match row.get(2) {
+    let subject = || String::from_utf8(column(row, 3)?).ok();
+    let revoked = match column(row, 2)? {
         SUBJECT => Revoked::Subject(subject()?),
-        SESSION => Revoked::Session(Uuid::from_slice(row.get::<_, Option<&[u8]>>(4)?).ok()?),
-        TOKEN => Revoked::Token(row.get::<_, Option<&[u8]>>(4)?.try_into().ok()?),
-        TOPICS => Revoked::Topics { subject: subject()?, topics: parted(row.get::<_, Option<&str>>(5)?)? },
+        SESSION => Revoked::Session(Uuid::from_slice(column(row, 4)?).ok()?),
+        TOKEN => Revoked::Token(column::<&[u8]>(row, 4)?.try_into().ok()?),
+        TOPICS => Revoked::Topics { subject: subject()?, topics: parted(column(row, 5)?)? },
         _ => return None,
     };
     let revocation = JournalRevocation {
-        tenant: row.get::<_, &str>(1).parse().ok()?,
+        tenant: column::<&str>(row, 1)?.parse().ok()?,
         revoked,
-        at: row.get::<_, i64>(6).unsigned_abs(),
-        until: row.get::<_, i64>(7).unsigned_abs(),
+        at: column::<i64>(row, 6)?.unsigned_abs(),
+        until: column::<i64>(row, 7)?.unsigned_abs(),
     };
-    Some((row.get::<_, i64>(0).unsigned_abs(), revocation))
+    Some((column::<i64>(row, 0)?.unsigned_abs(), revocation))
 }

@@ -27,5 +27,6 @@ mod tests {
     #[test]
     fn the_sql_writes_its_version() {
         assert!(SCHEMA.contains(&format!("('journal', {VERSION}, {VERSION})")));
+        assert!(SCHEMA.contains(&format!("version > {VERSION})")), "it refuses a newer one");
     }
 }

@@ -86,9 +86,10 @@ impl JournalFile {
         &mut self,
         name: &TenantId,
         limits: &LogLimits,
-        since: u64,
+        now: u64,
         new_epoch: u64,
     ) -> Result<History, Fault> {
+        let since = now.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
         let tenant = self.tenant_or_new(name, new_epoch)?;
         self.read(|file| {
             let mut select = file.db.prepare_cached(&format!(

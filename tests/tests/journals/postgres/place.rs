@@ -1,10 +1,14 @@
 //! A place for a journal in a database of its own.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
+use postgres::Client;
 use tidings_hub::journal::Journal;
 use tidings_server::{
     journal::{POSTGRES_SCHEMA, PostgresJournal},
@@ -22,7 +26,7 @@ pub(crate) struct PostgresPlace {
 }
 
 /// The tables, and the sequence of the tenants' numbers.
-const TABLES: [&str; 5] = ["journal", "tenants", "log", "keys", "revocations"];
+pub(super) const TABLES: [&str; 5] = ["journal", "tenants", "log", "keys", "revocations"];
 const SEQUENCE: &str = "tidings.tenants_id_seq";
 
 /// Returns the URL of a new database with a journal.
@@ -63,6 +67,10 @@ impl PostgresPlace {
         );
         connect(url).batch_execute(&empty).unwrap();
         Self { url: url.to_owned() }
+    }
+
+    pub(super) fn connect(&self) -> Client {
+        connect(&self.url)
     }
 
     /// Copies the tables. The copy comes back in one transaction, under open connections.
@@ -119,6 +127,19 @@ impl Place for PostgresPlace {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn has_clock(&self) -> bool {
+        true
+    }
+
+    fn age(&self, time: Duration) {
+        let time = time.as_millis();
+        let older = format!(
+            "UPDATE tidings.log SET at = at - {time}; UPDATE tidings.keys SET at = at - {time}; \
+             UPDATE tidings.revocations SET at = at - {time}, until = until - {time}"
+        );
+        connect(&self.url).batch_execute(&older).unwrap();
     }
 
     fn copy(&self) -> Box<dyn Fn()> {

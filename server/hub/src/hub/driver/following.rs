@@ -209,8 +209,7 @@ impl Driver {
         now: Moment,
     ) -> Result<Vec<History>, JournalError> {
         let limits = &self.shared.settings.log;
-        let since = now.unix_ms.saturating_sub(u64::try_from(limits.max_age.as_millis()).unwrap_or(u64::MAX));
-        journal.recent_of(tenants, limits, since, &mut || self.shared.host.new_epoch())
+        journal.recent_of(tenants, limits, now.unix_ms, &mut || self.shared.host.new_epoch())
     }
 
     /// Gives a tenant a new epoch: the journal no longer has the history that its readers have.

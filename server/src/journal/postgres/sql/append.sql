@@ -1,28 +1,35 @@
 -- Takes the append lock until the end of the transaction, and returns the newest number. The statements after it see
--- everything that was committed before.
+-- everything that was committed before. The lock is that of an empty table, so only a function of the owner can take it. Its
+-- mode lets everybody read the table, `pg_dump`, too.
 CREATE OR REPLACE FUNCTION tidings.lock_journal() RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '2s' AS $$
+DECLARE
+  removed bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'the journal needs the isolation level read committed: remove default_transaction_isolation from the settings of this user and database';
   END IF;
-  PERFORM pg_advisory_xact_lock(8388346184940876545);
+  LOCK TABLE tidings.append_lock IN SHARE UPDATE EXCLUSIVE MODE;
+  SELECT j.number INTO removed FROM tidings.journal j;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the table tidings.journal is empty: run `tidings journal init` as the owner of the database';
+  END IF;
   RETURN (SELECT greatest(
     (SELECT max(l.number) FROM tidings.log l),
     (SELECT max(r.number) FROM tidings.revocations r),
-    (SELECT j.number FROM tidings.journal j)));
+    removed));
 END
 $$;
 
 -- Appends drafts in their order, in one transaction. `names` has each tenant of the drafts once, and `epochs` the epoch
 -- that it gets if it is new. All other arrays have an element for each draft: `tenants` has the place of its tenant in
 -- `names`, from 1. A draft with an outbox row is appended only if that row is still there with this nonce, and then the row
--- is deleted. If the key of such a draft is known with other topics, its row stays.
+-- is deleted. If an earlier entry has the same key and other topics, the outbox row stays.
 --
--- The answer is one row, so that a client that reads nothing holds up nobody. It has, for each draft: its offset (NULL if
--- its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key. They are NULL if they are
--- those of the draft, and empty if the answer would be too long.
+-- The answer is one small row. So the transaction ends even if the client reads nothing. The row has, for each draft: its
+-- offset (NULL if its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key. NULL: the
+-- same topics as the draft. Empty: the list was too long for the answer.
 CREATE OR REPLACE FUNCTION tidings.append(
   names text[], epochs bigint[],
   tenants integer[], keys uuid[], key_costs integer[], origins bytea[], topics text[],
@@ -30,9 +37,12 @@ CREATE OR REPLACE FUNCTION tidings.append(
   outbox_ids bigint[] DEFAULT NULL, outbox_nonces uuid[] DEFAULT NULL,
   OUT appended_at bigint, OUT offsets bigint[], OUT draft_epochs bigint[], OUT are_new boolean[], OUT known_topics text[]
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
+  -- Bytes of the topics in the answer.
+  max_topics_bytes constant integer := 65536;
   newest bigint := tidings.lock_journal();
   ids bigint[];
   known_epochs bigint[];
@@ -51,9 +61,12 @@ BEGIN
     array_agg(coalesce(h."offset", t.tail) ORDER BY n.place), array_agg(coalesce(h.total, t.total) ORDER BY n.place)
     INTO ids, known_epochs, heads, head_totals
     FROM unnest(append.names) WITH ORDINALITY AS n(name, place)
-    CROSS JOIN LATERAL (SELECT t.* FROM tidings.tenants t WHERE t.name = n.name LIMIT 1) t
+    LEFT JOIN LATERAL (SELECT t.* FROM tidings.tenants t WHERE t.name = n.name LIMIT 1) t ON true
     LEFT JOIN LATERAL (SELECT l."offset", l.total FROM tidings.log l WHERE l.tenant = t.id AND l."offset" > t.tail
       ORDER BY l."offset" DESC LIMIT 1) h ON true;
+  IF array_position(ids, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'a tenant is gone from the table tidings.tenants: was it restored or emptied? Nothing was appended';
+  END IF;
   WITH given AS (
     SELECT d.place, d.tenant, d.key, d.cost, d.topics,
       d.outbox_id IS NULL OR o.id IS NOT NULL AS is_live,
@@ -83,8 +96,12 @@ BEGIN
     SELECT n.*,
       CASE WHEN n.is_live THEN coalesce(n.known_offset, min(n.new_offset) OVER (PARTITION BY n.tenant, n.key)) END
         AS draft_offset,
-      CASE WHEN n.is_live AND NOT n.is_new THEN nullif(coalesce(n.known_topics, n.first_topics), n.topics) END
-        AS other_topics
+      -- The order of the topics does not matter.
+      CASE WHEN n.is_live AND NOT n.is_new AND coalesce(n.known_topics, n.first_topics) <> n.topics AND
+        ARRAY(SELECT t.name COLLATE "C" FROM unnest(string_to_array(coalesce(n.known_topics, n.first_topics), ' ')) AS t(name)
+          ORDER BY 1)
+        <> ARRAY(SELECT t.name COLLATE "C" FROM unnest(string_to_array(n.topics, ' ')) AS t(name) ORDER BY 1)
+        THEN coalesce(n.known_topics, n.first_topics) END AS other_topics
     FROM numbered n
   ), bounded AS (
     SELECT a.*, sum(octet_length(a.other_topics)) OVER (ORDER BY a.place) AS topics_bytes FROM answered a
@@ -92,13 +109,10 @@ BEGIN
   SELECT array_agg(a.draft_offset ORDER BY a.place),
     array_agg(coalesce(a.key_epoch, known_epochs[a.tenant]) ORDER BY a.place),
     array_agg(a.is_new ORDER BY a.place),
-    array_agg(CASE WHEN a.topics_bytes > 65536 AND a.other_topics <> '' THEN '' ELSE a.other_topics END ORDER BY a.place),
+    array_agg(CASE WHEN a.topics_bytes > max_topics_bytes AND a.other_topics <> '' THEN '' ELSE a.other_topics END ORDER BY a.place),
     array_agg(a.number ORDER BY a.place),
     array_agg(a.total::bigint ORDER BY a.place),
-    array_agg(a.is_live AND (a.other_topics IS NULL OR
-      ARRAY(SELECT t.name COLLATE "C" FROM unnest(string_to_array(a.other_topics, ' ')) AS t(name) ORDER BY 1)
-      = ARRAY(SELECT t.name COLLATE "C" FROM unnest(string_to_array(a.topics, ' ')) AS t(name) ORDER BY 1))
-      ORDER BY a.place)
+    array_agg(a.is_live AND a.other_topics IS NULL ORDER BY a.place)
     INTO offsets, draft_epochs, are_new, known_topics, numbers, totals, are_taken
     FROM bounded a;
   IF true = ANY (are_new) THEN
@@ -122,6 +136,6 @@ $$;
 
 -- Adds a tenant, if there is none.
 CREATE OR REPLACE FUNCTION tidings.add_tenant(name text, epoch bigint) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
   INSERT INTO tidings.tenants(name, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING
 $$;

@@ -1,26 +1,32 @@
 -- Returns the newest entries of a tenant within bounds, in their order. No row: there is no such tenant. The first row has
--- the position before the entries, and its number (NULL if that entry was removed).
-CREATE OR REPLACE FUNCTION tidings.recent(name text, max_entries bigint, max_bytes bigint, since bigint) RETURNS TABLE(
-  tenant bigint, epoch bigint, tail bigint, tail_key uuid, tail_number bigint,
+-- the position before the entries, its number (NULL if that entry was removed), and the offset of the last one. The entries
+-- end when they have `page_bytes`: the caller reads the others with `tidings.follow`. `max_age` is in milliseconds of the
+-- database's clock.
+CREATE OR REPLACE FUNCTION tidings.recent(name text, max_entries bigint, max_bytes bigint, max_age bigint, page_bytes bigint)
+RETURNS TABLE(
+  tenant bigint, epoch bigint, tail bigint, tail_key uuid, tail_number bigint, head bigint,
   number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text, domain bytea,
   event bytea, payload text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
   this tidings.tenants;
+  since bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint - recent.max_age;
   first bigint;
+  last bigint;
 BEGIN
   SELECT t.* INTO this FROM tidings.tenants t WHERE t.name = recent.name;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  SELECT min(s."offset") INTO first FROM (
+  SELECT min(s."offset"), max(s."offset") INTO first, head FROM (
     SELECT l."offset", sum(l.cost) OVER newest AS bytes, min(l.at) OVER newest AS oldest_at
     FROM (SELECT l."offset", l.cost, l.at FROM tidings.log l WHERE l.tenant = this.id AND l."offset" > this.tail
       ORDER BY l."offset" DESC LIMIT recent.max_entries) l
     WINDOW newest AS (ORDER BY l."offset" DESC)) s
-  WHERE s.bytes <= recent.max_bytes AND s.oldest_at >= recent.since;
+  WHERE s.bytes <= recent.max_bytes AND s.oldest_at >= since;
   tenant := this.id;
   epoch := this.epoch;
   SELECT l."offset", l.key, l.number INTO tail, tail_key, tail_number FROM tidings.log l
@@ -30,16 +36,22 @@ BEGIN
     tail := this.tail;
     tail_key := this.tail_key;
   END IF;
+  head := coalesce(head, tail);
   RETURN NEXT;
-  RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint,
+  SELECT max(s."offset") INTO last FROM (
+    SELECT l."offset", sum(l.cost) OVER (ORDER BY l."offset") - l.cost AS bytes_before
+    FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= head) s
+  WHERE s.bytes_before < recent.page_bytes;
+  RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, NULL::bigint,
     l.number, l."offset", l.at, l.key, l.key_cost IS NOT NULL, l.origin, l.topics, l.domain, l.event, l.payload
-    FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first ORDER BY l."offset";
+    FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= last ORDER BY l."offset";
 END
 $$;
 
 -- Returns the names of tenants after `after`, in order.
 CREATE OR REPLACE FUNCTION tidings.tenant_names(after text, max bigint) RETURNS SETOF text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET lock_timeout = '2s' AS $$
   SELECT t.name FROM tidings.tenants t WHERE t.name > $1 ORDER BY t.name LIMIT $2
 $$;
 
@@ -51,7 +63,8 @@ CREATE OR REPLACE FUNCTION tidings.follow(names text[], offsets bigint[], max_en
   number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text, domain bytea,
   event bytea, payload text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '2s' AS $$
 #variable_conflict use_variable
 DECLARE
   entries bigint := follow.max_entries;
@@ -93,12 +106,12 @@ BEGIN
 END
 $$;
 
--- Returns what is new after a cursor: the number and the mark of a row, up to which the caller knows everything. The first
--- row says whether the row is still there (`is_known`), the next cursor, and the number of the newest revocation. If the
--- row is not there, the caller must look at each tenant with `tidings.follow`.
+-- Returns what is new after a cursor. The cursor is the number and the mark of a row. The caller knows all rows up to it. The
+-- first row of the answer says whether that row is still there (`is_known`), the next cursor, and the number of the newest
+-- revocation. If the row is not there, the caller must look at each tenant with `tidings.follow`.
 --
--- With `tenants`, the other rows are their entries with their epochs, up to the number `up_to`. Without, `changed` has the tenants that have
--- entries. `has_more` says that the next cursor is not the end yet: there are more rows than one call looks at or returns.
+-- With `tenants`, the other rows are their entries with their epochs (NULL: the tenant is gone), up to the number `up_to`.
+-- Without, `changed` has the tenants that have entries. `has_more` says that the next cursor is not the end yet: there are more rows than one call looks at or returns.
 CREATE OR REPLACE FUNCTION tidings.news(
   after bigint, after_mark uuid, tenants bigint[], up_to bigint, max_entries bigint, max_bytes bigint
 ) RETURNS TABLE(
@@ -106,14 +119,20 @@ CREATE OR REPLACE FUNCTION tidings.news(
   tenant bigint, epoch bigint, number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text,
   domain bytea, event bytea, payload text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
+  -- Rows that one call looks at. The caller asks again for the others.
+  max_rows constant integer := 4096;
   removed bigint;
   removed_mark uuid;
   last bigint;
 BEGIN
   SELECT j.number, j.mark INTO removed, removed_mark FROM tidings.journal j;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the table tidings.journal is empty: run `tidings journal init` as the owner of the database';
+  END IF;
   is_known := coalesce(news.after >= removed AND (
     (news.after = removed AND news.after_mark = removed_mark)
     OR EXISTS (SELECT FROM tidings.log l WHERE l.number = news.after AND l.mark = news.after_mark)
@@ -133,9 +152,8 @@ BEGIN
     next_number := news.up_to;
     next_mark := NULL;
   END IF;
-  -- A call looks at a bounded number of rows.
   SELECT l.number, l.mark INTO last, removed_mark FROM tidings.log l
-    WHERE l.number > news.after AND l.number < next_number ORDER BY l.number OFFSET 4095 LIMIT 1;
+    WHERE l.number > news.after AND l.number < next_number ORDER BY l.number OFFSET max_rows - 1 LIMIT 1;
   IF FOUND THEN
     next_number := last;
     next_mark := removed_mark;

@@ -1,7 +1,7 @@
 -- Counts what is in the journal.
 CREATE OR REPLACE FUNCTION tidings.journal_status(
   OUT tenants bigint, OUT entries bigint, OUT oldest_at bigint, OUT keys bigint, OUT revocations bigint, OUT bytes bigint
-) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
   SELECT (SELECT count(*) FROM tidings.tenants), (SELECT count(*) FROM tidings.log),
     (SELECT l.at FROM tidings.log l ORDER BY l.number LIMIT 1), (SELECT count(*) FROM tidings.keys),
     (SELECT count(*) FROM tidings.revocations),
@@ -11,7 +11,7 @@ $$;
 
 -- Returns the random id of the journal of this database.
 CREATE OR REPLACE FUNCTION tidings.journal_id() RETURNS uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
   SELECT j.id FROM tidings.journal j
 $$;
 
@@ -27,4 +27,6 @@ BEGIN
   END IF;
 END
 $$;
-INSERT INTO tidings.versions(part, version, oldest) VALUES ('journal', 1, 1) ON CONFLICT (part) DO NOTHING;
+INSERT INTO tidings.versions(part, version, oldest) VALUES ('journal', 1, 1) 
+  ON CONFLICT (part) DO UPDATE SET version = excluded.version, oldest = excluded.oldest
+  WHERE versions.version < excluded.version;

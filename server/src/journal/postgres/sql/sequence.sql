@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS tidings.sequencer(
 
 -- Says that a node takes no more rows: the others need not wait.
 CREATE OR REPLACE FUNCTION tidings.stop_sequencing(node uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
   UPDATE tidings.sequencer s SET at = '-infinity' WHERE s.node = $1
 $$;
 
@@ -27,7 +27,8 @@ CREATE OR REPLACE FUNCTION tidings.sequence(
   domains bytea[], events bytea[], payloads text[], costs bigint[], outbox_ids bigint[], outbox_nonces uuid[],
   OUT published bigint, OUT too_old bigint, OUT buried bigint, OUT refused bigint[]
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
   dead bigint[];

@@ -1,4 +1,6 @@
--- Two of these at the same time would refuse each other.
+-- Two of these at the same time would refuse each other. Nodes may run meanwhile. If the script does not get a lock at once,
+-- it gives up, so that no node waits for it.
+SELECT set_config('lock_timeout', '2s', true);
 SELECT pg_advisory_xact_lock(8388346184940876547);
 CREATE SCHEMA IF NOT EXISTS tidings;
 CREATE TABLE IF NOT EXISTS tidings.versions(
@@ -6,6 +8,14 @@ CREATE TABLE IF NOT EXISTS tidings.versions(
   version integer NOT NULL,
   oldest integer NOT NULL
 );
+
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM tidings.versions WHERE part = 'journal' AND version > 1) THEN
+    RAISE EXCEPTION 'a newer tidings has made the journal: use a newer tidings';
+  END IF;
+END
+$$;
 
 -- The tables are private: nodes call the functions only. Entries and revocations share one sequence of numbers. A number
 -- is given while the append lock is held, so numbers become visible in their order.
@@ -18,6 +28,9 @@ CREATE TABLE IF NOT EXISTS tidings.journal(
   mark uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO tidings.journal DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- It stays empty. Who appends locks it.
+CREATE TABLE IF NOT EXISTS tidings.append_lock();
 
 -- `tail` is the offset before the first entry that is left, `tail_key` the key of the entry that was there, and `total`
 -- the sum of the costs up to it. The head is the newest row of the log, or the tail if there is none: an append changes no
@@ -51,8 +64,6 @@ CREATE TABLE IF NOT EXISTS tidings.log(
   cost bigint NOT NULL,
   total bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
-CREATE UNIQUE INDEX IF NOT EXISTS log_offset ON tidings.log(tenant, "offset");
-CREATE UNIQUE INDEX IF NOT EXISTS log_key ON tidings.log(tenant, key);
 
 -- The keys of removed entries. `total` is the tenant's sum of the costs up to this row.
 CREATE TABLE IF NOT EXISTS tidings.keys(
@@ -66,7 +77,6 @@ CREATE TABLE IF NOT EXISTS tidings.keys(
   total bigint NOT NULL,
   PRIMARY KEY (tenant, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
-CREATE UNIQUE INDEX IF NOT EXISTS keys_offset ON tidings.keys(tenant, "offset");
 
 -- Kinds: 0 subject, 1 session, 2 token, 3 topics of a subject.
 CREATE TABLE IF NOT EXISTS tidings.revocations(
@@ -80,4 +90,21 @@ CREATE TABLE IF NOT EXISTS tidings.revocations(
   at bigint NOT NULL,
   until bigint NOT NULL
 );
-CREATE INDEX IF NOT EXISTS revocations_until ON tidings.revocations(until);
+
+-- Even for an index that is there, `CREATE INDEX` would wait for all who write, and let others wait.
+DO $$
+BEGIN
+  IF to_regclass('tidings.log_offset') IS NULL THEN
+    CREATE UNIQUE INDEX log_offset ON tidings.log(tenant, "offset");
+  END IF;
+  IF to_regclass('tidings.log_key') IS NULL THEN
+    CREATE UNIQUE INDEX log_key ON tidings.log(tenant, key);
+  END IF;
+  IF to_regclass('tidings.keys_offset') IS NULL THEN
+    CREATE UNIQUE INDEX keys_offset ON tidings.keys(tenant, "offset");
+  END IF;
+  IF to_regclass('tidings.revocations_until') IS NULL THEN
+    CREATE INDEX revocations_until ON tidings.revocations(until);
+  END IF;
+END
+$$;
