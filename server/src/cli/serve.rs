@@ -183,12 +183,15 @@ pub(super) struct Serve {
     tokens: Tokens,
 }
 
+/// The longest wait for a database that has failed, to see whether it answers at all.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Returns the failure of a server that can't use a database, with its setting and the URL if it is PostgreSQL. If nobody
 /// answers there, the setting may be right, and a later start may succeed.
 async fn unusable(setting: &str, url: Option<&str>, error: impl fmt::Display) -> Failure {
     let message = format!("{setting}{error}");
     let is_away = match url.map(|url| postgres::Database::parse(url, String::new())) {
-        Some(Ok(database)) => database.is_away().await,
+        Some(Ok(database)) => database.timeouts(PROBE_TIMEOUT, PROBE_TIMEOUT).is_away().await,
         _ => false,
     };
     if is_away { Failure::Failed(message) } else { Failure::Usage(message) }

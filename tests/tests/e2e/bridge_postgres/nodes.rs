@@ -62,9 +62,12 @@ fn a_node_whose_connection_is_frozen_holds_up_no_change() {
     for after_bytes in [6_000, 9_000, 14_000] {
         let cut =
             Cut { direction: Direction::Down, after_bytes, client: Ending::Silence, server: Ending::Silence };
-        // The first connection only registers.
-        let mut plans = vec![Some(cut), None];
-        let proxy = Proxy::start(Postgres::shared().address(), move || plans.pop().flatten());
+        // The first connection only registers. One of the others reads the changes.
+        let mut connections = 0;
+        let proxy = Proxy::start(Postgres::shared().address(), move || {
+            connections += 1;
+            (connections > 1).then_some(cut)
+        });
         let mut frozen = Node::new(&url, true);
         let address = Postgres::shared().address().to_string();
         frozen.source = PostgresSource::new(&url.replace(&address, &proxy.address().to_string())).unwrap();
