@@ -63,17 +63,20 @@
 //! # }
 //! ```
 //!
-//! **What a subscriber gets.** Each change, in the order in which the source told of it, or a `sync` of the topic. There is no
-//! third case while the bridge runs:
+//! **What a subscriber gets.** Each change, in the order in which the source told of it, or a `sync` of the topic:
 //!
 //! | what happens | what subscribers get |
 //! |---|---|
 //! | the bridge starts | a `sync`: nobody knows what has changed before. Not after a [resumed](Feed::resumed) feed |
 //! | the source tells of more than the hand-off holds | one `sync`, after what the hand-off holds |
 //! | the source says that it has [lost](Changes::lost) something | a `sync` |
-//! | the feed [fails](Changes::failed) | a `sync`, when there is a feed again. Until then, nothing |
+//! | the feed [fails](Changes::failed) | a `sync`, when there is a feed again. Not after a [resumed](Feed::resumed) feed. Until then, nothing |
 //! | a record does not decode as `R`, or the hub refuses the event | a `sync`. The record of a table is also a dead letter |
 //! | the journal does not answer | the events, in their order, when it answers again |
+//!
+//! **Known faults of tables.** Let one server bridge a table, or let all of them share the journal in the table's database. If
+//! two servers without a shared journal have the same bridge, one of them waits. Its subscribers get nothing, and no `sync`
+//! says so, also when it takes over. Do not switch the triggers off: changes that are written meanwhile are not told.
 //!
 //! The bridge is a task of the runtime of tokio that started it first. So a slow hub or journal never holds up the store:
 //! [`Changes::push`] only puts the change into a bounded queue.

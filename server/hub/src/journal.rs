@@ -245,7 +245,7 @@ pub trait Journal: Send {
 
     /// Returns the newest entries of a tenant within the bounds of a log: so many entries and bytes, and none that is
     /// older than the maximum age. Each entry counts its [`cost`](Content::cost). A tenant that the journal does not know gets
-    /// the epoch `new_epoch`. A journal whose database has a clock compares ages with that clock, and not with `now_unix_ms`.
+    /// the epoch `new_epoch`. A database that has a clock of its own ignores `now_unix_ms`.
     ///
     /// # Errors
     /// The journal does not answer.
@@ -321,8 +321,8 @@ pub trait Journal: Send {
     /// tenant comes again, it gets a new epoch. An entry counts its [`cost`](Content::cost). The key of a trimmed
     /// entry counts its [`key_cost`](crate::keys::key_cost), if the publisher knows it; other keys go with their entry.
     ///
-    /// A journal whose database has a clock compares ages with that clock, and not with `now_unix_ms`: a process whose clock is
-    /// ahead would remove what the others still need.
+    /// A database that has a clock of its own ignores `now_unix_ms`. Otherwise a process with a fast clock would remove what
+    /// the others still need.
     ///
     /// # Errors
     /// The journal does not answer, or cannot write.

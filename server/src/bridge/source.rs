@@ -188,7 +188,6 @@ impl fmt::Debug for Check {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl Request {
     /// Returns the check of the events in a table of changes, for a reader of the table.
-    #[allow(dead_code, reason = "the sources need it")]
     pub(crate) fn check_events(&self) -> crate::outbox::judge::CheckRecord {
         let check = self.check.clone();
         crate::outbox::judge::CheckRecord::new(move |event| match super::event::record(event) {

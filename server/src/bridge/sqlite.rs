@@ -49,7 +49,7 @@
 //! # What subscribers load again for
 //!
 //! A `sync` of the topic takes the place of what a trigger or the bridge can't tell: a key that is `NULL` or longer than 1024
-//! bytes, or a value in the key that has not the column's type (then two keys could have one text); changes that have waited for
+//! bytes, or a key value of another type than its column (two such keys could have the same text); changes that have waited for
 //! longer than the log keeps events; more than 100,000 changes that wait; and `ALTER TABLE`, a table that was dropped and made
 //! again, or a restored copy of the file. The bridge notices these by itself, and makes its triggers again. A `VACUUM` may
 //! look like this.

@@ -1,4 +1,4 @@
-//! Bridges with a source in memory, on a runtime whose time moves by itself while nothing happens.
+//! Bridges with a source in memory. The runtime has a paused clock: time passes at once while all tasks wait.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 #[cfg(feature = "sqlite")]

@@ -33,8 +33,8 @@ use crate::{
     postgres::Session,
 };
 
-/// Time between two notes in the database that this node is there. A stop of another node counts a node that has made no note
-/// for a minute as gone.
+/// Time between two notes in the database that this node is there. A stop on another node ignores nodes
+/// without a note in the last minute.
 const RENEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The same while transactions are open that may have written without a record of it.

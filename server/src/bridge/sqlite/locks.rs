@@ -3,7 +3,7 @@
 //! Both are locks of files beside the database, which the system takes back when a program ends:
 //!
 //! - PATH-bridge-HASH-lock is the reader's.
-//! - PATH-bridge-HASH-users is shared by all programs that have the bridge. Who gets all of it is the last one.
+//! - PATH-bridge-HASH-users is shared by all programs that have the bridge. A program that can lock it exclusively is the last one.
 
 use std::{
     ffi::OsStr,
@@ -29,7 +29,7 @@ pub(super) struct User {
     flow: Flow,
 }
 
-/// The whole of a bridge: no program has it.
+/// The exclusive lock: no other program uses the bridge.
 #[derive(Debug)]
 pub(super) struct Last {
     lock: LockFile,

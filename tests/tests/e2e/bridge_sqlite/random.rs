@@ -16,7 +16,7 @@ use super::{
     start,
 };
 
-/// Schedules of a usual run. They take 4 s, because most of the time is waiting: `cargo xtask soak bridge-sqlite` runs more.
+/// Schedules of a usual run. They take 4 s, because most of the time is waiting: `cargo xtask soak bridge` runs more.
 const SCHEDULES: usize = 300;
 
 /// Schedules at a time.

@@ -34,7 +34,7 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS 
 DECLARE
   keys text[];
 BEGIN
-  -- The same rows again in the statement below: it has the same snapshot.
+  -- The statement below finds the same rows, because both use one snapshot.
   keys := ARRAY(SELECT DISTINCT c.key FROM (SELECT c.key FROM tidings.changes c WHERE c.bridge = read_changes.bridge
     AND c.id > read_changes.after AND NOT (c.id = ANY (read_changes.known)) ORDER BY c.id LIMIT read_changes.max_rows) c
     WHERE c.key IS NOT NULL);

@@ -36,7 +36,7 @@ $$;
 
 -- Writes the function of a table's triggers: it records the keys of changed rows for the bridges that are registered now.
 -- The list of bridges is in the body, because each session sees a new body at its next look at the table, also in a
--- transaction with an old snapshot. A row of a table would not do.
+-- transaction with an old snapshot. Such a transaction would not see a new row of a table.
 --
 -- Its code runs with the rights of the owner of `tidings`. So it uses the output functions of types (`concat`) and no cast:
 -- a cast may be another user's function.

@@ -76,8 +76,8 @@ $$;
 -- Says that a node is still there. Returns false if its bridge has ended: it must register again. `is_settled` is false while
 -- transactions are open that may have written without a record of it. After them, there is a gap.
 --
--- Such a transaction has a lock on the table since before the bridge was registered. Each later one has seen the new
--- triggers, because it waited for no lock and looked at the table's definition.
+-- Such a transaction has a lock on the table since before the bridge was registered. A later transaction takes its lock
+-- on the table after the start, and then reads the new function.
 CREATE OR REPLACE FUNCTION tidings.renew_bridge(bridge integer, node uuid, OUT is_known boolean, OUT is_settled boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
