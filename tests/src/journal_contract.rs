@@ -87,6 +87,7 @@ const CASES: &[(&str, Case)] = cases![
     recent::an_unknown_tenant_gets_the_epoch_that_is_offered,
     recent::an_empty_history_begins_at_its_head,
     recent::a_history_of_several_pages_comes_whole,
+    recent::several_tenants_come_in_their_order,
     following::only_tenants_with_news_are_answered,
     following::what_a_call_does_not_ask_for_comes_with_the_next,
     following::many_tenants_are_followed_at_once,

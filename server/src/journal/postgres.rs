@@ -128,22 +128,27 @@ impl Journal for PostgresJournal {
         &mut self,
         tenant: &TenantId,
         limits: &LogLimits,
-        _now_unix_ms: u64,
+        now_unix_ms: u64,
         new_epoch: u64,
     ) -> Result<History, JournalError> {
-        let found = recent::recent(&mut self.connection, tenant, limits)?;
-        let (history, current) = match found {
-            Some(found) => found,
-            None => {
-                let values =
-                    [(&tenant.as_str() as _, Type::TEXT), (&connection::epoch(new_epoch) as _, Type::INT8)];
-                self.connection.query("SELECT tidings.add_tenant($1, $2)", &values)?;
-                recent::recent(&mut self.connection, tenant, limits)?
-                    .ok_or_else(|| self.connection.fault("a tenant that was just added is gone"))?
-            }
-        };
-        self.cursor.insert(tenant, current);
-        Ok(history)
+        let tenants = std::slice::from_ref(tenant);
+        let found = self.recent_of(tenants, limits, now_unix_ms, &mut || new_epoch)?.pop();
+        found.ok_or_else(|| self.connection.fault("a tenant that was asked for is missing"))
+    }
+
+    fn recent_of(
+        &mut self,
+        tenants: &[TenantId],
+        limits: &LogLimits,
+        _now_unix_ms: u64,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Vec<History>, JournalError> {
+        let found = recent::recent(&mut self.connection, tenants, limits, new_epoch)?;
+        let found = tenants.iter().zip(found).map(|(tenant, (history, current))| {
+            self.cursor.insert(tenant, current);
+            history
+        });
+        Ok(found.collect())
     }
 
     fn follow(

@@ -46,6 +46,7 @@ pub enum Fault {
     NumbersRevocationsAnew,
     OverlooksTrimmedEntries,
     ProbesWithAnEntry,
+    ReadsTenantsInAnotherOrder,
     ReadsTooManyBytes,
     RenewsAlways,
     RenewsWithEntries,
@@ -222,6 +223,21 @@ impl Journal for MemoryJournal {
         let beyond = tenant.beyond(limits, since);
         let tail = beyond.checked_sub(1).map_or(tenant.tail, |index| tenant.entries[index].position);
         Ok(History { tail, entries: tenant.entries[beyond..].to_vec() })
+    }
+
+    fn recent_of(
+        &mut self,
+        tenants: &[TenantId],
+        limits: &LogLimits,
+        now_unix_ms: u64,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Vec<History>, JournalError> {
+        let histories = tenants.iter().map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch()));
+        let mut histories = histories.collect::<Result<Vec<_>, _>>()?;
+        if self.has(Fault::ReadsTenantsInAnotherOrder) {
+            histories.reverse();
+        }
+        Ok(histories)
     }
 
     fn follow(
@@ -441,6 +457,7 @@ mod tests {
             (Fault::NumbersRevocationsAnew, "numbers_ascend_after_all_are_trimmed"),
             (Fault::OverlooksTrimmedEntries, "trimmed_entries_are_reported"),
             (Fault::ProbesWithAnEntry, "a_probe_takes_no_offset"),
+            (Fault::ReadsTenantsInAnotherOrder, "several_tenants_come_in_their_order"),
             (Fault::ReadsTooManyBytes, "the_newest_entries_come_within_each_bound"),
             (Fault::RenewsAlways, "an_epoch_is_renewed_by_the_first_who_asks"),
             (Fault::RenewsWithEntries, "a_renewed_epoch_goes_on_from_the_head"),

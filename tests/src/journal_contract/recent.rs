@@ -7,8 +7,8 @@ use tidings_hub::{
 use tidings_shared::Position;
 
 use super::{
-    EPOCH, HOUR, Place, RENEWED, acme, append, draft, event, fill, follow, history, in_time, key, now,
-    numbers, outcome, payload, tenant, trim,
+    EPOCH, HOUR, Place, RENEWED, acme, append, draft, event, fill, follow, history, history_of, in_time, key,
+    now, numbers, outcome, payload, tenant, trim,
 };
 
 pub(super) fn the_newest_entries_come_within_each_bound(place: &dyn Place) {
@@ -65,6 +65,39 @@ pub(super) fn a_history_of_several_pages_comes_whole(place: &dyn Place) {
     let few = LogLimits::default().max_entries(30).max_bytes(usize::MAX);
     let newest = journal.recent(&acme(), &few, now(), RENEWED).expect("the journal answers");
     assert_eq!(numbers(&newest.entries), (12..=41).collect::<Vec<_>>());
+}
+
+/// Unknown, empty, small and large ones. The large ones have more than a journal may give at once.
+pub(super) fn several_tenants_come_in_their_order(place: &dyn Place) {
+    let mut journal = place.open();
+    let large = format!("\"{}\"", "x".repeat(300_000));
+    for name in ["large", "larger"] {
+        for numbers in [1..=10, 11..=20] {
+            let drafts = numbers.map(|number| {
+                let (tenant, content) = (tenant(name), event(&large));
+                JournalDraft { tenant, content, ..draft(number) }
+            });
+            append(&mut *journal, &drafts.collect::<Vec<_>>());
+        }
+    }
+    fill(&mut *journal, 1..=3);
+    let limits = LogLimits::default().max_bytes(usize::MAX);
+    let names = ["umbrella", "acme", "large", "initech", "larger", "hooli"].map(tenant);
+    let (mut left, mut found) = (&names[..], Vec::new());
+    while !left.is_empty() {
+        let histories = journal.recent_of(left, &limits, now(), &mut || EPOCH).expect("the journal answers");
+        assert!((1..=left.len()).contains(&histories.len()), "{}", histories.len());
+        left = &left[histories.len()..];
+        found.extend(histories.iter().map(|history| numbers(&history.entries).len()));
+    }
+    assert_eq!(found, [0, 3, 20, 0, 20, 0]);
+    // Each is followed from there.
+    fill(&mut *journal, 4..=4);
+    for tenant in &names {
+        let head = history_of(&mut *journal, tenant);
+        let head = head.entries.last().map_or(head.tail, |entry| entry.position);
+        assert!(journal.follow(&[(tenant.clone(), head)], 10).expect("the journal answers").is_empty());
+    }
 }
 
 pub(super) fn an_unknown_tenant_gets_the_epoch_that_is_offered(place: &dyn Place) {

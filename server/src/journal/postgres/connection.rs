@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tidings_hub::journal::JournalError;
 use tidings_shared::Position;
 use tokio::runtime::{Builder, Runtime};
@@ -65,6 +66,17 @@ impl Connection {
     pub(super) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, JournalError> {
         let first = self.query(statement, values)?.into_iter().next();
         first.ok_or_else(|| self.fault("a function of the journal gave no row"))
+    }
+
+    /// Runs one statement with each of these values, without a wait in between. Each run is a transaction of its own.
+    pub(super) fn query_each(&mut self, statement: &str, each: &[&Values<'_>]) -> Result<(), JournalError> {
+        self.run(async |database, session| {
+            let runs = each.iter().map(|values| session.query(statement, values));
+            match try_join_all(runs).await {
+                Ok(_) => Ok(()),
+                Err(fault) => Err(explained(database, session, fault).await),
+            }
+        })
     }
 
     /// Does something with an open session.
