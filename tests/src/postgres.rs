@@ -19,7 +19,7 @@ use std::{
 use postgres::{Client, NoTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-pub use self::copies::Backup;
+pub use self::copies::{Backup, Dump};
 use crate::{eventually, own_address, process::cpu_times};
 
 /// The password of the user `owner`, who may do everything.

@@ -129,6 +129,7 @@ fn outbox(project: &Project, rounds: u64) -> Result<()> {
 
 fn sequencer(project: &Project, rounds: u64) -> Result<()> {
     setup::ensure(project, &[setup::POSTGRES])?;
+    committed(project, "sequencer::events_arrive_while_a_transaction", rounds)?;
     committed(project, "sequencer::committed", rounds)
 }
 

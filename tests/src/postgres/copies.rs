@@ -1,7 +1,43 @@
-//! Copies of a server: a base backup that comes back over a newer history, and a replica that takes over.
+//! Copies of a server: a base backup that comes back over a newer history, and a replica that takes over. Copies of a
+//! database: a dump.
 
-use super::{Postgres, connect};
+use std::process::Command;
+
+use super::{Postgres, connect, new_folder, program};
 use crate::eventually;
+
+/// A dump of a database. It is removed with this value.
+#[derive(Debug)]
+pub struct Dump(std::path::PathBuf);
+
+impl Dump {
+    /// Dumps a database with `pg_dump --format=custom`.
+    #[track_caller]
+    pub fn of(url: &str) -> Self {
+        let dump = Self(new_folder("dump"));
+        dump.run("pg_dump", &["--format=custom", "--dbname", url, "--file"]);
+        dump
+    }
+
+    /// Restores it with `pg_restore --clean`: whatever has the name of a part of the dump is dropped first.
+    #[track_caller]
+    pub fn restore(&self, url: &str) {
+        self.run("pg_restore", &["--clean", "--if-exists", "--exit-on-error", "--dbname", url]);
+    }
+
+    #[track_caller]
+    fn run(&self, name: &str, arguments: &[&str]) {
+        let ran = Command::new(program(name)).args(arguments).arg(self.0.join("dump")).output();
+        let ran = ran.expect("the program runs");
+        assert!(ran.status.success(), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+impl Drop for Dump {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// A base backup of a server, beside its data.
 #[derive(Debug)]

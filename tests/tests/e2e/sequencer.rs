@@ -4,12 +4,14 @@ mod committed;
 mod newer;
 mod rows;
 
+use std::time::{Duration, Instant};
+
 use ::postgres::Client as Database;
 use serde_json::Value;
 use tidings_tests::{
     Client, Finished, Postgres, Server, eventually, finish,
     postgres::{as_user, connect},
-    sample, tidings,
+    rounds, sample, tidings,
 };
 
 const TOPIC: &str = "clock:ticks";
@@ -94,6 +96,31 @@ fn committed_events_reach_the_clients_of_all_nodes_in_the_order_of_the_transacti
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
         AND application_name = 'tidings' AND state LIKE 'idle in transaction%'";
     assert_eq!(database.query_one(idle, &[]).unwrap().get::<_, i64>(0), 0, "no transaction stays open");
+}
+
+/// Both keep rows of the outbox from vacuum, and one has written to the outbox itself.
+#[test]
+fn events_arrive_while_a_transaction_is_open_there_and_in_another_database() {
+    let url = new_journal();
+    let nodes = [node(&url), node(&url)];
+    let mut clients = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
+    let (mut here, mut there) = (connect(&url), connect(&Postgres::shared().database()));
+    let mut open = [here.transaction().unwrap(), there.transaction().unwrap()];
+    let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; CREATE TABLE mine(); SELECT 1";
+    open.iter_mut().for_each(|open| open.batch_execute(snapshot).unwrap());
+    open[0].batch_execute(&tick(1_000)).unwrap();
+    let mut database = connect(&url);
+    // A soak leaves them open for a minute.
+    let seconds = rounds(1) as u64;
+    let (begin, mut number) = (Instant::now(), 0);
+    while begin.elapsed() < Duration::from_secs(seconds.min(60)) {
+        database.batch_execute(&tick(number)).unwrap();
+        clients.iter_mut().for_each(|client| drop(expect_tick(client, number)));
+        number += 1;
+    }
+    open.into_iter().for_each(|open| open.commit().unwrap());
+    clients.iter_mut().for_each(|client| drop(expect_tick(client, 1_000)));
+    expect_empty(&mut database);
 }
 
 #[test]

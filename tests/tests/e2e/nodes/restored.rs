@@ -2,7 +2,7 @@
 
 use tidings_client_core::Output;
 use tidings_shared::Position;
-use tidings_tests::{Client, Postgres, Server, Tab, sample};
+use tidings_tests::{Client, Postgres, Server, Tab, postgres::Dump, sample};
 
 use super::{TOPIC, new_journal, node, two_nodes};
 
@@ -98,6 +98,22 @@ fn a_base_backup_over_a_newer_history_is_one_sync_to_each_client() {
     let backup = postgres.back_up();
     let since = publish_more(&nodes, &mut tabs);
     postgres.restore(&backup);
+    expect_one_sync(&nodes, &mut tabs, &since);
+}
+
+/// Tables and functions vanish under the nodes, one after the other, and come back.
+#[test]
+fn a_dump_over_a_newer_history_is_one_sync_to_each_client() {
+    let url = new_journal(Postgres::shared());
+    let nodes = two_nodes(&url);
+    let mut tabs = tabs(&nodes);
+    tick(&nodes[0], 0);
+    let dump = Dump::of(&url);
+    let since = tick(&nodes[1], 1);
+    for tab in &mut tabs {
+        assert_eq!(syncs_until(tab, &since), 0);
+    }
+    dump.restore(&url);
     expect_one_sync(&nodes, &mut tabs, &since);
 }
 
