@@ -103,6 +103,11 @@ impl Client {
         self.0.send(message).is_ok()
     }
 
+    /// Returns the connection, for a reader that only takes the bytes.
+    pub fn stream(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+
     /// Reads the next message. Fails after the deadline.
     #[track_caller]
     pub fn read(&mut self) -> Incoming {

@@ -2,14 +2,16 @@
 //! inserts one small row, which is as little as a transaction can do. So the line is compared with a second such row, too.
 
 use std::{
+    io::{ErrorKind, Read},
+    net::TcpStream,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
-use tidings_tests::{Client, Postgres, Server, postgres::connect, sample};
+use tidings_tests::{Client, Postgres, postgres::connect, sample};
 
-use crate::{Size, new_journal, spread, two_nodes};
+use crate::{Size, new_journal, spread, two_nodes, usage::Usage};
 
 const WRITERS: usize = 16;
 
@@ -24,29 +26,29 @@ pub(crate) fn run(postgres: &Postgres, size: Size) {
     for url in [&url, &unread] {
         connect(url).batch_execute("CREATE TABLE data(id bigserial PRIMARY KEY, text text)").unwrap();
     }
-    let nodes = two_nodes(&url);
+    let mut nodes = two_nodes(&url);
     let publish = format!("SELECT tidings.publish('{}', topics => ARRAY['{TOPIC}'])", sample::ticked(0));
     let (mut without, mut second, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut with, mut emptied) = (Vec::new(), Vec::new());
+    let (mut with, mut emptied, mut usages) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..size.rounds {
         without.push(write(&url, size.time, None));
         second.push(write(&url, size.time, Some(INSERT)));
         waiting.push(write(&unread, size.time, Some(&publish)));
         connect(&unread).batch_execute("TRUNCATE tidings.outbox").unwrap();
-        let mut readers = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
+        let readers = nodes.each_ref().map(|node| Client::subscribed(node, &[TOPIC]));
         let reading = AtomicBool::new(true);
+        let usage = Usage::begin(postgres, &url, &mut nodes);
         with.push(thread::scope(|scope| {
-            for reader in &mut readers {
+            for reader in &readers {
                 let reading = &reading;
-                scope.spawn(move || while reading.load(Relaxed) && reader.next_frame()["op"] == "event" {});
+                scope.spawn(move || read(reader.stream(), reading));
             }
             let written = write(&url, size.time, Some(&publish));
             emptied.push(time_until_empty(&url));
             reading.store(false, Relaxed);
-            // Wakes the readers.
-            nodes[0].publish_to(TOPIC, &sample::ticked(1));
             written
         }));
+        usages.push(usage.end(&mut nodes));
     }
     let of = |all: &[f64]| spread(without.iter().zip(all).map(|(without, with)| with / without * 100.0), 0);
     println!("\n| {WRITERS} writers, beside two nodes | transactions/s | of 100 % |");
@@ -63,8 +65,12 @@ pub(crate) fn run(postgres: &Postgres, size: Size) {
         spread(with.iter().copied(), 0),
         of(&with)
     );
+    println!(
+        "\nThen, the two nodes use {} ms of CPU per second, and the database {}.",
+        spread(usages.iter().map(|usage| usage.nodes_ms), 0),
+        spread(usages.iter().map(|usage| usage.database_ms), 0)
+    );
     println!("\nThe outbox was empty {} s after the last transaction.", spread(emptied, 2));
-    drop::<[Server; 2]>(nodes);
 }
 
 /// Writes rows for a time, each in a transaction, perhaps with one more statement. Returns the transactions per second.
@@ -89,6 +95,20 @@ fn write(url: &str, time: Duration, more: Option<&str>) -> f64 {
         }
     });
     count.load(Relaxed) as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// Reads as cheaply as possible: the processor time of a client is not what is measured.
+fn read(mut stream: &TcpStream, reading: &AtomicBool) {
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut bytes = vec![0; 256 * 1024];
+    while reading.load(Relaxed) {
+        match stream.read(&mut bytes) {
+            Ok(0) => panic!("the node has closed the connection"),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn time_until_empty(url: &str) -> f64 {
