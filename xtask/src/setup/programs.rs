@@ -1,5 +1,8 @@
-//! Programs that tests run: nginx and Caddy as proxies of a server, pgbouncer as a proxy of a database, curl for the README's
-//! commands, Python as another language that writes into an outbox, and the shell of SQLite as another writer of a table.
+//! Programs that tests run.
+//!
+//! - nginx and Caddy are proxies of a server. pgbouncer is a proxy of a database.
+//! - curl runs the README's commands.
+//! - Python writes into an outbox. The shell of SQLite writes to a table.
 
 use std::path::PathBuf;
 
