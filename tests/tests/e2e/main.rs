@@ -5,6 +5,7 @@ mod answers;
 mod away;
 mod behind;
 mod bridge;
+mod bridge_nodes;
 mod bridge_postgres;
 mod bridge_sqlite;
 mod churn;

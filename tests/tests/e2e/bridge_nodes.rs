@@ -1,0 +1,54 @@
+//! Real processes with a bridge, which are killed and frozen: a page has what is in the table, and hears of each change once.
+
+mod page;
+mod postgres;
+mod sqlite;
+
+use std::net::SocketAddr;
+
+use tidings_tests::{Server, example, own_address};
+
+/// The topic of all bridges here.
+const TOPIC: &str = "store:links";
+
+const LINKS: &str = "CREATE TABLE links(id bigint PRIMARY KEY, v bigint NOT NULL)";
+
+/// Rows with this id or a larger one are written once. Those below are written again and again.
+const ONCE: i64 = 1_000;
+
+/// A process with the bridge of the table `links`. It may end, and start again on its address.
+#[derive(Debug)]
+struct Node {
+    source: String,
+    journal: String,
+    address: SocketAddr,
+    server: Server,
+}
+
+impl Node {
+    #[track_caller]
+    fn start(source: &str, journal: &str) -> Self {
+        let address = own_address();
+        let server = serve(source, journal, address);
+        Self { source: source.to_owned(), journal: journal.to_owned(), address, server }
+    }
+
+    #[track_caller]
+    fn signal(&mut self, name: &str) {
+        self.server.process().signal(name);
+    }
+
+    /// Starts it again after its end.
+    #[track_caller]
+    fn start_again(&mut self) {
+        self.server.exit_code();
+        self.server = serve(&self.source, &self.journal, self.address);
+    }
+}
+
+#[track_caller]
+fn serve(source: &str, journal: &str, address: SocketAddr) -> Server {
+    let mut command = example("bridge_node");
+    command.args([source, journal]).env("TIDINGS_LISTEN", address.to_string());
+    Server::run(command)
+}
