@@ -58,7 +58,7 @@ const SOAKS: [Soak; 11] = [
     },
     Soak {
         name: "bridge",
-        says: "schedules of random writers of a table with a bridge: two nodes on PostgreSQL, and odd tables of SQLite",
+        says: "schedules of random writers of a table with a bridge: two nodes on PostgreSQL, and odd tables of SQLite; for each 500, a round of processes with a bridge that are killed and frozen",
         default: 10_000,
         run: bridge,
     },
@@ -133,11 +133,13 @@ fn sequencer(project: &Project, rounds: u64) -> Result<()> {
     committed(project, "sequencer::committed", rounds)
 }
 
-/// Runs the schedules of the suite, and more, with PostgreSQL and with SQLite. A thousand of both take about two minutes.
+/// Runs the schedules of the suite, and more, with PostgreSQL and with SQLite. A thousand of both take about two minutes. Then it
+/// kills and freezes processes. The nodes that are left must go on within 2 s, so the machine must be quiet.
 fn bridge(project: &Project, schedules: u64) -> Result<()> {
     setup::ensure(project, &[setup::POSTGRES])?;
     committed(project, "bridge_postgres::schedules::the_last_event", schedules.div_ceil(500))?;
-    committed(project, "bridge_sqlite::random", schedules.div_ceil(300))
+    committed(project, "bridge_sqlite::random", schedules.div_ceil(300))?;
+    committed(project, "bridge_nodes::faults", schedules.div_ceil(500))
 }
 
 /// Runs a test with more rounds.

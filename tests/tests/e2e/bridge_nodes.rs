@@ -1,8 +1,7 @@
-//! Real processes with a bridge, which are killed and frozen: a page has what is in the table, and hears of each change once.
+//! Real processes with a bridge: faults, and what may stand around their database.
 
+mod faults;
 mod page;
-mod postgres;
-mod sqlite;
 
 use std::net::SocketAddr;
 

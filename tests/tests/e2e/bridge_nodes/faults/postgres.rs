@@ -12,7 +12,7 @@ use std::{
 use postgres::{Client, NoTls};
 use tidings_tests::{Postgres, Random, finish, postgres::connect, rounds, tidings};
 
-use super::{
+use crate::bridge_nodes::{
     LINKS, Node, ONCE,
     page::{Load, Page, Rows},
 };

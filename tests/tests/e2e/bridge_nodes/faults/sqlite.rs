@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use rusqlite::Connection;
 use tidings_tests::{AppFile, Process, Random, rounds};
 
-use super::{
+use crate::bridge_nodes::{
     LINKS, Node, ONCE,
     page::{Load, Page, Rows},
 };
@@ -16,8 +16,7 @@ const FAULTS: usize = 4;
 /// Rows that the page hears of before a fault, and after it.
 const MORE: usize = 30;
 
-/// Writes rows once, others again and again, and rolls some back, without a pause, until it is killed or its input ends. It
-/// prints the number of each row after its commit.
+/// Writes rows once, others again and again, and rolls some back, without a pause, until it is killed.
 const WRITER: &str = r#"
 import random
 random.seed(arguments[0])
