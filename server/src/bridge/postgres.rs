@@ -20,7 +20,13 @@ use super::{
 };
 use crate::{
     database_url,
-    outbox::{postgres::journal_id, reader::Reader, sequencer::Sequencer, store::StoreError, thread::Thread},
+    outbox::{
+        postgres::{journal_id, no_journal::NoJournal},
+        reader::Reader,
+        sequencer::Sequencer,
+        store::StoreError,
+        thread::Thread,
+    },
     postgres::Database,
 };
 
@@ -124,10 +130,14 @@ impl PostgresSource {
             max_age: hub.log_limits().max_age,
         };
         // This tells why a table is not supported. The thread connects by itself.
-        let (session, bridge) = registration.register().await?;
-        let is_in_journal = hub.journal_id().is_some()
-            && journal_id(&session).await.map_err(|error| SourceError::Failed(error.message))?
-                == hub.journal_id();
+        let session = registration.connect().await?;
+        let failed = |error: StoreError| SourceError::Failed(error.message);
+        let is_in_journal =
+            hub.journal_id().is_some() && journal_id(&session).await.map_err(failed)? == hub.journal_id();
+        if !is_in_journal {
+            NoJournal::for_bridge().expect(&session, &self.name).await.map_err(failed)?;
+        }
+        let bridge = registration.register_on(&session).await?;
         drop(session);
         let store = ChangesStore::new(registration.clone(), is_in_journal, bridge);
         let (tenant, topic, check) =

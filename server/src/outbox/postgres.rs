@@ -5,6 +5,7 @@
 //! published, and its rows are found all the same.
 
 mod dead_letters;
+pub(crate) mod no_journal;
 pub(crate) mod queue;
 mod recent;
 mod schema;
@@ -12,7 +13,7 @@ mod sequence;
 pub(crate) mod turn;
 mod write;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_postgres::{
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub(crate) use self::sequence::journal_id;
 use self::{
+    no_journal::NoJournal,
     queue::{Begin, Found, Queue, age, columns_of, milliseconds, read_snapshot, snapshot},
     turn::Turn,
 };
@@ -42,9 +44,6 @@ use crate::postgres::{Database, Fault, Session};
 /// Time between two reads of a table without new rows.
 pub(crate) const POLL: Duration = Duration::from_millis(40);
 
-/// Time between two looks for a journal in the database of an outbox that one server reads.
-const JOURNAL_INTERVAL: Duration = Duration::from_secs(1);
-
 /// The outbox of a PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct PostgresStore {
@@ -52,8 +51,7 @@ pub(crate) struct PostgresStore {
     /// `None` after an error, until the database is opened again.
     open: Option<Open>,
     queue: Queue,
-    /// When the database last had no journal.
-    without_journal: Option<Instant>,
+    no_journal: NoJournal,
 }
 
 #[derive(Debug)]
@@ -76,7 +74,7 @@ impl PostgresStore {
             "tidings.dead_letters WHERE true",
             "tidings.sequencer WHERE true",
         );
-        Ok(Self { database, open: Some(open), queue, without_journal: None })
+        Ok(Self { database, open: Some(open), queue, no_journal: NoJournal::for_outbox() })
     }
 
     /// Makes the outbox. One that is there stays as it is. Returns what the owner has to know.
@@ -123,18 +121,8 @@ impl PostgresStore {
     /// # Errors
     /// There is a journal, so the rows are for the servers that have it. Or the database does not answer.
     pub(super) async fn expect_no_journal(&mut self) -> Result<(), StoreError> {
-        if self.without_journal.is_some_and(|then| then.elapsed() < JOURNAL_INTERVAL) {
-            return Ok(());
-        }
-        if self.session()?.query_one(HAS_JOURNAL, &[]).await?.get(0) {
-            return Err(StoreError::away(format!(
-                "{}: this database has a journal, and its rows are for the servers that use it: start this server with \
-                 --journal and this URL, or put the outbox into a database without a journal",
-                self.database.name()
-            )));
-        }
-        self.without_journal = Some(Instant::now());
-        Ok(())
+        let session = session(&self.open, &self.database)?;
+        self.no_journal.expect(session, self.database.name()).await
     }
 
     /// Succeeds while this server is the one that reads the outbox.
@@ -190,7 +178,7 @@ impl Store for PostgresStore {
 
     async fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
-        self.without_journal = None;
+        self.no_journal.forget();
         self.queue.forget();
         self.open = Some(Open::new(&self.database).await?);
         Ok(())
@@ -301,8 +289,6 @@ const SETTLE: &str = "WITH \
         WHERE o.id = d.id AND o.nonce = d.nonce RETURNING o.*, d.code, d.reason) \
     INSERT INTO tidings.dead_letters(outbox_id, tenant, event, key, origin, topics, nonce, at, code, reason) \
         SELECT id, tenant, event, key, origin, topics, nonce, at, code, reason FROM dead ORDER BY id";
-
-const HAS_JOURNAL: &str = "SELECT EXISTS (SELECT FROM tidings.versions WHERE part = 'journal')";
 
 /// The bounds of the columns, in the order of the parameters 1 to 3.
 fn column_limits() -> [i64; 3] {

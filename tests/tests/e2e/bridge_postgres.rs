@@ -4,6 +4,7 @@ mod nodes;
 mod records;
 mod rights;
 mod schedules;
+mod turns;
 mod watched;
 
 use std::time::Duration;

@@ -47,11 +47,20 @@ impl Registration {
     /// The database does not answer, or the table can't have a bridge.
     pub(super) async fn register(&self) -> Result<(Session, i32), SourceError> {
         let session = self.connect().await?;
-        self.check(&session).await?;
-        let mut found = self.find(&session).await?;
+        let bridge = self.register_on(&session).await?;
+        Ok((session, bridge))
+    }
+
+    /// Does the same on a connection.
+    ///
+    /// # Errors
+    /// The same errors.
+    pub(super) async fn register_on(&self, session: &Session) -> Result<i32, SourceError> {
+        self.check(session).await?;
+        let mut found = self.find(session).await?;
         if found.source.is_none() {
-            self.install(&session, &found).await?;
-            found = self.find(&session).await?;
+            self.install(session, &found).await?;
+            found = self.find(session).await?;
         }
         let max_age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
         let values: [(&(dyn ToSql + Sync), Type); 6] = [
@@ -64,7 +73,7 @@ impl Registration {
         ];
         let start = "SELECT tidings.start_bridge($1, $2, $3, $4, $5, $6)";
         let row = session.query_one(start, &values).await.map_err(|fault| self.refused(fault))?;
-        Ok((session, row.get(0)))
+        Ok(row.get(0))
     }
 
     /// Ends the registration of this node.
@@ -78,7 +87,7 @@ impl Registration {
         stopped.map(drop).map_err(|fault| fault.message)
     }
 
-    async fn connect(&self) -> Result<Session, SourceError> {
+    pub(super) async fn connect(&self) -> Result<Session, SourceError> {
         self.database.connect().await.map_err(|message| match message.contains("read only") {
             // A standby has no triggers of its own.
             true => SourceError::NotSupported(message),

@@ -23,6 +23,7 @@ use crate::{
         batches::Batch,
         postgres::{
             POLL,
+            no_journal::NoJournal,
             queue::{Begin, Found, Queue, milliseconds, read_snapshot, snapshot},
             turn::Turn,
         },
@@ -64,6 +65,7 @@ pub(super) struct ChangesStore {
     registration: Registration,
     /// Whether the changes go into the journal of the same database.
     is_in_journal: bool,
+    no_journal: NoJournal,
     registered: Registered,
     /// `None` after an error, until the database is opened again.
     open: Option<Open>,
@@ -110,7 +112,18 @@ impl ChangesStore {
     pub(super) fn new(registration: Registration, is_in_journal: bool, bridge: i32) -> Self {
         let registered = Registered(Arc::new(AtomicI32::new(bridge)));
         let (open, read, misses, gap_at, has_lost_turn) = Default::default();
-        Self { registration, is_in_journal, registered, open, read, misses, gap_at, has_lost_turn }
+        let no_journal = NoJournal::for_bridge();
+        Self {
+            registration,
+            is_in_journal,
+            no_journal,
+            registered,
+            open,
+            read,
+            misses,
+            gap_at,
+            has_lost_turn,
+        }
     }
 
     pub(super) fn registered(&self) -> Registered {
@@ -230,6 +243,8 @@ impl Store for ChangesStore {
         if std::mem::take(&mut self.has_lost_turn) {
             return Ok(vec![loss()]);
         }
+        let open = self.open.as_ref().ok_or_else(|| self.closed())?;
+        self.no_journal.expect(&open.session, self.registration.database.name()).await?;
         // Also while another node has the turn.
         self.renew().await?;
         self.take_turn().await?;
