@@ -71,7 +71,8 @@ use crate::{
 /// as `["a",1]`. If the key of a row changes, the old one is `deleted` and the new one is `upserted`.
 ///
 /// **Several nodes** may have the same bridge. If the journal of the hub is in this database, all of them take changes, and each
-/// change is published once. Otherwise one node at a time reads them, and the others wait until it ends.
+/// change is published once. Otherwise one node at a time reads them, and the others wait until it ends. A database that has
+/// another journal than the hub has no bridge for this hub: the nodes of that journal take the changes.
 ///
 /// **Stop and crash.** A node is registered in the database. A [stop](super::Bridge::stop) ends its registration. When the last
 /// node stops, the triggers record nothing more. A crash ends no registration: the changes wait, and the next start goes on
