@@ -121,6 +121,32 @@ fn a_record_that_no_event_can_carry_is_a_sync_and_a_dead_letter_until_it_can() {
 }
 
 #[test]
+fn a_key_may_be_longer_than_an_index_takes() {
+    for has_journal in [true, false] {
+        let url = if has_journal { new_journal() } else { new_outbox() };
+        let mut database = connect(&url);
+        run(&mut database, "CREATE TABLE links(id bytea PRIMARY KEY, v bigint)");
+        let mut node = Node::new(&url, has_journal);
+        // No record decodes: this key is no number.
+        let _bridge = node.start::<Link>("links").unwrap();
+        assert_eq!(node.next(), Told::Sync);
+        let long = "(SELECT string_agg(sha256(n::text::bytea), '') FROM generate_series(1, 80) n)";
+        run(&mut database, &format!("INSERT INTO links VALUES ({long}, 1)"));
+        assert_eq!(node.next(), Told::Sync);
+        let count = "SELECT count(*), max(length(key)) FROM tidings.bridge_dead_letters";
+        eventually("a dead letter", || {
+            let row = database.query_one(count, &[]).unwrap();
+            (row.get(0), row.get(1)) == (1_i64, Some(5_122))
+        });
+        run(&mut database, "UPDATE links SET v = 2");
+        assert_eq!(node.next(), Told::Sync);
+        run(&mut database, "DELETE FROM links");
+        assert!(matches!(node.next(), Told::Deleted(key) if key.len() == 5_122));
+        eventually("no dead letter", || database.query_one(count, &[]).unwrap().get::<_, i64>(0) == 0);
+    }
+}
+
+#[test]
 fn a_changed_definition_fails_no_writer_and_is_a_sync() {
     let (url, mut database) = with_links(true);
     let mut node = Node::bridged(&url, true);

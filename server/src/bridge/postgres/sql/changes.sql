@@ -70,13 +70,14 @@ BEGIN
   DELETE FROM tidings.changes c USING unnest(settle_changes.ids, settle_changes.nonces) AS d(id, nonce)
     WHERE c.bridge = settle_changes.bridge AND c.id = d.id AND c.nonce = d.nonce;
   DELETE FROM tidings.bridge_dead_letters d USING unnest(settle_changes.keys, settle_changes.codes) AS k(key, code)
-    WHERE k.code IS NULL AND d.bridge = settle_changes.bridge AND d.key = k.key;
+    WHERE k.code IS NULL AND d.bridge = settle_changes.bridge AND md5(d.key) = md5(k.key);
   INSERT INTO tidings.bridge_dead_letters AS d (bridge, key, code, reason)
     SELECT DISTINCT ON (k.key) settle_changes.bridge, k.key, k.code, k.reason
     FROM unnest(settle_changes.keys, settle_changes.codes, settle_changes.reasons) WITH ORDINALITY AS k(key, code, reason, place)
     JOIN tidings.bridges b ON b.id = settle_changes.bridge
     WHERE k.code IS NOT NULL AND k.key IS NOT NULL ORDER BY k.key, k.place DESC
-    ON CONFLICT (bridge, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, at = excluded.at;
+    ON CONFLICT (bridge, md5(key))
+    DO UPDATE SET key = excluded.key, code = excluded.code, reason = excluded.reason, at = excluded.at;
 END
 $$;
 

@@ -6,7 +6,8 @@ SELECT pg_advisory_xact_lock(8388346184940876547);
 CREATE SCHEMA IF NOT EXISTS tidings_tables;
 
 -- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers, and
--- `tidings_tables.records_ID` reads its records. `shape` tells when somebody has changed the table's definition.
+-- `tidings_tables.records_ID` reads its records. `shape` tells when somebody has changed the table's definition. Whoever
+-- changes the bridges of a table holds the lock of its row: only functions of the owner of `tidings` can take it.
 CREATE TABLE IF NOT EXISTS tidings.bridged_tables(
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   relation regclass NOT NULL UNIQUE,
@@ -45,15 +46,16 @@ CREATE TABLE IF NOT EXISTS tidings.changes(
   PRIMARY KEY (bridge, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
--- The records that no event can carry as they are now. A row goes when its record can be published.
+-- The records that no event can carry as they are now. A row goes when its record can be published. A key may be longer than
+-- an index takes.
 CREATE TABLE IF NOT EXISTS tidings.bridge_dead_letters(
   bridge integer NOT NULL,
   key text COLLATE "C" NOT NULL,
   code text NOT NULL,
   reason text NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (bridge, key)
+  at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE UNIQUE INDEX IF NOT EXISTS bridge_dead_letters_key ON tidings.bridge_dead_letters(bridge, md5(key));
 
 -- The node that took changes of a bridge last, as in `tidings.sequencer`.
 CREATE TABLE IF NOT EXISTS tidings.bridge_sequencers(
