@@ -1,5 +1,6 @@
 //! A table of PostgreSQL as a source of changes.
 
+mod history;
 mod registration;
 mod schema;
 mod store;
@@ -78,9 +79,10 @@ use crate::{
 /// node stops, the triggers record nothing more. A crash ends no registration: the changes wait, and the next start goes on
 /// with them. Changes that wait for longer than the log keeps events become one `sync`.
 ///
-/// **A `sync` of the topic** stands for what no trigger can tell: `TRUNCATE`, and columns or partitions that were added, renamed
-/// or removed. The node notices these within 10 s. A change of a column's values by `ALTER TABLE … TYPE … USING`, without
-/// another type, is not noticed. A record that does not decode is in `tidings.bridge_dead_letters` until it does.
+/// **A `sync` of the topic** stands for what no trigger can tell: `TRUNCATE`, a changed column, type or partition, and the time
+/// in which triggers were off. The node notices these within 10 s. While the triggers are off, the bridge publishes nothing, and
+/// the log says so, until the owner calls `tidings.bridge` again. If the node's user has the rights of the owner, the node
+/// calls it. A record that does not decode is in `tidings.bridge_dead_letters` until it does.
 ///
 /// **Not supported**: a table without a primary key, a view, a temporary or an unlogged table, a table with `FORCE ROW LEVEL
 /// SECURITY`, and a standby. Rows of child tables (`INHERITS`) are not rows of this table; partitions are.

@@ -1,7 +1,9 @@
 //! The bridge of a table in PostgreSQL, and tables that announce events of other domains.
 
+mod definitions;
 mod nodes;
 mod records;
+mod retention;
 mod rights;
 mod schedules;
 mod turns;

@@ -62,6 +62,15 @@ impl Registration {
             self.install(session, &found).await?;
             found = self.find(session).await?;
         }
+        if found.source.is_none() {
+            return Err(SourceError::NotSupported(format!(
+                "{}: somebody has changed the triggers or the functions of the bridge of {}: let its owner run \
+                 `SELECT tidings.unbridge('{}')`, and start again",
+                self.database.name(),
+                found.table,
+                found.table.replace('\'', "''")
+            )));
+        }
         let max_age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
         let values: [(&(dyn ToSql + Sync), Type); 6] = [
             (&found.source, Type::INT4),
@@ -95,8 +104,16 @@ impl Registration {
         })
     }
 
-    /// Checks that the database has the part `bridge`, in a version that this server knows.
+    /// Checks that the database has texts that the events can carry, and the part `bridge` in a version that this server knows.
     async fn check(&self, session: &Session) -> Result<(), SourceError> {
+        let encoding = session.query_one("SELECT current_setting('server_encoding')", &[]).await;
+        let encoding: String = encoding.map_err(|fault| self.refused(fault))?.get(0);
+        if encoding != "UTF8" {
+            return Err(SourceError::NotSupported(format!(
+                "{}: it has the encoding {encoding}; a bridge needs a database with the encoding UTF8",
+                self.database.name()
+            )));
+        }
         let statement = "SELECT version, oldest FROM tidings.versions WHERE part = 'bridge'";
         let rows = match session.query(statement, &[]).await {
             Err(fault) if fault.is_missing() => Vec::new(),
@@ -134,8 +151,7 @@ impl Registration {
 
     /// Makes the triggers of the table.
     async fn install(&self, session: &Session, found: &Found) -> Result<(), SourceError> {
-        let table = found.table.replace('\'', "''");
-        let call = format!("SELECT tidings.bridge('{table}')");
+        let call = call(&found.table);
         if !found.is_owner {
             return Err(SourceError::NotSupported(format!(
                 "{}: the table {} has no triggers of a bridge: let its owner run `{call}`",
@@ -166,6 +182,11 @@ impl Registration {
             fault => SourceError::Failed(fault.message),
         }
     }
+}
+
+/// Returns the statement by which the owner makes the triggers of a table.
+pub(super) fn call(table: &str) -> String {
+    format!("SELECT tidings.bridge('{}')", table.replace('\'', "''"))
 }
 
 /// What the database says of a table.

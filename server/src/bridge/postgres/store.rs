@@ -16,7 +16,10 @@ use tokio_postgres::{
 };
 use uuid::{Builder, Uuid};
 
-use super::registration::Registration;
+use super::{
+    history::History,
+    registration::{Registration, call},
+};
 use crate::{
     journal::Columns,
     outbox::{
@@ -43,6 +46,10 @@ const UNSETTLED_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often a record may have changed between its read and the append, one after the other. Then a gap stands for it.
 const MAX_MISSES: u8 = 3;
+
+/// Changes that are published, and that other transactions keep in the table. With more of them, the loop deletes nothing, and
+/// soon reads nothing more.
+const MAX_LOCKED: usize = 4096;
 
 /// Time between two gaps of records that change all the time: the subscribers load everything again.
 const GAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -71,12 +78,17 @@ pub(super) struct ChangesStore {
     open: Option<Open>,
     /// What was read and may still be in the table, by the id that the loop knows.
     read: BTreeMap<i64, Changes>,
+    /// The nonces of changes that are done, by id. Other transactions hold them, and may keep them in the table.
+    locked: BTreeMap<i64, Uuid>,
     /// How often each record was missed, one after the other. They are records of the last batch.
     misses: BTreeMap<String, u8>,
     /// When a gap last stood for such a record.
     gap_at: Option<Instant>,
-    /// Another node may have read the changes, while this one still published what it had read before.
-    has_lost_turn: bool,
+    /// What a node that reads alone has seen of the database.
+    history: History,
+    /// Another node may have read the changes, while this one still published what it had read before. Or the database is an
+    /// older copy.
+    has_lost: bool,
 }
 
 /// The number of the bridge in the database. It changes when another node has ended the bridge.
@@ -111,18 +123,19 @@ impl Registered {
 impl ChangesStore {
     pub(super) fn new(registration: Registration, is_in_journal: bool, bridge: i32) -> Self {
         let registered = Registered(Arc::new(AtomicI32::new(bridge)));
-        let (open, read, misses, gap_at, has_lost_turn) = Default::default();
-        let no_journal = NoJournal::for_bridge();
+        let (open, read, locked, misses, gap_at, history, has_lost) = Default::default();
         Self {
             registration,
             is_in_journal,
-            no_journal,
+            no_journal: NoJournal::for_bridge(),
             registered,
             open,
             read,
+            locked,
             misses,
             gap_at,
-            has_lost_turn,
+            history,
+            has_lost,
         }
     }
 
@@ -136,11 +149,15 @@ impl ChangesStore {
     /// The database can't be opened, or the table is gone.
     pub(super) async fn open(&mut self) -> Result<(), StoreError> {
         if self.open.take().and_then(|open| open.turn).is_some_and(|turn| turn.is_lost()) {
-            self.has_lost_turn = true;
+            self.has_lost = true;
         }
         let registered = self.registration.register().await;
         let (session, bridge) = registered.map_err(|error| StoreError::away(error.to_string()))?;
         self.registered.0.store(bridge, Ordering::Release);
+        // A journal in the database finds this out for all of its events.
+        if !self.is_in_journal && self.history.is_gone_from(&session, bridge).await? {
+            self.has_lost = true;
+        }
         let queue = Queue::new(
             &format!("tidings.changes WHERE bridge = {bridge}"),
             &format!("tidings.bridge_dead_letters WHERE bridge = {bridge}"),
@@ -167,13 +184,24 @@ impl ChangesStore {
             return Ok(());
         }
         let values: [(&(dyn ToSql + Sync), Type); 2] = [(&open.bridge, Type::INT4), (&node, Type::UUID)];
-        let statement = "SELECT is_known, is_settled FROM tidings.renew_bridge($1, $2)";
+        let statement = "SELECT is_known, is_settled, has_triggers FROM tidings.renew_bridge($1, $2)";
         let row = open.session.query_one(statement, &values).await?;
+        let interval = if row.get(1) { RENEW_INTERVAL } else { UNSETTLED_INTERVAL };
+        open.renew_at = Instant::now() + interval;
         if !row.get::<_, bool>(0) {
             return Err(StoreError::away("another node has ended this bridge: it starts again"));
         }
-        let interval = if row.get(1) { RENEW_INTERVAL } else { UNSETTLED_INTERVAL };
-        open.renew_at = Instant::now() + interval;
+        if !row.get::<_, bool>(2) {
+            return Err(StoreError::away(format!(
+                "{}: the table {} is gone, or its triggers are off: let its owner run `{}`",
+                self.registration.database.name(),
+                self.registration.table,
+                call(&self.registration.table)
+            )));
+        }
+        if !self.locked.is_empty() {
+            self.settle(&[], &[]).await?;
+        }
         Ok(())
     }
 
@@ -214,6 +242,7 @@ impl ChangesStore {
                 true => Field::Null,
                 false => Field::Text(changes.idempotency_key().to_string()),
             };
+            self.history.read(row.id.id);
             self.read.insert(row.id.id, changes);
             let topics = serde_json::to_string(&[&self.registration.topic]).unwrap_or_default();
             let tenant = Field::Text(self.registration.tenant.clone());
@@ -224,7 +253,7 @@ impl ChangesStore {
 
     /// Returns the ids of all changes that were read and may still be in the table.
     fn known(&self) -> Vec<i64> {
-        self.read.values().flat_map(|changes| &changes.ids).copied().collect()
+        self.read.values().flat_map(|changes| &changes.ids).chain(self.locked.keys()).copied().collect()
     }
 }
 
@@ -240,7 +269,7 @@ impl Changes {
 
 impl Store for ChangesStore {
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
-        if std::mem::take(&mut self.has_lost_turn) {
+        if std::mem::take(&mut self.has_lost) {
             return Ok(vec![loss()]);
         }
         let open = self.open.as_ref().ok_or_else(|| self.closed())?;
@@ -252,30 +281,45 @@ impl Store for ChangesStore {
     }
 
     async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), StoreError> {
-        let settled = || done.iter().chain(dead.iter().map(|dead| &dead.id)).map(|row| row.id);
-        let (mut ids, mut nonces) = (Vec::<i64>::new(), Vec::<Uuid>::new());
+        let done = done.iter().map(|row| (row.id, None));
+        let mut settled: Vec<_> = done.chain(dead.iter().map(|dead| (dead.id.id, Some(dead)))).collect();
+        // A record may have changed from one that no event can carry to one that an event can.
+        settled.sort_by_key(|(id, _)| *id);
+        let (mut ids, mut nonces): (Vec<i64>, Vec<Uuid>) = self.locked.iter().unzip();
         let (mut keys, mut codes, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-        for id in settled() {
-            let Some(changes) = self.read.get(&id) else { continue };
+        for (id, refusal) in &settled {
+            let Some(changes) = self.read.get(id) else { continue };
             ids.extend(&changes.ids);
             nonces.extend(&changes.nonces);
-            let refusal = dead.iter().find(|dead| dead.id.id == id);
             keys.push(changes.key.as_deref());
             codes.push(refusal.map(|dead| dead.code.as_str()));
             reasons.push(refusal.map(reason));
         }
         let open = self.open.as_ref().ok_or_else(|| self.closed())?;
-        let bridge = open.bridge;
-        let values: [(&(dyn ToSql + Sync), Type); 6] = [
+        let (bridge, node) = (open.bridge, (!self.is_in_journal).then_some(self.registration.node));
+        let values: [(&(dyn ToSql + Sync), Type); 7] = [
             (&bridge, Type::INT4),
             (&ids, Type::INT8_ARRAY),
             (&nonces, Type::UUID_ARRAY),
             (&keys, Type::TEXT_ARRAY),
             (&codes, Type::TEXT_ARRAY),
             (&reasons, Type::TEXT_ARRAY),
+            (&node, Type::UUID),
         ];
-        open.session.query("SELECT tidings.settle_changes($1, $2, $3, $4, $5, $6)", &values).await?;
-        for id in settled() {
+        let settle = "SELECT left_over, settled_at FROM tidings.settle_changes($1, $2, $3, $4, $5, $6, $7)";
+        let row = open.session.query_one(settle, &values).await?;
+        self.history.settled(row.get(1));
+        let locked: HashSet<i64> = row.get::<_, Vec<i64>>(0).into_iter().collect();
+        self.locked = ids.into_iter().zip(nonces).filter(|(id, _)| locked.contains(id)).collect();
+        if self.locked.len() > MAX_LOCKED {
+            return Err(StoreError::away(format!(
+                "{}: other transactions hold {} changes of {} that are published: look at pg_locks, and end these transactions",
+                self.registration.database.name(),
+                self.locked.len(),
+                self.registration.table
+            )));
+        }
+        for (id, _) in settled {
             self.read.remove(&id);
         }
         Ok(())

@@ -9,7 +9,10 @@ use std::{
 };
 
 use tidings_server::bridge::postgres::PostgresSource;
-use tidings_tests::{Cut, Direction, Ending, Postgres, Proxy, Random, eventually, postgres::connect};
+use tidings_tests::{
+    Cut, Direction, Ending, Postgres, Proxy, Random, eventually,
+    postgres::{as_user, connect},
+};
 
 use super::{Node, Told, link, run, with_links};
 
@@ -185,27 +188,81 @@ fn no_node_waits_for_the_writers_of_a_table_that_gets_its_triggers() {
 }
 
 #[test]
-fn changes_for_which_nobody_comes_become_one_sync_and_do_not_pile_up() {
+fn an_open_transaction_of_an_owner_and_the_locks_of_anybody_hold_up_no_node() {
     let (url, mut database) = with_links(true);
     let mut node = Node::bridged(&url, true);
     assert_eq!(node.next(), Told::Sync);
-    drop(node);
-    let waiting = |database: &mut ::postgres::Client| -> i64 {
-        database.query_one("SELECT count(*) FROM tidings.changes", &[]).unwrap().get(0)
+    run(
+        &mut database,
+        "DO $$ BEGIN CREATE ROLE anybody LOGIN PASSWORD 'a'; EXCEPTION WHEN duplicate_object THEN END $$;
+        CREATE TABLE other(id bigint PRIMARY KEY)",
+    );
+    let mut anybody = connect(&as_user(&url, "anybody", "a"));
+    run(&mut anybody, "SELECT pg_advisory_lock(8388346184940876548)");
+    let mut renew = |expected: (bool, bool)| {
+        let renew = "SELECT is_known, is_settled FROM tidings.renew_bridge(1, gen_random_uuid())";
+        let row = database.query_one(renew, &[]).unwrap();
+        assert_eq!((row.get(0), row.get(1)), expected);
     };
-    let many =
-        |from: i64| format!("INSERT INTO links SELECT n, 0 FROM generate_series({from}, {}) n", from + 2_999);
-    run(&mut database, &many(0));
-    run(&mut database, "UPDATE tidings.changes SET at = at - interval '1 hour'");
-    run(&mut database, &many(10_000));
-    assert!(waiting(&mut database) < 3_100, "{}", waiting(&mut database));
-    run(&mut database, "UPDATE tidings.changes SET at = at - interval '1 hour'");
-    let mut node = Node::bridged(&url, true);
+    let mut owner = connect(&url);
+    run(&mut owner, "BEGIN; SELECT tidings.bridge('other'); SELECT tidings.bridge('links')");
+    renew((true, true));
+    let mut second = Node::bridged(&url, true);
+    second.stop();
+    run(&mut owner, "COMMIT; BEGIN; SELECT tidings.unbridge('other')");
+    renew((true, true));
+    // This node asks again until it knows what becomes of its bridge.
+    run(&mut owner, "SELECT tidings.unbridge('links')");
+    renew((true, false));
+    run(&mut owner, "ROLLBACK");
+    renew((true, true));
+}
+
+#[test]
+fn an_older_copy_of_the_database_is_a_sync() {
+    let (url, mut database) = with_links(false);
+    let mut node = Node::bridged(&url, false);
     assert_eq!(node.next(), Told::Sync);
-    run(&mut database, "INSERT INTO links VALUES (-1, -1)");
-    // The reads of several batches may be several syncs.
-    assert!(node.until(-1).len() <= 12);
-    eventually("nothing waits", || waiting(&mut database) == 0);
+    run(&mut database, "INSERT INTO links VALUES (1, 1)");
+    assert_eq!(node.next(), link(1, 1));
+    let nothing_waits = |url: &str| {
+        let count = |database: &mut ::postgres::Client| -> i64 {
+            database.query_one("SELECT count(*) FROM tidings.changes", &[]).unwrap().get(0)
+        };
+        let mut database = connect(url);
+        eventually("nothing waits", || count(&mut database) == 0);
+    };
+    nothing_waits(&url);
+    drop(database);
+    let name = url.rsplit_once('/').unwrap().1;
+    let copy = format!("{name}_copy");
+    let mut postgres = connect(&Postgres::shared().url("postgres"));
+    let mut close = |then: &[String]| {
+        run(&mut postgres, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        let end =
+            format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'");
+        run(&mut postgres, &end);
+        then.iter().for_each(|statement| run(&mut postgres, statement));
+    };
+    close(&[
+        format!("CREATE DATABASE {copy} TEMPLATE {name}"),
+        format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+    ]);
+    // The same database is no copy, also after its connections have ended.
+    run(&mut connect(&url), "INSERT INTO links VALUES (2, 2)");
+    assert_eq!(node.next(), link(2, 2));
+    nothing_waits(&url);
+    // Others write to the copy before the node knows of it.
+    run(&mut connect(&Postgres::shared().url(&copy)), "INSERT INTO links VALUES (3, 3), (4, 4), (5, 5)");
+    close(&[
+        format!("ALTER DATABASE {name} RENAME TO {name}_old"),
+        format!("ALTER DATABASE {copy} RENAME TO {name}"),
+    ]);
+    assert_eq!(node.next(), Told::Sync);
+    assert_eq!(node.next(), link(3, 3));
+    node.until(5);
+    run(&mut connect(&url), "INSERT INTO links VALUES (6, 6)");
+    assert_eq!(node.next(), link(6, 6));
 }
 
 #[test]

@@ -40,6 +40,10 @@ fn a_table_without_what_a_bridge_needs_is_refused_with_the_remedy() {
     }
     let plain = Postgres::shared().database();
     refused(Node::new(&plain, false).start("links"), "tidings journal init");
+    let name = format!("{}_ascii", url.rsplit_once('/').unwrap().1);
+    let ascii = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'");
+    run(&mut connect(&url), &ascii);
+    refused(Node::new(&Postgres::shared().url(&name), false).start("links"), "the encoding UTF8");
     let error = PostgresSource::new("mysql://u:secret@h/d").unwrap_err();
     assert!(matches!(&error, SourceError::Invalid(message) if !message.contains("secret")), "{error}");
     let started = Node::new(&url.replace("owner:", "nobody:"), false).start::<Link>("links");

@@ -60,24 +60,50 @@ END
 $$;
 
 -- Deletes changes that are done, and notes the records that no event can carry now. `keys`, `codes` and `reasons` have an
--- element for each record that was done with. A record without a code can be published again.
+-- element for each record that was done with, in the order of the changes. A record without a code can be published again.
+--
+-- `left_over` are the changes that are still there: a writer that drops old changes may have them, and its transaction may
+-- stay open. `node` is the one that reads alone. It remembers `settled_at`, and so notices an older copy of the database.
 CREATE OR REPLACE FUNCTION tidings.settle_changes(
-  bridge integer, ids bigint[], nonces uuid[], keys text[], codes text[], reasons text[]
-) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+  bridge integer, ids bigint[], nonces uuid[], keys text[], codes text[], reasons text[], node uuid DEFAULT NULL,
+  OUT left_over bigint[], OUT settled_at timestamptz
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
+DECLARE
+  deleted bigint;
 BEGIN
-  DELETE FROM tidings.changes c USING unnest(settle_changes.ids, settle_changes.nonces) AS d(id, nonce)
-    WHERE c.bridge = settle_changes.bridge AND c.id = d.id AND c.nonce = d.nonce;
-  DELETE FROM tidings.bridge_dead_letters d USING unnest(settle_changes.keys, settle_changes.codes) AS k(key, code)
-    WHERE k.code IS NULL AND d.bridge = settle_changes.bridge AND md5(d.key) = md5(k.key);
-  INSERT INTO tidings.bridge_dead_letters AS d (bridge, key, code, reason)
-    SELECT DISTINCT ON (k.key) settle_changes.bridge, k.key, k.code, k.reason
+  left_over := '{}';
+  WITH free AS MATERIALIZED (
+    SELECT c.id FROM unnest(settle_changes.ids, settle_changes.nonces) AS d(id, nonce)
+    JOIN tidings.changes c ON c.bridge = settle_changes.bridge AND c.id = d.id AND c.nonce = d.nonce
+    FOR UPDATE OF c SKIP LOCKED
+  )
+  DELETE FROM tidings.changes c USING free f WHERE c.bridge = settle_changes.bridge AND c.id = f.id;
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  IF deleted < cardinality(settle_changes.ids) THEN
+    left_over := ARRAY(SELECT c.id FROM unnest(settle_changes.ids, settle_changes.nonces) AS d(id, nonce)
+      JOIN tidings.changes c ON c.bridge = settle_changes.bridge AND c.id = d.id AND c.nonce = d.nonce);
+  END IF;
+  WITH done AS MATERIALIZED (
+    SELECT DISTINCT ON (k.key) k.key, k.code, k.reason
     FROM unnest(settle_changes.keys, settle_changes.codes, settle_changes.reasons) WITH ORDINALITY AS k(key, code, reason, place)
-    JOIN tidings.bridges b ON b.id = settle_changes.bridge
-    WHERE k.code IS NOT NULL AND k.key IS NOT NULL ORDER BY k.key, k.place DESC
+    WHERE k.key IS NOT NULL ORDER BY k.key, k.place DESC
+  ), gone AS (
+    DELETE FROM tidings.bridge_dead_letters d USING done k
+    WHERE k.code IS NULL AND d.bridge = settle_changes.bridge AND md5(d.key) = md5(k.key)
+  )
+  INSERT INTO tidings.bridge_dead_letters AS d (bridge, key, code, reason)
+    SELECT b.id, k.key, k.code, k.reason FROM done k JOIN tidings.bridges b ON b.id = settle_changes.bridge
+    WHERE k.code IS NOT NULL
     ON CONFLICT (bridge, md5(key))
     DO UPDATE SET key = excluded.key, code = excluded.code, reason = excluded.reason, at = excluded.at;
+  IF settle_changes.node IS NOT NULL THEN
+    INSERT INTO tidings.bridge_sequencers AS s (bridge, node, at)
+      SELECT b.id, settle_changes.node, clock_timestamp() FROM tidings.bridges b WHERE b.id = settle_changes.bridge
+      ON CONFLICT (bridge) DO UPDATE SET node = excluded.node, at = greatest(excluded.at, s.at + interval '1 microsecond')
+      RETURNING s.at INTO settled_at;
+  END IF;
 END
 $$;
 
@@ -134,7 +160,7 @@ BEGIN
     ARRAY(SELECT sequence_changes.events[k.place] FROM unnest(kept) WITH ORDINALITY AS k(place, number) ORDER BY k.number),
     ARRAY(SELECT sequence_changes.payloads[k.place] FROM unnest(kept) WITH ORDINALITY AS k(place, number) ORDER BY k.number),
     ARRAY(SELECT sequence_changes.costs[k.place] FROM unnest(kept) WITH ORDINALITY AS k(place, number) ORDER BY k.number));
-  PERFORM tidings.settle_changes(sequence_changes.bridge,
+  PERFORM FROM tidings.settle_changes(sequence_changes.bridge,
     ARRAY(SELECT d.id FROM unnest(sequence_changes.ids, sequence_changes.places) AS d(id, place) WHERE d.place = ANY (kept)
       ORDER BY d.id),
     ARRAY(SELECT d.nonce FROM unnest(sequence_changes.ids, sequence_changes.nonces, sequence_changes.places)

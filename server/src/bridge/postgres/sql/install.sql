@@ -24,14 +24,52 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $function$
   FROM tidings.key_columns($1) k
 $function$;
 
--- Returns a text that differs when a table has other columns, another key or other partitions.
+-- Returns a text that differs after a change of what a record is, or of what the triggers see: the columns and their types, the
+-- key, the partitions and the triggers themselves. `xmin` differs also after a change that was taken back. The file of a table
+-- without a trigger for `TRUNCATE` tells of one: a partition may have come after the triggers.
 CREATE OR REPLACE FUNCTION tidings.shape(relation oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT md5(
-    (SELECT string_agg(format('%s %I %s %s', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
-      FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
-    || coalesce((SELECT string_agg(k.name, ',' ORDER BY k.place) FROM tidings.key_columns($1) k), '')
-    || coalesce((SELECT string_agg(p.relid::oid::text, ',' ORDER BY p.relid) FROM pg_partition_tree($1::regclass) p), ''))
+  WITH RECURSIVE triggers(name) AS (
+    SELECT format('tidings_bridge_%s%s', t.id, kind) FROM tidings.bridged_tables t, unnest(ARRAY['', '_truncate']) AS kind
+    WHERE t.relation = $1
+  ), relations(oid) AS (
+    SELECT $1 UNION SELECT p.relid FROM pg_partition_tree($1) p
+  ), types(oid) AS (
+    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0
+    UNION
+    SELECT part.oid FROM types y JOIN pg_type t ON t.oid = y.oid CROSS JOIN LATERAL (
+      SELECT t.typelem UNION ALL SELECT t.typbasetype
+      UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0
+    ) AS part(oid)
+  ), facts(fact) AS (
+    SELECT format('column %s %s %s', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a WHERE a.attnum > 0 AND a.attrelid IN (
+      SELECT $1 UNION ALL SELECT t.typrelid FROM types y JOIN pg_type t ON t.oid = y.oid)
+    UNION ALL
+    SELECT format('label %s %s', e.oid, e.xmin) FROM pg_enum e JOIN types y ON y.oid = e.enumtypid
+    UNION ALL
+    SELECT format('key %s %I', k.place, k.name) FROM tidings.key_columns($1) k
+    UNION ALL
+    SELECT format('trigger %s %s', t.oid, t.xmin) FROM pg_trigger t
+    WHERE t.tgrelid IN (SELECT r.oid FROM relations r) AND t.tgname IN (SELECT n.name FROM triggers n)
+    UNION ALL
+    SELECT format('table %s %s', c.oid, CASE WHEN NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+        AND t.tgname IN (SELECT n.name FROM triggers n WHERE n.name ~ 'truncate$') AND t.tgenabled = 'A') THEN c.relfilenode END)
+    FROM pg_class c JOIN relations r ON r.oid = c.oid
+  )
+  SELECT md5(string_agg(f.fact, ',' ORDER BY f.fact COLLATE "C")) FROM facts f
+$$;
+
+-- Returns whether the triggers of a table are there, and also run for rows that a replication brings.
+CREATE OR REPLACE FUNCTION tidings.has_triggers(source integer, relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT NOT EXISTS (
+    SELECT named.relation, named.name FROM (
+      SELECT $2::oid, format('tidings_bridge_%s', $1) UNION SELECT $2, format('tidings_bridge_%s_truncate', $1)
+      UNION SELECT p.relid, format('tidings_bridge_%s', $1) FROM pg_partition_tree($2) p) AS named(relation, name)
+    EXCEPT
+    SELECT t.tgrelid, t.tgname::text FROM pg_trigger t
+    WHERE t.tgenabled = 'A' AND t.tgfoid = to_regprocedure(format('tidings.changed_%s()', $1)))
 $$;
 
 -- Writes the function of a table's triggers: it records the keys of changed rows for the bridges that are registered now.
@@ -94,12 +132,13 @@ BEGIN
   IF new_key IS NOT NULL THEN
 %3$s  ELSIF old_key IS NULL THEN
 %5$s  END IF;
-  IF number %% 1024 = 0 THEN
-    PERFORM tidings.drop_old_changes(%6$s);
+  -- The ids of one change's rows follow each other.
+  IF number %% 1024 < %8$s THEN
+    PERFORM tidings.drop_old_changes();
   END IF;
   RETURN NULL;
 END$body$, tidings.key_expression(relation, 'OLD'), tidings.key_expression(relation, 'NEW'),
-      insert_new, insert_old, insert_gap, source, tidings.shape(relation));
+      insert_new, insert_old, insert_gap, source, tidings.shape(relation), cardinality(bridges));
   END IF;
   -- Another session may run it: the same body is not written again.
   IF body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc p WHERE p.oid = to_regprocedure(named || '()')) THEN
@@ -109,10 +148,11 @@ END$body$, tidings.key_expression(relation, 'OLD'), tidings.key_expression(relat
 END
 $function$;
 
--- Removes changes for which nobody has come for longer than a bridge publishes them, a bounded number. One gap stands for
--- them. Writers call it now and then, so a node that never comes back does not let the table grow for ever.
-CREATE OR REPLACE FUNCTION tidings.drop_old_changes(source integer) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Removes changes for which nobody has come for longer than a bridge publishes them, a bounded number of each bridge. One gap
+-- stands for them. Writers call it now and then, so a node that never comes back does not let the table grow for ever. A
+-- writer does it for all tables: the ids at which it does may always be those of another table.
+CREATE OR REPLACE FUNCTION tidings.drop_old_changes() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   this record;
   dropped bigint;
@@ -121,10 +161,16 @@ BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RETURN;
   END IF;
-  FOR this IN SELECT b.id, b.max_age FROM tidings.bridges b WHERE b.source = drop_old_changes.source LOOP
+  -- The first change of a bridge is the oldest, or nearly so.
+  FOR this IN
+    SELECT b.id, clock_timestamp() - b.max_age AS oldest FROM tidings.bridges b CROSS JOIN LATERAL (
+      SELECT c.at FROM tidings.changes c WHERE c.bridge = b.id ORDER BY c.id LIMIT 1) first
+    WHERE first.at < clock_timestamp() - b.max_age
+  LOOP
     WITH old AS MATERIALIZED (
-      SELECT c.id FROM tidings.changes c WHERE c.bridge = this.id AND c.at < clock_timestamp() - this.max_age
-      ORDER BY c.id LIMIT 4096 FOR UPDATE SKIP LOCKED
+      SELECT c.id FROM tidings.changes c WHERE c.bridge = this.id AND c.at < this.oldest AND c.id <= (
+        SELECT max(f.id) FROM (SELECT f.id FROM tidings.changes f WHERE f.bridge = this.id ORDER BY f.id LIMIT 4096) f)
+      ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
     ), gone AS (
       DELETE FROM tidings.changes c USING old o WHERE c.bridge = this.id AND c.id = o.id RETURNING 1
     ) SELECT count(*) INTO dropped FROM gone;
@@ -139,16 +185,22 @@ $$;
 CREATE OR REPLACE FUNCTION tidings.add_bridged_table(relation regclass) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  source integer;
+  source integer := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
+  owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = add_bridged_table.relation);
 BEGIN
-  PERFORM pg_advisory_xact_lock(8388346184940876548);
-  INSERT INTO tidings.bridged_tables AS t (relation, shape) VALUES (add_bridged_table.relation, tidings.shape($1))
-    ON CONFLICT DO NOTHING;
-  source := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
-  PERFORM tidings.write_trigger(source);
-  EXECUTE format('REVOKE ALL ON FUNCTION tidings.changed_%s() FROM PUBLIC', source);
-  EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.changed_%s() TO %s', source,
-    (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = add_bridged_table.relation));
+  IF source IS NULL THEN
+    INSERT INTO tidings.bridged_tables AS t (relation, shape) VALUES (add_bridged_table.relation, '') ON CONFLICT DO NOTHING;
+    source := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
+  END IF;
+  -- The caller's transaction may stay open. So a lock is taken only for what is missing.
+  IF to_regprocedure(format('tidings.changed_%s()', source)) IS NULL THEN
+    PERFORM tidings.lock_bridges(source);
+    PERFORM tidings.write_trigger(source);
+    EXECUTE format('REVOKE ALL ON FUNCTION tidings.changed_%s() FROM PUBLIC', source);
+  END IF;
+  IF NOT has_function_privilege(owner, to_regprocedure(format('tidings.changed_%s()', source)), 'EXECUTE') THEN
+    EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.changed_%s() TO %s', source, owner::regrole);
+  END IF;
   RETURN source;
 END
 $$;
@@ -199,6 +251,7 @@ DECLARE
   named text;
   body text;
   truncated oid;
+  disabled record;
 BEGIN
   PERFORM tidings.check_table(bridged);
   IF NOT EXISTS (SELECT FROM tidings.key_columns(bridged)) THEN
@@ -208,11 +261,6 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('%s has row level security that holds for its owner, too', bridged),
       HINT = 'ALTER TABLE … NO FORCE ROW LEVEL SECURITY, or do without a bridge: all subscribers of its topic get all rows.';
-  END IF;
-  IF EXISTS (SELECT p.relid FROM pg_partition_tree(bridged) p UNION SELECT bridged EXCEPT
-      SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname ~ '^tidings_bridge_[0-9]+_truncate$') THEN
-    -- Now, and not with the lock of registrations: nodes with other tables must not wait for writers of this one.
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', bridged);
   END IF;
   source := tidings.add_bridged_table(bridged);
   named := format('tidings_tables.records_%s', source);
@@ -232,8 +280,6 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = bridged AND t.tgname = format('tidings_bridge_%s', source)) THEN
     EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s AFTER INSERT OR UPDATE OR DELETE ON %2$s FOR EACH ROW '
       'EXECUTE FUNCTION tidings.changed_%1$s()', source, bridged);
-    -- Also for rows that a replication brings.
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER tidings_bridge_%s', bridged, source);
   END IF;
   FOR truncated IN
     SELECT p.relid FROM pg_partition_tree(bridged) p UNION SELECT bridged EXCEPT
@@ -241,7 +287,14 @@ BEGIN
   LOOP
     EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s_truncate AFTER TRUNCATE ON %2$s FOR EACH STATEMENT '
       'EXECUTE FUNCTION tidings.changed_%1$s()', source, truncated::regclass);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER tidings_bridge_%s_truncate', truncated::regclass, source);
+  END LOOP;
+  -- Also for rows that a replication brings.
+  FOR disabled IN
+    SELECT t.tgrelid::regclass AS relation, t.tgname AS name FROM pg_trigger t
+    WHERE t.tgrelid IN (SELECT p.relid FROM pg_partition_tree(bridged) p UNION SELECT bridged) AND t.tgenabled <> 'A'
+      AND t.tgname IN (format('tidings_bridge_%s', source), format('tidings_bridge_%s_truncate', source))
+  LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', disabled.relation, disabled.name);
   END LOOP;
   RETURN source;
 END
@@ -315,11 +368,9 @@ $$;
 CREATE OR REPLACE FUNCTION tidings.remove_bridged_table(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  removed integer;
+  removed integer := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = remove_bridged_table.relation);
 BEGIN
-  PERFORM pg_advisory_xact_lock(8388346184940876548);
-  removed := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = remove_bridged_table.relation);
-  IF removed IS NOT NULL THEN
+  IF tidings.lock_bridges(removed) THEN
     EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s()', removed);
     PERFORM tidings.forget_bridge(b.id) FROM tidings.bridges b WHERE b.source = removed;
     DELETE FROM tidings.bridged_tables t WHERE t.id = removed;

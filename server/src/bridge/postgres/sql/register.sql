@@ -8,10 +8,7 @@ DECLARE
   owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = find_table.relation);
 BEGIN
   is_owner := pg_has_role(session_user, owner, 'USAGE');
-  IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = find_table.relation AND t.tgname = format('tidings_bridge_%s', number)
-      AND t.tgfoid = to_regprocedure(format('tidings.changed_%s()', number)) AND t.tgenabled = 'A')
-    AND NOT EXISTS (SELECT FROM pg_partition_tree(find_table.relation) p WHERE NOT EXISTS (SELECT FROM pg_trigger t
-      WHERE t.tgrelid = p.relid AND t.tgname = format('tidings_bridge_%s_truncate', number)))
+  IF tidings.has_triggers(number, find_table.relation)
     -- It must run with the rights of the table's owner, and with nobody else's.
     AND EXISTS (SELECT FROM pg_proc p
       WHERE p.oid = to_regprocedure(format('tidings_tables.records_%s(regclass, text[], bigint)', number))
@@ -19,6 +16,16 @@ BEGIN
   THEN
     source := number;
   END IF;
+END
+$$;
+
+-- Keeps others from changing the bridges of a table until the end of the transaction. Returns false if there is no such
+-- table.
+CREATE OR REPLACE FUNCTION tidings.lock_bridges(source integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM FROM tidings.bridged_tables t WHERE t.id = lock_bridges.source FOR NO KEY UPDATE;
+  RETURN FOUND;
 END
 $$;
 
@@ -31,13 +38,18 @@ DECLARE
   this tidings.bridges;
   started integer;
 BEGIN
-  PERFORM pg_advisory_xact_lock(8388346184940876548);
+  IF NOT tidings.lock_bridges(start_bridge.source) THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the table has no triggers of a bridge',
+      HINT = 'Let its owner call tidings.bridge.';
+  END IF;
   SELECT b.* INTO this FROM tidings.bridges b
     WHERE b.tenant = start_bridge.tenant AND b.schema = start_bridge.schema AND b.topic = start_bridge.topic;
   started := this.id;
   IF this.source <> start_bridge.source THEN
-    -- Another table has the name now.
+    -- Another table has the name now. The triggers of the first one record nothing more.
+    PERFORM tidings.lock_bridges(this.source);
     PERFORM tidings.forget_bridge(this.id);
+    PERFORM tidings.write_trigger(this.source);
     started := NULL;
   END IF;
   IF started IS NULL THEN
@@ -46,8 +58,9 @@ BEGIN
       RETURNING b.id INTO started;
     INSERT INTO tidings.changes(bridge) VALUES (started);
   END IF;
-  -- A node publishes changes for 10 s at least.
-  UPDATE tidings.bridges b SET max_age = greatest(start_bridge.max_age * interval '1 ms', interval '10 s') WHERE b.id = started;
+  -- A node publishes changes for 10 s at least. PostgreSQL has no time before some thousand years ago.
+  UPDATE tidings.bridges b SET max_age = least(greatest(start_bridge.max_age, 10 * 1000), 100 * 365 * 86400000::bigint)
+    * interval '1 ms' WHERE b.id = started;
   DELETE FROM tidings.bridge_nodes n WHERE n.at < clock_timestamp() - interval '1 day';
   INSERT INTO tidings.bridge_nodes AS n (bridge, node) VALUES (started, start_bridge.node)
     ON CONFLICT (bridge, node) DO UPDATE SET at = clock_timestamp();
@@ -73,29 +86,39 @@ BEGIN
 END
 $$;
 
--- Says that a node is still there. Returns false if its bridge has ended: it must register again. `is_settled` is false while
--- transactions are open that may have written without a record of it. After them, there is a gap.
+-- Says that a node is still there. The node must register again if its bridge has ended (`is_known` is false), or if the table
+-- has lost its triggers. `is_settled` is false while transactions are open that may have written without a record of it, or
+-- that change the bridges of this table. The node asks again soon. After writers without a record, there is a gap.
 --
 -- Such a transaction has a lock on the table since before the bridge was registered. A later transaction takes its lock
 -- on the table after the start, and then reads the new function.
-CREATE OR REPLACE FUNCTION tidings.renew_bridge(bridge integer, node uuid, OUT is_known boolean, OUT is_settled boolean)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+CREATE OR REPLACE FUNCTION tidings.renew_bridge(
+  bridge integer, node uuid, OUT is_known boolean, OUT is_settled boolean, OUT has_triggers boolean
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
   this tidings.bridges;
+  is_locked boolean;
   writers text[];
 BEGIN
-  -- A stop at the same time must not miss this node.
-  PERFORM pg_advisory_xact_lock(8388346184940876548);
+  -- A stop at the same time must not miss this node. The owner's transaction with `tidings.bridge` may stay open for long.
+  PERFORM FROM tidings.bridged_tables t JOIN tidings.bridges b ON b.source = t.id WHERE b.id = renew_bridge.bridge
+    FOR NO KEY UPDATE OF t SKIP LOCKED;
+  is_locked := FOUND;
   SELECT b.* INTO this FROM tidings.bridges b WHERE b.id = renew_bridge.bridge;
   is_known := FOUND;
-  is_settled := true;
+  is_settled := is_locked;
+  has_triggers := true;
   IF NOT is_known THEN
     RETURN;
   END IF;
   INSERT INTO tidings.bridge_nodes AS n (bridge, node) VALUES (this.id, renew_bridge.node)
     ON CONFLICT (bridge, node) DO UPDATE SET at = clock_timestamp();
+  IF NOT is_locked THEN
+    RETURN;
+  END IF;
   PERFORM tidings.refresh_table(this.source);
+  has_triggers := (SELECT tidings.has_triggers(t.id, t.relation) FROM tidings.bridged_tables t WHERE t.id = this.source);
   IF this.waits_for = ARRAY[]::text[] THEN
     RETURN;
   END IF;
@@ -118,15 +141,14 @@ CREATE OR REPLACE FUNCTION tidings.stop_bridge(bridge integer, node uuid) RETURN
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
-  source integer;
+  source integer := (SELECT b.source FROM tidings.bridges b WHERE b.id = stop_bridge.bridge);
 BEGIN
-  PERFORM pg_advisory_xact_lock(8388346184940876548);
+  PERFORM tidings.lock_bridges(source);
   DELETE FROM tidings.bridge_nodes n WHERE n.bridge = stop_bridge.bridge AND n.node = stop_bridge.node;
   IF EXISTS (SELECT FROM tidings.bridge_nodes n WHERE n.bridge = stop_bridge.bridge
       AND n.at > clock_timestamp() - interval '1 minute') THEN
     RETURN;
   END IF;
-  source := (SELECT b.source FROM tidings.bridges b WHERE b.id = stop_bridge.bridge);
   PERFORM tidings.forget_bridge(stop_bridge.bridge);
   IF source IS NOT NULL THEN
     PERFORM tidings.write_trigger(source);

@@ -1,7 +1,7 @@
 -- The functions that nobody but the others here calls stay private.
-REVOKE ALL ON FUNCTION tidings.key_columns, tidings.key_expression, tidings.shape, tidings.write_trigger,
+REVOKE ALL ON FUNCTION tidings.key_columns, tidings.key_expression, tidings.shape, tidings.has_triggers, tidings.write_trigger,
   tidings.drop_old_changes, tidings.add_bridged_table, tidings.check_table, tidings.give_to_owner, tidings.bridge, tidings.records_body,
-  tidings.unbridge, tidings.remove_bridged_table, tidings.find_table, tidings.start_bridge, tidings.refresh_table,
+  tidings.unbridge, tidings.remove_bridged_table, tidings.find_table, tidings.lock_bridges, tidings.start_bridge, tidings.refresh_table,
   tidings.renew_bridge, tidings.stop_bridge, tidings.forget_bridge, tidings.read_records, tidings.read_changes,
   tidings.settle_changes, tidings.sequence_changes, tidings.stop_sequencing_changes, tidings.event_expression,
   tidings.check_column, tidings.watched_values, tidings.moving_columns, tidings.watch, tidings.put_trigger,
@@ -20,7 +20,8 @@ BEGIN
       'tidings.put_trigger, tidings.trigger_name, tidings.unwatch TO %I', role);
   END LOOP;
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'tidings_node') THEN
-    GRANT SELECT ON tidings.versions, tidings.changes, tidings.bridge_sequencers, tidings.bridge_dead_letters TO tidings_node;
+    GRANT SELECT ON tidings.versions, tidings.changes, tidings.changes_id_seq, tidings.bridge_sequencers,
+      tidings.bridge_dead_letters TO tidings_node;
     GRANT EXECUTE ON FUNCTION tidings.find_table, tidings.start_bridge, tidings.renew_bridge, tidings.stop_bridge,
       tidings.read_changes, tidings.settle_changes, tidings.sequence_changes, tidings.stop_sequencing_changes TO tidings_node;
   END IF;
