@@ -51,7 +51,7 @@ mod authorize;
 pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "coverage")]
+#[cfg(all(feature = "coverage", any(feature = "postgres", feature = "sqlite")))]
 pub mod coverage;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod database_url;
@@ -71,7 +71,7 @@ pub mod outbox;
 mod postgres;
 mod questions;
 mod silence;
-#[cfg(any(feature = "cli", feature = "coverage"))]
+#[cfg(any(feature = "cli", all(feature = "coverage", feature = "sqlite")))]
 mod sqlite_table;
 mod text;
 

@@ -210,8 +210,8 @@ fn is_value(found: &Value, column: &Value) -> bool {
         Value::Array(list) => list.iter().any(|found| is_value(found, column)),
         Value::String(text) => texts(column).iter().any(|expected| text.eq_ignore_ascii_case(expected)),
         Value::Number(number) => texts(column).contains(&number.to_string()),
-        // SQLite has no other type for it.
-        Value::Bool(is_true) => texts(column).contains(&u8::from(*is_true).to_string()),
+        // SQLite has only numbers for it.
+        Value::Bool(is_true) => found == column || texts(column).contains(&u8::from(*is_true).to_string()),
         _ => false,
     }
 }
@@ -220,13 +220,14 @@ fn is_value(found: &Value, column: &Value) -> bool {
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
-        Value::Object(object) => {
-            let hex = object.get("blob").and_then(Value::as_str).unwrap_or_default();
-            let uuid = uuid::Uuid::try_parse(hex).ok().map(|uuid| uuid.to_string());
-            uuid.into_iter().chain([hex.to_owned()]).collect()
-        }
         Value::Null => vec!["NULL".to_owned()],
-        other => vec![other.to_string()],
+        other => match other.get("blob").and_then(Value::as_str) {
+            Some(hex) => {
+                let uuid = uuid::Uuid::try_parse(hex).ok().map(|uuid| uuid.to_string());
+                uuid.into_iter().chain([hex.to_owned()]).collect()
+            }
+            None => vec![other.to_string()],
+        },
     }
 }
 

@@ -1,5 +1,9 @@
 //! What a test declares: which event must name a changed row.
 
+use tidings_shared::nearest;
+
+use super::CoverageError;
+
 /// A table, and the events that must name its rows.
 ///
 /// Without a declaration, an event must name a row by its key: a field of the payload has the name of each column of the
@@ -125,4 +129,43 @@ impl By {
         self.constants.push((field.to_owned(), value.to_owned()));
         self
     }
+}
+
+/// Checks that the tables and columns of the declarations are there. `names` has all tables of the database, and `watched` those
+/// that need events, with their columns.
+pub(super) fn check(
+    declared: &[Table],
+    names: &[String],
+    watched: &[(String, Vec<String>)],
+) -> Result<(), CoverageError> {
+    let columns_of = |table: &str| {
+        let found = watched.iter().find(|(name, _)| name.eq_ignore_ascii_case(table));
+        found.map(|(_, columns)| columns)
+    };
+    for Table { name, named, without, shown_in, .. } in declared {
+        known("table", name, names.iter())?;
+        let Some(columns) = columns_of(name) else { continue };
+        let fields = named.iter().flat_map(|by| by.fields.iter().map(|field| &field.column));
+        for column in fields.chain(without) {
+            known(&format!("column of `{name}`"), column, columns.iter())?;
+        }
+        for (other, column) in shown_in {
+            known("watched table", other, watched.iter().map(|(name, _)| name))?;
+            known(&format!("column of `{other}`"), column, columns_of(other).into_iter().flatten())?;
+        }
+    }
+    Ok(())
+}
+
+fn known<'a>(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a String> + Clone,
+) -> Result<(), CoverageError> {
+    if known.clone().any(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let meant = nearest(name, known.map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!(" (do you mean `{meant}`?)"));
+    Err(CoverageError(format!("a declaration names `{name}`, and there is no such {what}{meant}")))
 }

@@ -13,6 +13,7 @@ mod comeback;
 mod command;
 mod contacts;
 mod cookies;
+mod coverage_postgres;
 mod cuts;
 mod degraded;
 mod descriptors;

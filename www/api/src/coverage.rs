@@ -215,7 +215,7 @@ fn object(body: Value) -> Body {
 /// Writes everything, without one call, and returns the calls and the changes that have no event.
 fn written(left_out: Option<Call>) -> (BTreeSet<Call>, Vec<String>) {
     let mut connection = schema::open(Path::new(":memory:")).unwrap();
-    let coverage = Coverage::new(tables()).unwrap();
+    let coverage = Coverage::sqlite(tables()).unwrap();
     coverage.connect(&mut connection).unwrap();
     let calls = Calls { left_out, ..Calls::default() };
     let mut writes = Writes { connection, calls: &calls };

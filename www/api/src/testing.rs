@@ -37,7 +37,7 @@ pub(crate) fn new_hub() -> Hub {
 pub(crate) async fn open(folder: &Folder, hub: &Hub) -> (Database, Arc<Outbox>, Covered) {
     let path = folder.0.join("demo.sqlite");
     let mut connection = schema::open(&path).unwrap();
-    let coverage = Coverage::new(tables()).unwrap();
+    let coverage = Coverage::sqlite(tables()).unwrap();
     coverage.connect(&mut connection).unwrap();
     let address = format!("sqlite:{}", path.display()).parse().unwrap();
     let outbox = Arc::new(Outbox::start(hub, &address).await.unwrap());

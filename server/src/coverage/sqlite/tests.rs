@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Transaction};
-use tidings_hub::{HubSettings, PublishOptions};
+use tidings_hub::{Hub, HubSettings, PublishOptions};
 use tidings_shared::domains::staff;
 use uuid::Uuid;
 
-use super::*;
+use super::Record;
 use crate::{
+    coverage::{self, By, Change, Coverage, Table},
     host::SystemHost,
     outbox::sqlite,
     sqlite_table::random::{self, Random},
@@ -40,7 +41,7 @@ fn open() -> (Coverage, Connection) {
     connection.execute_batch(sqlite::SCHEMA).unwrap();
     connection.execute_batch(TABLES).unwrap();
     connection.pragma_update(None, "foreign_keys", true).unwrap();
-    let coverage = Coverage::new(tables()).unwrap();
+    let coverage = Coverage::sqlite(tables()).unwrap();
     coverage.connect(&mut connection).unwrap();
     (coverage, connection)
 }
@@ -220,8 +221,7 @@ fn a_commit_is_judged_when_its_guards_have_ended() {
 
 #[test]
 fn beyond_its_bound_the_record_is_an_error_and_writes_go_on() {
-    let mut coverage = Coverage::new([]).unwrap();
-    Arc::get_mut(&mut coverage.shared).unwrap().record = Record::new(2).unwrap();
+    let coverage = Coverage::new(Vec::new(), coverage::Record::Sqlite(Record::new(2).unwrap()));
     let mut connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("CREATE TABLE team(id)").unwrap();
     coverage.connect(&mut connection).unwrap();
@@ -236,7 +236,7 @@ fn a_table_with_more_columns_than_a_function_has_arguments_is_recorded() {
     let mut connection = Connection::open_in_memory().unwrap();
     let columns: String = (0..300).map(|number| format!(", c{number} DEFAULT {number}")).collect();
     connection.execute_batch(&format!("CREATE TABLE wide(id INTEGER PRIMARY KEY{columns})")).unwrap();
-    let coverage = Coverage::new([Table::new("wide").without("c299")]).unwrap();
+    let coverage = Coverage::sqlite([Table::new("wide").without("c299")]).unwrap();
     coverage.connect(&mut connection).unwrap();
     connection.execute_batch("INSERT INTO wide(id) VALUES (1)").unwrap();
     coverage.forget().unwrap();
@@ -267,7 +267,7 @@ fn what_is_missing_after_random_writes_is_what_has_changed() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(table).unwrap();
         connection.pragma_update(None, "recursive_triggers", has_recursive_triggers).unwrap();
-        let coverage = Coverage::new([]).unwrap();
+        let coverage = Coverage::sqlite([]).unwrap();
         coverage.connect(&mut connection).unwrap();
         let mut random = Random::new(seed, true);
         for _ in 0..random::rounds() {
@@ -304,7 +304,7 @@ fn several_connections_of_a_file_are_told_apart() {
     one.execute_batch(sqlite::SCHEMA).unwrap();
     one.execute_batch(TABLES).unwrap();
     let mut two = Connection::open(&path).unwrap();
-    let coverage = Coverage::new(tables()).unwrap();
+    let coverage = Coverage::sqlite(tables()).unwrap();
     for connection in [&mut one, &mut two] {
         coverage.connect(connection).unwrap();
     }
@@ -329,7 +329,7 @@ fn a_declaration_of_something_that_is_not_there_is_an_error() {
     let refused = |table: Table| {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(TABLES).unwrap();
-        Coverage::new([table]).unwrap().connect(&mut connection).unwrap_err().to_string()
+        Coverage::sqlite([table]).unwrap().connect(&mut connection).unwrap_err().to_string()
     };
     for (table, part) in [
         (Table::new("teem"), "do you mean `team`?"),
@@ -346,6 +346,6 @@ fn a_declaration_of_something_that_is_not_there_is_an_error() {
     assert!(again.contains("connect it once"), "{again}");
     let mut busy = Connection::open_in_memory().unwrap();
     busy.execute_batch("CREATE TABLE t(a); BEGIN").unwrap();
-    let busy = Coverage::new([]).unwrap().connect(&mut busy).unwrap_err().to_string();
+    let busy = Coverage::sqlite([]).unwrap().connect(&mut busy).unwrap_err().to_string();
     assert!(busy.contains("outside of a transaction"), "{busy}");
 }

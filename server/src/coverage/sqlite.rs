@@ -1,4 +1,4 @@
-//! Records the changes of a connection, by temporary triggers.
+//! Records the changes of SQLite connections, by temporary triggers.
 //!
 //! The triggers write into a database in memory that is attached to the connection. So a rolled-back transaction or savepoint
 //! takes its records back, and another connection reads them after the commit. The file of the application stays as it is.
@@ -16,14 +16,11 @@ use serde_json::{Value, json};
 
 use super::{
     CoverageError,
-    judge::{Entry, Kind, Row},
+    judge::{Entry, Event, Kind, Row},
+    recorded::{Moment, Recorded},
     table,
 };
-use crate::sqlite_table::{Column, Table, identifier, literal};
-
-/// The most rows that are recorded before somebody asks. A test writes less. Beyond it, nothing is recorded, and the answer is
-/// an error.
-pub(super) const MAX_RECORDED: u64 = 1_000_000;
+use crate::sqlite_table::{self, Column, Table, TableError, identifier, literal};
 
 /// The most columns in one call: SQLite allows 127 arguments.
 const MAX_COLUMNS: usize = 100;
@@ -64,64 +61,6 @@ struct Clock {
     max: u64,
 }
 
-/// What was recorded.
-#[derive(Debug, Default)]
-pub(super) struct Recorded {
-    pub(super) entries: Vec<RecordedEntry>,
-    /// The events of outboxes, each with its transaction.
-    pub(super) events: Vec<(i64, Vec<u8>)>,
-    /// The transactions that have committed, each with the number of its commit.
-    pub(super) committed: Vec<(i64, u64)>,
-}
-
-/// An entry as the triggers have written it.
-#[derive(Debug)]
-pub(super) struct RecordedEntry {
-    transaction: i64,
-    table: String,
-    kind: String,
-    key: String,
-    row: String,
-}
-
-impl Recorded {
-    /// Adds what was recorded later.
-    pub(super) fn append(&mut self, later: Self) {
-        self.entries.extend(later.entries);
-        self.events.extend(later.events);
-        self.committed.extend(later.committed);
-    }
-
-    /// Returns the numbers of the commits.
-    pub(super) fn commits(&self) -> impl Iterator<Item = u64> {
-        self.committed.iter().map(|(_, commit)| *commit)
-    }
-
-    /// Takes out the transactions from this commit on.
-    pub(super) fn split_off(&mut self, commit: u64) -> Self {
-        let (before, committed) = self.committed.drain(..).partition(|(_, of)| *of < commit);
-        self.committed = before;
-        let is_before = |transaction: i64| self.committed.iter().any(|(before, _)| *before == transaction);
-        let (before, entries) = self.entries.drain(..).partition(|entry| is_before(entry.transaction));
-        let (events_before, events) =
-            self.events.drain(..).partition(|(transaction, _)| is_before(*transaction));
-        (self.entries, self.events) = (before, events_before);
-        Self { entries, events, committed }
-    }
-}
-
-impl RecordedEntry {
-    pub(super) fn read(self) -> Option<Entry> {
-        let kind = match self.kind.as_str() {
-            "before" => Kind::Before,
-            "after" => Kind::After,
-            _ => Kind::Shown,
-        };
-        let (key, row) = (read_row(&self.key)?, read_row(&self.row)?);
-        Some(Entry { transaction: self.transaction, table: self.table, key, kind, row })
-    }
-}
-
 impl Record {
     /// Makes an empty record, which takes at most `max` rows.
     pub(super) fn new(max: u64) -> Result<Self, CoverageError> {
@@ -136,13 +75,42 @@ impl Record {
         Ok(Self { connection: Mutex::new(connection), uri, clock })
     }
 
-    /// Returns the number of commits until now.
-    pub(super) fn commits(&self) -> u64 {
-        self.clock.commits.load(SeqCst)
+    /// Returns which transactions have committed until now.
+    pub(super) fn now(&self) -> Moment {
+        Moment { next: self.clock.commits.load(SeqCst), open: Vec::new() }
     }
 
     /// Records the changes of a connection from now on.
     pub(super) fn connect(
+        &self,
+        connection: &mut Connection,
+        declared: &[table::Table],
+    ) -> Result<(), CoverageError> {
+        let names = sqlite_table::names(connection)?;
+        let mut watched = Vec::new();
+        for name in &names {
+            let declared = declared.iter().find(|table| table.name.eq_ignore_ascii_case(name));
+            if declared.is_some_and(|declared| declared.is_ignored) {
+                continue;
+            }
+            let table = Table::read(connection, name).map_err(|error| match error {
+                TableError::Database(error) => error.into(),
+                _ => CoverageError(format!(
+                    "the table `{name}` can't be watched: declare Table::ignore(\"{name}\")"
+                )),
+            })?;
+            watched.push((table, declared.cloned()));
+        }
+        let columns = |(table, _): &(Table, _)| {
+            (table.name.clone(), table.columns.iter().map(|column| column.name.clone()).collect())
+        };
+        table::check(declared, &names, &watched.iter().map(columns).collect::<Vec<_>>())?;
+        let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'tidings_outbox'";
+        let has_outbox = connection.query_row(sql, [], |row| row.get(0))?;
+        self.record(connection, &watched, has_outbox)
+    }
+
+    fn record(
         &self,
         connection: &mut Connection,
         tables: &[(Table, Option<table::Table>)],
@@ -182,16 +150,17 @@ impl Record {
             &transaction,
             "SELECT number, table_name, kind, key, row FROM tidings_coverage_entries WHERE number IS NOT NULL ORDER BY id",
             |row| {
-                Ok(RecordedEntry {
-                    transaction: row.get(0)?,
-                    table: row.get(1)?,
-                    kind: row.get(2)?,
-                    key: row.get(3)?,
-                    row: row.get(4)?,
-                })
+                let kind = match row.get_ref(2)?.as_str()? {
+                    "before" => Kind::Before,
+                    "after" => Kind::After,
+                    _ => Kind::Shown,
+                };
+                let (key, values) =
+                    (read_row(row.get_ref(3)?.as_str()?), read_row(row.get_ref(4)?.as_str()?));
+                Ok(Entry { transaction: row.get(0)?, table: row.get(1)?, key, kind, row: values })
             },
         )?;
-        let events = read(
+        let events: Vec<(i64, Vec<u8>)> = read(
             &transaction,
             "SELECT number, event FROM tidings_coverage_events
              WHERE number IS NOT NULL AND event IS NOT NULL ORDER BY id",
@@ -200,10 +169,10 @@ impl Record {
         transaction
             .execute_batch("DELETE FROM tidings_coverage_entries; DELETE FROM tidings_coverage_events")?;
         transaction.commit()?;
-        let numbers = entries.iter().map(|entry: &RecordedEntry| entry.transaction);
+        let numbers = entries.iter().map(|entry: &Entry| entry.transaction);
         let taken: HashSet<i64> = numbers.chain(events.iter().map(|(number, _)| *number)).collect();
         let mut committing = self.clock.committed.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken_before = self.clock.taken.swap(self.commits(), SeqCst);
+        let taken_before = self.clock.taken.swap(self.clock.commits.load(SeqCst), SeqCst);
         let (committed, others): (_, Vec<_>) =
             committing.drain(..).partition(|(number, _)| taken.contains(number));
         // The hook runs before the commit is visible: the next call may find the rows.
@@ -212,10 +181,10 @@ impl Record {
         let recorded = self.clock.recorded.swap(0, SeqCst);
         let max = self.clock.max;
         if recorded > max {
-            return Err(CoverageError(format!(
-                "more than {max} changes were recorded, and the later ones are not: ask earlier for what is missing"
-            )));
+            return Err(CoverageError::too_many(max));
         }
+        let parse = |(number, event): (i64, Vec<u8>)| Event::parse(number, str::from_utf8(&event).ok()?);
+        let events = events.into_iter().filter_map(parse).collect();
         Ok(Recorded { entries, events, committed })
     }
 }
@@ -278,12 +247,8 @@ fn json_of(value: ValueRef<'_>) -> Value {
 }
 
 /// Reads the text that the triggers have made.
-fn read_row(text: &str) -> Option<Row> {
-    let mut all = Row::new();
-    for row in serde_json::Deserializer::from_str(text).into_iter::<Row>() {
-        all.extend(row.ok()?);
-    }
-    Some(all)
+fn read_row(text: &str) -> Row {
+    serde_json::Deserializer::from_str(text).into_iter::<Row>().flatten().flatten().collect()
 }
 
 /// Returns the calls that make the text of these columns of a row: one JSON object after the other.
@@ -404,3 +369,12 @@ fn triggers(
     sql += &all.trigger("delete", "AFTER DELETE", "", &all.record("before", "OLD"));
     sql
 }
+
+impl From<rusqlite::Error> for CoverageError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(format!("the coverage can't record the changes: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
