@@ -41,7 +41,7 @@
 //! # }
 //! ```
 //!
-//! With PostgreSQL, one call watches the tables of a database, whoever writes to them:
+//! With PostgreSQL, one call watches a database. It sees the writes of all programs:
 //!
 #![cfg_attr(feature = "postgres", doc = "```no_run")]
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
@@ -64,7 +64,8 @@
 //!
 //! Nothing of it stays in the database. In SQLite, the triggers and the record belong to the connection. In PostgreSQL, they
 //! depend on temporary objects of one session. PostgreSQL drops them when the [`Coverage`] is dropped, and also when its
-//! process is killed.
+//! process is killed. If PostgreSQL itself crashes, they stay until another session has the same number, or until the next
+//! coverage. Until then, writes go on, and at most a million changes are recorded.
 
 mod guards;
 mod judge;

@@ -8,7 +8,7 @@
 //! - [`Authorize`] decides who may do what: `JwtAccess` (feature `jwt`) by tokens, or an application's own code.
 //!   [`DevAccess`] lets everybody in, on loopback.
 //! - `Outbox` (features `sqlite` and `postgres`) publishes the events that an application writes in the transactions of its data.
-//! - `coverage` (feature `coverage`) finds writes without an event, for tests.
+//! - `coverage` (feature `coverage`, with `sqlite` or `postgres`) finds writes without an event, for tests.
 //! - [`Bridge`] publishes the changes of a data store: of a table, or of an own store.
 //!
 //! These are the names that most programs need. The rest of the hub is [`hub`]: it is the crate `tidings-hub`, which
