@@ -118,7 +118,7 @@ enum Record {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlite::Record),
     #[cfg(feature = "postgres")]
-    Postgres(postgres::Record),
+    Postgres(Box<postgres::Record>),
 }
 
 /// The coverage can't be used. The message says why, and the remedy.
@@ -177,7 +177,7 @@ impl Coverage {
     #[cfg(feature = "postgres")]
     pub fn postgres(url: &str, tables: impl IntoIterator<Item = Table>) -> Result<Self, CoverageError> {
         let tables: Vec<Table> = tables.into_iter().collect();
-        let record = Record::Postgres(postgres::Record::start(url, &tables)?);
+        let record = Record::Postgres(Box::new(postgres::Record::start(url, &tables)?));
         Ok(Self::new(tables, record))
     }
 
