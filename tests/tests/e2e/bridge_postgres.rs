@@ -1,5 +1,6 @@
 //! The bridge of a table in PostgreSQL, and tables that announce events of other domains.
 
+mod attacks;
 mod definitions;
 mod nodes;
 mod records;

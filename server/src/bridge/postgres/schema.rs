@@ -13,9 +13,11 @@ pub(super) const VERSION: i32 = 1;
 ///   and what touches the tables of `tidings` runs with the rights of the owner of `tidings`. Writers of the table need no
 ///   right.
 /// - Nodes call functions, with the role `tidings_node`.
+/// - Code of a table's owner runs as that owner or as the role `tidings_reader`, which has no rights.
 /// - `oldest` in `tidings.versions` is the oldest version of this schema that a node must know to use it.
 pub const SCHEMA: &str = concat!(
     include_str!("sql/tables.sql"),
+    include_str!("sql/reader.sql"),
     include_str!("sql/install.sql"),
     include_str!("sql/register.sql"),
     include_str!("sql/changes.sql"),

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use tidings_server::bridge::{Bridge, SourceError, postgres::PostgresSource};
 use tidings_tests::{
-    Postgres,
+    Postgres, finish,
     postgres::{as_user, connect},
+    tidings,
 };
 
 use super::{Link, Node, Told, link, new_outbox, run, with_links};
@@ -76,17 +77,18 @@ fn the_owner_of_a_table_lets_nodes_read_it_and_writers_need_no_right() {
     run(&mut writer, "INSERT INTO links VALUES (1, 1)");
     assert_eq!(node.next(), link(1, 1));
     // What a node may do does not include reading the table itself, and nobody else may call the reader.
-    for (who, statement) in [
-        (&mut bridging, "SELECT FROM links"),
-        (&mut writer, "SELECT FROM tidings_tables.records_1('links', '{1}', 9)"),
-    ] {
+    let named = "SELECT 'tidings_tables.' || records, secret::text FROM tidings.bridged_tables";
+    let row = database.query_one(named, &[]).unwrap();
+    let (named, secret): (String, String) = (row.get(0), row.get(1));
+    let call = format!("SELECT FROM {named}('links', '{{1}}', 9, '{secret}')");
+    for (who, statement) in [(&mut bridging, "SELECT FROM links"), (&mut writer, &call)] {
         let error = who.batch_execute(statement).unwrap_err();
         assert!(error.as_db_error().unwrap().message().contains("permission denied"), "{error:?}");
     }
     // The functions of the owner do not read another table.
+    run(&mut database, &call);
     run(&mut database, "CREATE TABLE secrets(id int PRIMARY KEY); ALTER TABLE secrets OWNER TO table_owner");
-    let error =
-        database.batch_execute("SELECT FROM tidings_tables.records_1('secrets', '{1}', 9)").unwrap_err();
+    let error = database.batch_execute(&call.replace("'links'", "'secrets'")).unwrap_err();
     assert!(error.as_db_error().unwrap().message().contains("no trigger"), "{error:?}");
     run(&mut owner, "SELECT tidings.unbridge('links')");
     run(&mut writer, "INSERT INTO links VALUES (2, 2)");
@@ -100,4 +102,25 @@ fn the_owner_of_a_table_lets_nodes_read_it_and_writers_need_no_right() {
     let row = database.query_one(theirs, &[]).unwrap();
     assert_eq!((row.get(0), row.get(1)), (2_i64, true));
     run(&mut writer, "INSERT INTO links VALUES (3, 3)");
+}
+
+#[test]
+fn a_database_without_the_schemas_of_tidings_has_no_triggers_left() {
+    let (url, mut database) = with_links(false);
+    run(
+        &mut database,
+        "SELECT tidings.bridge('links'); SELECT tidings.watch('links', 'own', created => 'made')",
+    );
+    // Without the second schema, no event of the row could be published.
+    let error = database
+        .batch_execute("BEGIN; DROP SCHEMA tidings CASCADE; INSERT INTO links VALUES (1, 1)")
+        .unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("tidings"), "{error:?}");
+    run(
+        &mut database,
+        "ROLLBACK; DROP SCHEMA tidings_tables, tidings CASCADE; INSERT INTO links VALUES (1, 1)",
+    );
+    let made = finish(tidings().args(["journal", "init", "--outbox", &url]));
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    run(&mut database, "SELECT tidings.bridge('links')");
 }

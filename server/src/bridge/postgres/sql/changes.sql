@@ -4,19 +4,13 @@ CREATE OR REPLACE FUNCTION tidings.read_records(bridge integer, keys text[], max
   key text, payload text, is_deleted boolean, bytes bigint, fault text
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
-DECLARE
-  this record;
 BEGIN
-  SELECT t.id AS source, t.relation, b.schema INTO this FROM tidings.bridges b
-    JOIN tidings.bridged_tables t ON t.id = b.source WHERE b.id = read_records.bridge;
-  IF this.source IS NULL THEN
-    RETURN;
-  END IF;
-  RETURN QUERY EXECUTE format(
-    'SELECT r.key, CASE WHEN r.bytes IS NULL AND r.fault IS NULL OR r.record IS NOT NULL THEN '
-    'concat(''{"schema":"'', $4, ''","key":'', to_json(r.key), '',"record":'' || r.record, ''}'') END, '
-    'r.bytes IS NULL AND r.fault IS NULL, r.bytes, r.fault FROM tidings_tables.records_%s($1, $2, $3) r', this.source)
-    USING this.relation, keys, max_bytes, this.schema;
+  RETURN QUERY SELECT r.key, CASE WHEN r.bytes IS NULL AND r.fault IS NULL OR r.record IS NOT NULL THEN
+      concat('{"schema":', to_json(b.schema), ',"key":', to_json(r.key), ',"record":' || r.record::text, '}') END,
+    r.bytes IS NULL AND r.fault IS NULL, r.bytes, r.fault
+    FROM tidings.bridges b JOIN tidings.bridged_tables t ON t.id = b.source
+    CROSS JOIN tidings.call_records(t.records, t.secret, t.relation, read_records.keys, read_records.max_bytes) r
+    WHERE b.id = read_records.bridge;
 END
 $$;
 
@@ -129,7 +123,8 @@ DECLARE
   live integer[];
   kept integer[];
 BEGIN
-  -- The table's lock first: whoever changes its definition must not hold up the journal.
+  -- Whoever changes the table's definition must not hold up the journal. So this waits for the table's lock now, and later, with
+  -- the lock of the journal, for a moment only.
   PERFORM FROM tidings.read_records(sequence_changes.bridge, ARRAY[]::text[], 0);
   PERFORM tidings.lock_journal();
   -- A writer that drops old changes may have some of them.
@@ -137,12 +132,14 @@ BEGIN
     SELECT d.place FROM unnest(sequence_changes.ids, sequence_changes.nonces, sequence_changes.places) AS d(id, nonce, place)
     JOIN tidings.changes c ON c.bridge = sequence_changes.bridge AND c.id = d.id AND c.nonce = d.nonce
     FOR UPDATE OF c SKIP LOCKED) g);
+  PERFORM set_config('lock_timeout', '50ms', true);
   kept := ARRAY(
     SELECT d.place FROM unnest(sequence_changes.keys, sequence_changes.payloads) WITH ORDINALITY AS d(key, payload, place)
     LEFT JOIN tidings.read_records(sequence_changes.bridge, ARRAY(
       SELECT DISTINCT k.key FROM unnest(sequence_changes.keys, sequence_changes.payloads)
         WITH ORDINALITY AS k(key, payload, place) WHERE k.payload IS NOT NULL AND k.place = ANY (live)), sequence_changes.max_record) r ON r.key = d.key
     WHERE d.place = ANY (live) AND (d.payload IS NULL OR d.payload = r.payload) ORDER BY d.place);
+  PERFORM set_config('lock_timeout', '2s', true);
   missed := ARRAY(SELECT l.place FROM unnest(live) AS l(place) WHERE l.place <> ALL (kept) ORDER BY l.place);
   published := (SELECT count(*) FROM unnest(kept) AS k(place) WHERE sequence_changes.payloads[k.place] IS NOT NULL);
   buried := (SELECT count(*) FROM unnest(kept) AS k(place) WHERE sequence_changes.codes[k.place] IS NOT NULL);

@@ -181,16 +181,34 @@ BEGIN
 END
 $$;
 
--- Notes a table, and returns its number. `tidings.bridge` calls it. Without triggers of the table's owner, it does nothing.
-CREATE OR REPLACE FUNCTION tidings.add_bridged_table(relation regclass) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Returns the number of a table that was bridged, and the name of the function that reads its records.
+CREATE OR REPLACE FUNCTION tidings.bridged_table(relation regclass, OUT source integer, OUT records text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT t.id, t.records FROM tidings.bridged_tables t WHERE t.relation = $1
+$$;
+
+-- Returns the role that calls the functions of tables' owners.
+CREATE OR REPLACE FUNCTION tidings.reader() RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT p.proowner FROM pg_proc p WHERE p.oid = 'tidings.call_records(text, uuid, regclass, text[], bigint)'::regprocedure
+$$;
+
+-- Notes a table. `tidings.bridge` calls it. Returns the table's number, and the name and the body of the function that is to
+-- read its records. Without a body, the function is there. `stale` is a function that somebody has changed.
+CREATE OR REPLACE FUNCTION tidings.add_bridged_table(
+  relation regclass, OUT source integer, OUT records text, OUT body text, OUT stale text
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
-  source integer := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
   owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = add_bridged_table.relation);
 BEGIN
-  IF source IS NULL THEN
+  -- The user has these rights only until the call, so this asks for those of the session.
+  PERFORM tidings.check_table(add_bridged_table.relation, session_user, 'MEMBER');
+  SELECT t.id, t.records INTO source, records FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation;
+  IF NOT FOUND THEN
+    PERFORM tidings.forget_dropped_tables();
     INSERT INTO tidings.bridged_tables AS t (relation, shape) VALUES (add_bridged_table.relation, '') ON CONFLICT DO NOTHING;
-    source := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation);
+    SELECT t.id, t.records INTO source, records FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation;
   END IF;
   -- The caller's transaction may stay open. So a lock is taken only for what is missing.
   IF to_regprocedure(format('tidings.changed_%s()', source)) IS NULL THEN
@@ -201,13 +219,24 @@ BEGIN
   IF NOT has_function_privilege(owner, to_regprocedure(format('tidings.changed_%s()', source)), 'EXECUTE') THEN
     EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.changed_%s() TO %s', source, owner::regrole);
   END IF;
-  RETURN source;
+  IF tidings.has_records(source) THEN
+    RETURN;
+  END IF;
+  PERFORM tidings.lock_bridges(source);
+  -- Another session may have made it meanwhile.
+  IF NOT tidings.has_records(source) THEN
+    stale := (SELECT t.records FROM tidings.bridged_tables t WHERE t.id = source);
+    -- A new name: nobody can have made a function with it.
+    UPDATE tidings.bridged_tables t SET records = DEFAULT, secret = DEFAULT WHERE t.id = source
+      RETURNING t.records, tidings.records_body(t.id, t.secret) INTO records, body;
+  END IF;
 END
 $$;
 
 -- Refuses a user without the rights of the table's owner, and a relation that triggers can't watch.
-CREATE OR REPLACE FUNCTION tidings.check_table(relation regclass) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION tidings.check_table(
+  relation regclass, who name DEFAULT current_user, rights text DEFAULT 'USAGE'
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   this record;
 BEGIN
@@ -222,7 +251,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('%s is temporary or unlogged: its rows vanish without a trace', relation),
       HINT = 'Use a permanent table: ALTER TABLE … SET LOGGED.';
-  ELSIF NOT pg_has_role(current_user, this.relowner, 'USAGE') THEN
+  ELSIF NOT pg_has_role(who, this.relowner, rights) THEN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
       MESSAGE = format('only the owner of %s may do this: %s', relation, this.relowner::regrole),
       HINT = 'Let the owner of the table call this function.';
@@ -230,14 +259,28 @@ BEGIN
 END
 $$;
 
--- Gives a function to the owner of a table: a superuser may have made it, and must not run code of the owner. A member of the
--- owner's role may have no right to give it away, and keeps it.
+-- Gives a function to the owner of a table: whoever has made it may have more rights, and must not run code of the owner.
 CREATE OR REPLACE FUNCTION tidings.give_to_owner(named text, relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  owner CONSTANT text := (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = relation);
 BEGIN
-  EXECUTE format('ALTER FUNCTION %s OWNER TO %s', named, (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = relation));
+  EXECUTE format('ALTER FUNCTION %s OWNER TO %s', named, owner);
 EXCEPTION WHEN insufficient_privilege THEN
-  NULL;
+  RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+    MESSAGE = format('%s must get a function for %s: SET ROLE %1$s first, and GRANT tidings_publisher TO %1$s', owner, relation);
+END
+$$;
+
+-- Drops a function in `tidings_tables`, if the user may do so.
+CREATE OR REPLACE FUNCTION tidings.drop_function(named text, parameters text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF to_regprocedure(format('tidings_tables.%I(%s)', named, parameters)) IS NOT NULL THEN
+    EXECUTE format('DROP FUNCTION tidings_tables.%I(%s)', named, parameters);
+  END IF;
+EXCEPTION WHEN insufficient_privilege OR dependent_objects_still_exist THEN
+  NULL; -- It belongs to an earlier owner of the table. Nobody calls it.
 END
 $$;
 
@@ -247,9 +290,11 @@ $$;
 CREATE OR REPLACE FUNCTION tidings.bridge(bridged regclass) RETURNS integer
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
+  owner CONSTANT oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = bridged);
+  reader CONSTANT oid := tidings.reader();
+  this record;
   source integer;
   named text;
-  body text;
   truncated oid;
   disabled record;
 BEGIN
@@ -261,21 +306,28 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('%s has row level security that holds for its owner, too', bridged),
       HINT = 'ALTER TABLE … NO FORCE ROW LEVEL SECURITY, or do without a bridge: all subscribers of its topic get all rows.';
+  ELSIF reader <> owner AND reader::regrole::text <> 'tidings_reader' THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('%s has another owner than the schema `tidings`, and there is no role tidings_reader without rights', bridged),
+      HINT = 'Run `tidings journal init` again, as a user who may create roles. tidings_reader must have no rights and no members.';
+  ELSIF NOT (has_schema_privilege(owner, 'tidings', 'USAGE')
+      AND has_function_privilege(owner, 'tidings.key_columns(oid)', 'EXECUTE')) THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = format('the owner of %s may not let its records be read: GRANT tidings_publisher TO %s', bridged, owner::regrole);
   END IF;
-  source := tidings.add_bridged_table(bridged);
-  named := format('tidings_tables.records_%s', source);
-  body := tidings.records_body(source);
-  IF body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc p
-      WHERE p.oid = to_regprocedure(named || '(regclass, text[], bigint)')) THEN
-    EXECUTE format('CREATE OR REPLACE FUNCTION %s(relation regclass, keys text[], max_bytes bigint) '
-      'RETURNS TABLE(key text, record text, bytes bigint, fault text) LANGUAGE plpgsql STABLE SECURITY DEFINER '
+  SELECT a.* INTO this FROM tidings.add_bridged_table(bridged) a;
+  source := this.source;
+  IF this.body IS NOT NULL THEN
+    PERFORM tidings.drop_function(this.stale, 'regclass, text[], bigint, uuid');
+    named := format('tidings_tables.%I(regclass, text[], bigint, uuid)', this.records);
+    EXECUTE format('CREATE FUNCTION tidings_tables.%I(relation regclass, keys text[], max_bytes bigint, secret uuid) '
+      'RETURNS TABLE(key text, record json, bytes bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER '
       'SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET timezone = ''UTC'' '
       'SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' SET bytea_output = ''hex'' SET extra_float_digits = 1 '
-      'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS %L', named, body);
+      'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS %L', this.records, this.body);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', named);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', named,
-      (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'tidings'));
-    PERFORM tidings.give_to_owner(named || '(regclass, text[], bigint)', bridged);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', named, reader::regrole);
+    PERFORM tidings.give_to_owner(named, bridged);
   END IF;
   IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = bridged AND t.tgname = format('tidings_bridge_%s', source)) THEN
     EXECUTE format('CREATE TRIGGER tidings_bridge_%1$s AFTER INSERT OR UPDATE OR DELETE ON %2$s FOR EACH ROW '
@@ -300,22 +352,22 @@ BEGIN
 END
 $function$;
 
--- Returns the code that reads records of a table, with the rights of its owner. It reads no table without the trigger of
--- this number: only the owner can have made that.
-CREATE OR REPLACE FUNCTION tidings.records_body(source integer) RETURNS text
+-- Returns the code that reads records of a table, with the rights of its owner. It answers to who knows the secret, and
+-- everybody can read the code. It reads no table without the trigger of this number: only the owner can have made that.
+CREATE OR REPLACE FUNCTION tidings.records_body(source integer, secret uuid) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $function$
   SELECT format($body$#variable_conflict use_column
 DECLARE
   query text;
-  one text;
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'tidings_bridge_%1$s'
+  IF sha256(uuid_send(secret)) IS DISTINCT FROM '\x%2$s'::bytea THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'only tidings.call_records may call this';
+  ELSIF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'tidings_bridge_%1$s'
       AND t.tgfoid = to_regprocedure('tidings.changed_%1$s()')) THEN
     RAISE EXCEPTION 'the table %% has no trigger of a bridge: let its owner call tidings.bridge', relation;
   END IF;
-  SELECT format('SELECT k.key, CASE WHEN octet_length(r.record) <= $2 THEN r.record END, octet_length(r.record)::bigint, '
-    'NULL::text FROM unnest($1) AS k(key) LEFT JOIN LATERAL (SELECT row_to_json(t.*)::text AS record FROM %%s %%s t WHERE %%s) '
-    'r ON true',
+  SELECT format('SELECT k.key, CASE WHEN octet_length(r.record::text) <= $2 THEN r.record END, octet_length(r.record::text)::bigint '
+    'FROM unnest($1) AS k(key) LEFT JOIN LATERAL (SELECT row_to_json(t.*) AS record FROM %%s %%s t WHERE %%s) r ON true',
     CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY' END, relation, string_agg(format('t.%%I %%s CAST(%%s AS %%s)', k.name, k.equal,
       CASE WHEN k.count = 1 THEN 'k.key' ELSE format('(k.key::json ->> %%s)', k.place - 1) END, k.type_name), ' AND '))
     INTO query FROM pg_class c, LATERAL (SELECT k.*, count(*) OVER () FROM tidings.key_columns(relation) k) k
@@ -323,25 +375,18 @@ BEGIN
   IF query IS NULL THEN
     RAISE EXCEPTION 'the table %% has no primary key any more', relation;
   END IF;
-  BEGIN
-    RETURN QUERY EXECUTE query USING keys, max_bytes;
-    RETURN;
-  EXCEPTION WHEN data_exception OR program_limit_exceeded OR data_corrupted OR raise_exception THEN
-    NULL; -- One record can't be read. The others can.
-  END;
-  FOREACH one IN ARRAY keys LOOP
-    BEGIN
-      RETURN QUERY EXECUTE query USING ARRAY[one], max_bytes;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded OR data_corrupted OR raise_exception THEN
-      key := one;
-      record := NULL;
-      bytes := NULL;
-      fault := SQLERRM;
-      RETURN NEXT;
-    END;
-  END LOOP;
-END$body$, source)
+  RETURN QUERY EXECUTE query USING keys, max_bytes;
+END$body$, source, encode(sha256(uuid_send(secret)), 'hex'))
 $function$;
+
+-- Says whether the function that reads a table's records is as it was made. It belongs to the owner of the table.
+CREATE OR REPLACE FUNCTION tidings.has_records(source integer) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM tidings.bridged_tables t JOIN pg_class c ON c.oid = t.relation
+    JOIN pg_proc p ON p.oid = to_regprocedure(format('tidings_tables.%I(regclass, text[], bigint, uuid)', t.records))
+    WHERE t.id = $1 AND p.proowner = c.relowner AND p.prosecdef AND p.prosrc = tidings.records_body(t.id, t.secret)
+    AND has_function_privilege(tidings.reader(), p.oid, 'EXECUTE'))
+$$;
 
 -- Removes what `tidings.bridge` has made. Bridges of this table end.
 CREATE OR REPLACE FUNCTION tidings.unbridge(bridged regclass) RETURNS void
@@ -351,15 +396,14 @@ DECLARE
 BEGIN
   PERFORM tidings.check_table(bridged);
   FOR this IN
-    SELECT t.tgrelid::regclass AS relation, t.tgname AS name FROM pg_trigger t
-    WHERE t.tgname ~ '^tidings_bridge_[0-9]+(_truncate)?$' AND t.tgparentid = 0 AND t.tgfoid IN (
-      SELECT o.tgfoid FROM pg_trigger o WHERE o.tgrelid = bridged AND o.tgname ~ '^tidings_bridge_[0-9]+$' AND o.tgparentid = 0)
+    SELECT t.tgrelid::regclass AS relation, t.tgname AS name FROM tidings.bridged_table(bridged) b JOIN pg_trigger t
+    ON t.tgname ~ '^tidings_bridge_[0-9]+(_truncate)?$' AND t.tgparentid = 0
+    AND t.tgfoid = to_regprocedure(format('tidings.changed_%s()', b.source))
   LOOP
     EXECUTE format('DROP TRIGGER %I ON %s', this.name, this.relation);
-    IF this.name !~ 'truncate$' THEN
-      EXECUTE format('DROP FUNCTION tidings_tables.records_%s(regclass, text[], bigint)', substring(this.name FROM '[0-9]+'));
-    END IF;
   END LOOP;
+  PERFORM tidings.drop_function(b.records, 'regclass, text[], bigint, uuid') FROM tidings.bridged_table(bridged) b
+    WHERE b.records IS NOT NULL;
   PERFORM tidings.remove_bridged_table(bridged);
 END
 $$;
@@ -367,13 +411,34 @@ $$;
 -- Forgets a table that has no trigger any more: while it has one, its function can't be dropped.
 CREATE OR REPLACE FUNCTION tidings.remove_bridged_table(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  removed integer := (SELECT t.id FROM tidings.bridged_tables t WHERE t.relation = remove_bridged_table.relation);
 BEGIN
-  IF tidings.lock_bridges(removed) THEN
-    EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s()', removed);
-    PERFORM tidings.forget_bridge(b.id) FROM tidings.bridges b WHERE b.source = removed;
-    DELETE FROM tidings.bridged_tables t WHERE t.id = removed;
-  END IF;
+  PERFORM tidings.check_table(remove_bridged_table.relation, session_user, 'MEMBER');
+  PERFORM tidings.forget_table(t.id) FROM tidings.bridged_tables t WHERE t.relation = remove_bridged_table.relation
+    AND tidings.lock_bridges(t.id);
+END
+$$;
+
+-- Forgets a table with its bridges.
+CREATE OR REPLACE FUNCTION tidings.forget_table(source integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s()', source);
+  PERFORM tidings.forget_bridge(b.id) FROM tidings.bridges b WHERE b.source = forget_table.source;
+  DELETE FROM tidings.bridged_tables t WHERE t.id = forget_table.source;
+END
+$$;
+
+-- Forgets the tables that were dropped. It waits for nobody.
+CREATE OR REPLACE FUNCTION tidings.forget_dropped_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  dropped record;
+BEGIN
+  FOR dropped IN SELECT t.id, t.records FROM tidings.bridged_tables t
+    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation) FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM tidings.drop_function(dropped.records, 'regclass, text[], bigint, uuid');
+    PERFORM tidings.forget_table(dropped.id);
+  END LOOP;
 END
 $$;

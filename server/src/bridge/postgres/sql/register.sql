@@ -9,10 +9,7 @@ DECLARE
 BEGIN
   is_owner := pg_has_role(session_user, owner, 'USAGE');
   IF tidings.has_triggers(number, find_table.relation)
-    -- It must run with the rights of the table's owner, and with nobody else's.
-    AND EXISTS (SELECT FROM pg_proc p
-      WHERE p.oid = to_regprocedure(format('tidings_tables.records_%s(regclass, text[], bigint)', number))
-      AND p.prosecdef AND p.prosrc = tidings.records_body(number) AND pg_has_role(p.proowner, owner, 'USAGE'))
+    AND tidings.has_records(number)
   THEN
     source := number;
   END IF;
@@ -38,6 +35,7 @@ DECLARE
   this tidings.bridges;
   started integer;
 BEGIN
+  PERFORM tidings.forget_dropped_tables();
   IF NOT tidings.lock_bridges(start_bridge.source) THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'the table has no triggers of a bridge',
       HINT = 'Let its owner call tidings.bridge.';

@@ -5,13 +5,16 @@ SELECT pg_advisory_xact_lock(8388346184940876547);
 -- runs no code of other users, and needs no right on their tables.
 CREATE SCHEMA IF NOT EXISTS tidings_tables;
 
--- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers, and
--- `tidings_tables.records_ID` reads its records. `shape` tells when somebody has changed the table's definition. Whoever
--- changes the bridges of a table holds the lock of its row: only functions of the owner of `tidings` can take it.
+-- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers. `records` is the function
+-- in `tidings_tables` that reads its records, if it gets the `secret`. Nobody knows its name before it is there. `shape` tells
+-- when somebody has changed the table's definition. Whoever changes the bridges of a table holds the lock of its row: only
+-- functions of the owner of `tidings` can take it.
 CREATE TABLE IF NOT EXISTS tidings.bridged_tables(
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   relation regclass NOT NULL UNIQUE,
-  shape text NOT NULL
+  shape text NOT NULL,
+  records text NOT NULL DEFAULT concat('records_', replace(gen_random_uuid()::text, '-', '')),
+  secret uuid NOT NULL DEFAULT gen_random_uuid()
 );
 
 -- The bridges that record changes. A stop removes the row, and the next start gives the bridge a new id.

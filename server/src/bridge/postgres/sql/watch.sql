@@ -163,29 +163,53 @@ END$body$, CASE WHEN tenant_column IS NULL THEN format('PERFORM tidings.publish(
 END
 $function$;
 
--- Makes the function of a trigger, or writes it again, and makes the trigger if there is none.
+-- Makes the function of a trigger, or writes it again, and makes the trigger if there is none. It writes no function but those
+-- that it has made for the table's owner: a trigger with this name may call any other.
 CREATE OR REPLACE FUNCTION tidings.put_trigger(watched regclass, operation text, domain text, body text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   named CONSTANT text := tidings.trigger_name(operation, domain);
-  called text := (SELECT t.tgfoid::regproc::text FROM pg_trigger t WHERE t.tgrelid = watched AND t.tgname = named);
-  is_new CONSTANT boolean := called IS NULL;
+  this record;
+  is_there boolean;
+  called text;
 BEGIN
-  IF is_new THEN
-    called := format('tidings_tables.watch_%s', replace(gen_random_uuid()::text, '-', ''));
+  SELECT t.tgparentid <> 0 AS is_of_parent, tidings.watch_function(t.tgfoid) AS function, p.proowner = c.relowner AS is_owners
+    INTO this FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE t.tgrelid = watched AND t.tgname = named;
+  is_there := FOUND;
+  IF this.is_of_parent THEN
+    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('the partitioned table of %s is watched', watched),
+      HINT = 'Its trigger tells of the rows of this partition, too.';
+  ELSIF this.is_owners THEN
+    called := this.function;
   END IF;
-  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
+  IF called IS NOT NULL THEN
+    EXECUTE format('CREATE OR REPLACE FUNCTION tidings_tables.%I() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
+      'SET search_path = pg_catalog, pg_temp AS %L', called, body);
+    RETURN;
+  END IF;
+  IF is_there THEN
+    EXECUTE format('DROP TRIGGER %I ON %s', named, watched);
+    PERFORM tidings.drop_function(this.function, '') WHERE this.function IS NOT NULL;
+  END IF;
+  called := concat('watch_', replace(gen_random_uuid()::text, '-', ''));
+  EXECUTE format('CREATE FUNCTION tidings_tables.%I() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
     'SET search_path = pg_catalog, pg_temp AS %L', called, body);
-  IF is_new THEN
-    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', called);
-    PERFORM tidings.give_to_owner(called || '()', watched);
-    EXECUTE format('CREATE TRIGGER %I %s %s ON %s FOR EACH %s EXECUTE FUNCTION %s()', named,
-      CASE operation WHEN 'TRUNCATE' THEN 'BEFORE' ELSE 'AFTER' END, operation, watched,
-      CASE operation WHEN 'TRUNCATE' THEN 'STATEMENT' ELSE 'ROW' END, called);
-    -- Also for rows that a replication brings.
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', watched, named);
-  END IF;
+  EXECUTE format('REVOKE ALL ON FUNCTION tidings_tables.%I() FROM PUBLIC', called);
+  PERFORM tidings.give_to_owner(format('tidings_tables.%I()', called), watched);
+  EXECUTE format('CREATE TRIGGER %I %s %s ON %s FOR EACH %s EXECUTE FUNCTION tidings_tables.%I()', named,
+    CASE operation WHEN 'TRUNCATE' THEN 'BEFORE' ELSE 'AFTER' END, operation, watched,
+    CASE operation WHEN 'TRUNCATE' THEN 'STATEMENT' ELSE 'ROW' END, called);
+  -- Also for rows that a replication brings.
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', watched, named);
 END
+$$;
+
+-- Returns the name of a function that `tidings.watch` has made. NULL: it is another one.
+CREATE OR REPLACE FUNCTION tidings.watch_function(function oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.oid = $1 AND n.nspname = 'tidings_tables' AND p.proname ~ '^watch_[0-9a-f]{32}$'
 $$;
 
 -- Returns the name of a trigger. Names have 63 bytes at most.
@@ -202,13 +226,14 @@ DECLARE
 BEGIN
   PERFORM tidings.check_table(watched);
   FOR this IN
-    SELECT t.tgname AS name, t.tgfoid::regprocedure::text AS called FROM pg_trigger t
+    SELECT t.tgname AS name, tidings.watch_function(t.tgfoid) AS called FROM pg_trigger t
     WHERE t.tgrelid = watched AND t.tgparentid = 0 AND t.tgname ~ '^tidings_watch_'
     AND (domain IS NULL OR t.tgname IN (SELECT tidings.trigger_name(o.operation, domain)
       FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS o(operation)))
   LOOP
     EXECUTE format('DROP TRIGGER %I ON %s', this.name, watched);
-    EXECUTE format('DROP FUNCTION %s', this.called);
+    -- A trigger with such a name may call a function of somebody else.
+    PERFORM tidings.drop_function(this.called, '') WHERE this.called IS NOT NULL;
   END LOOP;
 END
 $$;

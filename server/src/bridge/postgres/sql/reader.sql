@@ -1,0 +1,96 @@
+-- A function that reads records belongs to the owner of its table, who may put any code into it. `tidings.call_records` is the
+-- only function that calls it. So it belongs to the role `tidings_reader`, which has no rights.
+--
+-- What that code does is undone before the call returns: settings, temporary tables, triggers that wait for the commit. Until
+-- then the transaction is read only. Only a table's own secret lets its records be read, so that code reads no other table.
+--
+-- If the user may not create the role, the function stays with the user, and tables of others have no bridge.
+DO $do$
+DECLARE
+  role CONSTANT text := current_setting('role');
+  is_superuser CONSTANT boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+BEGIN
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'tidings_reader') THEN
+      CREATE ROLE tidings_reader NOLOGIN NOINHERIT;
+    END IF;
+  EXCEPTION
+    -- Another database of the same server gets its outbox at the same time.
+    WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
+  END;
+  DROP FUNCTION IF EXISTS tidings.call_records(text, uuid, regclass, text[], bigint);
+  -- Reads all keys with one call. If it fails, calls for no key: if this fails too, no key is at fault. Then each key is alone.
+  CREATE FUNCTION tidings.call_records(named text, secret uuid, relation regclass, keys text[], max_bytes bigint)
+  RETURNS TABLE(key text, record json, bytes bigint, fault text) LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+DECLARE
+  query CONSTANT text := format('SELECT array_agg(r.key), array_agg(r.record), array_agg(r.bytes) FROM ('
+    'SELECT DISTINCT ON (k.key) k.key, CASE WHEN octet_length(r.record::text) <= $3 THEN r.record::json END AS record, r.bytes '
+    'FROM unnest($2) AS k(key) LEFT JOIN tidings_tables.%I($1, $2, $3, $4) r ON r.key COLLATE "C" = k.key) r', named);
+  found_keys text[];
+  records json[];
+  sizes bigint[];
+  asked text[];
+  is_read boolean;
+BEGIN
+  IF current_user <> 'tidings_reader' AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.proowner = current_user::regrole
+      AND p.oid = to_regprocedure(format('tidings_tables.%I(regclass, text[], bigint, uuid)', named))) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('there is no role tidings_reader without rights, which may read records of %s', relation),
+      HINT = 'Run `tidings journal init` again, as a user who may create roles. tidings_reader must have no rights and no members.';
+  END IF;
+  FOR attempt IN -1..cardinality(keys) LOOP
+    asked := CASE attempt WHEN -1 THEN keys ELSE keys[attempt:attempt] END;
+    is_read := false;
+    BEGIN
+      PERFORM set_config('transaction_read_only', 'on', true);
+      EXECUTE query INTO found_keys, records, sizes USING relation, asked, max_bytes, secret;
+      is_read := true;
+      RAISE EXCEPTION 'this undoes what the call has done';
+    EXCEPTION WHEN OTHERS THEN
+      -- Conflicts of transactions, resources, locks, the server's operator, and its disks.
+      IF NOT is_read AND (attempt = 0 OR SQLSTATE ~ '^(40|53|55P03|57|58)') THEN
+        RAISE;
+      END IF;
+      fault := CASE WHEN NOT is_read THEN left(SQLERRM, 1000) END;
+    END;
+    IF is_read THEN
+      RETURN QUERY SELECT r.*, NULL::text FROM unnest(found_keys, records, sizes) AS r(key, record, bytes);
+      EXIT WHEN attempt = -1;
+    ELSIF attempt > 0 THEN
+      key := keys[attempt];
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+END
+$function$;
+  REVOKE ALL ON FUNCTION tidings.call_records(text, uuid, regclass, text[], bigint) FROM PUBLIC;
+  -- A member could change the function, and who has made a role is its member since PostgreSQL 16.
+  IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'tidings_reader' AND NOT (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb
+      OR r.rolcanlogin OR r.rolreplication OR r.rolbypassrls) AND NOT EXISTS (SELECT FROM pg_auth_members m
+        JOIN pg_roles member ON member.oid = m.member WHERE m.member = r.oid
+        OR m.roleid = r.oid AND NOT member.rolsuper AND member.rolname <> current_user
+        AND m.member <> (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'tidings'))) THEN
+    RETURN;
+  END IF;
+  BEGIN
+    IF NOT is_superuser THEN
+      EXECUTE format('GRANT tidings_reader TO %I', current_user);
+    END IF;
+    GRANT USAGE, CREATE ON SCHEMA tidings TO tidings_reader;
+    GRANT USAGE ON SCHEMA tidings_tables TO tidings_reader;
+    ALTER FUNCTION tidings.call_records(text, uuid, regclass, text[], bigint) OWNER TO tidings_reader;
+    PERFORM set_config('role', 'tidings_reader', true);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION tidings.call_records(text, uuid, regclass, text[], bigint) TO %s',
+      (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'tidings'));
+    PERFORM set_config('role', role, true);
+    REVOKE ALL ON SCHEMA tidings FROM tidings_reader;
+    IF NOT is_superuser THEN
+      EXECUTE format('REVOKE tidings_reader FROM %I', current_user);
+    END IF;
+  EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
+  END;
+END
+$do$;
