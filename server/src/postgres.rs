@@ -17,6 +17,8 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub(crate) use self::fault::READ_ONLY;
+
 /// The longest time for a new connection, with name look-up, TLS and password. A command that can't connect says so within
 /// 12 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);

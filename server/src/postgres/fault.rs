@@ -8,7 +8,7 @@ use tokio_postgres::{Error, error::SqlState};
 pub(super) const IS_IT_THERE: &str = ": is a PostgreSQL server there? Check the host and the port";
 
 /// What tokio-postgres says of a server that takes no writes.
-const READ_ONLY: &str = "database does not allow writes";
+pub(crate) const READ_ONLY: &str = "database does not allow writes";
 
 /// Describes an error in a sentence without secrets.
 pub(super) fn describe(name: &str, error: &Error) -> String {

@@ -1,11 +1,14 @@
 //! Real processes with a bridge: faults, and what may stand around their database.
 
+mod dumped;
 mod faults;
 mod page;
+mod pooled;
+mod standby;
 
 use std::net::SocketAddr;
 
-use tidings_tests::{Server, example, own_address};
+use tidings_tests::{Postgres, Server, example, finish, own_address, postgres::connect, tidings};
 
 /// The topic of all bridges here.
 const TOPIC: &str = "store:links";
@@ -50,4 +53,20 @@ fn serve(source: &str, journal: &str, address: SocketAddr) -> Server {
     let mut command = example("bridge_node");
     command.args([source, journal]).env("TIDINGS_LISTEN", address.to_string());
     Server::run(command)
+}
+
+/// Returns the URL of a new database with the table, and with the parts of `tidings` that the flag asks for.
+#[track_caller]
+fn with_links(postgres: &Postgres, flag: &str) -> String {
+    let url = postgres.database();
+    let made = finish(tidings().args(["journal", "init", flag, &url]));
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    connect(&url).batch_execute(LINKS).unwrap();
+    url
+}
+
+/// Writes a row that nobody writes again.
+#[track_caller]
+fn insert(url: &str, id: i64) {
+    connect(url).execute("INSERT INTO links VALUES ($1, 0)", &[&id]).unwrap();
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::schema;
 use crate::{
     bridge::error::SourceError,
-    postgres::{Database, Fault, Session},
+    postgres::{Database, Fault, READ_ONLY, Session},
 };
 
 /// The longest wait for the transactions that write to a table, until its triggers can be made. Meanwhile, other writers are
@@ -97,7 +97,7 @@ impl Registration {
     }
 
     pub(super) async fn connect(&self) -> Result<Session, SourceError> {
-        self.database.connect().await.map_err(|message| match message.contains("read only") {
+        self.database.connect().await.map_err(|message| match message.contains(READ_ONLY) {
             // A standby has no triggers of its own.
             true => SourceError::NotSupported(message),
             false => SourceError::Failed(message),

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postgres::{Client, NoTls};
 use serde_json::Value;
 use tidings_client_core::Output;
 use tidings_tests::{Jitter, Payload, Tab};
@@ -53,7 +54,7 @@ impl Page {
         let (known, ends) = (Arc::default(), Arc::default());
         let (of_thread, may_end) = (Arc::clone(&known), Arc::clone(&ends));
         let tab = Tab::among(nodes, Jitter::Little);
-        let thread = thread::spawn(move || read(tab, load, &of_thread, &may_end));
+        let thread = thread::spawn(move || follow(tab, load, &of_thread, &may_end));
         let page = Self { known, ends, thread: Some(thread) };
         page.until("it loads", |known| known.is_ready);
         page
@@ -92,7 +93,7 @@ impl Drop for Page {
     }
 }
 
-fn read(mut tab: Tab, mut load: Load, known: &Mutex<Known>, ends: &AtomicBool) {
+fn follow(mut tab: Tab, mut load: Load, known: &Mutex<Known>, ends: &AtomicBool) {
     tab.subscribe(&[TOPIC]);
     while !ends.load(Relaxed) {
         match tab.next(Instant::now() + LOOK) {
@@ -128,4 +129,22 @@ fn apply(known: &mut Known, event: &str, payload: &Payload) {
     if id >= ONCE {
         *known.once.entry(id).or_default() += 1;
     }
+}
+
+/// Loads the table of PostgreSQL, as an application does that waits for its database.
+pub(super) fn load(url: &str) -> Load {
+    let url = url.to_owned();
+    Box::new(move || {
+        loop {
+            if let Some(rows) = Client::connect(&url, NoTls).ok().and_then(|mut open| read(&mut open).ok()) {
+                return rows;
+            }
+            thread::park_timeout(Duration::from_millis(20));
+        }
+    })
+}
+
+pub(super) fn read(database: &mut Client) -> Result<Rows, postgres::Error> {
+    let rows = database.query("SELECT id, v FROM links", &[])?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -10,11 +10,12 @@ use std::{
 };
 
 use postgres::{Client, NoTls};
-use tidings_tests::{Postgres, Random, finish, postgres::connect, rounds, tidings};
+use tidings_tests::{Postgres, Random, postgres::connect, rounds};
 
 use crate::bridge_nodes::{
-    LINKS, Node, ONCE,
-    page::{Load, Page, Rows},
+    Node, ONCE,
+    page::{Page, load, read},
+    with_links,
 };
 
 /// Faults in the suite. They take some 8 seconds.
@@ -48,11 +49,7 @@ fn pages_have_the_table_and_hear_of_each_row_once_though_nodes_and_the_database_
     let rounds = rounds(1);
     let is_soak = rounds > 1;
     let mut postgres = Postgres::start();
-    let url = postgres.database();
-    let made = finish(tidings().args(["journal", "init", "--journal", &url]));
-    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
-    let mut database = connect(&url);
-    database.batch_execute(LINKS).unwrap();
+    let url = with_links(&postgres, "--journal");
     let mut nodes = [(); 2].map(|()| Node::start(&url, &url));
     let [one, other] = [nodes[0].address, nodes[1].address];
     // Page 0 stays with node 0, and page 1 with node 1. Page 2 moves.
@@ -151,22 +148,4 @@ fn write(url: &str, writer: i64, mut random: Random, stops: &AtomicBool) {
         id += 1;
         thread::park_timeout(PAUSE);
     }
-}
-
-/// Loads the table, as an application does that waits for its database.
-fn load(url: &str) -> Load {
-    let url = url.to_owned();
-    Box::new(move || {
-        loop {
-            if let Some(rows) = Client::connect(&url, NoTls).ok().and_then(|mut open| read(&mut open).ok()) {
-                return rows;
-            }
-            thread::park_timeout(Duration::from_millis(20));
-        }
-    })
-}
-
-fn read(database: &mut Client) -> Result<Rows, postgres::Error> {
-    let rows = database.query("SELECT id, v FROM links", &[])?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
