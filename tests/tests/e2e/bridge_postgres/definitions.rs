@@ -87,3 +87,21 @@ fn a_node_of_the_owner_makes_triggers_again_and_a_gap_stands_for_what_they_have_
         assert_eq!(node.next(), link(1, 4));
     }
 }
+
+#[test]
+fn a_table_that_takes_the_name_of_another_one_takes_its_bridge() {
+    let (url, mut database) = with_links(true);
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    drop(node);
+    run(
+        &mut database,
+        "ALTER TABLE links RENAME TO old; CREATE TABLE links(id bigint PRIMARY KEY, v bigint); INSERT INTO links VALUES (1, 1)",
+    );
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    run(&mut database, "INSERT INTO old VALUES (2, 2); INSERT INTO links VALUES (3, 3)");
+    assert_eq!(node.next(), link(3, 3));
+    let orphans = "SELECT count(*) FROM tidings.changes WHERE bridge NOT IN (SELECT id FROM tidings.bridges)";
+    assert_eq!(database.query_one(orphans, &[]).unwrap().get::<_, i64>(0), 0);
+}

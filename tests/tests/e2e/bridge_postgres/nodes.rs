@@ -205,7 +205,10 @@ fn an_open_transaction_of_an_owner_and_the_locks_of_anybody_hold_up_no_node() {
         assert_eq!((row.get(0), row.get(1)), expected);
     };
     let mut owner = connect(&url);
-    run(&mut owner, "BEGIN; SELECT tidings.bridge('other'); SELECT tidings.bridge('links')");
+    run(
+        &mut owner,
+        "SET lock_timeout = '2s'; BEGIN; SELECT tidings.bridge('other'); SELECT tidings.bridge('links')",
+    );
     renew((true, true));
     let mut second = Node::bridged(&url, true);
     second.stop();

@@ -27,9 +27,13 @@ $function$;
 -- Returns a text that differs after a change of what a record is, or of what the triggers see: the columns and their types, the
 -- key, the partitions and the triggers themselves. `xmin` differs also after a change that was taken back. The file of a table
 -- without a trigger for `TRUNCATE` tells of one: a partition may have come after the triggers.
+--
+-- Each node calls it every 10 s, for each bridge. With these settings, it costs 0.1 ms. To plan it costs 1 ms.
 CREATE OR REPLACE FUNCTION tidings.shape(relation oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  WITH RECURSIVE triggers(name) AS (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  RETURN (WITH RECURSIVE triggers(name) AS (
     SELECT format('tidings_bridge_%s%s', t.id, kind) FROM tidings.bridged_tables t, unnest(ARRAY['', '_truncate']) AS kind
     WHERE t.relation = $1
   ), relations(oid) AS (
@@ -48,7 +52,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT format('label %s %s', e.oid, e.xmin) FROM pg_enum e JOIN types y ON y.oid = e.enumtypid
     UNION ALL
-    SELECT format('key %s %I', k.place, k.name) FROM tidings.key_columns($1) k
+    SELECT format('key %s %s', i.indexrelid, i.indkey) FROM pg_index i WHERE i.indrelid = $1 AND i.indisprimary
     UNION ALL
     SELECT format('trigger %s %s', t.oid, t.xmin) FROM pg_trigger t
     WHERE t.tgrelid IN (SELECT r.oid FROM relations r) AND t.tgname IN (SELECT n.name FROM triggers n)
@@ -57,19 +61,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND t.tgname IN (SELECT n.name FROM triggers n WHERE n.name ~ 'truncate$') AND t.tgenabled = 'A') THEN c.relfilenode END)
     FROM pg_class c JOIN relations r ON r.oid = c.oid
   )
-  SELECT md5(string_agg(f.fact, ',' ORDER BY f.fact COLLATE "C")) FROM facts f
+  SELECT md5(string_agg(f.fact, ',' ORDER BY f.fact COLLATE "C")) FROM facts f);
+END
 $$;
 
 -- Returns whether the triggers of a table are there, and also run for rows that a replication brings.
 CREATE OR REPLACE FUNCTION tidings.has_triggers(source integer, relation regclass) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT NOT EXISTS (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN NOT EXISTS (
     SELECT named.relation, named.name FROM (
       SELECT $2::oid, format('tidings_bridge_%s', $1) UNION SELECT $2, format('tidings_bridge_%s_truncate', $1)
       UNION SELECT p.relid, format('tidings_bridge_%s', $1) FROM pg_partition_tree($2) p) AS named(relation, name)
     EXCEPT
     SELECT t.tgrelid, t.tgname::text FROM pg_trigger t
-    WHERE t.tgenabled = 'A' AND t.tgfoid = to_regprocedure(format('tidings.changed_%s()', $1)))
+    WHERE t.tgenabled = 'A' AND t.tgfoid = to_regprocedure(format('tidings.changed_%s()', $1)));
+END
 $$;
 
 -- Writes the function of a table's triggers: it records the keys of changed rows for the bridges that are registered now.
