@@ -16,8 +16,8 @@ const STYLE = `
   figure { position: absolute; margin: 0; border-radius: 10px; overflow: hidden; box-shadow: 0 8px 28px #0004 }
   figcaption { padding: 6px 12px; color: #5a656e; background: #d8d4c8 }
   img { display: block }
-  .shows { right: 24px; top: 24px }
-  .edits { left: 24px; bottom: 24px }
+  .shows { left: 24px; top: 24px }
+  .edits { right: 24px; bottom: 24px }
 `;
 
 const browser = await launch();
