@@ -6,7 +6,7 @@
 use axum::{Router, routing::get};
 use futures_util::StreamExt;
 use rusqlite::Connection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tidings_server::bridge::{Bridge, SqliteSource};
 use tidings_server::hub::Subscription;
 use tidings_server::{Delivery, DevAccess, Gateway, GatewaySettings, Hub, HubSettings, SystemHost};
@@ -17,7 +17,7 @@ const TABLE: &str = "PRAGMA journal_mode = wal;
 CREATE TABLE IF NOT EXISTS links(id INTEGER PRIMARY KEY, url TEXT NOT NULL, tags JSON NOT NULL DEFAULT '[]');";
 
 /// A row of the table. A row that does not decode is not published: the subscribers load again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Link {
     id: i64,
     url: String,
@@ -61,8 +61,7 @@ async fn print(mut changes: Subscription) {
 
 fn text(event: &RawEvent) -> Result<String, Box<dyn std::error::Error>> {
     Ok(match event.decode()? {
-        store::Event::Upserted(store::Upserted { record, .. }) => {
-            let Link { id, url, tags } = serde_json::from_value(record)?;
+        store::Event::Upserted(store::Upserted { record: Link { id, url, tags }, .. }) => {
             format!("link {id} is {url}, with the tags {tags:?}")
         }
         store::Event::Deleted(store::Deleted { key, .. }) => format!("link {key} is deleted"),

@@ -38,7 +38,7 @@ use crate::{
 /// use serde::Deserialize;
 /// use tidings_server::{
 ///     Hub, HubSettings, SystemHost,
-///     bridge::{Bridge, postgres::PostgresSource},
+///     bridge::{Bridge, PostgresSource},
 /// };
 /// use tidings_shared::domains::store;
 ///

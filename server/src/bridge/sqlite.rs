@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use serde::Deserialize;
-//! use tidings_server::{Bridge, Hub, HubSettings, SystemHost, bridge::sqlite::SqliteSource};
+//! use tidings_server::{Bridge, Hub, HubSettings, SystemHost, bridge::SqliteSource};
 //! use tidings_shared::domains::store;
 //!
 //! /// A row of `CREATE TABLE links(id INTEGER PRIMARY KEY, url TEXT NOT NULL, is_read BOOLEAN)`.
@@ -150,7 +150,7 @@ impl SqliteSource {
     /// but a schema's name is a segment of a topic.
     ///
     /// ```
-    /// # use tidings_server::bridge::sqlite::SqliteSource;
+    /// # use tidings_server::bridge::SqliteSource;
     /// let source = SqliteSource::new("app.db").table("orders", "Order Items");
     /// ```
     #[must_use]

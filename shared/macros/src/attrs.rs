@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{
     Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Expr, ExprLit, Fields, FieldsNamed, Generics,
-    Lit, Meta, Result, TypeParamBound, parse_quote,
+    Lit, Meta, Result, TypeParam, TypeParamBound, parse_quote,
 };
 
 /// Names that JavaScript objects use themselves.
@@ -89,17 +89,29 @@ pub(crate) fn expect_new(
 }
 
 /// Adds the bounds of a payload's field, and `more`, to the type parameters. Other types get none, so that their error
-/// appears at the field itself.
+/// appears at the field itself. A parameter with `any` is a type of the caller: serde can read and write it.
 pub(crate) fn bounded(input: &DeriveInput, more: &[TypeParamBound]) -> Generics {
-    let (krate, mut bounded) = (krate(), input.generics.clone());
+    let (krate, mut bounded) = (krate(), plain(&input.generics));
     for parameter in input.generics.type_params() {
+        let field = (!is_any(parameter)).then(|| quote!(#krate::derive::PayloadField +));
         let parameter = &parameter.ident;
         bounded.make_where_clause().predicates.push(parse_quote!(
-            #parameter: #(#more +)* #krate::derive::PayloadField + #krate::derive::serde::Serialize
-                + #krate::derive::serde::de::DeserializeOwned
+            #parameter: #(#more +)* #field #krate::derive::serde::Serialize + #krate::derive::serde::de::DeserializeOwned
         ));
     }
     bounded
+}
+
+/// Returns whether a type parameter has the attribute `any`.
+pub(crate) fn is_any(parameter: &TypeParam) -> bool {
+    parameter.attrs.iter().any(|attribute| attribute.path().is_ident("any"))
+}
+
+/// Returns the parameters without their attributes.
+pub(crate) fn plain(generics: &Generics) -> Generics {
+    let mut plain = generics.clone();
+    plain.type_params_mut().for_each(|parameter| parameter.attrs.clear());
+    plain
 }
 
 /// Returns the path of the crate that the generated code uses.

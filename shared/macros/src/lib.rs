@@ -43,8 +43,8 @@ pub fn topic(input: TokenStream) -> TokenStream {
 ///
 /// On the enum, `#[event(closed)]` refuses undeclared payload keys. With `#[event(named)]` the publisher names the topics.
 /// With `#[event(computed_or_named)]` the publisher may name other topics. On a variant, `#[event(name = "…")]` sets the
-/// event's name.
-#[proc_macro_derive(Event, attributes(event))]
+/// event's name. A type parameter is a type of the caller, as in [`macro@Payload`], if it has `#[any]`.
+#[proc_macro_derive(Event, attributes(any, event))]
 pub fn event(input: TokenStream) -> TokenStream {
     run(event::derive, input)
 }
@@ -68,7 +68,10 @@ pub fn event(input: TokenStream) -> TokenStream {
 ///
 /// A field that is `None` is absent on the wire. With `#[payload(null)]` it is `null`. With `#[payload(skip)]` a field is never
 /// on the wire.
-#[proc_macro_derive(Payload, attributes(payload))]
+///
+/// A field may have a type parameter as its type: `record: R`. With `#[any]` on the parameter (`struct Upserted<#[any] R>`), the
+/// caller may use any type that serde can read and write. On the wire it is any JSON.
+#[proc_macro_derive(Payload, attributes(any, payload))]
 pub fn payload(input: TokenStream) -> TokenStream {
     run(payload::derive, input)
 }

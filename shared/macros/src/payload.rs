@@ -12,7 +12,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use crate::attrs::{bounded, docs, expect_fields, expect_new, key, krate};
+use crate::attrs::{bounded, docs, expect_fields, expect_new, is_any, key, krate, plain};
 
 pub(crate) fn derive(input: DeriveInput) -> Result<TokenStream> {
     let fields = wire_fields(&input)?;
@@ -70,11 +70,17 @@ fn wire_fields(input: &DeriveInput) -> Result<WireFields> {
         } else {
             quote!(#ident: #ty)
         });
+        let is_any = is_any_parameter(input, ty);
+        let schema = match is_any {
+            true => quote!(#krate::schema::Type::Any),
+            false => quote!(<#ty as #krate::derive::PayloadField>::TYPE),
+        };
         wire.schemas.push(quote! {
-            #krate::schema::FieldSchema {
-                name: #key, ty: <#ty as #krate::derive::PayloadField>::TYPE, docs: #field_docs
-            }
+            #krate::schema::FieldSchema { name: #key, ty: #schema, docs: #field_docs }
         });
+        if is_any {
+            continue;
+        }
         wire.keys.push(key);
         // With the type's name, a wrong type makes one error instead of two.
         wire.is_json.push(quote!(<#ty as #krate::derive::PayloadField>::is_json(&self.#ident)));
@@ -82,9 +88,15 @@ fn wire_fields(input: &DeriveInput) -> Result<WireFields> {
     Ok(wire)
 }
 
+/// Whether a type is a type parameter with the attribute `any`.
+fn is_any_parameter(input: &DeriveInput, ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    input.generics.type_params().any(|parameter| is_any(parameter) && path.path.is_ident(&parameter.ident))
+}
+
 /// Implements serde by a shadow struct, for which serde's own derives do the work.
 fn serde_impls(input: &DeriveInput, fields: &WireFields, bounded: &Generics) -> TokenStream {
-    let (krate, name, generics) = (krate(), &input.ident, &input.generics);
+    let (krate, name, generics) = (krate(), &input.ident, plain(&input.generics));
     let WireFields { keys, shadow, is_json, .. } = fields;
     let (_, type_generics, _) = generics.split_for_impl();
     let (impl_generics, _, where_clause) = bounded.split_for_impl();

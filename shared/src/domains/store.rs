@@ -1,4 +1,22 @@
-//! Changes of a data store, by schema. The events of this domain carry records.
+//! Changes of a data store, by schema. The events of this domain carry records: of any type that serde can read and write.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tidings_shared::{RawEvent, domains::store};
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Link {
+//!     url: String,
+//! }
+//!
+//! let raw = RawEvent::parse(
+//!     r#"{"domain":"store","event":"upserted",
+//!         "payload":{"schema":"links","key":"7","record":{"url":"https://example.org"}}}"#,
+//! )?;
+//! let store::Event::Upserted(upserted) = raw.decode::<store::Event<Link>>()? else { unreachable!() };
+//! assert_eq!(upserted.record.url, "https://example.org");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use serde_json::Value;
 
@@ -32,7 +50,7 @@ impl Topic {
 /// A written record.
 #[derive(Debug, Clone, PartialEq, Eq, Payload)]
 #[payload(reaches(Schema(schema)))]
-pub struct Upserted<R> {
+pub struct Upserted<#[any] R> {
     /// The schema.
     pub schema: Schema,
     /// The record's key, as text.
@@ -54,7 +72,7 @@ pub struct Deleted {
 /// The changes of a store with records of type `R`.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 #[event(computed_or_named)]
-pub enum Event<R = Value> {
+pub enum Event<#[any] R = Value> {
     /// A record was written.
     Upserted(Upserted<R>),
     /// A record was deleted.

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tidings_client::{Client, Delivery, Error, Settings, Status, Statuses, Subscription};
-use tidings_shared::domains::{projects, staff};
+use serde::{Deserialize, Serialize};
+use tidings_client::{Client, Delivery, Error, PublishOptions, Settings, Status, Statuses, Subscription};
+use tidings_shared::domains::{projects, staff, store};
 use tidings_tests::{
     Cut, DEADLINE, Direction, Ending, Proxy, Server, eventually, own_address, rounds, sample, token,
 };
@@ -407,5 +408,47 @@ fn everything_works_on_a_runtime_of_one_thread() {
             assert!(people.next().await.is_none() && watch.next().await.is_none());
         };
         timeout(DEADLINE, test).await.expect("before the deadline");
+    });
+}
+
+/// It has a list, an inner struct, a number of 64 bits and a float: a field of a payload may have none of the last three.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Link {
+    id: i64,
+    weight: f64,
+    tags: Vec<String>,
+    owner: Option<Owner>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Owner {
+    name: String,
+}
+
+#[test]
+fn records_of_a_store_are_decoded_as_the_type_of_the_caller() {
+    let server = Server::start();
+    run(async {
+        let client = client(&server);
+        let mut links =
+            client.subscribe::<store::Event<Link>>(&[store::Topic::schema("links").unwrap()]).unwrap();
+        links.ready().await.unwrap();
+        let owner = Some(Owner { name: "Ada".to_owned() });
+        let record = Link { id: i64::MAX, weight: 0.5, tags: vec!["a".to_owned()], owner };
+        let schema = store::Schema::parse("links").unwrap();
+        let written = store::Event::Upserted(store::Upserted { schema, key: "7".to_owned(), record });
+        let other = r#"{"domain":"store","event":"upserted","payload":{"schema":"links","key":"8","record":{"id":"x"}}}"#;
+        let other = tidings_client::RawEvent::parse(other).unwrap();
+        client.publish(&written).await.unwrap();
+        client.publish_raw(other, &["store:links"], PublishOptions::default()).await.unwrap();
+        client.publish(&written).await.unwrap();
+        let mut next = async || links.next().await.expect("the stream goes on");
+        for is_record in [true, false, true] {
+            match next().await {
+                Ok(Delivery::Event { event, .. }) if is_record => assert_eq!(event, written),
+                Err(error) if !is_record => assert!(error.to_string().contains("invalid type"), "{error}"),
+                other => panic!("{other:?}"),
+            }
+        }
     });
 }
