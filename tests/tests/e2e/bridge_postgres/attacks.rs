@@ -2,7 +2,11 @@
 
 use ::postgres::Client as Database;
 use tidings_server::bridge::Bridge;
-use tidings_tests::postgres::{as_user, connect};
+use tidings_tests::{
+    finish,
+    postgres::{as_user, connect},
+    tidings,
+};
 
 use super::{Node, Told, new_journal, new_outbox, run};
 
@@ -159,6 +163,10 @@ fn code_of_a_tables_owner_has_no_rights_and_leaves_nothing_behind() {
         ),
     );
     assert!(read(&mut node, bridge).contains("invalid input syntax for type json"));
+    // A function of somebody else, in the place of the owner's, is not called.
+    run(&mut database, &format!("ALTER FUNCTION {ours} OWNER TO other_owner"));
+    let told = read(&mut node, bridge);
+    assert!(told.contains("belongs to another user"), "{told}");
     assert_eq!(
         read(&mut node, others),
         r#"{"schema":"other_owner.t","key":"1","record":{"id":1,"pin":"1234"}}"#
@@ -229,16 +237,31 @@ fn only_the_owner_of_a_table_can_note_it_and_dropped_tables_leave_nothing() {
         let message = error.as_db_error().unwrap().message();
         assert!(message.contains(word), "{call}: {message}");
     }
+    run(&mut eve, "CREATE TABLE noting.t(id int PRIMARY KEY); SELECT tidings.bridge('noting.t')");
+    // Views that depend on the functions keep nobody from dropping them.
+    let blocked = format!(
+        "CREATE VIEW noting.a AS SELECT 1 AS a WHERE tidings.changed_1() IS NULL OR tidings.changed_2() IS NULL;
+        CREATE VIEW noting.b AS SELECT 1 AS a FROM tidings.call_records(NULL, NULL, NULL, NULL, NULL);
+        CREATE VIEW noting.c AS SELECT 1 AS a FROM tidings_tables.{}(NULL, NULL, NULL, NULL);
+        DROP TABLE noting.t",
+        text(&mut database, "SELECT records FROM tidings.bridged_tables WHERE id = 1")
+    );
+    run(&mut eve, &blocked);
     for _ in 0..3 {
         run(
             &mut eve,
             "CREATE TABLE noting.t(id int PRIMARY KEY); SELECT tidings.bridge('noting.t'); DROP TABLE noting.t",
         );
     }
+    run(&mut database, "SELECT tidings.unbridge('links'); SELECT tidings.bridge('links')");
+    let made = finish(tidings().args(["journal", "init", "--outbox", &url]));
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    run(&mut eve, "DROP OWNED BY noting");
     run(&mut database, "CREATE TABLE more(id int PRIMARY KEY); SELECT tidings.bridge('more')");
     let left = "SELECT (SELECT count(*) FROM tidings.bridged_tables) || ' ' || count(*) FROM pg_proc \
         WHERE proname ~ '^(changed|records)_[0-9a-f]+$'";
-    assert_eq!(text(&mut database, left), "2 4");
+    // The owner of `links` could not drop the first function that read it.
+    assert_eq!(text(&mut database, left), "2 5");
 }
 
 #[test]

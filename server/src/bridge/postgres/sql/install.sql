@@ -415,7 +415,7 @@ BEGIN
 END
 $$;
 
--- Forgets a table that has no trigger any more: while it has one, its function can't be dropped.
+-- Forgets a table.
 CREATE OR REPLACE FUNCTION tidings.remove_bridged_table(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -429,23 +429,29 @@ $$;
 CREATE OR REPLACE FUNCTION tidings.forget_table(source integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s()', source);
+  -- Somebody's view may depend on it.
+  EXECUTE format('DROP FUNCTION IF EXISTS tidings.changed_%s() CASCADE', source);
   PERFORM tidings.forget_bridge(b.id) FROM tidings.bridges b WHERE b.source = forget_table.source;
   DELETE FROM tidings.bridged_tables t WHERE t.id = forget_table.source;
 END
 $$;
 
--- Forgets the tables that were dropped. It waits for nobody.
+-- Forgets tables that were dropped, 16 at most. It waits for nobody, and never fails: their owners may have put something in
+-- the way.
 CREATE OR REPLACE FUNCTION tidings.forget_dropped_tables() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
 DECLARE
   dropped record;
 BEGIN
   FOR dropped IN SELECT t.id, t.records FROM tidings.bridged_tables t
-    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation) FOR UPDATE SKIP LOCKED
+    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relation) ORDER BY random() LIMIT 16 FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM tidings.drop_function(dropped.records, 'regclass, text[], bigint, uuid');
-    PERFORM tidings.forget_table(dropped.id);
+    BEGIN
+      PERFORM tidings.drop_function(dropped.records, 'regclass, text[], bigint, uuid');
+      PERFORM tidings.forget_table(dropped.id);
+    EXCEPTION WHEN OTHERS THEN
+      NULL;
+    END;
   END LOOP;
 END
 $$;

@@ -18,7 +18,8 @@ BEGIN
     -- Another database of the same server gets its outbox at the same time.
     WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
   END;
-  DROP FUNCTION IF EXISTS tidings.call_records(text, uuid, regclass, text[], bigint);
+  -- Somebody's view may depend on it.
+  DROP FUNCTION IF EXISTS tidings.call_records(text, uuid, regclass, text[], bigint) CASCADE;
   -- Reads all keys with one call. If it fails, calls for no key: if this fails too, no key is at fault. Then each key is alone.
   CREATE FUNCTION tidings.call_records(named text, secret uuid, relation regclass, keys text[], max_bytes bigint)
   RETURNS TABLE(key text, record json, bytes bigint, fault text) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -33,9 +34,16 @@ DECLARE
   sizes bigint[];
   asked text[];
   is_read boolean;
+  owner oid;
 BEGIN
-  IF current_user <> 'tidings_reader' AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.proowner = current_user::regrole
-      AND p.oid = to_regprocedure(format('tidings_tables.%I(regclass, text[], bigint, uuid)', named))) THEN
+  SELECT c.relowner INTO owner FROM pg_class c JOIN pg_proc p ON p.proowner = c.relowner
+    WHERE c.oid = relation AND p.oid = to_regprocedure(format('tidings_tables.%I(regclass, text[], bigint, uuid)', named));
+  IF owner IS NULL THEN
+    -- Somebody else may have made one with its name, after the owner had dropped it.
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('the function that reads records of %s is gone, or belongs to another user', relation),
+      HINT = 'Let the owner of the table call tidings.bridge.';
+  ELSIF current_user <> 'tidings_reader' AND owner <> current_user::regrole THEN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
       MESSAGE = format('there is no role tidings_reader without rights, which may read records of %s', relation),
       HINT = 'Run `tidings journal init` again, as a user who may create roles. tidings_reader must have no rights and no members.';
