@@ -69,7 +69,8 @@ use crate::{
 /// record when it publishes the event, so an event never has an older record than the event before it. Several changes of one
 /// record may become one event. The record is what `row_to_json` makes of the row: integers as they are, `json` and `jsonb` as
 /// they are, `bytea` as text in hexadecimal, times in UTC. The key is the primary key as text: of several columns a JSON list,
-/// as `["a",1]`. If the key of a row changes, the old one is `deleted` and the new one is `upserted`.
+/// as `["a",1]`. If the key of a row changes, the old one is `deleted` and the new one is `upserted`. So it is
+/// if both are equal in PostgreSQL, and are different texts.
 ///
 /// **Several nodes** may have the same bridge. If the journal of the hub is in this database, all of them take changes, and each
 /// change is published once. Otherwise one node at a time reads them, and the others wait until it ends. A database that has

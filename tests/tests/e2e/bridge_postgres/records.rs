@@ -200,3 +200,49 @@ fn the_rows_of_partitions_are_rows_of_their_table() {
     run(&mut database, "INSERT INTO links VALUES (202, 1)");
     assert_eq!(node.next(), link(202, 1));
 }
+
+#[test]
+fn equal_keys_with_different_texts_are_different_records() {
+    let url = new_journal();
+    let mut database = connect(&url);
+    run(
+        &mut database,
+        "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        CREATE TABLE links(id text COLLATE any_case, number numeric, v bigint, PRIMARY KEY (id, number))",
+    );
+    let mut node = Node::bridged(&url, true);
+    assert_eq!(node.next(), Told::Sync);
+    let record = |id: &str, number: &str, v: i64| {
+        let record = format!(r#"{{"id":"{id}","number":{number},"v":{v}}}"#);
+        Told::Upserted(format!(r#"["{id}","{number}"]"#), serde_json::from_str(&record).unwrap())
+    };
+    run(&mut database, "INSERT INTO links VALUES ('Ada', 1.0, 1)");
+    assert_eq!(node.next(), record("Ada", "1.0", 1));
+    run(&mut database, "UPDATE links SET id = 'ada', v = 2");
+    assert_eq!(node.next(), Told::Deleted(r#"["Ada","1.0"]"#.to_owned()));
+    assert_eq!(node.next(), record("ada", "1.0", 2));
+    run(&mut database, "BEGIN; DELETE FROM links; INSERT INTO links VALUES ('ada', 1.00, 3); COMMIT");
+    assert_eq!(node.next(), Told::Deleted(r#"["ada","1.0"]"#.to_owned()));
+    assert_eq!(node.next(), record("ada", "1.00", 3));
+}
+
+#[test]
+fn any_error_of_one_record_holds_up_no_other() {
+    for has_journal in [true, false] {
+        let url = if has_journal { new_journal() } else { new_outbox() };
+        let mut database = connect(&url);
+        run(&mut database, "CREATE DOMAIN code AS text; CREATE TABLE links(id code PRIMARY KEY, v bigint)");
+        let mut node = Node::bridged(&url, has_journal);
+        assert_eq!(node.next(), Told::Sync);
+        run(
+            &mut database,
+            "BEGIN; INSERT INTO links VALUES ('bad', 1), ('good-1', 1);
+            ALTER DOMAIN code ADD CONSTRAINT has_hyphen CHECK (VALUE LIKE '%-%') NOT VALID; COMMIT",
+        );
+        let good = Told::Upserted("good-1".to_owned(), json!({ "id": "good-1", "v": 1 }));
+        while node.next() != good {}
+        let letters = "SELECT key, code FROM tidings.bridge_dead_letters";
+        eventually("a dead letter", || database.query(letters, &[]).unwrap().len() == 1);
+        assert_eq!(database.query_one(letters, &[]).unwrap().get::<_, &str>("key"), "bad");
+    }
+}

@@ -105,7 +105,7 @@ BEGIN
         'varchar'::regtype, 'bpchar'::regtype, 'uuid'::regtype, 'numeric'::regtype, 'name'::regtype))
         FROM tidings.key_columns(relation) k) THEN
       settings := ' SET timezone = ''UTC'' SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' '
-        'SET bytea_output = ''hex'' SET extra_float_digits = 1';
+        'SET bytea_output = ''hex'' SET extra_float_digits = 1 SET lc_monetary = ''C''';
     END IF;
     FOREACH bridge IN ARRAY bridges LOOP
       insert_new := insert_new || format(
@@ -331,7 +331,7 @@ BEGIN
       'RETURNS TABLE(key text, record json, bytes bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER '
       'SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET timezone = ''UTC'' '
       'SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' SET bytea_output = ''hex'' SET extra_float_digits = 1 '
-      'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS %L', this.records, this.body);
+      'SET lc_monetary = ''C'' SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS %L', this.records, this.body);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', named);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', named, reader::regrole);
     PERFORM tidings.give_to_owner(named, bridged);
@@ -361,6 +361,9 @@ $function$;
 
 -- Returns the code that reads records of a table, with the rights of its owner. It answers to who knows the secret, and
 -- everybody can read the code. It reads no table without the trigger of this number: only the owner can have made that.
+--
+-- Keys may be equal and have different texts, as 1.0 and 1.00. Subscribers know a record by the text. So a row is found only by
+-- the text that it has now.
 CREATE OR REPLACE FUNCTION tidings.records_body(source integer, secret uuid) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $function$
   SELECT format($body$#variable_conflict use_column
@@ -375,7 +378,8 @@ BEGIN
   END IF;
   SELECT format('SELECT k.key, CASE WHEN octet_length(r.record::text) <= $2 THEN r.record END, octet_length(r.record::text)::bigint '
     'FROM unnest($1) AS k(key) LEFT JOIN LATERAL (SELECT row_to_json(t.*) AS record FROM %%s %%s t WHERE %%s) r ON true',
-    CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY' END, relation, string_agg(format('t.%%I %%s CAST(%%s AS %%s)', k.name, k.equal,
+    CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY' END, relation, string_agg(
+      format('t.%%1$I %%2$s CAST(%%3$s AS %%4$s) AND concat(t.%%1$I) = %%3$s COLLATE "C"', k.name, k.equal,
       CASE WHEN k.count = 1 THEN 'k.key' ELSE format('(k.key::json ->> %%s)', k.place - 1) END, k.type_name), ' AND '))
     INTO query FROM pg_class c, LATERAL (SELECT k.*, count(*) OVER () FROM tidings.key_columns(relation) k) k
     WHERE c.oid = relation GROUP BY c.relkind;
