@@ -74,9 +74,11 @@
 //! | a record does not decode as `R`, or the hub refuses the event | a `sync`. The record of a table is also a dead letter |
 //! | the journal does not answer | the events, in their order, when it answers again |
 //!
-//! **Known faults of tables.** Let one server bridge a table, or let all of them share the journal in the table's database. If
-//! two servers without a shared journal have the same bridge, one of them waits. Its subscribers get nothing, and no `sync`
-//! says so, also when it takes over. Do not switch the triggers off: changes that are written meanwhile are not told.
+//! **Several servers** may bridge the same table. If the journal of their hubs is in the table's database, all of them read its
+//! changes. Otherwise one of them reads, and the others wait until it ends. A server that waits and does not share the journal of
+//! the one that reads looks for changes once a second. If there were some, its subscribers get a `sync`.
+//!
+//! **A known fault of tables.** Do not switch the triggers off: changes that are written meanwhile are not told.
 //!
 //! The bridge is a task of the runtime of tokio that started it first. So a slow hub or journal never holds up the store:
 //! [`Changes::push`] only puts the change into a bounded queue.

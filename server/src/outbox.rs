@@ -6,7 +6,8 @@
 //!
 //! - `row` is what a writer has written, `judge` makes an event or a refusal of it.
 //! - `store` says what a database must do, and `sqlite` and `postgres` do it.
-//! - `reader` is the loop, with `unsettled` and `gaps` as its memory. `thread`, `control` and `outage` are what each loop needs.
+//! - `reader` is the loop, with `unsettled` and `gaps` as its memory. `handover` says what its subscribers have missed while another
+//!   server had the turn to read. `thread`, `control` and `outage` are what each loop needs.
 //! - `sequencer` is the loop of an outbox in the database of the hub's journal, with `batches` as its memory.
 //!
 //! | column | what |
@@ -27,6 +28,7 @@ pub(crate) mod admin;
 pub(crate) mod batches;
 pub(crate) mod control;
 pub(crate) mod gaps;
+pub(crate) mod handover;
 pub(crate) mod judge;
 pub(crate) mod outage;
 #[cfg(feature = "postgres")]
@@ -53,7 +55,8 @@ use self::sequencer::Sequencer;
 use self::{address::Database, reader::Reader, store::StoreError, thread::Thread};
 
 /// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: a second
-/// one, also in another process, waits until the first has ended.
+/// one, also in another process, waits until the first has ended. While it waits, its subscribers hear nothing of the outbox,
+/// unless the two hubs share a journal. When it takes over, those of the home tenant get one `sync`.
 ///
 /// ```no_run
 /// use tidings_server::{Hub, HubSettings, Outbox, SystemHost};
@@ -112,8 +115,8 @@ impl Outbox {
                 let path = path.clone();
                 Thread::spawn(address.to_string(), async move |control| {
                     let mut store = admin::patiently(async || sqlite::SqliteStore::open(&path)).await?;
-                    // While another reader has its turn, this server serves, and its outbox waits.
-                    store.take_turn().or_else(|error| if error.is_busy { Ok(()) } else { Err(error) })?;
+                    // Whether the lock can be taken. While another reader has it, this server serves, and its outbox waits.
+                    store.look()?;
                     Ok(Reader::new(store, &hub, home, name, control).run().boxed_local())
                 })
                 .await

@@ -73,7 +73,8 @@ use crate::{
 /// if both are equal in PostgreSQL, and are different texts.
 ///
 /// **Several nodes** may have the same bridge. If the journal of the hub is in this database, all of them take changes, and each
-/// change is published once. Otherwise one node at a time reads them, and the others wait until it ends. A database that has
+/// change is published once. Otherwise one node at a time reads them, and the others wait until it ends. While a node waits, its
+/// subscribers get a `sync` after changes, at most one a second, unless the nodes share a journal elsewhere. A database that has
 /// another journal than the hub has no bridge for this hub: the nodes of that journal take the changes.
 ///
 /// **Stop and crash.** A node is registered in the database. A [stop](super::Bridge::stop) ends its registration. When the last

@@ -73,15 +73,19 @@
 //!
 //! A bridge is registered in `tidings_bridges`, and has the table `tidings_changes_N` and triggers `tidings_bridge_N_…`. They stay
 //! when the program ends or crashes: the changes wait, and the next start goes on without a `sync`.
-//! [`Bridge::stop`](super::Bridge::stop) removes them. If several programs have the same bridge, one of them reads the changes, and
-//! only its subscribers hear of them, unless the programs share a journal. Another one takes over when it ends, and the last one
-//! that stops removes the bridge. If the program never comes back, remove the bridge by hand: drop its triggers, then its table,
-//! then its row in `tidings_bridges`.
+//! [`Bridge::stop`](super::Bridge::stop) removes them. If several programs have the same bridge, one of them reads the changes. The
+//! subscribers of the others get a `sync` after changes, at most one a second, unless the programs share a journal. Another one
+//! takes over when the first ends, and the last one that stops removes the bridge. If the program never comes back, remove the
+//! bridge by hand: drop its triggers, then its table, then its row in `tidings_bridges`.
+//!
+//! Three small files are beside the database, `PATH-bridge-HASH-…`: two locks, and how far the bridge has read. With the last one,
+//! the bridge knows a restored copy. If it is lost, nothing else is.
 //!
 //! SQLite drops no column that a trigger names. A trigger names the columns of the key and of unique indexes, which can't be
 //! dropped either while the index is there. So one case is left: a transaction that drops the index and the column together. It
 //! may drop the trigger that SQLite's error names, too. The bridge makes its triggers again.
 
+mod bookmark;
 mod index;
 mod locks;
 mod record;

@@ -92,7 +92,7 @@ mod tests {
         let mut outage = Outage::none("sqlite:app.db", &hub);
         let (start, hour) = (Instant::now(), Duration::from_secs(3600));
         let is_logged = |outage: &Outage| outage.current.as_ref().is_some_and(|current| current.is_logged);
-        let turn = StoreError::turn("sqlite:app.db");
+        let turn = StoreError::turn();
         assert_eq!(outage.note(&turn, start), FIRST_PAUSE);
         outage.note(&turn, start + hour);
         assert!(!is_logged(&outage), "another server reads");

@@ -33,10 +33,11 @@ pub use self::{
     write::{InsertError, insert, insert_to},
 };
 use super::{
+    handover::{Last, Look},
     row::{Field, OutboxRow, RowId},
     store::{
         Dead, DeadLetter, DeadLetters, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES, READ_BYTES,
-        READ_ROWS, Store, StoreError, Waiting, Which,
+        READ_ROWS, Store, StoreError, Taken, Waiting, Which,
     },
 };
 use crate::postgres::{Database, Fault, Session};
@@ -124,25 +125,25 @@ impl PostgresStore {
         let session = session(&self.open, &self.database)?;
         self.no_journal.expect(session, self.database.name()).await
     }
-
-    /// Succeeds while this server is the one that reads the outbox.
-    async fn take_turn(&mut self) -> Result<(), StoreError> {
-        let Some(open) = &mut self.open else { return self.session().map(drop) };
-        if open.turn.is_none() {
-            open.turn = Some(Turn::wait(&self.database, turn::OUTBOX).await.map_err(StoreError::away)?);
-        }
-        let Some(turn) = &mut open.turn else { return Ok(()) };
-        if turn.take().await? {
-            return Ok(());
-        }
-        Err(StoreError::turn(self.database.name()))
-    }
 }
 
 impl Store for PostgresStore {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn turn(&mut self) -> Result<Look, StoreError> {
         self.expect_no_journal().await?;
-        self.take_turn().await?;
+        let closed = closed(&self.database);
+        let open = self.open.as_mut().ok_or(closed)?;
+        let turn = match &mut open.turn {
+            Some(turn) => turn,
+            none => none.insert(Turn::wait(&self.database, turn::OUTBOX).await.map_err(StoreError::away)?),
+        };
+        Ok(match turn.take().await? {
+            Taken::Before => Look::Own,
+            Taken::Now => Look::Begins(Last::default()),
+            Taken::Not => Look::Others(Last::default()),
+        })
+    }
+
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         self.rows(unsettled).await
     }
 
@@ -204,8 +205,11 @@ impl DeadLetters for PostgresStore {
 }
 
 fn session<'a>(open: &'a Option<Open>, database: &Database) -> Result<&'a Session, StoreError> {
-    let closed = || StoreError::away(format!("{} is not connected", database.name()));
-    open.as_ref().map(|open| &open.session).ok_or_else(closed)
+    open.as_ref().map(|open| &open.session).ok_or_else(|| closed(database))
+}
+
+fn closed(database: &Database) -> StoreError {
+    StoreError::away(format!("{} is not connected", database.name()))
 }
 
 /// Reads the next rows.

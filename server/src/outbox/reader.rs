@@ -21,6 +21,7 @@ use tidings_shared::TopicName;
 use super::{
     control::{Control, at},
     gaps::TenantGaps,
+    handover::Handover,
     judge::{CheckRecord, Gap, Refusal, check_record, judge, refused, too_old},
     outage::{FIRST_PAUSE, LONG_LOCK, LONGEST_PAUSE, Outage},
     row::{OutboxRow, RowId},
@@ -45,6 +46,7 @@ pub(crate) struct Reader<S> {
     name: String,
     metrics: OutboxMetrics,
     control: Arc<Control>,
+    handover: Handover,
     unsettled: Unsettled,
     gaps: TenantGaps,
     /// When to announce gaps again that the journal has not taken.
@@ -82,7 +84,7 @@ impl<S: Store> Reader<S> {
     ) -> Self {
         let metrics = hub.metrics().outbox(&name);
         let outage = Outage::none(&name, hub);
-        let (unsettled, gaps, changes) = Default::default();
+        let (handover, unsettled, gaps, changes) = Default::default();
         let (measured, is_stale, locked, announce_after) = (None, true, None, None);
         Self {
             store,
@@ -92,6 +94,7 @@ impl<S: Store> Reader<S> {
             name,
             metrics,
             control,
+            handover,
             unsettled,
             gaps,
             announce_after,
@@ -137,6 +140,7 @@ impl<S: Store> Reader<S> {
         if self.unsettled.is_full() {
             return Ok(false);
         }
+        self.take_turn().await?;
         let read = Instant::now();
         let rows = self.store.read(self.unsettled.ids()).await?;
         // The hub may take longer for the rows. That is no silence of the outbox.
@@ -148,6 +152,18 @@ impl<S: Store> Reader<S> {
         self.unsettled.read(rows.iter().map(|row| row.id.clone()));
         self.publish(rows, read).await;
         Ok(true)
+    }
+
+    /// Succeeds if it is this reader's turn. Tells the subscribers what they have missed while it was another's.
+    async fn take_turn(&mut self) -> Result<(), StoreError> {
+        let taken = match (&self.changes, &self.home) {
+            (Some(_), Some(tenant)) => self.handover.of_changes(&mut self.store, &self.hub, tenant).await,
+            _ => self.handover.of_outbox(&mut self.store, &self.hub).await,
+        };
+        if self.handover.owes_gap() {
+            self.announce().await;
+        }
+        taken
     }
 
     /// Publishes rows in their order. If the journal does not answer, it tries the rest again.
@@ -264,12 +280,16 @@ impl<S: Store> Reader<S> {
 
     /// Notes a row that stands for a loss. It is done when its gap is announced.
     fn hold_gap(&mut self, id: RowId) {
-        let gap = match (&self.home, &self.changes) {
+        self.unsettled.hold(self.whole_gap(), Held::Lost(id));
+    }
+
+    /// Returns the gap of all that may be in the table.
+    fn whole_gap(&self) -> Gap {
+        match (&self.home, &self.changes) {
             (Some(tenant), Some(changes)) => Gap::Topics(tenant.clone(), vec![changes.topic.clone()]),
             (Some(tenant), None) => Gap::Tenant(tenant.clone()),
             (None, _) => Gap::Nobody,
-        };
-        self.unsettled.hold(gap, Held::Lost(id));
+        }
     }
 
     /// Announces the gaps of rows that are not published. Only then may these rows leave the outbox: a crash in between
@@ -283,6 +303,14 @@ impl<S: Store> Reader<S> {
         let hub = self.hub.upgrade()?;
         let (mut announced, mut next) = (Vec::new(), None);
         let (mut of_tenants, mut of_topics) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
+        let missed = self.handover.owes_gap().then(|| self.whole_gap());
+        match missed.clone() {
+            Some(Gap::Topics(tenant, topics)) => _ = of_topics.entry((tenant, topics)).or_default(),
+            Some(Gap::Tenant(tenant)) => _ = of_tenants.entry(tenant).or_default(),
+            // Nobody knows which tenants the rows were for.
+            Some(Gap::Nobody) => self.handover.has_told(),
+            None => {}
+        }
         for (gap, held) in self.unsettled.take_held() {
             match (gap, held) {
                 (Gap::Nobody, held) => self.unsettled.announced(held, now),
@@ -330,13 +358,17 @@ impl<S: Store> Reader<S> {
                 () = self.control.end_of_stop() => false,
             };
             let now = Instant::now();
+            if !is_announced {
+                self.announce_after = Some(now + LONGEST_PAUSE);
+            } else if missed.as_ref() == Some(&gap) {
+                self.handover.has_told();
+            }
             for held in held {
                 if is_announced {
                     self.metrics.too_old.inc_by(matches!(held, Held::Old(_)).into());
                     self.unsettled.announced(held, now);
                 } else {
                     self.unsettled.hold(gap.clone(), held);
-                    self.announce_after = Some(now + LONGEST_PAUSE);
                 }
             }
         }
@@ -347,7 +379,15 @@ impl<S: Store> Reader<S> {
     /// full.
     async fn settle(&mut self) {
         let (done, dead) = self.unsettled.answered();
-        match self.store.settle(done, dead).await {
+        let claimed = match (&self.changes, &self.home) {
+            (Some(_), Some(tenant)) => self.handover.claim(&mut self.store, &self.hub, tenant).await,
+            _ => Ok(()),
+        };
+        let settled = match claimed {
+            Ok(()) => self.store.settle(done, dead).await,
+            Err(error) => Err(error),
+        };
+        match settled {
             Ok(()) => {
                 if let Some(first) = dead.first() {
                     // The reason may quote the row, so it is not logged.

@@ -114,6 +114,14 @@ impl Field {
 
 impl OutboxRow {
     #[cfg(feature = "sqlite")]
+    /// Returns a row that is in no table and stands for a loss.
+    pub(crate) fn loss() -> Self {
+        let [tenant, event, key, origin, topics] = [const { Field::Null }; 5];
+        let id = RowId { id: i64::MIN, nonce: Uuid::new_v4().as_bytes().to_vec() };
+        Self { id, tenant, event, key, origin, topics, age: Duration::ZERO, is_gap: true }
+    }
+
+    #[cfg(feature = "sqlite")]
     /// Returns the bytes of the row's texts.
     pub(crate) fn bytes(&self) -> usize {
         [&self.tenant, &self.event, &self.key, &self.origin, &self.topics].map(Field::bytes).iter().sum()

@@ -25,10 +25,11 @@ pub use self::{
     write::{insert, insert_to},
 };
 use super::{
+    handover::{Last, Look},
     row::{Field, OutboxRow, RowId},
     store::{
         Dead, DeadLetter, DeadLetters, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES,
-        READ_BYTES, READ_ROWS, Store, StoreError, Waiting, Which,
+        READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting, Which,
     },
 };
 
@@ -50,16 +51,16 @@ impl SqliteStore {
         Ok(Self { turn: Turn::wait(lock_of(file.main()), "the outbox"), file })
     }
 
-    /// Succeeds while this reader is the one that reads the outbox.
+    /// Does what [`Store::turn`] does.
     ///
     /// # Errors
-    /// Another reader has its turn, which is a [turn](StoreError::turn) error. Or the lock can't be taken.
-    pub(crate) fn take_turn(&mut self) -> Result<(), StoreError> {
-        let shown = self.file.path().display();
+    /// The lock can't be taken.
+    pub(crate) fn look(&mut self) -> Result<Look, StoreError> {
         match self.turn.take() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::turn(format_args!("sqlite:{shown}"))),
-            Err(fault) => Err(StoreError::away(format!("sqlite:{shown}: {fault}"))),
+            Ok(Taken::Before) => Ok(Look::Own),
+            Ok(Taken::Now) => Ok(Look::Begins(Last::default())),
+            Ok(Taken::Not) => Ok(Look::Others(Last::default())),
+            Err(fault) => Err(StoreError::away(format!("sqlite:{}: {fault}", self.file.path().display()))),
         }
     }
 
@@ -92,8 +93,11 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
+    async fn turn(&mut self) -> Result<Look, StoreError> {
+        self.look()
+    }
+
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
-        self.take_turn()?;
         let after = unsettled.last().map_or(i64::MIN, |row| row.id);
         let now = unix_time();
         self.file.read(|connection| {

@@ -7,7 +7,10 @@ use tidings_shared::{
     limits::{MAX_BODY_BYTES, MAX_TOPIC_BYTES, MAX_TOPICS_PER_PUBLICATION},
 };
 
-use super::row::{OutboxRow, RowId};
+use super::{
+    handover::Look,
+    row::{OutboxRow, RowId},
+};
 
 /// Rows that a store reads at a time. So many publications share one group of a journal.
 pub(crate) const READ_ROWS: usize = 256;
@@ -35,6 +38,20 @@ pub(crate) const MAX_COUNTED: usize = 100_000;
 /// bounded time. It holds no transaction open between two calls.
 #[allow(async_fn_in_trait, reason = "a store stays on its thread, so its futures need not be `Send`")]
 pub(crate) trait Store: Send + 'static {
+    /// Takes the turn to read, if no other reader has it. A reader that shares the rows with the others needs no turn.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn turn(&mut self) -> Result<Look, StoreError>;
+
+    /// Notes that this reader publishes to a history, for the reader after it. Only changes of a table need this.
+    ///
+    /// # Errors
+    /// The note can't be written.
+    async fn claim(&mut self, _history: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Reads the next rows in the order of their ids, except those in `unsettled`, within [`READ_ROWS`] and
     /// [`READ_BYTES`]. `unsettled` has the rows that were read before and are still in the table, by ascending id. A row
     /// with a smaller id than the last of them may wait until `unsettled` is empty.
@@ -131,12 +148,22 @@ pub(crate) struct Waiting {
     pub(crate) dead: usize,
 }
 
+/// What came of a try to take the turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// This reader had it already.
+    Before,
+    Now,
+    /// Another reader has it.
+    Not,
+}
+
 /// Why a database does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreError {
     /// Somebody else holds a lock: the same call succeeds later.
     pub(crate) is_busy: bool,
-    /// Another server reads the outbox, and this one waits until it ends. This is busy, too.
+    /// Another server reads the rows, and this one waits until it ends. This is busy, too.
     pub(crate) is_turn: bool,
     /// What went wrong, and the remedy. It has no password.
     pub(crate) message: String,
@@ -154,9 +181,9 @@ impl StoreError {
         Self { is_busy: true, is_turn: false, message: message.into() }
     }
 
-    /// Returns the error of a reader that waits for its turn. `outbox` is a name without secrets.
-    pub(crate) fn turn(outbox: impl fmt::Display) -> Self {
-        let message = format!("another server reads the outbox of {outbox}: this one waits until it ends");
+    /// Returns the error of a reader that waits for its turn.
+    pub(crate) fn turn() -> Self {
+        let message = "another server reads the rows: this one waits until it ends".to_owned();
         Self { is_busy: true, is_turn: true, message }
     }
 }

@@ -21,6 +21,7 @@ pub const SCHEMA: &str = concat!(
     include_str!("sql/install.sql"),
     include_str!("sql/register.sql"),
     include_str!("sql/changes.sql"),
+    include_str!("sql/turn.sql"),
     include_str!("sql/watch.sql"),
     include_str!("sql/rights.sql"),
 );

@@ -24,6 +24,7 @@ use crate::{
     journal::Columns,
     outbox::{
         batches::Batch,
+        handover::{Last, Look},
         postgres::{
             POLL,
             no_journal::NoJournal,
@@ -32,7 +33,7 @@ use crate::{
         },
         row::{Field, OutboxRow, RowId},
         sequencer::{Seen, Sequence, Sequenced},
-        store::{Dead, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Waiting},
+        store::{Dead, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting},
     },
     postgres::Session,
 };
@@ -205,21 +206,6 @@ impl ChangesStore {
         Ok(())
     }
 
-    /// Succeeds while this node is the one that reads the changes.
-    async fn take_turn(&mut self) -> Result<(), StoreError> {
-        let database = self.registration.database.clone();
-        let open = self.opened()?;
-        if open.turn.is_none() {
-            let lock = format!("{TURN}, {}", open.bridge);
-            open.turn = Some(Turn::wait(&database, &lock).await.map_err(StoreError::away)?);
-        }
-        let Some(turn) = &mut open.turn else { return Ok(()) };
-        if turn.take().await? {
-            return Ok(());
-        }
-        Err(StoreError::turn(database.name()))
-    }
-
     /// Reads the next changes that are not among these.
     async fn rows(&mut self, known: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         let kept: HashSet<i64> = known.iter().map(|row| row.id).collect();
@@ -268,15 +254,41 @@ impl Changes {
 }
 
 impl Store for ChangesStore {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
-        if std::mem::take(&mut self.has_lost) {
-            return Ok(vec![loss()]);
-        }
+    async fn turn(&mut self) -> Result<Look, StoreError> {
         let open = self.open.as_ref().ok_or_else(|| self.closed())?;
         self.no_journal.expect(&open.session, self.registration.database.name()).await?;
         // Also while another node has the turn.
         self.renew().await?;
-        self.take_turn().await?;
+        let database = self.registration.database.clone();
+        let open = self.opened()?;
+        let lock = format!("{TURN}, {}", open.bridge);
+        let turn = match &mut open.turn {
+            Some(turn) => turn,
+            none => none.insert(Turn::wait(&database, &lock).await.map_err(StoreError::away)?),
+        };
+        let taken = turn.take().await?;
+        if taken == Taken::Before {
+            return Ok(Look::Own);
+        }
+        let statement = "SELECT history, newest FROM tidings.last_reader($1)";
+        let row = open.session.query_one(statement, &[(&open.bridge, Type::INT4)]).await?;
+        let last = Last {
+            history: row.get::<_, Option<i64>>(0).map(i64::unsigned_abs),
+            newest: row.get::<_, Option<String>>(1).unwrap_or_default(),
+            must_load: std::mem::take(&mut self.has_lost),
+        };
+        Ok(if taken == Taken::Now { Look::Begins(last) } else { Look::Others(last) })
+    }
+
+    async fn claim(&mut self, history: u64) -> Result<(), StoreError> {
+        let history = i64::try_from(history).unwrap_or(i64::MAX);
+        let open = self.opened()?;
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&open.bridge, Type::INT4), (&history, Type::INT8)];
+        open.session.query("SELECT tidings.claim_bridge($1, $2)", &values).await?;
+        Ok(())
+    }
+
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         self.rows(unsettled).await
     }
 
@@ -306,7 +318,7 @@ impl Store for ChangesStore {
             (&reasons, Type::TEXT_ARRAY),
             (&node, Type::UUID),
         ];
-        let settle = "SELECT left_over, settled_at FROM tidings.settle_changes($1, $2, $3, $4, $5, $6, $7)";
+        let settle = "SELECT left_over, settled_at FROM tidings.settle_turn($1, $2, $3, $4, $5, $6, $7)";
         let row = open.session.query_one(settle, &values).await?;
         self.history.settled(row.get(1));
         let locked: HashSet<i64> = row.get::<_, Vec<i64>>(0).into_iter().collect();
@@ -464,13 +476,6 @@ fn read_row(row: &Row) -> (OutboxRow, Changes) {
     let age = milliseconds(row.get(4));
     let is_gap = changes.key.is_none();
     (OutboxRow { id: RowId { id, nonce }, tenant, event, key, origin, topics, age, is_gap }, changes)
-}
-
-/// A row that is in no table and stands for a loss.
-fn loss() -> OutboxRow {
-    let [tenant, event, key, origin, topics] = [const { Field::Null }; 5];
-    let id = RowId { id: i64::MIN, nonce: Uuid::new_v4().as_bytes().to_vec() };
-    OutboxRow { id, tenant, event, key, origin, topics, age: Duration::ZERO, is_gap: true }
 }
 
 /// Returns the reason of a dead letter. PostgreSQL's texts can't hold U+0000.

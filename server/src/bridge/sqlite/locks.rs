@@ -1,8 +1,8 @@
 //! The programs that have one bridge of a file. One of them reads its changes. The last one that stops ends it.
 //!
-//! Both are locks of files beside the database, which the system takes back when a program ends:
+//! Two files beside the database are locks, which the system takes back when a program ends:
 //!
-//! - PATH-bridge-HASH-lock is the reader's.
+//! - PATH-bridge-HASH-lock is the reader's. Its [bookmark](super::bookmark) is PATH-bridge-HASH-reader.
 //! - PATH-bridge-HASH-users is shared by all programs that have the bridge. A program that can lock it exclusively is the last one.
 
 use std::{
@@ -21,6 +21,11 @@ pub(super) fn turn(database: &Path, flow: &Flow) -> PathBuf {
     beside(database, flow, "lock")
 }
 
+/// The path of the bookmark of a bridge's reader.
+pub(super) fn bookmark(database: &Path, flow: &Flow) -> PathBuf {
+    beside(database, flow, "reader")
+}
+
 /// A program's part in a bridge.
 #[derive(Debug)]
 pub(super) struct User {
@@ -34,6 +39,7 @@ pub(super) struct User {
 pub(super) struct Last {
     lock: LockFile,
     turn: PathBuf,
+    bookmark: PathBuf,
 }
 
 impl User {
@@ -51,13 +57,14 @@ impl User {
         let Self { lock, database, flow } = self;
         drop(lock);
         let lock = LockFile::take(&beside(&database, &flow, "users")).ok()??;
-        Some(Last { lock, turn: turn(&database, &flow) })
+        Some(Last { lock, turn: turn(&database, &flow), bookmark: bookmark(&database, &flow) })
     }
 }
 
 impl Last {
-    /// Removes the files of the locks.
+    /// Removes the files.
     pub(super) fn remove(self) {
+        let _ = fs::remove_file(self.bookmark);
         let _ = fs::remove_file(self.turn);
         self.lock.remove();
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::{
     record,
     table::{Fault, Table},
-    triggers::{changes, create_changes, create_triggers, prefix, quoted},
+    triggers::{DONE, changes, create_changes, create_triggers, prefix, quoted},
 };
 
 /// The tables that all bridges of a file share.
@@ -56,7 +56,7 @@ pub(super) struct Registration {
 /// The queries of a registration.
 #[derive(Debug, Clone)]
 pub(super) struct Sql {
-    /// Changes with a number above the first parameter, at most as many as the second one says.
+    /// Changes with a number above the first parameter that are not done, at most as many as the second one says.
     pub(super) changes: String,
     /// The change with a number and a nonce.
     pub(super) change: String,
@@ -70,7 +70,7 @@ impl Registration {
         let changes = record::select_changes(&changes(id), &table);
         let sql = Sql {
             change: format!("{changes} WHERE id = ?1 AND nonce = ?2"),
-            changes: format!("{changes} WHERE id > ?1 ORDER BY id LIMIT ?2"),
+            changes: format!("{changes} WHERE id > ?1 AND gap IS NOT {DONE} ORDER BY id LIMIT ?2"),
             sizes: record::select_sizes(&table),
             record: record::select_record(&table),
         };

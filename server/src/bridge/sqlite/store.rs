@@ -2,31 +2,36 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     time::Duration,
 };
 
 use rusqlite::{
-    Connection, Row, params, params_from_iter,
+    Connection, OptionalExtension, Row, params, params_from_iter,
     types::{Value, ValueRef},
 };
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::{
+    bookmark::Bookmark,
     locks, record,
     registration::{Flow, Registration},
     table::{Fault, Table},
-    triggers::changes,
+    triggers::{DONE, changes},
 };
 use crate::{
     bridge::source::Request,
     outbox::{
+        handover::{Last, Look},
         row::{Field, OutboxRow, RowId},
         sqlite::{
             file::{File, age, immediate, unix_time},
             turn::Turn,
         },
-        store::{Dead, MAX_COUNTED, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Waiting},
+        store::{
+            Dead, MAX_COUNTED, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting,
+        },
     },
 };
 
@@ -41,9 +46,13 @@ pub(super) struct ChangeStore {
     request: Request,
     flow: Flow,
     turn: Turn,
+    /// Whether this reader has taken over from the one before.
+    has_begun: bool,
     registration: Registration,
     /// The version of the schema for which the registration was found to be right.
     verified: Option<i64>,
+    /// What this reader has written into its file, or found there.
+    bookmark: Bookmark,
     leftovers: Leftovers,
     begun: Begun,
 }
@@ -84,21 +93,51 @@ impl ChangeStore {
         begin: oneshot::Sender<()>,
     ) -> Self {
         let turn = Turn::wait(locks::turn(file.main(), &flow), "the changes of a bridge");
-        let (verified, leftovers) = Default::default();
+        let (has_begun, verified, bookmark, leftovers) = Default::default();
         let begun = Begun { tell: Some(begin), has_gap: false };
-        Self { file, request, flow, turn, registration, verified, leftovers, begun }
+        Self { file, request, flow, turn, has_begun, registration, verified, bookmark, leftovers, begun }
     }
 
-    fn take_turn(&mut self) -> Result<(), StoreError> {
-        let flow = format!("sqlite:{}: the changes of {}", self.file.path().display(), self.flow.table);
-        match self.turn.take() {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let message = format!("{flow} go to another program first: this one waits until it ends");
-                Err(StoreError { is_turn: true, ..StoreError::busy(message) })
-            }
-            Err(fault) => Err(StoreError::away(format!("{flow}: {fault}"))),
+    fn bookmark_file(&self) -> PathBuf {
+        locks::bookmark(self.file.main(), &self.flow)
+    }
+
+    /// Takes over from the reader before.
+    fn begin(&mut self) -> Result<Look, StoreError> {
+        let found = Bookmark::read(&self.bookmark_file());
+        let mut last = self.last(found.as_ref())?;
+        let (must_load, mut bookmark) = (found.is_none(), found.unwrap_or_default());
+        last.must_load = must_load;
+        if let Some(row) = &bookmark.row
+            && !self.has_row(row)?
+        {
+            bookmark.row = None;
+            last.must_load = true;
         }
+        self.bookmark = bookmark;
+        self.has_begun = true;
+        Ok(Look::Begins(last))
+    }
+
+    /// What the file of the reader before says, and what is in the table now.
+    fn last(&mut self, found: Option<&Bookmark>) -> Result<Last, StoreError> {
+        let newest = format!(
+            "SELECT id || ' ' || hex(nonce) FROM {} ORDER BY id DESC LIMIT 1",
+            changes(self.registration.id)
+        );
+        let newest = self.file.with(|connection| {
+            connection.prepare_cached(&newest)?.query_row([], |row| row.get(0)).optional()
+        })?;
+        Ok(Last {
+            history: found.and_then(|bookmark| bookmark.history),
+            newest: newest.unwrap_or_default(),
+            must_load: false,
+        })
+    }
+
+    fn has_row(&mut self, row: &RowId) -> Result<bool, StoreError> {
+        let registration = &self.registration;
+        self.file.with(|connection| has_row(connection, registration, row))
     }
 
     fn install(&mut self) -> Result<(), StoreError> {
@@ -115,7 +154,7 @@ impl ChangeStore {
 
     /// Reads the next changes. Returns nothing if the triggers are not as they must be.
     fn look(&mut self, after: i64) -> Result<Option<Vec<OutboxRow>>, StoreError> {
-        let Self { file, request, flow, registration, verified, leftovers, .. } = self;
+        let Self { file, request, flow, registration, verified, bookmark, leftovers, .. } = self;
         let found = file.read(|connection| {
             // One snapshot for the changes and their records.
             let snapshot = connection.transaction()?;
@@ -130,7 +169,15 @@ impl ChangeStore {
                 }
             }
             let batch = Batch { snapshot: &snapshot, registration, request };
-            batch.read(after, leftovers).map(|rows| Ok(Some(rows)))
+            let mut rows = batch.read(after, leftovers)?;
+            if let Some(row) = &bookmark.row
+                && !has_row(&snapshot, registration, row)?
+            {
+                // Somebody has put an old copy back. The subscribers may have more than the table.
+                bookmark.row = None;
+                rows.insert(0, OutboxRow::loss());
+            }
+            Ok(Ok(Some(rows)))
         });
         found?.map_err(|fault| fault.to_store_error(self.file.path()))
     }
@@ -145,11 +192,44 @@ impl Begun {
 }
 
 impl Store for ChangeStore {
-    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn turn(&mut self) -> Result<Look, StoreError> {
         if self.begun.has_gap {
             self.begun.tell();
         }
-        self.take_turn().inspect_err(|_| self.begun.tell())?;
+        match self.turn.take() {
+            Ok(Taken::Before) if self.has_begun => Ok(Look::Own),
+            Ok(Taken::Before | Taken::Now) => {
+                self.has_begun = false;
+                self.begin()
+            }
+            Ok(Taken::Not) => {
+                // The subscribers have their gap before the next look.
+                self.begun.has_gap = true;
+                let found = Bookmark::read(&self.bookmark_file());
+                self.last(found.as_ref()).map(Look::Others)
+            }
+            Err(fault) => {
+                self.begun.tell();
+                let (file, table) = (self.file.path().display(), &self.flow.table);
+                Err(StoreError::away(format!("sqlite:{file}: the changes of {table}: {fault}")))
+            }
+        }
+    }
+
+    async fn claim(&mut self, history: u64) -> Result<(), StoreError> {
+        let bookmark = Bookmark { history: Some(history), ..self.bookmark.clone() };
+        let path = self.bookmark_file();
+        bookmark.write(&path).map_err(|error| {
+            let path = path.display();
+            StoreError::away(format!(
+                "the file {path} can't be written: {error}: make room on the disk, and give this user the right to write it"
+            ))
+        })?;
+        self.bookmark = bookmark;
+        Ok(())
+    }
+
+    async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         if self.leftovers.passed_over.len() + self.leftovers.healed.len() > MAX_PASSED_OVER {
             self.settle(&[], &[]).await?;
         }
@@ -161,6 +241,15 @@ impl Store for ChangeStore {
                 self.look(after)?.unwrap_or_default()
             }
         };
+        let is_lost = rows.iter().any(|row| row.id.id == i64::MIN);
+        if let Some(row) = rows.iter().max_by_key(|row| row.id.id).filter(|row| row.id.id > i64::MIN) {
+            self.bookmark.row = Some(row.id.clone());
+            // An older bookmark does no harm: after a crash, its row is gone, and the subscribers get a `sync`. They must get it if
+            // they have not heard of a loss yet.
+            if !is_lost {
+                let _ = self.bookmark.write(&self.bookmark_file());
+            }
+        }
         self.begun.has_gap = rows.iter().any(|row| row.is_gap);
         if !self.begun.has_gap {
             self.begun.tell();
@@ -169,7 +258,8 @@ impl Store for ChangeStore {
     }
 
     async fn settle(&mut self, done: &[RowId], dead: &[Dead]) -> Result<(), StoreError> {
-        let Self { file, registration, leftovers, .. } = self;
+        let Self { file, registration, bookmark, leftovers, .. } = self;
+        let kept = bookmark.row.as_ref();
         let Registration { id: bridge, table, sql } = &*registration;
         file.with(|connection| {
             let transaction = immediate(connection)?;
@@ -191,13 +281,24 @@ impl Store for ChangeStore {
                         bury.execute(params![bridge, key, code.as_str(), reason])?;
                     }
                 }
-                let delete = format!("DELETE FROM {} WHERE id = ?1 AND nonce = ?2", changes(*bridge));
+                let changes = changes(*bridge);
+                let delete = format!("DELETE FROM {changes} WHERE id = ?1 AND nonce = ?2");
                 let mut delete = transaction.prepare_cached(&delete)?;
-                for RowId { id, nonce } in done.iter().chain(dead.iter().map(|dead| &dead.id)) {
-                    delete.execute(params![id, nonce])?;
+                for row in
+                    done.iter().chain(dead.iter().map(|dead| &dead.id)).filter(|row| Some(*row) != kept)
+                {
+                    delete.execute(params![row.id, row.nonce])?;
                 }
                 for (id, nonce) in &leftovers.passed_over {
                     delete.execute(params![id, nonce])?;
+                }
+                if let Some(row) = kept {
+                    let before = format!("DELETE FROM {changes} WHERE id < ?1 AND gap = {DONE}");
+                    transaction.prepare_cached(&before)?.execute([row.id])?;
+                    if done.contains(row) || dead.iter().any(|dead| dead.id == *row) {
+                        let keep = format!("UPDATE {changes} SET gap = {DONE} WHERE id = ?1 AND nonce = ?2");
+                        transaction.prepare_cached(&keep)?.execute(params![row.id, row.nonce])?;
+                    }
                 }
             }
             transaction.commit()
@@ -224,8 +325,8 @@ impl Store for ChangeStore {
         self.file.with(|connection| {
             let changes = changes(bridge);
             let mut count = connection.prepare_cached(&format!(
-                "SELECT (SELECT count(*) FROM (SELECT 1 FROM {changes} WHERE id > ?1 LIMIT ?2)), \
-                 (SELECT at FROM {changes} WHERE id > ?1 ORDER BY id LIMIT 1), \
+                "SELECT (SELECT count(*) FROM (SELECT 1 FROM {changes} WHERE id > ?1 AND gap IS NOT {DONE} LIMIT ?2)), \
+                 (SELECT at FROM {changes} WHERE id > ?1 AND gap IS NOT {DONE} ORDER BY id LIMIT 1), \
                  (SELECT count(*) FROM (SELECT 1 FROM tidings_bridge_dead_letters WHERE bridge = ?3 LIMIT ?2))"
             ))?;
             let (rows, oldest, dead): (i64, Option<i64>, i64) = count
@@ -327,6 +428,10 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
+
+fn has_row(connection: &Connection, registration: &Registration, row: &RowId) -> rusqlite::Result<bool> {
+    connection.prepare_cached(&registration.sql.change)?.exists(params![row.id, row.nonce])
 }
 
 /// Reads changes in the order of their numbers, at most `max`.

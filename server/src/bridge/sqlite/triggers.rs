@@ -20,6 +20,9 @@ pub(super) const MAX_WAITING: i64 = 100_000;
 /// The row of a table of changes that says: rows were removed.
 pub(super) const LOST_ID: i64 = 0;
 
+/// The value of `gap` in the row of the [bookmark](super::bookmark), when it is published and stays nevertheless.
+pub(super) const DONE: i64 = 2;
+
 /// Returns a name as SQL.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -37,7 +40,7 @@ pub(super) fn prefix(bridge: i64) -> String {
 
 /// Makes the table of changes.
 ///
-/// - `gap`: 1 if the row stands for changes that nobody knows.
+/// - `gap`: 1 if the row stands for changes that nobody knows, [`DONE`] if it is published.
 /// - `k1`, `k2`…: the key as it is stored, without a type.
 /// - `nonce` and `at`: as in the outbox.
 pub(super) fn create_changes(bridge: i64, table: &Table) -> String {

@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::postgres::{Database, Fault, Session};
+use crate::{
+    outbox::store::Taken,
+    postgres::{Database, Fault, Session},
+};
 
 /// Time between two statements of the open transaction.
 const KEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,18 +40,18 @@ impl Turn {
         Ok(Self { session: Arc::new(database.connect().await?), take, keeper: None })
     }
 
-    /// Takes the turn if no other server has it. Returns whether this server has it now.
+    /// Takes the turn if no other server has it.
     ///
     /// # Errors
     /// The connection is lost, and with it the turn.
-    pub(crate) async fn take(&mut self) -> Result<bool, Fault> {
+    pub(crate) async fn take(&mut self) -> Result<Taken, Fault> {
         if self.keeper.is_some() && !self.is_lost() {
-            return Ok(true);
+            return Ok(Taken::Before);
         }
         self.session.batch(BEGIN).await?;
         if !self.session.query_one(&self.take, &[]).await?.get::<_, bool>(0) {
             self.session.batch("ROLLBACK").await?;
-            return Ok(false);
+            return Ok(Taken::Not);
         }
         let session = Arc::clone(&self.session);
         self.keeper = Some(tokio::spawn(async move {
@@ -56,7 +59,7 @@ impl Turn {
                 sleep(KEEP_INTERVAL).await;
             }
         }));
-        Ok(true)
+        Ok(Taken::Now)
     }
 }
 

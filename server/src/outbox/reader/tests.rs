@@ -18,7 +18,11 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     journal::{SqliteJournal, Synchronous},
-    outbox::{row::Field, store::Waiting},
+    outbox::{
+        handover::{Last, Look},
+        row::Field,
+        store::Waiting,
+    },
 };
 
 /// A table in memory.
@@ -29,11 +33,13 @@ struct Table(Arc<Mutex<Rows>>);
 struct Rows {
     rows: Vec<OutboxRow>,
     dead: Vec<i64>,
+    /// Whose turn it is at each look, the last one first. Then it is the reader's.
+    looks: Vec<Look>,
 }
 
 impl Table {
     fn with(rows: impl IntoIterator<Item = OutboxRow>) -> Self {
-        Self(Arc::new(Mutex::new(Rows { rows: rows.into_iter().collect(), dead: Vec::new() })))
+        Self(Arc::new(Mutex::new(Rows { rows: rows.into_iter().collect(), ..Rows::default() })))
     }
 
     fn ids(&self) -> Vec<i64> {
@@ -42,6 +48,10 @@ impl Table {
 }
 
 impl Store for Table {
+    async fn turn(&mut self) -> Result<Look, StoreError> {
+        Ok(self.0.lock().unwrap().looks.pop().unwrap_or(Look::Own))
+    }
+
     async fn read(&mut self, unsettled: &[RowId]) -> Result<Vec<OutboxRow>, StoreError> {
         let rows = &self.0.lock().unwrap().rows;
         Ok(rows.iter().filter(|row| !unsettled.contains(&row.id)).cloned().collect())
@@ -292,4 +302,41 @@ fn the_end_of_the_hub_ends_the_reader() {
         };
         tokio::join!(end, reader.run());
     });
+}
+
+/// Runs a reader of one row, with these looks. Returns what a subscriber got.
+fn deliveries_after(looks: impl IntoIterator<Item = Look>) -> Vec<String> {
+    let table = Table::with([tick(1)]);
+    table.0.lock().unwrap().looks = looks.into_iter().collect();
+    table.0.lock().unwrap().looks.reverse();
+    let home: TenantId = "acme".parse().unwrap();
+    let hub = Hub::new(HubSettings::new(home.clone()), TestHost::default());
+    let control = Arc::new(Control::new());
+    let reader = Reader::new(table.clone(), &hub, Some(home), "fake".to_owned(), Arc::clone(&control));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let test = async {
+            let mut subscription = hub.subscribe_raw(&["clock".parse::<TopicName>().unwrap()]).await;
+            while !table.ids().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            control.stop.send_replace(Some(Instant::now() + Duration::from_secs(5)));
+            let mut deliveries = Vec::new();
+            while let Some(Some(delivery)) = subscription.next().now_or_never() {
+                deliveries.push(match delivery {
+                    Delivery::Event { publication, .. } => publication.event.event.clone(),
+                    Delivery::Sync { .. } => "sync".to_owned(),
+                });
+            }
+            deliveries
+        };
+        tokio::join!(test, reader.run()).0
+    })
+}
+
+#[test]
+fn a_server_that_has_waited_for_an_outbox_takes_over_with_one_sync() {
+    let [begins, others] = [Look::Begins(Last::default()), Look::Others(Last::default())];
+    assert_eq!(deliveries_after([others.clone(), others, begins.clone()]), ["sync", "tick1"]);
+    assert_eq!(deliveries_after([begins]), ["tick1"], "nobody has read before");
 }

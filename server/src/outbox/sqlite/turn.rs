@@ -4,7 +4,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::lock_file::LockFile;
+use crate::{lock_file::LockFile, outbox::store::Taken};
 
 /// The wait for the turn, or the turn.
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl Turn {
         }
     }
 
-    /// Takes the turn if no other reader has it. Returns whether this reader has it now.
+    /// Takes the turn if no other reader has it.
     ///
     /// # Errors
     /// The lock can't be taken. The message names the remedy.
-    pub(crate) fn take(&mut self) -> Result<bool, String> {
+    pub(crate) fn take(&mut self) -> Result<Taken, String> {
         if self.lock.as_ref().is_some_and(LockFile::is_there) {
-            return Ok(true);
+            return Ok(Taken::Before);
         }
         // Somebody may have removed the file. Then the lock keeps nobody out.
         self.lock = None;
@@ -45,7 +45,7 @@ impl Turn {
             tracing::info!(lock = %self.path.display(), "another server reads {}; waiting for its end", self.what);
         }
         self.is_told = self.lock.is_none();
-        Ok(self.lock.is_some())
+        Ok(if self.lock.is_some() { Taken::Now } else { Taken::Not })
     }
 
     fn fault(&self, error: &io::Error) -> String {

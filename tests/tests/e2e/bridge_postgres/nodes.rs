@@ -48,6 +48,12 @@ fn a_node_that_crashes_holds_up_nothing_and_goes_on_without_a_sync() {
         run(&mut database, "INSERT INTO links VALUES (2, 2)");
         second.until(2);
         drop(second);
+        // Its thread runs for a moment.
+        let has_turn = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1953064038 AND objid = 1 \
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        eventually("nobody has the turn", || {
+            database.query_one(has_turn, &[]).unwrap().get::<_, i64>(0) == 0
+        });
         // Nobody is there. The changes wait.
         run(&mut database, "INSERT INTO links VALUES (3, 3)");
         let mut third = Node::bridged(&url, has_journal);

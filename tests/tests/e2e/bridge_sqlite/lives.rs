@@ -1,12 +1,19 @@
 //! Bridges that start, stop, crash, wait for each other, and lose their table or their file.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::Value;
-use tidings_server::bridge::{Bridge, SourceError, sqlite::SqliteSource};
-use tidings_tests::{AppFile, eventually};
+use tidings_server::{
+    Hub,
+    bridge::{Bridge, SourceError, sqlite::SqliteSource},
+};
+use tidings_tests::{AppFile, eventually, finish};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
@@ -36,6 +43,26 @@ fn locks(file: &AppFile) -> usize {
     let folder = file.path();
     let names = fs::read_dir(folder.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().contains("-bridge-")).count()
+}
+
+/// Counts the changes that are not published.
+fn waiting(file: &AppFile) -> usize {
+    file.count("tidings_changes_1 WHERE gap IS NOT 2")
+}
+
+/// Ends a program, and waits until it has ended: its thread still runs for a moment.
+fn crash(file: &AppFile, program: (Runtime, Hub)) {
+    drop(program);
+    let lock = beside(file, "-lock");
+    eventually("the turn is free", || File::open(&lock).unwrap().try_lock().is_ok());
+}
+
+/// Returns the file of a bridge with this end of its name.
+fn beside(file: &AppFile, end: &str) -> PathBuf {
+    let files = fs::read_dir(file.path().parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let is_it =
+        |path: &PathBuf| path.to_string_lossy().contains("-bridge-") && path.to_string_lossy().ends_with(end);
+    files.into_iter().find(is_it).unwrap()
 }
 
 #[test]
@@ -74,8 +101,7 @@ fn changes_wait_for_a_program_that_has_crashed_and_it_goes_on_without_a_sync() {
         assert_eq!(page.next().await, Got::Sync);
         hub
     });
-    // Its thread still runs for a moment, as a process does that is just being killed.
-    drop((before, first));
+    crash(&file, (before, first));
     write(&file, "INSERT INTO t VALUES (1, 1), (2, 2)");
     write(&file, "UPDATE t SET n = 3; DELETE FROM t WHERE id = 1");
     runtime().block_on(async {
@@ -93,7 +119,7 @@ fn changes_wait_for_a_program_that_has_crashed_and_it_goes_on_without_a_sync() {
 }
 
 #[test]
-fn programs_with_the_same_bridge_take_turns_and_the_last_one_that_stops_removes_it() {
+fn a_page_of_a_program_that_waits_has_the_table_and_the_last_program_that_stops_removes_the_bridge() {
     let file = file("wal", TABLE);
     runtime().block_on(async {
         let (first_hub, second_hub) = (hub(), hub());
@@ -102,14 +128,23 @@ fn programs_with_the_same_bridge_take_turns_and_the_last_one_that_stops_removes_
         let first = start(&first_hub, &file).await.unwrap();
         assert_eq!(first_page.next().await, Got::Sync);
         let second = start(&second_hub, &file).await.unwrap();
+        assert_eq!(second_page.next().await, Got::Sync, "nobody knows what the first one has published");
         write(&file, "INSERT INTO t VALUES (1, 1)");
         first_page.until("1").await;
-        assert!(second_page.try_next().now_or_never().is_none(), "one of them reads");
+        first_page.assert_current("the first program reads");
+        assert_eq!(second_page.next().await, Got::Sync);
+        second_page.assert_current("the second program waits");
+        // It has been told of all. Neither the deletion of the change nor a further look is a sync.
+        eventually("the change is done", || waiting(&file) == 0);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert!(second_page.try_next().now_or_never().is_none(), "nothing has changed");
         first.stop().await;
         assert_ne!(traces(&file), (0, 0), "the second one has the bridge");
         write(&file, "INSERT INTO t VALUES (2, 2)");
         second_page.until("2").await;
-        assert_eq!((first_page.syncs, second_page.syncs), (1, 0));
+        second_page.assert_current("the second program has taken over");
+        // The last one, if the row was there before the second program took over.
+        assert!(first_page.syncs == 1 && (2..=3).contains(&second_page.syncs), "{}", second_page.syncs);
         second.stop().await;
         assert_eq!((traces(&file), locks(&file)), ((0, 0), 0));
     });
@@ -237,6 +272,60 @@ fn a_restored_copy_of_the_file_is_a_sync_and_then_live() {
     });
 }
 
+/// Copies with SQLite, as a backup program does.
+fn backup(program: &str, file: &AppFile, copy: &Path) {
+    let done = finish(&mut file.python(program, &[&copy.to_string_lossy()]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+#[test]
+fn a_restored_copy_with_the_bridge_in_it_is_one_sync_whether_the_program_runs_or_not() {
+    for is_running in [true, false] {
+        let file = file("wal", TABLE);
+        let (before, copy) = (runtime(), file.path().with_file_name("copy.db"));
+        let (hub, mut page) = before.block_on(async {
+            let hub = hub();
+            let mut page = Page::open(&hub, &file).await;
+            start(&hub, &file).await.unwrap();
+            assert_eq!(page.next().await, Got::Sync);
+            write(&file, "INSERT INTO t VALUES (1, 1)");
+            page.until("1").await;
+            eventually("the changes are done", || waiting(&file) == 0);
+            backup("database.backup(sqlite3.connect(arguments[0]))", &file, &copy);
+            write(&file, "INSERT INTO t VALUES (2, 2); DELETE FROM t WHERE id = 1");
+            page.until("1").await;
+            (hub, page)
+        });
+        // The file stays, and so does its schema.
+        let restore = || backup("sqlite3.connect(arguments[0]).backup(database)", &file, &copy);
+        if is_running {
+            restore();
+            before.block_on(async {
+                assert_eq!(page.next().await, Got::Sync);
+                page.assert_current("the copy");
+                write(&file, "INSERT INTO t VALUES (3, 3)");
+                page.until("3").await;
+                assert_eq!(page.syncs, 2);
+                page.assert_current("live again");
+            });
+            continue;
+        }
+        drop(page);
+        crash(&file, (before, hub));
+        restore();
+        runtime().block_on(async {
+            let hub = super::hub();
+            let mut page = Page::open(&hub, &file).await;
+            start(&hub, &file).await.unwrap();
+            assert_eq!(page.next().await, Got::Sync);
+            write(&file, "INSERT INTO t VALUES (3, 3)");
+            page.until("3").await;
+            assert_eq!(page.syncs, 1);
+            page.assert_current("live again");
+        });
+    }
+}
+
 #[test]
 fn changes_that_have_waited_for_too_long_are_one_sync() {
     let file = file("wal", TABLE);
@@ -248,7 +337,7 @@ fn changes_that_have_waited_for_too_long_are_one_sync() {
         assert_eq!(page.next().await, Got::Sync);
         hub
     });
-    drop((before, first));
+    crash(&file, (before, first));
     write(&file, "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)");
     write(&file, "UPDATE tidings_changes_1 SET at = at - 3600000");
     runtime().block_on(async {
