@@ -13,33 +13,10 @@ use std::time::Duration;
 use tidings_hub::{TenantId, WeakHub};
 use tidings_shared::Position;
 
-use super::store::{Store, StoreError};
+use super::store::{Last, Look, Store, StoreError};
 
 /// The longest wait for the position of the hub, which a journal that does not answer holds up.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Whose turn it is to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// This reader goes on.
-    Own,
-    /// This reader begins: nobody has had the turn any more.
-    Begins(Last),
-    /// Another reader has it.
-    Others(Last),
-}
-
-/// What is known of the reader before, or of the one that reads now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Last {
-    /// The history that it publishes to: the epoch. `None`: nobody knows.
-    pub(crate) history: Option<u64>,
-    /// Names the newest row that there ever was: another text means that there was a change. An outbox has none.
-    pub(crate) newest: String,
-    /// The subscribers must load again in any case: somebody has put an old copy back, or this reader may have published after
-    /// the next one.
-    pub(crate) must_load: bool,
-}
 
 /// The turns of one reader.
 #[derive(Debug, Default)]

@@ -25,11 +25,10 @@ pub use self::{
     write::{insert, insert_to},
 };
 use super::{
-    handover::{Last, Look},
     row::{Field, OutboxRow, RowId},
     store::{
-        Dead, DeadLetter, DeadLetters, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES, MAX_TOPICS_BYTES,
-        READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting, Which,
+        Dead, DeadLetter, DeadLetters, Last, Look, MAX_COUNTED, MAX_EVENT_BYTES, MAX_SHORT_BYTES,
+        MAX_TOPICS_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting, Which,
     },
 };
 

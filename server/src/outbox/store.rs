@@ -7,10 +7,7 @@ use tidings_shared::{
     limits::{MAX_BODY_BYTES, MAX_TOPIC_BYTES, MAX_TOPICS_PER_PUBLICATION},
 };
 
-use super::{
-    handover::Look,
-    row::{OutboxRow, RowId},
-};
+use super::row::{OutboxRow, RowId};
 
 /// Rows that a store reads at a time. So many publications share one group of a journal.
 pub(crate) const READ_ROWS: usize = 256;
@@ -146,6 +143,29 @@ pub(crate) struct Waiting {
     pub(crate) oldest: Duration,
     /// Dead letters.
     pub(crate) dead: usize,
+}
+
+/// Whose turn it is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// This reader goes on.
+    Own,
+    /// This reader begins: nobody has had the turn any more.
+    Begins(Last),
+    /// Another reader has it.
+    Others(Last),
+}
+
+/// What is known of the reader before, or of the one that reads now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Last {
+    /// The history that it publishes to: the epoch. `None`: nobody knows.
+    pub(crate) history: Option<u64>,
+    /// Names the newest row that there ever was: another text means that there was a change. An outbox has none.
+    pub(crate) newest: String,
+    /// The subscribers must load again in any case: somebody has put an old copy back, or this reader may have published after
+    /// the next one.
+    pub(crate) must_load: bool,
 }
 
 /// What came of a try to take the turn.

@@ -24,7 +24,6 @@ use crate::{
     journal::Columns,
     outbox::{
         batches::Batch,
-        handover::{Last, Look},
         postgres::{
             POLL,
             no_journal::NoJournal,
@@ -33,7 +32,9 @@ use crate::{
         },
         row::{Field, OutboxRow, RowId},
         sequencer::{Seen, Sequence, Sequenced},
-        store::{Dead, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting},
+        store::{
+            Dead, Last, Look, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting,
+        },
     },
     postgres::Session,
 };

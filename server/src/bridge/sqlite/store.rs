@@ -23,14 +23,14 @@ use super::{
 use crate::{
     bridge::source::Request,
     outbox::{
-        handover::{Last, Look},
         row::{Field, OutboxRow, RowId},
         sqlite::{
             file::{File, age, immediate, unix_time},
             turn::Turn,
         },
         store::{
-            Dead, MAX_COUNTED, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken, Waiting,
+            Dead, Last, Look, MAX_COUNTED, MAX_EVENT_BYTES, READ_BYTES, READ_ROWS, Store, StoreError, Taken,
+            Waiting,
         },
     },
 };

@@ -19,9 +19,8 @@ use super::*;
 use crate::{
     journal::{SqliteJournal, Synchronous},
     outbox::{
-        handover::{Last, Look},
         row::Field,
-        store::Waiting,
+        store::{Last, Look, Waiting},
     },
 };
 
