@@ -81,8 +81,8 @@ use crate::{
 /// node stops, the triggers record nothing more. A crash ends no registration: the changes wait, and the next start goes on
 /// with them. Changes that wait for longer than the log keeps events become one `sync`.
 ///
-/// **A `sync` of the topic** stands for what no trigger can tell: `TRUNCATE`, a changed column, type or partition, and the time
-/// in which triggers were off. The node notices these within 10 s. While the triggers are off, the bridge publishes nothing, and
+/// **A `sync` of the topic** stands for what no trigger can tell: `TRUNCATE`, a changed column, type or partition, a key of more
+/// than 64 kB, and the time in which triggers were off. The node notices these within 10 s. While the triggers are off, the bridge publishes nothing, and
 /// the log says so, until the owner calls `tidings.bridge` again. If the node's user has the rights of the owner, the node
 /// calls it. A record that does not decode is in `tidings.bridge_dead_letters` until it does.
 ///

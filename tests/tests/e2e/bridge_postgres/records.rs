@@ -1,5 +1,6 @@
 //! What becomes of a row.
 
+use ::postgres::Client as Database;
 use serde_json::{Value, json};
 use tidings_tests::{eventually, postgres::connect};
 
@@ -142,7 +143,13 @@ fn a_key_may_be_longer_than_an_index_takes() {
         assert_eq!(node.next(), Told::Sync);
         run(&mut database, "DELETE FROM links");
         assert!(matches!(node.next(), Told::Deleted(key) if key.len() == 5_122));
-        eventually("no dead letter", || database.query_one(count, &[]).unwrap().get::<_, i64>(0) == 0);
+        let has_none =
+            |database: &mut Database| database.query_one(count, &[]).unwrap().get::<_, i64>(0) == 0;
+        eventually("no dead letter", || has_none(&mut database));
+        // A node never reads one of more than 64 kB.
+        run(&mut database, "INSERT INTO links VALUES (convert_to(repeat('a', 40000), 'UTF8'), 1)");
+        assert_eq!(node.next(), Told::Sync);
+        assert!(has_none(&mut database));
     }
 }
 

@@ -124,3 +124,50 @@ fn a_database_without_the_schemas_of_tidings_has_no_triggers_left() {
     assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
     run(&mut database, "SELECT tidings.bridge('links')");
 }
+
+#[test]
+fn a_user_who_may_not_create_roles_bridges_only_its_own_tables() {
+    for (user, role) in [("installing", "CREATEROLE"), ("plain_installing", "NOCREATEROLE")] {
+        let url = Postgres::shared().database();
+        let mut database = connect(&url);
+        run(
+            &mut database,
+            &format!(
+                "DO $$ BEGIN CREATE ROLE {user} LOGIN {role} PASSWORD 'i'; EXCEPTION WHEN duplicate_object THEN END $$;
+                DO $$ BEGIN CREATE ROLE owning LOGIN PASSWORD 'o' IN ROLE tidings_publisher;
+                EXCEPTION WHEN duplicate_object THEN END $$;
+                DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO {user}', current_database()); END $$;
+                CREATE TABLE own(id int PRIMARY KEY); ALTER TABLE own OWNER TO {user};
+                CREATE TABLE links(id bigint PRIMARY KEY, v bigint); ALTER TABLE links OWNER TO owning"
+            ),
+        );
+        let users = as_user(&url, user, "i");
+        for _ in 0..2 {
+            let made = finish(tidings().args(["journal", "init", "--journal", &users]));
+            assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+        }
+        run(&mut connect(&users), "SELECT tidings.bridge('own')");
+        let mut owner = connect(&as_user(&url, "owning", "o"));
+        let bridged = owner.batch_execute("SELECT tidings.bridge('links')");
+        let mut node = Node::new(&users, true);
+        if role == "NOCREATEROLE" {
+            let error = bridged.unwrap_err();
+            let error = error.as_db_error().unwrap();
+            assert!(error.message().contains("tidings_reader") && error.hint().is_some(), "{error:?}");
+            node.bridge = Some(node.start("own").unwrap());
+            assert_eq!(node.next(), Told::Sync);
+            run(&mut database, "INSERT INTO own VALUES (1)");
+            assert_eq!(node.next(), Told::Upserted("1".to_owned(), serde_json::json!({ "id": 1 })));
+            continue;
+        }
+        bridged.unwrap();
+        node.bridge = Some(node.start("links").unwrap());
+        assert_eq!(node.next(), Told::Sync);
+        run(&mut owner, "INSERT INTO links VALUES (1, 1)");
+        assert_eq!(node.next(), link(1, 1));
+        // Nobody has the rights of the role afterwards.
+        let members = "SELECT count(*) FROM pg_auth_members WHERE roleid = 'tidings_reader'::regrole AND pg_has_role(member, \
+            'tidings_reader', 'USAGE')";
+        assert_eq!(database.query_one(members, &[]).unwrap().get::<_, i64>(0), 0);
+    }
+}

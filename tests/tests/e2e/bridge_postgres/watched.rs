@@ -157,6 +157,23 @@ fn what_can_not_be_is_refused_at_once() {
 }
 
 #[test]
+fn a_partition_of_a_watched_table_is_not_watched_twice() {
+    let url = new_outbox();
+    let mut database = connect(&url);
+    run(
+        &mut database,
+        "CREATE TABLE parts(id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE few PARTITION OF parts FOR VALUES FROM (0) TO (9);
+        SELECT tidings.watch('parts', 'own', created => 'made')",
+    );
+    let error = database.batch_execute("SELECT tidings.watch('few', 'own', created => 'other')").unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert!(error.message().contains("is watched") && error.hint().is_some(), "{error:?}");
+    run(&mut database, "INSERT INTO few VALUES (1)");
+    assert_eq!(events(&mut database)[0]["event"], "made");
+}
+
+#[test]
 fn a_changed_column_fails_no_writer_and_a_new_call_mends_it() {
     let url = new_outbox();
     let mut database = connect(&url);

@@ -129,8 +129,12 @@ BEGIN
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
       new_key := %2$s;
     END IF;
+    -- Nodes read 256 changes at a time, and so 16 MB of keys at most. No event has a longer key: a gap stands for the record.
+    IF greatest(octet_length(old_key), octet_length(new_key)) > 65536 THEN
+      RAISE program_limit_exceeded;
+    END IF;
   EXCEPTION WHEN OTHERS THEN
-    -- A column of the key has another name or another type since a moment ago.
+    -- Or a column of the key has another name or another type since a moment ago.
     old_key := NULL;
     new_key := NULL;
   END;
