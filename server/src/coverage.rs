@@ -167,7 +167,8 @@ impl Coverage {
     /// The tables get triggers, and the schema `tidings_coverage` has the record. PostgreSQL drops both with the session of this
     /// coverage. So the connection must go to the server itself: a pool such as pgbouncer keeps the session. Don't use it in
     /// production: each write of the database takes longer, and other transactions wait while the triggers are made and
-    /// dropped. A table with a [bridge](crate::bridge) needs [`Table::ignore`], because the bridge makes its events.
+    /// dropped. A table with a [bridge](crate::bridge) needs [`Table::ignore`], because the bridge makes its events. Rows that a
+    /// replication brings are not recorded, and neither are those of a partition that is attached.
     ///
     /// This and the other calls block the thread while the database answers.
     ///

@@ -28,6 +28,9 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two tries.
 const TURN_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The longest wait for an answer: for a record with all its rows, too.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The lock of the session that has the coverage of a database.
 const TAKE_TURN: &str = "SELECT pg_try_advisory_lock(8388346184940876549)";
 
@@ -260,7 +263,8 @@ async fn start(
     database: &Database,
     declared: &[table::Table],
 ) -> Result<(Session, Vec<Watched>), CoverageError> {
-    let session = database.connect().await.map_err(CoverageError)?;
+    let mut session = database.connect().await.map_err(CoverageError)?;
+    session.set_answer_timeout(ANSWER_TIMEOUT);
     take_turn(database, &session).await?;
     session.batch(BEGIN).await?;
     session.batch(REMOVE_OLD).await?;
