@@ -49,8 +49,8 @@ const UNSETTLED_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a record may have changed between its read and the append, one after the other. Then a gap stands for it.
 const MAX_MISSES: u8 = 3;
 
-/// Changes that are published, and that other transactions keep in the table. With more of them, the loop deletes nothing, and
-/// soon reads nothing more.
+/// Changes that other transactions hold, and that the loop passes over. With more of them, the loop comes to a stop until these
+/// transactions have ended.
 const MAX_LOCKED: usize = 4096;
 
 /// Time between two gaps of records that change all the time: the subscribers load everything again.
@@ -65,7 +65,7 @@ const READ: &str = concat!(
     " FROM tidings.read_changes($1, $2, $3, $4, $5, $6) r ORDER BY r.id"
 );
 
-const SEQUENCE: &str = "SELECT published, gaps, buried, missed FROM tidings.sequence_changes(\
+const SEQUENCE: &str = "SELECT published, gaps, buried, missed, locked FROM tidings.sequence_changes(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 /// The changes of a table for one bridge.
@@ -80,7 +80,8 @@ pub(super) struct ChangesStore {
     open: Option<Open>,
     /// What was read and may still be in the table, by the id that the loop knows.
     read: BTreeMap<i64, Changes>,
-    /// The nonces of changes that are done, by id. Other transactions hold them, and may keep them in the table.
+    /// The nonces of changes that other transactions hold, by id: of a reader, those that are done. These transactions may
+    /// still keep them in the table.
     locked: BTreeMap<i64, Uuid>,
     /// How often each record was missed, one after the other. They are records of the last batch.
     misses: BTreeMap<String, u8>,
@@ -201,8 +202,11 @@ impl ChangesStore {
                 call(&self.registration.table)
             )));
         }
-        if !self.locked.is_empty() {
-            self.settle(&[], &[]).await?;
+        match self.is_in_journal {
+            // They are read again, if they are still there.
+            true => self.locked.clear(),
+            false if self.locked.is_empty() => {}
+            false => self.settle(&[], &[]).await?,
         }
         Ok(())
     }
@@ -367,6 +371,7 @@ impl Sequence for ChangesStore {
         let known: Vec<i64> = waiting
             .iter()
             .flat_map(|row| self.read.get(&row.id).map_or(&[][..], |changes| &changes.ids))
+            .chain(self.locked.keys())
             .copied()
             .collect();
         let open = self.opened()?;
@@ -421,6 +426,10 @@ impl Sequence for ChangesStore {
             Some((key.to_owned(), self.misses.get(key).map_or(1, |misses| misses.saturating_add(1))))
         });
         self.misses = misses.collect();
+        let locked: HashSet<i64> = row.get::<_, Vec<i64>>(4).into_iter().collect();
+        let room = MAX_LOCKED.saturating_sub(self.locked.len());
+        let locked = ids.iter().copied().zip(nonces).filter(|(id, _)| locked.contains(id)).take(room);
+        self.locked.extend(locked);
         let number = |index| row.get::<_, i64>(index).unsigned_abs();
         let too_old = batch.too_old.min(number(1));
         Ok(Sequenced { published: number(0), too_old, buried: number(2), refused: Vec::new() })

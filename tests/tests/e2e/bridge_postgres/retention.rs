@@ -3,7 +3,7 @@
 use ::postgres::Client as Database;
 use tidings_tests::{eventually, postgres::connect};
 
-use super::{Node, Told, link, run, with_links};
+use super::{Node, Told, run, with_links};
 
 fn waiting(database: &mut Database) -> i64 {
     database.query_one("SELECT count(*) FROM tidings.changes", &[]).unwrap().get(0)
@@ -89,21 +89,26 @@ fn looking_for_old_changes_reads_no_young_ones() {
 
 #[test]
 fn a_transaction_that_drops_old_changes_and_stays_open_holds_up_no_node() {
-    let (url, mut database) = with_links(false);
-    let mut node = Node::bridged(&url, false);
-    assert_eq!(node.next(), Told::Sync);
-    drop(node);
-    run(&mut database, "INSERT INTO links VALUES (1, 1)");
-    make_old(&mut database);
-    let mut writer = connect(&url);
-    writer.batch_execute("BEGIN; SELECT tidings.drop_old_changes()").unwrap();
-    let mut node = Node::bridged(&url, false);
-    assert_eq!(node.next(), Told::Sync);
-    run(&mut database, "INSERT INTO links VALUES (2, 2)");
-    assert_eq!(node.next(), link(2, 2));
-    // The node has deleted what it has published, except what the transaction holds.
-    eventually("one change waits", || waiting(&mut database) == 1);
-    writer.batch_execute("COMMIT").unwrap();
-    assert_eq!(node.next(), Told::Sync);
-    eventually("nothing waits", || waiting(&mut database) == 0);
+    for has_journal in [true, false] {
+        let (url, mut database) = with_links(has_journal);
+        let mut node = Node::bridged(&url, has_journal);
+        assert_eq!(node.next(), Told::Sync);
+        drop(node);
+        // More than a node reads at once.
+        write(&mut database, 300);
+        make_old(&mut database);
+        let mut writer = connect(&url);
+        writer.batch_execute("BEGIN; SELECT tidings.drop_old_changes()").unwrap();
+        let mut node = Node::bridged(&url, has_journal);
+        if !has_journal {
+            assert_eq!(node.next(), Told::Sync);
+        }
+        run(&mut database, "INSERT INTO links VALUES (-1, -1)");
+        node.until(-1);
+        // The node has deleted what it has published, except what the transaction holds.
+        eventually("300 changes wait", || waiting(&mut database) == 300);
+        writer.batch_execute("COMMIT").unwrap();
+        assert_eq!(node.next(), Told::Sync);
+        eventually("nothing waits", || waiting(&mut database) == 0);
+    }
 }

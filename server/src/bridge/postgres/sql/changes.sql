@@ -107,19 +107,21 @@ $$;
 --
 -- It reads each record again, under the lock of the journal, and appends a draft only if that is still the payload. So events
 -- are in the order in which the records were read. Otherwise, the changes stay, and `missed` has the place of the draft.
--- Drafts with changes that are gone are passed over.
+-- Drafts with changes that are gone are passed over. `locked` are changes that a writer is about to drop: see
+-- `tidings.settle_changes`.
 CREATE OR REPLACE FUNCTION tidings.sequence_changes(
   bridge integer, node uuid, ids bigint[], nonces uuid[], places integer[], keys text[], codes text[], reasons text[],
   max_record bigint,
   names text[], epochs bigint[],
   tenants integer[], draft_keys uuid[], key_costs integer[], origins bytea[], topics text[],
   domains bytea[], events bytea[], payloads text[], costs bigint[],
-  OUT published bigint, OUT gaps bigint, OUT buried bigint, OUT missed integer[]
+  OUT published bigint, OUT gaps bigint, OUT buried bigint, OUT missed integer[], OUT locked bigint[]
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
+  free bigint[];
   live integer[];
   kept integer[];
 BEGIN
@@ -127,11 +129,17 @@ BEGIN
   -- the lock of the journal, for a moment only.
   PERFORM FROM tidings.read_records(sequence_changes.bridge, ARRAY[]::text[], 0);
   PERFORM tidings.lock_journal();
-  -- A writer that drops old changes may have some of them.
-  live := ARRAY(SELECT DISTINCT g.place FROM (
-    SELECT d.place FROM unnest(sequence_changes.ids, sequence_changes.nonces, sequence_changes.places) AS d(id, nonce, place)
+  free := ARRAY(SELECT c.id FROM unnest(sequence_changes.ids, sequence_changes.nonces) AS d(id, nonce)
     JOIN tidings.changes c ON c.bridge = sequence_changes.bridge AND c.id = d.id AND c.nonce = d.nonce
-    FOR UPDATE OF c SKIP LOCKED) g);
+    FOR UPDATE OF c SKIP LOCKED);
+  locked := '{}';
+  IF cardinality(free) < cardinality(sequence_changes.ids) THEN
+    locked := ARRAY(SELECT c.id FROM unnest(sequence_changes.ids, sequence_changes.nonces) AS d(id, nonce)
+      JOIN tidings.changes c ON c.bridge = sequence_changes.bridge AND c.id = d.id AND c.nonce = d.nonce
+      WHERE c.id <> ALL (free));
+  END IF;
+  live := ARRAY(SELECT DISTINCT d.place FROM unnest(sequence_changes.ids, sequence_changes.places) AS d(id, place)
+    WHERE d.id = ANY (free));
   PERFORM set_config('lock_timeout', '50ms', true);
   kept := ARRAY(
     SELECT d.place FROM unnest(sequence_changes.keys, sequence_changes.payloads) WITH ORDINALITY AS d(key, payload, place)
