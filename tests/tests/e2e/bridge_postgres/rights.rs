@@ -127,6 +127,8 @@ fn a_database_without_the_schemas_of_tidings_has_no_triggers_left() {
 
 #[test]
 fn a_user_who_may_not_create_roles_bridges_only_its_own_tables() {
+    // This makes the roles.
+    new_outbox();
     for (user, role) in [("installing", "CREATEROLE"), ("plain_installing", "NOCREATEROLE")] {
         let url = Postgres::shared().database();
         let mut database = connect(&url);
