@@ -27,6 +27,8 @@ pub(crate) struct Column {
     pub(crate) declared: String,
     pub(crate) is_not_null: bool,
     pub(crate) is_in_key: bool,
+    /// The default, as SQL that means the same everywhere.
+    default: Option<String>,
 }
 
 /// Columns of which no two rows have the same values, each with its collation.
@@ -85,14 +87,16 @@ impl Table {
             let kind = if kind == "table" { "own" } else { &kind };
             return Err(TableError::NoTable(kind.to_owned()));
         }
-        let mut statement = connection
-            .prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+        let mut statement = connection.prepare(
+            "SELECT name, type, \"notnull\", pk, dflt_value FROM pragma_table_xinfo(?1) ORDER BY cid",
+        )?;
         let columns = statement.query_map([&name], |row| {
             Ok(Column {
                 name: row.get(0)?,
                 declared: row.get(1)?,
                 is_not_null: row.get(2)?,
                 is_in_key: row.get::<_, i64>(3)? > 0,
+                default: row.get::<_, Option<String>>(4)?.map(|default| default_value(&default)),
             })
         })?;
         let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -137,11 +141,11 @@ impl Table {
     ///
     /// In a table with row numbers, the condition may hold for other rows, too. They are still there after the write.
     pub(crate) fn replaced_by_new(&self) -> Option<String> {
-        let same = |(column, collation): &(String, String)| {
-            let column = identifier(column);
+        let same = |(name, collation): &(String, String)| {
+            let (column, new) = (identifier(name), self.new_value(name));
             match collation.as_str() {
-                "BINARY" => format!("t.{column} = NEW.{column}"),
-                _ => format!("t.{column} = NEW.{column} COLLATE {}", identifier(collation)),
+                "BINARY" => format!("t.{column} = {new}"),
+                _ => format!("t.{column} = {new} COLLATE {}", identifier(collation)),
             }
         };
         let by_number = self.rowid.map(|rowid| format!("t.{rowid} = NEW.{rowid}"));
@@ -151,6 +155,17 @@ impl Table {
         });
         let any: Vec<String> = by_number.into_iter().chain(by_index).collect();
         if any.is_empty() { None } else { Some(any.join(" OR ")) }
+    }
+
+    /// Returns the value of the new row in a trigger before the write. `REPLACE` takes the default for a NULL that may not be, and
+    /// does so after the trigger.
+    fn new_value(&self, name: &str) -> String {
+        let column = self.columns.iter().find(|column| column.name == name && column.is_not_null);
+        let value = format!("NEW.{}", identifier(name));
+        match column.and_then(|column| column.default.as_ref()) {
+            Some(default) => format!("ifnull({value}, {default})"),
+            None => value,
+        }
     }
 
     /// Returns the condition that a row `t` is not the row OLD.
@@ -171,6 +186,25 @@ impl Table {
 fn free_rowid(columns: &[Column]) -> Option<&'static str> {
     let is_free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
     ["rowid", "_rowid_", "oid"].into_iter().find(is_free)
+}
+
+/// Returns a default as SQL that means the same in a trigger. A name is a text in `CREATE TABLE` only.
+pub(crate) fn default_value(sql: &str) -> String {
+    const WORDS: [&str; 6] = ["NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"];
+    let is_quoted = |start: char, end: char| {
+        let inside = sql.strip_prefix(start).and_then(|rest| rest.strip_suffix(end))?;
+        let doubled = String::from_iter([end, end]);
+        (!inside.replace(&doubled, "").contains(end)).then(|| inside.replace(&doubled, &end.to_string()))
+    };
+    let is_name = sql.chars().all(|char| char.is_alphanumeric() || "_$".contains(char) || !char.is_ascii())
+        && !sql.starts_with(|char: char| char.is_ascii_digit());
+    let quoted =
+        [('"', '"'), ('`', '`'), ('[', ']')].into_iter().find_map(|(start, end)| is_quoted(start, end));
+    match quoted {
+        Some(text) => literal(&text),
+        None if is_name && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(sql)) => literal(sql),
+        None => format!("({sql})"),
+    }
 }
 
 /// Quotes a name.
@@ -224,6 +258,63 @@ mod tests {
         assert!(matches!(read("", "t"), Err(TableError::Missing)));
         assert_eq!(read("CREATE TABLE t(rowid, _ROWID_)", "t").unwrap().rowid, Some("oid"));
         assert!(matches!(read("CREATE TABLE t(rowid, _ROWID_, oid)", "t"), Err(TableError::NoRowid)));
+    }
+
+    #[test]
+    fn a_null_stands_for_the_default_of_a_column_that_has_no_null() {
+        let defaults = [
+            "'it''s'",
+            "\"say \"\"a\"\"\"",
+            "[a b]",
+            "`b`",
+            "bare",
+            "-7",
+            "+1.5e3",
+            "x'0a'",
+            "TRUE",
+            "null",
+            "('a' || lower('B'))",
+            "(NULL)",
+            "CURRENT_DATE",
+            "(coalesce(NULL, \"DQ\" = 1, 2))",
+            "(1 + 1)",
+        ];
+        let mut checked = 0;
+        for default in defaults {
+            let sql =
+                format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, c NOT NULL DEFAULT {default} UNIQUE)");
+            let connection = Connection::open_in_memory().unwrap();
+            if connection.execute_batch(&sql).is_err() {
+                continue;
+            }
+            let condition = Table::read(&connection, "t").unwrap().replaced_by_new().unwrap();
+            let trigger = format!(
+                "CREATE TABLE found(id); CREATE TRIGGER before BEFORE INSERT ON t BEGIN \
+                 INSERT INTO found SELECT t.id FROM t WHERE {condition}; END"
+            );
+            connection
+                .execute_batch(&trigger)
+                .unwrap_or_else(|error| panic!("{default}: {error}: {condition}"));
+            if connection
+                .execute_batch("INSERT INTO t(id) VALUES (1); REPLACE INTO t(id, c) VALUES (2, NULL)")
+                .is_err()
+            {
+                // The default itself is NULL.
+                continue;
+            }
+            let found: Vec<i64> = connection
+                .prepare("SELECT id FROM found")
+                .unwrap()
+                .query_map([], |row| row.get(0))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(found, [1], "{default}: {condition}");
+            checked += 1;
+        }
+        assert_eq!(checked, 12, "three of them are NULL, or SQLite takes none of them");
+        let nullable = read("CREATE TABLE t(id INTEGER PRIMARY KEY, a DEFAULT 7 UNIQUE)", "t").unwrap();
+        assert!(!nullable.replaced_by_new().unwrap().contains("ifnull"), "a NULL stays");
     }
 
     #[test]

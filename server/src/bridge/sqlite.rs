@@ -52,7 +52,8 @@
 //! bytes, or a key value of another type than its column (two such keys could have the same text); changes that have waited for
 //! longer than the log keeps events; more than 100,000 changes that wait; and `ALTER TABLE`, a table that was dropped and made
 //! again, or a restored copy of the file. The bridge notices these by itself, and makes its triggers again. A `VACUUM` may
-//! look like this.
+//! look like this. If a unique index has a generated column, a `REPLACE` is a `sync`, too, when a column gets its default for a
+//! `NULL` that it may not have.
 //!
 //! A record that can't be published is a `sync`, too. Its key and the reason are in the table `tidings_bridge_dead_letters`, until
 //! the record changes and can be published.
@@ -82,8 +83,9 @@
 //! the bridge knows a restored copy. If it is lost, nothing else is.
 //!
 //! SQLite drops no column that a trigger names. A trigger names the columns of the key and of unique indexes, which can't be
-//! dropped either while the index is there. So one case is left: a transaction that drops the index and the column together. It
-//! may drop the trigger that SQLite's error names, too. The bridge makes its triggers again.
+//! dropped either while the index is there. Two cases are left: a transaction that drops the index and the column together, and
+//! a column with `NOT NULL DEFAULT` beside a unique index of a generated column. The transaction may drop the trigger that SQLite's
+//! error names, too. The bridge makes its triggers again.
 
 mod bookmark;
 mod index;

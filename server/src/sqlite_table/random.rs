@@ -4,12 +4,15 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 /// Tables with unique columns of several kinds.
-pub(crate) const TABLES: [&str; 4] = [
+pub(crate) const TABLES: [&str; 6] = [
     "CREATE TABLE team(id TEXT PRIMARY KEY, department TEXT, name TEXT UNIQUE)",
     "CREATE TABLE team(n INTEGER PRIMARY KEY, id TEXT UNIQUE, department TEXT, name TEXT, UNIQUE(name, department))",
     "CREATE TABLE team(id TEXT PRIMARY KEY, department TEXT, name TEXT COLLATE NOCASE UNIQUE) WITHOUT ROWID",
     "CREATE TABLE team(id TEXT PRIMARY KEY, department TEXT, name TEXT);
      CREATE UNIQUE INDEX half ON team(name) WHERE department IS NOT NULL",
+    "CREATE TABLE team(id TEXT PRIMARY KEY, department TEXT, name TEXT NOT NULL DEFAULT \"a\" UNIQUE)",
+    "CREATE TABLE team(id TEXT PRIMARY KEY, department TEXT, name TEXT COLLATE NOCASE NOT NULL DEFAULT (lower('B')) UNIQUE)
+     WITHOUT ROWID",
 ];
 
 /// Returns how many transactions a test runs for each table: 100, times the number in `TIDINGS_ROUNDS` if it is set.

@@ -63,7 +63,7 @@ fn select(table: &Table, column: impl Fn(&Column) -> String) -> String {
 /// JSON can't hold a value. The text says which, for people.
 pub(super) fn json(row: &Row<'_>, table: &Table) -> rusqlite::Result<Result<String, String>> {
     let mut text = String::from("{");
-    for (place, Column { name, kind }) in table.columns.iter().enumerate() {
+    for (place, Column { name, kind, .. }) in table.columns.iter().enumerate() {
         if place > 0 {
             text.push(',');
         }

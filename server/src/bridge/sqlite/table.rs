@@ -5,7 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::index;
-use crate::outbox::{sqlite::file::fault, store::StoreError};
+use crate::{
+    outbox::{sqlite::file::fault, store::StoreError},
+    sqlite_table::default_value,
+};
 
 /// A table that the bridge can tell the changes of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(super) struct Table {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// The SQL of the value that `REPLACE` takes for a NULL, because the column may have none.
+    pub(super) if_null: Option<String>,
 }
 
 /// How a column's values look in a record.
@@ -140,6 +145,7 @@ struct Info {
     /// The place in the primary key, from 1.
     key: i64,
     is_generated: bool,
+    if_null: Option<String>,
 }
 
 impl Table {
@@ -189,8 +195,11 @@ impl Table {
         let shape = "SELECT name || char(10) || rootpage || char(10) || sql FROM sqlite_schema \
             WHERE type = 'table' AND name = ?1";
         let shape = connection.query_row(shape, [&name], |row| row.get(0))?;
-        let columns =
-            infos.iter().map(|info| Column { name: info.name.clone(), kind: Kind::of(&info.declared) });
+        let columns = infos.iter().map(|info| Column {
+            name: info.name.clone(),
+            kind: Kind::of(&info.declared),
+            if_null: info.if_null.clone(),
+        });
         Ok(Self {
             columns: columns.collect(),
             key,
@@ -204,7 +213,7 @@ impl Table {
 
 fn infos(connection: &Connection, name: &str) -> rusqlite::Result<Vec<Info>> {
     let mut statement =
-        connection.prepare("SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+        connection.prepare("SELECT name, type, pk, hidden, iif(\"notnull\", dflt_value, NULL) FROM pragma_table_xinfo(?1) ORDER BY cid")?;
     let infos = statement.query_map([name], |row| {
         Ok(Info {
             name: row.get(0)?,
@@ -212,6 +221,7 @@ fn infos(connection: &Connection, name: &str) -> rusqlite::Result<Vec<Info>> {
             key: row.get(2)?,
             // 2 and 3: generated when it is read, or when it is written.
             is_generated: row.get::<_, i64>(3)? >= 2,
+            if_null: row.get::<_, Option<String>>(4)?.map(|default| default_value(&default)),
         })
     })?;
     infos.collect()

@@ -94,6 +94,28 @@ fn flow(table: &str) -> Flow {
 }
 
 #[test]
+fn a_row_that_goes_for_the_default_of_a_null_is_noted() {
+    let mut t = Bridged::new(
+        "t",
+        "CREATE TABLE t(id TEXT PRIMARY KEY, a TEXT NOT NULL DEFAULT 'none' UNIQUE COLLATE NOCASE, b INT NOT NULL DEFAULT (1 + 1)); \
+         CREATE UNIQUE INDEX one ON t(-b) WHERE b > 0",
+    );
+    assert_eq!(t.run("INSERT INTO t VALUES ('x', 'NONE', 1), ('y', 'y', 2)"), ["x", "y"]);
+    let mut noted = t.run("REPLACE INTO t VALUES ('z', NULL, NULL)");
+    noted.sort();
+    assert_eq!(noted, ["x", "y", "z"]);
+    assert_eq!(t.run("INSERT INTO t VALUES ('x', 'x', 1)"), ["x"]);
+    assert_eq!(t.run("UPDATE OR REPLACE t SET b = NULL WHERE id = 'x'"), ["z", "x"]);
+    // Nobody knows what follows from the default, so a gap stands for it.
+    let mut t = Bridged::new(
+        "t",
+        "CREATE TABLE t(id TEXT PRIMARY KEY, a INT NOT NULL DEFAULT 5, b INT AS (a + 1) UNIQUE, c INT NOT NULL)",
+    );
+    assert_eq!(t.run("INSERT INTO t(id, c) VALUES ('x', 0)"), ["x"]);
+    assert_eq!(t.run("REPLACE INTO t VALUES ('y', NULL, 0)"), ["gap", "y"]);
+}
+
+#[test]
 fn each_change_notes_its_key_and_what_is_rolled_back_notes_nothing() {
     let mut t = Bridged::new("t", "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT)");
     assert_eq!(t.run("INSERT INTO t(name) VALUES ('a'), ('b'), ('c')"), ["1", "2", "3"]);

@@ -11,7 +11,7 @@
 //! | before `INSERT`, `UPDATE` | the keys of rows that are equal to the new row in a unique index. A `REPLACE` is about to remove them, and SQLite runs no trigger for that |
 //! | of the table of changes | removes the oldest rows beyond [`MAX_WAITING`], and puts a gap in their place |
 
-use super::table::{Table, Term, Unique, What};
+use super::table::{Column, Table, Term, Unique, What};
 
 /// Rows that wait in a table of changes, at most: some 5 MB. If the program of a bridge never comes back, the changes fill no disk.
 /// Beyond it, the triggers remove the oldest rows, and one gap stands for them.
@@ -79,15 +79,20 @@ pub(super) fn create_triggers(bridge: i64, table: &Table) -> Vec<(String, String
         &[format!("{insert} SELECT {old} WHERE {renamed}"), format!("{insert} VALUES ({new})")],
     );
     add("delete", &format!("AFTER DELETE ON {on}"), &[format!("{insert} VALUES ({old})")]);
-    let replaced = |is_update| {
-        let by_rowid = table.rowid.map(|rowid| same_rowid(rowid, is_update));
-        let by_index = table.uniques.iter().map(|unique| equal_in(unique, table, is_update));
-        let found = by_rowid.into_iter().chain(by_index).map(|condition| {
-            let key = table.key.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
-            format!("{insert} SELECT {key} FROM {on} WHERE {condition}")
-        });
-        found.collect::<Vec<_>>()
-    };
+    let replaced =
+        |is_update| {
+            let by_rowid = table.rowid.map(|rowid| same_rowid(rowid, is_update));
+            let by_index = table.uniques.iter().map(|unique| equal_in(unique, table, is_update));
+            let found = by_rowid.into_iter().chain(by_index).map(|condition| {
+                let key = table.key.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+                format!("{insert} SELECT {key} FROM {on} WHERE {condition}")
+            });
+            found
+                .chain(unknown_value(table).map(|condition| {
+                    format!("INSERT INTO {}(gap) SELECT 1 WHERE {condition}", changes(bridge))
+                }))
+                .collect::<Vec<_>>()
+        };
     add("replace", &format!("BEFORE INSERT ON {on}"), &replaced(false));
     add("update_or_replace", &format!("BEFORE UPDATE ON {on}"), &replaced(true));
     let changes = changes(bridge);
@@ -151,21 +156,41 @@ fn equal_in(unique: &Unique, table: &Table, is_update: bool) -> String {
     conditions.join(" AND ")
 }
 
+/// The value of a column of the new row, before the write. `REPLACE` takes the default for a NULL only after these triggers.
+fn new_value(Column { name, if_null, .. }: &Column) -> String {
+    let new = format!("NEW.{}", quoted(name));
+    if_null.as_ref().map_or(new.clone(), |default| format!("ifnull({new}, {default})"))
+}
+
+/// Finds out that nobody knows a generated value of the new row: it may follow from a NULL that becomes the default.
+fn unknown_value(table: &Table) -> Option<String> {
+    let is_generated = |term: &Term| matches!(term.what, What::Column { is_generated: true, .. });
+    if !table.uniques.iter().any(|unique| unique.terms.iter().any(is_generated)) {
+        return None;
+    }
+    let nulls = table.columns.iter().filter(|column| column.if_null.is_some());
+    let nulls: Vec<String> = nulls.map(|column| format!("NEW.{} IS NULL", quoted(&column.name))).collect();
+    (!nulls.is_empty()).then(|| nulls.join(" OR "))
+}
+
 /// Compares a term of an index with the same term of the new row.
 fn equal(Term { what, collation }: &Term, table: &Table) -> String {
     let collation = quoted(collation);
     match what {
         What::Column { name, .. } => {
-            let name = quoted(name);
-            format!("{name} = NEW.{name} COLLATE {collation}")
+            let column = table.columns.iter().find(|column| column.name == *name);
+            let new = column.map_or_else(|| format!("NEW.{}", quoted(name)), new_value);
+            format!("{} = {new} COLLATE {collation}", quoted(name))
         }
         What::Expression(sql) => {
             // SQLite drops no column that a trigger names. So the trigger names only those that may be in the expression.
             let text = sql.to_ascii_lowercase();
-            let names = table.columns.iter().map(|column| quoted(&column.name));
-            let named = names.filter(|name| text.contains(&name[1..name.len() - 1].to_ascii_lowercase()));
-            let columns =
-                std::iter::once("1".to_owned()).chain(named.map(|name| format!("NEW.{name} AS {name}")));
+            let named = table.columns.iter().filter(|column| {
+                let name = quoted(&column.name);
+                text.contains(&name[1..name.len() - 1].to_ascii_lowercase())
+            });
+            let columns = std::iter::once("1".to_owned())
+                .chain(named.map(|column| format!("{} AS {}", new_value(column), quoted(&column.name))));
             let columns = columns.collect::<Vec<_>>().join(", ");
             format!("({sql}) = (SELECT {sql} FROM (SELECT {columns})) COLLATE {collation}")
         }

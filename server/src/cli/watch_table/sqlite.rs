@@ -98,7 +98,7 @@ fn read(connection: &Connection, name: &str) -> Result<Table, String> {
 }
 
 fn column(column: &sqlite_table::Column) -> Column {
-    let sqlite_table::Column { name, declared, is_not_null, is_in_key } = column;
+    let sqlite_table::Column { name, declared, is_not_null, is_in_key, .. } = column;
     Column {
         name: name.clone(),
         declared: if declared.is_empty() { "of any type".to_owned() } else { declared.clone() },

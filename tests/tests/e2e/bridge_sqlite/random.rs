@@ -38,7 +38,7 @@ const INTEGERS: &[&str] = &["1", "2", "3", "4", "9223372036854775807", "NULL"];
 const TEXTS: &[&str] = &["'a'", "'A'", "'b'", "'ä'", "'x\"y'", "'7'"];
 const BLOBS: &[&str] = &["x'00'", "x'0a'", "x'ff00'", "x''"];
 
-const TABLES: [Odd; 8] = [
+const TABLES: [Odd; 10] = [
     Odd {
         schema: "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT UNIQUE, b INT, c)",
         key: &["id"],
@@ -83,6 +83,18 @@ const TABLES: [Odd; 8] = [
         schema: "CREATE TABLE t(n INTEGER NOT NULL, s TEXT, a TEXT UNIQUE, b INT, c, rowid INT, PRIMARY KEY(n, s))",
         key: &["n", "s"],
         values: TEXTS,
+    },
+    // `REPLACE` takes the default for a NULL, after the triggers before the write.
+    Odd {
+        schema: "CREATE TABLE t(id TEXT PRIMARY KEY, a TEXT, b INT NOT NULL DEFAULT '2' UNIQUE, c)",
+        key: &["id"],
+        values: TEXTS,
+    },
+    Odd {
+        schema: "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT NOT NULL DEFAULT (1 + 1), c, d AS (b - 1) UNIQUE); \
+            CREATE UNIQUE INDEX one ON t(b + 1) WHERE b > 1",
+        key: &["id"],
+        values: INTEGERS,
     },
 ];
 
