@@ -52,7 +52,7 @@ pub use self::address::{OutboxAddress, OutboxAddressError};
 
 #[cfg(feature = "postgres")]
 use self::sequencer::Sequencer;
-use self::{address::Database, reader::Reader, store::StoreError, thread::Thread};
+use self::{address::Database, control::Table, reader::Reader, store::StoreError, thread::Thread};
 
 /// Publishes the rows of a database's outbox on a hub, until it is dropped or stopped. One outbox has one reader: a second
 /// one, also in another process, waits until the first has ended. While it waits, its subscribers hear nothing of the outbox,
@@ -113,7 +113,7 @@ impl Outbox {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(path) => {
                 let path = path.clone();
-                Thread::spawn(address.to_string(), async move |control| {
+                Thread::spawn(address.to_string(), Table::Outbox, async move |control| {
                     let mut store = admin::patiently(async || sqlite::SqliteStore::open(&path)).await?;
                     // Whether the lock can be taken. While another reader has it, this server serves, and its outbox waits.
                     store.look()?;
@@ -124,7 +124,7 @@ impl Outbox {
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
                 let url = url.clone();
-                Thread::spawn(address.to_string(), async move |control| {
+                Thread::spawn(address.to_string(), Table::Outbox, async move |control| {
                     let mut store = postgres::PostgresStore::open(&url, name.clone()).await?;
                     if hub.journal_id().is_some() && store.journal_id().await? == hub.journal_id() {
                         return Ok(Sequencer::new(store, &hub, home, name, control).run().boxed_local());

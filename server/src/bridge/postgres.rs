@@ -22,6 +22,7 @@ use super::{
 use crate::{
     database_url,
     outbox::{
+        control::Table,
         postgres::{journal_id, no_journal::NoJournal},
         reader::Reader,
         sequencer::Sequencer,
@@ -151,7 +152,7 @@ impl PostgresSource {
         let (for_thread, hub) = (name.clone(), hub.downgrade());
         let registered = store.registered();
         let alarm = Alarm::new(request.changes());
-        let thread = Thread::spawn(name, async move |control| {
+        let thread = Thread::spawn(name, Table::Changes, async move |control| {
             let mut store = store;
             store.open().await?;
             let hub = hub.upgrade().ok_or_else(|| StoreError::away("the hub has ended"))?;

@@ -125,6 +125,7 @@ use super::{
 };
 use crate::outbox::{
     admin::patiently,
+    control::Table,
     reader::Reader,
     sqlite::file::{self, File},
     store::StoreError,
@@ -196,7 +197,7 @@ async fn start(path: PathBuf, name: String, flow: Flow, request: Request) -> Res
     let refused = Arc::new(Mutex::new(None));
     let (begin, begun) = oneshot::channel();
     let (is_over, refusal) = (Arc::clone(&is_stopped), Arc::clone(&refused));
-    let thread = Thread::spawn(name.clone(), async move |control| {
+    let thread = Thread::spawn(name.clone(), Table::Changes, async move |control| {
         let opened = patiently(async || open(&path, &flow)).await?;
         let Opened { file, user, registration } = opened.map_err(|fault| {
             let error = fault.to_store_error(&path);
@@ -249,13 +250,24 @@ fn open(path: &Path, flow: &Flow) -> Result<Result<Opened, Fault>, StoreError> {
             let path = path.display();
             return Err(StoreError::busy(format!("sqlite:{path}: another program just removes the bridge")));
         }
-        Err(error) if is_forbidden(&error) => return Ok(Err(Fault::ReadOnly)),
+        // Another user may have made the file of the lock.
+        Err(error) if is_forbidden(&error) => {
+            return Ok(Err(match locks::users(path, flow).filter(|lock| lock.exists()) {
+                Some(lock) => Fault::Refused(format!(
+                    "the lock {} can't be taken: {error}: give this user the right to write it",
+                    lock.display()
+                )),
+                None => Fault::ReadOnly,
+            }));
+        }
         Err(error) => {
             // SQLite says what is wrong with the path.
             File::open(path)?;
+            let lock = locks::users(path, flow).unwrap_or_else(|| path.to_owned());
             return Err(StoreError::away(format!(
-                "sqlite:{}: the lock of a bridge: {error}",
-                path.display()
+                "sqlite:{}: the lock {} can't be taken: {error}",
+                path.display(),
+                lock.display()
             )));
         }
     };

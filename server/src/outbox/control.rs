@@ -1,11 +1,36 @@
 //! What the owner of an outbox asks its reader to do.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::{Notify, watch},
     time::{sleep_until, timeout},
 };
+
+/// What a loop reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Outbox,
+    /// The changes of a table, for a bridge.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        allow(dead_code, reason = "there is no bridge of a table")
+    )]
+    Changes,
+}
+
+/// Its name in the log.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outbox => "outbox",
+            Self::Changes => "table of changes",
+        })
+    }
+}
 
 /// Asks a reader to do something.
 #[derive(Debug)]

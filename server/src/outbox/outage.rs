@@ -7,7 +7,7 @@ use std::{
 
 use tidings_hub::Hub;
 
-use super::store::StoreError;
+use super::{control::Table, store::StoreError};
 use crate::silence::Silence;
 
 /// The first pause after an error. Each further pause is twice as long.
@@ -24,6 +24,7 @@ pub(crate) const LONG_LOCK: Duration = Duration::from_secs(5);
 pub(crate) struct Outage {
     /// The outbox for the log, without secrets.
     outbox: String,
+    table: Table,
     current: Option<Current>,
     silence: Arc<Silence>,
 }
@@ -38,7 +39,17 @@ struct Current {
 impl Outage {
     /// No outage of an outbox of this hub, with this name.
     pub(crate) fn none(outbox: &str, hub: &Hub) -> Self {
-        Self { outbox: outbox.to_owned(), current: None, silence: Silence::of(hub, outbox) }
+        Self {
+            outbox: outbox.to_owned(),
+            table: Table::Outbox,
+            current: None,
+            silence: Silence::of(hub, outbox),
+        }
+    }
+
+    /// Says that it is a table of changes.
+    pub(crate) fn of_changes(&mut self) {
+        self.table = Table::Changes;
     }
 
     /// Notes that the outbox is called. It may hang, so its errors alone do not say that it is silent.
@@ -62,7 +73,8 @@ impl Outage {
         }
         let is_long = !error.is_busy || lasts > LONG_LOCK;
         if is_long && !std::mem::replace(&mut current.is_logged, true) {
-            tracing::error!(outbox = self.outbox, %error, "the outbox can't be read: its events wait until it can");
+            let table = self.table;
+            tracing::error!(outbox = self.outbox, %error, "the {table} can't be read: its events wait until it can");
         }
         let pause = current.pause;
         current.pause = (2 * pause).min(LONGEST_PAUSE);
@@ -74,7 +86,7 @@ impl Outage {
         self.silence.answered();
         let Some(current) = self.current.take() else { return };
         if current.is_logged {
-            tracing::info!(outbox = self.outbox, "the outbox can be read again");
+            tracing::info!(outbox = self.outbox, "the {} can be read again", self.table);
         }
     }
 }
@@ -104,5 +116,39 @@ mod tests {
         outage.end();
         outage.note(&StoreError::away("no such table"), start + 2 * hour);
         assert!(is_logged(&outage), "no lock is waited out");
+    }
+
+    /// Collects the log.
+    #[cfg(feature = "cli")]
+    #[derive(Debug, Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    #[cfg(feature = "cli")]
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn the_log_of_a_bridge_names_no_outbox() {
+        let hub = Hub::new(HubSettings::new("acme".parse().expect("a tenant's name")), SystemHost::start());
+        let (log, mut outage) = (Log::default(), Outage::none("sqlite:app.db store:links", &hub));
+        outage.of_changes();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            outage.note(&StoreError::away("no such table"), Instant::now());
+            outage.end();
+        });
+        let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("UTF-8");
+        assert!(log.contains("the table of changes can't be read"), "{log}");
+        assert!(log.contains("the table of changes can be read again"), "{log}");
     }
 }

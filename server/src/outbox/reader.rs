@@ -110,6 +110,7 @@ impl<S: Store> Reader<S> {
     #[allow(dead_code, reason = "the sources of a bridge need it")]
     pub(crate) fn of_changes(mut self, topic: TopicName, check: CheckRecord) -> Self {
         self.changes = Some(ChangesOf { topic, check });
+        self.outage.of_changes();
         self
     }
 
@@ -450,7 +451,7 @@ impl<S: Store> Reader<S> {
         if !error.is_busy
             && let Err(error) = self.store.reopen().await
         {
-            tracing::debug!(outbox = self.name, %error, "the outbox can't be opened");
+            tracing::debug!(outbox = self.name, %error, "the database can't be opened");
         }
     }
 

@@ -177,6 +177,7 @@ impl<S: Sequence> Sequencer<S> {
     /// Says that the rows are changes of a table: see [`Reader::of_changes`](super::reader::Reader::of_changes).
     pub(crate) fn of_changes(mut self, topic: TopicName, check: CheckRecord) -> Self {
         self.batches = self.batches.of_changes(topic, check);
+        self.outage.of_changes();
         self
     }
 
@@ -293,7 +294,7 @@ impl<S: Sequence> Sequencer<S> {
         // The call may have taken some of the rows.
         self.batches.forget();
         if let Err(error) = self.store.reopen().await {
-            tracing::debug!(outbox = self.name, %error, "the outbox can't be opened");
+            tracing::debug!(outbox = self.name, %error, "the database can't be opened");
         }
     }
 

@@ -8,7 +8,10 @@ use std::{
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{oneshot, watch};
 
-use super::{control::Control, store::StoreError};
+use super::{
+    control::{Control, Table},
+    store::StoreError,
+};
 
 /// The longest time of [`Thread::stop`]: for answers that are on their way, and for the last deletion.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,18 +26,20 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    /// Starts a thread, and waits until `open` has returned its loop. `name` is the database for the log, without secrets.
+    /// Starts a thread, and waits until `open` has returned its loop. `name` is the database for the log, without secrets. The
+    /// owner of the thread starts a loop of changes again if it panics.
     ///
     /// # Errors
     /// The error of `open`, or the system has no thread.
     pub(crate) async fn spawn(
         name: String,
+        table: Table,
         open: impl AsyncFnOnce(Arc<Control>) -> Result<LocalBoxFuture<'static, ()>, StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let control = Arc::new(Control::new());
         let (end, ended) = watch::channel(());
         let (opened, is_open) = oneshot::channel();
-        let (running, for_reader) = (Running(name.clone()), Arc::clone(&control));
+        let (running, for_reader) = (Running(name.clone(), table), Arc::clone(&control));
         let work = move || {
             let _end = end;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -53,7 +58,7 @@ impl Thread {
                 }
             });
         };
-        let thread = std::thread::Builder::new().name("tidings-outbox".to_owned()).spawn(work);
+        let thread = std::thread::Builder::new().name("tidings-reader".to_owned()).spawn(work);
         thread
             .map_err(|error| StoreError::away(format!("the thread of {name} can't be started: {error}")))?;
         match is_open.await {
@@ -93,15 +98,17 @@ impl Thread {
 }
 
 /// Says in the log if a loop ends by a fault of its own.
-struct Running(String);
+struct Running(String, Table);
 
 impl Drop for Running {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(
-                outbox = self.0,
-                "the reader of an outbox has panicked: its events wait for a restart"
-            );
+            let Self(outbox, table) = self;
+            let then = match table {
+                Table::Outbox => "its events wait for a restart",
+                Table::Changes => "the bridge reads it again",
+            };
+            tracing::error!(outbox, "the reader of the {table} has panicked: {then}");
         }
     }
 }

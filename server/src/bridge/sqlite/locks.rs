@@ -26,6 +26,11 @@ pub(super) fn bookmark(database: &Path, flow: &Flow) -> PathBuf {
     beside(database, flow, "reader")
 }
 
+/// The path of the lock that all programs with a bridge share. `database` may be a link. `None`: there is no such file.
+pub(super) fn users(database: &Path, flow: &Flow) -> Option<PathBuf> {
+    fs::canonicalize(database).ok().map(|main| beside(&main, flow, "users"))
+}
+
 /// A program's part in a bridge.
 #[derive(Debug)]
 pub(super) struct User {

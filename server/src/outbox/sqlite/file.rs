@@ -212,7 +212,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     match set() {
         Ok(true) => Ok(connection),
         Ok(false) => Err(StoreError::away(format!(
-            "sqlite:{shown}: this user may not write the file, so published rows can't leave the outbox"
+            "sqlite:{shown}: this user may not write the file, so published rows can't be deleted"
         ))),
         Err(error) => Err(fault(path, &error)),
     }

@@ -12,6 +12,9 @@ use super::{file, hub, topic};
 /// Names a file to the same test in another process.
 const FILE: &str = "TIDINGS_TEST_FILE";
 
+/// What the reason has to name.
+const NAMES: &str = "TIDINGS_TEST_NAMES";
+
 #[test]
 fn a_file_or_a_folder_that_cannot_be_written_is_not_supported() {
     if let Some(path) = env::var_os(FILE) {
@@ -21,7 +24,18 @@ fn a_file_or_a_folder_that_cannot_be_written_is_not_supported() {
         let file = file(mode, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
         let (path, folder) = (file.path(), file.path().parent().unwrap().to_owned());
         let rights = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        for (what, bound, free) in [(&path, 0o400, 0o600), (&folder, 0o500, 0o700)] {
+        // Another user's program has left its lock.
+        let hash = "ab5b55da88cc5a80"; // of `acme`, `t` and `store:t`
+        let lock =
+            path.with_file_name(format!("{}-bridge-{hash}-users", path.file_name().unwrap().display()));
+        for (what, bound, free, names) in [
+            (&path, 0o400, 0o600, "may not write the file or its folder"),
+            (&folder, 0o500, 0o700, "may not write the file or its folder"),
+            (&lock, 0o400, 0o600, "-users can't be taken"),
+        ] {
+            if what == &lock {
+                fs::write(&lock, "").unwrap();
+            }
             rights(what, bound);
             // The rights of files do not bind `root` otherwise.
             let mut child = Command::new("setpriv");
@@ -32,8 +46,9 @@ fn a_file_or_a_folder_that_cannot_be_written_is_not_supported() {
                 "--exact",
                 "bridge_sqlite::refused::a_file_or_a_folder_that_cannot_be_written_is_not_supported",
             ]);
-            let refused = finish(child.env(FILE, &path));
+            let refused = finish(child.env(FILE, &path).env(NAMES, names));
             rights(what, free);
+            let _ = fs::remove_file(&lock);
             assert_eq!(refused.code, Some(0), "{mode}, {}: {refused:?}", what.display());
         }
         let left = fs::read_dir(&folder)
@@ -50,7 +65,7 @@ fn start_bound(path: &Path) {
             Bridge::<Value>::start(&hub.tenant(hub.home()), SqliteSource::new(path), "t", &topic()).await;
         let error = started.unwrap_err();
         assert!(
-            matches!(&error, SourceError::NotSupported(why) if why.contains("may not write")),
+            matches!(&error, SourceError::NotSupported(why) if why.contains(&env::var(NAMES).unwrap())),
             "{error:?}"
         );
     });
