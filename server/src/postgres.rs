@@ -251,6 +251,12 @@ impl Fault {
         matches!(self.state.as_deref(), Some("42P01" | "3F000" | "42703" | "42883"))
     }
 
+    /// Whether a block of a table or of an index is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        // data_corrupted, index_corrupted
+        matches!(self.state.as_deref(), Some("XX001" | "XX002"))
+    }
+
     /// Whether somebody else holds a lock for longer than `lock_timeout`.
     pub(crate) fn is_locked(&self) -> bool {
         self.state.as_deref() == Some("55P03")

@@ -257,8 +257,11 @@ pub trait Journal: Send {
         new_epoch: u64,
     ) -> Result<History, JournalError>;
 
-    /// Does the same for the first ones of these tenants, in their order: for at least one, and for as many as the journal can
-    /// ask for at once.
+    /// Returns the newest entries of some tenants, within the same bounds. The answers are for the first tenants of the list, in
+    /// its order. There is at least one.
+    ///
+    /// `None`: the history is too long for this call. Then ask for this tenant alone. Each such call reads a part of the
+    /// history, and the last one returns all of it.
     ///
     /// # Errors
     /// The journal does not answer, or the history of one of these tenants is damaged.
@@ -268,9 +271,9 @@ pub trait Journal: Send {
         limits: &LogLimits,
         now_unix_ms: u64,
         new_epoch: &mut dyn FnMut() -> u64,
-    ) -> Result<Vec<History>, JournalError> {
+    ) -> Result<Vec<Option<History>>, JournalError> {
         let first = tenants.iter().take(1);
-        first.map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch())).collect()
+        first.map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch()).map(Some)).collect()
     }
 
     /// Returns what follows these positions, for those of the tenants that have something new. It checks in one snapshot

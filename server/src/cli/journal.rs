@@ -154,7 +154,7 @@ impl Init {
             let sql = admin::schema(&outbox).map_err(unusable)?;
             let journal = journal.map_or("", |_| journal::POSTGRES_SCHEMA);
             let bridge = outbox.postgres_url().map_or("", |_| bridge::SCHEMA);
-            return print_all(format!("{sql}{journal}{bridge}").as_bytes());
+            return print_all(format!("{}{sql}{journal}{bridge}", how_to_run(&outbox)).as_bytes());
         }
         for note in admin::init(&outbox).await.map_err(unusable)? {
             say(format_args!("note: {note}"));
@@ -168,6 +168,15 @@ impl Init {
         }
         let journal = if has_journal { "a journal and " } else { "" };
         print(format_args!("{outbox} has {journal}an outbox"))
+    }
+}
+
+/// Returns a comment for the SQL.
+fn how_to_run(outbox: &OutboxAddress) -> &'static str {
+    match outbox.postgres_url() {
+        // Its locks and its limit of their time belong to the transaction.
+        Some(_) => "-- Run this in one transaction, for example with `psql --single-transaction`.\n",
+        None => "",
     }
 }
 

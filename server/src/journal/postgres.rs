@@ -41,7 +41,9 @@ use uuid::Uuid;
 
 pub(crate) use self::append::Columns;
 pub use self::schema::SCHEMA;
-use self::{connection::Connection, cursor::Cursor, notices::Notices, revocations::Revocations};
+use self::{
+    connection::Connection, cursor::Cursor, notices::Notices, recent::Reading, revocations::Revocations,
+};
 
 /// Time between two looks at the database. Notices come sooner. But a pool in front of the database may lose all notices
 /// without an error.
@@ -56,6 +58,8 @@ pub struct PostgresJournal {
     id: Uuid,
     connection: Connection,
     cursor: Cursor,
+    /// A long history that is read in parts.
+    reading: Option<Reading>,
     revocations: Revocations,
     notices: Notices,
     /// The tenant after which the next trimming goes on.
@@ -79,7 +83,8 @@ impl PostgresJournal {
         cursor.start(&mut connection)?;
         connection.hasten();
         let notices = Notices::start(connection.database().clone())?;
-        Ok(Self { id, connection, cursor, revocations: Revocations::default(), notices, trimmed: 0 })
+        let revocations = Revocations::default();
+        Ok(Self { id, connection, cursor, reading: None, revocations, notices, trimmed: 0 })
     }
 
     /// Checks that there is a journal.
@@ -132,8 +137,12 @@ impl Journal for PostgresJournal {
         new_epoch: u64,
     ) -> Result<History, JournalError> {
         let tenants = std::slice::from_ref(tenant);
-        let found = self.recent_of(tenants, limits, now_unix_ms, &mut || new_epoch)?.pop();
-        found.ok_or_else(|| self.connection.fault("a tenant that was asked for is missing"))
+        loop {
+            let answer = self.recent_of(tenants, limits, now_unix_ms, &mut || new_epoch)?.pop();
+            if let Some(history) = answer.flatten() {
+                return Ok(history);
+            }
+        }
     }
 
     fn recent_of(
@@ -142,13 +151,15 @@ impl Journal for PostgresJournal {
         limits: &LogLimits,
         _now_unix_ms: u64,
         new_epoch: &mut dyn FnMut() -> u64,
-    ) -> Result<Vec<History>, JournalError> {
-        let found = recent::recent(&mut self.connection, tenants, limits, new_epoch)?;
-        let found = tenants.iter().zip(found).map(|(tenant, (history, current))| {
-            self.cursor.insert(tenant, current);
-            history
+    ) -> Result<Vec<Option<History>>, JournalError> {
+        let answers = recent::recent(&mut self.connection, &mut self.reading, tenants, limits, new_epoch)?;
+        let answers = tenants.iter().zip(answers).map(|(tenant, answer)| {
+            answer.map(|(history, current)| {
+                self.cursor.insert(tenant, current);
+                history
+            })
         });
-        Ok(found.collect())
+        Ok(answers.collect())
     }
 
     fn follow(

@@ -231,8 +231,9 @@ impl Journal for MemoryJournal {
         limits: &LogLimits,
         now_unix_ms: u64,
         new_epoch: &mut dyn FnMut() -> u64,
-    ) -> Result<Vec<History>, JournalError> {
-        let histories = tenants.iter().map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch()));
+    ) -> Result<Vec<Option<History>>, JournalError> {
+        let histories =
+            tenants.iter().map(|tenant| self.recent(tenant, limits, now_unix_ms, new_epoch()).map(Some));
         let mut histories = histories.collect::<Result<Vec<_>, _>>()?;
         if self.has(Fault::ReadsTenantsInAnotherOrder) {
             histories.reverse();

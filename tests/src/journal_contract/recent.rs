@@ -1,7 +1,7 @@
 //! The newest entries of a tenant.
 
 use tidings_hub::{
-    LogLimits,
+    LogLimits, TenantId,
     journal::{Content, JournalDraft},
 };
 use tidings_shared::Position;
@@ -83,12 +83,22 @@ pub(super) fn several_tenants_come_in_their_order(place: &dyn Place) {
     fill(&mut *journal, 1..=3);
     let limits = LogLimits::default().max_bytes(usize::MAX);
     let names = ["umbrella", "acme", "large", "initech", "larger", "hooli"].map(tenant);
+    let mut ask = |some: &[TenantId]| {
+        journal.recent_of(some, &limits, now(), &mut || EPOCH).expect("the journal answers")
+    };
     let (mut left, mut found) = (&names[..], Vec::new());
     while !left.is_empty() {
-        let histories = journal.recent_of(left, &limits, now(), &mut || EPOCH).expect("the journal answers");
-        assert!((1..=left.len()).contains(&histories.len()), "{}", histories.len());
-        left = &left[histories.len()..];
-        found.extend(histories.iter().map(|history| numbers(&history.entries).len()));
+        let answers = ask(left);
+        assert!((1..=left.len()).contains(&answers.len()), "{}", answers.len());
+        for (tenant, answer) in left.iter().zip(&answers) {
+            let mut answer = answer.clone();
+            // Too long for a call with others: its parts come alone.
+            while answer.is_none() {
+                answer = ask(std::slice::from_ref(tenant)).pop().expect("an answer for one tenant");
+            }
+            found.push(numbers(&answer.expect("the whole history").entries).len());
+        }
+        left = &left[answers.len()..];
     }
     assert_eq!(found, [0, 3, 20, 0, 20, 0]);
     // Each is followed from there.

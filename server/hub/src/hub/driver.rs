@@ -14,12 +14,13 @@ mod appending;
 mod batch;
 mod damaged;
 mod following;
+mod loading;
 
-use std::{collections::VecDeque, sync::Arc, task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use tidings_shared::limits::DEGRADED_AFTER;
 
-use self::{batch::Batch, damaged::Damaged};
+use self::{batch::Batch, damaged::Damaged, loading::Loading};
 use super::{outgoing::Outgoing, shared::Shared};
 use crate::{
     journal::{Content, Entry, Journal, JournalError, JournalLimits, REVOCATION_GRACE},
@@ -35,15 +36,9 @@ const REVOCATIONS: usize = 1_024;
 /// Entries of one read of the journal.
 const FOLLOW_ENTRIES: usize = 1_024;
 
-/// Time between two comparisons of all logs with the journal. In between, a journal that can says which logs have something
-/// new. So a look costs little for tenants without news.
+/// Time between two comparisons of all logs with the journal. Between two of them, the driver asks the journal which logs have
+/// something new. So a look costs little for tenants without news.
 const FOLLOW_ALL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The time for which a turn loads tenants. After a start, thousands of them may wait.
-const LOAD_TIME: Duration = Duration::from_millis(50);
-
-/// Tenants of one call that loads them.
-const LOADS: usize = 64;
 
 /// Time between two looks for what the journal may forget.
 const TRIM_INTERVAL: Duration = Duration::from_secs(5);
@@ -79,6 +74,7 @@ pub struct Driver {
     /// Entries of damaged tenants.
     held: Batch,
     damaged: Damaged,
+    loading: Loading,
     /// While every tenant of the journal gets a gap: the last one that has got it.
     gaps_after: Option<Option<TenantId>>,
     /// The most entries of one read of the journal.
@@ -111,6 +107,7 @@ impl Driver {
             batch: Batch::default(),
             held: Batch::default(),
             damaged: Damaged::default(),
+            loading: Loading::default(),
             gaps_after: None,
             entries_per_read: FOLLOW_ENTRIES,
             newest_revocation: 0,
@@ -264,70 +261,6 @@ impl Driver {
 
     fn give_up(&self, batch: Batch) {
         batch.into_iter().for_each(|(draft, waiting)| self.shared.give_up(draft, waiting));
-    }
-
-    /// Loads the tenants that somebody needs, for [`LOAD_TIME`] and a little more. The next turn loads the others.
-    fn load(&mut self, journal: &mut dyn Journal, now: Moment) -> Result<(), JournalError> {
-        let pauses = |tenant: &TenantId| self.damaged.pauses(tenant, now.since_start);
-        let mut tenants: VecDeque<TenantId> = self.outgoing().take_loads(pauses).into();
-        let begin = self.shared.host.now().since_start;
-        let (mut failed, mut is_first) = (Ok(()), true);
-        while !tenants.is_empty() {
-            // Others wait for their appends, and for what other nodes have appended. One part is always loaded.
-            let lasts = self.shared.host.now().since_start.saturating_sub(begin);
-            if !std::mem::take(&mut is_first) && lasts >= LOAD_TIME {
-                break;
-            }
-            let mut part: Vec<TenantId> = tenants.drain(..LOADS.min(tenants.len())).collect();
-            part.retain(|tenant| self.must_load(tenant));
-            let Some(first) = part.first().cloned() else { continue };
-            let read = match self.recent(journal, &part, now) {
-                // One of them may be damaged.
-                Err(_) if part.len() > 1 => self.recent(journal, std::slice::from_ref(&first), now),
-                read => read,
-            };
-            let histories = match read {
-                Ok(histories) => histories,
-                Err(error) => {
-                    self.outgoing().load(&first);
-                    if error.is_damage {
-                        self.fails(&first, error, now)?;
-                    } else {
-                        failed = Err(error);
-                        // Otherwise it is this tenant alone.
-                        if journal.probe().is_err() {
-                            tenants.extend(part.into_iter().skip(1));
-                            break;
-                        }
-                    }
-                    part.drain(1..).rev().for_each(|tenant| tenants.push_front(tenant));
-                    continue;
-                }
-            };
-            let count = histories.len();
-            for (tenant, history) in part.iter().zip(histories) {
-                if let Some(log) = self.shared.known_log(tenant) {
-                    self.load_log(tenant, &log, history, now);
-                }
-            }
-            part.drain(count.min(part.len())..).rev().for_each(|tenant| tenants.push_front(tenant));
-        }
-        tenants.iter().for_each(|tenant| self.outgoing().load(tenant));
-        failed
-    }
-
-    /// Whether somebody needs this tenant's log, and it may be loaded now.
-    fn must_load(&self, tenant: &TenantId) -> bool {
-        if self.shared.known_log(tenant).is_none_or(|log| log.is_loaded()) {
-            return false;
-        }
-        // Its clients must not come back before the gap of what it has lost.
-        let lacks_gap = || self.held.tenants().contains(tenant) || self.outgoing().has_lost(tenant);
-        if self.damaged.has(tenant) && lacks_gap() {
-            self.outgoing().load(tenant);
-            return false;
-        }
-        true
     }
 
     /// Removes what the journal may forget.

@@ -102,7 +102,7 @@ pub(super) fn append(
     }
     let row = connection.query_one(APPEND, &Columns::new(drafts, new_epoch).values())?;
     let answers: Option<Vec<Appended>> = answers(&row, drafts).map(Iterator::collect).unwrap_or_default();
-    answers.ok_or_else(|| connection.fault("`tidings.append` gave no position for a draft"))
+    answers.ok_or_else(|| connection.unexpected("`tidings.append` gave no position for a draft"))
 }
 
 /// Reads the answers, in the order of the drafts. `None`: the outbox row of the draft is gone.

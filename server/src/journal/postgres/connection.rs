@@ -39,8 +39,8 @@ impl Connection {
         Ok(Self { database, session: None, has_answered: false, runtime: Some(runtime) })
     }
 
-    /// From now on, waits only for as long as the driver may wait. Before, a busy database has more time: a start or a
-    /// command that gives up too early has failed.
+    /// Waits only for as long as the driver may wait, from now on. A start and a command wait longer for a busy database:
+    /// they can't try again.
     pub(super) fn hasten(&mut self) {
         self.database = self.database.clone().timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT);
         if let Some(session) = &mut self.session {
@@ -62,10 +62,25 @@ impl Connection {
         Ok(rows)
     }
 
+    /// Runs one statement that reads the history of some tenants. If the database finds damage, one of them is damaged.
+    pub(super) fn query_history(
+        &mut self,
+        statement: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Row>, JournalError> {
+        let rows = self.run(async |database, session| match session.query(statement, values).await {
+            Ok(rows) => Ok(Ok(rows)),
+            Err(fault) if fault.is_damage() => Ok(Err(fault.message)),
+            Err(fault) => Err(explained(database, session, fault).await),
+        })?;
+        self.has_answered = true;
+        rows.map_err(|message| JournalError::damage(error(message).message))
+    }
+
     /// Runs one statement that returns at least one row.
     pub(super) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, JournalError> {
         let first = self.query(statement, values)?.into_iter().next();
-        first.ok_or_else(|| self.fault("a function of the journal gave no row"))
+        first.ok_or_else(|| self.unexpected("a function of the journal gave no row"))
     }
 
     /// Runs one statement with each of these values, without a wait in between. Each run is a transaction of its own.
@@ -94,7 +109,7 @@ impl Connection {
             act(database, session.insert(open)).await
         });
         done.map_err(|message| {
-            self.session = None;
+            (self.session, self.has_answered) = (None, false);
             error(message)
         })
     }
@@ -104,9 +119,14 @@ impl Connection {
         std::mem::take(&mut self.has_answered)
     }
 
-    /// Returns an error: the database has given something that no function of the journal gives.
+    /// Returns an error: the tables have something that no function of the journal has written.
     pub(super) fn fault(&self, message: &str) -> JournalError {
-        error(format!("{}: {message}; restore the database", self.database.name()))
+        self.unexpected(&format!("{message}; restore the database"))
+    }
+
+    /// Returns an error: somebody else changes the tables at the same time. The call is made again.
+    pub(super) fn unexpected(&self, message: &str) -> JournalError {
+        error(format!("{}: {message}", self.database.name()))
     }
 }
 

@@ -12,8 +12,8 @@
 //! If the row is no longer there with its mark, another history was restored, or the row was removed. Then the cursor forgets
 //! everything, and all tenants are strangers again.
 //!
-//! A tenant may be added when its newest entry is ahead of the cursor's row. The next query returns this entry again. It must
-//! be the same entry.
+//! A new tenant of the cursor may have an entry that is ahead of the cursor's row. The next query returns this entry again. It
+//! must be the same entry.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -42,7 +42,7 @@ const NAMED: usize = 100;
 const PENDING: usize = 4_096;
 
 /// Time between two comparisons of a tenant with the journal. The cursor alone is not enough: a restored copy may have the
-/// cursor's row and lack a tenant that was added after it, and has no entry. No other check finds this case.
+/// cursor's row, and lack a tenant without entries that was added later. No other check finds this case.
 const COMPARE: Duration = Duration::from_secs(5);
 
 /// Time between two of these comparisons. Each comparison covers a part of the tenants.
@@ -234,7 +234,7 @@ impl Cursor {
         (!self.has_forgotten).then_some(all)
     }
 
-    /// Notes that the driver asks for its tenants: those that are strangers now are looked at.
+    /// Notes that the driver has asked for its tenants, and that the strangers among them were looked at.
     pub(super) fn has_met_strangers(&mut self) {
         self.has_forgotten = false;
     }
@@ -425,5 +425,5 @@ impl Cursor {
 }
 
 fn incomplete(connection: &Connection) -> JournalError {
-    connection.fault("an answer of the journal is incomplete")
+    connection.unexpected("an answer of the journal is incomplete")
 }

@@ -22,8 +22,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Bytes of the entries of one query. Further entries come with the next one.
-pub(super) const BYTES: i64 = 4 * 1024 * 1024;
+/// Bytes of the entries of one query. Further entries come with the next one. An answer of this size must arrive within three
+/// seconds, also from a database that is 200 kB/s away.
+pub(super) const BYTES: i64 = 512 * 1024;
 
 /// Joins topics in a column. No topic has a space.
 const SEPARATOR: &str = " ";
@@ -129,7 +130,7 @@ pub(super) fn tenants(
     names.ok_or_else(|| connection.fault("a tenant of the journal is damaged"))
 }
 
-/// The database has an entry that no node has appended, or an entry is missing.
+/// Returns the error of an entry that is missing, or that no node can have written.
 pub(super) fn damaged(connection: &Connection, tenant: &TenantId, offset: u64) -> JournalError {
     let what = format!("the entry of the tenant {tenant} at the offset {offset} is damaged or missing");
     JournalError::damage(connection.fault(&what).message)

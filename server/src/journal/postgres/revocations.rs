@@ -58,7 +58,7 @@ pub(super) fn revoke(
     ];
     let row = connection.query_one(REVOKE, &values)?;
     let numbers: Option<Vec<i64>> = column(&row, 0);
-    let numbers = numbers.ok_or_else(|| connection.fault("`tidings.revoke` gave no numbers"))?;
+    let numbers = numbers.ok_or_else(|| connection.unexpected("`tidings.revoke` gave no numbers"))?;
     Ok(numbers.into_iter().map(i64::unsigned_abs).collect())
 }
 
@@ -103,7 +103,7 @@ impl Revocations {
     ) -> Result<Vec<(u64, JournalRevocation)>, JournalError> {
         let after = signed(after);
         let after = self.restored.map_or(after, |restored| restored.min(after));
-        // Not further: the cursor stands there, and finds out if the journal is restored.
+        // It reads no further than the cursor, which finds out if the journal is restored.
         let newest = self.newest.take().unwrap_or_default();
         if newest <= after || self.in_vain == Some((after, newest)) {
             return Ok(Vec::new());

@@ -109,7 +109,7 @@ fn ask(
         (&max as _, Type::INT8),
         (&BYTES as _, Type::INT8),
     ];
-    connection.query(FOLLOW, &values)
+    connection.query_history(FOLLOW, &values)
 }
 
 /// Returns the rows of each tenant.

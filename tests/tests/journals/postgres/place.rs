@@ -25,9 +25,8 @@ pub(crate) struct PostgresPlace {
     url: String,
 }
 
-/// The tables, and the sequence of the tenants' numbers.
+/// The tables.
 pub(super) const TABLES: [&str; 5] = ["journal", "tenants", "log", "keys", "revocations"];
-const SEQUENCE: &str = "tidings.tenants_id_seq";
 
 /// Returns the URL of a new database with a journal.
 pub(crate) fn journal_database() -> String {
@@ -62,9 +61,7 @@ impl PostgresPlace {
     pub(crate) fn emptied(url: &str) -> Self {
         // `TRUNCATE` would make new files.
         let tables = TABLES.map(|table| format!("DELETE FROM tidings.{table};")).concat();
-        let empty = format!(
-            "BEGIN; {tables} SELECT setval('{SEQUENCE}', 1, false); INSERT INTO tidings.journal DEFAULT VALUES; COMMIT"
-        );
+        let empty = format!("BEGIN; {tables} INSERT INTO tidings.journal DEFAULT VALUES; COMMIT");
         connect(url).batch_execute(&empty).unwrap();
         Self { url: url.to_owned() }
     }
@@ -80,16 +77,15 @@ impl PostgresPlace {
         let schema =
             format!("copy_{}", client.query_one("SELECT txid_current()", &[]).unwrap().get::<_, i64>(0));
         let mut copy = format!("BEGIN; CREATE SCHEMA {schema};");
-        let mut restore =
-            format!("BEGIN; SELECT setval('{SEQUENCE}', last_value, is_called) FROM {schema}.sequence;");
+        let mut restore = String::from("BEGIN;");
         for table in TABLES {
             copy += &format!("CREATE TABLE {schema}.{table} AS TABLE tidings.{table};");
             restore += &format!(
                 "DELETE FROM tidings.{table}; \
-                 INSERT INTO tidings.{table} OVERRIDING SYSTEM VALUE TABLE {schema}.{table};"
+                 INSERT INTO tidings.{table} TABLE {schema}.{table};"
             );
         }
-        copy += &format!("CREATE TABLE {schema}.sequence AS TABLE {SEQUENCE}; COMMIT");
+        copy += "COMMIT";
         client.batch_execute(&copy).unwrap();
         Box::new(move || connect(&url).batch_execute(&format!("{restore} COMMIT")).unwrap())
     }

@@ -4,13 +4,14 @@ use std::{thread, time::Duration};
 
 use postgres::Client;
 use tidings_hub::{
-    LogLimits,
+    LogLimits, TenantId,
     journal::{Followed, Journal as _, JournalDraft, JournalLimits, JournalRevocation, Revoked},
 };
 use tidings_server::{
     journal::{POSTGRES_SCHEMA, PostgresJournal},
     outbox::postgres::SCHEMA,
 };
+use tidings_shared::Position;
 use tidings_tests::{
     eventually, finish,
     journal_contract::{EPOCH, Place as _, acme, draft, fill, follow, history, numbers},
@@ -300,8 +301,15 @@ fn a_user_with_other_settings_learns_the_remedy() {
     owner.batch_execute("REVOKE tidings_node FROM node_of_late").unwrap();
     let said = journal.append(&[draft(2)], 0, &mut || EPOCH).unwrap_err().message;
     assert!(said.contains("`GRANT tidings_node TO node_of_late`"), "{said}");
+    let grant =
+        "GRANT tidings_node TO node_of_late; REVOKE EXECUTE ON FUNCTION tidings.append FROM tidings_node";
+    owner.batch_execute(grant).unwrap();
+    let said = journal.append(&[draft(2)], 0, &mut || EPOCH).unwrap_err().message;
+    assert!(said.contains("lacks rights that belong to it; run `tidings journal init"), "{said}");
     owner
-        .batch_execute("GRANT tidings_node TO node_of_late; ALTER FUNCTION tidings.append RENAME TO appended")
+        .batch_execute(
+            "GRANT EXECUTE ON FUNCTION tidings.append TO tidings_node; ALTER FUNCTION tidings.append RENAME TO appended",
+        )
         .unwrap();
     let said = journal.append(&[draft(2)], 0, &mut || EPOCH).unwrap_err().message;
     assert!(said.contains("run `tidings journal init"), "{said}");
@@ -312,4 +320,42 @@ fn a_user_with_other_settings_learns_the_remedy() {
         .unwrap();
     let error = journal.recent(&acme(), &LogLimits::default(), 0, EPOCH).unwrap_err();
     assert!(error.is_damage && error.message.contains("tenant acme at the offset 1"), "{error}");
+}
+
+/// The ids of tenants begin again, and the entries of the old ones are still there.
+#[test]
+fn a_new_tenant_never_gets_the_entries_of_another_one() {
+    let url = journal_database();
+    let mut journal = PostgresJournal::open(&url).unwrap();
+    fill(&mut journal, 1..=3);
+    connect(&url).batch_execute("TRUNCATE tidings.tenants RESTART IDENTITY").unwrap();
+    let bell: TenantId = "bell".parse().unwrap();
+    let limits = LogLimits::default();
+    assert!(journal.recent(&bell, &limits, 0, EPOCH).unwrap().entries.is_empty());
+    journal.append(&[JournalDraft { tenant: bell.clone(), ..draft(4) }], 0, &mut || EPOCH).unwrap();
+    for mut journal in [journal, PostgresJournal::open(&url).unwrap()] {
+        let entries = journal.recent(&bell, &limits, 0, EPOCH).unwrap().entries;
+        assert_eq!(numbers(&entries), [4]);
+        let held = (bell.clone(), Position::new(EPOCH, 0, 0));
+        let followed = journal.follow(&[held], 10).unwrap();
+        let entries = followed.into_iter().map(|(_, followed)| match followed {
+            Followed::Entries(entries) => numbers(&entries),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(entries.collect::<Vec<_>>(), [[4]]);
+    }
+}
+
+/// During a restore, a table has its rows before its constraints.
+#[test]
+fn no_tenant_is_added_while_the_table_lacks_its_constraint() {
+    let url = journal_database();
+    let mut journal = PostgresJournal::open(&url).unwrap();
+    connect(&url).batch_execute("ALTER TABLE tidings.tenants DROP CONSTRAINT tenants_name_key").unwrap();
+    journal.recent(&acme(), &LogLimits::default(), 0, EPOCH).unwrap_err();
+    journal.append(&[draft(1)], 0, &mut || EPOCH).unwrap_err();
+    assert_eq!(
+        connect(&url).query_one("SELECT count(*) FROM tidings.tenants", &[]).unwrap().get::<_, i64>(0),
+        0
+    );
 }

@@ -23,7 +23,7 @@ const APPEND_BYTES: usize = 4 * 1024 * 1024;
 /// Entries that wait until the pause of their tenant ends. Further ones are given up.
 const MAX_HELD: usize = 1_024;
 
-/// Why entries have no answer, or their logs do not have them.
+/// An append that has failed.
 enum Failed {
     /// The journal has not said that it has these entries.
     Append(Batch, JournalError),
@@ -161,8 +161,8 @@ impl Driver {
                 }
             }
         }
-        // The journal may have lost the head of a log. Then other entries are where these seem to follow on it. So the log
-        // takes them from the journal, which compares the head.
+        // The journal may have lost the head of a log, and these entries then follow on another one. So the log does not
+        // take them from here. It takes them from the journal, which compares the head.
         let followed = self.follow_to(journal, logs, &reached, now);
         answered.into_iter().for_each(|(waiting, answer)| waiting.answer(answer));
         followed.map_err(Failed::Follow)

@@ -53,7 +53,7 @@ impl Damaged {
         }
         tracing::error!(
             %tenant, %error,
-            "the history of this tenant is damaged: its publishes wait, and its clients are sent away soon; the other tenants \
+            "the journal fails for this tenant alone: its publishes wait, and its clients are sent away soon; the other tenants \
              go on, and this one is tried again by itself"
         );
         self.0.insert(tenant.clone(), Failing { since: now, until: now + MIN_PAUSE, pause: MIN_PAUSE });

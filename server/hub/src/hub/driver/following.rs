@@ -96,8 +96,8 @@ impl Driver {
         Ok(false)
     }
 
-    /// Reads what the journal has after these logs, up to these positions. Other nodes may append without a pause, so it does not
-    /// read on.
+    /// Reads what the journal has after these logs, up to these positions and no further: other nodes may append without a
+    /// pause.
     pub(super) fn follow_to(
         &mut self,
         journal: &mut dyn Journal,
@@ -179,8 +179,10 @@ impl Driver {
                     }
                 }
                 Followed::Trimmed => {
-                    let history = self.recent(journal, std::slice::from_ref(&tenant), now)?;
-                    history.into_iter().for_each(|history| self.load_log(&tenant, log, history, now));
+                    let limits = &self.shared.settings.log;
+                    let history =
+                        journal.recent(&tenant, limits, now.unix_ms, self.shared.host.new_epoch())?;
+                    self.load_log(&tenant, log, history, now);
                 }
                 Followed::RolledBack => self.renew(journal, &tenant, log)?,
             }
@@ -201,13 +203,13 @@ impl Driver {
         self.shared.bound_logs();
     }
 
-    /// Reads the newest entries of tenants, in the order of the tenants.
+    /// Reads the newest entries of tenants: see [`Journal::recent_of`].
     pub(super) fn recent(
         &self,
         journal: &mut dyn Journal,
         tenants: &[TenantId],
         now: Moment,
-    ) -> Result<Vec<History>, JournalError> {
+    ) -> Result<Vec<Option<History>>, JournalError> {
         let limits = &self.shared.settings.log;
         journal.recent_of(tenants, limits, now.unix_ms, &mut || self.shared.host.new_epoch())
     }

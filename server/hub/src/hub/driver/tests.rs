@@ -1,5 +1,6 @@
 mod bounds;
 mod damaged;
+mod loading;
 mod paper;
 mod sessions;
 
@@ -429,21 +430,4 @@ fn a_journal_that_takes_nothing_is_still_read() {
     node.turn(&mut paper);
     node.turn(&mut paper);
     assert!(other.now_or_never().is_some());
-}
-
-#[test]
-fn while_many_tenants_are_loaded_entries_are_appended() {
-    let mut paper = Paper::default();
-    let mut node = Node::start(&mut paper);
-    paper.load_takes = Some((node.clock.clone(), 20));
-    let positions: Vec<_> =
-        (0..100).map(|n| node.hub.tenant(&format!("tenant-{n}").parse().unwrap()).position()).collect();
-    assert_eq!(node.driver.turn(&mut paper, Waker::noop()), Turn::Busy);
-    let took = node.clock.now().since_start;
-    assert!(took < Duration::from_millis(100), "a turn took {took:?}");
-    let publishing = node.publish(1, "a", None);
-    assert_eq!(node.driver.turn(&mut paper, Waker::noop()), Turn::Busy);
-    assert!(publishing.now_or_never().is_some_and(|answer| answer.is_ok()));
-    while node.driver.turn(&mut paper, Waker::noop()) == Turn::Busy {}
-    assert!(positions.into_iter().all(|position| position.now_or_never().is_some()));
 }

@@ -28,8 +28,8 @@ $$;
 -- is deleted. If an earlier entry has the same key and other topics, the outbox row stays.
 --
 -- The answer is one small row. So the transaction ends even if the client reads nothing. The row has, for each draft: its
--- offset (NULL if its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key. NULL: the
--- same topics as the draft. Empty: the list was too long for the answer.
+-- offset (NULL if its outbox row is gone), its epoch, whether it was appended now, and the topics of a known key. These are
+-- NULL if they are the draft's, and empty if they are too long for the answer.
 CREATE OR REPLACE FUNCTION tidings.append(
   names text[], epochs bigint[],
   tenants integer[], keys uuid[], key_costs integer[], origins bytea[], topics text[],
@@ -134,8 +134,8 @@ BEGIN
 END
 $$;
 
--- Adds a tenant, if there is none.
+-- Adds a tenant, if there is none. Without the constraint on names, it fails: the table is being restored.
 CREATE OR REPLACE FUNCTION tidings.add_tenant(name text, epoch bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
-  INSERT INTO tidings.tenants(name, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING
+  INSERT INTO tidings.tenants(name, epoch) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
 $$;

@@ -1,10 +1,14 @@
--- Returns the newest entries of a tenant within bounds, in their order. No row: there is no such tenant. The first row has
--- the position before the entries, its number (NULL if that entry was removed), and the offset of the last one. The entries
--- end when they have `page_bytes`: the caller reads the others with `tidings.follow`. `max_age` is in milliseconds of the
--- database's clock.
-CREATE OR REPLACE FUNCTION tidings.recent(name text, max_entries bigint, max_bytes bigint, max_age bigint, page_bytes bigint)
-RETURNS TABLE(
-  tenant bigint, epoch bigint, tail bigint, tail_key uuid, tail_number bigint, head bigint,
+-- Returns the newest entries of tenants within bounds, in their order. The first row of a tenant has its number (NULL: there is
+-- no such tenant), the position before the entries, the number of the row there (NULL if that row was removed), and the
+-- offset of the last entry. `max_age` is in milliseconds of the database's clock.
+--
+-- Of one tenant, the entries end when they have `page_bytes`: the caller reads the others with `tidings.follow`. Of several
+-- tenants, the entries come if all of a tenant's entries fit into what is left of `page_bytes`. After `max_time`, in
+-- milliseconds, no further tenant is looked at: it has no row.
+CREATE OR REPLACE FUNCTION tidings.recent(
+  names text[], max_entries bigint, max_bytes bigint, max_age bigint, page_bytes bigint, max_time bigint
+) RETURNS TABLE(
+  place integer, tenant bigint, epoch bigint, tail bigint, tail_key uuid, tail_number bigint, head bigint,
   number bigint, "offset" bigint, at bigint, key uuid, may_come_again boolean, origin bytea, topics text, domain bytea,
   event bytea, payload text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -14,37 +18,47 @@ SET lock_timeout = '2s' AS $$
 DECLARE
   this tidings.tenants;
   since bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint - recent.max_age;
+  ends timestamptz := clock_timestamp() + recent.max_time * interval '1 ms';
+  bytes_left bigint := recent.page_bytes;
   first bigint;
   last bigint;
+  cost bigint;
 BEGIN
-  SELECT t.* INTO this FROM tidings.tenants t WHERE t.name = recent.name;
-  IF NOT FOUND THEN
-    RETURN;
-  END IF;
-  SELECT min(s."offset"), max(s."offset") INTO first, head FROM (
-    SELECT l."offset", sum(l.cost) OVER newest AS bytes, min(l.at) OVER newest AS oldest_at
-    FROM (SELECT l."offset", l.cost, l.at FROM tidings.log l WHERE l.tenant = this.id AND l."offset" > this.tail
-      ORDER BY l."offset" DESC LIMIT recent.max_entries) l
-    WINDOW newest AS (ORDER BY l."offset" DESC)) s
-  WHERE s.bytes <= recent.max_bytes AND s.oldest_at >= since;
-  tenant := this.id;
-  epoch := this.epoch;
-  SELECT l."offset", l.key, l.number INTO tail, tail_key, tail_number FROM tidings.log l
-    WHERE l.tenant = this.id AND l."offset" > this.tail AND l."offset" < coalesce(first, 9223372036854775807)
-    ORDER BY l."offset" DESC LIMIT 1;
-  IF NOT FOUND THEN
-    tail := this.tail;
-    tail_key := this.tail_key;
-  END IF;
-  head := coalesce(head, tail);
-  RETURN NEXT;
-  SELECT max(s."offset") INTO last FROM (
-    SELECT l."offset", sum(l.cost) OVER (ORDER BY l."offset") - l.cost AS bytes_before
-    FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= head) s
-  WHERE s.bytes_before < recent.page_bytes;
-  RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, NULL::bigint,
-    l.number, l."offset", l.at, l.key, l.key_cost IS NOT NULL, l.origin, l.topics, l.domain, l.event, l.payload
-    FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= last ORDER BY l."offset";
+  FOR n IN 1 .. cardinality(recent.names) LOOP
+    EXIT WHEN n > 1 AND clock_timestamp() > ends;
+    SELECT t.* INTO this FROM tidings.tenants t WHERE t.name = recent.names[n];
+    SELECT min(s."offset"), max(s."offset"), max(s.bytes) INTO first, head, cost FROM (
+      SELECT l."offset", sum(l.cost) OVER newest AS bytes, min(l.at) OVER newest AS oldest_at
+      FROM (SELECT l."offset", l.cost, l.at FROM tidings.log l WHERE l.tenant = this.id AND l."offset" > this.tail
+        ORDER BY l."offset" DESC LIMIT recent.max_entries) l
+      WINDOW newest AS (ORDER BY l."offset" DESC)) s
+    WHERE s.bytes <= recent.max_bytes AND s.oldest_at >= since;
+    place := n;
+    tenant := this.id;
+    epoch := this.epoch;
+    SELECT l."offset", l.key, l.number INTO tail, tail_key, tail_number FROM tidings.log l
+      WHERE l.tenant = this.id AND l."offset" > this.tail AND l."offset" < coalesce(first, 9223372036854775807)
+      ORDER BY l."offset" DESC LIMIT 1;
+    IF NOT FOUND THEN
+      tail := this.tail;
+      tail_key := this.tail_key;
+    END IF;
+    head := coalesce(head, tail);
+    RETURN NEXT;
+    last := head;
+    IF cardinality(recent.names) = 1 THEN
+      SELECT max(s."offset") INTO last FROM (
+        SELECT l."offset", sum(l.cost) OVER (ORDER BY l."offset") - l.cost AS bytes_before
+        FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= head) s
+      WHERE s.bytes_before < recent.page_bytes;
+    ELSIF cost > bytes_left THEN
+      CONTINUE;
+    END IF;
+    RETURN QUERY SELECT n, NULL::bigint, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, NULL::bigint,
+      l.number, l."offset", l.at, l.key, l.key_cost IS NOT NULL, l.origin, l.topics, l.domain, l.event, l.payload
+      FROM tidings.log l WHERE l.tenant = this.id AND l."offset" >= first AND l."offset" <= last ORDER BY l."offset";
+    bytes_left := bytes_left - coalesce(cost, 0);
+  END LOOP;
 END
 $$;
 
@@ -111,7 +125,7 @@ $$;
 -- revocation. If the row is not there, the caller must look at each tenant with `tidings.follow`.
 --
 -- With `tenants`, the other rows are their entries with their epochs (NULL: the tenant is gone), up to the number `up_to`.
--- Without, `changed` has the tenants that have entries. `has_more` says that the next cursor is not the end yet: there are more rows than one call looks at or returns.
+-- Without, `changed` has the tenants that have entries. `has_more`: there are rows after the next cursor.
 CREATE OR REPLACE FUNCTION tidings.news(
   after bigint, after_mark uuid, tenants bigint[], up_to bigint, max_entries bigint, max_bytes bigint
 ) RETURNS TABLE(

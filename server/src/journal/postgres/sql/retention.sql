@@ -92,10 +92,10 @@ DECLARE
   max_tenants constant integer := 1000;
   -- Revocations that one call removes.
   max_revocations constant integer := 4096;
-  -- One of so many calls removes rows of tenants that are gone, and at most so many entries and keys.
+  -- One of 64 calls removes rows of tenants that are gone: at most 4,096 entries and as many keys.
   orphan_calls constant integer := 64;
   max_orphans constant bigint := 4096;
-  -- Rows of tenants that one call removes.
+  -- Entries and keys that one call may still remove.
   left_over bigint := 4096;
   now bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
   since bigint := now - trim.max_age;
@@ -176,7 +176,7 @@ BEGIN
       left_over := left_over - last.count;
     END IF;
   END LOOP;
-  -- The look is dear, and there is seldom something.
+  -- To look for them costs much, and there are seldom any.
   IF random() * orphan_calls < 1 THEN
     SELECT o.number, o.mark INTO last
       FROM tidings.remove_orphans(trim.after, coalesce(page_end, 9223372036854775807), since, keys_since, max_orphans) o;

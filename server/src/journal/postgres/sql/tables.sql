@@ -35,8 +35,12 @@ CREATE TABLE IF NOT EXISTS tidings.append_lock();
 -- `tail` is the offset before the first entry that is left, `tail_key` the key of the entry that was there, and `total`
 -- the sum of the costs up to it. The head is the newest row of the log, or the tail if there is none: an append changes no
 -- row, so it leaves no dead ones behind. The keys up to `key_tail` are gone.
+--
+-- The id is drawn at random. A sequence may begin again: after TRUNCATE … RESTART IDENTITY, or during a restore. Then a new
+-- tenant would get the id of another one, and with it its entries.
 CREATE TABLE IF NOT EXISTS tidings.tenants(
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id bigint PRIMARY KEY DEFAULT
+    (('x' || translate(left(gen_random_uuid()::text, 18), '-', ''))::bit(64)::bigint & 9223372036854775807),
   name text COLLATE "C" NOT NULL UNIQUE,
   epoch bigint NOT NULL,
   tail bigint NOT NULL DEFAULT 0,

@@ -39,6 +39,12 @@ pub(super) struct Paper {
     pub(super) takes_nothing: bool,
     /// The time of the node's clock that loading a tenant takes.
     pub(super) load_takes: Option<(Clock, u64)>,
+    /// The history of this tenant has so many parts before its last one.
+    pub(super) long: Option<(TenantId, usize)>,
+    /// Each answer for this tenant's history comes too late.
+    pub(super) late: Option<TenantId>,
+    /// An answer for the histories of more tenants comes too late.
+    pub(super) max_tenants: Option<usize>,
     /// It has heard that another node has appended something.
     pub(super) has_news: bool,
 }
@@ -121,12 +127,40 @@ impl Journal for Paper {
     ) -> Result<History, JournalError> {
         self.check()?;
         self.check_history([tenant])?;
+        if self.late.as_ref() == Some(tenant) {
+            return Err(JournalError::new("too late"));
+        }
         if let Some((clock, ms)) = &self.load_takes {
             clock.pass(*ms);
         }
         let new = Pages { tail: Position::new(new_epoch, 0, 0), entries: Vec::new() };
         let Pages { tail, entries } = self.tenants.entry(tenant.clone()).or_insert(new).clone();
         Ok(History { tail, entries })
+    }
+
+    fn recent_of(
+        &mut self,
+        tenants: &[TenantId],
+        limits: &crate::LogLimits,
+        now: u64,
+        new_epoch: &mut dyn FnMut() -> u64,
+    ) -> Result<Vec<Option<History>>, JournalError> {
+        if self.max_tenants.is_some_and(|max| tenants.len() > max) {
+            return Err(JournalError::new("too late"));
+        }
+        let mut answers = Vec::new();
+        // It answers for as many as it reads in some time.
+        for tenant in tenants.iter().take(if self.load_takes.is_some() { 3 } else { usize::MAX }) {
+            let parts = self.long.as_mut().filter(|(long, parts)| long == tenant && *parts > 0);
+            answers.push(match parts {
+                Some((_, parts)) => {
+                    *parts -= usize::from(tenants.len() == 1);
+                    None
+                }
+                None => Some(self.recent(tenant, limits, now, new_epoch())?),
+            });
+        }
+        Ok(answers)
     }
 
     fn follow(
