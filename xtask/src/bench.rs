@@ -14,10 +14,10 @@ use crate::setup;
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((name, filter)) if name == "micro" => bench(project, "micro", filter),
-        Some((name, rounds)) if name == "journal" || name == "bridge" => bench(project, name, rounds),
-        Some((name, options)) if name == "nodes" => {
+        Some((name, rounds)) if name == "journal" => bench(project, name, rounds),
+        Some((name, options)) if name == "bridge" || name == "nodes" => {
             setup::ensure(project, &[setup::POSTGRES])?;
-            bench(project, "nodes", options)
+            bench(project, name, options)
         }
         Some((name, [])) if name == "wasm" => wasm(project),
         Some((name, [])) if name == "browser" => browser(project),
