@@ -86,14 +86,15 @@ fn main() {
     // `cargo bench` adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let rounds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(5);
-    let stores: [Store; 3] = [
+    let stores: [Store; 4] = [
         ("push", &[SHORT], push::measure),
         ("sqlite", &[LONG, Duration::ZERO], sqlite::measure),
         ("postgres", &[LONG, Duration::ZERO], postgres::measure),
+        ("postgres durable", &[Duration::ZERO], postgres::measure_durable),
     ];
     let is_asked = |name: &str| {
         let mut named = arguments.iter().filter(|argument| argument.parse::<usize>().is_err()).peekable();
-        named.peek().is_none() || named.any(|asked| asked == name)
+        named.peek().is_none() || named.any(|asked| name.split(' ').next() == Some(asked))
     };
     println!(
         "| store | between two writes | bridge | p50 µs | p99 µs | p99.9 µs |\n|---|---|---|---|---|---|"
