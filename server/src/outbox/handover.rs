@@ -58,7 +58,8 @@ impl Handover {
                 };
                 self.owes_gap |= self.missed.begins(&last, own);
                 self.claimed = last.history.filter(|history| *history == own.epoch);
-                if !self.owes_gap {
+                // A history without a publication may still get another epoch.
+                if !self.owes_gap && own.offset > 0 {
                     // Otherwise, or after an error, it is tried before the first deletion.
                     let _ = self.claim(store, hub, tenant).await;
                 }
