@@ -54,8 +54,14 @@ fn init(flag: &str) -> String {
     let url = Postgres::shared().database();
     let made = finish(tidings().args(["journal", "init", flag, &url]));
     assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    run(&mut connect(&url), COUNTED);
     url
 }
+
+/// Gives tables and bridges the ids 1, 2, … instead of random ones. So a test knows them.
+const COUNTED: &str = "CREATE SEQUENCE tidings.test_tables; CREATE SEQUENCE tidings.test_bridges;
+    ALTER TABLE tidings.bridged_tables ALTER id SET DEFAULT nextval('tidings.test_tables');
+    ALTER TABLE tidings.bridges ALTER id SET DEFAULT nextval('tidings.test_bridges')";
 
 /// What a subscriber gets.
 #[derive(Debug, Clone, PartialEq)]

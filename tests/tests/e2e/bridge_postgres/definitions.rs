@@ -1,9 +1,9 @@
 //! Changes of a table's definition and of its triggers. No trigger tells of them.
 
 use ::postgres::Client as Database;
-use tidings_tests::postgres::connect;
+use tidings_tests::{Postgres, finish, postgres::connect, tidings};
 
-use super::{Node, Told, link, new_outbox, run, with_links};
+use super::{LINKS, Node, Told, link, new_outbox, run, with_links};
 
 /// Makes the call of a node that is still there. Returns whether a gap waits now, and whether the triggers are on.
 fn renew(database: &mut Database) -> (bool, bool) {
@@ -104,4 +104,20 @@ fn a_table_that_takes_the_name_of_another_one_takes_its_bridge() {
     assert_eq!(node.next(), link(3, 3));
     let orphans = "SELECT count(*) FROM tidings.changes WHERE bridge NOT IN (SELECT id FROM tidings.bridges)";
     assert_eq!(database.query_one(orphans, &[]).unwrap().get::<_, i64>(0), 0);
+}
+
+/// The triggers that were written for the old bridge still write changes with its number.
+#[test]
+fn a_new_bridge_never_gets_the_number_of_an_old_one() {
+    let url = Postgres::shared().database();
+    assert_eq!(finish(tidings().args(["journal", "init", "--outbox", &url])).code, Some(0));
+    let mut database = connect(&url);
+    run(&mut database, &format!("{LINKS}; SELECT tidings.bridge('links')"));
+    let mut start = || -> i32 {
+        let start = "SELECT tidings.start_bridge(t.id, 'home', 'links', 'links', gen_random_uuid(), 1000) \
+            FROM tidings.bridged_tables t";
+        database.batch_execute("TRUNCATE tidings.bridges RESTART IDENTITY").unwrap();
+        database.query_one(start, &[]).unwrap().get(0)
+    };
+    assert_ne!(start(), start());
 }

@@ -259,7 +259,8 @@ fn an_older_copy_of_the_database_is_a_sync() {
     ]);
     // The same database is no copy, also after its connections have ended.
     run(&mut connect(&url), "INSERT INTO links VALUES (2, 2)");
-    assert_eq!(node.next(), link(2, 2));
+    // Another reader may have had a turn, when the connection that had it has ended.
+    assert!(node.until(2).iter().all(|told| *told == Told::Sync));
     nothing_waits(&url);
     // Others write to the copy before the node knows of it.
     run(&mut connect(&Postgres::shared().url(&copy)), "INSERT INTO links VALUES (3, 3), (4, 4), (5, 5)");

@@ -9,8 +9,11 @@ CREATE SCHEMA IF NOT EXISTS tidings_tables;
 -- in `tidings_tables` that reads its records, if it gets the `secret`. Nobody knows its name before it is there. `shape` tells
 -- when somebody has changed the table's definition. Whoever changes the bridges of a table holds the lock of its row: only
 -- functions of the owner of `tidings` can take it.
+--
+-- Ids are random. A sequence may begin again: after TRUNCATE … RESTART IDENTITY, or during a restore. Then the triggers of one
+-- table would write changes for the bridge of another one.
 CREATE TABLE IF NOT EXISTS tidings.bridged_tables(
-  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id integer PRIMARY KEY DEFAULT (('x' || left(gen_random_uuid()::text, 8))::bit(32)::integer & 2147483647),
   relation regclass NOT NULL UNIQUE,
   shape text NOT NULL,
   records text NOT NULL DEFAULT concat('records_', replace(gen_random_uuid()::text, '-', '')),
@@ -20,7 +23,7 @@ CREATE TABLE IF NOT EXISTS tidings.bridged_tables(
 -- The bridges that record changes. A stop removes the row, and the next start gives the bridge a new id.
 -- `waits_for`: transactions that may still write without a record of it. NULL: nobody has looked yet.
 CREATE TABLE IF NOT EXISTS tidings.bridges(
-  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id integer PRIMARY KEY DEFAULT (('x' || left(gen_random_uuid()::text, 8))::bit(32)::integer & 2147483647),
   source integer NOT NULL,
   tenant text COLLATE "C" NOT NULL,
   schema text COLLATE "C" NOT NULL,
