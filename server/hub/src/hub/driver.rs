@@ -220,19 +220,20 @@ impl Driver {
             self.followed.is_none_or(|at| now.since_start.saturating_sub(at) >= journal.poll_interval());
         let is_all_due =
             self.followed_all.is_none_or(|at| now.since_start.saturating_sub(at) >= FOLLOW_ALL_INTERVAL);
-        let is_for_all = asked.is_all || is_due && is_all_due;
+        let may_have_news = is_due || journal.has_news();
+        let is_for_all = asked.is_all || may_have_news && is_all_due;
         let mut has_all = match is_for_all {
             true => self.follow_all(journal, now)?,
             false => self.follow_asked(journal, asked.tenants, now)?,
         };
-        let may_have_news = is_due || journal.has_news();
         if may_have_news && !is_for_all {
             has_all &= self.follow_changed(journal, now)?;
         }
         if may_have_news || is_for_all {
             while self.read_revocations(journal, now)? {}
         }
-        if is_due {
+        // News may come all the time, so that it is never due.
+        if may_have_news {
             journal.probe()?;
             if has_all {
                 self.shared.health.answered(now);

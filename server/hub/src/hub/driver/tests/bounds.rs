@@ -149,3 +149,19 @@ fn a_clock_that_is_ahead_for_some_hours_lets_nobody_in_again() {
     let admission = node.hub.revocations().admit(identity, Some("a token"), 1, node.hub.now());
     assert!(matches!(admission, crate::revocation::Admission::Refused(_)), "{admission:?}");
 }
+
+#[test]
+fn a_journal_that_has_news_all_the_time_is_heard() {
+    let mut paper = Paper::default();
+    let mut node = Node::start(&mut paper);
+    let _reader = node.subscribe(&mut paper, "a");
+    let home = node.hub.home().clone();
+    for _ in 0..1_500 {
+        paper.has_news = true;
+        node.clock.pass(10);
+        paper.append_by_another(&home);
+        node.driver.turn(&mut paper, Waker::noop());
+        node.hub.handle_timeout(node.hub.now());
+        assert_eq!(node.hub.health(), Health::Good);
+    }
+}
