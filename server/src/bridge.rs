@@ -78,7 +78,11 @@
 //! changes. Otherwise one of them reads, and the others wait until it ends. A server that waits and does not share the journal of
 //! the one that reads looks for changes once a second. If there were some, its subscribers get a `sync`.
 //!
-//! **A known fault of tables.** Do not switch the triggers off: changes that are written meanwhile are not told.
+//! **Start the bridges before the hub listens.** If a subscriber loads a table before its bridge has started, it may miss changes
+//! that another server has read meanwhile: a bridge sends no `sync` for them while its tenant has no publication.
+//!
+//! **Do not switch the triggers of a SQLite connection off**: nobody hears what it writes. In PostgreSQL, the time in which
+//! triggers were off is a `sync`.
 //!
 //! The bridge is a task of the runtime of tokio that started it first. So a slow hub or journal never holds up the store:
 //! [`Changes::push`] only puts the change into a bounded queue.

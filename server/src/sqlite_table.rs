@@ -31,7 +31,7 @@ pub(crate) struct Column {
     default: Option<String>,
 }
 
-/// Columns of which no two rows have the same values, each with its collation.
+/// The columns of a unique index, each with its collation. No two rows have the same values in all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unique(Vec<(String, String)>);
 
@@ -157,8 +157,8 @@ impl Table {
         if any.is_empty() { None } else { Some(any.join(" OR ")) }
     }
 
-    /// Returns the value of the new row in a trigger before the write. `REPLACE` takes the default for a NULL that may not be, and
-    /// does so after the trigger.
+    /// Returns the value of the new row in a trigger before the write. If a `NOT NULL` column has a default, `REPLACE` puts it in
+    /// the place of a NULL, and does so after the trigger.
     fn new_value(&self, name: &str) -> String {
         let column = self.columns.iter().find(|column| column.name == name && column.is_not_null);
         let value = format!("NEW.{}", identifier(name));

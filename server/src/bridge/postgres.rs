@@ -70,8 +70,8 @@ use crate::{
 /// record when it publishes the event, so an event never has an older record than the event before it. Several changes of one
 /// record may become one event. The record is what `row_to_json` makes of the row: integers as they are, `json` and `jsonb` as
 /// they are, `bytea` as text in hexadecimal, times in UTC. The key is the primary key as text: of several columns a JSON list,
-/// as `["a",1]`. If the key of a row changes, the old one is `deleted` and the new one is `upserted`. So it is
-/// if both are equal in PostgreSQL, and are different texts.
+/// as `["a",1]`. If the key of a row changes, the old one is `deleted` and the new one is `upserted`. The bridge
+/// compares keys as text: a change from `1.0` to `1.00` is another key, though PostgreSQL takes both for equal.
 ///
 /// **Several nodes** may have the same bridge. If the journal of the hub is in this database, all of them take changes, and each
 /// change is published once. Otherwise one node at a time reads them, and the others wait until it ends. While a node waits, its
@@ -83,9 +83,13 @@ use crate::{
 /// with them. Changes that wait for longer than the log keeps events become one `sync`.
 ///
 /// **A `sync` of the topic** stands for what no trigger can tell: `TRUNCATE`, a changed column, type or partition, a key of more
-/// than 64 kB, and the time in which triggers were off. The node notices these within 10 s. While the triggers are off, the bridge publishes nothing, and
-/// the log says so, until the owner calls `tidings.bridge` again. If the node's user has the rights of the owner, the node
-/// calls it. A record that does not decode is in `tidings.bridge_dead_letters` until it does.
+/// than 64 kB, and the time in which triggers were off. The node notices these within 10 s. While the triggers are off, the
+/// bridge publishes nothing, and the log says so, until the owner calls `tidings.bridge` again. Triggers that are on, but not
+/// `ENABLE ALWAYS`, count as off: `ALTER TABLE … ENABLE TRIGGER ALL` makes them so. If the node's user has the rights of the
+/// owner, the node calls `tidings.bridge` itself. A record that does not decode is in `tidings.bridge_dead_letters` until it does.
+///
+/// **A new cast is no such change.** After `CREATE CAST (t AS json)`, records with a column of type `t` may look different.
+/// Nothing tells the bridge of it, so there is no `sync`. Send one yourself: [`Tenant::sync`](tidings_hub::Tenant::sync).
 ///
 /// **Not supported**: a table without a primary key, a view, a temporary or an unlogged table, a table with `FORCE ROW LEVEL
 /// SECURITY`, and a standby. Rows of child tables (`INHERITS`) are not rows of this table; partitions are.

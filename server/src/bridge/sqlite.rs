@@ -52,8 +52,8 @@
 //! bytes, or a key value of another type than its column (two such keys could have the same text); changes that have waited for
 //! longer than the log keeps events; more than 100,000 changes that wait; and `ALTER TABLE`, a table that was dropped and made
 //! again, or a restored copy of the file. The bridge notices these by itself, and makes its triggers again. A `VACUUM` may
-//! look like this. If a unique index has a generated column, a `REPLACE` is a `sync`, too, when a column gets its default for a
-//! `NULL` that it may not have.
+//! look like this. A `REPLACE` is a `sync`, too, if a unique index has a generated column, and the `REPLACE` takes the default of a
+//! `NOT NULL` column for a `NULL`.
 //!
 //! A record that can't be published is a `sync`, too. Its key and the reason are in the table `tidings_bridge_dead_letters`, until
 //! the record changes and can be published.
@@ -79,8 +79,12 @@
 //! takes over when the first ends, and the last one that stops removes the bridge. If the program never comes back, remove the
 //! bridge by hand: drop its triggers, then its table, then its row in `tidings_bridges`.
 //!
-//! Three small files are beside the database, `PATH-bridge-HASH-…`: two locks, and how far the bridge has read. With the last one,
-//! the bridge knows a restored copy. If it is lost, nothing else is.
+//! Three small files are beside the database, `PATH-bridge-HASH-…`: two locks, and the file `…-reader`, which says how far the
+//! bridge has read. By `…-reader`, the next start knows a restored copy of the database. So **restore the database without this
+//! file**, and leave the present one in its place. If an old `…-reader` was restored, too, or if the file is gone, the next start
+//! takes the copy for the present state. A hub without a journal does no harm then: its subscribers load again after a restart. But
+//! if the history is in a journal elsewhere, they may keep records that the copy does not have. Then empty the file before the
+//! start, and do not delete it: an empty file is a `sync`. No change is lost with this file.
 //!
 //! SQLite drops no column that a trigger names. A trigger names the columns of the key and of unique indexes, which can't be
 //! dropped either while the index is there. Two cases are left: a transaction that drops the index and the column together, and

@@ -216,8 +216,9 @@ impl<'a> State<'a> {
     }
 }
 
-/// Returns the states before and after each transaction. A state that one write has made and another one has ended is
-/// neither. The order does not tell it: if a trigger of the application writes to the row again, its write is told first.
+/// Returns the states before and after each transaction. It leaves out a state that one write of the transaction has made and
+/// another write has ended. The order in the record does not show which states these are: if a trigger of the application
+/// writes to the row again, the record has that write first.
 fn ends(states: Vec<State<'_>>) -> impl Iterator<Item = State<'_>> {
     let mut made: HashMap<_, i64> = HashMap::new();
     for state in &states {

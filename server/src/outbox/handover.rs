@@ -22,7 +22,8 @@ const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Handover {
     missed: Missed,
-    /// The reader before, until it is clear what the subscribers have missed.
+    /// What the reader before has left. It is kept while the hub's journal does not answer: until then, nobody knows what the
+    /// subscribers have missed.
     begins: Option<Last>,
     is_own: bool,
     /// The history that the store knows of this reader.
@@ -178,7 +179,8 @@ impl Missed {
         let Self { has_waited, told } = std::mem::take(self);
         let is_missed = match has_waited {
             true => told.as_ref() != Some(&last.newest),
-            // Before the first publication of a history, nobody has loaded anything at one of its positions.
+            // At offset 0, the history has no publication yet. No subscriber has loaded before, unless an application starts its
+            // bridge after its hub listens: the docs of `bridge` say that it must not.
             false => last.history.is_some() && own.offset > 0,
         };
         last.must_load || last.history != Some(own.epoch) && is_missed

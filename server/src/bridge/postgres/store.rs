@@ -80,8 +80,8 @@ pub(super) struct ChangesStore {
     open: Option<Open>,
     /// What was read and may still be in the table, by the id that the loop knows.
     read: BTreeMap<i64, Changes>,
-    /// The nonces of changes that other transactions hold, by id: of a reader, those that are done. These transactions may
-    /// still keep them in the table.
+    /// The nonces of changes that other transactions hold, by id. These transactions may keep the changes in the table. If the
+    /// changes go into the journal of the database, they are not published yet. Otherwise they are done, and must be deleted.
     locked: BTreeMap<i64, Uuid>,
     /// How often each record was missed, one after the other. They are records of the last batch.
     misses: BTreeMap<String, u8>,

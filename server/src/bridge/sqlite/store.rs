@@ -244,8 +244,9 @@ impl Store for ChangeStore {
         let is_lost = rows.iter().any(|row| row.id.id == i64::MIN);
         if let Some(row) = rows.iter().max_by_key(|row| row.id.id).filter(|row| row.id.id > i64::MIN) {
             self.bookmark.row = Some(row.id.clone());
-            // An older bookmark does no harm: after a crash, its row is gone, and the subscribers get a `sync`. They must get it if
-            // they have not heard of a loss yet.
+            // If this fails, the file names an older row, which does no harm: after a crash, that row is gone, and the
+            // subscribers get a `sync`. After a loss, the file stays as it is: if the program crashes before the subscribers hear
+            // of the loss, the next start finds no such row, and tells them.
             if !is_lost {
                 let _ = self.bookmark.write(&self.bookmark_file());
             }

@@ -162,7 +162,8 @@ fn new_value(Column { name, if_null, .. }: &Column) -> String {
     if_null.as_ref().map_or(new.clone(), |default| format!("ifnull({new}, {default})"))
 }
 
-/// Finds out that nobody knows a generated value of the new row: it may follow from a NULL that becomes the default.
+/// Returns the condition that a generated value of the new row is not known before the write: SQLite may compute it from a
+/// column in which `REPLACE` puts the default in the place of a NULL.
 fn unknown_value(table: &Table) -> Option<String> {
     let is_generated = |term: &Term| matches!(term.what, What::Column { is_generated: true, .. });
     if !table.uniques.iter().any(|unique| unique.terms.iter().any(is_generated)) {

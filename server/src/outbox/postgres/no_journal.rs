@@ -12,7 +12,7 @@ const HAS_JOURNAL: &str = "SELECT EXISTS (SELECT FROM tidings.versions WHERE par
 /// What is read without a journal in its database, and when the database last had none.
 #[derive(Debug)]
 pub(crate) struct NoJournal {
-    /// Ends the message: whose the rows are, and the remedy.
+    /// The end of the message: which servers the rows are for, and the remedy.
     otherwise: &'static str,
     seen: Option<Instant>,
 }

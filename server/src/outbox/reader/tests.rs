@@ -32,7 +32,7 @@ struct Table(Arc<Mutex<Rows>>);
 struct Rows {
     rows: Vec<OutboxRow>,
     dead: Vec<i64>,
-    /// Whose turn it is at each look, the last one first. Then it is the reader's.
+    /// The answers to the looks for the turn. The first look gets the last of them. When all are used, the reader has the turn.
     looks: Vec<Look>,
 }
 

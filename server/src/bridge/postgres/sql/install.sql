@@ -25,8 +25,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $function$
 $function$;
 
 -- Returns a text that differs after a change of what a record is, or of what the triggers see: the columns and their types, the
--- key, the partitions and the triggers themselves. `xmin` differs also after a change that was taken back. The file of a table
--- without a trigger for `TRUNCATE` tells of one: a partition may have come after the triggers.
+-- key, the partitions and the triggers themselves. `xmin` differs also after a change that was taken back.
+--
+-- A partition that is newer than the triggers has no trigger for `TRUNCATE`. But `TRUNCATE` gives a table a new file. So the
+-- text names the file (`relfilenode`) of each table without such a trigger.
 --
 -- Each node calls it every 10 s, for each bridge. With these settings, it costs 0.1 ms. To plan it costs 1 ms.
 CREATE OR REPLACE FUNCTION tidings.shape(relation oid) RETURNS text
@@ -143,7 +145,8 @@ BEGIN
   IF new_key IS NOT NULL THEN
 %3$s  ELSIF old_key IS NULL THEN
 %5$s  END IF;
-  -- The ids of one change's rows follow each other.
+  -- `number` is the last id of this change. The ids of one change follow each other. So each range of 1024 ids has a change that
+  -- calls this.
   IF number %% 1024 < %8$s THEN
     PERFORM tidings.drop_old_changes();
   END IF;
@@ -161,7 +164,8 @@ $function$;
 
 -- Removes changes for which nobody has come for longer than a bridge publishes them, a bounded number of each bridge. One gap
 -- stands for them. Writers call it now and then, so a node that never comes back does not let the table grow for ever. A
--- writer does it for all tables: the ids at which it does may always be those of another table.
+-- writer removes the changes of all tables, and not only of its own. All tables share one sequence of ids. So the changes of
+-- one table may never get an id at which the trigger calls this function.
 CREATE OR REPLACE FUNCTION tidings.drop_old_changes() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
@@ -213,7 +217,8 @@ CREATE OR REPLACE FUNCTION tidings.add_bridged_table(
 DECLARE
   owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = add_bridged_table.relation);
 BEGIN
-  -- The user has these rights only until the call, so this asks for those of the session.
+  -- `current_user` is the owner of `tidings` in this function (`SECURITY DEFINER`). So this checks the session's user, who must
+  -- be a member of the role that owns the table.
   PERFORM tidings.check_table(add_bridged_table.relation, session_user, 'MEMBER');
   SELECT t.id, t.records INTO source, records FROM tidings.bridged_tables t WHERE t.relation = add_bridged_table.relation;
   IF NOT FOUND THEN
@@ -363,8 +368,9 @@ BEGIN
 END
 $function$;
 
--- Returns the code that reads records of a table, with the rights of its owner. It answers to who knows the secret, and
--- everybody can read the code. It reads no table without the trigger of this number: only the owner can have made that.
+-- Returns the code that reads records of a table, with the rights of its owner. The code answers only to a caller that knows
+-- the secret. Everybody can read the code, so it has only the hash of the secret. It reads only a table that has the trigger
+-- with this number: nobody but the owner of the table can have made this trigger.
 --
 -- Keys may be equal and have different texts, as 1.0 and 1.00. Subscribers know a record by the text. So a row is found only by
 -- the text that it has now.

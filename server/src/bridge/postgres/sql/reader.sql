@@ -1,8 +1,11 @@
 -- A function that reads records belongs to the owner of its table, who may put any code into it. `tidings.call_records` is the
 -- only function that calls it. So it belongs to the role `tidings_reader`, which has no rights.
 --
--- What that code does is undone before the call returns: settings, temporary tables, triggers that wait for the commit. Until
--- then the transaction is read only. Only a table's own secret lets its records be read, so that code reads no other table.
+-- The call undoes what that code does in the transaction: settings, temporary tables, triggers that wait for the commit. Until
+-- the call returns, the transaction is read only. PostgreSQL does not undo prepared statements and advisory locks of the
+-- session. They stay until the connection ends, and give that code no right: the server uses no prepared statement with a name,
+-- and each user of the database may take these locks anyway. Only a table's own secret lets its records be read, so that code
+-- reads no other table.
 --
 -- If the user may not create the role, the function stays with the user, and tables of others have no bridge.
 DO $do$
@@ -20,7 +23,10 @@ BEGIN
   END;
   -- Somebody's view may depend on it.
   DROP FUNCTION IF EXISTS tidings.call_records(text, uuid, regclass, text[], bigint) CASCADE;
-  -- Reads all keys with one call. If it fails, calls for no key: if this fails too, no key is at fault. Then each key is alone.
+  -- Reads all keys with one call. If that call fails, it makes a call without a key. If this one fails, too, no key is at
+  -- fault, and the read fails. Otherwise, it makes one call for each key.
+  --
+  -- `OTHERS` catches neither an `ASSERT` that fails nor a cancel (`query_canceled`). So these always fail the whole read.
   CREATE FUNCTION tidings.call_records(named text, secret uuid, relation regclass, keys text[], max_bytes bigint)
   RETURNS TABLE(key text, record json, bytes bigint, fault text) LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp AS $function$

@@ -6,8 +6,9 @@ SELECT pg_advisory_xact_lock(8388346184940876547);
 CREATE SCHEMA IF NOT EXISTS tidings_tables;
 
 -- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers. `records` is the function
--- in `tidings_tables` that reads its records, if it gets the `secret`. Nobody knows its name before it is there. `shape` tells
--- when somebody has changed the table's definition. Whoever changes the bridges of a table holds the lock of its row: only
+-- in `tidings_tables` that reads its records, if it gets the `secret`. Its name is random, so nobody else can take the name before.
+-- `shape` is the table's definition when a node last looked (`tidings.shape`): if it differs now, somebody has changed the
+-- definition. Whoever changes the bridges of a table holds the lock of its row: only
 -- functions of the owner of `tidings` can take it.
 --
 -- Ids are random. A sequence may begin again: after TRUNCATE … RESTART IDENTITY, or during a restore. Then the triggers of one

@@ -3,8 +3,8 @@
 -- there were changes, and whether its own subscribers hear of them.
 ALTER TABLE tidings.bridges ADD COLUMN IF NOT EXISTS history bigint, ADD COLUMN IF NOT EXISTS settled bigint NOT NULL DEFAULT 0;
 
--- Returns the last reader's history, and a text that is another one after each change, and the same after a deletion by a
--- reader. More than 10,000 changes that wait are not counted: the number of the last one tells of more.
+-- Returns the last reader's history, and the text `newest`. Each new change makes another text. A deletion by a reader leaves
+-- the text the same. At most 10,000 changes that wait are counted. If there are more, the text also has the id of the last one.
 CREATE OR REPLACE FUNCTION tidings.last_reader(bridge integer, OUT history bigint, OUT newest text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
   SELECT b.history, concat(b.settled + w.count, CASE WHEN w.count = 10000 THEN
