@@ -74,8 +74,8 @@ use self::{address::Database, control::Table, reader::Reader, store::StoreError,
 ///
 /// If the hub's journal is in the same PostgreSQL database, the rows go from table to table, in one transaction. Then the
 /// readers of all processes that have the journal work at the same time, and should have the same home tenant. Start one in
-/// each process: when one ends, the others go on. A reader whose hub has another journal does not start. It would take rows
-/// that the subscribers of this journal then do not get. If a journal is made in the database later, such a reader takes no
+/// each process: when one ends, the others go on. If a hub has another journal, its reader does not start. It would take
+/// rows that the subscribers of this journal then do not get. If a journal is made in the database later, such a reader takes no
 /// more rows, and logs it.
 #[derive(Debug)]
 #[must_use = "an outbox that is dropped publishes nothing"]

@@ -196,7 +196,7 @@ impl ChangesStore {
         }
         if !row.get::<_, bool>(2) {
             return Err(StoreError::away(format!(
-                "{}: the table {} is gone, or its triggers are off: let its owner run `{}`",
+                "{}: the table {} is gone, or its triggers are off, or not ENABLE ALWAYS: let its owner run `{}`",
                 self.registration.database.name(),
                 self.registration.table,
                 call(&self.registration.table)
