@@ -18,6 +18,20 @@ pub const SCHEMA: &str = "\
 -- Two of these at the same time would refuse each other.
 SELECT pg_advisory_xact_lock(8388346184940876547);
 CREATE SCHEMA IF NOT EXISTS tidings;
+DO $$
+DECLARE
+  owner regrole := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'tidings' AND n.nspowner <> current_user::regrole
+    AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = n.nspowner)
+    AND ((SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) OR NOT pg_has_role(n.nspowner, 'MEMBER')));
+BEGIN
+  -- The owner of a schema may put other functions in the place of ours, and so run code as whoever calls them.
+  IF owner IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('the schema tidings belongs to %s, who may change what is in it', owner),
+      HINT = format('Let %s do this, or drop the schema if it is not in use.', owner);
+  END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS tidings.versions(
   part text PRIMARY KEY,
   version integer NOT NULL,

@@ -205,6 +205,8 @@ fn an_open_transaction_of_an_owner_and_the_locks_of_anybody_hold_up_no_node() {
     );
     let mut anybody = connect(&as_user(&url, "anybody", "a"));
     run(&mut anybody, "SELECT pg_advisory_lock(8388346184940876548)");
+    let gone = "INSERT INTO tidings.bridge_nodes VALUES (77, gen_random_uuid(), now() - interval '2 days')";
+    run(&mut database, gone);
     let mut renew = |expected: (bool, bool)| {
         let renew = "SELECT is_known, is_settled FROM tidings.renew_bridge(1, gen_random_uuid())";
         let row = database.query_one(renew, &[]).unwrap();
@@ -213,7 +215,8 @@ fn an_open_transaction_of_an_owner_and_the_locks_of_anybody_hold_up_no_node() {
     let mut owner = connect(&url);
     run(
         &mut owner,
-        "SET lock_timeout = '2s'; BEGIN; SELECT tidings.bridge('other'); SELECT tidings.bridge('links')",
+        "SET lock_timeout = '2s'; BEGIN; SELECT tidings.bridge('other'); SELECT tidings.bridge('links');
+        SELECT FROM tidings.bridge_nodes WHERE bridge = 77 FOR UPDATE",
     );
     renew((true, true));
     let mut second = Node::bridged(&url, true);

@@ -125,6 +125,28 @@ fn a_database_without_the_schemas_of_tidings_has_no_triggers_left() {
     run(&mut database, "SELECT tidings.bridge('links')");
 }
 
+/// Its owner could put other functions in the place of ours.
+#[test]
+fn a_schema_that_belongs_to_somebody_else_is_refused() {
+    for schema in ["tidings", "tidings_tables"] {
+        let url = Postgres::shared().database();
+        let squat = format!(
+            "DO $$ BEGIN CREATE ROLE squatting; EXCEPTION WHEN duplicate_object THEN END $$;
+            CREATE SCHEMA {schema} AUTHORIZATION squatting"
+        );
+        run(&mut connect(&url), &squat);
+        let made = finish(tidings().args(["journal", "init", "--journal", &url]));
+        assert_eq!(made.code, Some(2), "{made:?}");
+        let said = format!(
+            "the schema {schema} belongs to squatting, who may change what is in it: Let squatting do"
+        );
+        assert!(made.stderr.contains(&said), "{made:?}");
+        run(&mut connect(&url), &format!("DROP SCHEMA {schema} CASCADE"));
+        let made = finish(tidings().args(["journal", "init", "--journal", &url]));
+        assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+    }
+}
+
 #[test]
 fn a_user_who_may_not_create_roles_bridges_only_its_own_tables() {
     // This makes the roles.

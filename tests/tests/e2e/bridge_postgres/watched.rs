@@ -8,7 +8,7 @@ use tidings_tests::{
     tidings,
 };
 
-use super::{new_journal, new_outbox, run};
+use super::{new_journal, new_outbox, run, with_links};
 
 const TEAMS: &str =
     "CREATE TABLE teams(id uuid PRIMARY KEY DEFAULT gen_random_uuid(), department_id uuid, name text)";
@@ -234,4 +234,18 @@ fn init_prints_the_part_bridge_and_may_run_again() {
         let made = finish(tidings().args(["journal", "init", flag, &url]));
         assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
     }
+}
+
+/// Somebody else may have rights on the old function, or may have made another one in its place.
+#[test]
+fn a_table_that_is_watched_again_gets_new_functions() {
+    let (_url, mut database) = with_links(false);
+    let mut functions = || -> Vec<String> {
+        run(&mut database, "SELECT tidings.watch('links', 'own', created => 'made', deleted => 'gone')");
+        let named = "SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'tidings_tables'::regnamespace ORDER BY 1";
+        database.query(named, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let (first, second) = (functions(), functions());
+    assert_eq!(first.len(), second.len());
+    assert!(!first.is_empty() && first.iter().all(|name| !second.contains(name)), "{first:?} {second:?}");
 }

@@ -152,7 +152,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END$body$, tidings.key_expression(relation, 'OLD'), tidings.key_expression(relation, 'NEW'),
-      insert_new, insert_old, insert_gap, source, tidings.shape(relation), cardinality(bridges));
+      insert_new, insert_old, insert_gap, source, tidings.shape(relation), 2 * cardinality(bridges));
   END IF;
   -- Another session may run it: the same body is not written again.
   IF body IS DISTINCT FROM (SELECT p.prosrc FROM pg_proc p WHERE p.oid = to_regprocedure(named || '()')) THEN

@@ -59,7 +59,10 @@ BEGIN
   -- A node publishes changes for 10 s at least. PostgreSQL has no time before some thousand years ago.
   UPDATE tidings.bridges b SET max_age = least(greatest(start_bridge.max_age, 10 * 1000), 100 * 365 * 86400000::bigint)
     * interval '1 ms' WHERE b.id = started;
-  DELETE FROM tidings.bridge_nodes n WHERE n.at < clock_timestamp() - interval '1 day';
+  -- An open transaction may hold some of them.
+  DELETE FROM tidings.bridge_nodes n USING (SELECT o.bridge, o.node FROM tidings.bridge_nodes o
+      WHERE o.at < clock_timestamp() - interval '1 day' ORDER BY o.bridge, o.node FOR UPDATE SKIP LOCKED) o
+    WHERE n.bridge = o.bridge AND n.node = o.node;
   INSERT INTO tidings.bridge_nodes AS n (bridge, node) VALUES (started, start_bridge.node)
     ON CONFLICT (bridge, node) DO UPDATE SET at = clock_timestamp();
   PERFORM tidings.refresh_table(start_bridge.source);

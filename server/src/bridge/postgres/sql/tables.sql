@@ -4,6 +4,22 @@ SELECT pg_advisory_xact_lock(8388346184940876547);
 -- The functions that must run with the rights of a table's owner belong to that owner, and are here: the owner of `tidings`
 -- runs no code of other users, and needs no right on their tables.
 CREATE SCHEMA IF NOT EXISTS tidings_tables;
+DO $$
+DECLARE
+  schema record;
+BEGIN
+  -- The owner of a schema may put other functions in the place of ours, and so run code as whoever calls them.
+  FOR schema IN SELECT n.nspname AS name, n.nspowner::regrole AS owner FROM pg_namespace n
+    WHERE n.nspname IN ('tidings', 'tidings_tables') AND n.nspowner <> current_user::regrole
+    AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = n.nspowner)
+    AND ((SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) OR NOT pg_has_role(n.nspowner, 'MEMBER'))
+  LOOP
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('the schema %s belongs to %s, who may change what is in it', schema.name, schema.owner),
+      HINT = format('Let %s do this, or drop the schema if it is not in use.', schema.owner);
+  END LOOP;
+END
+$$;
 
 -- The tables whose changes a bridge may read. `tidings.changed_ID` is the function of its triggers. `records` is the function
 -- in `tidings_tables` that reads its records, if it gets the `secret`. Its name is random, so nobody else can take the name before.

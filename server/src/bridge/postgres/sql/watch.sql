@@ -170,28 +170,18 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   named CONSTANT text := tidings.trigger_name(operation, domain);
   this record;
-  is_there boolean;
   called text;
 BEGIN
-  SELECT t.tgparentid <> 0 AS is_of_parent, tidings.watch_function(t.tgfoid) AS function, p.proowner = c.relowner AS is_owners
-    INTO this FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
-    WHERE t.tgrelid = watched AND t.tgname = named;
-  is_there := FOUND;
+  SELECT t.tgparentid <> 0 AS is_of_parent, tidings.watch_function(t.tgfoid) AS function
+    INTO this FROM pg_trigger t WHERE t.tgrelid = watched AND t.tgname = named;
   IF this.is_of_parent THEN
     RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('the partitioned table of %s is watched', watched),
       HINT = 'Its trigger tells of the rows of this partition, too.';
-  ELSIF this.is_owners THEN
-    called := this.function;
-  END IF;
-  IF called IS NOT NULL THEN
-    EXECUTE format('CREATE OR REPLACE FUNCTION tidings_tables.%I() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
-      'SET search_path = pg_catalog, pg_temp AS %L', called, body);
-    RETURN;
-  END IF;
-  IF is_there THEN
+  ELSIF FOUND THEN
     EXECUTE format('DROP TRIGGER %I ON %s', named, watched);
     PERFORM tidings.drop_function(this.function, '') WHERE this.function IS NOT NULL;
   END IF;
+  -- Always a new function with a new name. With the old name, somebody else could have made a function in its place.
   called := concat('watch_', replace(gen_random_uuid()::text, '-', ''));
   EXECUTE format('CREATE FUNCTION tidings_tables.%I() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER '
     'SET search_path = pg_catalog, pg_temp AS %L', called, body);
