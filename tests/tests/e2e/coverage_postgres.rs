@@ -332,10 +332,11 @@ fn a_coverage_of_postgresql_that_can_not_watch_says_why() {
         let reason = refused(&url, &[table]);
         assert!(reason.contains(part), "{reason}");
     }
-    let sql = "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; GRANT CREATE ON DATABASE current TO stranger";
+    let sql =
+        "CREATE ROLE passer_by LOGIN PASSWORD 'passer_by'; GRANT CREATE ON DATABASE current TO passer_by";
     let name = url.rsplit('/').next().unwrap();
     database.batch_execute(&sql.replace("current", name)).unwrap();
-    let reason = refused(&as_user(&url, "stranger", "stranger"), &[]);
+    let reason = refused(&as_user(&url, "passer_by", "passer_by"), &[]);
     assert!(reason.contains("the table `department` can't be watched"), "{reason}");
     assert!(reason.contains("declare Table::ignore(\"department\")"), "{reason}");
     assert!(!refused("postgres://owner:secret@127.0.0.1:1/x", &[]).contains("secret"));
@@ -349,9 +350,9 @@ fn a_coverage_of_postgresql_that_can_not_watch_says_why() {
     database.batch_execute("UPDATE team SET name = 'x'; TRUNCATE team").unwrap();
     assert!(coverage.missing().unwrap_err().to_string().contains("more than 1000000 changes"));
     // Whoever writes needs no rights for the record.
-    database.batch_execute("GRANT INSERT ON log TO stranger").unwrap();
-    let mut stranger = connect(&as_user(&url, "stranger", "stranger"));
-    stranger.batch_execute("INSERT INTO log VALUES ('a'), ('b')").unwrap();
+    database.batch_execute("GRANT INSERT ON log TO passer_by").unwrap();
+    let mut passer_by = connect(&as_user(&url, "passer_by", "passer_by"));
+    passer_by.batch_execute("INSERT INTO log VALUES ('a'), ('b')").unwrap();
     assert_missing(
         &coverage,
         &[("log", "a".to_owned(), Change::Created), ("log", "b".to_owned(), Change::Created)],
