@@ -66,6 +66,8 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("tidings-{name}-{}", std::process::id()));
         let target = crates::target(project);
         fs::create_dir_all(&target).with_context(|| format!("cannot create {}", target.display()))?;
+        // An earlier process with this number may have been killed.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let folder = Self { root: path.clone(), path, target, wrapper: None };
         let mut config = format!("{}\n[patch.crates-io]\n", crates::PROFILE);
