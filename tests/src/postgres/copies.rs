@@ -19,7 +19,7 @@ impl Dump {
         dump
     }
 
-    /// Restores it with `pg_restore --clean`: whatever has the name of a part of the dump is dropped first.
+    /// Restores it with `pg_restore --clean`. This first drops the tables and functions that have the same names.
     #[track_caller]
     pub fn restore(&self, url: &str) {
         self.run("pg_restore", &["--clean", "--if-exists", "--exit-on-error", "--dbname", url]);

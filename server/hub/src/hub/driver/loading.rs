@@ -24,7 +24,7 @@ const MAX_TENANTS: usize = 64;
 /// What the driver knows of the tenants that are to be loaded.
 #[derive(Debug)]
 pub(super) struct Loading {
-    /// Tenants whose history is too long for a call with others. The journal reads the first one in parts.
+    /// Tenants with a long history: it does not fit into a call with others. The journal reads the first one in parts.
     long: VecDeque<TenantId>,
     /// Tenants of the next call: fewer after a failure.
     tenants: usize,
